@@ -1,0 +1,1 @@
+//! Process 1: mounts, modules, network, media, supervision, power.

@@ -1,0 +1,1 @@
+//! Making the written disk the one the firmware boots.

@@ -1,0 +1,1 @@
+//! Commands: their table, the one-at-a-time dispatcher, the records the conductor reads.

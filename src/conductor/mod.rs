@@ -1,0 +1,1 @@
+//! The agent's requests to Ironic: version negotiation, lookup, heartbeat.

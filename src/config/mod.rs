@@ -1,0 +1,1 @@
+//! Configuration: one table of options, every source, IPA's precedence.

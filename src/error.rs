@@ -1,0 +1,127 @@
+//! What crosses the wire when something fails: a closed list of the error classes an Ironic conductor knows.
+
+use std::error::Error;
+use std::fmt;
+
+/// An error as Ironic sees it: a class, with its HTTP status and message, and our details.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentError {
+    /// Which of Ironic's known classes.
+    pub class: ErrorClass,
+    /// What failed, where, and what to do: shown to the operator.
+    pub details: String,
+}
+
+impl AgentError {
+    /// An error of a class with its details.
+    pub fn new(class: ErrorClass, details: impl Into<String>) -> Self {
+        Self {
+            class,
+            details: details.into(),
+        }
+    }
+
+    /// An error of a class, told by the whole chain of a lower error's causes.
+    #[must_use]
+    pub fn caused(class: ErrorClass, cause: &(dyn Error + 'static)) -> Self {
+        Self::new(class, chain(cause))
+    }
+}
+
+impl fmt::Display for AgentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.class.message(), self.details)
+    }
+}
+
+impl Error for AgentError {}
+
+/// An error and its causes in one line: `writing /dev/sda: no space left`.
+#[must_use]
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+// One line a class keeps name, status and message together.
+macro_rules! classes {
+    ($($name:ident $code:literal $message:literal,)*) => {
+        /// The error classes of IPA (`ironic_python_agent/errors.py`) that leave the agent.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "each name is Ironic's, its message is its description")]
+        pub enum ErrorClass { $($name,)* }
+
+        impl ErrorClass {
+            /// The class's name on the wire (`command_error.type`).
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// Its HTTP status (`command_error.code`).
+            #[must_use]
+            pub const fn code(self) -> u16 {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// Its fixed message (`command_error.message`).
+            #[must_use]
+            pub const fn message(self) -> &'static str {
+                match self { $(Self::$name => $message,)* }
+            }
+        }
+    };
+}
+
+classes! {
+    AgentIsBusy 409 "Agent is busy",
+    BlockDeviceEraseError 500 "Error erasing block device",
+    BlockDeviceError 500 "Block device caused unknown error",
+    CleaningError 500 "Clean step failed",
+    CommandExecutionError 500 "Command execution failed",
+    DeploymentError 500 "Deploy step failed",
+    DeviceNotFound 404 "Error finding the disk or partition device to deploy the image onto",
+    HardwareManagerMethodNotFound 500 "No HardwareManager found to handle method",
+    ImageChecksumError 500 "Error verifying image checksum",
+    ImageDownloadError 500 "Error downloading image",
+    ImageDownloadTimeoutError 408 "Image download timeout",
+    ImageWriteError 500 "Error writing image to device",
+    InvalidCommandError 400 "Invalid command",
+    InvalidCommandParamsError 400 "Invalid command parameters",
+    InvalidContentError 400 "Invalid request body",
+    InvalidImage 500 "The provided image is not valid for use",
+    RequestedObjectNotFoundError 404 "Not found",
+    RESTError 500 "An error occurred",
+    ServicingError 500 "Service step failed",
+    SystemRebootError 500 "Error rebooting system",
+    VersionMismatch 409 "Hardware managers version mismatch, reload agent with correct version",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("writing /dev/sda")]
+    struct Writing(#[source] std::io::Error);
+
+    #[test]
+    fn the_details_tell_the_whole_chain_once() {
+        let cause = Writing(std::io::Error::other("no space left"));
+        let error = AgentError::caused(ErrorClass::ImageWriteError, &cause);
+        assert_eq!(
+            error.to_string(),
+            "Error writing image to device: writing /dev/sda: no space left"
+        );
+        assert_eq!(
+            (error.class.name(), error.class.code()),
+            ("ImageWriteError", 500)
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! The command extensions, by their wire names.

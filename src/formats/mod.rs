@@ -1,0 +1,1 @@
+//! Byte formats: bytes in, values out; no files, clocks or logging.

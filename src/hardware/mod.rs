@@ -1,0 +1,1 @@
+//! What the machine is: inventory, root device hints, steps.

@@ -1,0 +1,1 @@
+//! Images: fetch, verify, decode, write; config drives.

@@ -1,0 +1,32 @@
+//! Ferrite: the ramdisk agent for OpenStack Ironic.
+//!
+//! ```text
+//! boot config ─► token ─► lookup ─► heartbeat loop ─┐          agent joins them
+//! (cmdline, file,                                   ├─► dispatcher ─► extensions ─► hardware layer ─► sys
+//!  media)               HTTPS command API ──────────┘    (one at a time)            imaging, storage,    (the kernel)
+//!                                                                                   bootloader
+//! ```
+//!
+//! Each module is a room; `ARCHITECTURE.md` says what a line in each may touch and
+//! `tests/architecture.rs` holds it. Arrows point down only.
+
+pub mod agent;
+pub mod api;
+pub mod boot;
+pub mod bootloader;
+pub mod clock;
+pub mod command;
+pub mod conductor;
+pub mod config;
+pub mod error;
+pub mod extensions;
+pub mod formats;
+pub mod hardware;
+pub mod imaging;
+pub mod logging;
+pub mod progress;
+pub mod root;
+pub mod secret;
+pub mod storage;
+pub mod sys;
+pub mod tls;

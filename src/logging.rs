@@ -1,0 +1,1 @@
+//! Log events: console, ring buffer for log collection, redaction.

@@ -1,0 +1,3 @@
+//! Arguments, subcommand, exit code; no logic.
+
+fn main() {}

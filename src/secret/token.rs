@@ -1,0 +1,131 @@
+//! The agent token (Ironic's administrator guide, chapter "Agent Token").
+
+use super::Secret;
+use std::fmt;
+use subtle::ConstantTimeEq;
+
+/// The value that proves the conductor to the agent and the agent to the conductor. Ironic makes 43 characters of URL-safe
+/// base64; the length is a default of Ironic's, not a law.
+pub struct AgentToken(Secret<String>);
+
+impl AgentToken {
+    /// What Ironic answers instead of a token that was handed out before.
+    pub const MASKED: &'static str = "******";
+    /// Fewest characters of a token from a lookup (IPA: `agent.process_lookup_data`).
+    pub const MINIMUM_FROM_LOOKUP: usize = 32;
+
+    /// A token that the operator or the boot media gave: taken as it was written, but never empty and never the mask.
+    ///
+    /// # Errors
+    /// [`TokenError`] when the text cannot be anybody's token.
+    pub fn from_operator(text: String) -> Result<Self, TokenError> {
+        let secret = Secret::new(text);
+        match secret.expose().as_str() {
+            "" => Err(TokenError::Empty),
+            Self::MASKED => Err(TokenError::Masked),
+            _ => Ok(Self(secret)),
+        }
+    }
+
+    /// A token from a lookup's answer: at least [`AgentToken::MINIMUM_FROM_LOOKUP`] characters.
+    ///
+    /// # Errors
+    /// [`TokenError::Masked`] when somebody took the token before us; another [`TokenError`] when the text is none.
+    pub fn from_lookup(text: String) -> Result<Self, TokenError> {
+        let token = Self::from_operator(text)?;
+        match token.0.expose().chars().count() {
+            n if n < Self::MINIMUM_FROM_LOOKUP => Err(TokenError::Short(n)),
+            _ => Ok(token),
+        }
+    }
+
+    /// Whether a caller's text is this token. Takes the same time wherever the two differ; only a different length shows.
+    #[must_use]
+    pub fn matches(&self, presented: &[u8]) -> bool {
+        self.0.expose().as_bytes().ct_eq(presented).into()
+    }
+
+    /// The token itself: for the heartbeat's body alone.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl fmt::Debug for AgentToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AgentToken([redacted])")
+    }
+}
+
+/// Why a text is not a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Nothing was given.
+    #[error("the agent token is empty")]
+    Empty,
+    /// Ironic's mask: the token was handed out before.
+    #[error("the agent token is masked: it was handed out before")]
+    Masked,
+    /// Fewer characters than a token from a lookup has.
+    #[error("the agent token has {0} characters, fewer than {min}", min = AgentToken::MINIMUM_FROM_LOOKUP)]
+    Short(usize),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+
+    #[test]
+    fn only_the_whole_token_matches() {
+        let token = AgentToken::from_lookup(TOKEN.into()).unwrap();
+        assert!(token.matches(TOKEN.as_bytes()));
+        assert!(!token.matches(b""));
+        assert!(!token.matches(&TOKEN.as_bytes()[1..]));
+        assert!(!token.matches(&TOKEN.to_lowercase().into_bytes()));
+    }
+
+    #[test]
+    fn a_lookup_gives_at_least_32_characters() {
+        assert_eq!(
+            AgentToken::from_lookup("a".repeat(31)).unwrap_err(),
+            TokenError::Short(31)
+        );
+        assert!(AgentToken::from_lookup("a".repeat(32)).is_ok());
+    }
+
+    #[test]
+    fn the_mask_is_never_a_token() {
+        assert_eq!(
+            AgentToken::from_lookup("******".into()).unwrap_err(),
+            TokenError::Masked
+        );
+        assert_eq!(
+            AgentToken::from_operator("******".into()).unwrap_err(),
+            TokenError::Masked
+        );
+        assert_eq!(
+            AgentToken::from_operator(String::new()).unwrap_err(),
+            TokenError::Empty
+        );
+    }
+
+    #[test]
+    fn an_operators_token_may_be_short() {
+        assert!(
+            AgentToken::from_operator("secret".into())
+                .unwrap()
+                .matches(b"secret")
+        );
+    }
+
+    #[test]
+    fn debug_does_not_show_the_token() {
+        assert_eq!(
+            format!("{:?}", AgentToken::from_lookup(TOKEN.into())),
+            "Ok(AgentToken([redacted]))"
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! Block devices: listing, partition tables, erasing, mounting.

@@ -1,0 +1,8 @@
+//! The kernel's own interfaces: the only room with `unsafe`.
+//!
+//! A function here takes a `BorrowedFd` or plain values, makes one call and
+//! returns an owned value or [`std::io::Error`].
+#![allow(
+    unsafe_code,
+    reason = "ioctl and raw system calls live here and nowhere else"
+)]

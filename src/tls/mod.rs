@@ -1,0 +1,1 @@
+//! TLS: the one provider, client and server settings, the agent's own certificate.
