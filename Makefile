@@ -1,0 +1,39 @@
+# Ferrite's targets. Each installs what it needs (Debian packages, crates, PyPI); `make help` lists them.
+# Fresh Debian 12, root: `make demo` or `make test` is all there is to type.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+AGENT := target/x86_64-unknown-linux-musl/release/ferrite
+
+include image/musl/musl.mk
+-include image/image.mk
+-include tests/support/lab.mk
+
+.PHONY: help demo test check lint unit docs bench agent image iso deny clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | sort | while IFS="$$(printf '\t')" read -r target text; do \
+		printf '  make %-10s %s\n' "$$target" "$$text"; done
+
+demo: image lab ## Deploy a virtual machine with the real Ironic through Ferrite, and watch
+	$(CARGO) run --quiet --example demo
+
+test: check agent image iso lab nextest ## Everything: lints, unit and protocol tests, the binary, the real Ironic with virtual machines
+	$(NEXTEST) run --all-targets --profile full
+
+check: lint unit ## The quick subset: format, clippy, docs, tests that need neither Ironic nor virtual machines
+
+lint: rust
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps
+
+unit: rust nextest
+	$(NEXTEST) run
+
+bench: agent image lab ## Sizes, start-up, memory and write rates, with units and method
+	$(CARGO) bench --quiet --bench ferrite
+
+clean: ## Remove everything that was built
+	rm -rf target

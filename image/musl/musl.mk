@@ -1,0 +1,67 @@
+# The Rust toolchain, and the static binary.
+#
+# A Rust of rustup's or the system's that is new enough is used as it is; else Debian's rustc-web is installed. Where rustup
+# has the musl target, it builds the agent; else Debian's Rust builds it together with the standard library, linked with
+# Debian's musl by image/musl/link.
+
+APT := DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -qq
+RUST_PACKAGES := rustc-web cargo-web rustfmt-web rust-web-clippy gcc libc6-dev
+MUSL_PACKAGES := rustc-web cargo-web rust-web-src musl-tools gcc libc6-dev binutils
+
+# The first cargo of at least the version Cargo.toml names.
+RUST_VERSION := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+CARGO := $(shell for cargo in cargo /usr/bin/cargo; do \
+	version=$$($$cargo --version 2>/dev/null | cut -d' ' -f2); \
+	[ -n "$$version" ] && printf '%s\n' $(RUST_VERSION) "$$version" | sort -CV && echo $$cargo && exit; done; echo /usr/bin/cargo)
+NEXTEST = $(if $(shell command -v cargo-nextest),$(CARGO) nextest,PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) nextest)
+
+# $(call install,PACKAGES): Debian packages, only those that are missing.
+define install
+	@missing=$$(for package in $(1); do dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; done); \
+	[ -z "$$missing" ] || { \
+		[ "$$(id -u)" = 0 ] || { echo "These Debian packages are missing and only root can install them:" $$missing >&2; exit 1; }; \
+		echo "Installing" $$missing; \
+		$(APT) update && $(APT) install -y --no-install-recommends $$missing >/dev/null || { \
+			echo "Installing failed: is Debian's package mirror reachable, and is this Debian 12 or newer?" >&2; exit 1; }; }
+endef
+
+.PHONY: rust nextest agent
+rust:
+	@$(CARGO) --version >/dev/null 2>&1 || { $(MAKE) --no-print-directory rust-packages; }
+	@cc --version >/dev/null 2>&1 || { $(MAKE) --no-print-directory rust-packages; }
+
+.PHONY: rust-packages musl-packages
+rust-packages:
+	$(call install,$(RUST_PACKAGES))
+
+musl-packages:
+	$(call install,$(MUSL_PACKAGES))
+
+nextest: rust
+	@$(NEXTEST) --version >/dev/null 2>&1 || { echo "Building cargo-nextest, once"; \
+		$(CARGO) install --quiet --locked --root target/tools cargo-nextest; }
+
+# rustup's musl target where there is one.
+RUSTUP_MUSL := $(shell rustup target list --installed 2>/dev/null | grep -x x86_64-unknown-linux-musl)
+
+agent: ## The static binary
+ifneq ($(RUSTUP_MUSL),)
+agent: rust
+	$(CARGO) build --release --target x86_64-unknown-linux-musl
+else
+agent: musl-packages target/musl/libunwind.a
+	CC_x86_64_unknown_linux_musl=musl-gcc RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc \
+	CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=$(CURDIR)/image/musl/link \
+	CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS="-Clink-self-contained=no -Crelocation-model=pie -Ctarget-feature=+crt-static -Ltarget/musl" \
+	/usr/bin/cargo build --release --target x86_64-unknown-linux-musl -Zbuild-std=std,panic_unwind
+endif
+
+# Debian's own static libunwind, unpacked rather than installed (it would push other packages out), with the one symbol of
+# glibc's that it wants.
+target/musl/libunwind.a: image/musl/fprintf_chk.c | musl-packages
+	@mkdir -p target/musl
+	cd target/musl && apt-get -qq download libunwind-19-dev && dpkg-deb --fsys-tarfile libunwind-19-dev_*.deb | \
+		tar -xO ./usr/lib/llvm-19/lib/libunwind.a > libunwind.a.new && rm libunwind-19-dev_*.deb
+	musl-gcc -O2 -c $< -o target/musl/fprintf_chk.o
+	ar r target/musl/libunwind.a.new target/musl/fprintf_chk.o
+	mv target/musl/libunwind.a.new $@

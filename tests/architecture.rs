@@ -1,0 +1,290 @@
+//! The house's rules: who may use whom, how long a file may be, where a secret may be spoken.
+//!
+//! `ARCHITECTURE.md` explains them. Tests at the foot of a file (`#[cfg(test)]`) are free of them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Rooms that every other one may use; they use only one another.
+const FOUNDATION: &[&str] = &["clock", "error", "progress", "root", "secret"];
+
+/// What each room may use besides the foundation and itself.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("main", &["agent", "boot", "config", "hardware", "logging"]),
+    (
+        "agent",
+        &[
+            "api",
+            "boot",
+            "command",
+            "conductor",
+            "config",
+            "extensions",
+            "hardware",
+            "imaging",
+            "logging",
+            "storage",
+            "sys",
+            "tls",
+        ],
+    ),
+    ("api", &["command", "config", "tls"]),
+    ("boot", &["config", "formats", "logging", "sys"]),
+    ("conductor", &["command", "config", "tls"]),
+    (
+        "extensions",
+        &[
+            "bootloader",
+            "command",
+            "config",
+            "hardware",
+            "imaging",
+            "logging",
+            "storage",
+            "sys",
+        ],
+    ),
+    ("command", &[]),
+    (
+        "hardware",
+        &["bootloader", "formats", "imaging", "storage", "sys"],
+    ),
+    ("imaging", &["formats", "storage", "sys", "tls"]),
+    ("bootloader", &["formats", "storage", "sys"]),
+    ("storage", &["formats", "sys"]),
+    ("config", &[]),
+    ("logging", &[]),
+    ("tls", &[]),
+    ("sys", &["formats"]),
+    ("formats", &[]),
+    ("clock", &[]),
+    ("error", &[]),
+    ("progress", &[]),
+    ("root", &[]),
+    ("secret", &[]),
+];
+
+/// Lines of production code a file may have.
+const LONGEST_FILE: usize = 600;
+
+/// Files that may take a secret out of its wrapper: `Secret::expose`, `AgentToken::expose`.
+const MAY_EXPOSE: &[&str] = &["src/secret/"];
+
+/// The one file that starts a program: our own, again.
+const SUPERVISOR: &str = "src/boot/supervisor.rs";
+
+#[test]
+fn rooms_use_only_what_lies_below_them() {
+    let table: BTreeMap<_, _> = MAY_USE.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for file in sources() {
+        let room = file.room();
+        let Some(allowed) = table.get(room.as_str()) else {
+            wrong.push(format!(
+                "{}: the room {room} is not in the table",
+                file.shown()
+            ));
+            continue;
+        };
+        for used in file.rooms_used() {
+            let fine = used == room
+                || FOUNDATION.contains(&used.as_str())
+                || allowed.contains(&used.as_str());
+            if !fine {
+                wrong.push(format!("{}: {room} may not use {used}", file.shown()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_file_holds_more_than_a_reader_can() {
+    let long: Vec<_> = sources()
+        .into_iter()
+        .map(|file| (file.production.lines().count(), file.shown()))
+        .filter(|(lines, _)| *lines > LONGEST_FILE)
+        .collect();
+    assert!(
+        long.is_empty(),
+        "more than {LONGEST_FILE} production lines: {long:?}"
+    );
+}
+
+#[test]
+fn secrets_are_exposed_only_where_the_list_says() {
+    offenders("expose() outside the list", &[".expose()"], |shown| {
+        !MAY_EXPOSE.iter().any(|allowed| shown.starts_with(allowed))
+    });
+}
+
+#[test]
+fn unsafe_code_is_only_in_sys() {
+    offenders("unsafe outside sys", &["allow(unsafe_code"], |shown| {
+        !shown.starts_with("src/sys/")
+    });
+}
+
+#[test]
+fn formats_touch_no_files_processes_clocks_or_logs() {
+    let forbidden = &[
+        "std::fs",
+        "std::process",
+        "std::time",
+        "std::net",
+        "std::env",
+        "tracing::",
+    ];
+    offenders("not bytes in, values out", forbidden, |shown| {
+        shown.starts_with("src/formats/")
+    });
+}
+
+#[test]
+fn the_agent_starts_no_program_but_itself() {
+    offenders("programs are started", &["process::Command"], |shown| {
+        shown != SUPERVISOR
+    });
+}
+
+#[test]
+fn no_room_is_a_drawer_for_odds_and_ends() {
+    const DRAWERS: &[&str] = &["utils", "util", "common", "helpers", "misc"];
+    let wrong: Vec<_> = sources()
+        .into_iter()
+        .filter(|file| {
+            let path = file.path.with_extension("");
+            path.iter()
+                .any(|part| DRAWERS.iter().any(|drawer| part == *drawer))
+        })
+        .map(|file| file.shown())
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// No production line of the files chosen holds one of the words.
+fn offenders(what: &str, words: &[&str], chosen: impl Fn(&str) -> bool) {
+    let mut wrong = Vec::new();
+    for file in sources().iter().filter(|file| chosen(&file.shown())) {
+        for (number, line) in file.production.lines().enumerate() {
+            let code = !line.trim_start().starts_with("//");
+            if code && words.iter().any(|word| line.contains(word)) {
+                wrong.push(format!("{}:{}: {}", file.shown(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{what}:\n{}", wrong.join("\n"));
+}
+
+struct Source {
+    /// Relative to `src`.
+    path: PathBuf,
+    /// The text before the tests at the foot.
+    production: String,
+}
+
+impl Source {
+    fn shown(&self) -> String {
+        format!("src/{}", self.path.display())
+    }
+
+    fn room(&self) -> String {
+        let first = self.path.iter().next().unwrap();
+        Path::new(first)
+            .file_stem()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// Rooms named by `crate::room` or `ferrite::room`, in `use` lines, paths and lists.
+    fn rooms_used(&self) -> Vec<String> {
+        let code = self
+            .production
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
+        let code = code.collect::<Vec<_>>().join("\n");
+        let mut rooms = Vec::new();
+        for (at, prefix) in code
+            .match_indices("crate::")
+            .chain(code.match_indices("ferrite::"))
+        {
+            let rest = &code[at + prefix.len()..];
+            match rest.strip_prefix('{') {
+                Some(list) => rooms.extend(top_of_list(list).map(first_word)),
+                None => rooms.push(first_word(rest)),
+            }
+        }
+        rooms.retain(|room| room.starts_with(|c: char| c.is_ascii_lowercase()));
+        rooms.sort();
+        rooms.dedup();
+        rooms
+    }
+}
+
+/// The entries of `{a::b, c::{d, e}}` at its own level, from after the first brace.
+fn top_of_list(list: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 1_u32;
+    let end = list.find(|c| {
+        depth = match c {
+            '{' => depth + 1,
+            '}' => depth - 1,
+            _ => depth,
+        };
+        depth == 0
+    });
+    let mut depth = 0_u32;
+    list[..end.unwrap_or(list.len())].split(move |c| {
+        depth = match c {
+            '{' => depth + 1,
+            '}' => depth - 1,
+            _ => depth,
+        };
+        c == ',' && depth == 0
+    })
+}
+
+fn first_word(text: &str) -> String {
+    text.trim()
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .collect()
+}
+
+fn sources() -> Vec<Source> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![src.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let production = text
+                    .split("#[cfg(test)]\nmod tests")
+                    .next()
+                    .unwrap()
+                    .to_owned();
+                let path = path.strip_prefix(&src).unwrap().to_owned();
+                // The list of modules uses nothing; `tests.rs` is the foot of its folder.
+                if path != Path::new("lib.rs") && !path.ends_with("tests.rs") {
+                    found.push(Source { path, production });
+                }
+            }
+        }
+    }
+    assert!(found.len() > 10, "the sources were not found");
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
