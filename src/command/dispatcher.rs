@@ -1,0 +1,268 @@
+//! Runs commands, one at a time, and remembers them.
+//!
+//! The order of the checks and what is recorded are IPA's (`extensions/base.py`, `execute_command`): the conductor's
+//! decisions rest on them. A command's work belongs to the thread it runs on: it goes on, and is recorded, when the
+//! caller is long gone.
+
+use super::record::{CommandView, Ledger, Record};
+use super::spec::{Command, Job, Mode, Params};
+use crate::error::{AgentError, ErrorClass};
+use crate::progress::Cancel;
+use serde_json::Value;
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
+use tokio::task::spawn_blocking;
+
+/// The commands and their records; clones share them.
+#[derive(Clone)]
+pub struct Dispatcher(Arc<Shared>);
+
+struct Shared {
+    commands: Vec<Command>,
+    /// Whose turn it is to be looked at: held through a synchronous command's whole run.
+    turn: Arc<AsyncMutex<()>>,
+    work: Mutex<Work>,
+    completions: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Work {
+    ledger: Ledger,
+    /// Stops the newest command.
+    newest: Option<Cancel>,
+    /// The agent is ending: nothing may start any more.
+    ending: bool,
+}
+
+impl Dispatcher {
+    /// A dispatcher of these commands, with an empty list.
+    #[must_use]
+    pub fn new(commands: Vec<Command>) -> Self {
+        Self(Arc::new(Shared {
+            commands,
+            turn: Arc::default(),
+            work: Mutex::default(),
+            completions: watch::Sender::new(0),
+        }))
+    }
+
+    /// Runs `<extension>.<command>`. Waits for a synchronous command in any case, for an asynchronous one if `wait`.
+    ///
+    /// A command that was accepted is in the list and answers with its record, also when it failed.
+    ///
+    /// # Errors
+    /// The command was refused: nothing is recorded.
+    pub async fn run(
+        &self,
+        name: &str,
+        params: Params,
+        wait: bool,
+    ) -> Result<CommandView, AgentError> {
+        let turn = Arc::clone(&self.0.turn).lock_owned().await;
+        let (command, job) = self.accept(name, &params).inspect_err(
+            |error| tracing::warn!(command = ?name, reason = %error, "Refused a command"),
+        )?;
+        match command.mode {
+            Mode::Sync => self.run_sync(command, params, job, turn).await,
+            Mode::Async => {
+                let record = self.start(command, params, job);
+                drop(turn);
+                if wait {
+                    record.finished().await;
+                }
+                Ok(record.view())
+            }
+        }
+    }
+
+    /// Every record in the order of the commands.
+    #[must_use]
+    pub fn list(&self) -> Vec<CommandView> {
+        self.0.work().ledger.views()
+    }
+
+    /// One record; its end, if `wait`.
+    ///
+    /// # Errors
+    /// There is no such record.
+    pub async fn command(&self, id: &str, wait: bool) -> Result<CommandView, AgentError> {
+        let record = self.0.work().ledger.by_id(id).ok_or_else(|| {
+            AgentError::new(
+                ErrorClass::RequestedObjectNotFoundError,
+                format!("Command Result with id {id} not found."),
+            )
+        })?;
+        if wait {
+            record.finished().await;
+        }
+        Ok(record.view())
+    }
+
+    /// Counts the asynchronous commands that ended: each is worth a heartbeat.
+    #[must_use]
+    pub fn completions(&self) -> watch::Receiver<u64> {
+        self.0.completions.subscribe()
+    }
+
+    /// Ends the work: refuses new commands, wishes the running one to stop, and waits until nothing runs.
+    pub async fn shut_down(&self) {
+        {
+            let mut work = self.0.work();
+            work.ending = true;
+            if let Some(newest) = &work.newest {
+                newest.cancel();
+            }
+        }
+        let _turn = self.0.turn.lock().await;
+        let last = self.0.work().ledger.last().cloned();
+        if let Some(last) = last {
+            last.finished().await;
+        }
+    }
+
+    /// The checks, in IPA's order.
+    fn accept(&self, name: &str, params: &Params) -> Result<(Command, Job), AgentError> {
+        let (extension, name) = name.split_once('.').ok_or_else(|| {
+            AgentError::new(
+                ErrorClass::InvalidCommandError,
+                "Command name must be of the form <extension>.<name>",
+            )
+        })?;
+        self.0.idle()?;
+        let command = self.find(extension, name)?;
+        let valid = catch_unwind(AssertUnwindSafe(|| command.work.validate(params)));
+        valid.unwrap_or_else(|panic| Err(panicked(&command, &*panic)))?;
+        let job = self.0.take_up()?;
+        Ok((command, job))
+    }
+
+    fn find(&self, extension: &str, name: &str) -> Result<Command, AgentError> {
+        let mut of_extension = self
+            .0
+            .commands
+            .iter()
+            .filter(|command| command.extension == extension)
+            .peekable();
+        if of_extension.peek().is_none() {
+            return Err(AgentError::new(
+                ErrorClass::RequestedObjectNotFoundError,
+                format!("Extension with id {extension} not found."),
+            ));
+        }
+        let found = of_extension.find(|command| command.name == name);
+        found.cloned().ok_or_else(|| {
+            AgentError::new(
+                ErrorClass::InvalidCommandError,
+                format!("Unknown command: {name}"),
+            )
+        })
+    }
+
+    /// A synchronous command is listed when it has ended, as IPA's are, and keeps its turn until then.
+    async fn run_sync(
+        &self,
+        command: Command,
+        params: Params,
+        job: Job,
+        turn: OwnedMutexGuard<()>,
+    ) -> Result<CommandView, AgentError> {
+        let shared = Arc::clone(&self.0);
+        let worker = spawn_blocking(move || {
+            let record = Arc::new(Record::new(command.name, command.mode, job.clone()));
+            work(&command, params, &job, &record);
+            let view = record.view();
+            shared.work().ledger.push(record);
+            drop(turn);
+            view
+        });
+        worker
+            .await
+            .map_err(|error| AgentError::caused(ErrorClass::CommandExecutionError, &error))
+    }
+
+    /// An asynchronous command is listed before it starts.
+    fn start(&self, command: Command, params: Params, job: Job) -> Arc<Record> {
+        let record = Arc::new(Record::new(command.name, command.mode, job.clone()));
+        self.0.work().ledger.push(Arc::clone(&record));
+        let (shared, started) = (Arc::clone(&self.0), Arc::clone(&record));
+        spawn_blocking(move || {
+            work(&command, params, &job, &started);
+            shared.completions.send_modify(|count| *count += 1);
+        });
+        record
+    }
+}
+
+impl fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Dispatcher").field(&self.0.commands).finish()
+    }
+}
+
+impl Shared {
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Only the last command is looked at: none before it can still run.
+    fn idle(&self) -> Result<(), AgentError> {
+        match self.work().ledger.last() {
+            Some(last) if last.is_running() => Err(AgentError::new(
+                ErrorClass::AgentIsBusy,
+                format!("executing command {}", last.name),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// From here on there is something to cancel.
+    fn take_up(&self) -> Result<Job, AgentError> {
+        let mut work = self.work();
+        if work.ending {
+            return Err(AgentError::new(
+                ErrorClass::AgentIsBusy,
+                "the agent is ending",
+            ));
+        }
+        let job = Job::default();
+        work.newest = Some(job.cancel.clone());
+        Ok(job)
+    }
+}
+
+/// The command's work and its record's end.
+fn work(command: &Command, params: Params, job: &Job, record: &Record) {
+    let (id, name) = (&record.id, command.name);
+    tracing::info!(command = name, id, "Started a command");
+    let begin = Instant::now();
+    let outcome: Result<Value, AgentError> =
+        catch_unwind(AssertUnwindSafe(|| command.work.run(params, job)))
+            .unwrap_or_else(|panic| Err(panicked(command, &*panic)));
+    let ms = begin.elapsed().as_millis();
+    match &outcome {
+        Ok(_) => tracing::info!(command = name, id, ms, "Finished a command"),
+        Err(error) => tracing::error!(command = name, id, ms, reason = %error, "A command failed"),
+    }
+    record.finish(outcome);
+}
+
+/// A panic's text is for the log alone: nobody chose its words for the conductor.
+fn panicked(command: &Command, panic: &(dyn Any + Send)) -> AgentError {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no text");
+    tracing::error!(command = command.name, panic = text, "A command panicked");
+    AgentError::new(
+        ErrorClass::CommandExecutionError,
+        format!(
+            "{} ended by a defect in the agent; its log says where",
+            command.name
+        ),
+    )
+}

@@ -1,0 +1,348 @@
+//! What is remembered of a command: its life as the conductor reads it, and the bounds of that memory.
+//!
+//! The conductor decides by the last record and by whether anything but `get_*_steps` was ever run, and it reads a result
+//! while its record is the last one. So the list keeps its order and its newest records whole, and lets go of what nobody
+//! asks for again (a log archive, an echoed config drive): see [`Ledger::push`].
+
+use super::spec::{Job, Mode};
+use crate::error::{AgentError, ErrorClass};
+use crate::progress::Progress;
+use serde_json::{Value, json};
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use tokio::sync::SetOnce;
+use uuid::Uuid;
+
+/// A command's record at one moment.
+#[derive(Clone, PartialEq)]
+pub struct CommandView {
+    /// A random UUID.
+    pub id: String,
+    /// The command's name without its extension.
+    pub name: &'static str,
+    /// How far it is.
+    pub state: State,
+}
+
+impl CommandView {
+    /// The state's name on the wire.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match &self.state {
+            State::Running(_) => Status::Running,
+            State::Succeeded(_) => Status::Succeeded,
+            State::Failed(error) if error.class == ErrorClass::VersionMismatch => {
+                Status::VersionMismatch
+            }
+            State::Failed(_) => Status::Failed,
+        }
+    }
+}
+
+/// Without the result: it may hold what no log may.
+impl fmt::Debug for CommandView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {:?}", self.name, self.id, self.status())
+    }
+}
+
+/// How far a command is, with what it has to show for it.
+#[derive(Clone, PartialEq)]
+#[expect(missing_debug_implementations, reason = "a result may hold secrets")]
+pub enum State {
+    /// Still at work; how far, where it says so.
+    Running(Option<Progress>),
+    /// Done; its result as it goes over the wire.
+    Succeeded(Arc<Value>),
+    /// Not done, and why.
+    Failed(AgentError),
+}
+
+/// A record's state as a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Ended with an error.
+    Failed,
+    /// At work.
+    Running,
+    /// Ended well.
+    Succeeded,
+    /// The conductor knew other hardware managers than these: it asks for the steps anew.
+    VersionMismatch,
+}
+
+impl Status {
+    /// The word on the wire. Ironic's constant for the last one is `VERSION_MISMATCH`, its text is not.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "FAILED",
+            Self::Running => "RUNNING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::VersionMismatch => "CLEAN_VERSION_MISMATCH",
+        }
+    }
+}
+
+/// One command from its start on.
+pub(super) struct Record {
+    pub(super) id: String,
+    pub(super) name: &'static str,
+    mode: Mode,
+    job: Job,
+    outcome: SetOnce<Outcome>,
+}
+
+impl Record {
+    pub(super) fn new(name: &'static str, mode: Mode, job: Job) -> Self {
+        Self {
+            id: Uuid::new_v4().to_string(),
+            name,
+            mode,
+            job,
+            outcome: SetOnce::new(),
+        }
+    }
+
+    /// Ends the record and wakes who waits for it. A second end is ignored.
+    pub(super) fn finish(&self, outcome: Result<Value, AgentError>) {
+        let outcome = match outcome {
+            Ok(value) => Outcome::succeeded(self.named(value)),
+            Err(error) => Outcome::Failed(shortened(error)),
+        };
+        let _ = self.outcome.set(outcome);
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        !self.outcome.initialized()
+    }
+
+    /// Waits for the end.
+    pub(super) async fn finished(&self) {
+        self.outcome.wait().await;
+    }
+
+    pub(super) fn view(&self) -> CommandView {
+        CommandView {
+            id: self.id.clone(),
+            name: self.name,
+            state: match self.outcome.get() {
+                None => State::Running(self.job.progress.latest()),
+                Some(Outcome::Succeeded { value, .. }) => State::Succeeded(Arc::clone(value)),
+                Some(Outcome::Failed(error)) => State::Failed(error.clone()),
+            },
+        }
+    }
+
+    /// A string is wrapped, an asynchronous command's with its name before it (IPA: `base.AsyncCommandResult`).
+    fn named(&self, value: Value) -> Value {
+        match (value, self.mode) {
+            (Value::String(text), Mode::Sync) => json!({ "result": text }),
+            (Value::String(text), Mode::Async) => {
+                json!({ "result": format!("{}: {text}", self.name) })
+            }
+            (value, _) => value,
+        }
+    }
+
+    /// The record without a result that is too large to be sent again with every poll.
+    fn without_large_result(&self) -> Option<Self> {
+        match self.outcome.get() {
+            Some(Outcome::Succeeded { bytes, .. }) if *bytes > LARGE_RESULT => Some(Self {
+                id: self.id.clone(),
+                name: self.name,
+                mode: self.mode,
+                job: self.job.clone(),
+                outcome: SetOnce::new_with(Some(Outcome::succeeded(
+                    json!({ "omitted": format!("{bytes} bytes, kept until the next command") }),
+                ))),
+            }),
+            _ => None,
+        }
+    }
+}
+
+enum Outcome {
+    Succeeded { value: Arc<Value>, bytes: usize },
+    Failed(AgentError),
+}
+
+impl Outcome {
+    fn succeeded(value: Value) -> Self {
+        let mut size = Size(0);
+        // Counting cannot fail, and a JSON value can always be written.
+        let _ = serde_json::to_writer(&mut size, &value);
+        Self::Succeeded {
+            value: Arc::new(value),
+            bytes: size.0,
+        }
+    }
+}
+
+/// The records in the order of their commands.
+#[derive(Default)]
+pub(super) struct Ledger(Vec<Arc<Record>>);
+
+impl Ledger {
+    /// Adds the newest record and lets go of two things: the result of the one before if it is larger than
+    /// [`LARGE_RESULT`], and beyond [`MOST_RECORDS`] the oldest record.
+    ///
+    /// Synchronous ones go first, so that a list which once held a step never looks like a freshly booted agent's.
+    pub(super) fn push(&mut self, record: Arc<Record>) {
+        if let Some(before) = self.0.last_mut()
+            && let Some(slim) = before.without_large_result()
+        {
+            *before = Arc::new(slim);
+        }
+        if self.0.len() >= MOST_RECORDS {
+            let oldest = self.0.iter().position(|r| r.mode == Mode::Sync);
+            self.0.remove(oldest.unwrap_or(0));
+        }
+        self.0.push(record);
+    }
+
+    pub(super) fn last(&self) -> Option<&Arc<Record>> {
+        self.0.last()
+    }
+
+    pub(super) fn by_id(&self, id: &str) -> Option<Arc<Record>> {
+        self.0.iter().find(|record| record.id == id).cloned()
+    }
+
+    pub(super) fn views(&self) -> Vec<CommandView> {
+        self.0.iter().map(|record| record.view()).collect()
+    }
+}
+
+/// Counts what is written.
+struct Size(usize);
+
+impl io::Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Details are for people and stay in the list for ever: long ones lose their end.
+fn shortened(mut error: AgentError) -> AgentError {
+    if error.details.len() > LONGEST_DETAILS {
+        error
+            .details
+            .truncate(error.details.floor_char_boundary(LONGEST_DETAILS));
+        error.details.push('…');
+    }
+    error
+}
+
+/// Results up to this size stay for good: every list of steps does, a log archive does not.
+const LARGE_RESULT: usize = 16 * 1024;
+/// Longest text of an error's details.
+const LONGEST_DETAILS: usize = 16 * 1024;
+/// Most records: with the two sizes above the list stays below eight megabytes beside its newest result.
+const MOST_RECORDS: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finished(name: &'static str, mode: Mode, outcome: Result<Value, AgentError>) -> Arc<Record> {
+        let record = Record::new(name, mode, Job::default());
+        record.finish(outcome);
+        Arc::new(record)
+    }
+
+    fn result(view: &CommandView) -> Value {
+        let State::Succeeded(value) = &view.state else {
+            panic!("{view:?}");
+        };
+        Value::clone(value)
+    }
+
+    #[test]
+    fn a_string_is_wrapped_as_its_kind_of_command_does() {
+        let text = || Ok(json!("done"));
+        assert_eq!(
+            result(&finished("sync", Mode::Sync, text()).view()),
+            json!({"result": "done"})
+        );
+        assert_eq!(
+            result(&finished("install", Mode::Async, text()).view()),
+            json!({"result": "install: done"})
+        );
+    }
+
+    #[test]
+    fn what_is_no_string_stays_as_it_is() {
+        for value in [json!(null), json!([1]), json!({"a": 1})] {
+            let record = finished("x", Mode::Async, Ok(value.clone()));
+            assert_eq!(result(&record.view()), value);
+        }
+    }
+
+    #[test]
+    fn a_version_mismatch_has_a_status_of_its_own() {
+        let status = |class| {
+            finished("x", Mode::Async, Err(AgentError::new(class, "y")))
+                .view()
+                .status()
+                .as_str()
+        };
+        assert_eq!(
+            status(ErrorClass::VersionMismatch),
+            "CLEAN_VERSION_MISMATCH"
+        );
+        assert_eq!(status(ErrorClass::CleaningError), "FAILED");
+    }
+
+    #[test]
+    fn a_large_result_is_kept_until_the_next_command() {
+        let mut ledger = Ledger::default();
+        let archive = json!({ "system_logs": "x".repeat(LARGE_RESULT) });
+        ledger.push(finished("logs", Mode::Sync, Ok(archive.clone())));
+        assert_eq!(result(&ledger.views()[0]), archive);
+        ledger.push(finished("sync", Mode::Sync, Ok(json!(null))));
+        let views = ledger.views();
+        assert_eq!(
+            result(&views[0]),
+            json!({"omitted": "16402 bytes, kept until the next command"})
+        );
+        assert_eq!(ledger.by_id(&views[0].id).unwrap().view(), views[0]);
+    }
+
+    #[test]
+    fn the_list_is_bounded_and_never_looks_freshly_booted_again() {
+        let mut ledger = Ledger::default();
+        ledger.push(finished("step", Mode::Async, Ok(json!(null))));
+        for _ in 0..MOST_RECORDS * 2 {
+            ledger.push(finished("get_clean_steps", Mode::Sync, Ok(json!(null))));
+        }
+        ledger.push(finished("newest", Mode::Sync, Ok(json!(null))));
+        let views = ledger.views();
+        assert_eq!(
+            (views.len(), views[0].name, views[MOST_RECORDS - 1].name),
+            (MOST_RECORDS, "step", "newest")
+        );
+    }
+
+    #[test]
+    fn long_details_lose_their_end() {
+        let details = "ü".repeat(LONGEST_DETAILS);
+        let error = AgentError::new(ErrorClass::CleaningError, details);
+        let State::Failed(error) = finished("x", Mode::Sync, Err(error)).view().state else {
+            panic!();
+        };
+        assert_eq!(error.details.len(), LONGEST_DETAILS + '…'.len_utf8());
+    }
+
+    #[test]
+    fn debug_does_not_show_a_result() {
+        let view = finished("x", Mode::Sync, Ok(json!("hush"))).view();
+        assert!(!format!("{view:?}").contains("hush"));
+    }
+}

@@ -1,0 +1,100 @@
+//! What a command is: its wire name, its kind and its two functions. One row of an extension's table.
+
+use crate::error::AgentError;
+use crate::progress::{Cancel, Reporter};
+use serde_json::{Map, Value};
+use std::fmt;
+use std::sync::Arc;
+
+/// A command's parameters as they came over the wire.
+pub type Params = Map<String, Value>;
+
+/// Whether the caller waits for a command by nature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Runs on; the caller reads its record later.
+    Async,
+    /// Finished when the caller has its answer, which must come within 60 seconds.
+    Sync,
+}
+
+/// What a running command is given beside its parameters.
+#[derive(Clone, Debug, Default)]
+pub struct Job {
+    /// The wish that it stop: asked between pieces of work.
+    pub cancel: Cancel,
+    /// Where it says how far it is: the command list shows it.
+    pub progress: Reporter,
+}
+
+/// One row of an extension's table. `C` is what the extension's functions work on.
+pub struct CommandSpec<C: 'static> {
+    /// The part of the wire name before the dot: `standby`.
+    pub extension: &'static str,
+    /// The part after it: `prepare_image`.
+    pub name: &'static str,
+    /// Whether the caller waits.
+    pub mode: Mode,
+    /// Looks at the parameters alone, quickly: an error here refuses the command and records nothing.
+    pub validate: fn(&C, &Params) -> Result<(), AgentError>,
+    /// The work: blocking code on a thread of its own. A panic fails this command only.
+    pub run: fn(&C, Params, &Job) -> Result<Value, AgentError>,
+}
+
+impl<C: Send + Sync + 'static> CommandSpec<C> {
+    /// The command with what it works on; commands of different `C` then stand in one table.
+    #[must_use]
+    pub fn bind(&'static self, context: &Arc<C>) -> Command {
+        Command {
+            extension: self.extension,
+            name: self.name,
+            mode: self.mode,
+            work: Arc::new(Bound {
+                spec: self,
+                context: Arc::clone(context),
+            }),
+        }
+    }
+}
+
+impl<C> fmt::Debug for CommandSpec<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{} ({:?})", self.extension, self.name, self.mode)
+    }
+}
+
+/// A command ready to be run.
+#[derive(Clone)]
+pub struct Command {
+    pub(super) extension: &'static str,
+    pub(super) name: &'static str,
+    pub(super) mode: Mode,
+    pub(super) work: Arc<dyn Work>,
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{} ({:?})", self.extension, self.name, self.mode)
+    }
+}
+
+/// The two functions of a command, its context hidden.
+pub(super) trait Work: Send + Sync {
+    fn validate(&self, params: &Params) -> Result<(), AgentError>;
+    fn run(&self, params: Params, job: &Job) -> Result<Value, AgentError>;
+}
+
+struct Bound<C: 'static> {
+    spec: &'static CommandSpec<C>,
+    context: Arc<C>,
+}
+
+impl<C: Send + Sync> Work for Bound<C> {
+    fn validate(&self, params: &Params) -> Result<(), AgentError> {
+        (self.spec.validate)(&self.context, params)
+    }
+
+    fn run(&self, params: Params, job: &Job) -> Result<Value, AgentError> {
+        (self.spec.run)(&self.context, params, job)
+    }
+}
