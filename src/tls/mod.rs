@@ -1,1 +1,142 @@
 //! TLS: the one provider, client and server settings, the agent's own certificate.
+//!
+//! Every handshake of the agent, in either direction, is set up here; nothing else names a cryptographic library.
+
+pub mod certificate;
+pub mod client;
+pub mod server;
+mod suites;
+
+pub use suites::CipherSuites;
+
+use crate::secret::Secret;
+use rustls::SupportedProtocolVersion;
+use rustls::crypto::CryptoProvider;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The cryptography of every handshake: aws-lc-rs, with its post-quantum key exchange first.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// The oldest protocol version that is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MinVersion {
+    /// TLS 1.2 and 1.3.
+    #[default]
+    Tls12,
+    /// TLS 1.3 alone.
+    Tls13,
+}
+
+impl MinVersion {
+    fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
+        match self {
+            Self::Tls12 => rustls::ALL_VERSIONS,
+            Self::Tls13 => ONLY_TLS13,
+        }
+    }
+}
+
+impl FromStr for MinVersion {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "1.2" => Ok(Self::Tls12),
+            "1.3" => Ok(Self::Tls13),
+            _ => Err("must be 1.2 or 1.3"),
+        }
+    }
+}
+
+/// A certificate chain and its private key.
+#[derive(Debug)]
+pub struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: Secret<PrivateKeyDer<'static>>,
+}
+
+impl Identity {
+    /// Reads both from PEM text. The caller wipes the key's text.
+    ///
+    /// # Errors
+    /// [`Error::CertificatePem`] and [`Error::KeyPem`] when the text holds no such thing.
+    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, Error> {
+        let chain = certificates(certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(Error::KeyPem)?;
+        Ok(Self {
+            chain,
+            key: Secret::new(key),
+        })
+    }
+}
+
+/// Every certificate in a PEM text; at least one.
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let found = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(Error::CertificatePem)?;
+    if found.is_empty() {
+        return Err(Error::CertificatePem(
+            rustls_pki_types::pem::Error::NoItemsFound,
+        ));
+    }
+    Ok(found)
+}
+
+const ONLY_TLS13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
+
+/// Why TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The authorities' certificates are not usable as trust anchors.
+    #[error("using a certificate as a trust anchor")]
+    Anchor(#[source] rustls::Error),
+    /// A PEM text holds no readable certificate.
+    #[error("reading certificates from PEM")]
+    CertificatePem(#[source] rustls_pki_types::pem::Error),
+    /// The automatic certificate could not be made.
+    #[error("making the agent's own certificate")]
+    Generate(#[source] rcgen::Error),
+    /// Certificate, key or settings do not fit together.
+    #[error("setting up TLS")]
+    Handshake(#[source] rustls::Error),
+    /// A PEM text holds no readable private key.
+    #[error("reading a private key from PEM")]
+    KeyPem(#[source] rustls_pki_types::pem::Error),
+    /// A file with a certificate or a key cannot be read.
+    #[error("reading {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel says.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_without_certificates_is_refused() {
+        assert!(matches!(
+            Identity::from_pem(b"", b""),
+            Err(Error::CertificatePem(_))
+        ));
+    }
+
+    #[test]
+    fn only_two_versions_are_known() {
+        assert_eq!("1.2".parse(), Ok(MinVersion::Tls12));
+        assert_eq!("1.3".parse(), Ok(MinVersion::Tls13));
+        assert!("1.1".parse::<MinVersion>().is_err());
+    }
+}

@@ -1,0 +1,157 @@
+//! Settings of every client the agent makes: Ironic's API and image servers.
+//!
+//! The roots are always ours to choose, never the library's: a ramdisk may hold no bundle, and an operator's `cafile` is
+//! meant to be the only authority.
+
+use super::{CipherSuites, Error, Identity, MinVersion, certificates, provider};
+use crate::root::Root;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use std::sync::Arc;
+
+/// How servers are verified and what the client shows of itself.
+#[derive(Clone, Debug, Default)]
+pub struct ClientOptions {
+    /// Accept every server, whatever it shows. For laboratories.
+    pub insecure: bool,
+    /// PEM text of the only authorities that are trusted; without it, the system's.
+    pub authorities: Option<Vec<u8>>,
+    /// What the client shows when a server asks who it is.
+    pub identity: Option<Arc<Identity>>,
+    /// The oldest protocol version that is spoken.
+    pub min_version: MinVersion,
+    /// The TLS 1.2 suites that may be used; without it, all the provider has.
+    pub cipher_suites: Option<CipherSuites>,
+}
+
+impl ClientOptions {
+    /// A client builder with these TLS settings; time limits, proxies and redirects are the caller's to set.
+    ///
+    /// # Errors
+    /// See [`ClientOptions::config`].
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where clients are built: roots and versions are set here"
+    )]
+    pub fn builder(&self, root: &Root) -> Result<reqwest::ClientBuilder, Error> {
+        Ok(reqwest::Client::builder().tls_backend_preconfigured(self.config(root)?))
+    }
+
+    /// The same settings for a bare TLS connection.
+    ///
+    /// # Errors
+    /// An [`Error`] when the authorities cannot be read or the client's own certificate and key do not fit together.
+    pub fn config(&self, root: &Root) -> Result<ClientConfig, Error> {
+        let provider = match &self.cipher_suites {
+            Some(suites) => suites.limit(&provider()),
+            None => provider(),
+        };
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(self.min_version.versions())
+            .map_err(Error::Handshake)?;
+        let builder = if self.insecure {
+            tracing::warn!(
+                "TLS servers are NOT verified (insecure is set): anybody between here and them can read and change everything"
+            );
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(AcceptAll(provider)))
+        } else {
+            builder.with_root_certificates(self.roots(root)?)
+        };
+        let mut config = match &self.identity {
+            Some(identity) => builder
+                .with_client_auth_cert(identity.chain.clone(), identity.key.expose().clone_key())
+                .map_err(Error::Handshake)?,
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+
+    pub(super) fn roots(&self, root: &Root) -> Result<RootCertStore, Error> {
+        match &self.authorities {
+            Some(pem) => {
+                let mut store = RootCertStore::empty();
+                for certificate in certificates(pem)? {
+                    store.add(certificate).map_err(Error::Anchor)?;
+                }
+                Ok(store)
+            }
+            None => system_roots(root),
+        }
+    }
+}
+
+/// The distribution's bundle, or Mozilla's list as it was when Ferrite was built.
+fn system_roots(root: &Root) -> Result<RootCertStore, Error> {
+    let path = root.path(SYSTEM_BUNDLE);
+    let mut store = RootCertStore::empty();
+    match std::fs::read(&path) {
+        Ok(pem) => {
+            // A bundle of a hundred may hold one this library does not understand: the others still count.
+            store.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten());
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(source) => return Err(Error::Read { path, source }),
+    }
+    if store.is_empty() {
+        tracing::debug!("no system bundle of authorities: using the built-in list");
+        store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    Ok(store)
+}
+
+/// Takes every certificate. Signatures of the handshake itself are still checked: a broken peer is told apart from a strange one.
+#[derive(Debug)]
+struct AcceptAll(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AcceptAll {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+const SYSTEM_BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
