@@ -6,3 +6,7 @@
     unsafe_code,
     reason = "ioctl and raw system calls live here and nowhere else"
 )]
+
+pub mod module;
+pub mod netlink;
+pub mod uevent;
