@@ -1,1 +1,8 @@
 //! Byte formats: bytes in, values out; no files, clocks or logging.
+
+pub mod gpt;
+pub mod guid;
+pub mod mbr;
+
+mod field;
+mod gap;

@@ -7,6 +7,7 @@
     reason = "ioctl and raw system calls live here and nowhere else"
 )]
 
+pub mod block;
 pub mod module;
 pub mod netlink;
 pub mod uevent;

@@ -1,0 +1,1 @@
+//! Making what was on disks unreadable.

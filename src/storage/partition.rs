@@ -1,0 +1,299 @@
+//! Partition tables on disks: what is there, the backup table at a grown disk's end, one partition more, and the kernel's
+//! view brought up to date. There is no udev here: the kernel's devtmpfs makes the nodes.
+
+use super::Error;
+use super::disk::{Access, Disk, Window, kernel_name};
+use crate::formats::gpt::{self, Copies, Gpt};
+use crate::formats::guid::Guid;
+use crate::formats::mbr::{self, Mbr};
+use crate::progress::Cancel;
+use crate::root::Root;
+use crate::sys::block;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What a disk is divided into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The kind of table.
+    pub label: Label,
+    /// The partitions that can hold data, by number.
+    pub partitions: Vec<Partition>,
+}
+
+/// The kind of a partition table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// GUID partition table.
+    Gpt,
+    /// MBR partition table.
+    Mbr,
+}
+
+/// A partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// Its number in the table.
+    pub number: u32,
+    /// Its first byte on the disk.
+    pub start: u64,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// What the table says it is for.
+    pub kind: Kind,
+    /// The kernel's `PARTUUID`.
+    pub id: String,
+    /// Its device node.
+    pub node: PathBuf,
+}
+
+/// What a partition is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A GUID of a GUID partition table.
+    Gpt(Guid),
+    /// A code of an MBR.
+    Mbr(u8),
+}
+
+/// What [`fix_gpt`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GptFix {
+    /// The backup table was moved to the disk's end.
+    Moved,
+    /// Both tables were in their places.
+    Unneeded,
+    /// The disk has no GUID partition table.
+    NotGpt,
+}
+
+/// Lists the partitions of a disk.
+///
+/// # Errors
+/// [`Error::NoTable`], [`Error::Gpt`] for a damaged table, [`Error::Open`], [`Error::Read`].
+pub fn list(disk: &Path) -> Result<Layout, Error> {
+    layout(&Disk::open(disk, Access::Read)?)
+}
+
+/// Lists the partitions of an open disk.
+///
+/// # Errors
+/// As [`list`].
+pub fn layout(disk: &Disk) -> Result<Layout, Error> {
+    let sector = u64::from(disk.sector());
+    let partition = |number, first: u64, sectors: u64, kind, id| Partition {
+        number,
+        start: first.saturating_mul(sector),
+        bytes: sectors.saturating_mul(sector),
+        kind,
+        id,
+        node: node(disk.path(), number),
+    };
+    match table(disk)? {
+        Table::Gpt(gpt) => Ok(Layout {
+            label: Label::Gpt,
+            partitions: (gpt.partitions().into_iter())
+                .map(|p| {
+                    let sectors = p.sectors();
+                    partition(
+                        p.number,
+                        p.first,
+                        sectors,
+                        Kind::Gpt(p.kind),
+                        p.id.to_string(),
+                    )
+                })
+                .collect(),
+        }),
+        Table::Mbr(mbr) => {
+            let logicals = mbr.logicals(&mut whole(disk), disk.sector());
+            let logicals = logicals.map_err(|error| Error::Read(disk.path().into(), error))?;
+            let primaries = mbr.primaries().into_iter().filter(|p| !p.is_extended());
+            Ok(Layout {
+                label: Label::Mbr,
+                partitions: primaries
+                    .chain(logicals)
+                    .map(|p| {
+                        let id = format!("{:08x}-{:02x}", mbr.identifier(), p.number);
+                        partition(p.number, p.first, p.sectors, Kind::Mbr(p.kind), id)
+                    })
+                    .collect(),
+            })
+        }
+    }
+}
+
+/// Moves the backup GUID partition table to the disk's end when it is not there: an image is smaller than its disk.
+///
+/// # Errors
+/// [`Error::Gpt`] when the table is damaged or does not fit the disk, [`Error::InUse`], a failed read or write.
+pub fn fix_gpt(disk: &Path) -> Result<GptFix, Error> {
+    let disk = Disk::open(disk, Access::Write)?;
+    let Some(mut gpt) = gpt(&disk)? else {
+        return Ok(GptFix::NotGpt);
+    };
+    if gpt.copies() == Copies::Both {
+        return Ok(GptFix::Unneeded);
+    }
+    let wrong = |error| Error::Gpt(disk.path().into(), error);
+    if gpt.copies() == Copies::BackupOnly {
+        // What lies at the end may be an earlier owner's: a damaged first copy is not to be healed with it.
+        return Err(wrong(gpt::Error::Damaged("its first copy is not whole")));
+    }
+    gpt.move_backup_to_end().map_err(wrong)?;
+    gpt.write(&mut whole(&disk)).map_err(wrong)?;
+    disk.sync()?;
+    Ok(GptFix::Moved)
+}
+
+/// The identifier of the disk's MBR as Ironic stores it for whole-disk images: `0x%08x` of the four bytes at 440.
+///
+/// # Errors
+/// [`Error::Open`], [`Error::Read`].
+pub fn disk_identifier(disk: &Path) -> Result<String, Error> {
+    let open = Disk::open(disk, Access::Read)?;
+    let mut bytes = [0; 4];
+    let read = open.file().read_exact_at(&mut bytes, 440);
+    read.map_err(|error| Error::Read(disk.into(), error))?;
+    Ok(format!("0x{:08x}", u32::from_le_bytes(bytes)))
+}
+
+/// Adds a partition of at least `bytes` bytes at the disk's end: of type Linux data and with this identifier on GPT, FAT32 on
+/// MBR. The kernel is told.
+///
+/// # Errors
+/// [`Error::NoTable`], [`Error::Gpt`] and [`Error::AddPartition`] when there is no place, [`Error::Rescan`],
+/// [`Error::InUse`], a failed read or write.
+pub fn add_last(disk: &Path, bytes: u64, id: Guid, cancel: &Cancel) -> Result<Partition, Error> {
+    let disk = Disk::open(disk, Access::Write)?;
+    let number = match table(&disk)? {
+        Table::Gpt(mut gpt) => {
+            let wrong = |error| Error::Gpt(disk.path().into(), error);
+            gpt.move_backup_to_end().map_err(wrong)?;
+            let kind = Guid::LINUX_DATA;
+            let added = gpt
+                .add_last(&gpt::Wanted { bytes, kind, id })
+                .map_err(wrong)?;
+            gpt.write(&mut whole(&disk)).map_err(wrong)?;
+            added.number
+        }
+        Table::Mbr(mut mbr) => {
+            let sectors = disk.bytes() / u64::from(disk.sector());
+            let added = mbr
+                .add_last(sectors, disk.sector(), bytes)
+                .map_err(|error| Error::AddPartition(disk.path().into(), error))?;
+            let written = disk.file().write_all_at(mbr.bytes(), 0);
+            written.map_err(|error| Error::Write(disk.path().into(), error))?;
+            added.number
+        }
+    };
+    disk.sync()?;
+    rescan(&disk, cancel)?;
+    let added = layout(&disk)?
+        .partitions
+        .into_iter()
+        .find(|p| p.number == number);
+    added.ok_or_else(|| Error::NodeMissing(disk.path().into(), number))
+}
+
+/// Has the kernel read the disk's partition table again, waiting a while for whoever uses a partition.
+///
+/// # Errors
+/// [`Error::Rescan`], [`Error::Cancelled`].
+pub fn rescan(disk: &Disk, cancel: &Cancel) -> Result<(), Error> {
+    for _ in 1..RESCANS {
+        match block::reread_partitions(disk.file().as_fd()) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+            done => return done.map_err(|error| Error::Rescan(disk.path().into(), error)),
+        }
+        if cancel.wait(PAUSE) {
+            return Err(Error::Cancelled(disk.path().into()));
+        }
+    }
+    block::reread_partitions(disk.file().as_fd())
+        .map_err(|error| Error::Rescan(disk.path().into(), error))
+}
+
+/// Waits until a partition is known to the kernel and its device node is there.
+///
+/// # Errors
+/// [`Error::NodeMissing`] after 15 s, [`Error::Cancelled`].
+pub fn wait_for_node(
+    root: &Root,
+    disk: &Path,
+    partition: &Partition,
+    cancel: &Cancel,
+) -> Result<(), Error> {
+    let name = kernel_name(&partition.node);
+    let known = root.path(format!("sys/class/block/{name}/partition"));
+    for _ in 0..WAITS {
+        let node = std::fs::metadata(&partition.node);
+        if known.exists() && node.is_ok_and(|node| node.file_type().is_block_device()) {
+            return Ok(());
+        }
+        if cancel.wait(PAUSE) {
+            return Err(Error::Cancelled(disk.into()));
+        }
+    }
+    Err(Error::NodeMissing(disk.into(), partition.number))
+}
+
+/// The node of a disk's partition: `sda1`, and with a `p` where the disk's own name ends in a digit, `nvme0n1p1`.
+#[must_use]
+pub fn node(disk: &Path, number: u32) -> PathBuf {
+    let name = disk.as_os_str().to_string_lossy();
+    let ends_in_digit = name.ends_with(|last: char| last.is_ascii_digit());
+    let p = if ends_in_digit { "p" } else { "" };
+    PathBuf::from(format!("{name}{p}{number}"))
+}
+
+enum Table {
+    Gpt(Gpt),
+    Mbr(Mbr),
+}
+
+fn table(disk: &Disk) -> Result<Table, Error> {
+    if let Some(gpt) = gpt(disk)? {
+        return Ok(Table::Gpt(gpt));
+    }
+    let mbr = mbr::read(&mut whole(disk));
+    let mbr = mbr.map_err(|error| Error::Read(disk.path().into(), error))?;
+    mbr.map(Table::Mbr)
+        .ok_or_else(|| Error::NoTable(disk.path().into()))
+}
+
+fn gpt(disk: &Disk) -> Result<Option<Gpt>, Error> {
+    gpt::read(&mut whole(disk), disk.bytes(), disk.sector())
+        .map_err(|error| Error::Gpt(disk.path().into(), error))
+}
+
+fn whole(disk: &Disk) -> Window<'_> {
+    Window::new(disk.file(), 0, disk.bytes())
+}
+
+const PAUSE: Duration = Duration::from_millis(100);
+/// 5 s: something on the machine may just be looking at a partition.
+const RESCANS: u32 = 50;
+/// 15 s, as IPA waits for its partition.
+const WAITS: u32 = 150;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_name_ending_in_a_digit_separates_the_number() {
+        let cases = [
+            ("/dev/sda", "/dev/sda1"),
+            ("/dev/nvme0n1", "/dev/nvme0n1p1"),
+            ("/dev/mmcblk0", "/dev/mmcblk0p1"),
+            ("/dev/md127", "/dev/md127p1"),
+        ];
+        for (disk, partition) in cases {
+            assert_eq!(node(Path::new(disk), 1), Path::new(partition));
+        }
+    }
+}

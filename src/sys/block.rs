@@ -1,0 +1,109 @@
+//! Block devices: the ioctls of `linux/fs.h`.
+
+use nix::libc::{c_int, c_uint};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// The device's size in bytes (`BLKGETSIZE64`).
+///
+/// # Errors
+/// The file is not a block device, or is gone.
+pub fn size(device: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut bytes: usize = 0;
+    // SAFETY: the kernel writes one `size_t` to the pointer, which outlives the call.
+    unsafe { ioctl::size64(device.as_raw_fd(), &raw mut bytes) }?;
+    u64::try_from(bytes).map_err(io::Error::other)
+}
+
+/// Bytes of a logical sector, the unit of partition tables (`BLKSSZGET`).
+///
+/// # Errors
+/// The file is not a block device, or is gone.
+pub fn logical_sector(device: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut bytes: c_int = 0;
+    // SAFETY: the kernel writes one `int` to the pointer, which outlives the call.
+    unsafe { ioctl::logical_sector(device.as_raw_fd(), &raw mut bytes) }?;
+    u32::try_from(bytes).map_err(io::Error::other)
+}
+
+/// Bytes of a physical sector, below which a write costs a read (`BLKPBSZGET`).
+///
+/// # Errors
+/// The file is not a block device, or is gone.
+pub fn physical_sector(device: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut bytes: c_uint = 0;
+    // SAFETY: the kernel writes one `unsigned int` to the pointer, which outlives the call.
+    unsafe { ioctl::physical_sector(device.as_raw_fd(), &raw mut bytes) }?;
+    Ok(bytes)
+}
+
+/// Whether the kernel refuses writes to the device (`BLKROGET`).
+///
+/// # Errors
+/// The file is not a block device, or is gone.
+pub fn is_read_only(device: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut flag: c_int = 0;
+    // SAFETY: the kernel writes one `int` to the pointer, which outlives the call.
+    unsafe { ioctl::read_only(device.as_raw_fd(), &raw mut flag) }?;
+    Ok(flag != 0)
+}
+
+/// Makes the kernel forget the disk's partitions and read its table again (`BLKRRPART`).
+///
+/// # Errors
+/// `EBUSY` while a partition is in use; `EINVAL` for a device that cannot have partitions.
+pub fn reread_partitions(device: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the request takes no argument.
+    unsafe { ioctl::reread_partitions(device.as_raw_fd()) }?;
+    Ok(())
+}
+
+/// Tells the device that a range is unused (`BLKDISCARD`). What it then reads as is the device's own affair.
+///
+/// # Errors
+/// `EOPNOTSUPP` where the device has no discard, `EINVAL` for a range not aligned to logical sectors.
+pub fn discard(device: BorrowedFd<'_>, start: u64, length: u64) -> io::Result<()> {
+    let range = [start, length];
+    // SAFETY: the kernel reads two `u64` from the pointer, which outlives the call.
+    unsafe { ioctl::discard(device.as_raw_fd(), range.as_ptr()) }?;
+    Ok(())
+}
+
+/// Makes a range read as zeroes, by the device's own command where it has one (`BLKZEROOUT`).
+///
+/// # Errors
+/// `EINVAL` for a range not aligned to logical sectors; a write error.
+pub fn zero_out(device: BorrowedFd<'_>, start: u64, length: u64) -> io::Result<()> {
+    let range = [start, length];
+    // SAFETY: the kernel reads two `u64` from the pointer, which outlives the call.
+    unsafe { ioctl::zero_out(device.as_raw_fd(), range.as_ptr()) }?;
+    Ok(())
+}
+
+/// Writes back and drops what the kernel has cached of the device, so that the next read asks the device (`BLKFLSBUF`).
+///
+/// # Errors
+/// The file is not a block device, or the caller is not root.
+pub fn flush_buffers(device: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the request takes no argument.
+    unsafe { ioctl::flush_buffers(device.as_raw_fd(), 0) }?;
+    Ok(())
+}
+
+/// The request numbers, as `linux/fs.h` writes them: most carry no size, whatever they point to.
+mod ioctl {
+    use nix::libc::{c_int, c_uint};
+    use nix::{
+        ioctl_none_bad, ioctl_read, ioctl_read_bad, ioctl_write_int_bad, ioctl_write_ptr_bad,
+        request_code_none,
+    };
+
+    ioctl_read!(size64, 0x12, 114, usize);
+    ioctl_read_bad!(logical_sector, request_code_none!(0x12, 104), c_int);
+    ioctl_read_bad!(physical_sector, request_code_none!(0x12, 123), c_uint);
+    ioctl_read_bad!(read_only, request_code_none!(0x12, 94), c_int);
+    ioctl_none_bad!(reread_partitions, request_code_none!(0x12, 95));
+    ioctl_write_int_bad!(flush_buffers, request_code_none!(0x12, 97));
+    ioctl_write_ptr_bad!(discard, request_code_none!(0x12, 119), u64);
+    ioctl_write_ptr_bad!(zero_out, request_code_none!(0x12, 127), u64);
+}
