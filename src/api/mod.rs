@@ -1,1 +1,74 @@
 //! The agent's HTTP(S) API: what the conductor calls (contract of IPA's `api/app`).
+//!
+//! ```text
+//! connection ─► server (TLS, time limits) ─► routes ─► auth ─► body ─► dispatcher
+//!                                              └────────┴────────┴────► fault (every answer of 400 and more)
+//! ```
+//!
+//! The wire's JSON is in `wire`; what a command does is nobody's business here. Bytes that are no HTTP/1.1, and heads
+//! larger than [`Limits::head_bytes`], are answered by hyper itself, with a status and no body.
+
+mod answer;
+mod auth;
+mod body;
+mod fault;
+mod query;
+mod routes;
+mod server;
+mod wire;
+
+pub use server::{serve, serve_within};
+
+use crate::command::Dispatcher;
+use crate::secret::AgentToken;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the API answers from.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Runs the commands.
+    pub dispatcher: Dispatcher,
+    /// The token every command route wants. Without one nobody is let in.
+    pub token: Option<Arc<AgentToken>>,
+    /// When the agent started, since 1970-01-01 UTC.
+    pub started_at: Duration,
+    /// The agent's version as `/v1/status` shows it.
+    pub version: &'static str,
+}
+
+/// How much of the agent a stranger may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at a time. The next one ends the oldest of those that never showed the token.
+    pub connections: usize,
+    /// Time for the TLS handshake.
+    pub handshake: Duration,
+    /// Time for a request's head, and how long a connection may idle before it.
+    pub head: Duration,
+    /// Largest head (hyper wants 8 KiB at least).
+    pub head_bytes: usize,
+    /// Longest pause within a body.
+    pub body: Duration,
+    /// Largest body, read only after the token was right: a config drive of 64 MiB comes as 86 MiB of base64.
+    pub body_bytes: usize,
+    /// Time for answers in flight when the API ends.
+    pub drain: Duration,
+    /// Time in which a caller who still sends may read the answer that refused its body.
+    pub linger: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 128,
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(30),
+            head_bytes: 32 * 1024,
+            body: Duration::from_secs(30),
+            body_bytes: 100 * 1024 * 1024,
+            drain: Duration::from_secs(3),
+            linger: Duration::from_secs(2),
+        }
+    }
+}

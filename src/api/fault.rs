@@ -1,0 +1,103 @@
+//! Every answer of 400 and more: status and text, in the one envelope the conductor can read.
+//!
+//! The conductor searches in `faultstring`: without that string it ends in a type error of its own.
+
+use super::wire;
+use crate::error::AgentError;
+use hyper::StatusCode;
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The dispatcher's answer.
+    Agent(AgentError),
+    /// The body is not what the route wants.
+    BadRequest(String),
+    /// Our own answer could not be written.
+    Internal,
+    /// The methods of the path.
+    MethodNotAllowed(&'static str),
+    NotFound,
+    /// The body stopped coming.
+    SlowBody,
+    /// The most bytes a body may have.
+    TooLarge(usize),
+    Unauthorized,
+}
+
+impl Fault {
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Agent(error) => StatusCode::from_u16(error.class.code())
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+        }
+    }
+
+    /// `faultstring`: an agent error speaks for itself, the others as `<code> <name>: <text>`.
+    pub(super) fn text(&self) -> String {
+        let text = match self {
+            Self::Agent(error) => return error.to_string(),
+            Self::BadRequest(text) => text.clone(),
+            Self::Internal => "The answer could not be written.".to_owned(),
+            Self::MethodNotAllowed(allowed) => {
+                format!("The method is not allowed for this URL; these are: {allowed}.")
+            }
+            Self::NotFound => "There is nothing at this URL.".to_owned(),
+            Self::SlowBody => "The request body stopped coming.".to_owned(),
+            Self::TooLarge(most) => format!("A request body has at most {most} bytes."),
+            Self::Unauthorized => "Token invalid.".to_owned(),
+        };
+        let status = self.status();
+        let name = status.canonical_reason().unwrap_or_default();
+        format!("{} {name}: {text}", status.as_u16())
+    }
+
+    /// The answer's body.
+    pub(super) fn body(&self) -> Vec<u8> {
+        wire::fault(self.status().is_server_error(), &self.text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorClass;
+
+    fn body(fault: &Fault) -> String {
+        String::from_utf8(fault.body()).unwrap()
+    }
+
+    #[test]
+    fn an_agent_error_speaks_for_itself() {
+        let fault = Fault::Agent(AgentError::new(
+            ErrorClass::AgentIsBusy,
+            "executing command write_image",
+        ));
+        assert_eq!(
+            (fault.status().as_u16(), body(&fault)),
+            (
+                409,
+                r#"{"faultcode": "Client", "faultstring": "Agent is busy: executing command write_image"}"#.into()
+            )
+        );
+    }
+
+    #[test]
+    fn ours_say_code_and_name() {
+        assert_eq!(
+            body(&Fault::Unauthorized),
+            r#"{"faultcode": "Client", "faultstring": "401 Unauthorized: Token invalid."}"#
+        );
+        assert_eq!(
+            body(&Fault::Internal),
+            r#"{"faultcode": "Server", "faultstring": "500 Internal Server Error: The answer could not be written."}"#
+        );
+    }
+}

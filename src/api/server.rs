@@ -1,0 +1,249 @@
+//! Connections: accepted, bounded, wrapped in TLS, drained at the end.
+
+use super::answer::Service;
+use super::{Limits, State};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_util::sync::CancellationToken;
+
+/// Serves the API until cancelled, then finishes the answers in flight. Plain HTTP without TLS settings.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    state: State,
+    cancel: CancellationToken,
+) {
+    serve_within(Limits::default(), listener, tls, state, cancel).await;
+}
+
+/// [`serve`] with limits of one's own.
+pub async fn serve_within(
+    limits: Limits,
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    state: State,
+    cancel: CancellationToken,
+) {
+    let server = Server {
+        service: Arc::new(Service {
+            state,
+            limits,
+            scheme: if tls.is_some() { "https" } else { "http" },
+        }),
+        tls: tls.map(TlsAcceptor::from),
+        cancel,
+    };
+    server.run(listener).await;
+}
+
+/// What the answers learn and tell about a connection.
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
+    pub(super) local: SocketAddr,
+    trusted: AtomicBool,
+    left_body: AtomicBool,
+}
+
+impl Peer {
+    /// The caller showed the token: its connection is not given up for another.
+    pub(super) fn trust(&self) {
+        self.trusted.store(true, Ordering::Relaxed);
+    }
+
+    /// A body was answered unread.
+    pub(super) fn leave_body(&self) {
+        self.left_body.store(true, Ordering::Relaxed);
+    }
+}
+
+#[derive(Clone)]
+struct Server {
+    service: Arc<Service>,
+    tls: Option<TlsAcceptor>,
+    cancel: CancellationToken,
+}
+
+impl Server {
+    async fn run(self, listener: TcpListener) {
+        let mut connections = Connections::default();
+        loop {
+            tokio::select! {
+                () = self.cancel.cancelled() => break,
+                Some(ended) = connections.tasks.join_next() => note(ended),
+                (stream, address) = accept(&listener) => self.admit(stream, address, &mut connections),
+            }
+        }
+        drop(listener);
+        let mut tasks = connections.tasks;
+        let drained = async {
+            while let Some(ended) = tasks.join_next().await {
+                note(ended);
+            }
+        };
+        if timeout(self.service.limits.drain, drained).await.is_err() {
+            tracing::warn!(connections = tasks.len(), "Cut connections off at the end");
+        }
+        tasks.shutdown().await;
+    }
+
+    fn admit(&self, stream: TcpStream, address: SocketAddr, connections: &mut Connections) {
+        let Ok(local) = stream.local_addr() else {
+            return;
+        };
+        if !connections.make_room(self.service.limits.connections) {
+            tracing::warn!(client = %address.ip(), "Refused a connection: there are too many");
+            return;
+        }
+        let peer = Arc::new(Peer {
+            address: canonical(address),
+            local: canonical(local),
+            trusted: AtomicBool::new(false),
+            left_body: AtomicBool::new(false),
+        });
+        let task = self.clone().connection(stream, Arc::clone(&peer));
+        let task = connections.tasks.spawn(task);
+        connections.open.push_back((task, peer));
+    }
+
+    async fn connection(self, stream: TcpStream, peer: Arc<Peer>) {
+        let client = peer.address.ip();
+        // Answers are small and awaited; without this option they only come later.
+        let _ = stream.set_nodelay(true);
+        let ended = match &self.tls {
+            None => self.http(stream, &peer).await,
+            Some(tls) => {
+                let limit = self.service.limits.handshake;
+                let handshake = timeout(limit, tls.accept(stream));
+                match self.cancel.run_until_cancelled(handshake).await {
+                    None => return,
+                    Some(Ok(Ok(stream))) => self.http(stream, &peer).await,
+                    Some(Ok(Err(error))) => {
+                        return tracing::warn!(%client, %error, "A TLS handshake failed");
+                    }
+                    Some(Err(_)) => return tracing::warn!(%client, "A TLS handshake took too long"),
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%client, %error, "A connection broke");
+        }
+    }
+
+    async fn http<S>(&self, stream: S, peer: &Arc<Peer>) -> hyper::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let limits = &self.service.limits;
+        let (service, caller) = (Arc::clone(&self.service), Arc::clone(peer));
+        // Boxed, so that the connection can be taken apart below.
+        let answers = service_fn(move |request| {
+            let (service, caller) = (Arc::clone(&service), Arc::clone(&caller));
+            Box::pin(async move { Ok::<_, Infallible>(service.answer(request, &caller).await) })
+        });
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head)
+            .max_buf_size(limits.head_bytes)
+            .serve_connection(TokioIo::new(stream), answers);
+        let serving = poll_fn(|cx| connection.poll_without_shutdown(cx));
+        match self.cancel.run_until_cancelled(serving).await {
+            Some(ended) => ended?,
+            None => {
+                Pin::new(&mut connection).graceful_shutdown();
+                poll_fn(|cx| connection.poll_without_shutdown(cx)).await?;
+            }
+        }
+        let stream = connection.into_parts().io.into_inner();
+        close(
+            stream,
+            peer.left_body.load(Ordering::Relaxed),
+            limits.linger,
+        )
+        .await;
+        Ok(())
+    }
+}
+
+/// The connections of the moment, oldest first.
+#[derive(Default)]
+struct Connections {
+    tasks: JoinSet<()>,
+    open: VecDeque<(AbortHandle, Arc<Peer>)>,
+}
+
+impl Connections {
+    /// Whether one more fits: the oldest that never showed the token goes if need be, so that strangers who only hold
+    /// connections open cannot keep the conductor out.
+    fn make_room(&mut self, most: usize) -> bool {
+        self.open.retain(|(task, _)| !task.is_finished());
+        if self.open.len() < most {
+            return true;
+        }
+        let stranger = |(_, peer): &(AbortHandle, Arc<Peer>)| !peer.trusted.load(Ordering::Relaxed);
+        let stranger = self.open.iter().position(stranger);
+        match stranger.and_then(|at| self.open.remove(at)) {
+            Some((task, _)) => {
+                task.abort();
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// An IPv4 caller of a `::` listener as what it is.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// The next connection. What fails here is one caller's or passes, as a lack of descriptors does.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::warn!(%error, "A connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Ends a connection. Closing one whose body was left unread resets it, and the caller would lose the answer that says why:
+/// so what still comes is thrown away for a moment.
+async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, left_body: bool, limit: Duration) {
+    let _ = timeout(limit, async {
+        stream.shutdown().await?;
+        let mut scratch = [0; 4096];
+        while left_body && stream.read(&mut scratch).await? > 0 {}
+        io::Result::Ok(())
+    })
+    .await;
+}
+
+/// A task that panicked took one connection with it; the rest goes on.
+fn note(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "A connection's task panicked");
+    }
+}
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,225 @@
+//! A command's request, its record, and the list of records.
+
+use super::json;
+use crate::command::{CommandView, Params, State};
+use serde::Serialize;
+use serde_json::Value;
+
+/// `POST /v1/commands/`: which command, with what.
+#[derive(Debug, PartialEq)]
+pub(in crate::api) struct RunRequest {
+    pub(in crate::api) name: String,
+    pub(in crate::api) params: Params,
+}
+
+impl RunRequest {
+    /// Reads the body. Its other keys are ignored, as IPA does; the error is for the caller.
+    pub(in crate::api) fn parse(body: &[u8]) -> Result<Self, String> {
+        let value = serde_json::from_slice(body)
+            .map_err(|error| format!("Failed to decode JSON object: {error}"))?;
+        let Value::Object(mut body) = value else {
+            return Err(INVALID.to_owned());
+        };
+        match (body.remove("name"), body.remove("params")) {
+            (Some(Value::String(name)), Some(Value::Object(params)))
+                if name.len() <= LONGEST_NAME =>
+            {
+                Ok(Self { name, params })
+            }
+            _ => Err(INVALID.to_owned()),
+        }
+    }
+}
+
+/// One record.
+pub(in crate::api) fn command(view: &CommandView) -> serde_json::Result<Vec<u8>> {
+    json::bytes(&Command::from(view))
+}
+
+/// `GET /v1/commands/`.
+pub(in crate::api) fn list(views: &[CommandView]) -> serde_json::Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct List<'a> {
+        commands: Vec<Command<'a>>,
+    }
+    json::bytes(&List {
+        commands: views.iter().map(Command::from).collect(),
+    })
+}
+
+#[derive(Serialize)]
+struct Command<'a> {
+    id: &'a str,
+    command_name: &'a str,
+    command_status: &'a str,
+    command_error: Option<Error<'a>>,
+    command_result: Option<Shown<'a>>,
+}
+
+impl<'a> From<&'a CommandView> for Command<'a> {
+    fn from(view: &'a CommandView) -> Self {
+        let (command_error, command_result) = match &view.state {
+            State::Running(progress) => (None, progress.as_ref().map(Shown::progress)),
+            State::Succeeded(value) => (None, Some(Shown::Value(value))),
+            State::Failed(error) => (
+                Some(Error {
+                    r#type: error.class.name(),
+                    code: error.class.code(),
+                    message: error.class.message(),
+                    details: &error.details,
+                }),
+                None,
+            ),
+        };
+        Self {
+            id: &view.id,
+            command_name: view.name,
+            command_status: view.status().as_str(),
+            command_error,
+            command_result,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    r#type: &'a str,
+    code: u16,
+    message: &'a str,
+    details: &'a str,
+}
+
+/// What stands in `command_result`. The conductor reads it of a finished command only: progress is for people.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown<'a> {
+    Progress { progress: Progress },
+    Value(&'a Value),
+}
+
+impl Shown<'_> {
+    fn progress(progress: &crate::progress::Progress) -> Self {
+        Self::Progress {
+            progress: Progress {
+                phase: progress.phase,
+                bytes: progress.bytes,
+                total: progress.total,
+                rate: progress.rate(),
+            },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Progress {
+    phase: &'static str,
+    bytes: u64,
+    total: Option<u64>,
+    rate: u64,
+}
+
+const INVALID: &str = "Missing or invalid name or params";
+/// Names are echoed and logged.
+const LONGEST_NAME: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{AgentError, ErrorClass};
+    use proptest::prelude::*;
+    use serde_json::json;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    fn written(state: State) -> String {
+        let view = CommandView {
+            id: "7".into(),
+            name: "sync",
+            state,
+        };
+        String::from_utf8(command(&view).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_record_has_five_keys() {
+        assert_eq!(
+            written(State::Running(None)),
+            r#"{"id": "7", "command_name": "sync", "command_status": "RUNNING", "command_error": null, "command_result": null}"#
+        );
+        assert_eq!(
+            written(State::Succeeded(Arc::new(json!({"result": "ok"})))),
+            r#"{"id": "7", "command_name": "sync", "command_status": "SUCCEEDED", "command_error": null, "command_result": {"result": "ok"}}"#
+        );
+        assert_eq!(
+            written(State::Failed(AgentError::new(
+                ErrorClass::ImageWriteError,
+                "no space"
+            ))),
+            r#"{"id": "7", "command_name": "sync", "command_status": "FAILED", "command_error": {"type": "ImageWriteError", "code": 500, "message": "Error writing image to device", "details": "no space"}, "command_result": null}"#
+        );
+    }
+
+    #[test]
+    fn progress_stands_where_the_result_will() {
+        let since = Instant::now();
+        let progress = crate::progress::Progress {
+            phase: "writing",
+            bytes: 50,
+            total: None,
+            since,
+            at: since + Duration::from_secs(2),
+        };
+        assert_eq!(
+            written(State::Running(Some(progress))),
+            r#"{"id": "7", "command_name": "sync", "command_status": "RUNNING", "command_error": null, "command_result": {"progress": {"phase": "writing", "bytes": 50, "total": null, "rate": 25}}}"#
+        );
+    }
+
+    #[test]
+    fn a_request_needs_a_name_and_an_object_of_parameters() {
+        let long = format!(r#"{{"name": "{}", "params": {{}}}}"#, "x".repeat(257));
+        for body in [
+            "7",
+            "null",
+            "[]",
+            "{}",
+            r#"{"name": "a.b"}"#,
+            r#"{"params": {}}"#,
+            r#"{"name": 7, "params": {}}"#,
+            r#"{"name": "a.b", "params": []}"#,
+            r#"{"name": "a.b", "params": null}"#,
+            &long,
+        ] {
+            assert_eq!(
+                RunRequest::parse(body.as_bytes()).unwrap_err(),
+                INVALID,
+                "{body}"
+            );
+        }
+        let body = br#"{"name": "a.b", "params": {"c": 1}, "more": 2}"#;
+        assert_eq!(
+            RunRequest::parse(body).unwrap(),
+            RunRequest {
+                name: "a.b".into(),
+                params: Params::from_iter([("c".into(), json!(1))]),
+            }
+        );
+    }
+
+    #[test]
+    fn a_deep_body_is_refused() {
+        let deep = "[".repeat(100_000);
+        let error = RunRequest::parse(deep.as_bytes()).unwrap_err();
+        assert_eq!(
+            error,
+            "Failed to decode JSON object: recursion limit exceeded at line 1 column 128"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_read_without_a_panic(body: Vec<u8>) {
+            let _ = RunRequest::parse(&body);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The API's JSON, exactly as IPA serves and takes it.
+
+mod command;
+mod documents;
+mod json;
+
+pub(super) use command::{RunRequest, command, list};
+pub(super) use documents::{root, status, version};
+
+use serde::Serialize;
+
+/// The envelope of every answer of 400 and more.
+pub(super) fn fault(servers: bool, text: &str) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Envelope<'a> {
+        faultcode: &'a str,
+        faultstring: &'a str,
+    }
+    json::bytes(&Envelope {
+        faultcode: if servers { "Server" } else { "Client" },
+        faultstring: text,
+    })
+    // Two strings can always be written.
+    .unwrap_or_default()
+}
