@@ -3,6 +3,7 @@
 pub mod gpt;
 pub mod guid;
 pub mod mbr;
+pub mod vpd;
 
 mod field;
 mod gap;

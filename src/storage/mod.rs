@@ -1,8 +1,10 @@
 //! Block devices: listing, partition tables, erasing.
 
+pub mod device;
 pub mod disk;
 pub mod erase;
 pub mod partition;
+pub mod sysfs;
 
 use crate::error::{AgentError, ErrorClass};
 use crate::formats::{gpt, mbr};

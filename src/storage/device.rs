@@ -1,0 +1,502 @@
+//! The machine's disks as sysfs shows them: no udev, no programs.
+//!
+//! Knows which block devices count as disks and where each attribute lives; `identity` knows serial numbers and world wide
+//! names, `path` the way from the processor to the disk. Nothing here opens a device node or changes anything.
+//!
+//! Attributes have the values `lsblk` and udev's data base give on the same machine, because root device hints were written
+//! against those.
+
+mod identity;
+mod path;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{AgentError, ErrorClass};
+use crate::root::Root;
+use crate::storage::sysfs;
+
+/// The disks of the machine, in natural order of their names (`sda`, `sdb`, … `sdz`, `sdaa`).
+///
+/// Disks, assembled arrays and multipath devices; not floppies, optical drives, memory and loop devices, empty drives and
+/// the paths below a multipath device. A disk that disappears meanwhile is left out.
+///
+/// # Errors
+/// When `/sys/block` cannot be read: no disks and no knowledge of disks are different things.
+pub fn list(root: &Root) -> Result<Vec<BlockDevice>, Error> {
+    let folder = root.path("sys/block");
+    let entries = fs::read_dir(&folder).map_err(|source| Error::List {
+        folder: folder.clone(),
+        source,
+    })?;
+    let mut disks: Vec<BlockDevice> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| disk(root, &name))
+        .collect();
+    disks.sort_by_cached_key(|disk| natural_order(disk.kernel_name()));
+    Ok(disks)
+}
+
+/// A disk and what tells it from others. Texts are as the disk gave them, without padding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockDevice {
+    /// The device node: `/dev/sda`. Below a [`Root`], as every path.
+    pub name: String,
+    /// What stands behind it.
+    pub kind: Kind,
+    /// Model, whole even where the SCSI inquiry cuts it.
+    pub model: Option<String>,
+    /// Size in bytes, never zero.
+    pub size: u64,
+    /// Whether it has turning platters (or says so).
+    pub rotational: bool,
+    /// World wide name, the longer form where there are two: `0x5000c500a1b2c3d4`, `eui.0025388b710116a1`.
+    pub wwn: Option<String>,
+    /// Serial number.
+    pub serial: Option<String>,
+    /// The driver's `vendor` attribute: `ATA`, `QEMU`, `0x1af4`.
+    pub vendor: Option<String>,
+    /// The world wide name with its vendor extension (udev's `ID_WWN_WITH_EXTENSION`).
+    pub wwn_with_extension: Option<String>,
+    /// The extension alone (udev's `ID_WWN_VENDOR_EXTENSION`).
+    pub wwn_vendor_extension: Option<String>,
+    /// SCSI host, channel, target and unit: `0:0:0:0`.
+    pub hctl: Option<String>,
+    /// The link udev would make below `/dev/disk/by-path`; only the name, there is no such link here.
+    pub by_path: Option<String>,
+    /// Size of a logical sector in bytes.
+    pub logical_sectors: u32,
+    /// Size of a physical sector in bytes.
+    pub physical_sectors: u32,
+    /// Transport: `sata`, `sas`, `nvme`, `virtio`, `usb`, `iscsi`, `fc`, …
+    pub tran: Option<String>,
+    /// Whether the kernel refuses writes.
+    pub read_only: bool,
+    /// Whether the medium can be taken out.
+    pub removable: bool,
+    /// Further serial numbers of this disk in udev's forms: hints may name any of them.
+    pub other_serials: Vec<String>,
+    /// Further world wide names, likewise.
+    pub other_wwns: Vec<String>,
+}
+
+/// What a [`BlockDevice`] is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One disk.
+    Disk,
+    /// One disk seen over several paths.
+    Multipath,
+    /// An assembled array.
+    Raid,
+}
+
+impl BlockDevice {
+    /// The name without its folder: `sda`.
+    #[must_use]
+    pub fn kernel_name(&self) -> &str {
+        self.name.strip_prefix(DEV).unwrap_or(&self.name)
+    }
+
+    /// Whether this is a medium that a management controller shows as a USB disk: never a place for an operating system.
+    #[must_use]
+    pub fn is_virtual_media(&self) -> bool {
+        let says = |text: &Option<String>, word: &str| {
+            text.as_ref()
+                .is_some_and(|text| text.to_ascii_lowercase().contains(word))
+        };
+        self.tran.as_deref() == Some("usb")
+            && VIRTUAL_MEDIA
+                .iter()
+                .any(|word| says(&self.vendor, word) || says(&self.model, word))
+    }
+}
+
+/// Why the disks are not known.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder of block devices could not be read.
+    #[error("listing block devices in {}", folder.display())]
+    List {
+        /// The folder.
+        folder: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl From<Error> for AgentError {
+    fn from(error: Error) -> Self {
+        Self::caused(ErrorClass::BlockDeviceError, &error)
+    }
+}
+
+/// The disk with a kernel name, if it is one.
+fn disk(root: &Root, name: &str) -> Option<BlockDevice> {
+    if SKIPPED.iter().any(|prefix| has_number_after(name, prefix)) {
+        return None;
+    }
+    let folder = root.path("sys/block").join(name);
+    let kind = kind(&folder, name)?;
+    let size = sysfs::number(&folder.join("size"))?.checked_mul(SECTOR)?;
+    if size == 0 || sysfs::flag(&folder.join("hidden")) || is_path_of_multipath(root, &folder) {
+        return None;
+    }
+    let sectors = |attribute: &str| {
+        sysfs::number(&folder.join("queue").join(attribute)).and_then(|size| size.try_into().ok())
+    };
+    let logical_sectors = sectors("logical_block_size").unwrap_or(512);
+    let way = path::Way::of(root, &folder);
+    let identity = identity::read(&folder, name, &way);
+    Some(BlockDevice {
+        name: format!("{DEV}{name}"),
+        kind,
+        model: identity.model,
+        size,
+        rotational: sysfs::flag(&folder.join("queue/rotational")),
+        wwn: identity.wwn,
+        serial: identity.serial,
+        vendor: sysfs::text(&folder.join("device/vendor")),
+        wwn_with_extension: identity.wwn_with_extension,
+        wwn_vendor_extension: identity.wwn_vendor_extension,
+        hctl: sysfs::names(&folder.join("device/scsi_device"))
+            .into_iter()
+            .min(),
+        by_path: way.by_path(),
+        logical_sectors,
+        physical_sectors: sectors("physical_block_size").unwrap_or(logical_sectors),
+        tran: way.transport(name).map(str::to_owned),
+        read_only: sysfs::flag(&folder.join("ro")),
+        removable: sysfs::flag(&folder.join("removable")),
+        other_serials: identity.other_serials,
+        other_wwns: identity.other_wwns,
+    })
+}
+
+/// What a block device is, by the rules `lsblk` names its TYPE by; `None` for what does not count as a disk.
+fn kind(folder: &Path, name: &str) -> Option<Kind> {
+    if let Some(uuid) = sysfs::text(&folder.join("dm/uuid")) {
+        let maker = uuid
+            .split('-')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        return match maker.as_str() {
+            "mpath" => Some(Kind::Multipath),
+            _ if maker.contains("raid") => Some(Kind::Raid),
+            _ => None,
+        };
+    }
+    if has_number_after(name, "dm-") {
+        return None;
+    }
+    if name.starts_with("md") {
+        let level = sysfs::text(&folder.join("md/level"))?;
+        return level.contains("raid").then_some(Kind::Raid);
+    }
+    // SPC-4 table 139: 0 is a direct access device, 0xe a simplified one. Others (5: optical) are no disks.
+    match sysfs::number(&folder.join("device/type")) {
+        None | Some(0 | 0xe) => Some(Kind::Disk),
+        Some(_) => None,
+    }
+}
+
+/// Whether a multipath device stands on this one: the same disk is then in the list already.
+fn is_path_of_multipath(root: &Root, folder: &Path) -> bool {
+    sysfs::names(&folder.join("holders")).iter().any(|holder| {
+        let uuid = root.path("sys/block").join(holder).join("dm/uuid");
+        sysfs::text(&uuid).is_some_and(|uuid| uuid.starts_with("mpath-"))
+    })
+}
+
+/// Whether a name is a prefix and then a digit: `ram0`, but not `ramdisk`.
+fn has_number_after(name: &str, prefix: &str) -> bool {
+    name.strip_prefix(prefix)
+        .is_some_and(|rest| rest.starts_with(is_digit))
+}
+
+/// A key that orders names as one counts: the drivers' disks together, letters like the columns of a sheet, numbers by value.
+fn natural_order(name: &str) -> (String, Vec<(usize, String)>) {
+    let mut parts: Vec<(usize, String)> = Vec::new();
+    for letter in name.chars() {
+        match parts.last_mut() {
+            Some((length, part)) if part.ends_with(is_digit) == is_digit(letter) => {
+                *length += 1;
+                part.push(letter);
+            }
+            _ => parts.push((1, letter.to_string())),
+        }
+    }
+    (name.chars().take(2).collect(), parts)
+}
+
+fn is_digit(letter: char) -> bool {
+    letter.is_ascii_digit()
+}
+
+const DEV: &str = "/dev/";
+/// The unit of sysfs sizes, whatever the disk's sectors are.
+const SECTOR: u64 = 512;
+/// Floppies, memory, loop devices, optical drives.
+const SKIPPED: [&str; 5] = ["fd", "loop", "ram", "sr", "zram"];
+/// What USB disks of management controllers call themselves: iDRAC, iLO, AMI, XClarity ("Virtual …"), OpenBMC.
+const VIRTUAL_MEDIA: [&str; 3] = ["virtual", "file-stor", "file-cd"];
+
+#[cfg(test)]
+mod tests {
+    use super::fixture::{GIB, Machine};
+    use super::*;
+
+    #[test]
+    fn a_virtio_disk_has_every_attribute() {
+        let machine = Machine::new();
+        machine.virtio_disk("vda", 10 * GIB, Some("disk-1"));
+        assert_eq!(
+            list(&machine.root()).unwrap(),
+            [BlockDevice {
+                name: "/dev/vda".into(),
+                kind: Kind::Disk,
+                model: None,
+                size: 10 * GIB,
+                rotational: true,
+                wwn: None,
+                serial: Some("disk-1".into()),
+                vendor: Some("0x1af4".into()),
+                wwn_with_extension: None,
+                wwn_vendor_extension: None,
+                hctl: None,
+                by_path: Some("/dev/disk/by-path/pci-0000:00:04.0".into()),
+                logical_sectors: 512,
+                physical_sectors: 512,
+                tran: Some("virtio".into()),
+                read_only: false,
+                removable: false,
+                other_serials: vec![],
+                other_wwns: vec![],
+            }]
+        );
+    }
+
+    #[test]
+    fn a_sata_disk_has_its_whole_model_and_its_port() {
+        let machine = Machine::new();
+        machine.sata_disk(
+            "sda",
+            4,
+            1000 * GIB,
+            "Samsung SSD 860 EVO 1TB",
+            "S3Z9NB0K123456",
+            0x5002_538e_4001_2345,
+        );
+        assert_eq!(
+            list(&machine.root()).unwrap(),
+            [BlockDevice {
+                name: "/dev/sda".into(),
+                kind: Kind::Disk,
+                model: Some("Samsung SSD 860 EVO 1TB".into()),
+                size: 1000 * GIB,
+                rotational: false,
+                wwn: Some("0x5002538e40012345".into()),
+                serial: Some("S3Z9NB0K123456".into()),
+                vendor: Some("ATA".into()),
+                wwn_with_extension: Some("0x5002538e40012345".into()),
+                wwn_vendor_extension: None,
+                hctl: Some("4:0:0:0".into()),
+                by_path: Some("/dev/disk/by-path/pci-0000:00:1f.2-ata-5.0".into()),
+                logical_sectors: 512,
+                physical_sectors: 512,
+                tran: Some("sata".into()),
+                read_only: false,
+                removable: false,
+                other_serials: vec!["Samsung_SSD_860_EVO_1TB_S3Z9NB0K123456".into()],
+                other_wwns: vec![],
+            }]
+        );
+    }
+
+    #[test]
+    fn a_sas_disk_is_known_by_its_unit_serial_and_by_its_name() {
+        let machine = Machine::new();
+        machine.sas_disk(
+            "sdb",
+            2,
+            600 * GIB,
+            "ST600MM0208",
+            "S42012345",
+            0x5000_c500_a1b2_c3d7,
+        );
+        let disks = list(&machine.root()).unwrap();
+        assert_eq!(disks.len(), 1);
+        assert_eq!(
+            disks[0],
+            BlockDevice {
+                name: "/dev/sdb".into(),
+                kind: Kind::Disk,
+                model: Some("ST600MM0208".into()),
+                size: 600 * GIB,
+                rotational: true,
+                wwn: Some("0x5000c500a1b2c3d7".into()),
+                serial: Some("S42012345".into()),
+                vendor: Some("SEAGATE".into()),
+                wwn_with_extension: Some("0x5000c500a1b2c3d7".into()),
+                wwn_vendor_extension: None,
+                hctl: Some("0:0:2:0".into()),
+                by_path: Some("/dev/disk/by-path/pci-0000:03:00.0-sas-phy2-lun-0".into()),
+                logical_sectors: 512,
+                physical_sectors: 4096,
+                tran: Some("sas".into()),
+                read_only: false,
+                removable: false,
+                other_serials: vec!["5000c500a1b2c3d7".into(), "35000c500a1b2c3d7".into()],
+                other_wwns: vec![],
+            }
+        );
+    }
+
+    #[test]
+    fn an_nvme_disk_has_its_wwid_and_its_name_space() {
+        let machine = Machine::new();
+        machine.nvme_disk(
+            "nvme0n1",
+            2000 * GIB,
+            "INTEL SSDPE2KX020T8",
+            "PHLJ1234",
+            "eui.01000000010000005cd2e4a1b2c3d4e5",
+        );
+        let disks = list(&machine.root()).unwrap();
+        assert_eq!(disks.len(), 1);
+        assert_eq!(
+            disks[0],
+            BlockDevice {
+                name: "/dev/nvme0n1".into(),
+                kind: Kind::Disk,
+                model: Some("INTEL SSDPE2KX020T8".into()),
+                size: 2000 * GIB,
+                rotational: false,
+                wwn: Some("eui.01000000010000005cd2e4a1b2c3d4e5".into()),
+                serial: Some("PHLJ1234".into()),
+                vendor: None,
+                wwn_with_extension: None,
+                wwn_vendor_extension: None,
+                hctl: None,
+                by_path: Some("/dev/disk/by-path/pci-0000:5e:00.0-nvme-1".into()),
+                logical_sectors: 4096,
+                physical_sectors: 4096,
+                tran: Some("nvme".into()),
+                read_only: false,
+                removable: false,
+                other_serials: vec![
+                    "INTEL_SSDPE2KX020T8_PHLJ1234".into(),
+                    "INTEL_SSDPE2KX020T8_PHLJ1234_1".into()
+                ],
+                other_wwns: vec![],
+            }
+        );
+    }
+
+    #[test]
+    fn a_usb_stick_is_removable_and_named_by_its_port() {
+        let machine = Machine::new();
+        machine.usb_disk("sdc", 16 * GIB, "SanDisk", "Ultra Fit", Some("4C53000123"));
+        let disks = list(&machine.root()).unwrap();
+        assert_eq!(disks.len(), 1);
+        assert_eq!(
+            (&disks[0].tran, &disks[0].by_path, &disks[0].serial),
+            (
+                &Some("usb".into()),
+                &Some("/dev/disk/by-path/pci-0000:00:14.0-usb-0:3:1.0-scsi-0:0:0:0".into()),
+                &Some("4C53000123".into())
+            )
+        );
+        assert!(disks[0].removable);
+        assert!(!disks[0].is_virtual_media());
+    }
+
+    #[test]
+    fn a_disk_lent_by_a_management_controller_is_virtual_media() {
+        let machine = Machine::new();
+        machine.usb_disk("sdc", 16 * GIB, "AMI", "Virtual HDisk0", None);
+        assert!(list(&machine.root()).unwrap()[0].is_virtual_media());
+    }
+
+    #[test]
+    fn what_is_no_disk_is_not_listed() {
+        let machine = Machine::new();
+        for name in ["fd0", "ram0", "zram0", "loop0", "sr0"] {
+            machine.plain_disk(name, GIB);
+        }
+        machine.plain_disk("sda", 0);
+        machine.plain_disk("nvme0c0n1", GIB);
+        machine.file("sys/block/nvme0c0n1/hidden", "1\n");
+        machine.plain_disk("sdb", GIB);
+        machine.file("sys/block/sdb/device/type", "5\n");
+        machine.plain_disk("dm-0", GIB);
+        machine.file("sys/block/dm-0/dm/uuid", "LVM-abc\n");
+        machine.plain_disk("md127", GIB);
+        machine.file("sys/block/md127/md/level", "container\n");
+        assert_eq!(list(&machine.root()).unwrap(), []);
+    }
+
+    #[test]
+    fn arrays_are_listed_and_multipath_replaces_its_paths() {
+        let machine = Machine::new();
+        machine.plain_disk("md0", GIB);
+        machine.file("sys/block/md0/md/level", "raid1\n");
+        machine.plain_disk("dm-1", GIB);
+        machine.file("sys/block/dm-1/dm/uuid", "mpath-35000c500a1b2c3d7\n");
+        for path in ["sdx", "sdy"] {
+            machine.plain_disk(path, GIB);
+            machine.file(&format!("sys/block/{path}/holders/dm-1/dev"), "254:1\n");
+        }
+        let kinds: Vec<_> = list(&machine.root())
+            .unwrap()
+            .into_iter()
+            .map(|disk| (disk.name, disk.kind))
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                ("/dev/dm-1".into(), Kind::Multipath),
+                ("/dev/md0".into(), Kind::Raid)
+            ]
+        );
+    }
+
+    #[test]
+    fn disks_are_in_the_order_one_counts() {
+        let machine = Machine::new();
+        for name in ["sdaa", "nvme10n1", "sdb", "nvme2n1", "sda"] {
+            machine.plain_disk(name, GIB);
+        }
+        let names: Vec<_> = list(&machine.root())
+            .unwrap()
+            .into_iter()
+            .map(|disk| disk.name)
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "/dev/nvme2n1",
+                "/dev/nvme10n1",
+                "/dev/sda",
+                "/dev/sdb",
+                "/dev/sdaa"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_unreadable_list_is_an_error_and_not_an_empty_machine() {
+        let machine = Machine::new();
+        let error = AgentError::from(list(&machine.root()).unwrap_err());
+        assert_eq!(error.class, ErrorClass::BlockDeviceError);
+        assert!(
+            error.details.starts_with("listing block devices in "),
+            "{error}"
+        );
+    }
+}
