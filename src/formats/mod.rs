@@ -3,6 +3,7 @@
 pub mod gpt;
 pub mod guid;
 pub mod mbr;
+pub mod signature;
 pub mod vpd;
 
 mod field;

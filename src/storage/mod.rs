@@ -29,15 +29,24 @@ pub enum Error {
     /// The device node of a partition does not appear.
     #[error("partition {} of {} did not appear as a device", .1, .0.display())]
     NodeMissing(PathBuf, u32),
+    /// What was erased does not read as zeroes.
+    #[error("{} still holds data at byte {}", .0.display(), .1)]
+    NotErased(PathBuf, u64),
     /// There is no partition table.
     #[error("{} has no partition table", .0.display())]
     NoTable(PathBuf),
     /// The device cannot be opened.
     #[error("{} cannot be opened", .0.display())]
     Open(PathBuf, #[source] io::Error),
+    /// The device holds a shared file system and is to be spared.
+    #[error("{} holds {}, a shared file system, and is protected", .0.display(), .1)]
+    Protected(PathBuf, &'static str),
     /// The device cannot be read.
     #[error("{} cannot be read", .0.display())]
     Read(PathBuf, #[source] io::Error),
+    /// The device refuses writes.
+    #[error("{} is read-only", .0.display())]
+    ReadOnly(PathBuf),
     /// The kernel does not take the new partition table.
     #[error("the kernel does not read the partition table of {} again", .0.display())]
     Rescan(PathBuf, #[source] io::Error),

@@ -199,22 +199,24 @@ pub fn add_last(disk: &Path, bytes: u64, id: Guid, cancel: &Cancel) -> Result<Pa
     added.ok_or_else(|| Error::NodeMissing(disk.path().into(), number))
 }
 
-/// Has the kernel read the disk's partition table again, waiting a while for whoever uses a partition.
+/// Has the kernel read the disk's partition table again, waiting a while for whoever uses a partition. A device that cannot
+/// have partitions has nothing to forget.
 ///
 /// # Errors
 /// [`Error::Rescan`], [`Error::Cancelled`].
 pub fn rescan(disk: &Disk, cancel: &Cancel) -> Result<(), Error> {
-    for _ in 1..RESCANS {
+    for attempt in 1.. {
         match block::reread_partitions(disk.file().as_fd()) {
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
-            done => return done.map_err(|error| Error::Rescan(disk.path().into(), error)),
+            Ok(()) => break,
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => break,
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && attempt < RESCANS => {}
+            Err(error) => return Err(Error::Rescan(disk.path().into(), error)),
         }
         if cancel.wait(PAUSE) {
             return Err(Error::Cancelled(disk.path().into()));
         }
     }
-    block::reread_partitions(disk.file().as_fd())
-        .map_err(|error| Error::Rescan(disk.path().into(), error))
+    Ok(())
 }
 
 /// Waits until a partition is known to the kernel and its device node is there.

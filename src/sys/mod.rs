@@ -8,6 +8,7 @@
 )]
 
 pub mod block;
+pub mod loopdev;
 pub mod module;
 pub mod netlink;
 pub mod uevent;

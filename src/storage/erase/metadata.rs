@@ -1,0 +1,340 @@
+//! Erasing metadata: partition tables and the signatures of file systems, LVM, RAID and encryption on disks and partitions.
+//!
+//! Instead of looking for signatures it knows, it zeroes where signatures are: both ends of every partition and of the
+//! disk. What it wrote it reads back from the device.
+
+use super::{Done, Failed, Outcome};
+use crate::formats::guid::Guid;
+use crate::formats::signature;
+use crate::progress::Cancel;
+use crate::root::Root;
+use crate::storage::Error;
+use crate::storage::disk::{Access, Disk, Window};
+use crate::storage::partition::{self, Kind};
+use crate::sys::block;
+use std::fs;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// How to treat special disks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Disks with members of md arrays.
+    pub array_members: ArrayMembers,
+    /// Disks with a shared file system.
+    pub shared: Shared,
+    /// Disks that refuse writes.
+    pub read_only: ReadOnly,
+}
+
+/// What becomes of a disk that is a member of an md array, or has a partition that is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArrayMembers {
+    /// It is erased like the others.
+    Erase,
+    /// It is skipped, as IPA does: arrays belong to the operator's RAID configuration.
+    Skip,
+}
+
+/// What becomes of a disk with GPFS, VMFS or GFS2 on it: other machines may be using it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    /// It is erased like the others.
+    Erase,
+    /// It is left alone, and the erasure fails.
+    Protect,
+}
+
+/// What becomes of a disk that refuses writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadOnly {
+    /// The erasure fails.
+    Fail,
+    /// It is skipped.
+    Skip,
+}
+
+/// Erases the metadata of disks and of their partitions, in reverse order of names. Every disk is looked at before the first
+/// is erased; one that cannot be erased does not keep the others from it.
+///
+/// # Errors
+/// [`Failed`] names every disk that was not erased and why.
+pub fn erase(
+    root: &Root,
+    disks: &[PathBuf],
+    rules: Rules,
+    cancel: &Cancel,
+) -> Result<Vec<Outcome>, Failed> {
+    let mut disks = disks.to_vec();
+    disks.sort();
+    disks.dedup();
+    let examined: Vec<_> = (disks.into_iter().rev())
+        .map(|disk| (examine(root, &disk, rules), disk))
+        .collect();
+    let mut outcomes = Vec::new();
+    let mut failures = Vec::new();
+    for (examined, disk) in examined {
+        let done = examined.and_then(|verdict| match verdict {
+            Verdict::Erase(ranges) => erase_disk(&disk, &ranges, cancel),
+            Verdict::Skip(done) => Ok(done),
+        });
+        match done {
+            Ok(done) => {
+                tracing::info!(disk = %disk.display(), ?done, "metadata erasure of a disk ended");
+                outcomes.push(Outcome { disk, done });
+            }
+            Err(error) => {
+                tracing::error!(disk = %disk.display(), error = crate::error::chain(&error), "metadata of a disk was not erased");
+                failures.push((disk, error));
+            }
+        }
+    }
+    if failures.is_empty() {
+        Ok(outcomes)
+    } else {
+        Err(Failed(failures))
+    }
+}
+
+enum Verdict {
+    Erase(Vec<Range>),
+    Skip(Done),
+}
+
+/// A partition's bytes on its disk, or the whole disk's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Range {
+    start: u64,
+    bytes: u64,
+}
+
+impl Range {
+    /// The two ends, where signatures are.
+    fn ends(self) -> [Self; 2] {
+        let head = self.bytes.min(HEAD);
+        let tail = (self.bytes - head).min(TAIL);
+        [
+            Self {
+                start: self.start,
+                bytes: head,
+            },
+            Self {
+                start: self.start + self.bytes - tail,
+                bytes: tail,
+            },
+        ]
+    }
+
+    fn window(self, disk: &Disk) -> Window<'_> {
+        Window::new(disk.file(), self.start, self.bytes)
+    }
+}
+
+/// Decides about a disk without changing it.
+fn examine(root: &Root, path: &Path, rules: Rules) -> Result<Verdict, Error> {
+    let disk = Disk::open(path, Access::Read)?;
+    let unreadable = |error| Error::Read(path.into(), error);
+    let whole = Range {
+        start: 0,
+        bytes: disk.bytes(),
+    };
+    let label = signature::label(&mut whole.window(&disk)).map_err(unreadable)?;
+    if label.is_some_and(|label| label.eq_ignore_ascii_case(VIRTUAL_FLOPPY)) {
+        return Ok(Verdict::Skip(Done::SkippedVirtualMedia));
+    }
+    // A damaged table is one more thing to erase.
+    let table = partition::layout(&disk).map_or_else(|_| Vec::new(), |layout| layout.partitions);
+    let mut ranges: Vec<Range> = table
+        .iter()
+        .map(|p| Range {
+            start: p.start,
+            bytes: p.bytes,
+        })
+        .chain(known_to_kernel(root, &disk))
+        .filter_map(|range| within(range, whole))
+        .chain([whole])
+        .collect();
+    ranges.sort();
+    ranges.dedup();
+    if rules.array_members == ArrayMembers::Skip {
+        for range in &ranges {
+            let member = signature::is_md_member(&mut range.window(&disk), range.bytes);
+            if member.map_err(unreadable)? {
+                return Ok(Verdict::Skip(Done::SkippedArrayMember));
+            }
+        }
+    }
+    let read_only = block::is_read_only(disk.file().as_fd()).map_err(unreadable)?;
+    match (read_only, rules.read_only) {
+        (true, ReadOnly::Skip) => return Ok(Verdict::Skip(Done::SkippedReadOnly)),
+        (true, ReadOnly::Fail) => return Err(Error::ReadOnly(path.into())),
+        (false, _) => {}
+    }
+    if rules.shared == Shared::Protect {
+        let by_type = table.iter().find_map(|p| shared_type(p.kind));
+        let mut holds_gfs2 = false;
+        for range in &ranges {
+            holds_gfs2 |= signature::is_gfs2(&mut range.window(&disk)).map_err(unreadable)?;
+        }
+        if let Some(what) = by_type.or_else(|| holds_gfs2.then_some("GFS2")) {
+            return Err(Error::Protected(path.into(), what));
+        }
+    }
+    Ok(Verdict::Erase(ranges))
+}
+
+fn erase_disk(path: &Path, ranges: &[Range], cancel: &Cancel) -> Result<Done, Error> {
+    let disk = Disk::open(path, Access::Write)?;
+    let ends = merged_ends(ranges);
+    for end in &ends {
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled(path.into()));
+        }
+        zero(&disk, *end)?;
+    }
+    disk.sync()?;
+    let flushed = block::flush_buffers(disk.file().as_fd());
+    flushed.map_err(|error| Error::Write(path.into(), error))?;
+    for end in &ends {
+        verify(&disk, *end)?;
+    }
+    partition::rescan(&disk, cancel)?;
+    Ok(Done::Erased)
+}
+
+/// What to zero, from the disk's end to its beginning: the table that says what is where goes last. Merged, because a hostile
+/// table may name the same place a thousand times.
+fn merged_ends(ranges: &[Range]) -> Vec<Range> {
+    let mut ends: Vec<Range> = ranges.iter().flat_map(|range| range.ends()).collect();
+    ends.sort();
+    let mut merged: Vec<Range> = Vec::new();
+    for end in ends.into_iter().filter(|end| end.bytes > 0) {
+        match merged.last_mut() {
+            Some(before) if before.start + before.bytes >= end.start => {
+                before.bytes = before.bytes.max(end.start + end.bytes - before.start);
+            }
+            _ => merged.push(end),
+        }
+    }
+    merged.reverse();
+    merged
+}
+
+fn zero(disk: &Disk, range: Range) -> Result<(), Error> {
+    let zeroes = vec![0; PIECE];
+    for (at, length) in pieces(range) {
+        let piece = zeroes.get(..length).unwrap_or_default();
+        let written = disk.file().write_all_at(piece, at);
+        written.map_err(|error| Error::Write(disk.path().into(), error))?;
+    }
+    Ok(())
+}
+
+fn verify(disk: &Disk, range: Range) -> Result<(), Error> {
+    let mut bytes = vec![0; PIECE];
+    for (at, length) in pieces(range) {
+        let piece = bytes.get_mut(..length).unwrap_or_default();
+        let read = disk.file().read_exact_at(piece, at);
+        read.map_err(|error| Error::Read(disk.path().into(), error))?;
+        if piece.iter().any(|byte| *byte != 0) {
+            return Err(Error::NotErased(disk.path().into(), at));
+        }
+    }
+    Ok(())
+}
+
+/// A range in pieces of at most [`PIECE`] bytes: offset and length of each.
+fn pieces(range: Range) -> impl Iterator<Item = (u64, usize)> {
+    let end = range.start + range.bytes;
+    (range.start..end).step_by(PIECE).map(move |at| {
+        let left = usize::try_from(end - at).unwrap_or(PIECE);
+        (at, left.min(PIECE))
+    })
+}
+
+/// The partitions that the kernel sees on a disk: it may know tables that we do not.
+fn known_to_kernel(root: &Root, disk: &Disk) -> Vec<Range> {
+    let folder = root.path(format!("sys/class/block/{}", disk.name()));
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.path().join("partition").exists())
+        .filter_map(|entry| {
+            let number = |name: &str| -> Option<u64> {
+                let text = fs::read_to_string(entry.path().join(name)).ok()?;
+                // Sysfs counts in units of 512 bytes, whatever the disk's sector.
+                text.trim().parse::<u64>().ok()?.checked_mul(512)
+            };
+            Some(Range {
+                start: number("start")?,
+                bytes: number("size")?,
+            })
+        })
+        .collect()
+}
+
+/// The part of a range that is on the disk.
+fn within(range: Range, whole: Range) -> Option<Range> {
+    let left = whole
+        .bytes
+        .checked_sub(range.start)
+        .filter(|left| *left > 0)?;
+    let bytes = range.bytes.min(left);
+    (bytes > 0).then_some(Range {
+        start: range.start,
+        bytes,
+    })
+}
+
+/// The shared file system that a partition type stands for.
+fn shared_type(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Gpt(Guid::GPFS) => Some("GPFS"),
+        Kind::Gpt(Guid::VMFS) | Kind::Mbr(0xFB) => Some("VMFS"),
+        Kind::Gpt(_) | Kind::Mbr(_) => None,
+    }
+}
+
+/// The label of the virtual floppy that Ironic passes parameters on.
+const VIRTUAL_FLOPPY: &str = "ir-vfd-dev";
+/// The farthest known signature from a start is the second header of LUKS2, up to 4 MiB away.
+const HEAD: u64 = 8 << 20;
+/// The farthest known signatures from an end are ZFS labels, 512 KiB away.
+const TAIL: u64 = 1 << 20;
+const PIECE: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn range(start: u64, bytes: u64) -> Range {
+        Range { start, bytes }
+    }
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn ends_are_merged_and_the_disks_beginning_comes_last() {
+        let ranges = [
+            range(0, 100 * MIB),
+            range(MIB, 20 * MIB),
+            range(21 * MIB, 3 * MIB),
+        ];
+        assert_eq!(
+            merged_ends(&ranges),
+            [
+                range(99 * MIB, MIB),
+                range(20 * MIB, 4 * MIB),
+                range(0, 9 * MIB)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_partition_beyond_the_disk_is_cut_to_it() {
+        let whole = range(0, 100);
+        assert_eq!(within(range(90, 20), whole), Some(range(90, 10)));
+        assert_eq!(within(range(100, 1), whole), None);
+        assert_eq!(within(range(u64::MAX, u64::MAX), whole), None);
+    }
+}
