@@ -1,0 +1,117 @@
+//! `key=value` words: the kernel command line and virtual media's `parameters.txt` are written the same way.
+//!
+//! The law is IPA's (`utils._read_params_from_file`): words are separated by white space, only those with `=` count, the first
+//! `=` separates key and value, of equal keys the last wins, and nothing is ever quoted.
+
+use super::read::read_bounded;
+use crate::root::Root;
+use std::fmt;
+use std::io;
+use zeroize::Zeroizing;
+
+/// The words of one such text. It may hold the agent token, so the text is kept once and wiped when dropped.
+#[derive(Default)]
+pub struct KernelArgs(Zeroizing<String>);
+
+impl KernelArgs {
+    /// The running kernel's command line.
+    ///
+    /// # Errors
+    /// What the kernel says when `/proc/cmdline` cannot be read.
+    pub fn of_kernel(root: &Root) -> io::Result<Self> {
+        read_bounded(&root.path("proc/cmdline")).map(Self)
+    }
+
+    /// The words of a text.
+    #[must_use]
+    pub fn parse(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    /// The value of a key; `None` where the key has none.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<&str> {
+        self.pairs()
+            .filter(|(found, _)| *found == key)
+            .last()
+            .map(|(_, value)| value)
+    }
+
+    /// Whether the machine was booted from virtual media, so that other media are looked at too.
+    #[must_use]
+    pub fn booted_from_media(&self) -> bool {
+        self.value("boot_method") == Some("vmedia")
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .split_whitespace()
+            .filter_map(|word| word.split_once('='))
+    }
+}
+
+impl fmt::Debug for KernelArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.pairs().map(|(key, _)| key))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn args(text: &str) -> KernelArgs {
+        KernelArgs::parse(Zeroizing::new(text.into()))
+    }
+
+    #[test]
+    fn the_first_equals_sign_separates_and_the_last_word_wins() {
+        let args =
+            args("quiet ipa-api-url=http://a/?x=1 root=/dev/ram0\nipa-api-url=http://b/?x=2\n");
+        assert_eq!(args.value("ipa-api-url"), Some("http://b/?x=2"));
+        assert_eq!(args.value("quiet"), None);
+        assert_eq!(args.value("IPA-API-URL"), None);
+    }
+
+    #[test]
+    fn nothing_is_quoted() {
+        let args = args("a=\"x y\" b='z'");
+        assert_eq!(args.value("a"), Some("\"x"));
+        assert_eq!(args.value("b"), Some("'z'"));
+    }
+
+    #[test]
+    fn only_the_word_vmedia_means_virtual_media() {
+        assert!(args("boot_method=vmedia").booted_from_media());
+        assert!(!args("boot_method=pxe").booted_from_media());
+        assert!(!args("boot_method=vmedia boot_method=").booted_from_media());
+    }
+
+    #[test]
+    fn debug_shows_keys_alone() {
+        assert_eq!(
+            format!("{:?}", args("ipa-agent-token=hush ro")),
+            r#"["ipa-agent-token"]"#
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_taken(text in any::<String>(), key in any::<String>()) {
+            let _ = args(&text).value(&key);
+        }
+
+        #[test]
+        fn what_was_written_is_found(words in prop::collection::vec(("[a-zA-Z_-]{1,8}", "[!-~]{0,12}"), 0..9)) {
+            let text: Vec<String> = words.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let args = args(&text.join("\t"));
+            for (key, _) in &words {
+                let last = words.iter().rev().find(|(other, _)| other == key).map(|(_, value)| value.as_str());
+                prop_assert_eq!(args.value(key), last);
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Sources against each other.
+
+use super::*;
+use std::fs;
+use zeroize::Zeroizing;
+
+struct Machine {
+    folder: tempfile::TempDir,
+    kernel: &'static str,
+    media: Option<&'static str>,
+    environment: Vec<(&'static str, &'static str)>,
+    arguments: Vec<&'static str>,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("etc/ironic-python-agent.d")).unwrap();
+        Self {
+            folder,
+            kernel: "",
+            media: None,
+            environment: Vec::new(),
+            arguments: Vec::new(),
+        }
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn load(&self) -> Result<Loaded, Error> {
+        let words = |text: &str| KernelArgs::parse(Zeroizing::new(text.to_owned()));
+        let command = CommandLine::arguments(clap::Command::new("agent"));
+        let arguments = [&["agent"], self.arguments.as_slice()].concat();
+        let sources = Sources {
+            kernel: words(self.kernel),
+            media: self.media.map(words),
+            environment: self
+                .environment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            command_line: CommandLine::taken_from(
+                &mut command.try_get_matches_from(arguments).unwrap(),
+            ),
+        };
+        load(&Root::at(self.folder.path()), sources)
+    }
+
+    fn port(&self) -> u16 {
+        self.load().unwrap().config.listen_port
+    }
+}
+
+#[test]
+fn each_source_beats_the_ones_before_it() {
+    let mut machine = Machine::new();
+    assert_eq!(machine.port(), 9999);
+    machine.kernel = "ipa-listen-port=1";
+    assert_eq!(machine.port(), 1);
+    machine.media = Some("ipa-listen-port=2");
+    assert_eq!(machine.port(), 2);
+    machine.file("etc/ironic-python-agent.conf", "[DEFAULT]\nlisten_port=3\n");
+    assert_eq!(machine.port(), 3);
+    machine.file(
+        "etc/ironic-python-agent.d/b.conf",
+        "[DEFAULT]\nlisten_port=5\n",
+    );
+    machine.file(
+        "etc/ironic-python-agent.d/a.conf",
+        "[DEFAULT]\nlisten_port=4\n",
+    );
+    assert_eq!(machine.port(), 5);
+    machine.environment = vec![("OS_DEFAULT__LISTEN_PORT", "6")];
+    assert_eq!(machine.port(), 6);
+    machine.arguments = vec!["--listen_port", "7"];
+    assert_eq!(machine.port(), 7);
+}
+
+#[test]
+fn the_token_comes_from_every_static_source() {
+    let token = |machine: &Machine| {
+        let config = machine.load().unwrap().config;
+        config.agent_token.map(|token| token.expose().to_owned())
+    };
+    let mut machine = Machine::new();
+    assert_eq!(token(&machine), None);
+    machine.kernel = "boot_method=vmedia ipa-agent-token=of-kernel";
+    assert_eq!(token(&machine).unwrap(), "of-kernel");
+    machine.media = Some("ipa-agent-token=of-media");
+    assert_eq!(token(&machine).unwrap(), "of-media");
+    machine.file(
+        "etc/ironic-python-agent.d/t.conf",
+        "[DEFAULT]\nagent_token = of-file\n",
+    );
+    assert_eq!(token(&machine).unwrap(), "of-file");
+    machine.environment = vec![("OS_DEFAULT__AGENT_TOKEN", "of-environment")];
+    assert_eq!(token(&machine).unwrap(), "of-environment");
+    machine.arguments = vec!["--agent_token", "of-arguments"];
+    assert_eq!(token(&machine).unwrap(), "of-arguments");
+    assert_eq!(machine.load().unwrap().warnings.len(), 1);
+}
+
+#[test]
+fn the_boots_debug_argument_beats_everything() {
+    let mut machine = Machine::new();
+    machine.arguments = vec!["--debug"];
+    assert!(machine.load().unwrap().config.debug);
+    machine.kernel = "ipa-debug=0";
+    assert!(!machine.load().unwrap().config.debug);
+    machine.media = Some("ipa-debug=1");
+    machine.arguments = vec!["--nodebug"];
+    assert!(!machine.load().unwrap().config.debug);
+}
+
+#[test]
+fn all_bad_values_are_told_with_their_origins_and_without_secrets() {
+    let mut machine = Machine::new();
+    machine.kernel = "ipa-listen-port=70000 ipa-agent-token=******";
+    let file = machine.file(
+        "etc/ironic-python-agent.d/x.conf",
+        "[DEFAULT]\n# a comment\ninsecure = maybe\n",
+    );
+    machine.environment = vec![("OS_DEFAULT__LOOKUP_TIMEOUT", "soon")];
+    machine.arguments = vec!["--advertise_protocol=ftp"];
+    let told = machine.load().unwrap_err().to_string();
+    for wanted in [
+        r#"kernel argument ipa-listen-port: listen_port must be a port, 0 to 65535, not "70000""#,
+        "kernel argument ipa-agent-token: agent_token cannot be used: the agent token is masked",
+        &format!(
+            "{}, line 3: insecure must be true or false, not \"maybe\"",
+            file.display()
+        ),
+        "environment, OS_DEFAULT__LOOKUP_TIMEOUT: lookup_timeout must be a whole number of seconds",
+        "command line, --advertise_protocol: advertise_protocol must be http or https",
+    ] {
+        assert!(told.contains(wanted), "{wanted}\nis not in\n{told}");
+    }
+    assert!(!told.contains("\"******\""));
+}
+
+#[test]
+fn a_bad_value_that_is_overruled_does_no_harm() {
+    let mut machine = Machine::new();
+    machine.kernel = "ipa-listen-port=x";
+    machine.arguments = vec!["--listen_port=1"];
+    assert_eq!(machine.port(), 1);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_and_one_that_cannot_be_understood_are_told_together() {
+    let mut machine = Machine::new();
+    machine.file("etc/ironic-python-agent.d/x.conf", "listen_port = 1\n");
+    machine.arguments = vec!["--config-file", "/nonexistent/a.conf"];
+    let problems = machine.load().unwrap_err().0;
+    assert_eq!(problems.len(), 2);
+}
+
+#[test]
+fn named_files_and_directories_replace_the_usual_ones() {
+    let mut machine = Machine::new();
+    machine.file("etc/ironic-python-agent.conf", "[DEFAULT]\nlisten_port=1\n");
+    machine.file(
+        "etc/ironic-python-agent.d/a.conf",
+        "[DEFAULT]\nadvertise_port=1\n",
+    );
+    let named = machine.file("named.conf", "[DEFAULT]\nlisten_port=2\n");
+    machine.arguments = vec!["--config-file", named.to_str().unwrap().to_owned().leak()];
+    let config = machine.load().unwrap().config;
+    assert_eq!((config.listen_port, config.advertise_port), (2, 1));
+}
+
+#[test]
+fn an_unknown_option_of_a_file_is_passed_over() {
+    let machine = Machine::new();
+    machine.file(
+        "etc/ironic-python-agent.conf",
+        "[DEFAULT]\nntp_port=1\n[metrics]\nbackend=noop\n",
+    );
+    assert_eq!(machine.load().unwrap().unknown.len(), 2);
+}
+
+#[test]
+fn an_assertion_about_the_token_is_kept_with_its_origin_and_changes_nothing() {
+    let mut machine = Machine::new();
+    machine.kernel = "ipa-agent-token-required=0 ipa-agent-token=x";
+    machine.media = Some("ipa-agent-token-required=perhaps");
+    let path = machine.file(
+        "etc/ironic-python-agent.d/x.conf",
+        "[DEFAULT]\nagent_token_required = true\n",
+    );
+    let loaded = machine.load().unwrap();
+    let argument = "ipa-agent-token-required";
+    assert_eq!(
+        loaded.token_required,
+        [
+            TokenRequired {
+                origin: Origin::KernelArgument(argument),
+                asserted: Some(false)
+            },
+            TokenRequired {
+                origin: Origin::MediaParameter(argument),
+                asserted: None
+            },
+            TokenRequired {
+                origin: Origin::File(path, 2),
+                asserted: Some(true)
+            },
+        ]
+    );
+    assert!(loaded.config.agent_token.is_some());
+}
+
+#[test]
+fn debug_of_everything_shows_no_secret() {
+    let mut machine = Machine::new();
+    machine.kernel = "ipa-agent-token=hush-hush";
+    machine.environment = vec![("OS_DEFAULT__IMAGE_SERVER_PASSWORD", "hush-hush")];
+    let loaded = machine.load().unwrap();
+    assert!(!format!("{loaded:?}").contains("hush"));
+}
+
+#[test]
+fn a_client_certificate_needs_both_files() {
+    let machine = Machine::new();
+    machine.file("etc/ironic-python-agent.conf", "[DEFAULT]\ncertfile=/c\n");
+    let loaded = machine.load().unwrap();
+    assert_eq!(loaded.warnings.len(), 1);
+    let root = Root::at(machine.folder.path());
+    assert!(loaded.config.tls_client(&root).unwrap().identity.is_none());
+}
+
+#[test]
+fn an_authority_that_cannot_be_read_is_named() {
+    let machine = Machine::new();
+    machine.file(
+        "etc/ironic-python-agent.conf",
+        "[DEFAULT]\ncafile=/etc/none.crt\n",
+    );
+    let root = Root::at(machine.folder.path());
+    let error = machine
+        .load()
+        .unwrap()
+        .config
+        .tls_client(&root)
+        .unwrap_err();
+    assert!(error.to_string().ends_with("etc/none.crt"));
+}

@@ -1,0 +1,66 @@
+//! The files that TLS options name, read into settings.
+
+use super::Config;
+use super::read::read_bounded;
+use crate::root::Root;
+use crate::tls::client::ClientOptions;
+use crate::tls::{Error, Identity};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+impl Config {
+    /// TLS settings of every client: Ironic's API and image servers.
+    ///
+    /// # Errors
+    /// [`Error`] when a file cannot be read or holds something else.
+    pub fn tls_client(&self, root: &Root) -> Result<ClientOptions, Error> {
+        let authorities = match &self.cafile {
+            Some(path) => Some(read(root, path)?.as_bytes().to_vec()),
+            None => None,
+        };
+        Ok(ClientOptions {
+            insecure: self.insecure,
+            authorities,
+            identity: identity(root, self.certfile.as_deref(), self.keyfile.as_deref())?
+                .map(Arc::new),
+            min_version: self.tls_min_version,
+            cipher_suites: self.tls_cipher_suites.clone(),
+        })
+    }
+
+    /// The operator's own certificate for the agent's API; `None` where none was given.
+    ///
+    /// # Errors
+    /// [`Error`] when a file cannot be read or holds something else.
+    pub fn tls_server(&self, root: &Root) -> Result<Option<Identity>, Error> {
+        identity(
+            root,
+            self.tls_cert_file.as_deref(),
+            self.tls_key_file.as_deref(),
+        )
+    }
+}
+
+/// Both or nothing: one without the other is of no use.
+fn identity(
+    root: &Root,
+    certificate: Option<&Path>,
+    key: Option<&Path>,
+) -> Result<Option<Identity>, Error> {
+    let (Some(certificate), Some(key)) = (certificate, key) else {
+        return Ok(None);
+    };
+    let certificate = read(root, certificate)?;
+    let key = read(root, key)?;
+    Identity::from_pem(certificate.as_bytes(), key.as_bytes()).map(Some)
+}
+
+fn read(root: &Root, path: &Path) -> Result<Zeroizing<String>, Error> {
+    let path = if path.is_absolute() {
+        root.path(path)
+    } else {
+        PathBuf::from(path)
+    };
+    read_bounded(&path).map_err(|source| Error::Read { path, source })
+}
