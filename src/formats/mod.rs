@@ -3,8 +3,8 @@
 pub mod gpt;
 pub mod guid;
 pub mod mbr;
-pub mod signature;
-pub mod vpd;
+pub mod module_index;
+pub mod volume;
 
 mod field;
 mod gap;
