@@ -1,0 +1,122 @@
+//! The machine's end, in order: nothing unwritten, nothing mounted, then the kernel is told.
+//!
+//! The agent calls this itself once it has said good-bye; it needs `CAP_SYS_BOOT`, not process 1's help, and so works as
+//! well in a ramdisk that another init started. Whether the machine may be switched off at all is not asked here.
+
+use crate::progress::Cancel;
+use crate::root::Root;
+use nix::mount::{MntFlags, umount2};
+use nix::sys::reboot::{RebootMode, reboot};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How the machine is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Off.
+    PowerOff,
+    /// Off and on again.
+    Reboot,
+}
+
+/// Why the machine did not end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Neither the system call nor the emergency key did it; the cause is the system call's.
+    #[error("the kernel does not end the machine")]
+    Refused(#[source] io::Error),
+}
+
+/// Ends the machine. Returns only when that failed.
+pub fn end(root: &Root, end: End) -> Error {
+    tracing::info!(?end, "The machine ends");
+    settle(SYNC_PATIENCE, nix::unistd::sync);
+    for point in disk_mounts(&fs::read_to_string(root.path("proc/self/mounts")).unwrap_or_default())
+    {
+        if let Err(error) = umount2(&point, MntFlags::empty()) {
+            tracing::warn!(point = %point.display(), %error, "A file system stays mounted");
+        }
+    }
+    settle(SYNC_PATIENCE, nix::unistd::sync);
+    let (mode, key) = match end {
+        End::PowerOff => (RebootMode::RB_POWER_OFF, "o"),
+        End::Reboot => (RebootMode::RB_AUTOBOOT, "b"),
+    };
+    let Err(refusal) = reboot(mode);
+    tracing::error!(error = %refusal, "The kernel refuses; pressing its emergency key");
+    if fs::write(root.path("proc/sysrq-trigger"), key).is_ok() {
+        // The key works from the kernel's own work queue.
+        let _never = Cancel::default().wait(KEY_PATIENCE);
+    }
+    Error::Refused(refusal.into())
+}
+
+/// Runs `work` on a thread of its own and waits so long for it: a disk that does not answer must not hold the machine.
+fn settle(patience: Duration, work: impl FnOnce() + Send + 'static) {
+    let done = Cancel::default();
+    let tell = done.clone();
+    let spawned = std::thread::Builder::new().spawn(move || {
+        work();
+        tell.cancel();
+    });
+    if spawned.is_ok() && !done.wait(patience) {
+        tracing::warn!("Some data could not be written to its disk in time");
+    }
+}
+
+/// The mount points of block devices, the latest mount first.
+fn disk_mounts(mounts: &str) -> Vec<PathBuf> {
+    let mut points: Vec<PathBuf> = mounts
+        .lines()
+        .filter_map(|line| {
+            let (device, rest) = line.split_once(' ')?;
+            let point = rest.split(' ').next()?;
+            (device.starts_with("/dev/") && point != "/").then(|| unescaped(point))
+        })
+        .collect();
+    points.reverse();
+    points
+}
+
+/// Blanks are written `\040` in /proc/self/mounts (fs/proc_namespace.c, `mangle`).
+fn unescaped(point: &str) -> PathBuf {
+    let blank = point
+        .replace(r"\040", " ")
+        .replace(r"\011", "\t")
+        .replace(r"\012", "\n")
+        .replace(r"\134", r"\");
+    Path::new(&blank).into()
+}
+
+/// Time for the data of a large image to reach a slow disk.
+const SYNC_PATIENCE: Duration = Duration::from_secs(120);
+const KEY_PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disks_are_unmounted_in_reverse_order() {
+        let mounts = "proc /proc proc rw 0 0\n\
+                      /dev/sda2 /mnt/a\\040b ext4 rw 0 0\n\
+                      /dev/sda1 /mnt/a\\040b/boot vfat rw 0 0\n\
+                      devtmpfs /dev devtmpfs rw 0 0\n";
+        assert_eq!(
+            disk_mounts(mounts),
+            [PathBuf::from("/mnt/a b/boot"), PathBuf::from("/mnt/a b")]
+        );
+    }
+
+    #[test]
+    fn work_that_hangs_is_left_behind() {
+        let released = Cancel::default();
+        let hang = released.clone();
+        settle(Duration::from_millis(1), move || {
+            let _released = hang.wait(Duration::from_secs(60));
+        });
+        released.cancel();
+    }
+}
