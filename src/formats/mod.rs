@@ -4,7 +4,9 @@ pub mod gpt;
 pub mod guid;
 pub mod mbr;
 pub mod module_index;
+pub mod signature;
 pub mod volume;
+pub mod vpd;
 
 mod field;
 mod gap;
