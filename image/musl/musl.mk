@@ -2,7 +2,7 @@
 #
 # A Rust of rustup's or the system's that is new enough is used as it is; else Debian's rustc-web is installed. Where rustup
 # has the musl target, it builds the agent; else Debian's Rust builds it together with the standard library, linked with
-# Debian's musl by image/musl/link.
+# Debian's musl by image/musl/static-pie-gcc.
 
 APT := DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -qq
 RUST_PACKAGES := rustc-web cargo-web rustfmt-web rust-web-clippy gcc libc6-dev
@@ -51,7 +51,7 @@ agent: rust
 else
 agent: musl-packages target/musl/libunwind.a
 	CC_x86_64_unknown_linux_musl=musl-gcc RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc \
-	CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=$(CURDIR)/image/musl/link \
+	CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=$(CURDIR)/image/musl/static-pie-gcc \
 	CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS="-Clink-self-contained=no -Crelocation-model=pie -Ctarget-feature=+crt-static -Ltarget/musl" \
 	/usr/bin/cargo build --release --target x86_64-unknown-linux-musl -Zbuild-std=std,panic_unwind
 endif
