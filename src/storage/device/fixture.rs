@@ -20,6 +20,13 @@ impl Machine {
         Self(tempfile::tempdir().unwrap())
     }
 
+    /// A machine whose kernel knows of no disk.
+    pub(crate) fn new_with_no_disks() -> Self {
+        let machine = Self::new();
+        machine.folder("sys/block");
+        machine
+    }
+
     /// The machine's `/`.
     pub(crate) fn root(&self) -> Root {
         Root::at(self.0.path())

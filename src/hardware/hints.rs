@@ -1,0 +1,744 @@
+//! Root device hints: which disk an operator means.
+//!
+//! The language is the one of `oslo_utils.specs_matcher` as `ironic_python_agent.device_hints` uses it, with its corners: texts are
+//! compared in lower case and percent-encoded, `=` means at least, a missing attribute is the text `none`. Where the
+//! Python code ends with an exception that no operator understands, the error here names the hint.
+
+use std::cmp::Ordering;
+
+use serde_json::{Map, Value};
+
+use crate::storage::device::BlockDevice;
+
+/// Hints that were understood: conditions a disk meets all of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hints(Vec<(Attribute, Condition)>);
+
+impl Hints {
+    /// Understands hints as Ironic stores them: `{"size": ">= 10", "rotational": false}`.
+    ///
+    /// # Errors
+    /// When a hint is unknown or its value has not the form its attribute asks for.
+    pub fn parse(hints: &Map<String, Value>) -> Result<Self, Error> {
+        let conditions = hints.iter().map(|(name, value)| {
+            let attribute = ATTRIBUTES
+                .iter()
+                .find_map(|(known, attribute)| (known == name).then_some(*attribute))
+                .ok_or_else(|| Error::Unknown { hint: name.clone() })?;
+            let condition = match attribute {
+                Attribute::Rotational => Condition::Rotational(boolean(name, value)?),
+                Attribute::Size => size(name, value)?,
+                Attribute::Text(_) => text(name, value)?,
+            };
+            Ok((attribute, condition))
+        });
+        conditions.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether a disk meets all conditions.
+    #[must_use]
+    pub fn matches(&self, device: &BlockDevice) -> bool {
+        self.0.iter().all(|(attribute, condition)| match attribute {
+            Attribute::Rotational => *condition == Condition::Rotational(device.rotational),
+            Attribute::Size => condition.accepts_size(device.size),
+            Attribute::Text(values) => values(device)
+                .iter()
+                .map(|value| value.trim().to_lowercase())
+                .any(|value| !value.is_empty() && condition.accepts_text(&percent_encoded(&value))),
+        })
+    }
+}
+
+/// Why hints were not understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// There is no value.
+    #[error("root device hint \"{hint}\" is empty")]
+    Empty {
+        /// The hint.
+        hint: String,
+    },
+    /// An operator without a value.
+    #[error("root device hint \"{hint}\" has no value after \"{operator}\"")]
+    NoOperand {
+        /// The hint.
+        hint: String,
+        /// The operator.
+        operator: &'static str,
+    },
+    /// Not a boolean.
+    #[error("root device hint \"{hint}\" is not a Boolean value: {value}")]
+    NotBoolean {
+        /// The hint.
+        hint: String,
+        /// What it says.
+        value: String,
+    },
+    /// Not an integer.
+    #[error("root device hint \"{hint}\" is not an integer value: {value}")]
+    NotInteger {
+        /// The hint.
+        hint: String,
+        /// What it says.
+        value: String,
+    },
+    /// A numeric operator with something that is no number.
+    #[error(
+        "root device hint \"{hint}\" compares by \"{operator}\" with what is no number: {value}"
+    )]
+    NotNumber {
+        /// The hint.
+        hint: String,
+        /// The operator.
+        operator: &'static str,
+        /// What it is compared with.
+        value: String,
+    },
+    /// Zero or less.
+    #[error("root device hint \"{hint}\" should be a positive integer: {value}")]
+    NotPositive {
+        /// The hint.
+        hint: String,
+        /// What it says.
+        value: String,
+    },
+    /// Not a text.
+    #[error("root device hint \"{hint}\" is not a string value: {value}")]
+    NotText {
+        /// The hint.
+        hint: String,
+        /// What it says.
+        value: String,
+    },
+    /// An attribute no disk has.
+    #[error("root device hint \"{hint}\" is unknown")]
+    Unknown {
+        /// The hint.
+        hint: String,
+    },
+    /// An operator that can never be true for this attribute: no attribute is a list, sizes are no texts.
+    #[error("root device hint \"{hint}\" cannot be compared by \"{operator}\"")]
+    UselessOperator {
+        /// The hint.
+        hint: String,
+        /// The operator.
+        operator: &'static str,
+    },
+}
+
+/// What a hint looks at.
+#[derive(Clone, Copy, Debug)]
+enum Attribute {
+    Rotational,
+    Size,
+    Text(fn(&BlockDevice) -> Vec<&str>),
+}
+
+impl PartialEq for Attribute {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Text(one), Self::Text(two)) => std::ptr::fn_addr_eq(*one, *two),
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+}
+
+/// What a hint asks for.
+#[derive(Clone, Debug, PartialEq)]
+enum Condition {
+    Contains(String),
+    /// Numbers: GiB for a size.
+    Number(Relation, f64),
+    OneOf(Vec<String>),
+    Rotational(bool),
+    /// Whole GiB.
+    Size(Relation, u64),
+    Text(Relation, String),
+}
+
+impl Condition {
+    fn accepts_size(&self, bytes: u64) -> bool {
+        let Self::Size(relation, gib) = self else {
+            return false; // `<or>` compares a number with texts: as with IPA, never equal.
+        };
+        relation.holds(Some(u128::from(bytes).cmp(&(u128::from(*gib) << 30))))
+    }
+
+    fn accepts_text(&self, value: &str) -> bool {
+        match self {
+            Self::Contains(part) => value.contains(part),
+            Self::Number(relation, number) => value
+                .parse::<f64>()
+                .is_ok_and(|value| relation.holds(value.partial_cmp(number))),
+            Self::OneOf(texts) => texts.iter().any(|text| text == value),
+            Self::Text(relation, text) => relation.holds(Some(value.cmp(text))),
+            Self::Rotational(_) | Self::Size(..) => false,
+        }
+    }
+}
+
+/// How two values stand to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Relation {
+    Equal,
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+    NotEqual,
+}
+
+impl Relation {
+    /// Whether an order of two values is this relation; values without order (not a number) are only unequal.
+    fn holds(self, order: Option<Ordering>) -> bool {
+        match self {
+            Self::Equal => order == Some(Ordering::Equal),
+            Self::Greater => order == Some(Ordering::Greater),
+            Self::GreaterOrEqual => order.is_some_and(Ordering::is_ge),
+            Self::Less => order == Some(Ordering::Less),
+            Self::LessOrEqual => order.is_some_and(Ordering::is_le),
+            Self::NotEqual => order != Some(Ordering::Equal),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    AllIn,
+    In,
+    Number(Relation),
+    Or,
+    RangeIn,
+    Text(Relation),
+}
+
+/// An expression, taken apart.
+struct Expression {
+    operator: Option<(&'static str, Operator)>,
+    values: Vec<String>,
+}
+
+impl Expression {
+    /// Takes an expression apart: an operator, and the values between its repetitions.
+    fn parse(hint: &str, expression: &str) -> Result<Self, Error> {
+        let expression = expression.trim().to_lowercase();
+        if expression.is_empty() {
+            return Err(Error::Empty { hint: hint.into() });
+        }
+        let Some((sign, operator)) = operator(&expression) else {
+            return Ok(Self {
+                operator: None,
+                values: vec![expression],
+            });
+        };
+        let operand = expression.get(sign.len()..).unwrap_or_default().trim();
+        if operand.is_empty() || self::operator(operand).is_some() {
+            return Err(Error::NoOperand {
+                hint: hint.into(),
+                operator: sign,
+            });
+        }
+        let values = expression
+            .split(sign)
+            .map(str::trim)
+            .filter(|value| !value.is_empty());
+        Ok(Self {
+            operator: Some((sign, operator)),
+            values: values.map(str::to_owned).collect(),
+        })
+    }
+
+    /// The value that counts where an operator takes one: further ones are read over, as in IPA.
+    fn first(&self) -> &str {
+        self.values.first().map_or("", String::as_str)
+    }
+}
+
+fn operator(text: &str) -> Option<(&'static str, Operator)> {
+    OPERATORS
+        .iter()
+        .copied()
+        .find(|(sign, _)| text.starts_with(sign))
+}
+
+/// The condition of a text attribute.
+fn text(hint: &str, value: &Value) -> Result<Condition, Error> {
+    let Value::String(expression) = value else {
+        return Err(Error::NotText {
+            hint: hint.into(),
+            value: value.to_string(),
+        });
+    };
+    let expression = Expression::parse(hint, expression)?;
+    let first = percent_encoded(expression.first());
+    Ok(match expression.operator {
+        None => Condition::Text(Relation::Equal, first),
+        Some((_, Operator::In)) => Condition::Contains(first),
+        Some((_, Operator::Or)) => Condition::OneOf(
+            expression
+                .values
+                .iter()
+                .map(|value| percent_encoded(value))
+                .collect(),
+        ),
+        Some((_, Operator::Text(relation))) => Condition::Text(relation, first),
+        Some((sign, Operator::Number(relation))) => {
+            let number = first.parse().map_err(|_| Error::NotNumber {
+                hint: hint.into(),
+                operator: sign,
+                value: expression.first().into(),
+            })?;
+            Condition::Number(relation, number)
+        }
+        Some((operator, Operator::AllIn | Operator::RangeIn)) => {
+            return Err(Error::UselessOperator {
+                hint: hint.into(),
+                operator,
+            });
+        }
+    })
+}
+
+/// The condition of a size: every value a positive integer, in GiB.
+fn size(hint: &str, value: &Value) -> Result<Condition, Error> {
+    let shown = shown(value);
+    let expression = Expression::parse(hint, &shown)?;
+    let mut numbers = Vec::new();
+    for number in &expression.values {
+        let number: i128 = number.parse().map_err(|_| Error::NotInteger {
+            hint: hint.into(),
+            value: shown.clone(),
+        })?;
+        let number = u64::try_from(number).ok().filter(|number| *number > 0);
+        numbers.push(number.ok_or_else(|| Error::NotPositive {
+            hint: hint.into(),
+            value: shown.clone(),
+        })?);
+    }
+    let first = numbers.first().copied().unwrap_or_default();
+    match expression.operator {
+        None => Ok(Condition::Size(Relation::Equal, first)),
+        Some((_, Operator::Number(relation))) => Ok(Condition::Size(relation, first)),
+        Some((_, Operator::Or)) => Ok(Condition::OneOf(expression.values)),
+        Some((operator, _)) => Err(Error::UselessOperator {
+            hint: hint.into(),
+            operator,
+        }),
+    }
+}
+
+/// A truth value, by oslo's strict words.
+fn boolean(hint: &str, value: &Value) -> Result<bool, Error> {
+    match shown(value).trim().to_lowercase().as_str() {
+        "1" | "t" | "true" | "on" | "y" | "yes" => Ok(true),
+        "0" | "f" | "false" | "off" | "n" | "no" => Ok(false),
+        _ => Err(Error::NotBoolean {
+            hint: hint.into(),
+            value: value.to_string(),
+        }),
+    }
+}
+
+/// A JSON value as text: texts without their quotes.
+fn shown(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A text as Python's `urllib.parse.quote` writes it.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"_.-~/".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+/// The text of an attribute; a missing one is Python's `None` as text.
+fn or_none(value: &Option<String>) -> Vec<&str> {
+    vec![value.as_deref().unwrap_or("None")]
+}
+
+/// All known texts of an attribute; none where there is none.
+fn any_of<'a>(first: &'a Option<String>, others: &'a [String]) -> Vec<&'a str> {
+    first.iter().chain(others).map(String::as_str).collect()
+}
+
+/// The by-path name, and for ATA also the form without the device's number, which older udev made.
+fn by_paths(device: &BlockDevice) -> Vec<&str> {
+    let mut names = or_none(&device.by_path);
+    let old = device
+        .by_path
+        .as_deref()
+        .and_then(|path| path.strip_suffix(".0"));
+    names.extend(old.filter(|path| path.contains("-ata-")));
+    names
+}
+
+/// The attributes a hint may name.
+const ATTRIBUTES: [(&str, Attribute); 12] = [
+    ("by_path", Attribute::Text(by_paths)),
+    ("hctl", Attribute::Text(|device| or_none(&device.hctl))),
+    ("model", Attribute::Text(|device| or_none(&device.model))),
+    ("name", Attribute::Text(|device| vec![&device.name])),
+    ("rotational", Attribute::Rotational),
+    (
+        "serial",
+        Attribute::Text(|device| any_of(&device.serial, &device.other_serials)),
+    ),
+    ("size", Attribute::Size),
+    ("tran", Attribute::Text(|device| or_none(&device.tran))),
+    ("vendor", Attribute::Text(|device| or_none(&device.vendor))),
+    (
+        "wwn",
+        Attribute::Text(|device| any_of(&device.wwn, &device.other_wwns)),
+    ),
+    (
+        "wwn_vendor_extension",
+        Attribute::Text(|device| or_none(&device.wwn_vendor_extension)),
+    ),
+    (
+        "wwn_with_extension",
+        Attribute::Text(|device| or_none(&device.wwn_with_extension)),
+    ),
+];
+
+/// The operators, longer ones before those they begin with.
+const OPERATORS: [(&str, Operator); 17] = [
+    ("<all-in>", Operator::AllIn),
+    ("<range-in>", Operator::RangeIn),
+    ("<or>", Operator::Or),
+    ("<in>", Operator::In),
+    ("==", Operator::Number(Relation::Equal)),
+    ("=", Operator::Number(Relation::GreaterOrEqual)),
+    ("!=", Operator::Number(Relation::NotEqual)),
+    (">=", Operator::Number(Relation::GreaterOrEqual)),
+    ("<=", Operator::Number(Relation::LessOrEqual)),
+    (">", Operator::Number(Relation::Greater)),
+    ("<", Operator::Number(Relation::Less)),
+    ("s==", Operator::Text(Relation::Equal)),
+    ("s!=", Operator::Text(Relation::NotEqual)),
+    ("s<=", Operator::Text(Relation::LessOrEqual)),
+    ("s<", Operator::Text(Relation::Less)),
+    ("s>=", Operator::Text(Relation::GreaterOrEqual)),
+    ("s>", Operator::Text(Relation::Greater)),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::device::Kind;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn disk(name: &str) -> BlockDevice {
+        BlockDevice {
+            name: name.into(),
+            kind: Kind::Disk,
+            model: None,
+            size: 10 << 30,
+            rotational: false,
+            wwn: None,
+            serial: None,
+            vendor: None,
+            wwn_with_extension: None,
+            wwn_vendor_extension: None,
+            hctl: None,
+            by_path: None,
+            logical_sectors: 512,
+            physical_sectors: 512,
+            tran: Some("sata".into()),
+            read_only: false,
+            removable: false,
+            other_serials: vec![],
+            other_wwns: vec![],
+        }
+    }
+
+    /// A has 10.5 GiB, B 10: the two disks IPA 13.0.0 was measured with.
+    fn disks() -> [BlockDevice; 2] {
+        let a = BlockDevice {
+            size: (10 << 30) + (1 << 29),
+            model: Some("Samsung SSD 970 EVO".into()),
+            serial: Some("S1".into()),
+            other_serials: vec!["Samsung_S1".into()],
+            hctl: Some("0:0:0:0".into()),
+            ..disk("/dev/sda")
+        };
+        let b = BlockDevice {
+            model: Some("QEMU HARDDISK".into()),
+            vendor: Some("QEMU".into()),
+            rotational: true,
+            wwn: Some("0x6001405abcdef0120102030405060708".into()),
+            other_wwns: vec!["0x6001405abcdef012".into()],
+            hctl: Some("1:0:0:0".into()),
+            by_path: Some("/dev/disk/by-path/pci-0000:00:1f.2-ata-1.0".into()),
+            ..disk("/dev/sdb")
+        };
+        [a, b]
+    }
+
+    fn parse(hint: &str, value: &Value) -> Result<Hints, Error> {
+        Hints::parse(&Map::from_iter([(hint.to_owned(), value.clone())]))
+    }
+
+    /// Which of A and B hints find: "", "a", "b", "ab".
+    fn found(hint: &str, value: &Value) -> String {
+        let hints = parse(hint, value).unwrap();
+        let [a, b] = disks();
+        let letters = [("a", a), ("b", b)]
+            .into_iter()
+            .filter(|(_, disk)| hints.matches(disk));
+        letters.map(|(letter, _)| letter).collect()
+    }
+
+    #[test]
+    fn sizes_are_whole_gib_and_equal_unless_said_otherwise() {
+        for (value, expected) in [
+            (json!(10), "b"),
+            (json!("10"), "b"),
+            (json!(" +10 "), "b"),
+            (json!("== 10"), "b"),
+            (json!(">= 10"), "ab"),
+            (json!("= 10"), "ab"),
+            (json!("> 10"), "a"),
+            (json!(">10"), "a"),
+            (json!("!= 10"), "a"),
+            (json!("< 11"), "ab"),
+            (json!("<= 10"), "b"),
+            (json!(">= 10 >= 20"), "ab"),
+            (json!(">= 11 >= 5"), ""),
+            (json!("<or> 10 <or> 20"), ""),
+        ] {
+            assert_eq!(found("size", &value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn every_value_of_a_size_is_a_positive_integer() {
+        let hint = || "size".to_owned();
+        for (value, shown) in [
+            (json!(0), "0"),
+            (json!(-1), "-1"),
+            (json!(">= 10 >= 0"), ">= 10 >= 0"),
+        ] {
+            let value_shown = shown.to_owned();
+            assert_eq!(
+                parse("size", &value),
+                Err(Error::NotPositive {
+                    hint: hint(),
+                    value: value_shown
+                })
+            );
+        }
+        for (value, shown) in [
+            (json!("10.5"), "10.5"),
+            (json!(10.0), "10.0"),
+            (json!(true), "true"),
+            (json!(null), "null"),
+            (json!([10]), "[10]"),
+            (json!("10 20"), "10 20"),
+            (json!("<range-in> [ 10 11 ]"), "<range-in> [ 10 11 ]"),
+        ] {
+            let value_shown = shown.to_owned();
+            assert_eq!(
+                parse("size", &value),
+                Err(Error::NotInteger {
+                    hint: hint(),
+                    value: value_shown
+                })
+            );
+        }
+        for operator in ["<in>", "s==", "s!=", "s<", "<all-in>"] {
+            let value = json!(format!("{operator} 10"));
+            assert_eq!(
+                parse("size", &value),
+                Err(Error::UselessOperator {
+                    hint: hint(),
+                    operator
+                })
+            );
+        }
+        assert_eq!(
+            parse("size", &json!(">=")),
+            Err(Error::NoOperand {
+                hint: hint(),
+                operator: ">="
+            })
+        );
+        assert_eq!(
+            parse("size", &json!(" ")),
+            Err(Error::Empty { hint: hint() })
+        );
+    }
+
+    #[test]
+    fn texts_are_compared_in_lower_case() {
+        for (value, expected) in [
+            ("QEMU HARDDISK", "b"),
+            ("qemu harddisk", "b"),
+            (" qemu  harddisk", ""),
+            ("s== qemu harddisk", "b"),
+            ("s==qemu harddisk", "b"),
+            ("s!= qemu harddisk", "a"),
+            ("s< r", "b"),
+            ("s<= qemu harddisk", "b"),
+            ("s> r", "a"),
+            ("s>= samsung", "a"),
+            ("<in> ssd 970", "a"),
+            ("<in>qemu", "b"),
+            ("<in> zz <in> qemu", ""),
+            ("<or> foo <or> qemu harddisk", "b"),
+            ("<or> a b", ""),
+            ("== 5", ""),
+        ] {
+            assert_eq!(found("model", &json!(value)), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_space_is_its_percent_code_also_inside_texts() {
+        assert_eq!(found("model", &json!("<in> 20")), "ab");
+    }
+
+    #[test]
+    fn a_missing_attribute_is_the_text_none() {
+        assert_eq!(found("vendor", &json!("none")), "a");
+        assert_eq!(found("vendor", &json!("None")), "a");
+        assert_eq!(found("vendor", &json!("s!= qemu")), "a");
+        assert_eq!(found("serial", &json!("none")), "");
+    }
+
+    #[test]
+    fn a_disk_is_found_by_any_of_its_serials_and_names() {
+        for (hint, value, expected) in [
+            ("serial", "s1", "a"),
+            ("serial", "samsung_s1", "a"),
+            ("serial", "s!= s1", "a"),
+            ("wwn", "0x6001405ABCDEF012", "b"),
+            ("wwn", "0x6001405abcdef0120102030405060708", "b"),
+            ("by_path", "/dev/disk/by-path/pci-0000:00:1f.2-ata-1", "b"),
+            ("by_path", "/dev/disk/by-path/pci-0000:00:1f.2-ata-1.0", "b"),
+            ("name", "/dev/sda", "a"),
+            ("name", "s!= /dev/sda", "b"),
+            ("hctl", "0:0:0:0", "a"),
+            ("hctl", "<in> 0:0", "ab"),
+            ("tran", "SATA", "ab"),
+        ] {
+            assert_eq!(found(hint, &json!(value)), expected, "{hint} {value}");
+        }
+    }
+
+    #[test]
+    fn texts_with_the_wrong_form_are_refused_by_name() {
+        let hint = || "model".to_owned();
+        assert_eq!(
+            parse("model", &json!("")),
+            Err(Error::Empty { hint: hint() })
+        );
+        assert_eq!(
+            parse("model", &json!(5)),
+            Err(Error::NotText {
+                hint: hint(),
+                value: "5".into()
+            })
+        );
+        assert_eq!(
+            parse("model", &json!(null)),
+            Err(Error::NotText {
+                hint: hint(),
+                value: "null".into()
+            })
+        );
+        for operator in ["<in>", "s==", "=", "<or>"] {
+            assert_eq!(
+                parse("model", &json!(operator)),
+                Err(Error::NoOperand {
+                    hint: hint(),
+                    operator
+                })
+            );
+        }
+        assert_eq!(
+            parse("model", &json!("= x")),
+            Err(Error::NotNumber {
+                hint: hint(),
+                operator: "=",
+                value: "x".into()
+            })
+        );
+        for operator in ["<all-in>", "<range-in>"] {
+            let value = json!(format!("{operator} [ 1 2 ]"));
+            assert_eq!(
+                parse("model", &value),
+                Err(Error::UselessOperator {
+                    hint: hint(),
+                    operator
+                })
+            );
+        }
+        assert_eq!(
+            parse("colour", &json!("red")),
+            Err(Error::Unknown {
+                hint: "colour".into()
+            })
+        );
+    }
+
+    #[test]
+    fn rotational_takes_the_words_of_a_strict_boolean() {
+        for value in [
+            json!(true),
+            json!("yes"),
+            json!("on"),
+            json!(1),
+            json!("T"),
+            json!(" True "),
+        ] {
+            assert_eq!(found("rotational", &value), "b", "{value}");
+        }
+        for value in [json!(false), json!("0"), json!("Off"), json!("n")] {
+            assert_eq!(found("rotational", &value), "a", "{value}");
+        }
+        for value in [json!("maybe"), json!(2), json!(null)] {
+            let expected = Error::NotBoolean {
+                hint: "rotational".into(),
+                value: value.to_string(),
+            };
+            assert_eq!(parse("rotational", &value), Err(expected));
+        }
+    }
+
+    #[test]
+    fn all_hints_must_match() {
+        let hints = |value: Value| Hints::parse(value.as_object().unwrap()).unwrap();
+        let [_, b] = disks();
+        assert!(hints(json!({"size": 10, "vendor": "qemu"})).matches(&b));
+        assert!(!hints(json!({"size": 10, "vendor": "dell"})).matches(&b));
+    }
+
+    proptest! {
+        #[test]
+        fn no_expression_makes_the_parser_panic(
+            hint in prop_oneof![Just("size"), Just("model"), Just("rotational")],
+            operator in prop_oneof![Just(""), Just("<or>"), Just("<in>"), Just("s<"), Just("="), Just("<all-in>")],
+            value in ".{0,40}",
+        ) {
+            if let Ok(hints) = parse(hint, &json!(format!("{operator}{value}"))) {
+                let _ = disks().iter().filter(|disk| hints.matches(disk)).count();
+            }
+        }
+
+        #[test]
+        fn any_model_finds_itself(model in "[A-Za-z0-9][ -~]{0,39}") {
+            prop_assume!(operator(&model.to_lowercase()).is_none());
+            let device = BlockDevice { model: Some(model.clone()), ..disk("/dev/sda") };
+            prop_assert!(parse("model", &json!(model)).unwrap().matches(&device));
+        }
+    }
+}
