@@ -4,14 +4,15 @@
 //! compared in lower case and percent-encoded, `=` means at least, a missing attribute is the text `none`. Where the
 //! Python code ends with an exception that no operator understands, the error here names the hint.
 
-use std::cmp::Ordering;
+mod expression;
 
 use serde_json::{Map, Value};
 
 use crate::storage::device::BlockDevice;
+use expression::{Expression, Operator, Relation};
 
 /// Hints that were understood: conditions a disk meets all of.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Hints(Vec<(Attribute, Condition)>);
 
 impl Hints {
@@ -134,15 +135,6 @@ enum Attribute {
     Text(fn(&BlockDevice) -> Vec<&str>),
 }
 
-impl PartialEq for Attribute {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Text(one), Self::Text(two)) => std::ptr::fn_addr_eq(*one, *two),
-            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
-        }
-    }
-}
-
 /// What a hint asks for.
 #[derive(Clone, Debug, PartialEq)]
 enum Condition {
@@ -175,90 +167,6 @@ impl Condition {
             Self::Rotational(_) | Self::Size(..) => false,
         }
     }
-}
-
-/// How two values stand to each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Relation {
-    Equal,
-    Greater,
-    GreaterOrEqual,
-    Less,
-    LessOrEqual,
-    NotEqual,
-}
-
-impl Relation {
-    /// Whether an order of two values is this relation; values without order (not a number) are only unequal.
-    fn holds(self, order: Option<Ordering>) -> bool {
-        match self {
-            Self::Equal => order == Some(Ordering::Equal),
-            Self::Greater => order == Some(Ordering::Greater),
-            Self::GreaterOrEqual => order.is_some_and(Ordering::is_ge),
-            Self::Less => order == Some(Ordering::Less),
-            Self::LessOrEqual => order.is_some_and(Ordering::is_le),
-            Self::NotEqual => order != Some(Ordering::Equal),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operator {
-    AllIn,
-    In,
-    Number(Relation),
-    Or,
-    RangeIn,
-    Text(Relation),
-}
-
-/// An expression, taken apart.
-struct Expression {
-    operator: Option<(&'static str, Operator)>,
-    values: Vec<String>,
-}
-
-impl Expression {
-    /// Takes an expression apart: an operator, and the values between its repetitions.
-    fn parse(hint: &str, expression: &str) -> Result<Self, Error> {
-        let expression = expression.trim().to_lowercase();
-        if expression.is_empty() {
-            return Err(Error::Empty { hint: hint.into() });
-        }
-        let Some((sign, operator)) = operator(&expression) else {
-            return Ok(Self {
-                operator: None,
-                values: vec![expression],
-            });
-        };
-        let operand = expression.get(sign.len()..).unwrap_or_default().trim();
-        if operand.is_empty() || self::operator(operand).is_some() {
-            return Err(Error::NoOperand {
-                hint: hint.into(),
-                operator: sign,
-            });
-        }
-        let values = expression
-            .split(sign)
-            .map(str::trim)
-            .filter(|value| !value.is_empty());
-        Ok(Self {
-            operator: Some((sign, operator)),
-            values: values.map(str::to_owned).collect(),
-        })
-    }
-
-    /// The value that counts where an operator takes one: further ones are read over, as in IPA.
-    fn first(&self) -> &str {
-        self.values.first().map_or("", String::as_str)
-    }
-}
-
-fn operator(text: &str) -> Option<(&'static str, Operator)> {
-    OPERATORS
-        .iter()
-        .copied()
-        .find(|(sign, _)| text.starts_with(sign))
 }
 
 /// The condition of a text attribute.
@@ -408,29 +316,9 @@ const ATTRIBUTES: [(&str, Attribute); 12] = [
     ),
 ];
 
-/// The operators, longer ones before those they begin with.
-const OPERATORS: [(&str, Operator); 17] = [
-    ("<all-in>", Operator::AllIn),
-    ("<range-in>", Operator::RangeIn),
-    ("<or>", Operator::Or),
-    ("<in>", Operator::In),
-    ("==", Operator::Number(Relation::Equal)),
-    ("=", Operator::Number(Relation::GreaterOrEqual)),
-    ("!=", Operator::Number(Relation::NotEqual)),
-    (">=", Operator::Number(Relation::GreaterOrEqual)),
-    ("<=", Operator::Number(Relation::LessOrEqual)),
-    (">", Operator::Number(Relation::Greater)),
-    ("<", Operator::Number(Relation::Less)),
-    ("s==", Operator::Text(Relation::Equal)),
-    ("s!=", Operator::Text(Relation::NotEqual)),
-    ("s<=", Operator::Text(Relation::LessOrEqual)),
-    ("s<", Operator::Text(Relation::Less)),
-    ("s>=", Operator::Text(Relation::GreaterOrEqual)),
-    ("s>", Operator::Text(Relation::Greater)),
-];
-
 #[cfg(test)]
 mod tests {
+    use super::expression::operator;
     use super::*;
     use crate::storage::device::Kind;
     use proptest::prelude::*;
@@ -487,6 +375,10 @@ mod tests {
         Hints::parse(&Map::from_iter([(hint.to_owned(), value.clone())]))
     }
 
+    fn checked(hint: &str, value: &Value) -> Result<(), Error> {
+        parse(hint, value).map(drop)
+    }
+
     /// Which of A and B hints find: "", "a", "b", "ab".
     fn found(hint: &str, value: &Value) -> String {
         let hints = parse(hint, value).unwrap();
@@ -529,7 +421,7 @@ mod tests {
         ] {
             let value_shown = shown.to_owned();
             assert_eq!(
-                parse("size", &value),
+                checked("size", &value),
                 Err(Error::NotPositive {
                     hint: hint(),
                     value: value_shown
@@ -547,7 +439,7 @@ mod tests {
         ] {
             let value_shown = shown.to_owned();
             assert_eq!(
-                parse("size", &value),
+                checked("size", &value),
                 Err(Error::NotInteger {
                     hint: hint(),
                     value: value_shown
@@ -557,7 +449,7 @@ mod tests {
         for operator in ["<in>", "s==", "s!=", "s<", "<all-in>"] {
             let value = json!(format!("{operator} 10"));
             assert_eq!(
-                parse("size", &value),
+                checked("size", &value),
                 Err(Error::UselessOperator {
                     hint: hint(),
                     operator
@@ -565,14 +457,14 @@ mod tests {
             );
         }
         assert_eq!(
-            parse("size", &json!(">=")),
+            checked("size", &json!(">=")),
             Err(Error::NoOperand {
                 hint: hint(),
                 operator: ">="
             })
         );
         assert_eq!(
-            parse("size", &json!(" ")),
+            checked("size", &json!(" ")),
             Err(Error::Empty { hint: hint() })
         );
     }
@@ -638,18 +530,18 @@ mod tests {
     fn texts_with_the_wrong_form_are_refused_by_name() {
         let hint = || "model".to_owned();
         assert_eq!(
-            parse("model", &json!("")),
+            checked("model", &json!("")),
             Err(Error::Empty { hint: hint() })
         );
         assert_eq!(
-            parse("model", &json!(5)),
+            checked("model", &json!(5)),
             Err(Error::NotText {
                 hint: hint(),
                 value: "5".into()
             })
         );
         assert_eq!(
-            parse("model", &json!(null)),
+            checked("model", &json!(null)),
             Err(Error::NotText {
                 hint: hint(),
                 value: "null".into()
@@ -657,7 +549,7 @@ mod tests {
         );
         for operator in ["<in>", "s==", "=", "<or>"] {
             assert_eq!(
-                parse("model", &json!(operator)),
+                checked("model", &json!(operator)),
                 Err(Error::NoOperand {
                     hint: hint(),
                     operator
@@ -665,7 +557,7 @@ mod tests {
             );
         }
         assert_eq!(
-            parse("model", &json!("= x")),
+            checked("model", &json!("= x")),
             Err(Error::NotNumber {
                 hint: hint(),
                 operator: "=",
@@ -675,7 +567,7 @@ mod tests {
         for operator in ["<all-in>", "<range-in>"] {
             let value = json!(format!("{operator} [ 1 2 ]"));
             assert_eq!(
-                parse("model", &value),
+                checked("model", &value),
                 Err(Error::UselessOperator {
                     hint: hint(),
                     operator
@@ -683,7 +575,7 @@ mod tests {
             );
         }
         assert_eq!(
-            parse("colour", &json!("red")),
+            checked("colour", &json!("red")),
             Err(Error::Unknown {
                 hint: "colour".into()
             })
@@ -710,7 +602,7 @@ mod tests {
                 hint: "rotational".into(),
                 value: value.to_string(),
             };
-            assert_eq!(parse("rotational", &value), Err(expected));
+            assert_eq!(checked("rotational", &value), Err(expected));
         }
     }
 
