@@ -1,0 +1,92 @@
+//! What the log says of a request, and what it never says.
+
+use super::harness::{Api, Client, TOKEN};
+use serde_json::json;
+use std::fmt::{Debug, Write};
+use std::sync::{Arc, Mutex};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+/// Every event of this thread, one line each: fields in their order.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        // Milliseconds are nobody's to foresee.
+        if field.name() != "ms" {
+            write!(self.0, "{}={value:?} ", field.name()).unwrap();
+        }
+    }
+}
+
+impl Lines {
+    fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_one_line_without_the_token() {
+    let lines = Lines::default();
+    let _guard =
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
+    let api = Api::start().await;
+    api.get(&format!("/v1/commands/?agent_token={TOKEN}&wait=true"))
+        .await;
+    let mut proxied: Client<_> = api.connect().await;
+    proxied
+        .write("GET /nothing HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.7, 10.0.0.1\r\n\r\n")
+        .await;
+    proxied.answer("GET").await.unwrap();
+    assert_eq!(
+        lines.all(),
+        [
+            "message=Answered a request client=127.0.0.1 method=GET target=\"/v1/commands/?agent_token=***&wait=true\" status=200 ",
+            "message=Answered a request client=192.0.2.7 method=GET target=\"/nothing\" status=404 ",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn no_line_ever_holds_a_token_or_a_parameter() {
+    let lines = Lines::default();
+    let _guard =
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
+    let api = Api::start().await;
+    let body = json!({"name": "test.echo", "params": {"password": TOKEN}}).to_string();
+    for query in [
+        format!("agent_token={TOKEN}"),
+        format!("agent_token=wrong&agent_token={TOKEN}"),
+        format!("agent%5Ftoken={TOKEN}"),
+        format!("token={TOKEN}"),
+        TOKEN.to_owned(),
+        format!("wait={TOKEN}"),
+        format!("agent_token={TOKEN}x"),
+    ] {
+        for target in ["/v1/commands/", "/commands", "/nothing", "/v1/commands/7"] {
+            for method in ["GET", "POST", "DELETE"] {
+                api.request(method, &format!("{target}?{query}"), &body)
+                    .await;
+            }
+        }
+    }
+    let lines = lines.all();
+    assert!(lines.len() >= 84);
+    let held: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains("canary"))
+        .collect();
+    assert!(held.is_empty(), "{held:?}");
+}
