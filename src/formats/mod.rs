@@ -1,7 +1,9 @@
 //! Byte formats: bytes in, values out; no files, clocks or logging.
 
+pub mod fat;
 pub mod gpt;
 pub mod guid;
+pub mod iso9660;
 pub mod mbr;
 pub mod module_index;
 pub mod signature;
@@ -10,3 +12,4 @@ pub mod vpd;
 
 mod field;
 mod gap;
+mod tree;

@@ -62,6 +62,14 @@ pub fn is_gfs2(device: &mut (impl Read + Seek)) -> io::Result<bool> {
     Ok(bytes_at(device, 0x1_0000, 8)? == [0x01, 0x16, 0x19, 0x70, 0, 0, 0, 1])
 }
 
+/// Bytes of a block of the ext file system that begins with these bytes; `None` where there is none.
+#[must_use]
+pub fn ext_block(bytes: &[u8]) -> Option<u64> {
+    let superblock = bytes.get(1024..2048)?;
+    let exponent = field::le32(superblock, 24).filter(|exponent| *exponent <= 6)?;
+    (field::le16(superblock, 56) == Some(0xEF53)).then_some(1024 << exponent)
+}
+
 /// What of a FAT boot sector leads to the label.
 struct Fat {
     root_at: u64,

@@ -1,1 +1,3 @@
 //! Images: fetch, verify, decode, write; config drives.
+
+pub mod configdrive;

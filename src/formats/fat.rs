@@ -1,0 +1,381 @@
+//! FAT12, FAT16 and FAT32, read only (Microsoft's "FAT: General Overview of On-Disk Format" 1.03).
+//!
+//! For EFI system partitions and config drives made by strangers: whatever the bytes say, work and memory are bounded, and no
+//! name leads out of its directory. Writing is left to the `fatfs` crate, which only ever sees what we formatted.
+
+use super::field;
+use super::tree::{self, MOST_DEPTH, MOST_DIRECTORY_BYTES, MOST_ENTRIES};
+use std::collections::HashSet;
+use std::io::{self, Read, Seek, SeekFrom};
+
+/// A FAT file system on `D`.
+#[derive(Debug)]
+pub struct Fat<D> {
+    disk: D,
+    shape: Shape,
+}
+
+/// A file, by its place in the tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its path, one plain name a component.
+    pub path: Vec<String>,
+    /// Its size in bytes.
+    pub bytes: u64,
+    first: u32,
+}
+
+/// Why a file system cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A chain of clusters leaves the file system or never ends.
+    #[error("the FAT file system is damaged: a chain of clusters goes astray")]
+    Chain,
+    /// There are more files or deeper directories than a sane file system has.
+    #[error("the FAT file system has too many files or directories")]
+    TooMuch,
+    /// A file is larger than the caller takes.
+    #[error("a file of the FAT file system has {0} bytes")]
+    TooLarge(u64),
+    /// The device cannot be read.
+    #[error("the FAT file system cannot be read")]
+    Read(#[source] io::Error),
+}
+
+impl<D: Read + Seek> Fat<D> {
+    /// The FAT file system on `disk`; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Read`].
+    pub fn open(mut disk: D) -> Result<Option<Self>, Error> {
+        let mut boot = Vec::new();
+        disk.seek(SeekFrom::Start(0)).map_err(Error::Read)?;
+        let read = (&mut disk).take(512).read_to_end(&mut boot);
+        read.map_err(Error::Read)?;
+        Ok(Shape::decode(&boot).map(|shape| Self { disk, shape }))
+    }
+
+    /// Bytes of a sector as the file system counts.
+    #[must_use]
+    pub fn sector(&self) -> u64 {
+        self.shape.sector
+    }
+
+    /// Its serial number as Linux shows it in `UUID=`: `1A2B-3C4D`.
+    #[must_use]
+    pub fn serial(&self) -> String {
+        let serial = self.shape.serial;
+        format!("{:04X}-{:04X}", serial >> 16, serial & 0xFFFF)
+    }
+
+    /// All files of the tree, in the order of their directories.
+    ///
+    /// # Errors
+    /// [`Error::Chain`], [`Error::TooMuch`], [`Error::Read`].
+    pub fn files(&mut self) -> Result<Vec<File>, Error> {
+        let mut files = Vec::new();
+        let mut seen = HashSet::new();
+        let mut open = vec![(Vec::new(), None)];
+        let mut entries = 0;
+        while let Some((path, first)) = open.pop() {
+            let bytes = match first {
+                None => self.root_directory()?,
+                Some(first) if seen.insert(first) => self.chain(first, MOST_DIRECTORY_BYTES)?,
+                Some(_) => return Err(Error::Chain),
+            };
+            for entry in entries_of(&bytes) {
+                entries += 1;
+                if entries > MOST_ENTRIES {
+                    return Err(Error::TooMuch);
+                }
+                let mut path: Vec<String> = path.clone();
+                path.push(entry.name);
+                if !entry.is_directory {
+                    let (bytes, first) = (u64::from(entry.bytes), entry.first);
+                    files.push(File { path, bytes, first });
+                } else if path.len() < MOST_DEPTH {
+                    open.push((path, Some(entry.first)));
+                } else {
+                    return Err(Error::TooMuch);
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    /// A file's bytes, when it has no more than `most`.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::Chain`], [`Error::Read`].
+    pub fn read(&mut self, file: &File, most: u64) -> Result<Vec<u8>, Error> {
+        if file.bytes > most {
+            return Err(Error::TooLarge(file.bytes));
+        }
+        if file.bytes == 0 {
+            return Ok(Vec::new());
+        }
+        let bytes = self.chain(file.first, file.bytes)?;
+        if u64::try_from(bytes.len()) != Ok(file.bytes) {
+            return Err(Error::Chain);
+        }
+        Ok(bytes)
+    }
+
+    fn root_directory(&mut self) -> Result<Vec<u8>, Error> {
+        match self.shape.root {
+            Root::Chain(first) => self.chain(first, MOST_DIRECTORY_BYTES),
+            Root::Fixed { at, bytes } => {
+                let mut root = Vec::new();
+                self.append(&mut root, at, bytes)?;
+                Ok(root)
+            }
+        }
+    }
+
+    /// Up to `most` bytes of the chain that begins at a cluster.
+    fn chain(&mut self, first: u32, most: u64) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        let mut cluster = first;
+        let mut left = most;
+        while left > 0 {
+            let index = cluster.checked_sub(2).ok_or(Error::Chain)?;
+            if index >= self.shape.clusters {
+                return Err(Error::Chain);
+            }
+            let at = self.shape.data_at + u64::from(index) * self.shape.cluster;
+            let piece = left.min(self.shape.cluster);
+            self.append(&mut bytes, at, piece)?;
+            left -= piece;
+            match self.next(cluster)? {
+                Some(next) => cluster = next,
+                None => break,
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The cluster after one; `None` at the chain's end.
+    fn next(&mut self, cluster: u32) -> Result<Option<u32>, Error> {
+        let number = u64::from(cluster);
+        let offset = match self.shape.width {
+            Width::Twelve => number + number / 2,
+            Width::Sixteen => number * 2,
+            Width::ThirtyTwo => number * 4,
+        };
+        let mut bytes = Vec::new();
+        self.append(&mut bytes, self.shape.fat_at + offset, 4)?;
+        let wide = field::le32(&bytes, 0).ok_or(Error::Chain)?;
+        let (next, end) = match self.shape.width {
+            Width::Twelve if cluster % 2 == 1 => ((wide >> 4) & 0xFFF, 0xFF8),
+            Width::Twelve => (wide & 0xFFF, 0xFF8),
+            Width::Sixteen => (wide & 0xFFFF, 0xFFF8),
+            Width::ThirtyTwo => (wide & 0x0FFF_FFFF, 0x0FFF_FFF8),
+        };
+        Ok((next < end).then_some(next))
+    }
+
+    fn append(&mut self, bytes: &mut Vec<u8>, at: u64, length: u64) -> Result<(), Error> {
+        self.disk.seek(SeekFrom::Start(at)).map_err(Error::Read)?;
+        let read = (&mut self.disk).take(length).read_to_end(bytes);
+        match read.map(u64::try_from) {
+            Ok(Ok(read)) if read == length => Ok(()),
+            Ok(_) => Err(Error::Chain),
+            Err(error) => Err(Error::Read(error)),
+        }
+    }
+}
+
+/// What the boot sector says about where things are.
+#[derive(Debug)]
+struct Shape {
+    width: Width,
+    sector: u64,
+    cluster: u64,
+    fat_at: u64,
+    data_at: u64,
+    clusters: u32,
+    root: Root,
+    serial: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Width {
+    Twelve,
+    Sixteen,
+    ThirtyTwo,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Root {
+    Chain(u32),
+    Fixed { at: u64, bytes: u64 },
+}
+
+impl Shape {
+    fn decode(boot: &[u8]) -> Option<Self> {
+        let sector = u64::from(field::le16(boot, 11)?);
+        let sectors_a_cluster = u64::from(*boot.get(13)?);
+        let reserved = u64::from(field::le16(boot, 14)?);
+        let fats = u64::from(*boot.get(16)?);
+        let media = *boot.get(21)?;
+        let sane = boot.ends_with(&[0x55, 0xAA])
+            && boot.len() == 512
+            && matches!(sector, 512 | 1024 | 2048 | 4096)
+            && sectors_a_cluster.is_power_of_two()
+            && reserved > 0
+            && fats > 0
+            && (media == 0xF0 || media >= 0xF8);
+        if !sane {
+            return None;
+        }
+        let root_bytes = u64::from(field::le16(boot, 17)?) * 32;
+        let short = u64::from(field::le16(boot, 19)?);
+        let total = match short {
+            0 => u64::from(field::le32(boot, 32)?),
+            short => short,
+        };
+        let is_wide = field::le16(boot, 22)? == 0;
+        let fat_sectors = if is_wide {
+            u64::from(field::le32(boot, 36)?)
+        } else {
+            u64::from(field::le16(boot, 22)?)
+        };
+        let root_at = reserved + fats * fat_sectors;
+        let data = root_at + root_bytes.div_ceil(sector);
+        let clusters = u32::try_from(total.checked_sub(data)? / sectors_a_cluster).ok()?;
+        // FAT32 is known by its missing 16-bit size, as the kernel knows it: mkfs makes some with few clusters.
+        let width = match clusters {
+            _ if is_wide => Width::ThirtyTwo,
+            0..4085 => Width::Twelve,
+            _ => Width::Sixteen,
+        };
+        Some(Self {
+            width,
+            sector,
+            cluster: sector * sectors_a_cluster,
+            fat_at: reserved * sector,
+            data_at: data * sector,
+            clusters,
+            root: if is_wide {
+                Root::Chain(field::le32(boot, 44)?)
+            } else {
+                Root::Fixed {
+                    at: root_at * sector,
+                    bytes: root_bytes,
+                }
+            },
+            serial: field::le32(boot, if is_wide { 67 } else { 39 })?,
+        })
+    }
+}
+
+struct Entry {
+    name: String,
+    is_directory: bool,
+    bytes: u32,
+    first: u32,
+}
+
+/// The files and directories in a directory's bytes; names that are not plain are left out.
+fn entries_of(bytes: &[u8]) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let mut long = LongName::default();
+    for raw in bytes.chunks_exact(32) {
+        let (start, attributes) = (field::array(raw, 0), field::array(raw, 11));
+        let (Some([start]), Some([attributes])) = (start, attributes) else {
+            continue;
+        };
+        match (start, attributes) {
+            (0, _) => break,
+            (0xE5, _) => long = LongName::default(),
+            (_, a) if a & 0x3F == 0x0F => long.add(start, raw),
+            (_, a) if a & 0x08 != 0 => long = LongName::default(),
+            _ => {
+                let name = std::mem::take(&mut long).complete(raw);
+                let name = name.or_else(|| short_name(raw)).unwrap_or_default();
+                if tree::is_plain(&name) {
+                    entries.extend(Entry::decode(name, attributes, raw));
+                }
+            }
+        }
+    }
+    entries
+}
+
+impl Entry {
+    fn decode(name: String, attributes: u8, raw: &[u8]) -> Option<Self> {
+        let high = u32::from(field::le16(raw, 20)?);
+        Some(Self {
+            name,
+            is_directory: attributes & 0x10 != 0,
+            bytes: field::le32(raw, 28)?,
+            first: high << 16 | u32::from(field::le16(raw, 26)?),
+        })
+    }
+}
+
+/// A long name on its way: its pieces come last first, before the entry they belong to.
+#[derive(Default)]
+struct LongName {
+    pieces: Vec<Vec<u16>>,
+    expected: u8,
+    checksum: u8,
+}
+
+impl LongName {
+    fn add(&mut self, order: u8, raw: &[u8]) {
+        let checksum = raw.get(13).copied().unwrap_or_default();
+        let number = order & 0x3F;
+        if order & 0x40 != 0 {
+            *self = Self {
+                pieces: Vec::new(),
+                expected: number,
+                checksum,
+            };
+        }
+        if number == 0 || number > 20 || number != self.expected || checksum != self.checksum {
+            *self = Self::default();
+            return;
+        }
+        let places = (1..11)
+            .step_by(2)
+            .chain((14..26).step_by(2))
+            .chain([28, 30]);
+        let units = places.filter_map(|at| field::le16(raw, at));
+        self.pieces
+            .push(units.take_while(|unit| *unit != 0).collect());
+        self.expected = number - 1;
+    }
+
+    fn complete(self, raw: &[u8]) -> Option<String> {
+        let short = raw.get(..11)?;
+        let sum = short
+            .iter()
+            .fold(0u8, |sum, byte| sum.rotate_right(1).wrapping_add(*byte));
+        if self.pieces.is_empty() || self.expected != 0 || sum != self.checksum {
+            return None;
+        }
+        let units: Vec<u16> = self.pieces.into_iter().rev().flatten().collect();
+        Some(String::from_utf16_lossy(&units))
+    }
+}
+
+/// `NAME.EXT`, in lower case where Windows' flags say so.
+fn short_name(raw: &[u8]) -> Option<String> {
+    let case = *raw.get(12)?;
+    let part = |from: usize, to: usize, lower: bool| -> Option<String> {
+        let text = String::from_utf8_lossy(raw.get(from..to)?).into_owned();
+        let text = text.trim_end_matches(' ').to_owned();
+        Some(if lower {
+            text.to_ascii_lowercase()
+        } else {
+            text
+        })
+    };
+    let name = part(0, 8, case & 0x08 != 0)?;
+    let extension = part(8, 11, case & 0x10 != 0)?;
+    Some(match extension.as_str() {
+        "" => name,
+        extension => format!("{name}.{extension}"),
+    })
+}

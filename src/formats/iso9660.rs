@@ -1,0 +1,389 @@
+//! ISO 9660, read only, with the long names of Rock Ridge (IEEE P1282) or Joliet: enough for config drives.
+//!
+//! The bytes are a stranger's: links and special files are left out, no name leads out of its directory (CVE-2026-48681), a
+//! directory is visited once, and work and memory are bounded.
+
+use super::field;
+use super::tree::{self, MOST_DEPTH, MOST_DIRECTORY_BYTES, MOST_ENTRIES};
+use std::collections::HashSet;
+use std::io::{self, Read, Seek, SeekFrom};
+
+/// An ISO 9660 file system on `D`.
+#[derive(Debug)]
+pub struct Iso<D> {
+    disk: D,
+    tree: Tree,
+}
+
+/// A file, by its place in the tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its path, one plain name a component.
+    pub path: Vec<String>,
+    /// Its size in bytes.
+    pub bytes: u64,
+    block: u32,
+}
+
+/// Why a file system cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A directory contains itself or ends too early.
+    #[error("the ISO 9660 file system is damaged: a directory goes astray")]
+    Directory,
+    /// A file is larger than the caller takes.
+    #[error("a file of the ISO 9660 file system has {0} bytes")]
+    TooLarge(u64),
+    /// There are more files or deeper directories than a config drive has.
+    #[error("the ISO 9660 file system has too many files or directories")]
+    TooMuch,
+    /// A file is stored in several pieces or interleaved.
+    #[error("the ISO 9660 file system has a file in several pieces")]
+    Pieces,
+    /// The device cannot be read.
+    #[error("the ISO 9660 file system cannot be read")]
+    Read(#[source] io::Error),
+}
+
+impl<D: Read + Seek> Iso<D> {
+    /// The ISO 9660 file system on `disk`; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Read`].
+    pub fn open(mut disk: D) -> Result<Option<Self>, Error> {
+        let mut found = None;
+        for number in DESCRIPTORS {
+            let descriptor = bytes_at(&mut disk, number * SECTOR, SECTOR)?;
+            if descriptor.get(1..6) != Some(b"CD001".as_slice()) || descriptor.starts_with(&[255]) {
+                break;
+            }
+            let Some(mut tree) = Tree::decode(&descriptor) else {
+                continue;
+            };
+            // Rock Ridge keeps more of a name than Joliet does, and is found in the primary tree.
+            if tree.names == Names::Plain
+                && let Some(skip) = rock_ridge(&mut disk, &tree)?
+            {
+                tree.names = Names::RockRidge { skip };
+                found = Some(tree);
+                break;
+            }
+            found = Some(tree);
+        }
+        Ok(found.map(|tree| Self { disk, tree }))
+    }
+
+    /// All files of the tree.
+    ///
+    /// # Errors
+    /// [`Error::Directory`], [`Error::Pieces`], [`Error::TooMuch`], [`Error::Read`].
+    pub fn files(&mut self) -> Result<Vec<File>, Error> {
+        let mut files = Vec::new();
+        let mut seen = HashSet::new();
+        let mut open = vec![(Vec::new(), self.tree.root)];
+        let mut entries = 0;
+        while let Some((path, extent)) = open.pop() {
+            let bytes = u64::from(extent.bytes);
+            if !seen.insert(extent.block) || bytes > MOST_DIRECTORY_BYTES {
+                return Err(Error::Directory);
+            }
+            let start = u64::from(extent.block) * self.tree.block;
+            let directory = bytes_at(&mut self.disk, start, bytes)?;
+            for record in records(&directory) {
+                entries += 1;
+                if entries > MOST_ENTRIES {
+                    return Err(Error::TooMuch);
+                }
+                let Some((name, kind)) = self.describe(&record)? else {
+                    continue;
+                };
+                let mut path: Vec<String> = path.clone();
+                path.push(name);
+                match kind {
+                    Kind::Directory if path.len() < MOST_DEPTH => open.push((path, record.extent)),
+                    Kind::Directory => return Err(Error::TooMuch),
+                    Kind::File if record.is_in_pieces => return Err(Error::Pieces),
+                    Kind::File => files.push(File {
+                        path,
+                        bytes: u64::from(record.extent.bytes),
+                        block: record.extent.block,
+                    }),
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    /// A file's bytes, when it has no more than `most`.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::Directory`], [`Error::Read`].
+    pub fn read(&mut self, file: &File, most: u64) -> Result<Vec<u8>, Error> {
+        if file.bytes > most {
+            return Err(Error::TooLarge(file.bytes));
+        }
+        let start = u64::from(file.block) * self.tree.block;
+        let bytes = bytes_at(&mut self.disk, start, file.bytes)?;
+        if u64::try_from(bytes.len()) != Ok(file.bytes) {
+            return Err(Error::Directory);
+        }
+        Ok(bytes)
+    }
+
+    /// A record's name and kind; `None` for what is left out: the directory itself, its parent, links, special files, names
+    /// that are not plain.
+    fn describe(&mut self, record: &Record) -> Result<Option<(String, Kind)>, Error> {
+        if matches!(record.name.as_slice(), [0 | 1]) {
+            return Ok(None);
+        }
+        let (name, mode) = match self.tree.names {
+            Names::Plain => (plain_name(&record.name), None),
+            Names::Joliet => (joliet_name(&record.name), None),
+            Names::RockRidge { skip } => {
+                let area = record.system.get(skip..).unwrap_or_default();
+                let area = with_continuation(&mut self.disk, self.tree.block, area)?;
+                let names = RockRidge::decode(&area);
+                if names.is_link {
+                    return Ok(None);
+                }
+                let name = names.name.unwrap_or_else(|| plain_name(&record.name));
+                (name, names.mode)
+            }
+        };
+        let kind = match mode.map(|mode| mode & 0o170_000) {
+            None | Some(0) if record.is_directory => Kind::Directory,
+            None | Some(0) => Kind::File,
+            Some(0o040_000) if record.is_directory => Kind::Directory,
+            Some(0o100_000) if !record.is_directory => Kind::File,
+            Some(_) => return Ok(None),
+        };
+        Ok(tree::is_plain(&name).then_some((name, kind)))
+    }
+}
+
+/// One of the trees of directories on the disk.
+#[derive(Clone, Copy, Debug)]
+struct Tree {
+    block: u64,
+    root: Extent,
+    names: Names,
+}
+
+impl Tree {
+    fn decode(descriptor: &[u8]) -> Option<Self> {
+        let names = match descriptor.first()? {
+            1 => Names::Plain,
+            2 if is_joliet(descriptor) => Names::Joliet,
+            _ => return None,
+        };
+        let block = u64::from(field::le16(descriptor, 128)?);
+        let root = Record::decode(descriptor.get(156..190)?)?.extent;
+        matches!(block, 512 | 1024 | 2048).then_some(Self { block, root, names })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    Plain,
+    Joliet,
+    /// With the bytes to leave out at the start of every system use area.
+    RockRidge {
+        skip: usize,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Directory,
+    File,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Extent {
+    block: u32,
+    bytes: u32,
+}
+
+/// A directory record (ECMA-119 §9.1).
+struct Record {
+    extent: Extent,
+    is_directory: bool,
+    is_in_pieces: bool,
+    name: Vec<u8>,
+    system: Vec<u8>,
+}
+
+impl Record {
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let flags = *bytes.get(25)?;
+        let name_length = usize::from(*bytes.get(32)?);
+        let name = bytes.get(33..33 + name_length)?.to_vec();
+        // The name is padded to an even offset.
+        let after = 33 + name_length + usize::from(name_length % 2 == 0);
+        Some(Self {
+            extent: Extent {
+                block: field::le32(bytes, 2)?.checked_add(u32::from(*bytes.get(1)?))?,
+                bytes: field::le32(bytes, 10)?,
+            },
+            is_directory: flags & 0x02 != 0,
+            is_in_pieces: flags & 0x80 != 0 || field::le16(bytes, 26)? != 0,
+            name,
+            system: bytes.get(after..).unwrap_or_default().to_vec(),
+        })
+    }
+}
+
+/// The records of a directory. None crosses a sector; a length of zero means that the rest of its sector is unused.
+fn records(directory: &[u8]) -> Vec<Record> {
+    let mut records = Vec::new();
+    for sector in directory.chunks(2048) {
+        let mut rest = sector;
+        while let Some(length) = rest.first().map(|length| usize::from(*length)) {
+            let Some((record, after)) = rest.split_at_checked(length).filter(|_| length > 33)
+            else {
+                break;
+            };
+            records.extend(Record::decode(record));
+            rest = after;
+        }
+    }
+    records
+}
+
+/// What Rock Ridge says about a record.
+#[derive(Default)]
+struct RockRidge {
+    name: Option<String>,
+    mode: Option<u32>,
+    is_link: bool,
+}
+
+impl RockRidge {
+    fn decode(area: &[u8]) -> Self {
+        let mut found = Self::default();
+        let mut name = Vec::new();
+        for (signature, data) in system_entries(area) {
+            match signature {
+                // Flags 2 and 4 stand for "." and "..".
+                b"NM" if data.first().is_some_and(|flags| flags & 6 == 0) => {
+                    name.extend(data.get(1..).unwrap_or_default());
+                }
+                b"PX" => found.mode = field::le32(data, 0),
+                // A symbolic link, or a stand-in for a directory moved elsewhere.
+                b"SL" | b"CL" | b"RE" => found.is_link = true,
+                _ => {}
+            }
+        }
+        if !name.is_empty() {
+            found.name = Some(String::from_utf8_lossy(&name).into_owned());
+        }
+        found
+    }
+}
+
+/// The entries of a system use area: signature and data of each.
+fn system_entries(area: &[u8]) -> Vec<(&[u8], &[u8])> {
+    let mut entries = Vec::new();
+    let mut rest = area;
+    while let Some(length) = rest.get(2).map(|length| usize::from(*length)) {
+        let Some((entry, after)) = rest.split_at_checked(length).filter(|_| length >= 4) else {
+            break;
+        };
+        let (signature, data) = entry.split_at(2);
+        if signature == b"ST" {
+            break;
+        }
+        entries.push((signature, data.get(2..).unwrap_or_default()));
+        rest = after;
+    }
+    entries
+}
+
+/// A system use area with the continuation that it names, and that one's, up to a sane number.
+fn with_continuation(
+    disk: &mut (impl Read + Seek),
+    block: u64,
+    area: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let mut whole = Vec::new();
+    let mut piece = area.to_vec();
+    for _ in 0..MOST_CONTINUATIONS {
+        let mut next = None;
+        for (signature, data) in system_entries(&piece) {
+            if signature == b"CE" {
+                next = continuation(data);
+                continue;
+            }
+            let length = u8::try_from(data.len() + 4).unwrap_or(u8::MAX);
+            whole.extend(signature);
+            whole.extend([length, 1]);
+            whole.extend(data);
+        }
+        let Some((at_block, offset, length)) = next else {
+            break;
+        };
+        let at = u64::from(at_block) * block + u64::from(offset);
+        piece = bytes_at(disk, at, u64::from(length).min(SECTOR))?;
+    }
+    Ok(whole)
+}
+
+/// Block, offset and length out of a `CE` entry.
+fn continuation(data: &[u8]) -> Option<(u32, u32, u32)> {
+    Some((
+        field::le32(data, 0)?,
+        field::le32(data, 8)?,
+        field::le32(data, 16)?,
+    ))
+}
+
+/// Bytes to skip in system use areas when the tree carries Rock Ridge: its root's first record says so by an `SP` entry.
+fn rock_ridge(disk: &mut (impl Read + Seek), tree: &Tree) -> Result<Option<usize>, Error> {
+    let start = u64::from(tree.root.block) * tree.block;
+    let directory = bytes_at(disk, start, SECTOR)?;
+    let first = records(&directory).into_iter().next();
+    Ok(first.and_then(|record| {
+        let entries = system_entries(&record.system);
+        let (_, data) = entries.iter().find(|(signature, _)| *signature == b"SP")?;
+        data.starts_with(&[0xBE, 0xEF])
+            .then(|| data.get(2).copied().map(usize::from))?
+    }))
+}
+
+fn is_joliet(descriptor: &[u8]) -> bool {
+    let escapes = descriptor.get(88..91);
+    [b"%/@", b"%/C", b"%/E"]
+        .iter()
+        .any(|level| escapes == Some(level.as_slice()))
+}
+
+/// `NAME.EXT;1` without the version and a lone dot.
+fn plain_name(name: &[u8]) -> String {
+    let name = String::from_utf8_lossy(name);
+    let name = name.split(';').next().unwrap_or_default();
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+fn joliet_name(name: &[u8]) -> String {
+    let units: Vec<u16> = name
+        .chunks_exact(2)
+        .filter_map(|unit| field::array(unit, 0).map(u16::from_be_bytes))
+        .collect();
+    let name = String::from_utf16_lossy(&units);
+    name.split(';').next().unwrap_or_default().to_owned()
+}
+
+/// Up to `length` bytes; fewer where the disk ends.
+fn bytes_at(disk: &mut (impl Read + Seek), at: u64, length: u64) -> Result<Vec<u8>, Error> {
+    disk.seek(SeekFrom::Start(at)).map_err(Error::Read)?;
+    let mut bytes = Vec::new();
+    disk.take(length)
+        .read_to_end(&mut bytes)
+        .map_err(Error::Read)?;
+    Ok(bytes)
+}
+
+const SECTOR: u64 = 2048;
+/// Volume descriptors begin in sector 16; a few are enough.
+const DESCRIPTORS: std::ops::Range<u64> = 16..32;
+const MOST_CONTINUATIONS: usize = 4;

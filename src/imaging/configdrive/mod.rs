@@ -1,0 +1,221 @@
+//! Config drives: what Ironic sends for the instance's first boot, put onto the disk where cloud-init finds it.
+//!
+//! [`Drive::from_text`] turns what Ironic sent into the file system's bytes, [`install`] writes them into a partition labelled
+//! `config-2`: one that the image brought, or a new one of 64 MiB at the disk's end. The content has passwords and keys in
+//! it: it is a secret from the first byte and never on a temporary file.
+
+mod decode;
+mod rebuild;
+
+pub use decode::{Drive, Fetch, FetchError, MOST_ENCODED_BYTES};
+
+use crate::error::{AgentError, ErrorClass};
+use crate::formats::guid::Guid;
+use crate::formats::signature;
+use crate::progress::Cancel;
+use crate::root::Root;
+use crate::storage;
+use crate::storage::disk::{Access, Disk, Window};
+use crate::storage::partition::{self, Partition};
+use crate::sys::block;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+/// In what form the drive goes onto the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As it came, unless the disk's sectors make its file system useless there.
+    AsItIs,
+    /// Its files in a new FAT file system.
+    Rebuilt,
+}
+
+/// Why a config drive does not get onto the disk.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// More than one partition already has the label.
+    #[error("{} has more than one partition labelled config-2", .0.display())]
+    Ambiguous(PathBuf),
+    /// The partition that the image brought is too small.
+    #[error("config drive of {bytes} bytes does not fit into {}", partition.display())]
+    DoesNotFit {
+        /// The partition's node.
+        partition: PathBuf,
+        /// The drive's size.
+        bytes: u64,
+    },
+    /// The URL does not give it.
+    #[error("Config drive for node {node} could not be downloaded")]
+    Fetch {
+        /// The node it is for.
+        node: String,
+        /// What went wrong.
+        #[source]
+        source: FetchError,
+    },
+    /// It is neither base64, gzip nor a file system.
+    #[error("Config drive for node {node} is not base64 encoded or the content is malformed")]
+    Malformed {
+        /// The node it is for.
+        node: String,
+        /// What decoding said.
+        #[source]
+        source: io::Error,
+    },
+    /// The disk has no place for it.
+    #[error("no partition for the config drive")]
+    Partition(#[source] storage::Error),
+    /// The disk does not hold what was written.
+    #[error("the config drive on {} does not read as it was written", .0.display())]
+    Verify(PathBuf),
+    /// It has more than 64 MiB.
+    #[error(
+        "Config drive size exceeds maximum limit of 64MiB. The config drive is for node {node}"
+    )]
+    TooLarge {
+        /// The node it is for.
+        node: String,
+    },
+    /// The URL is none.
+    #[error("Config drive for node {node} has an invalid URL")]
+    Url {
+        /// The node it is for.
+        node: String,
+        /// What is wrong with it.
+        #[source]
+        source: url::ParseError,
+    },
+    /// It cannot be written.
+    #[error("the config drive cannot be written to {}", .0.display())]
+    Write(PathBuf, #[source] io::Error),
+}
+
+impl From<Error> for AgentError {
+    fn from(error: Error) -> Self {
+        Self::caused(ErrorClass::DeploymentError, &error)
+    }
+}
+
+/// Puts a config drive onto a disk that has just got its image, and answers with the partition it is in.
+///
+/// # Errors
+/// See [`Error`]. A drive that only could not be rebuilt is written as it came, with a warning.
+pub fn install(
+    root: &Root,
+    disk: &Path,
+    drive: &Drive,
+    form: Form,
+    cancel: &Cancel,
+) -> Result<PathBuf, Error> {
+    partition::fix_gpt(disk).map_err(Error::Partition)?;
+    let place = match labelled(disk)? {
+        Some(partition) => partition,
+        None => {
+            let id = Guid::from_text_order(uuid::Uuid::new_v4().as_u128());
+            partition::add_last(disk, SIZE, id, cancel).map_err(Error::Partition)?
+        }
+    };
+    partition::wait_for_node(root, disk, &place, cancel).map_err(Error::Partition)?;
+    let bytes = drive.bytes();
+    if bytes > place.bytes {
+        let partition = place.node;
+        return Err(Error::DoesNotFit { partition, bytes });
+    }
+    let target = Disk::open(&place.node, Access::Write).map_err(Error::Partition)?;
+    let usable = drive.usable_with(target.sector());
+    let rebuilt = if form == Form::Rebuilt || !usable {
+        rebuild_or_warn(&target, drive)?
+    } else {
+        false
+    };
+    if !rebuilt {
+        write_as_it_is(&target, drive)?;
+    }
+    tracing::info!(partition = %place.node.display(), bytes, rebuilt, "config drive written");
+    Ok(place.node)
+}
+
+/// The one partition of the disk whose file system is labelled `config-2`.
+fn labelled(disk: &Path) -> Result<Option<Partition>, Error> {
+    let open = Disk::open(disk, Access::Read).map_err(Error::Partition)?;
+    let layout = partition::layout(&open).map_err(Error::Partition)?;
+    let mut found = None;
+    for partition in layout.partitions {
+        let mut bytes = Window::new(open.file(), partition.start, partition.bytes);
+        let label = signature::label(&mut bytes)
+            .map_err(|error| Error::Partition(storage::Error::Read(disk.into(), error)))?;
+        if label.is_some_and(|label| label.eq_ignore_ascii_case(LABEL))
+            && found.replace(partition).is_some()
+        {
+            return Err(Error::Ambiguous(disk.into()));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a new file system with the drive's files is on the partition.
+fn rebuild_or_warn(target: &Disk, drive: &Drive) -> Result<bool, Error> {
+    let files = match rebuild::files(drive.expose()) {
+        Ok(files) => files,
+        Err(error) => {
+            tracing::warn!(
+                partition = %target.path().display(),
+                error = crate::error::chain(&error),
+                "config drive cannot be rebuilt and is written as it came"
+            );
+            return Ok(false);
+        }
+    };
+    blank(target)?;
+    if let Err(error) = rebuild::write(target, &files) {
+        tracing::warn!(
+            partition = %target.path().display(),
+            error = crate::error::chain(&error),
+            "config drive does not fit into a FAT file system and is written as it came"
+        );
+        return Ok(false);
+    }
+    settle(target)?;
+    match rebuild::matches(target, &files) {
+        Ok(true) => Ok(true),
+        _ => Err(Error::Verify(target.path().into())),
+    }
+}
+
+fn write_as_it_is(target: &Disk, drive: &Drive) -> Result<(), Error> {
+    blank(target)?;
+    let mut window = Window::new(target.file(), 0, target.bytes());
+    let written = window.write_all(drive.expose());
+    written.map_err(|error| Error::Write(target.path().into(), error))?;
+    settle(target)?;
+    window
+        .seek(SeekFrom::Start(0))
+        .map_err(|error| Error::Write(target.path().into(), error))?;
+    let mut piece = zeroize::Zeroizing::new(vec![0; 1 << 16]);
+    for expected in drive.expose().chunks(piece.len()) {
+        let read = piece.get_mut(..expected.len()).unwrap_or_default();
+        let same = window.read_exact(read).is_ok() && read == expected;
+        if !same {
+            return Err(Error::Verify(target.path().into()));
+        }
+    }
+    Ok(())
+}
+
+/// Zeroes the partition: an earlier owner's config drive may lie behind a shorter one.
+fn blank(target: &Disk) -> Result<(), Error> {
+    block::zero_out(target.file().as_fd(), 0, target.bytes())
+        .map_err(|error| Error::Write(target.path().into(), error))
+}
+
+/// Brings all to the medium, so that what is read next comes from there.
+fn settle(target: &Disk) -> Result<(), Error> {
+    target.sync().map_err(Error::Partition)?;
+    block::flush_buffers(target.file().as_fd())
+        .map_err(|error| Error::Write(target.path().into(), error))
+}
+
+const LABEL: &str = "config-2";
+/// What Ironic and cloud-init agree on as the most a config drive has.
+const SIZE: u64 = 64 << 20;
