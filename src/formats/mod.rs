@@ -7,6 +7,7 @@ pub mod iso9660;
 pub mod mbr;
 pub mod module_index;
 pub mod signature;
+pub mod smbios;
 pub mod volume;
 pub mod vpd;
 

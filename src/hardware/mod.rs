@@ -1,7 +1,13 @@
 //! What the machine is: inventory, root device hints, steps.
 
 pub mod choice;
+pub mod cpu;
 pub mod hints;
+pub mod inventory;
+pub mod memory;
+pub mod network;
 mod permit;
+pub mod system;
+pub mod wire;
 
 pub use permit::{InstalledSystem, Permit, Refusal};

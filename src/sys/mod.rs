@@ -7,7 +7,9 @@
     reason = "ioctl and raw system calls live here and nowhere else"
 )]
 
+pub mod address;
 pub mod block;
+pub mod ethtool;
 pub mod loopdev;
 pub mod module;
 pub mod netlink;

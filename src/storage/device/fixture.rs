@@ -241,6 +241,102 @@ impl Machine {
         );
     }
 
+    /// A virtio network interface, connected.
+    pub(crate) fn nic(&self, name: &str, index: u8, mac: &str) {
+        let device = format!("pci0000:00/0000:00:{:02x}.0/virtio{}", index + 1, index - 2);
+        let place = format!("sys/devices/{device}/net/{name}");
+        self.files(
+            &place,
+            [
+                ("ifindex", &index.to_string()),
+                ("address", mac),
+                ("carrier", "1"),
+                ("speed", "-1"),
+            ],
+        );
+        self.link(
+            &format!("{place}/device"),
+            &format!("../../../virtio{}", index - 2),
+        );
+        self.link(
+            &format!("sys/class/net/{name}"),
+            &format!("../../devices/{device}/net/{name}"),
+        );
+        self.files(
+            &format!("sys/devices/{device}"),
+            [("vendor", "0x1af4"), ("device", "0x0001")],
+        );
+        self.link(
+            &format!("sys/devices/{device}/driver"),
+            "../../../../bus/virtio/drivers/virtio_net",
+        );
+    }
+
+    /// Sockets with as many processors each, all of one model.
+    pub(crate) fn processors(&self, sockets: u32, each: u32, highest_khz: Option<u32>) {
+        let mut info = String::new();
+        for cpu in 0..sockets * each {
+            let package = (cpu / each).to_string();
+            info.push_str(&format!(
+                "processor\t: {cpu}\nmodel name\t: Intel(R) Xeon(R) Gold 6130 CPU @ 2.10GHz\ncpu MHz\t\t: 2100.000\n\
+                 physical id\t: {package}\nflags\t\t: fpu vmx aes\n\n"
+            ));
+            let folder = format!("sys/devices/system/cpu/cpu{cpu}");
+            self.file(&format!("{folder}/topology/physical_package_id"), &package);
+            if let Some(khz) = highest_khz {
+                self.file(
+                    &format!("{folder}/cpufreq/cpuinfo_max_freq"),
+                    &khz.to_string(),
+                );
+            }
+        }
+        self.file(
+            "sys/devices/system/cpu/present",
+            &format!("0-{}\n", sockets * each - 1),
+        );
+        self.folder("sys/devices/system/cpu/cpuidle");
+        self.file("proc/cpuinfo", &info);
+    }
+
+    /// Memory devices of these sizes in MiB, in the firmware's table; zero is an empty slot.
+    pub(crate) fn fitted_memory(&self, sizes: &[u32]) {
+        let mut table = vec![16, 15, 0, 0x10, 3, 3, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        for mib in sizes {
+            let size = u16::try_from(*mib)
+                .ok()
+                .filter(|mib| *mib < 0x7fff)
+                .unwrap_or(0x7fff);
+            let mut device = [0; 0x28];
+            device[..6].copy_from_slice(&[17, 0x28, 0, 0x11, 0, 0x10]);
+            device[0x0c..0x0e].copy_from_slice(&size.to_le_bytes());
+            device[0x1c..0x20].copy_from_slice(&mib.to_le_bytes());
+            table.extend_from_slice(&device);
+            table.extend_from_slice(b"DIMM\0\0");
+        }
+        table.extend_from_slice(&[127, 4, 0xff, 0xfe, 0, 0]);
+        self.bytes("sys/firmware/dmi/tables/DMI", &table);
+    }
+
+    /// The firmware's words about the machine.
+    pub(crate) fn maker(&self, product: &str, serial: &str, maker: &str) {
+        self.files(
+            "sys/class/dmi/id",
+            [
+                ("product_name", product),
+                ("product_serial", serial),
+                ("sys_vendor", maker),
+            ],
+        );
+        self.files(
+            "sys/class/dmi/id",
+            [
+                ("bios_vendor", "Firmware Inc."),
+                ("bios_version", "1.2.3"),
+                ("bios_date", "02/06/2015"),
+            ],
+        );
+    }
+
     /// The folder of a disk at its place among the devices, and the links to and from it.
     fn disk(&self, device: &str, name: &str, size: u64, queue: [(&str, &str); 3]) -> String {
         let place = format!("sys/devices/{device}/block/{name}");

@@ -1,0 +1,50 @@
+//! The inventory: all that Ironic asks a machine about itself.
+//!
+//! Collecting never fails. What the machine does not tell is absent, and a part that cannot be read leaves the others alone.
+
+use crate::error;
+use crate::hardware::cpu::{self, Cpu};
+use crate::hardware::memory::{self, Memory};
+use crate::hardware::network::{self, Interface};
+use crate::hardware::system::{self, BootMode, SystemVendor};
+use crate::root::Root;
+use crate::storage::device::{self, BlockDevice};
+
+/// What the machine is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inventory {
+    /// Network interfaces.
+    pub interfaces: Vec<Interface>,
+    /// Processors.
+    pub cpu: Cpu,
+    /// Disks.
+    pub disks: Vec<BlockDevice>,
+    /// Memory.
+    pub memory: Memory,
+    /// Maker and firmware.
+    pub system_vendor: SystemVendor,
+    /// How it was started.
+    pub boot_mode: BootMode,
+    /// The interface it was started from, as the boot loader wrote it (`BOOTIF`).
+    pub pxe_interface: Option<String>,
+    /// Its name.
+    pub hostname: String,
+}
+
+/// Collects the inventory.
+#[must_use]
+pub fn collect(root: &Root, pxe_interface: Option<&str>) -> Inventory {
+    let disks = device::list(root).inspect_err(|error| {
+        tracing::warn!(error = error::chain(error), "the inventory has no disks");
+    });
+    Inventory {
+        interfaces: network::interfaces(root),
+        cpu: cpu::cpu(root),
+        disks: disks.unwrap_or_default(),
+        memory: memory::memory(root),
+        system_vendor: system::vendor(root),
+        boot_mode: system::boot_mode(root),
+        pxe_interface: pxe_interface.map(str::to_owned),
+        hostname: system::hostname(root),
+    }
+}
