@@ -64,7 +64,7 @@ impl ClientOptions {
         };
         let mut config = match &self.identity {
             Some(identity) => builder
-                .with_client_auth_cert(identity.chain.clone(), identity.key.expose().clone_key())
+                .with_client_auth_cert(identity.chain.clone(), identity.key())
                 .map_err(Error::Handshake)?,
             None => builder.with_no_client_auth(),
         };

@@ -75,6 +75,11 @@ impl Identity {
             key: Secret::new(key),
         })
     }
+
+    /// A copy of the key for the TLS library, which wipes it.
+    fn key(&self) -> PrivateKeyDer<'static> {
+        self.key.expose().clone_key()
+    }
 }
 
 /// Every certificate in a PEM text; at least one.

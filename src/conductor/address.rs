@@ -1,0 +1,175 @@
+//! The address Ironic is told to call: found once, then the same for the agent's whole life.
+
+use super::Error;
+use super::client::{Client, Request};
+use crate::config::{Config, Scheme};
+use crate::error::chain;
+use std::io;
+use std::net::IpAddr;
+use tokio_util::sync::CancellationToken;
+use url::{Host, Url};
+
+/// What the kernel knows of this machine's addresses.
+pub trait Network {
+    /// The address packets to `destination` leave from.
+    ///
+    /// # Errors
+    /// What the kernel says; there may be no route.
+    fn route_source(&self, destination: IpAddr) -> io::Result<IpAddr>;
+
+    /// The address of an interface, IPv4 before IPv6.
+    ///
+    /// # Errors
+    /// What the kernel says; the interface may be missing or have none.
+    fn interface_address(&self, name: &str) -> io::Result<IpAddr>;
+}
+
+/// Where Ironic is told to call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advertised {
+    /// Host name or address.
+    pub host: Host,
+    /// Port.
+    pub port: u16,
+}
+
+impl Advertised {
+    /// The callback URL: without path, an IPv6 address in brackets.
+    #[must_use]
+    pub fn url(&self, scheme: Scheme) -> String {
+        format!("{}://{}:{}", scheme.as_str(), self.host, self.port)
+    }
+}
+
+/// Finds it: as configured, else the named interface's, else the source of the route to an API that answers.
+///
+/// # Errors
+/// [`Error::NoAddress`] when no route is found in all attempts; [`Error::Interface`]; [`Error::Cancelled`].
+pub async fn find(
+    client: &Client,
+    config: &Config,
+    network: &impl Network,
+    cancel: &CancellationToken,
+) -> Result<Advertised, Error> {
+    let host = match (&config.advertise_host, &config.network_interface) {
+        (Some(host), _) => host.clone(),
+        (None, Some(name)) => {
+            host_of(
+                network
+                    .interface_address(name)
+                    .map_err(|source| Error::Interface {
+                        name: name.clone(),
+                        source,
+                    })?,
+            )
+        }
+        (None, None) => tokio::select! {
+            () = cancel.cancelled() => return Err(Error::Cancelled),
+            found = by_route(client, config, network) => host_of(found?),
+        },
+    };
+    tracing::info!(%host, "address that Ironic is told");
+    Ok(Advertised {
+        host,
+        port: config.advertise_port,
+    })
+}
+
+async fn by_route(
+    client: &Client,
+    config: &Config,
+    network: &impl Network,
+) -> Result<IpAddr, Error> {
+    for attempt in 1..=config.ip_lookup_attempts {
+        for destination in destinations(client).await {
+            match network.route_source(destination) {
+                Ok(source) if !is_link_local(source) => return Ok(source),
+                Ok(source) => tracing::debug!(%destination, %source, "only a link-local address"),
+                Err(error) => tracing::debug!(%destination, %error, "no route"),
+            }
+        }
+        if attempt < config.ip_lookup_attempts {
+            tracing::warn!(
+                attempt,
+                "no address of this machine leads to Ironic: waiting"
+            );
+            tokio::time::sleep(config.ip_lookup_sleep).await;
+        }
+    }
+    Err(Error::NoAddress(config.ip_lookup_attempts))
+}
+
+/// Addresses of the APIs that answer; if none does, those that need no answer to be known.
+///
+/// The probe verifies TLS like every other request: an API that cannot be trusted is not one to be called back by.
+async fn destinations(client: &Client) -> Vec<IpAddr> {
+    let mut answering = Vec::new();
+    let mut literal = Vec::new();
+    for url in client.urls() {
+        literal.extend(address_in(url));
+        match client.send_to(url, &Request::get("/")).await {
+            // With a proxy between, the connection's far end is the proxy's.
+            Ok(answer) => answering
+                .extend(address_in(url).or_else(|| answer.remote_addr().map(|peer| peer.ip()))),
+            Err(error) => tracing::debug!(
+                api = url.origin().ascii_serialization(),
+                error = chain(&error),
+                "this API gives no answer"
+            ),
+        }
+    }
+    if answering.is_empty() {
+        literal
+    } else {
+        answering
+    }
+}
+
+fn address_in(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Domain(_) => None,
+        Host::Ipv4(address) => Some(address.into()),
+        Host::Ipv6(address) => Some(address.into()),
+    }
+}
+
+fn host_of(address: IpAddr) -> Host {
+    match address {
+        IpAddr::V4(address) => Host::Ipv4(address),
+        IpAddr::V6(address) => Host::Ipv6(address),
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_stands_in_brackets() {
+        let at = |address: &str| Advertised {
+            host: host_of(address.parse().unwrap()),
+            port: 9999,
+        };
+        assert_eq!(at("fd00::1").url(Scheme::Https), "https://[fd00::1]:9999");
+        assert_eq!(at("192.0.2.1").url(Scheme::Http), "http://192.0.2.1:9999");
+    }
+
+    #[test]
+    fn link_local_addresses_are_known() {
+        for (address, local) in [
+            ("169.254.1.1", true),
+            ("fe80::1", true),
+            ("10.0.0.1", false),
+            ("fd00::1", false),
+        ] {
+            assert_eq!(is_link_local(address.parse().unwrap()), local);
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The heartbeat: tells Ironic where the agent listens, that it lives, and that a command has ended.
+
+use super::client::{Client, Request, VERIFY_CA, refusal};
+use super::retry::{Chance, between, by_chance};
+use super::{AGENT_VERSION, Error, wire};
+use crate::error::chain;
+use crate::secret::AgentToken;
+use reqwest::{Method, StatusCode};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// What every heartbeat says; the same for the agent's whole life, or Ironic refuses it.
+#[derive(Debug)]
+pub struct Heartbeat {
+    /// Whose heart beats.
+    pub node: Uuid,
+    /// Where the agent's API is.
+    pub callback_url: String,
+    /// Proves that it is this agent.
+    pub token: Arc<AgentToken>,
+    /// The API's certificate in PEM, where the agent made one.
+    pub verify_ca: Option<String>,
+    /// Ironic gives the agent up when it hears nothing for so long.
+    pub timeout: Duration,
+}
+
+/// Beats until the agent ends: at once, then well within the timeout, sooner when `completions` counts another command that
+/// ended. Failures are told and tried again without end: giving up would be giving up the machine.
+pub async fn run(
+    client: &Client,
+    heartbeat: &Heartbeat,
+    completions: watch::Receiver<u64>,
+    cancel: &CancellationToken,
+) {
+    let pulse = Pulse::new(heartbeat.timeout, by_chance, Instant::now());
+    drive(pulse, completions, cancel, || once(client, heartbeat)).await;
+}
+
+/// Beats once.
+///
+/// # Errors
+/// The [`Error`] of this beat; nothing but 202 is success.
+pub async fn once(client: &Client, heartbeat: &Heartbeat) -> Result<(), Error> {
+    // Where Ironic does not tell its version, everything is sent: one that could not read it could not serve this agent either.
+    let version = client
+        .version()
+        .await?
+        .map_or(VERIFY_CA, |v| v.min(VERIFY_CA));
+    let verify_ca = heartbeat
+        .verify_ca
+        .as_deref()
+        .filter(|_| version >= VERIFY_CA);
+    let body = wire::heartbeat(
+        &heartbeat.callback_url,
+        &heartbeat.token,
+        AGENT_VERSION,
+        verify_ca,
+    );
+    let answer = client
+        .send(&Request {
+            method: Method::POST,
+            version: Some(version),
+            body: Some(body),
+            ..Request::get(&format!("/v1/heartbeat/{}", heartbeat.node))
+        })
+        .await?;
+    match answer.status() {
+        StatusCode::ACCEPTED => Ok(()),
+        _ => Err(refusal(answer).await),
+    }
+}
+
+async fn drive<F>(
+    mut pulse: Pulse,
+    mut completions: watch::Receiver<u64>,
+    cancel: &CancellationToken,
+    mut beat: impl FnMut() -> F,
+) where
+    F: Future<Output = Result<(), Error>>,
+{
+    let mut watching = true;
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            changed = completions.changed(), if watching => {
+                watching = changed.is_ok();
+                if watching {
+                    pulse.force();
+                }
+                continue;
+            }
+            () = tokio::time::sleep_until(pulse.due()) => {}
+        }
+        // What ends from here on is news that this beat does not carry.
+        completions.mark_unchanged();
+        let outcome = tokio::select! {
+            () = cancel.cancelled() => return,
+            outcome = beat() => outcome,
+        };
+        let now = Instant::now();
+        match &outcome {
+            Ok(()) => pulse.succeeded(now),
+            Err(_) => pulse.failed(now),
+        }
+        tell(&outcome, pulse.due().saturating_duration_since(now));
+    }
+}
+
+fn tell(outcome: &Result<(), Error>, wait: Duration) {
+    let seconds = wait.as_secs();
+    match outcome {
+        Ok(()) => tracing::debug!(seconds, "heartbeat accepted: next one follows"),
+        Err(error @ Error::Answer { code: 409, .. }) => tracing::warn!(
+            error = chain(error),
+            seconds,
+            "heartbeat in conflict with other work on the node: trying again"
+        ),
+        Err(error) => {
+            tracing::warn!(
+                error = chain(error),
+                seconds,
+                "heartbeat failed: trying again"
+            );
+        }
+    }
+}
+
+/// When the next beat is due. Knows neither network nor clock (IPA: `agent.IronicPythonAgentHeartbeater`).
+struct Pulse {
+    period: Duration,
+    chance: Chance,
+    next: Instant,
+    last: Option<Instant>,
+    /// A command ended that no beat told of yet.
+    forced: bool,
+}
+
+impl Pulse {
+    fn new(period: Duration, chance: Chance, now: Instant) -> Self {
+        Self {
+            period,
+            chance,
+            next: now,
+            last: None,
+            forced: false,
+        }
+    }
+
+    fn due(&self) -> Instant {
+        match self.last {
+            Some(last) if self.forced => self.next.min(last + FORCED_APART),
+            _ => self.next,
+        }
+    }
+
+    fn force(&mut self) {
+        self.forced = true;
+    }
+
+    fn succeeded(&mut self, now: Instant) {
+        let wait = between(
+            self.chance,
+            self.period.mul_f64(0.3),
+            self.period.mul_f64(0.6),
+        );
+        self.beaten(now, wait.max(SHORTEST));
+        self.forced = false;
+    }
+
+    fn failed(&mut self, now: Instant) {
+        self.beaten(now, between(self.chance, RETRY, RETRY * 2));
+    }
+
+    fn beaten(&mut self, now: Instant, wait: Duration) {
+        self.last = Some(now);
+        self.next = now + wait;
+    }
+}
+
+/// Between two beats, however short a timeout Ironic names.
+const SHORTEST: Duration = Duration::from_secs(1);
+/// Between a beat and one that a command's end asks for.
+const FORCED_APART: Duration = Duration::from_secs(5);
+/// Least wait after a failure.
+const RETRY: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    const PERIOD: Duration = Duration::from_secs(300);
+
+    /// Runs a pulse for some seconds of paused time: `completed` are the seconds when a command ends, `answer` is asked for each
+    /// beat by its second. Returns the seconds of all beats.
+    async fn beats(
+        seconds: u64,
+        chance: Chance,
+        completed: &[u64],
+        answer: impl Fn(u64) -> Result<(), Error>,
+    ) -> Vec<u64> {
+        let begin = Instant::now();
+        let cancel = CancellationToken::new();
+        let (completions, receiver) = watch::channel(0);
+        let at = RefCell::new(Vec::new());
+        let driven = drive(Pulse::new(PERIOD, chance, begin), receiver, &cancel, || {
+            let second = begin.elapsed().as_secs();
+            at.borrow_mut().push(second);
+            let answer = answer(second);
+            async { answer }
+        });
+        let script = async {
+            for second in completed {
+                tokio::time::sleep_until(begin + Duration::from_secs(*second)).await;
+                completions.send_modify(|count| *count += 1);
+            }
+            tokio::time::sleep_until(begin + Duration::from_secs(seconds)).await;
+            cancel.cancel();
+        };
+        tokio::join!(driven, script);
+        at.into_inner()
+    }
+
+    fn refused(code: u16) -> Result<(), Error> {
+        Err(Error::Answer {
+            code,
+            text: "no".into(),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_beat_is_at_once_and_the_others_well_within_the_timeout() {
+        assert_eq!(
+            beats(400, || 0.0, &[], |_| Ok(())).await,
+            [0, 90, 180, 270, 360]
+        );
+        assert_eq!(beats(400, || 1.0, &[], |_| Ok(())).await, [0, 180, 360]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_failure_is_tried_again_after_five_to_ten_seconds() {
+        for code in [400, 404, 409, 503] {
+            assert_eq!(
+                beats(22, || 0.0, &[], |_| refused(code)).await,
+                [0, 5, 10, 15, 20]
+            );
+            assert_eq!(beats(25, || 1.0, &[], |_| refused(code)).await, [0, 10, 20]);
+        }
+        let recovers = |second| if second < 10 { refused(503) } else { Ok(()) };
+        assert_eq!(beats(110, || 0.0, &[], recovers).await, [0, 5, 10, 100]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_commands_end_asks_for_a_beat_five_seconds_after_the_last() {
+        assert_eq!(beats(50, || 0.0, &[2], |_| Ok(())).await, [0, 5]);
+        assert_eq!(beats(50, || 0.0, &[30], |_| Ok(())).await, [0, 30]);
+        assert_eq!(
+            beats(50, || 0.0, &[1, 2, 3, 6], |_| Ok(())).await,
+            [0, 5, 10]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_commands_end_is_told_again_until_ironic_has_heard_it() {
+        let deaf = |second| {
+            if (1..20).contains(&second) {
+                refused(409)
+            } else {
+                Ok(())
+            }
+        };
+        assert_eq!(beats(60, || 1.0, &[10], deaf).await, [0, 10, 15, 20]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_beat_goes_on_when_nobody_counts_commands_any_more() {
+        let (completions, receiver) = watch::channel(0);
+        drop(completions);
+        let cancel = CancellationToken::new();
+        let count = RefCell::new(0);
+        let pulse = Pulse::new(PERIOD, || 0.0, Instant::now());
+        drive(pulse, receiver, &cancel, || {
+            *count.borrow_mut() += 1;
+            if *count.borrow() == 3 {
+                cancel.cancel();
+            }
+            async { Ok(()) }
+        })
+        .await;
+        assert_eq!(count.into_inner(), 3);
+    }
+
+    #[test]
+    fn a_timeout_of_nothing_does_not_make_it_spin() {
+        let now = Instant::now();
+        let mut pulse = Pulse::new(Duration::ZERO, || 0.0, now);
+        pulse.succeeded(now);
+        assert_eq!(pulse.due(), now + SHORTEST);
+    }
+}

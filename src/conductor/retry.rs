@@ -1,0 +1,243 @@
+//! When to try again: the law of lookups, and chance.
+
+use super::Error;
+use crate::config::Config;
+use crate::error::chain;
+use std::future::Future;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A number from 0 up to 1: drawn by chance, or chosen by a test.
+pub(super) type Chance = fn() -> f64;
+
+/// How often lookups are tried (IPA: `ironic_api_client.lookup_node`).
+#[derive(Clone, Copy, Debug)]
+pub struct Law {
+    /// Shortest wait between two of them.
+    pub interval: Duration,
+    /// How long they are tried.
+    pub timeout: Duration,
+    /// What the waits are drawn with, each from 0 up to 1.
+    pub chance: fn() -> f64,
+}
+
+impl Law {
+    /// The law that configuration gives.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self {
+            interval: config.lookup_interval,
+            timeout: config.lookup_timeout,
+            chance: by_chance,
+        }
+    }
+
+    /// Tries until it succeeds, cannot succeed any more, or the time is over.
+    pub(super) async fn keep<T, F>(
+        &self,
+        cancel: &CancellationToken,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let begin = Instant::now();
+        let mut waits = Waits::new(self);
+        loop {
+            let outcome = tokio::select! {
+                () = cancel.cancelled() => return Err(Error::Cancelled),
+                outcome = attempt() => outcome,
+            };
+            let error = match outcome {
+                Err(error) if !is_final(&error) => error,
+                other => return other,
+            };
+            let after = begin.elapsed();
+            if after >= self.timeout {
+                return Err(Error::LookupTimeout {
+                    after,
+                    last: Box::new(error),
+                });
+            }
+            let wait = waits.next(&error);
+            tracing::warn!(
+                error = chain(&error),
+                seconds = wait.as_secs(),
+                "lookup failed: trying again"
+            );
+            tokio::select! {
+                () = cancel.cancelled() => return Err(Error::Cancelled),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+}
+
+fn is_final(error: &Error) -> bool {
+    matches!(error, Error::NoUrl | Error::TooOld { .. })
+}
+
+/// The waits after failed lookups: random, of an exponentially growing range; longer while the node is locked.
+struct Waits {
+    law: Law,
+    /// Upper end of the next range.
+    range: Duration,
+    /// Conflicts in a row.
+    conflicts: usize,
+}
+
+impl Waits {
+    fn new(law: &Law) -> Self {
+        Self {
+            law: *law,
+            range: Duration::from_secs(1),
+            conflicts: 0,
+        }
+    }
+
+    fn next(&mut self, error: &Error) -> Duration {
+        let wait = between(
+            self.law.chance,
+            self.law.interval,
+            self.range.max(self.law.interval),
+        );
+        self.range = (self.range * 2).min(RANGE_MAX);
+        if matches!(error, Error::Answer { code: 409, .. }) {
+            let pause = CONFLICT_PAUSES.get(self.conflicts).unwrap_or(&PAUSE_MAX);
+            self.conflicts += 1;
+            return wait + *pause;
+        }
+        self.conflicts = 0;
+        wait
+    }
+}
+
+/// A duration of a range.
+pub(super) fn between(chance: Chance, low: Duration, high: Duration) -> Duration {
+    low + high.saturating_sub(low).mul_f64(chance().clamp(0.0, 1.0))
+}
+
+/// The provider's randomness as a number. Without randomness agents only wait alike, which is no harm.
+pub(super) fn by_chance() -> f64 {
+    let mut bytes = [0; 4];
+    match crate::tls::provider().secure_random.fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_be_bytes(bytes)) / 4_294_967_296.0,
+        Err(_) => 0.5,
+    }
+}
+
+const RANGE_MAX: Duration = Duration::from_secs(60);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+const CONFLICT_PAUSES: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(10), PAUSE_MAX];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    fn answer(code: u16) -> Error {
+        Error::Answer {
+            code,
+            text: "no".into(),
+        }
+    }
+
+    fn law(timeout: u64, chance: Chance) -> Law {
+        Law {
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(timeout),
+            chance,
+        }
+    }
+
+    fn waits(chance: Chance, codes: &[u16]) -> Vec<f64> {
+        let mut waits = Waits::new(&law(600, chance));
+        codes
+            .iter()
+            .map(|code| waits.next(&answer(*code)).as_secs_f64())
+            .collect()
+    }
+
+    #[test]
+    fn the_range_doubles_up_to_a_minute() {
+        assert_eq!(
+            waits(|| 1.0, &[404; 9]),
+            [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
+        );
+        assert_eq!(waits(|| 0.0, &[404; 9]), [1.0; 9]);
+        assert_eq!(waits(|| 0.5, &[404; 3]), [1.0, 1.5, 2.5]);
+    }
+
+    #[test]
+    fn a_conflict_pauses_longer_each_time_until_another_answer_comes() {
+        assert_eq!(
+            waits(|| 0.0, &[409, 409, 409, 409, 404, 409]),
+            [6.0, 11.0, 31.0, 31.0, 1.0, 6.0]
+        );
+    }
+
+    #[test]
+    fn chance_stays_in_its_range() {
+        for _ in 0..100 {
+            assert!((0.0..1.0).contains(&by_chance()));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lookups_are_tried_until_one_succeeds() {
+        let begin = Instant::now();
+        let at = RefCell::new(Vec::new());
+        let result = law(600, || 1.0)
+            .keep(&CancellationToken::new(), || {
+                at.borrow_mut().push(begin.elapsed().as_secs());
+                let done = at.borrow().len() == 5;
+                async move { if done { Ok(()) } else { Err(answer(404)) } }
+            })
+            .await;
+        assert!(result.is_ok());
+        assert_eq!(*at.borrow(), [0, 1, 3, 7, 15]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_failure_is_told_when_the_time_is_over() {
+        let error = law(20, || 1.0)
+            .keep(&CancellationToken::new(), || async {
+                Err::<(), _>(answer(404))
+            })
+            .await
+            .unwrap_err();
+        assert_eq!(
+            chain(&error),
+            "no lookup succeeded in 31 seconds: error 404: no"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_without_tokens_is_not_asked_twice() {
+        let old = || async {
+            Err::<(), _>(Error::TooOld {
+                found: "1.31".parse().unwrap(),
+            })
+        };
+        let error = law(600, || 1.0)
+            .keep(&CancellationToken::new(), old)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Ironic's API speaks version 1.31 at most, and agents need 1.62 for their token: upgrade Ironic"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_ends_when_the_agent_does() {
+        let cancel = CancellationToken::new();
+        let attempt = || {
+            cancel.cancel();
+            async { Err::<(), _>(answer(404)) }
+        };
+        let result = law(600, || 1.0).keep(&cancel, attempt).await;
+        assert!(matches!(result, Err(Error::Cancelled)));
+    }
+}

@@ -1,0 +1,285 @@
+//! JSON as Ironic speaks it: the root document, the lookup's answer, the heartbeat's body, error messages.
+
+use super::Error;
+use crate::config::ApiVersion;
+use crate::secret::AgentToken;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::io;
+use zeroize::Zeroizing;
+
+/// `GET /`.
+#[derive(Deserialize)]
+struct RootDocument<'a> {
+    #[serde(borrow)]
+    default_version: VersionDocument<'a>,
+}
+
+#[derive(Deserialize)]
+struct VersionDocument<'a> {
+    #[serde(borrow)]
+    version: Cow<'a, str>,
+}
+
+/// The newest version of the API, from its root document.
+pub(super) fn version(body: &[u8]) -> Result<ApiVersion, Error> {
+    let document: RootDocument<'_> = parse(body)?;
+    document.default_version.version.parse().map_err(|_| {
+        // serde knows no place for it any more.
+        malformed(0, 0, "default_version.version is no version")
+    })
+}
+
+/// The lookup's answer. Texts are borrowed from the body: the token has no second copy here.
+#[derive(Deserialize)]
+pub(super) struct LookupAnswer<'a> {
+    pub(super) node: Map<String, Value>,
+    #[serde(borrow, default)]
+    pub(super) config: LookupConfig<'a>,
+    /// Before Ironic 2015 it stood here.
+    heartbeat_timeout: Option<u64>,
+}
+
+/// What Ironic wants of the agent; keys that are missing or null leave the agent's own setting.
+#[derive(Deserialize, Default)]
+pub(super) struct LookupConfig<'a> {
+    heartbeat_timeout: Option<u64>,
+    #[serde(borrow)]
+    pub(super) agent_token: Option<Text<'a>>,
+    pub(super) agent_token_required: Option<bool>,
+    pub(super) agent_md5_checksum_enable: Option<bool>,
+    pub(super) disable_deep_image_inspection: Option<bool>,
+    pub(super) permitted_image_formats: Option<Vec<String>>,
+    pub(super) agent_skip_bmc_detect: Option<bool>,
+    pub(super) enable_bios_bootloader_install: Option<bool>,
+    pub(super) tls_min_version: Option<String>,
+    pub(super) tls_cipher_suites: Option<String>,
+}
+
+/// A text that is borrowed where it has no escapes: serde borrows inside `Option` only through a type of its own.
+#[derive(Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+impl LookupAnswer<'_> {
+    /// Seconds; the one key that must be there.
+    pub(super) fn heartbeat_timeout(&self) -> Result<u64, Error> {
+        self.config
+            .heartbeat_timeout
+            .or(self.heartbeat_timeout)
+            .ok_or_else(|| malformed(0, 0, "heartbeat_timeout is missing"))
+    }
+}
+
+/// Parses the lookup's answer.
+pub(super) fn lookup(body: &[u8]) -> Result<LookupAnswer<'_>, Error> {
+    parse(body)
+}
+
+/// The heartbeat's body.
+#[derive(Serialize)]
+struct HeartbeatBody<'a> {
+    callback_url: &'a str,
+    agent_token: &'a str,
+    agent_version: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_verify_ca: Option<&'a str>,
+}
+
+/// A heartbeat's body, in memory that is wiped when the last request that shares it is done.
+pub(super) fn heartbeat(
+    callback_url: &str,
+    token: &AgentToken,
+    agent_version: &str,
+    verify_ca: Option<&str>,
+) -> Bytes {
+    let body = HeartbeatBody {
+        callback_url,
+        agent_token: token.expose(),
+        agent_version,
+        agent_verify_ca: verify_ca,
+    };
+    // Measured first, so that the buffer does not grow and leave pieces of the token behind.
+    let mut length = Length(0);
+    let mut buffer = Zeroizing::new(Vec::new());
+    if serde_json::to_writer(&mut length, &body).is_ok() {
+        buffer.reserve_exact(length.0);
+    }
+    match serde_json::to_writer(&mut *buffer, &body) {
+        Ok(()) => Bytes::from_owner(buffer),
+        // Texts always are JSON, and memory takes them.
+        Err(_) => Bytes::new(),
+    }
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a person is told of an error answer (IPA: `ironic_api_client._error_from_response`).
+///
+/// Ironic wraps its message: `{"error_message": {"faultstring": …}}`, the inner object often as a text of its own.
+pub(super) fn server_message(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let message = serde_json::from_str::<Value>(&text)
+        .ok()
+        .and_then(|value| message_in(value.get("error_message")?));
+    printable(message.as_deref().unwrap_or(&text))
+}
+
+fn message_in(value: &Value) -> Option<String> {
+    match value {
+        Value::Object(fields) => ["faultstring", "title"]
+            .iter()
+            .find_map(|key| fields.get(*key)?.as_str())
+            .map(str::to_owned),
+        Value::String(text) => Some(
+            serde_json::from_str::<Map<String, Value>>(text)
+                .ok()
+                .and_then(|inner| message_in(&Value::Object(inner)))
+                .unwrap_or_else(|| text.clone()),
+        ),
+        _ => None,
+    }
+}
+
+/// One bounded line: a stranger's text goes into our log.
+fn printable(text: &str) -> String {
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MESSAGE_MAX)
+        .collect();
+    line.trim().to_owned()
+}
+
+/// serde's own messages may quote the value they stumbled on, and that may be the token.
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| {
+        let what = match error.classify() {
+            serde_json::error::Category::Data => "a field is missing or of the wrong type",
+            serde_json::error::Category::Eof => "it ends too early",
+            serde_json::error::Category::Io | serde_json::error::Category::Syntax => {
+                "it is not JSON"
+            }
+        };
+        malformed(error.line(), error.column(), what)
+    })
+}
+
+fn malformed(line: usize, column: usize, what: &'static str) -> Error {
+    Error::Malformed { line, column, what }
+}
+
+const MESSAGE_MAX: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TOKEN: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+
+    #[test]
+    fn the_version_is_the_default_one() {
+        let body = br#"{"name": "x", "default_version": {"id": "v1", "version": "1.115"}}"#;
+        assert_eq!(version(body).unwrap().to_string(), "1.115");
+        assert!(version(b"{}").is_err() && version(b"[1").is_err());
+        assert!(version(br#"{"default_version": {"version": "new"}}"#).is_err());
+    }
+
+    #[test]
+    fn a_heartbeat_has_ipas_fields_in_a_buffer_of_its_size() {
+        let token = AgentToken::from_lookup(TOKEN.into()).unwrap();
+        let body = heartbeat("https://h:9999", &token, "13.0.0", Some("PEM\n"));
+        assert_eq!(
+            serde_json::from_slice::<Value>(&body).unwrap(),
+            serde_json::json!({
+                "callback_url": "https://h:9999",
+                "agent_token": TOKEN,
+                "agent_version": "13.0.0",
+                "agent_verify_ca": "PEM\n",
+            })
+        );
+        let body = heartbeat("http://h:9999", &token, "13.0.0", None);
+        assert!(!String::from_utf8_lossy(&body).contains("verify_ca"));
+    }
+
+    #[test]
+    fn the_token_is_borrowed_from_the_body() {
+        let body = format!(
+            r#"{{"node": {{}}, "config": {{"heartbeat_timeout": 1, "agent_token": "{TOKEN}"}}}}"#
+        );
+        let answer = lookup(body.as_bytes()).unwrap();
+        assert!(matches!(
+            answer.config.agent_token,
+            Some(Text(Cow::Borrowed(TOKEN)))
+        ));
+    }
+
+    #[test]
+    fn the_old_place_of_the_heartbeat_timeout_is_read() {
+        let old = lookup(br#"{"node": {}, "heartbeat_timeout": 7}"#).unwrap();
+        assert_eq!(old.heartbeat_timeout().unwrap(), 7);
+        let none = lookup(br#"{"node": {}, "config": {}}"#).unwrap();
+        assert!(none.heartbeat_timeout().is_err());
+    }
+
+    #[test]
+    fn an_answer_that_is_not_understood_is_not_repeated() {
+        let body = format!(r#"{{"node": "{TOKEN}", "config": {{}}}}"#);
+        let error = lookup(body.as_bytes()).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "understanding the answer: line 1, column 54: a field is missing or of the wrong type"
+        );
+    }
+
+    #[test]
+    fn the_servers_message_is_unwrapped() {
+        let inner = r#"{"faultcode": "Client", "faultstring": "Node is locked."}"#;
+        for (body, told) in [
+            (
+                format!(r#"{{"error_message": {inner}}}"#),
+                "Node is locked.",
+            ),
+            (
+                serde_json::json!({ "error_message": inner }).to_string(),
+                "Node is locked.",
+            ),
+            (r#"{"error_message": {"title": "Gone"}}"#.into(), "Gone"),
+            (r#"{"error_message": "plain"}"#.into(), "plain"),
+            ("<html>\r\n".into(), "<html>"),
+            (r#"{"other": 1}"#.into(), r#"{"other": 1}"#),
+        ] {
+            assert_eq!(server_message(body.as_bytes()), told, "{body}");
+        }
+        assert_eq!(server_message(&[b'x'; 5000]).len(), MESSAGE_MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_answer_or_an_error(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = lookup(&body);
+            let _ = version(&body);
+            let _ = server_message(&body);
+        }
+
+        #[test]
+        fn any_text_is_a_message(text in any::<String>()) {
+            let told = server_message(serde_json::json!({ "error_message": text }).to_string().as_bytes());
+            prop_assert!(told.chars().count() <= MESSAGE_MAX && !told.contains(char::is_control));
+        }
+    }
+}
