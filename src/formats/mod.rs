@@ -1,11 +1,13 @@
 //! Byte formats: bytes in, values out; no files, clocks or logging.
 
+pub mod detect;
 pub mod fat;
 pub mod gpt;
 pub mod guid;
 pub mod iso9660;
 pub mod mbr;
 pub mod module_index;
+pub mod qcow2;
 pub mod signature;
 pub mod smbios;
 pub mod volume;
