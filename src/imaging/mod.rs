@@ -1,3 +1,304 @@
 //! Images: fetch, verify, decode, write; config drives.
+//!
+//! ```text
+//! attempts ─► fetch ─► [hash] ─► [decode: raw, qcow2] ─► writer ─► target (the disk)
+//!                └─ the first 34 KiB ─► formats::detect: refused before a byte is written
+//! ```
+//!
+//! An image never lies anywhere in between: it goes from the network to the disk through a fixed number of buffers.
+//! [`write_image`] is the way in. How often things are tried, and why: a download that fails is tried as [`attempts`]
+//! says. A download that came whole with a wrong checksum is tried once more (from the next URL if there is one): a
+//! damaged transfer is repaired by that, a wrong image stays wrong however often it is written. (IPA writes it ten times.)
 
+pub mod checksum;
 pub mod configdrive;
+pub mod fetch;
+pub mod info;
+pub mod source;
+
+mod attempts;
+mod buffer;
+mod error;
+mod pipeline;
+mod target;
+mod writer;
+
+pub use error::Error;
+pub use fetch::Network;
+pub use info::{ImageInfo, ImageKind, Md5};
+
+use crate::formats::detect::{self, Decoding, Finding, Format, Rules};
+use crate::formats::qcow2::{self, Pass};
+use crate::progress::{Cancel, Reporter};
+use attempts::Attempts;
+use buffer::Buffer;
+use checksum::{Expected, Hasher};
+use fetch::{BasicAuth, Deadline, Download, Fetcher, Remedy};
+use pipeline::{BLOCK, Decoder, Outcome};
+use source::Source;
+use std::path::Path;
+use std::time::Duration;
+use target::Target;
+use writer::Writer;
+
+/// What an operator decides about images.
+#[derive(Debug)]
+pub struct Settings {
+    /// How image servers are reached.
+    pub network: Network,
+    /// How often a URL is tried again (`image_download_connection_retries`).
+    pub retries: u32,
+    /// The pause before that (`image_download_connection_retry_interval`).
+    pub interval: Duration,
+    /// The most a whole image may take (`image_download_max_duration`); `None` has no end.
+    pub max_duration: Option<Duration>,
+    /// User and password for images that bring none (`image_server_*`), if the strategy is `http_basic`.
+    pub basic_auth: Option<BasicAuth>,
+    /// Whether MD5 is good enough.
+    pub md5: Md5,
+    /// What may be written.
+    pub rules: Rules,
+}
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes of the image file.
+    pub bytes: u64,
+    /// Bytes of the disk it describes.
+    pub virtual_size: u64,
+    /// What it is.
+    pub format: Format,
+    /// What it was verified with, and its hash.
+    pub checksum: Expected,
+}
+
+/// Writes a whole-disk image onto a disk and returns when it is verified and on the medium.
+///
+/// Blocks; the caller must not be a task of the network's runtime. After an error the disk is as it was, or has no partition table.
+///
+/// # Errors
+/// [`Error`], which says what failed, where from, and what became of the disk.
+pub fn write_image(
+    info: &ImageInfo,
+    device: &Path,
+    settings: &Settings,
+    cancel: &Cancel,
+    reporter: &Reporter,
+) -> Result<Written, Error> {
+    if info.kind == ImageKind::Partition {
+        return Err(Error::PartitionImage(info.id.clone()));
+    }
+    let fetcher = fetcher(info, settings, cancel)?;
+    let expected = expected(info, settings, &fetcher)?;
+    let mut job = Job {
+        info,
+        settings,
+        fetcher: &fetcher,
+        expected: &expected,
+        cancel,
+        reporter,
+        writer: Writer::new(Target::open(device)?, reporter),
+    };
+    match job.attempt_all() {
+        Ok(written) => {
+            reporter.phase("finishing", None);
+            job.writer.commit()?;
+            tracing::info!(
+                device = %device.display(), image = %info.id, bytes = written.bytes,
+                "the image is verified and written"
+            );
+            Ok(written)
+        }
+        Err(error) => Err(abandon(job.writer, error)),
+    }
+}
+
+fn fetcher(info: &ImageInfo, settings: &Settings, cancel: &Cancel) -> Result<Fetcher, Error> {
+    let authorization = fetch::authorization(
+        info.authorization.as_ref(),
+        info.basic_auth.as_ref(),
+        settings.basic_auth.as_ref(),
+    );
+    let deadline = settings.max_duration.and_then(Deadline::after);
+    authorization
+        .and_then(|value| Fetcher::new(&settings.network, &info.proxies, value, deadline, cancel))
+        .map_err(Error::Fetch)
+}
+
+fn expected(info: &ImageInfo, settings: &Settings, fetcher: &Fetcher) -> Result<Expected, Error> {
+    let name = info.urls.first().map(Source::file_name).unwrap_or_default();
+    let download = |source: &Source| {
+        let urls = [source.clone()];
+        let mut attempts = Attempts::new(&urls, settings.retries, settings.interval);
+        loop {
+            match fetcher.small(source, MAX_CHECKSUM_FILE) {
+                Err(error) if error.remedy() == Remedy::Again => {
+                    let pause = attempts.fail(&error);
+                    if attempts.current().is_none() {
+                        return Err(error);
+                    }
+                    fetcher.pause(pause)?;
+                }
+                outcome => return outcome,
+            }
+        }
+    };
+    checksum::expected(&info.checksums, name, settings.md5, download).map_err(|source| {
+        Error::Checksum {
+            image: info.id.clone(),
+            source,
+        }
+    })
+}
+
+fn abandon(writer: Writer, cause: Error) -> Error {
+    let device = writer.path().to_owned();
+    match writer.abandon() {
+        Ok(false) => cause,
+        Ok(true) => Error::Abandoned {
+            device,
+            cause: Box::new(cause),
+        },
+        Err(second) => {
+            tracing::error!(
+                device = %device.display(), error = %crate::error::chain(&second),
+                "the disk could not be cleared after the image failed: it may hold parts of the image"
+            );
+            cause
+        }
+    }
+}
+
+/// One image on its way to one disk.
+struct Job<'a> {
+    info: &'a ImageInfo,
+    settings: &'a Settings,
+    fetcher: &'a Fetcher,
+    expected: &'a Expected,
+    cancel: &'a Cancel,
+    reporter: &'a Reporter,
+    writer: Writer,
+}
+
+impl Job<'_> {
+    /// Tries until the image is on the disk and verified, or nothing is left to try.
+    fn attempt_all(&mut self) -> Result<Written, Error> {
+        let (retries, interval) = (self.settings.retries, self.settings.interval);
+        let mut attempts = Attempts::new(&self.info.urls, retries, interval);
+        let mut mismatched = false;
+        while let Some(source) = attempts.current() {
+            match self.attempt(source) {
+                Err(Error::Fetch(error)) if error.remedy() != Remedy::None => {
+                    let pause = attempts.fail(&error);
+                    if attempts.current().is_some() {
+                        self.fetcher.pause(pause).map_err(Error::Fetch)?;
+                    }
+                }
+                Err(error @ Error::Mismatch { .. }) if !mismatched => {
+                    tracing::warn!(%error, "downloading the image once more");
+                    mismatched = true;
+                    attempts.prefer_another();
+                }
+                outcome => return outcome,
+            }
+        }
+        Err(Error::Download {
+            image: self.info.id.clone(),
+            attempts: attempts.summary(),
+        })
+    }
+
+    fn attempt(&mut self, source: &Source) -> Result<Written, Error> {
+        let mut download = self.fetcher.open(source).map_err(Error::Fetch)?;
+        let mut first = first_block(&mut download)?;
+        let announced = self.info.disk_format.as_deref();
+        let found = detect::inspect(first.bytes(), announced, &self.settings.rules)?;
+        let size = size(&found, &download);
+        if size == Some(0) || first.bytes().is_empty() {
+            return Err(Error::Empty(source.to_string()));
+        }
+        tracing::info!(
+            image = %self.info.id, url = %source, format = %found.format, bytes = download.length, virtual_size = size,
+            "writing the image"
+        );
+        self.writer.begin(size)?;
+        let mut decoder = decoder(&found)?;
+        loop {
+            let outcome = self.pass(first, &mut download, &mut decoder)?;
+            if outcome.pass == Pass::Complete {
+                return Ok(Written {
+                    bytes: outcome.received,
+                    virtual_size: size.unwrap_or(outcome.received),
+                    format: found.format,
+                    checksum: self.expected.clone(),
+                });
+            }
+            tracing::info!(image = %self.info.id, "the image's tables lie behind its data: one more pass");
+            download = self.fetcher.open(source).map_err(Error::Fetch)?;
+            first = first_block(&mut download)?;
+        }
+    }
+
+    /// One pass over the file, verified.
+    fn pass(
+        &mut self,
+        first: Buffer,
+        download: &mut Download<'_>,
+        decoder: &mut Decoder,
+    ) -> Result<Outcome, Error> {
+        let hasher = Hasher::new(self.expected.algorithm);
+        let outcome = pipeline::run(
+            first,
+            download,
+            hasher,
+            decoder,
+            &mut self.writer,
+            self.cancel,
+        )?;
+        self.reporter.phase("verifying", None);
+        if outcome.digits == self.expected.digits {
+            return Ok(outcome);
+        }
+        Err(Error::Mismatch {
+            url: download.source.to_string(),
+            image: self.info.id.clone(),
+            algorithm: self.expected.algorithm.name(),
+            expected: self.expected.digits.clone(),
+            actual: outcome.digits,
+        })
+    }
+}
+
+fn first_block(download: &mut Download<'_>) -> Result<Buffer, Error> {
+    let mut first = Buffer::new(BLOCK);
+    first
+        .refill(|room| download.fill(room))
+        .map_err(Error::Fetch)?;
+    Ok(first)
+}
+
+/// Bytes of the disk the image describes, where they are known beforehand.
+fn size(found: &Finding, download: &Download<'_>) -> Option<u64> {
+    match &found.decoding {
+        Decoding::Raw => download.length,
+        Decoding::Qcow2(header) => Some(header.virtual_size),
+    }
+}
+
+fn decoder(found: &Finding) -> Result<Decoder, Error> {
+    match &found.decoding {
+        Decoding::Raw => Ok(Decoder::Raw { position: 0 }),
+        Decoding::Qcow2(header) => {
+            if header.unclean {
+                tracing::warn!(
+                    "the qcow2 image was not closed properly; its tables are read as they are"
+                );
+            }
+            let decoder = qcow2::Decoder::new(header.clone()).map_err(Error::Decode)?;
+            Ok(Decoder::Qcow2(Box::new(decoder)))
+        }
+    }
+}
+
+const MAX_CHECKSUM_FILE: usize = 1 << 20;

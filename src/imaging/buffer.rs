@@ -1,0 +1,123 @@
+//! The memory of the pipeline: a fixed number of buffers that go round between its threads.
+
+use crate::formats::qcow2::Stopped;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// A piece of memory whose first byte may be given to a device directly.
+pub(super) struct Buffer {
+    memory: Vec<u8>,
+    start: usize,
+    length: usize,
+    capacity: usize,
+}
+
+impl Buffer {
+    pub(super) fn new(capacity: usize) -> Self {
+        let memory = vec![0; capacity + ALIGNMENT];
+        // An offset that cannot be found would be huge: then the buffer is merely not aligned.
+        let start =
+            Some(memory.as_ptr().align_offset(ALIGNMENT)).filter(|&start| start < ALIGNMENT);
+        Self {
+            memory,
+            start: start.unwrap_or(0),
+            length: 0,
+            capacity,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.memory
+            .get(self.start..self.start + self.length)
+            .unwrap_or_default()
+    }
+
+    /// Appends as much as fits; returns what does not.
+    pub(super) fn append<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let (now, later) = bytes.split_at(bytes.len().min(self.capacity - self.length));
+        let from = self.start + self.length;
+        if let Some(room) = self.memory.get_mut(from..from + now.len()) {
+            room.copy_from_slice(now);
+            self.length += now.len();
+        }
+        later
+    }
+
+    /// Replaces the content by what `fill` writes; it returns how much that is.
+    pub(super) fn refill<E>(
+        &mut self,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        let end = self.start + self.capacity;
+        let room = self.memory.get_mut(self.start..end).unwrap_or_default();
+        self.length = fill(room)?.min(self.capacity);
+        Ok(())
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.length == self.capacity
+    }
+}
+
+/// Where one thread takes empty buffers.
+pub(super) struct Pool(Receiver<Buffer>);
+
+/// Where another gives them back.
+#[derive(Clone)]
+pub(super) struct Return(Sender<Buffer>);
+
+impl Pool {
+    /// A pool of `count` buffers; there are never more.
+    pub(super) fn new(count: usize, capacity: usize) -> (Self, Return) {
+        let (back, free) = channel();
+        for _ in 0..count {
+            // The receiver is in this very function.
+            let _ = back.send(Buffer::new(capacity));
+        }
+        (Self(free), Return(back))
+    }
+
+    /// Waits for an empty buffer.
+    pub(super) fn take(&self) -> Result<Buffer, Stopped> {
+        self.0.recv().map_err(|_| Stopped)
+    }
+}
+
+impl Return {
+    pub(super) fn give(&self, mut buffer: Buffer) {
+        buffer.clear();
+        // Nobody takes any more: then the memory is freed.
+        let _ = self.0.send(buffer);
+    }
+}
+
+/// What `O_DIRECT` wants of memory and of places on every disk there is.
+pub(super) const ALIGNMENT: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_aligned_and_keeps_its_size() {
+        let mut buffer = Buffer::new(10);
+        assert_eq!(buffer.append(b"0123456"), b"");
+        assert_eq!(buffer.append(b"789ab"), b"ab");
+        assert!(buffer.is_full());
+        assert_eq!(buffer.bytes(), b"0123456789");
+        assert!(buffer.bytes().as_ptr().addr().is_multiple_of(ALIGNMENT));
+    }
+
+    #[test]
+    fn a_pool_has_only_its_own_buffers() {
+        let (pool, back) = Pool::new(1, 10);
+        let buffer = pool.take().unwrap();
+        back.give(buffer);
+        assert!(pool.take().is_ok());
+        drop(back);
+        assert_eq!(pool.take().err(), Some(Stopped));
+    }
+}

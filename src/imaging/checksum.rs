@@ -1,0 +1,380 @@
+//! What an image must hash to, and the hashing.
+//!
+//! The order in which Ironic's fields count is IPA's. Three things differ. MD5 needs the operator's leave wherever it comes from (IPA
+//! asks only for the old `checksum` field). Hex digits count in either case. A value that cannot be one of its algorithm is
+//! refused before the download instead of after it.
+
+use super::fetch;
+use super::info::{Checksums, Md5, is_url};
+use super::source::{self, Source};
+use aws_lc_rs::digest::{self, Context};
+use md5::Digest as _;
+use std::fmt::{self, Write as _};
+
+/// A hash function an image may be verified with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// Broken; only by the operator's leave.
+    Md5,
+    /// Any of the SHA families.
+    Sha(&'static digest::Algorithm, &'static str),
+}
+
+impl Algorithm {
+    /// By the name Glance and Python's `hashlib` use.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase().replace('-', "_");
+        if name == "md5" {
+            return Some(Self::Md5);
+        }
+        let (algorithm, name) = SHA.iter().find(|(_, known)| *known == name)?;
+        Some(Self::Sha(algorithm, name))
+    }
+
+    /// By the number of hex digits, as the old `checksum` field wants it.
+    fn by_length(digits: usize) -> Option<Self> {
+        match digits {
+            32 => Some(Self::Md5),
+            64 => Self::by_name("sha256"),
+            128 => Self::by_name("sha512"),
+            _ => None,
+        }
+    }
+
+    /// The name Glance uses.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Md5 => "md5",
+            Self::Sha(_, name) => name,
+        }
+    }
+
+    fn digits(self) -> usize {
+        match self {
+            Self::Md5 => 32,
+            Self::Sha(algorithm, _) => algorithm.output_len() * 2,
+        }
+    }
+}
+
+/// A hash being computed.
+#[derive(Clone)]
+pub(super) enum Hasher {
+    Md5(md5::Md5),
+    Sha(Context),
+}
+
+impl Hasher {
+    pub(super) fn new(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Md5 => Self::Md5(md5::Md5::new()),
+            Algorithm::Sha(algorithm, _) => Self::Sha(Context::new(algorithm)),
+        }
+    }
+
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Md5(state) => state.update(bytes),
+            Self::Sha(state) => state.update(bytes),
+        }
+    }
+
+    /// The hash as lower-case hex digits.
+    pub(super) fn finish(self) -> String {
+        match self {
+            Self::Md5(state) => hex(&state.finalize()),
+            Self::Sha(state) => hex(state.finish().as_ref()),
+        }
+    }
+}
+
+/// What an image must hash to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// By which function.
+    pub algorithm: Algorithm,
+    /// Lower-case hex digits.
+    pub digits: String,
+}
+
+impl Expected {
+    fn new(algorithm: Algorithm, value: &str) -> Result<Self, Error> {
+        let digits = value.trim().to_ascii_lowercase();
+        if digits.len() != algorithm.digits() || !is_hex(&digits) {
+            return Err(Error::NotItsValue {
+                algorithm: algorithm.name(),
+                digits: algorithm.digits(),
+            });
+        }
+        Ok(Self { algorithm, digits })
+    }
+}
+
+/// Chooses the strongest thing that Ironic gave, downloading it where it is a URL.
+///
+/// `image` is the file name looked for in checksum files.
+pub(super) fn expected(
+    checksums: &Checksums,
+    image: &str,
+    md5: Md5,
+    download: impl Fn(&Source) -> Result<Vec<u8>, fetch::Error>,
+) -> Result<Expected, Error> {
+    let usable = |algorithm: &Algorithm| *algorithm != Algorithm::Md5 || md5 == Md5::Allowed;
+    let resolve = |value: &str| {
+        if !is_url(value) {
+            return Ok(value.to_owned());
+        }
+        let source: Source = value.parse().map_err(Error::Url)?;
+        let file = download(&source).map_err(Error::Download)?;
+        find_in_file(&file, image).ok_or_else(|| Error::NotInFile {
+            file: source.to_string(),
+            image: image.to_owned(),
+        })
+    };
+    if let Some((name, value)) = &checksums.os_hash
+        && let Some(algorithm) = Algorithm::by_name(name).filter(usable)
+    {
+        return Expected::new(algorithm, &resolve(value)?);
+    }
+    let Some(checksum) = &checksums.checksum else {
+        let algorithm = checksums.os_hash.as_ref().map(|(name, _)| name.clone());
+        return Err(Error::Unknown(algorithm.unwrap_or_default()));
+    };
+    let value = resolve(checksum)?;
+    let algorithm = Algorithm::by_length(value.len()).ok_or(Error::Unidentified)?;
+    if !usable(&algorithm) {
+        return Err(Error::Md5);
+    }
+    Expected::new(algorithm, &value)
+}
+
+/// Finds an image's checksum in a checksum file: GNU (`<hex>  name`, `<hex> *name`), BSD (`SHA256 (name) = <hex>`), or
+/// nothing but the digits.
+fn find_in_file(file: &[u8], image: &str) -> Option<String> {
+    let text = std::str::from_utf8(file).ok()?;
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next()?;
+    let lone = lines.next().is_none() && !first.contains(char::is_whitespace);
+    if lone {
+        return is_digest(first).then(|| first.to_owned());
+    }
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with('#'))
+        .find_map(|line| digest_of(line, image))
+}
+
+fn digest_of(line: &str, image: &str) -> Option<String> {
+    let (first, rest) = line.split_once(char::is_whitespace)?;
+    let name = rest.trim_start();
+    let name = name.strip_prefix('*').unwrap_or(name);
+    let name = name.rsplit('/').next().unwrap_or(name);
+    if is_digest(first) && name == image {
+        return Some(first.to_owned());
+    }
+    // BSD's form, as `shasum --tag` writes it.
+    let (name, digest) = rest.trim_start().strip_prefix('(')?.rsplit_once(')')?;
+    let digest = digest.trim_start().strip_prefix('=')?.trim_start();
+    (name == image && is_digest(digest)).then(|| digest.to_owned())
+}
+
+fn is_digest(text: &str) -> bool {
+    matches!(text.len(), 32 | 64 | 128) && is_hex(text)
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hasher")
+    }
+}
+
+/// The functions by the names `hashlib` gives them.
+static SHA: [(&digest::Algorithm, &str); 9] = [
+    (&digest::SHA1_FOR_LEGACY_USE_ONLY, "sha1"),
+    (&digest::SHA224, "sha224"),
+    (&digest::SHA256, "sha256"),
+    (&digest::SHA384, "sha384"),
+    (&digest::SHA512, "sha512"),
+    (&digest::SHA512_256, "sha512_256"),
+    (&digest::SHA3_256, "sha3_256"),
+    (&digest::SHA3_384, "sha3_384"),
+    (&digest::SHA3_512, "sha3_512"),
+];
+
+/// Why there is nothing to verify an image with.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The checksum file did not come.
+    #[error("downloading the image's checksum")]
+    Download(#[source] fetch::Error),
+    /// Only an MD5 was given.
+    #[error("only an MD5 checksum was given, which is not allowed unless md5_enabled is set")]
+    Md5,
+    /// The file does not name the image.
+    #[error("{file} has no checksum for {image}")]
+    NotInFile {
+        /// The checksum file.
+        file: String,
+        /// The image's file name.
+        image: String,
+    },
+    /// Not as many hex digits as the algorithm gives.
+    #[error("the given checksum is not one of {algorithm}, which has {digits} hex digits")]
+    NotItsValue {
+        /// The algorithm's name.
+        algorithm: &'static str,
+        /// Its length.
+        digits: usize,
+    },
+    /// A length that belongs to no algorithm.
+    #[error("the algorithm could not be identified by the checksum's length")]
+    Unidentified,
+    /// An algorithm that we do not have, or may not use.
+    #[error("the algorithm {0:?} is unknown or not allowed, and no other checksum was given")]
+    Unknown(String),
+    /// The checksum's URL is none.
+    #[error("the checksum's URL cannot be used")]
+    Url(#[source] source::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn nothing(_: &Source) -> Result<Vec<u8>, fetch::Error> {
+        panic!("nothing to download")
+    }
+
+    fn os_hash(name: &str, value: &str) -> Checksums {
+        Checksums {
+            checksum: None,
+            os_hash: Some((name.into(), value.into())),
+        }
+    }
+
+    fn hash(name: &str, bytes: &[u8]) -> String {
+        let mut hasher = Hasher::new(Algorithm::by_name(name).unwrap());
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    #[test]
+    fn known_answers() {
+        assert_eq!(hash("md5", b"abc"), "900150983cd24fb0d6963f7d28e17f72");
+        assert_eq!(
+            hash("sha1", b"abc"),
+            "a9993e364706816aba3e25717850c26c9cd0d89d"
+        );
+        assert_eq!(
+            hash("sha256", b"abc"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        assert_eq!(
+            hash("SHA3-256", b"abc"),
+            "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532"
+        );
+    }
+
+    #[test]
+    fn every_function_gives_as_many_digits_as_it_says() {
+        for (_, name) in SHA {
+            let algorithm = Algorithm::by_name(name).unwrap();
+            assert_eq!(hash(name, b"").len(), algorithm.digits(), "{name}");
+        }
+    }
+
+    #[test]
+    fn hex_digits_count_in_either_case() {
+        let given = os_hash("sha256", &"AB".repeat(32));
+        let found = expected(&given, "x", Md5::Refused, nothing).unwrap();
+        assert_eq!(found.digits, "ab".repeat(32));
+    }
+
+    #[test]
+    fn md5_needs_leave_from_either_field() {
+        let given = os_hash("md5", &"a".repeat(32));
+        assert!(matches!(
+            expected(&given, "x", Md5::Refused, nothing),
+            Err(Error::Unknown(_))
+        ));
+        assert!(expected(&given, "x", Md5::Allowed, nothing).is_ok());
+        let old = Checksums {
+            checksum: Some("a".repeat(32)),
+            os_hash: None,
+        };
+        assert!(matches!(
+            expected(&old, "x", Md5::Refused, nothing),
+            Err(Error::Md5)
+        ));
+    }
+
+    #[test]
+    fn an_unknown_function_gives_way_to_the_old_field() {
+        let both = Checksums {
+            checksum: Some("a".repeat(64)),
+            ..os_hash("blake2b", "b")
+        };
+        let found = expected(&both, "x", Md5::Refused, nothing).unwrap();
+        assert_eq!(found.algorithm.name(), "sha256");
+    }
+
+    #[test]
+    fn a_value_of_another_length_is_refused_at_once() {
+        let given = os_hash("sha512", &"a".repeat(64));
+        assert!(matches!(
+            expected(&given, "x", Md5::Refused, nothing),
+            Err(Error::NotItsValue { .. })
+        ));
+    }
+
+    #[test]
+    fn a_checksum_file_is_searched_for_the_image() {
+        let (good, other) = ("a".repeat(64), "b".repeat(64));
+        let files = [
+            good.clone(),
+            format!("\n{good}\n"),
+            format!("# comment disk.img\n{other}  old-disk.img\n{good}  disk.img\n"),
+            format!("{good} *disk.img\r\n{other} *disk.img.sig\r\n"),
+            format!("SHA256 (other.img) = {other}\nSHA256 (disk.img) = {good}\n"),
+            format!("{good}  ./disk.img\n"),
+        ];
+        for file in files {
+            assert_eq!(
+                find_in_file(file.as_bytes(), "disk.img"),
+                Some(good.clone()),
+                "{file}"
+            );
+        }
+        for file in [
+            "",
+            "short",
+            "xyz disk.img",
+            &format!("{other}  diskXimg\nx y"),
+        ] {
+            assert_eq!(find_in_file(file.as_bytes(), "disk.img"), None, "{file}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_makes_it_panic(file in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = find_in_file(&file, "disk.img");
+        }
+    }
+}

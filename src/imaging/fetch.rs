@@ -1,0 +1,526 @@
+//! HTTP downloads as blocking code: the one place below the command layer that speaks HTTP.
+//!
+//! Redirects are followed here and not by the library, because two rules are ours: only `http` and `https`, and an
+//! image server's credentials go to no other server. One call makes one attempt; trying again is [`super::attempts`]'.
+
+use super::source::{self, Source};
+use crate::progress::Cancel;
+use crate::root::Root;
+use crate::secret::Secret;
+use crate::tls::{self, client::ClientOptions};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{Buf, Bytes};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, HeaderValue, LOCATION};
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Response, StatusCode, redirect};
+use std::fmt;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+
+/// How servers are reached.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// TLS towards image servers.
+    pub tls: ClientOptions,
+    /// Where the system's authorities lie.
+    pub root: Root,
+    /// Runs the sockets. It must be a multi-threaded runtime, and the caller none of its tasks.
+    pub runtime: Handle,
+    /// The longest silence while connecting or reading.
+    pub timeout: Duration,
+}
+
+/// User and password of an image server; either may be missing, which is told when they are needed.
+#[derive(Debug)]
+pub struct BasicAuth {
+    /// The user.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Option<Secret<String>>,
+}
+
+/// The proxies of one node.
+#[derive(Debug, Default)]
+pub struct Proxies {
+    /// For `http` URLs.
+    pub http: Option<Secret<String>>,
+    /// For `https` URLs.
+    pub https: Option<Secret<String>>,
+    /// Hosts that are reached directly, separated by commas.
+    pub no_proxy: Option<String>,
+}
+
+/// Downloads a small thing whole: a config drive, a checksum file. No credentials, no proxies of a node.
+///
+/// # Errors
+/// [`Error`], also when there are more than `limit` bytes.
+pub fn small(
+    url: &str,
+    limit: usize,
+    network: &Network,
+    cancel: &Cancel,
+) -> Result<Vec<u8>, Error> {
+    let source = url.parse().map_err(Error::Url)?;
+    Fetcher::new(network, &Proxies::default(), None, None, cancel)?.small(&source, limit)
+}
+
+/// One image's client: its proxies, its credentials, its time limit.
+pub(super) struct Fetcher {
+    client: Client,
+    runtime: Handle,
+    timeout: Duration,
+    authorization: Option<HeaderValue>,
+    deadline: Option<Deadline>,
+    cancel: Cancel,
+}
+
+/// When a download must be over, counted from its very first start.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    at: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    pub(super) fn after(limit: Duration) -> Option<Self> {
+        let at = Instant::now().checked_add(limit)?;
+        Some(Self { at, limit })
+    }
+}
+
+impl Fetcher {
+    pub(super) fn new(
+        network: &Network,
+        proxies: &Proxies,
+        authorization: Option<HeaderValue>,
+        deadline: Option<Deadline>,
+        cancel: &Cancel,
+    ) -> Result<Self, Error> {
+        let builder = network
+            .tls
+            .builder(&network.root)
+            .map_err(Error::Tls)?
+            .redirect(redirect::Policy::none())
+            .connect_timeout(network.timeout);
+        let client = with_proxies(builder, proxies)?
+            .build()
+            .map_err(Error::Client)?;
+        Ok(Self {
+            client,
+            runtime: network.runtime.clone(),
+            timeout: network.timeout,
+            authorization,
+            deadline,
+            cancel: cancel.clone(),
+        })
+    }
+
+    /// Sends one request and reads the answer's head.
+    pub(super) fn open(&self, source: &Source) -> Result<Download<'_>, Error> {
+        let mut place = source.clone();
+        for _ in 0..MAX_REDIRECTS {
+            let response = self.request(source, &place)?;
+            if !response.status().is_redirection() {
+                return self.accept(place, response);
+            }
+            let location = response.headers().get(LOCATION);
+            let Some(location) = location.and_then(|value| value.to_str().ok()) else {
+                return self.accept(place, response);
+            };
+            let next = place.join(location).map_err(Error::Url)?;
+            tracing::debug!(from = %place, to = %next, "image server redirects");
+            place = next;
+        }
+        Err(Error::Redirects(source.to_string()))
+    }
+
+    /// Downloads a small thing whole. It has no checksum of its own, so https must not lead to http.
+    pub(super) fn small(&self, source: &Source, limit: usize) -> Result<Vec<u8>, Error> {
+        let mut download = self.open(source)?;
+        if source.url().scheme() == "https" && download.source.url().scheme() != "https" {
+            return Err(Error::Downgrade(source.to_string()));
+        }
+        let mut content = Vec::new();
+        while let Some(bytes) = download.next()? {
+            if content.len() + bytes.len() > limit {
+                return Err(Error::TooLarge {
+                    url: source.to_string(),
+                    limit,
+                });
+            }
+            content.extend_from_slice(&bytes);
+        }
+        Ok(content)
+    }
+
+    fn request(&self, origin: &Source, place: &Source) -> Result<Response, Error> {
+        let own = origin.same_server(place);
+        let authorization = self.authorization.as_ref().filter(|_| own);
+        let place = match authorization {
+            // The header is the stronger: the library must not add another from the URL.
+            Some(_) => place.without_credentials(),
+            None => place.clone(),
+        };
+        let mut request = self
+            .client
+            .get(place.url().clone())
+            .header(ACCEPT_ENCODING, "identity");
+        if let Some(value) = authorization {
+            request = request.header(AUTHORIZATION, value.clone());
+        }
+        self.wait(&place, request.send())?
+            .map_err(|error| Error::Connect {
+                url: place.to_string(),
+                source: error.without_url(),
+            })
+    }
+
+    fn accept(&self, source: Source, response: Response) -> Result<Download<'_>, Error> {
+        if response.status() != StatusCode::OK {
+            return Err(self.refusal(&source, response));
+        }
+        let encoding = response.headers().get(CONTENT_ENCODING);
+        if encoding.is_some_and(|value| value != "identity") {
+            return Err(Error::Encoded(source.to_string()));
+        }
+        Ok(Download {
+            fetcher: self,
+            length: response.content_length(),
+            source,
+            response,
+            rest: Bytes::new(),
+        })
+    }
+
+    fn refusal(&self, source: &Source, mut response: Response) -> Error {
+        let status = response.status().as_u16();
+        let body = match self.wait(source, response.chunk()) {
+            Ok(Ok(Some(bytes))) => printable(&bytes),
+            _ => String::new(),
+        };
+        Error::Status {
+            status,
+            url: source.to_string(),
+            body,
+        }
+    }
+
+    /// Waits for the network, but not after the wish to stop, nor beyond the limits.
+    fn wait<T>(&self, source: &Source, what: impl Future<Output = T>) -> Result<T, Error> {
+        let silent = Instant::now() + self.timeout;
+        self.runtime.block_on(async {
+            let mut what = pin!(what);
+            loop {
+                if let Ok(outcome) = tokio::time::timeout(GLANCE, &mut what).await {
+                    return Ok(outcome);
+                }
+                self.check()?;
+                if Instant::now() >= silent {
+                    return Err(Error::Silent {
+                        url: source.to_string(),
+                        seconds: self.timeout.as_secs(),
+                    });
+                }
+            }
+        })
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline.at => {
+                Err(Error::Duration(deadline.limit.as_secs()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits between two attempts.
+    pub(super) fn pause(&self, length: Duration) -> Result<(), Error> {
+        let left = self.deadline.map_or(length, |deadline| {
+            deadline
+                .at
+                .saturating_duration_since(Instant::now())
+                .min(length)
+        });
+        let _ = self.cancel.wait(left);
+        self.check()
+    }
+}
+
+/// An answer that is coming in.
+pub(super) struct Download<'a> {
+    fetcher: &'a Fetcher,
+    /// Bytes the server announced.
+    pub(super) length: Option<u64>,
+    /// Where the bytes come from, after redirects.
+    pub(super) source: Source,
+    response: Response,
+    rest: Bytes,
+}
+
+impl Download<'_> {
+    /// Fills a buffer as far as the answer goes; fewer bytes than it holds are the end.
+    pub(super) fn fill(&mut self, mut buffer: &mut [u8]) -> Result<usize, Error> {
+        let mut filled = 0;
+        while !buffer.is_empty() {
+            if self.rest.is_empty() {
+                let Some(bytes) = self.next()? else { break };
+                self.rest = bytes;
+            }
+            let now = self.rest.len().min(buffer.len());
+            let (head, tail) = buffer.split_at_mut(now);
+            self.rest.copy_to_slice(head);
+            buffer = tail;
+            filled += now;
+        }
+        Ok(filled)
+    }
+
+    fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        self.fetcher.check()?;
+        self.fetcher
+            .wait(&self.source, self.response.chunk())?
+            .map_err(|error| Error::Broken {
+                url: self.source.to_string(),
+                source: error.without_url(),
+            })
+    }
+}
+
+/// The value of an `Authorization` header: the strongest of what there is.
+///
+/// `header` is Ironic's whole header, `own` belongs to the image, `general` to the agent's options.
+pub(super) fn authorization(
+    header: Option<&Secret<String>>,
+    own: Option<&BasicAuth>,
+    general: Option<&BasicAuth>,
+) -> Result<Option<HeaderValue>, Error> {
+    let value = match (header, own.or(general)) {
+        (Some(header), _) => HeaderValue::from_str(header.expose()),
+        (None, Some(basic)) => HeaderValue::from_str(basic.header()?.expose()),
+        (None, None) => return Ok(None),
+    };
+    let mut value = value.map_err(|_| Error::Authorization)?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+impl BasicAuth {
+    fn header(&self) -> Result<Secret<String>, Error> {
+        let (Some(user), Some(password)) = (&self.user, &self.password) else {
+            let user = self.user.is_none().then_some("'user'");
+            let password = self.password.is_none().then_some("'password'");
+            let missing: Vec<_> = user.into_iter().chain(password).collect();
+            return Err(Error::Credentials(missing.join(", ")));
+        };
+        let pair = Secret::new(format!("{user}:{}", password.expose()));
+        let encoded = STANDARD.encode(pair.expose());
+        Ok(Secret::new(format!("Basic {encoded}")))
+    }
+}
+
+fn with_proxies(mut builder: ClientBuilder, proxies: &Proxies) -> Result<ClientBuilder, Error> {
+    let exceptions = || proxies.no_proxy.as_deref().and_then(NoProxy::from_string);
+    if let Some(proxy) = &proxies.http {
+        let proxy = Proxy::http(proxy.expose().as_str()).map_err(Error::Proxy)?;
+        builder = builder.proxy(proxy.no_proxy(exceptions()));
+    }
+    if let Some(proxy) = &proxies.https {
+        let proxy = Proxy::https(proxy.expose().as_str()).map_err(Error::Proxy)?;
+        builder = builder.proxy(proxy.no_proxy(exceptions()));
+    }
+    Ok(builder)
+}
+
+/// The beginning of an answer's body, fit to be shown.
+fn printable(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .take(MAX_SHOWN)
+        .collect()
+}
+
+impl fmt::Debug for Fetcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fetcher")
+    }
+}
+
+const MAX_REDIRECTS: usize = 10;
+const MAX_SHOWN: usize = 200;
+/// How long a wish to stop may go unseen.
+const GLANCE: Duration = Duration::from_millis(250);
+
+/// Why a download failed. URLs are shown without credentials and query.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The given header has characters that no header has.
+    #[error("the given Authorization header is malformed")]
+    Authorization,
+    /// The connection ended before the content did.
+    #[error("the transfer from {url} broke off")]
+    Broken {
+        /// From where.
+        url: String,
+        /// What the library says.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// Somebody wished it to stop.
+    #[error("the download was cancelled")]
+    Cancelled,
+    /// The HTTP client could not be made.
+    #[error("preparing the HTTP client")]
+    Client(#[source] reqwest::Error),
+    /// No connection, or no answer.
+    #[error("requesting {url}")]
+    Connect {
+        /// From where.
+        url: String,
+        /// What the library says.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// Basic authentication is wanted and incomplete.
+    #[error("Missing [{0}] fields from HTTP(S) basic auth config")]
+    Credentials(String),
+    /// A redirect from https to http, of content that nothing else protects.
+    #[error("{0} redirects from https to http")]
+    Downgrade(String),
+    /// The operator's limit for the whole download.
+    #[error("the download took longer than image_download_max_duration ({0} s)")]
+    Duration(u64),
+    /// An encoding nobody asked for.
+    #[error("{0} answers with a Content-Encoding that was not asked for")]
+    Encoded(String),
+    /// A proxy's URL.
+    #[error("using the given proxy")]
+    Proxy(#[source] reqwest::Error),
+    /// A chain of redirects without end.
+    #[error("{0} redirects more than {MAX_REDIRECTS} times")]
+    Redirects(String),
+    /// The server said nothing for too long.
+    #[error("{url} was silent for {seconds} s")]
+    Silent {
+        /// From where.
+        url: String,
+        /// For how long.
+        seconds: u64,
+    },
+    /// Another answer than 200.
+    #[error("Received status code {status} from {url}, expected 200. Response body: {body}")]
+    Status {
+        /// The answer.
+        status: u16,
+        /// From where.
+        url: String,
+        /// The beginning of what the server says.
+        body: String,
+    },
+    /// TLS could not be set up.
+    #[error("preparing TLS for the image server")]
+    Tls(#[source] tls::Error),
+    /// More than is sensible.
+    #[error("{url} has more than {limit} bytes")]
+    TooLarge {
+        /// From where.
+        url: String,
+        /// The most that is taken.
+        limit: usize,
+    },
+    /// A place that nothing is fetched from.
+    #[error("the place cannot be fetched from")]
+    Url(#[source] source::Error),
+}
+
+/// What is to be done after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// The same URL may work later.
+    Again,
+    /// Only another URL may work.
+    Elsewhere,
+    /// Nothing.
+    None,
+}
+
+impl Error {
+    pub(super) fn remedy(&self) -> Remedy {
+        match self {
+            Self::Broken { .. } | Self::Connect { .. } | Self::Silent { .. } => Remedy::Again,
+            // IPA means to stop at a 4xx and does not (it asks the truth value of the answer). These two are no verdicts.
+            Self::Status {
+                status: 408 | 429, ..
+            } => Remedy::Again,
+            Self::Status { status, .. } if *status >= 500 => Remedy::Again,
+            Self::Downgrade(_)
+            | Self::Encoded(_)
+            | Self::Redirects(_)
+            | Self::Status { .. }
+            | Self::TooLarge { .. }
+            | Self::Url(_) => Remedy::Elsewhere,
+            Self::Authorization
+            | Self::Cancelled
+            | Self::Client(_)
+            | Self::Credentials(_)
+            | Self::Duration(_)
+            | Self::Proxy(_)
+            | Self::Tls(_) => Remedy::None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn basic(user: Option<&str>, password: Option<&str>) -> BasicAuth {
+        BasicAuth {
+            user: user.map(str::to_owned),
+            password: password.map(|text| Secret::new(text.to_owned())),
+        }
+    }
+
+    #[test]
+    fn the_whole_header_is_stronger_than_the_images_pair_and_that_than_the_options() {
+        let header = Secret::new("Bearer x".to_owned());
+        let (own, general) = (basic(Some("a"), Some("b")), basic(Some("c"), Some("d")));
+        let value = authorization(Some(&header), Some(&own), Some(&general)).unwrap();
+        assert_eq!(value.unwrap(), "Bearer x");
+        let value = authorization(None, Some(&own), Some(&general)).unwrap();
+        assert_eq!(value.unwrap(), "Basic YTpi");
+        let value = authorization(None, None, Some(&general)).unwrap().unwrap();
+        assert_eq!(value, "Basic Yzpk");
+        assert!(value.is_sensitive());
+        assert_eq!(authorization(None, None, None).unwrap(), None);
+    }
+
+    #[test]
+    fn half_a_pair_is_told() {
+        let text = authorization(None, Some(&basic(None, None)), None).unwrap_err();
+        assert_eq!(
+            text.to_string(),
+            "Missing ['user', 'password'] fields from HTTP(S) basic auth config"
+        );
+    }
+
+    #[test]
+    fn verdicts_are_final_and_troubles_are_not() {
+        let status = |status| {
+            let (url, body) = (String::new(), String::new());
+            Error::Status { status, url, body }.remedy()
+        };
+        for code in [204, 206, 304, 400, 401, 403, 404, 410] {
+            assert_eq!(status(code), Remedy::Elsewhere, "{code}");
+        }
+        for code in [408, 429, 500, 502, 503] {
+            assert_eq!(status(code), Remedy::Again, "{code}");
+        }
+        assert_eq!(Error::Duration(1).remedy(), Remedy::None);
+    }
+}

@@ -1,0 +1,232 @@
+//! The disk as a place for bytes: large writes past the page cache, zeroes by the device's own means.
+
+use super::buffer::ALIGNMENT;
+use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// An opened disk (or, in tests, a file of the disk's size).
+#[derive(Debug)]
+pub(super) struct Target {
+    path: PathBuf,
+    size: u64,
+    /// Through the page cache: for pieces that are not aligned.
+    cached: File,
+    /// Past the page cache, so that written data never fills the memory of a small machine.
+    direct: Option<File>,
+    /// Bytes in the page cache since it was last emptied.
+    dirty: u64,
+}
+
+impl Target {
+    /// Opens a disk for nobody else: the kernel refuses one that is mounted or part of an array.
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::Open {
+            device: path.to_owned(),
+            source,
+        };
+        let open = |flags| {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .custom_flags(libc::O_EXCL | libc::O_CLOEXEC | flags)
+                .open(path)
+        };
+        let mut cached = open(0).map_err(failed)?;
+        let kind = cached.metadata().map_err(failed)?.file_type();
+        if !kind.is_block_device() && !kind.is_file() {
+            return Err(Error::NotADisk(path.to_owned()));
+        }
+        let size = cached.seek(SeekFrom::End(0)).map_err(failed)?;
+        // Without O_EXCL: the claim is the first one's. A file system or device that has no direct writes is no error.
+        let direct = OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_DIRECT | libc::O_CLOEXEC)
+            .open(path)
+            .ok();
+        Ok(Self {
+            path: path.to_owned(),
+            size,
+            cached,
+            direct,
+            dirty: 0,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        let aligned = bytes.len() - bytes.len() % ALIGNMENT;
+        let (middle, rest) = bytes.split_at(aligned);
+        self.write_aligned(offset, middle)
+            .and_then(|()| self.write_cached(offset + length(middle), rest))
+            .map_err(|source| Error::Write {
+                device: self.path.clone(),
+                offset,
+                source,
+            })
+    }
+
+    fn write_aligned(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let page = length(&[0; ALIGNMENT]);
+        let fits = offset.is_multiple_of(page) && bytes.as_ptr().addr().is_multiple_of(ALIGNMENT);
+        let Some(direct) = self.direct.as_ref().filter(|_| fits) else {
+            return self.write_cached(offset, bytes);
+        };
+        match direct.write_all_at(bytes, offset) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                tracing::debug!(device = %self.path.display(), "the device takes no direct writes");
+                self.direct = None;
+                self.write_cached(offset, bytes)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn write_cached(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.cached.write_all_at(bytes, offset)?;
+        self.dirty += length(bytes);
+        if self.dirty > MAX_DIRTY {
+            self.empty_cache()?;
+        }
+        Ok(())
+    }
+
+    fn empty_cache(&mut self) -> io::Result<()> {
+        self.cached.sync_data()?;
+        posix_fadvise(&self.cached, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
+        self.dirty = 0;
+        Ok(())
+    }
+
+    /// Makes a range read as zeroes, if the device can do that without writing them: it gives its blocks back where it
+    /// promises zeroes for blocks given back. `false` where it cannot.
+    ///
+    /// For a block device the kernel answers a hole-punching `fallocate` by `blkdev_issue_zeroout` with
+    /// `BLKDEV_ZERO_NOFALLBACK` (block/fops.c): only the device's own command, and only if zeroes are certain.
+    pub(super) fn punch(&self, offset: u64, length: u64) -> Result<bool, Error> {
+        let mode = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        self.allocate(mode, offset, length)
+    }
+
+    /// Makes a range read as zeroes: by the device's own means, by the kernel writing them, or by writing them here.
+    pub(super) fn zero(&mut self, offset: u64, length: u64) -> Result<(), Error> {
+        let mode = FallocateFlags::FALLOC_FL_ZERO_RANGE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        if self.punch(offset, length)? || self.allocate(mode, offset, length)? {
+            return Ok(());
+        }
+        let mut done = 0;
+        while done < length {
+            let now = size((length - done).min(self::length(&ZEROES)));
+            self.write(offset + done, ZEROES.get(..now).unwrap_or_default())?;
+            done += self::length(ZEROES.get(..now).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    fn allocate(&self, mode: FallocateFlags, offset: u64, length: u64) -> Result<bool, Error> {
+        let (Ok(from), Ok(count)) = (i64::try_from(offset), i64::try_from(length)) else {
+            return Ok(false);
+        };
+        match fallocate(&self.cached, mode, from, count) {
+            Ok(()) => Ok(true),
+            // EINVAL: not in whole sectors.
+            Err(nix::Error::EOPNOTSUPP | nix::Error::EINVAL | nix::Error::ENOSYS) => Ok(false),
+            Err(error) => Err(Error::Zero {
+                device: self.path.clone(),
+                offset,
+                source: error.into(),
+            }),
+        }
+    }
+
+    /// Waits until everything written is on the medium.
+    pub(super) fn sync(&mut self) -> Result<(), Error> {
+        let done = self.empty_cache().and_then(|()| match &self.direct {
+            Some(direct) => direct.sync_all(),
+            None => self.cached.sync_all(),
+        });
+        done.map_err(|source| Error::Sync {
+            device: self.path.clone(),
+            source,
+        })
+    }
+}
+
+/// Why the disk does not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Neither a disk nor a file.
+    #[error("{} is not a disk", .0.display())]
+    NotADisk(PathBuf),
+    /// It cannot be opened for this process alone.
+    #[error("opening {} for exclusive writing", device.display())]
+    Open {
+        /// The disk.
+        device: PathBuf,
+        /// What the kernel says.
+        #[source]
+        source: io::Error,
+    },
+    /// Written data did not reach the medium.
+    #[error("syncing {}", device.display())]
+    Sync {
+        /// The disk.
+        device: PathBuf,
+        /// What the kernel says.
+        #[source]
+        source: io::Error,
+    },
+    /// The image is larger than the disk.
+    #[error("the image needs {needed} bytes but {} has {size}; choose a larger disk (root device hints) or a smaller image", device.display())]
+    TooSmall {
+        /// The disk.
+        device: PathBuf,
+        /// The image's size, as far as it is known.
+        needed: u64,
+        /// The disk's size.
+        size: u64,
+    },
+    /// A write failed.
+    #[error("writing to {} at byte {offset}", device.display())]
+    Write {
+        /// The disk.
+        device: PathBuf,
+        /// Where on it.
+        offset: u64,
+        /// What the kernel says.
+        #[source]
+        source: io::Error,
+    },
+    /// Zeroing failed.
+    #[error("zeroing {} from byte {offset}", device.display())]
+    Zero {
+        /// The disk.
+        device: PathBuf,
+        /// Where on it.
+        offset: u64,
+        /// What the kernel says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+fn size(length: u64) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX)
+}
+
+/// Dirty pages that are let stand.
+const MAX_DIRTY: u64 = 16 << 20;
+static ZEROES: [u8; 1 << 20] = [0; 1 << 20];
