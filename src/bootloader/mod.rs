@@ -1,1 +1,3 @@
 //! Making the written disk the one the firmware boots.
+
+pub mod efi;

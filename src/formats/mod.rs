@@ -1,6 +1,7 @@
 //! Byte formats: bytes in, values out; no files, clocks or logging.
 
 pub mod detect;
+pub mod efi;
 pub mod fat;
 pub mod gpt;
 pub mod guid;

@@ -9,6 +9,7 @@
 
 pub mod address;
 pub mod block;
+pub mod efivars;
 pub mod ethtool;
 pub mod loopdev;
 pub mod module;

@@ -1,0 +1,175 @@
+//! EFI variables of the global vendor, through the kernel's efivarfs.
+//!
+//! A file there is four bytes of attributes and the value; one `write` is one `SetVariable`. The kernel marks most files
+//! immutable against mishaps: the flag is taken away before a change.
+
+use nix::errno::Errno;
+use nix::libc::c_long;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+/// The folder where efivarfs is mounted.
+#[derive(Clone, Debug)]
+pub struct EfiVars(PathBuf);
+
+impl EfiVars {
+    /// The variables below a mounted efivarfs: `/sys/firmware/efi/efivars`.
+    #[must_use]
+    pub fn at(folder: &Path) -> Self {
+        Self(folder.into())
+    }
+
+    /// The names of the global variables, sorted.
+    ///
+    /// # Errors
+    /// The folder cannot be listed.
+    pub fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.0)? {
+            let name = entry?.file_name();
+            let name = name.to_string_lossy();
+            if let Some(name) = name.strip_suffix(GLOBAL) {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// A variable's value; `None` where there is no such variable.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is shorter than its attributes.
+    pub fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        let file = match File::open(self.path(name)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut bytes = Vec::new();
+        file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+        let value = bytes.get(ATTRIBUTES.len()..);
+        value
+            .map(|value| Some(value.to_vec()))
+            .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// Sets a variable that outlives power and is visible to boot loaders and systems.
+    ///
+    /// # Errors
+    /// The firmware refuses, or has no room (`ENOSPC`).
+    pub fn write(&self, name: &str, value: &[u8]) -> io::Result<()> {
+        let path = self.path(name);
+        make_mutable(&path)?;
+        let bytes = [ATTRIBUTES.as_slice(), value].concat();
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)?;
+        // Not `write_all`: a second write would be another variable value.
+        if file.write(&bytes)? == bytes.len() {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::WriteZero.into())
+        }
+    }
+
+    /// Deletes a variable.
+    ///
+    /// # Errors
+    /// The firmware refuses, or there is no such variable.
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        let path = self.path(name);
+        make_mutable(&path)?;
+        fs::remove_file(path)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(format!("{name}{GLOBAL}"))
+    }
+}
+
+/// Takes the immutable flag from a file that has it; a file that is not there yet has none.
+fn make_mutable(path: &Path) -> io::Result<()> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut flags: c_long = 0;
+    // SAFETY: the kernel writes an `int`, which is no larger than the `long` that the request was defined with.
+    match unsafe { ioctl::flags(file.as_raw_fd(), &raw mut flags) } {
+        Ok(_) => {}
+        // A file system without flags has no immutable files.
+        Err(Errno::ENOTTY | Errno::EOPNOTSUPP) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    }
+    if flags & IMMUTABLE == 0 {
+        return Ok(());
+    }
+    flags &= !IMMUTABLE;
+    // SAFETY: the kernel reads an `int` from the pointer, which outlives the call.
+    unsafe { ioctl::set_flags(file.as_raw_fd(), &raw const flags) }?;
+    Ok(())
+}
+
+mod ioctl {
+    use nix::libc::c_long;
+    use nix::{ioctl_read, ioctl_write_ptr};
+
+    ioctl_read!(flags, b'f', 1, c_long);
+    ioctl_write_ptr!(set_flags, b'f', 2, c_long);
+}
+
+/// `EFI_GLOBAL_VARIABLE`.
+const GLOBAL: &str = "-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+/// Non-volatile, with boot-service and runtime access.
+const ATTRIBUTES: [u8; 4] = [7, 0, 0, 0];
+/// `FS_IMMUTABLE_FL`.
+const IMMUTABLE: c_long = 0x10;
+/// Far more than a boot record has.
+const MOST_BYTES: u64 = 1 << 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_its_attributes_and_its_value() {
+        let folder = tempfile::tempdir().unwrap();
+        let variables = EfiVars::at(folder.path());
+        assert_eq!(variables.read("BootOrder").unwrap(), None);
+        variables.write("BootOrder", &[1, 0, 2, 0]).unwrap();
+        variables.write("BootOrder", &[3, 0]).unwrap();
+        assert_eq!(variables.read("BootOrder").unwrap(), Some(vec![3, 0]));
+        let file = folder.path().join(format!("BootOrder{GLOBAL}"));
+        assert_eq!(fs::read(file).unwrap(), [7, 0, 0, 0, 3, 0]);
+        fs::write(
+            folder
+                .path()
+                .join("dbx-d719b2cb-3d3a-4596-a3bc-dad00e67656f"),
+            "",
+        )
+        .unwrap();
+        assert_eq!(variables.names().unwrap(), ["BootOrder"]);
+        variables.remove("BootOrder").unwrap();
+        assert_eq!(variables.names().unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn an_immutable_variable_can_be_changed() {
+        // The checkout's own file system, because a tmpfs may have no flags.
+        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let variables = EfiVars::at(folder.path());
+        variables.write("Boot0001", &[1]).unwrap();
+        let file = File::open(variables.path("Boot0001")).unwrap();
+        let flags = IMMUTABLE;
+        // SAFETY: the kernel reads an `int` from the pointer, which outlives the call.
+        unsafe { ioctl::set_flags(file.as_raw_fd(), &raw const flags) }.unwrap();
+        variables.write("Boot0001", &[2]).unwrap();
+        assert_eq!(variables.read("Boot0001").unwrap(), Some(vec![2]));
+    }
+}
