@@ -7,7 +7,9 @@ pub mod inventory;
 pub mod memory;
 pub mod network;
 mod permit;
+pub mod steps;
 pub mod system;
+pub mod wait;
 pub mod wire;
 
 pub use permit::{InstalledSystem, Permit, Refusal};
