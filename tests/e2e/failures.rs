@@ -1,0 +1,79 @@
+//! Deployments that must fail: with a reason that Ironic shows, and with nothing on the disk that could boot.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+
+use crate::lab::instance::Clusters;
+use crate::lab::web::FailingServer;
+use crate::lab::{Boot, Lab};
+use crate::{DEPLOYED, image, image_with_wrong_checksum, step};
+
+#[test]
+fn bad_images_fail_by_virtual_media_with_a_reason_in_the_history() -> Result<()> {
+    let lab = Lab::start("failures-media")?;
+    let good = lab.image("never", 32)?;
+    let qcow2 = good.qcow2(Clusters::Plain)?;
+
+    step("a qcow2 image with a wrong checksum");
+    let wrong = image_with_wrong_checksum(&lab.web.publish(&qcow2)?, "qcow2");
+    fails(
+        &lab,
+        1,
+        Boot::VirtualMedia,
+        &wrong,
+        &["checksum", "0123456789abcdef"],
+    )?;
+
+    step("a qcow2 image with a backing file");
+    let hostile = good.hostile_qcow2()?;
+    let backed = image(&lab.web.publish(&hostile)?, &hostile, "qcow2")?;
+    fails(&lab, 2, Boot::VirtualMedia, &backed, &["backing file"])
+}
+
+#[test]
+fn bad_images_fail_by_network_boot_with_a_reason_in_the_last_error() -> Result<()> {
+    let lab = Lab::start("failures-network")?;
+    let good = lab.image("never", 32)?;
+
+    step("a raw image with a wrong checksum");
+    let wrong = image_with_wrong_checksum(&lab.web.publish(&good.raw)?, "raw");
+    fails(
+        &lab,
+        1,
+        Boot::Ipxe,
+        &wrong,
+        &["checksum", "0123456789abcdef"],
+    )?;
+
+    step("an image server that hangs up half-way");
+    let server = FailingServer::start(&good.raw)?;
+    let half = image(server.url(), Path::new(&good.raw), "raw")?;
+    fails(&lab, 2, Boot::Ipxe, &half, &["download"])
+}
+
+/// Deploys onto a new machine and expects a failure that tells all of `reasons`, and a disk without a partition table.
+fn fails(lab: &Lab, number: u8, boot: Boot, instance: &Value, reasons: &[&str]) -> Result<()> {
+    let (machine, node) = lab.machine(&format!("machine-{number}"), number, boot)?;
+    node.set("/instance_info", instance)?;
+    node.provision("active", &json!({}))?;
+    node.wait_state("deploy failed", DEPLOYED)?;
+    let told = match boot {
+        Boot::Ipxe => node.last_error()?,
+        // Ejecting the media afterwards clears the last error; the history keeps it.
+        Boot::VirtualMedia => node.failure()?,
+    };
+    println!("    Ironic says: {told}");
+    for reason in reasons {
+        ensure!(
+            told.contains(reason),
+            "the failure does not tell \"{reason}\": {told}"
+        );
+    }
+    ensure!(
+        !machine.has_partition_table()?,
+        "a partition table was left on the disk"
+    );
+    Ok(())
+}

@@ -1,0 +1,73 @@
+#!/bin/bash
+# Installs the Debian packages named as arguments, where they are missing.
+set -euo pipefail
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+
+main() {
+    local missing=()
+    for package in "$@"; do
+        installed "$package" >/dev/null || missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    command -v apt-get >/dev/null || fail "this lab needs Debian 12 (there is no apt-get here)"
+    [ "$(id -u)" -eq 0 ] || fail "these packages are missing and only root can install them: ${missing[*]}"
+
+    echo "lab: installing ${missing[*]}"
+    apt update >/dev/null || fail "the package lists could not be fetched: is there a network?"
+    pair_qemu
+    apt install --yes --no-install-recommends "${missing[@]/%/}" >/dev/null || fail "the packages could not be installed"
+}
+
+# The version of an installed package.
+installed() {
+    dpkg-query --show --showformat '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p' | grep .
+}
+
+apt() {
+    apt-get --quiet --quiet -o DPkg::Lock::Timeout=600 -o Dir::Etc::SourceParts="${sources:-/etc/apt/sources.list.d}" "$@"
+}
+
+# qemu-system-x86 and qemu-utils conflict across suites. Where qemu-utils came from backports, and backports
+# are no longer among this machine's sources, they are used for this one call.
+pair_qemu() {
+    local utils
+    installed qemu-system-x86 >/dev/null && return
+    utils=$(installed qemu-utils) || return 0
+    offered "$utils" || use_backports
+    offered "$utils" || fail "qemu-utils $utils is installed, but no source offers qemu-system-x86 of that version"
+    apt install --yes --no-install-recommends --target-release "$(suite_of "$utils")" "qemu-system-x86=$utils" >/dev/null
+    unset sources
+}
+
+offered() {
+    apt-cache -o Dir::Etc::SourceParts="${sources:-/etc/apt/sources.list.d}" madison qemu-system-x86 | grep -qF "| $1 |"
+}
+
+suite_of() {
+    apt-cache -o Dir::Etc::SourceParts="${sources:-/etc/apt/sources.list.d}" madison qemu-system-x86 |
+        grep -F "| $1 |" | head -1 | sed 's/.*|//' | awk '{print $2}' | cut -d/ -f1
+}
+
+use_backports() {
+    local codename mirror
+    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' "Codename: $codename" | head -1)
+    sources=$(mktemp -d)
+    trap 'rm -rf "$sources"' EXIT
+    cp -a /etc/apt/sources.list.d/. "$sources"
+    cat >"$sources/backports.sources" <<-EOF
+	Types: deb
+	URIs: $mirror
+	Suites: $codename-backports
+	Components: main
+	Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+	EOF
+    apt update >/dev/null
+}
+
+fail() {
+    echo "lab: $*" >&2
+    exit 1
+}
+
+main "$@"

@@ -1,0 +1,27 @@
+# The end-to-end lab: everything the tests in tests/e2e and the demo run, set up once under target/lab.
+# `make lab` is safe to call again, and quick when nothing is missing.
+
+LAB := target/lab
+LAB_SUPPORT := tests/support
+LAB_PACKAGES := $(shell sed 's/\#.*//' $(LAB_SUPPORT)/packages.txt | awk '{print $$1}')
+LAB_UNPACKED := $(shell sed 's/\#.*//' $(LAB_SUPPORT)/unpacked.txt | awk '{print $$1}')
+LAB_VENVS := $(LAB)/venv/ironic-39.0.0 $(LAB)/venv/sushy-tools
+
+.PHONY: lab lab-packages
+lab: lab-packages $(LAB)/unpacked/.done $(LAB_VENVS:=/.done) ## set up the end-to-end lab (packages, real Ironic, Redfish emulator)
+
+lab-packages:
+	@bash $(LAB_SUPPORT)/install-packages.sh $(LAB_PACKAGES)
+
+$(LAB)/unpacked/.done: $(LAB_SUPPORT)/unpacked.txt | lab-packages
+	@bash $(LAB_SUPPORT)/unpack-packages.sh $(@D) $(LAB_UNPACKED)
+	@touch $@
+
+# Debian's own Python: the pins were made with it, and python3-libvirt belongs to it.
+$(LAB)/venv/%/.done: $(LAB_SUPPORT)/requirements/%.txt | lab-packages
+	@echo "lab: installing $* into $(@D)"
+	@rm -rf $(@D)
+	@/usr/bin/python3 -m venv $(if $(filter sushy-tools,$*),--system-site-packages) $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $< \
+		|| { echo "lab: $* could not be installed from PyPI: is there a network?" >&2; exit 1; }
+	@touch $@

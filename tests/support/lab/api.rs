@@ -1,0 +1,286 @@
+//! Ironic's API, as an operator uses it; and what only a test may know: the agent's token from Ironic's database.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use reqwest::blocking::{Client as Http, RequestBuilder};
+use reqwest::{Certificate, StatusCode};
+use serde_json::{Value, json};
+
+use super::parts::Parts;
+use super::process::{program, run};
+
+/// A client of one Ironic.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    http: Http,
+    url: String,
+    python: PathBuf,
+    database: PathBuf,
+}
+
+/// A node that Ironic knows.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    client: Client,
+    pub(crate) uuid: String,
+    pub(crate) name: String,
+}
+
+impl Client {
+    pub(crate) fn new(url: &str, parts: &Parts, database: &Path) -> Result<Self> {
+        Ok(Self {
+            http: http_builder().build()?,
+            url: url.into(),
+            python: parts.ironic("python"),
+            database: database.into(),
+        })
+    }
+
+    /// Whether the API answers and a conductor has registered its drivers.
+    pub(crate) fn has_conductor(&self) -> bool {
+        self.request(|http, url| http.get(format!("{url}/v1/drivers")))
+            .is_ok_and(|answer| {
+                answer["drivers"]
+                    .as_array()
+                    .is_some_and(|list| !list.is_empty())
+            })
+    }
+
+    /// Creates a node with one port, takes it to `available`, and returns it.
+    pub(crate) fn enroll(&self, description: &Value, mac: &str) -> Result<Node> {
+        let created =
+            self.request(|http, url| http.post(format!("{url}/v1/nodes")).json(description))?;
+        let node = Node {
+            client: self.clone(),
+            uuid: text(&created, "uuid"),
+            name: text(&created, "name"),
+        };
+        let port = json!({"node_uuid": node.uuid, "address": mac});
+        self.request(|http, url| http.post(format!("{url}/v1/ports")).json(&port))?;
+        node.provision("manage", &json!({}))?;
+        node.wait_state("manageable", Duration::from_secs(60))?;
+        node.provision("provide", &json!({}))?;
+        node.wait_state("available", Duration::from_secs(60))?;
+        Ok(node)
+    }
+
+    /// One request, tried again while Ironic says that it is busy with the node.
+    fn request(&self, build: impl Fn(&Http, &str) -> RequestBuilder) -> Result<Value> {
+        let start = Instant::now();
+        loop {
+            let answer = build(&self.http, &self.url)
+                .header("X-OpenStack-Ironic-API-Version", "latest")
+                .send()?;
+            let (status, url) = (answer.status(), answer.url().clone());
+            let body = answer.text()?;
+            if status.is_success() {
+                return Ok(serde_json::from_str(&body).unwrap_or(Value::Null));
+            }
+            if status != StatusCode::CONFLICT || start.elapsed() > BUSY {
+                bail!("{url} answered {status}: {body}");
+            }
+            thread::sleep(POLL);
+        }
+    }
+}
+
+impl Node {
+    /// The node as the API shows it.
+    pub(crate) fn show(&self) -> Result<Value> {
+        self.client
+            .request(|http, url| http.get(format!("{url}/v1/nodes/{}", self.uuid)))
+    }
+
+    /// Sets a field, such as `/instance_info` or `/automated_clean`.
+    pub(crate) fn set(&self, path: &str, value: &Value) -> Result<()> {
+        let patch = json!([{"op": "add", "path": path, "value": value}]);
+        self.client
+            .request(|http, url| {
+                http.patch(format!("{url}/v1/nodes/{}", self.uuid))
+                    .json(&patch)
+            })
+            .map(drop)
+    }
+
+    /// Asks for a provision state (`active`, `deleted`, …), with further fields of the request.
+    pub(crate) fn provision(&self, target: &str, more: &Value) -> Result<()> {
+        let mut body = json!({"target": target});
+        if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
+            body.extend(more.clone());
+        }
+        self.client
+            .request(|http, url| {
+                http.put(format!("{url}/v1/nodes/{}/states/provision", self.uuid))
+                    .json(&body)
+            })
+            .map(drop)
+    }
+
+    /// Waits until the node is in a state, telling each change; a failed state ends the wait.
+    pub(crate) fn wait_state(&self, wanted: &str, limit: Duration) -> Result<()> {
+        self.watch_state(wanted, limit, &mut |_, _| Ok(()), &mut || Ok(()))
+    }
+
+    /// Like `wait_state`, handing each change and when it was seen to `changed`, and calling `meanwhile` between looks.
+    pub(crate) fn watch_state(
+        &self,
+        wanted: &str,
+        limit: Duration,
+        changed: &mut dyn FnMut(&str, Duration) -> Result<()>,
+        meanwhile: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
+        let start = Instant::now();
+        let mut before = String::new();
+        loop {
+            let node = self.show()?;
+            let state = text(&node, "provision_state");
+            if state != before {
+                println!(
+                    "    {:>4} s  {}: {state}",
+                    start.elapsed().as_secs(),
+                    self.name
+                );
+                changed(&state, start.elapsed())?;
+                before.clone_from(&state);
+            }
+            // While a node is reserved its conductor is not done with it yet.
+            let settled = node["reservation"].is_null();
+            if state == wanted && settled {
+                return Ok(());
+            }
+            if FAILED.contains(&state.as_str()) && settled {
+                bail!(
+                    "{} is in \"{state}\" instead of \"{wanted}\": {}",
+                    self.name,
+                    self.failure()?
+                );
+            }
+            if start.elapsed() > limit {
+                bail!(
+                    "{} is in \"{state}\", not in \"{wanted}\", after {} s",
+                    self.name,
+                    limit.as_secs()
+                );
+            }
+            meanwhile()?;
+            thread::sleep(POLL);
+        }
+    }
+
+    /// The node's last error.
+    pub(crate) fn last_error(&self) -> Result<String> {
+        Ok(text(&self.show()?, "last_error"))
+    }
+
+    /// Why the node failed: its last error and, since a power-off may have cleared that, the errors in its history.
+    pub(crate) fn failure(&self) -> Result<String> {
+        let mut told = vec![self.last_error()?];
+        let uuid = &self.uuid;
+        let history = self
+            .client
+            .request(|http, url| http.get(format!("{url}/v1/nodes/{uuid}/history")))?;
+        for event in history["history"].as_array().into_iter().flatten() {
+            // The list shortens what the single event tells in full.
+            let event = text(event, "uuid");
+            let whole = self
+                .client
+                .request(|http, url| http.get(format!("{url}/v1/nodes/{uuid}/history/{event}")))?;
+            told.push(text(&whole, "event"));
+        }
+        told.retain(|event| !event.is_empty());
+        told.dedup();
+        Ok(told.join("\n"))
+    }
+
+    /// The agent that serves this node at the moment, once it has sent a heartbeat.
+    pub(crate) fn agent(&self) -> Result<Option<Agent>> {
+        let internal = self.internal_info()?;
+        let (url, token, authority) = (
+            text(&internal, "agent_url"),
+            text(&internal, "agent_secret_token"),
+            text(&internal, "agent_verify_ca"),
+        );
+        if url.is_empty() || token.is_empty() || authority.is_empty() {
+            return Ok(None);
+        }
+        // Ironic keeps the certificate in a file whose name is the node's.
+        let pem = std::fs::read(&authority).unwrap_or_else(|_| authority.into_bytes());
+        let http = http_builder()
+            .tls_certs_only([Certificate::from_pem(&pem)?])
+            .build()?;
+        Ok(Some(Agent {
+            http,
+            url,
+            token,
+            pregenerated: internal["agent_secret_token_pregenerated"] == true,
+        }))
+    }
+
+    /// What Ironic keeps of the node and does not show: only its database tells.
+    fn internal_info(&self) -> Result<Value> {
+        let internal = run(program(&self.client.python)
+            .args(["-c", READ_INTERNAL_INFO])
+            .arg(&self.client.database)
+            .arg(&self.uuid))?;
+        serde_json::from_str(&internal).context("Ironic's database holds no JSON")
+    }
+}
+
+/// The agent's own API, as Ironic uses it.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    http: Http,
+    url: String,
+    token: String,
+    /// Whether Ironic made the token before it started the ramdisk (and so handed it over on the media).
+    pub(crate) pregenerated: bool,
+}
+
+impl Agent {
+    /// The agent's commands; nothing while it does not answer.
+    pub(crate) fn commands(&self) -> Vec<Value> {
+        let answer = self
+            .http
+            .get(format!(
+                "{}/v1/commands/?agent_token={}",
+                self.url, self.token
+            ))
+            .send()
+            .and_then(reqwest::blocking::Response::json::<Value>);
+        match answer {
+            Ok(body) => body["commands"].as_array().cloned().unwrap_or_default(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// The progress that a running command carries in its result, if one does.
+    pub(crate) fn progress(&self) -> Option<Value> {
+        self.commands()
+            .into_iter()
+            .filter(|command| command["command_status"] == "RUNNING")
+            .find_map(|command| command["command_result"]["progress"].as_object().cloned())
+            .map(Value::Object)
+    }
+}
+
+/// Only for the lab's own servers; no proxy of the caller is asked.
+fn http_builder() -> reqwest::blocking::ClientBuilder {
+    // Set already when another client was made before.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    Http::builder().no_proxy().timeout(Duration::from_secs(60))
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().into()
+}
+
+const READ_INTERNAL_INFO: &str = "import sqlite3, sys
+rows = sqlite3.connect('file:' + sys.argv[1] + '?mode=ro', uri=True, timeout=20).execute(
+    'select driver_internal_info from nodes where uuid = ?', (sys.argv[2],))
+print(rows.fetchone()[0])";
+const POLL: Duration = Duration::from_millis(500);
+const BUSY: Duration = Duration::from_secs(60);
+const FAILED: [&str; 3] = ["deploy failed", "clean failed", "error"];

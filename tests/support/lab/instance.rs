@@ -1,0 +1,200 @@
+//! The images that are deployed: a tiny machine of our own making that boots from UEFI and says so.
+//!
+//! A GPT with an ESP and a data partition. The ESP holds a unified kernel (kernel, command line and user land in one EFI
+//! program) and the `BOOTX64.CSV` by which a deployed system names its loader. There is no
+//! `EFI/BOOT/BOOTX64.EFI`, so it boots only if the agent made a firmware entry for it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+
+use super::cpio::Archive;
+use super::modules;
+use super::parts::Parts;
+use super::process::{program, run};
+
+/// The firmware entry the images' CSV asks for.
+pub(crate) const ENTRY: &str = "Ferrite Lab";
+
+/// A raw image on the host.
+#[derive(Clone, Debug)]
+pub(crate) struct InstanceImage {
+    /// What the instance calls itself on its console.
+    pub(crate) id: String,
+    pub(crate) raw: PathBuf,
+}
+
+/// What a qcow2 file is made like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clusters {
+    Compressed,
+    Plain,
+}
+
+impl InstanceImage {
+    /// Builds an image that calls itself `id`, with `data_mib` of bytes that do not compress, in `folder`.
+    pub(crate) fn build(parts: &Parts, folder: &Path, id: &str, data_mib: u64) -> Result<Self> {
+        let work = folder.join(format!("{id}.parts"));
+        fs::create_dir_all(&work)?;
+        let kernel = unified_kernel(parts, &work, id)?;
+        let esp = system_partition(&work, &kernel)?;
+        let raw = folder.join(format!("{id}.raw"));
+        disk(&raw, &esp, data_mib).with_context(|| format!("could not build {}", raw.display()))?;
+        fs::remove_dir_all(&work)?;
+        Ok(Self { id: id.into(), raw })
+    }
+
+    /// The same disk as a qcow2 file.
+    pub(crate) fn qcow2(&self, clusters: Clusters) -> Result<PathBuf> {
+        let path = self.raw.with_extension("qcow2");
+        let mut convert = program("qemu-img");
+        convert.args(["convert", "-f", "raw", "-O", "qcow2"]);
+        if clusters == Clusters::Compressed {
+            convert.arg("-c");
+        }
+        run(convert.arg(&self.raw).arg(&path))?;
+        Ok(path)
+    }
+
+    /// A qcow2 file that asks for another file of whoever opens it.
+    pub(crate) fn hostile_qcow2(&self) -> Result<PathBuf> {
+        let path = self.raw.with_extension("hostile.qcow2");
+        let mut create = program("qemu-img");
+        create.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]);
+        run(create.arg(&self.raw).arg(&path))?;
+        Ok(path)
+    }
+}
+
+fn unified_kernel(parts: &Parts, work: &Path, id: &str) -> Result<PathBuf> {
+    let initramfs = work.join("initramfs");
+    fs::write(&initramfs, user_land(parts)?)?;
+    let command_line = work.join("cmdline");
+    fs::write(
+        &command_line,
+        format!("console=ttyS0 quiet panic=0 ferrite.instance={id}\0"),
+    )?;
+    let kernel = work.join("ferrite-lab.efi");
+    let mut objcopy = program("objcopy");
+    // Addresses behind the stub's own sections, far enough from each other (systemd-stub(7)).
+    for (section, file, address) in [
+        (".cmdline", &command_line, 0x30000),
+        (".linux", &parts.instance_kernel()?, 0x0200_0000),
+        (".initrd", &initramfs, 0x0300_0000),
+    ] {
+        objcopy
+            .arg(format!("--add-section={section}={}", file.display()))
+            .arg(format!("--change-section-vma={section}={address:#x}"));
+    }
+    run(objcopy
+        .arg(parts.unpacked("usr/lib/systemd/boot/efi/linuxx64.efi.stub"))
+        .arg(&kernel))?;
+    Ok(kernel)
+}
+
+fn user_land(parts: &Parts) -> Result<Vec<u8>> {
+    let mut archive = Archive::new();
+    for folder in ["bin", "modules"] {
+        archive.folder(folder)?;
+    }
+    archive.executable("bin/busybox", &fs::read(parts.unpacked("bin/busybox"))?)?;
+    archive.executable("init", include_bytes!("instance.sh"))?;
+    let modules = modules::load_order(&parts.instance_modules()?, &MODULES)?;
+    for (index, path) in modules.iter().enumerate() {
+        archive.executable(&format!("modules/{index:03}.ko"), &fs::read(path)?)?;
+    }
+    archive.finish()
+}
+
+fn system_partition(work: &Path, kernel: &Path) -> Result<PathBuf> {
+    let esp = work.join("esp");
+    File::create(&esp)?.set_len(ESP_MIB * MIB)?;
+    run(program("mkfs.vfat")
+        .args(["-F", "32", "-n", "ESP", "-i", "FE221713"])
+        .arg(&esp))?;
+    let csv = work.join("BOOTX64.CSV");
+    let line = format!("ferrite-lab.efi,{ENTRY},,The deployed system's own boot entry\n");
+    let utf16: Vec<u8> = std::iter::once(0xFEFF)
+        .chain(line.encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    fs::write(&csv, utf16)?;
+    run(program("mmd")
+        .arg("-i")
+        .arg(&esp)
+        .args(["::EFI", "::EFI/ferrite"]))?;
+    run(program("mcopy")
+        .arg("-i")
+        .arg(&esp)
+        .arg(kernel)
+        .arg(&csv)
+        .arg("::EFI/ferrite"))?;
+    Ok(esp)
+}
+
+fn disk(raw: &Path, esp: &Path, data_mib: u64) -> Result<()> {
+    let mut file = File::create(raw)?;
+    file.set_len((1 + ESP_MIB + data_mib.max(1) + 1) * MIB)?;
+    let layout = format!(
+        "label: gpt\nlabel-id: 5F2A6E7C-9C1B-4D52-8D0B-6C1B7E6A0001\nfirst-lba: 2048\n\
+         size={ESP_MIB}MiB, type=uefi, name=esp\nsize={}MiB, type=linux, name=data\n",
+        data_mib.max(1)
+    );
+    sfdisk(raw, &layout)?;
+    file = OpenOptions::new().write(true).open(raw)?;
+    file.seek(SeekFrom::Start(MIB))?;
+    std::io::copy(&mut File::open(esp)?, &mut file)?;
+    file.seek(SeekFrom::Start((1 + ESP_MIB) * MIB))?;
+    fill(&mut file, data_mib)
+}
+
+fn sfdisk(raw: &Path, layout: &str) -> Result<()> {
+    let mut child = program("sfdisk")
+        .arg("--quiet")
+        .arg(raw)
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("could not run sfdisk")?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(layout.as_bytes())?;
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("sfdisk failed ({status})");
+    }
+    Ok(())
+}
+
+/// Bytes that no compression shrinks and that are the same every time (xorshift).
+fn fill(file: &mut File, mib: u64) -> Result<()> {
+    let mut state: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mut block = Vec::with_capacity(1 << 20);
+    for _ in 0..mib {
+        block.clear();
+        while block.len() < 1 << 20 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            block.extend_from_slice(&state.to_le_bytes());
+        }
+        file.write_all(&block)?;
+    }
+    Ok(())
+}
+
+const MIB: u64 = 1 << 20;
+const ESP_MIB: u64 = 48;
+/// The disk, its partitions' file systems, and the firmware's variables.
+const MODULES: [&str; 8] = [
+    "virtio_pci",
+    "virtio_scsi",
+    "sd_mod",
+    "isofs",
+    "vfat",
+    "nls_cp437",
+    "nls_ascii",
+    "efivarfs",
+];

@@ -1,0 +1,208 @@
+//! The real Ironic: one process with API and conductor, on SQLite.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::api::Client;
+use super::parts::Parts;
+use super::process::{Service, program, run};
+use super::sandbox::ADDRESS;
+use super::web;
+
+/// A running Ironic.
+#[derive(Debug)]
+pub(crate) struct Ironic {
+    _service: Service,
+    pub(crate) api: Client,
+}
+
+impl Ironic {
+    /// Starts Ironic with its state in `work` and its log in `logs`.
+    pub(crate) fn start(parts: &Parts, work: &Path, logs: &Path) -> Result<Self> {
+        let state = work.join("ironic");
+        for folder in [
+            "tmp",
+            "state",
+            "lock",
+            "images",
+            "instance_master",
+            "tftp_master",
+            "master_iso_images",
+        ] {
+            fs::create_dir_all(state.join(folder))?;
+        }
+        let database = state.join("ironic.sqlite");
+        let config = state.join("ironic.conf");
+        fs::write(
+            &config,
+            configuration(parts, work, logs, &boot_media(parts)?)?,
+        )?;
+        run(ironic(parts, "ironic-dbsync", &config).arg("create_schema"))?;
+        let mut service = Service::start("ironic", logs, &ironic(parts, "ironic", &config))?;
+        let api = Client::new(&format!("http://{ADDRESS}:{PORT}"), parts, &database)?;
+        service.wait_ready(Duration::from_secs(120), || api.has_conductor())?;
+        Ok(Self {
+            _service: service,
+            api,
+        })
+    }
+}
+
+fn ironic(parts: &Parts, name: &str, config: &Path) -> std::process::Command {
+    let mut command = program(parts.ironic(name));
+    command
+        .env("NO_PROXY", "*")
+        .arg("--config-file")
+        .arg(config);
+    command
+}
+
+/// The ESP of the virtual media that Ironic builds: Debian's signed loaders. Made once.
+fn boot_media(parts: &Parts) -> Result<PathBuf> {
+    let image = parts.lab.join("esp.img");
+    if image.exists() {
+        return Ok(image);
+    }
+    let fresh = parts.lab.join(format!("esp.img.{}", std::process::id()));
+    fs::File::create(&fresh)?.set_len(8 << 20)?;
+    run(program("mkfs.vfat")
+        .args(["-F", "12", "-n", "ESP"])
+        .arg(&fresh))?;
+    run(program("mmd")
+        .arg("-i")
+        .arg(&fresh)
+        .args(["::EFI", "::EFI/BOOT"]))?;
+    for (from, to) in [
+        ("usr/lib/shim/shimx64.efi.signed", "BOOTX64.EFI"),
+        (
+            "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed",
+            "grubx64.efi",
+        ),
+    ] {
+        run(program("mcopy")
+            .arg("-i")
+            .arg(&fresh)
+            .arg(parts.unpacked(from))
+            .arg(format!("::EFI/BOOT/{to}")))?;
+    }
+    fs::rename(&fresh, &image).context("could not put the boot media's ESP in place")?;
+    Ok(image)
+}
+
+fn configuration(parts: &Parts, work: &Path, logs: &Path, esp: &Path) -> Result<String> {
+    let package = only_site_package(parts)?;
+    let url = web::base_url();
+    Ok(format!(
+        "[DEFAULT]
+debug = true
+auth_strategy = noauth
+# One process: API and conductor together, no message bus.
+rpc_transport = none
+host = lab-conductor
+my_ip = {ADDRESS}
+state_path = {work}/ironic/state
+pybasedir = {package}
+tempdir = {work}/ironic/tmp
+log_file = {logs}/ironic.log
+enabled_hardware_types = redfish
+enabled_bios_interfaces = no-bios,redfish
+enabled_boot_interfaces = ipxe,redfish-virtual-media
+enabled_console_interfaces = no-console
+enabled_deploy_interfaces = direct
+enabled_firmware_interfaces = no-firmware
+enabled_inspect_interfaces = agent,no-inspect
+enabled_management_interfaces = redfish
+enabled_network_interfaces = noop
+enabled_power_interfaces = redfish
+enabled_raid_interfaces = no-raid,agent
+enabled_rescue_interfaces = no-rescue,agent
+enabled_storage_interfaces = noop
+enabled_vendor_interfaces = no-vendor,redfish
+default_network_interface = noop
+default_deploy_interface = direct
+default_bios_interface = no-bios
+# The virtual media that Ironic builds; Debian's GRUB looks for its configuration there.
+esp_image = {esp}
+grub_config_path = EFI/debian/grub.cfg
+# A small machine: warn when memory is short, do not wait.
+minimum_memory_warning_only = true
+
+[api]
+host_ip = {ADDRESS}
+port = {PORT}
+
+[database]
+connection = sqlite:///{work}/ironic/ironic.sqlite
+
+[service_catalog]
+endpoint_override = http://{ADDRESS}:{PORT}
+
+[conductor]
+# A node asks for cleaning where a scenario wants it.
+automated_clean = false
+bootloader =
+deploy_callback_timeout = 600
+clean_callback_timeout = 600
+sync_power_state_interval = 60
+# Otherwise Ironic switches a machine on again that a test switched off.
+force_power_state_during_sync = false
+file_url_allowed_paths = {work}/http,{ramdisk}
+
+[deploy]
+http_url = {url}
+http_root = {work}/http
+default_boot_mode = uefi
+iso_master_path = {work}/ironic/master_iso_images
+# Overwriting whole disks is no part of these scenarios; their metadata is.
+erase_devices_priority = 0
+erase_devices_metadata_priority = 10
+fast_track = false
+
+[agent]
+image_download_source = http
+deploy_logs_collect = always
+certificates_path = {work}/ironic/certificates
+deploy_logs_local_path = {logs}/deploy
+
+[pxe]
+tftp_server = {ADDRESS}
+tftp_root = {work}/tftp
+tftp_master_path = {work}/ironic/tftp_master
+images_path = {work}/ironic/images
+instance_master_path = {work}/ironic/instance_master
+kernel_append_params = {KERNEL}
+uefi_ipxe_bootfile_name = snponly.efi
+
+[redfish]
+kernel_append_params = {KERNEL}
+use_swift = false
+
+[dhcp]
+dhcp_provider = none
+
+[inventory]
+data_backend = database
+
+[oslo_concurrency]
+lock_path = {work}/ironic/lock
+",
+        work = work.display(),
+        logs = logs.display(),
+        package = package.display(),
+        esp = esp.display(),
+        ramdisk = parts.ramdisk.display(),
+    ))
+}
+
+/// The folder of the `ironic` Python package, whose templates Ironic looks for.
+fn only_site_package(parts: &Parts) -> Result<PathBuf> {
+    let code = "import os, importlib.util; print(os.path.dirname(importlib.util.find_spec('ironic').origin))";
+    let folder = run(program(parts.ironic("python")).args(["-c", code]))?;
+    Ok(PathBuf::from(folder.trim()))
+}
+
+const PORT: u16 = 6385;
+const KERNEL: &str = "console=ttyS0 ipa-debug=1";

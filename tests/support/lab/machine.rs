@@ -1,0 +1,292 @@
+//! Virtual machines with a BMC: libvirt keeps them, sushy-tools' emulator speaks Redfish for them.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use super::parts::Parts;
+use super::process::{Service, last_lines, program, run, wait_until};
+use super::sandbox::{ADDRESS, BRIDGE};
+
+/// libvirt and the Redfish emulator.
+#[derive(Debug)]
+pub(crate) struct Hypervisor {
+    // Dropped in this order: the emulator needs libvirt.
+    _redfish: Service,
+    _libvirt: Service,
+    work: PathBuf,
+    logs: PathBuf,
+    accelerator: Accelerator,
+}
+
+/// Who runs a machine's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accelerator {
+    Kvm,
+    Tcg,
+}
+
+impl Accelerator {
+    /// Software emulation, unless `FERRITE_KVM=1` says that this machine's KVM works: a `/dev/kvm` that is there can
+    /// still hang its guests.
+    pub(crate) fn chosen() -> Self {
+        if std::env::var_os("FERRITE_KVM").is_some_and(|value| value == "1") {
+            Self::Kvm
+        } else {
+            Self::Tcg
+        }
+    }
+}
+
+/// A virtual machine: 512 MiB, 2 CPUs, one disk of 5 GiB, one network card, UEFI.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    pub(crate) name: String,
+    pub(crate) uuid: String,
+    pub(crate) mac: String,
+    disk: PathBuf,
+    console: PathBuf,
+}
+
+impl Hypervisor {
+    pub(crate) fn start(parts: &Parts, work: &Path, logs: &Path) -> Result<Self> {
+        let libvirt = start_libvirt(work, logs)?;
+        let redfish = start_redfish(parts, work, logs)?;
+        Ok(Self {
+            _redfish: redfish,
+            _libvirt: libvirt,
+            work: work.into(),
+            logs: logs.into(),
+            accelerator: Accelerator::chosen(),
+        })
+    }
+
+    /// Defines a machine that is switched off and has an empty disk. `number` tells machines of a lab apart.
+    pub(crate) fn define(&self, name: &str, number: u8) -> Result<Machine> {
+        let machine = Machine {
+            name: name.into(),
+            uuid: format!("5f2a6e7c-0000-4000-8000-0000000000{number:02x}"),
+            mac: format!("52:54:00:fe:00:{number:02x}"),
+            disk: self.work.join(format!("{name}.disk")),
+            console: self.logs.join(format!("{name}.console")),
+        };
+        File::create(&machine.disk)?.set_len(DISK)?;
+        let xml = self.work.join(format!("{name}.xml"));
+        fs::write(&xml, self.definition(&machine))?;
+        run(virsh().arg("define").arg(&xml))?;
+        Ok(machine)
+    }
+
+    fn definition(&self, machine: &Machine) -> String {
+        let domain_type = match self.accelerator {
+            Accelerator::Kvm => "kvm",
+            Accelerator::Tcg => "qemu",
+        };
+        let Machine {
+            name,
+            uuid,
+            mac,
+            disk,
+            console,
+        } = machine;
+        // la57: five levels of page tables only make software emulation slower.
+        format!(
+            "<domain type='{domain_type}'>
+  <name>{name}</name>
+  <uuid>{uuid}</uuid>
+  <memory unit='MiB'>{MEMORY_MIB}</memory>
+  <vcpu>2</vcpu>
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <loader readonly='yes' type='pflash'>{FIRMWARE}</loader>
+    <nvram template='{FIRMWARE_VARIABLES}'>{work}/{name}.nvram</nvram>
+    <boot dev='hd'/>
+  </os>
+  <features><acpi/><apic/></features>
+  <cpu mode='maximum'><feature policy='disable' name='la57'/></cpu>
+  <on_reboot>restart</on_reboot>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <controller type='scsi' index='0' model='virtio-scsi'/>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw' cache='unsafe' discard='unmap'/>
+      <source file='{disk}'/>
+      <target dev='sda' bus='scsi'/>
+      <serial>{serial}</serial>
+    </disk>
+    <interface type='bridge'>
+      <mac address='{mac}'/>
+      <source bridge='{BRIDGE}'/>
+      <model type='virtio'/>
+    </interface>
+    <serial type='file'>
+      <source path='{console}' append='on'/>
+      <target port='0'/>
+    </serial>
+    <memballoon model='none'/>
+  </devices>
+</domain>
+",
+            disk = disk.display(),
+            serial = machine.disk_serial(),
+            console = console.display(),
+            work = self.work.display(),
+        )
+    }
+}
+
+impl Machine {
+    /// The system's address at the Redfish emulator, split as Ironic wants it.
+    pub(crate) fn redfish(&self) -> (String, String) {
+        (
+            format!("http://{ADDRESS}:{REDFISH_PORT}"),
+            format!("/redfish/v1/Systems/{}", self.uuid),
+        )
+    }
+
+    /// The serial number of the disk.
+    pub(crate) fn disk_serial(&self) -> String {
+        format!("ferrite-{}", self.name)
+    }
+
+    /// How much the console has said so far: a mark for `wait_console`.
+    pub(crate) fn console_mark(&self) -> u64 {
+        fs::metadata(&self.console).map_or(0, |file| file.len())
+    }
+
+    /// Everything the console said after a mark.
+    pub(crate) fn console_since(&self, mark: u64) -> Result<String> {
+        let mut bytes = Vec::new();
+        if let Ok(mut file) = File::open(&self.console) {
+            file.seek(SeekFrom::Start(mark))?;
+            file.read_to_end(&mut bytes)?;
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Waits for a line that starts with `wanted` on the console after a mark, and returns it.
+    pub(crate) fn wait_console(&self, mark: u64, wanted: &str, limit: Duration) -> Result<String> {
+        let what = format!("\"{wanted}\" on the console of {}", self.name);
+        let found = wait_until(&what, limit, || {
+            let said = self.console_since(mark)?;
+            Ok(whole_line(&said, wanted))
+        });
+        match found {
+            Ok(line) => Ok(line),
+            Err(error) => bail!(
+                "{error}; its last lines were:\n{}",
+                last_lines(&self.console_since(mark)?, 20)
+            ),
+        }
+    }
+
+    /// Whether the disk carries any partition table: a GPT at either end, or an MBR.
+    pub(crate) fn has_partition_table(&self) -> Result<bool> {
+        let mut disk = File::open(&self.disk)?;
+        let mut sector = [0; 512];
+        for (offset, signature) in [
+            (510, &b"\x55\xAA"[..]),
+            (512, b"EFI PART"),
+            (DISK - 512, b"EFI PART"),
+        ] {
+            let (start, within) = (offset - offset % 512, offset % 512);
+            disk.seek(SeekFrom::Start(start))?;
+            disk.read_exact(&mut sector)?;
+            let found = sector.get(usize::try_from(within)?..).unwrap_or_default();
+            if found.starts_with(signature) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Switches the machine on, past Ironic.
+    pub(crate) fn power_on(&self) -> Result<()> {
+        run(virsh().args(["start", &self.name])).map(drop)
+    }
+
+    /// Cuts the machine's power, past Ironic.
+    pub(crate) fn power_off(&self) -> Result<()> {
+        run(virsh().args(["destroy", &self.name])).map(drop)
+    }
+}
+
+/// The first complete line that holds `wanted`, from there on.
+fn whole_line(text: &str, wanted: &str) -> Option<String> {
+    let (_, rest) = text.split_once(wanted)?;
+    let (line, _) = rest.split_once('\n')?;
+    Some(format!("{wanted}{}", line.trim_end()))
+}
+
+fn start_libvirt(work: &Path, logs: &Path) -> Result<Service> {
+    fs::write(
+        "/etc/libvirt/libvirtd.conf",
+        "auth_unix_ro = \"none\"\nauth_unix_rw = \"none\"\nunix_sock_group = \"root\"\n",
+    )?;
+    fs::write(
+        "/etc/libvirt/qemu.conf",
+        "user = \"root\"\ngroup = \"root\"\ndynamic_ownership = 0\nremember_owner = 0\nset_process_name = 0\n\
+         cgroup_controllers = []\nnamespaces = []\nsecurity_driver = \"none\"\nstdio_handler = \"file\"\n",
+    )?;
+    // A process namespace of its own, so that its machines end with it. The shell is that namespace's first
+    // process and reaps the machines, which libvirtd does not.
+    let mut libvirtd = program("unshare");
+    libvirtd
+        .args(["--pid", "--fork", "--kill-child", "--mount-proc", "--"])
+        .args(["/bin/sh", "-c", "libvirtd --pid-file \"$1\"; exit $?", "sh"])
+        .arg(work.join("libvirtd.pid"));
+    let mut service = Service::start("libvirtd", logs, &libvirtd)?;
+    service.wait_ready(Duration::from_secs(30), || {
+        virsh()
+            .arg("version")
+            .output()
+            .is_ok_and(|out| out.status.success())
+    })?;
+    // The Redfish emulator keeps inserted media in a pool of this name.
+    let pool = work.join("pool");
+    fs::create_dir_all(&pool)?;
+    run(virsh()
+        .args(["pool-define-as", "default", "dir", "--target"])
+        .arg(&pool))?;
+    run(virsh().args(["pool-start", "default"]))?;
+    Ok(service)
+}
+
+fn start_redfish(parts: &Parts, work: &Path, logs: &Path) -> Result<Service> {
+    let config = work.join("sushy.conf");
+    fs::write(
+        &config,
+        format!(
+            "SUSHY_EMULATOR_LISTEN_IP = '{ADDRESS}'\nSUSHY_EMULATOR_LISTEN_PORT = {REDFISH_PORT}\n\
+             SUSHY_EMULATOR_LIBVIRT_URI = '{URI}'\nSUSHY_EMULATOR_STATE_DIR = '{state}'\n\
+             SUSHY_EMULATOR_VMEDIA_VERIFY_SSL = False\n\
+             SUSHY_EMULATOR_BOOT_LOADER_MAP = {{'UEFI': {{'x86_64': '{FIRMWARE}'}}, 'Legacy': {{'x86_64': None}}}}\n\
+             SUSHY_EMULATOR_SECURE_BOOT_DISABLED_NVRAM = '{FIRMWARE_VARIABLES}'\n\
+             SUSHY_EMULATOR_SECURE_BOOT_ENABLED_NVRAM = '{FIRMWARE_VARIABLES}'\n",
+            state = work.display(),
+        ),
+    )?;
+    let mut emulator = program(parts.sushy("sushy-emulator"));
+    emulator.env("TMPDIR", work).arg("--config").arg(&config);
+    let mut service = Service::start("sushy-emulator", logs, &emulator)?;
+    service.wait_ready(Duration::from_secs(60), || {
+        std::net::TcpStream::connect((ADDRESS, REDFISH_PORT)).is_ok()
+    })?;
+    Ok(service)
+}
+
+fn virsh() -> std::process::Command {
+    let mut command = program("virsh");
+    command.args(["--connect", URI]);
+    command
+}
+
+const URI: &str = "qemu:///system";
+const REDFISH_PORT: u16 = 8000;
+const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+const FIRMWARE_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+const MEMORY_MIB: u32 = 512;
+const DISK: u64 = 5 << 30;

@@ -1,0 +1,86 @@
+//! The files the lab takes from Debian packages and from the project's own build, by name.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// Where `make lab` and `make image` left what the lab needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    /// `target/lab`.
+    pub(crate) lab: PathBuf,
+    /// `target/image/virtual`: our kernel and ramdisk.
+    pub(crate) ramdisk: PathBuf,
+}
+
+impl Parts {
+    /// Finds everything, or says which make target makes what is missing.
+    pub(crate) fn find() -> Result<Self> {
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+        let parts = Self {
+            lab: target.join("lab"),
+            ramdisk: std::env::var_os("FERRITE_RAMDISK")
+                .map_or_else(|| target.join("image/virtual"), PathBuf::from),
+        };
+        for (path, make) in [
+            (parts.unpacked(".done"), "make lab"),
+            (parts.lab.join("venv/ironic-39.0.0/.done"), "make lab"),
+            (parts.lab.join("venv/sushy-tools/.done"), "make lab"),
+            (parts.kernel(), "make image"),
+            (parts.initramfs(), "make image"),
+        ] {
+            if !path.exists() {
+                bail!("{} is missing: run `{make}` first", path.display());
+            }
+        }
+        Ok(parts)
+    }
+
+    /// The kernel of our ramdisk.
+    pub(crate) fn kernel(&self) -> PathBuf {
+        self.ramdisk.join("vmlinuz")
+    }
+
+    /// Our ramdisk.
+    pub(crate) fn initramfs(&self) -> PathBuf {
+        self.ramdisk.join("initramfs")
+    }
+
+    /// A file of a Debian package that was taken apart for the lab.
+    pub(crate) fn unpacked(&self, path: &str) -> PathBuf {
+        self.lab.join("unpacked").join(path)
+    }
+
+    /// A program of Ironic.
+    pub(crate) fn ironic(&self, program: &str) -> PathBuf {
+        self.lab.join("venv/ironic-39.0.0/bin").join(program)
+    }
+
+    /// A program of the Redfish emulator.
+    pub(crate) fn sushy(&self, program: &str) -> PathBuf {
+        self.lab.join("venv/sushy-tools/bin").join(program)
+    }
+
+    /// Debian's kernel, for the deployed instances.
+    pub(crate) fn instance_kernel(&self) -> Result<PathBuf> {
+        only_entry(&self.unpacked("boot"), "vmlinuz-")
+    }
+
+    /// The folder of that kernel's modules.
+    pub(crate) fn instance_modules(&self) -> Result<PathBuf> {
+        only_entry(&self.unpacked("lib/modules"), "")
+    }
+}
+
+fn only_entry(folder: &Path, prefix: &str) -> Result<PathBuf> {
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("no folder {}", folder.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            return Ok(entry.path());
+        }
+    }
+    bail!("{} holds no {prefix}*: run `make lab`", folder.display())
+}

@@ -1,0 +1,133 @@
+//! Programs of the lab: run to their end, or kept as a service that ends with the harness.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A program with a clean environment: nothing of the caller's proxies, locale or Python reaches the lab.
+pub(crate) fn program(name: impl AsRef<Path>) -> Command {
+    let mut command = Command::new(name.as_ref());
+    command
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("LC_ALL", "C.UTF-8")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a program to its end and returns what it printed; a failure carries its error output.
+pub(crate) fn run(command: &mut Command) -> Result<String> {
+    let line = format!("{command:?}");
+    let output = command
+        .output()
+        .with_context(|| format!("could not run {line}"))?;
+    if !output.status.success() {
+        let told = String::from_utf8_lossy(&output.stderr);
+        bail!("{line} failed ({}): {}", output.status, told.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A program that serves until it is dropped. The kernel kills it when the thread that started it is gone,
+/// however the harness ended, so a broken run leaves no process behind.
+#[derive(Debug)]
+pub(crate) struct Service {
+    name: &'static str,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Service {
+    /// Starts a program with its output in `logs/NAME.out`.
+    pub(crate) fn start(name: &'static str, logs: &Path, command: &Command) -> Result<Self> {
+        let log = logs.join(format!("{name}.out"));
+        let out =
+            File::create(&log).with_context(|| format!("could not create {}", log.display()))?;
+        let mut bound = program("setpriv");
+        bound.args(["--pdeathsig", "KILL", "--"]);
+        bound.arg(command.get_program()).args(command.get_args());
+        for (key, value) in command.get_envs() {
+            if let Some(value) = value {
+                bound.env(key, value);
+            }
+        }
+        if let Some(folder) = command.get_current_dir() {
+            bound.current_dir(folder);
+        }
+        let child = bound
+            .stdout(out.try_clone()?)
+            .stderr(out)
+            .spawn()
+            .with_context(|| format!("could not start {name}"))?;
+        Ok(Self { name, child, log })
+    }
+
+    /// Waits until the service answers as `ready` asks; fails at once when it has ended.
+    pub(crate) fn wait_ready(
+        &mut self,
+        limit: Duration,
+        mut ready: impl FnMut() -> bool,
+    ) -> Result<()> {
+        let name = self.name;
+        wait_until(&format!("{name} to answer"), limit, || {
+            if let Some(status) = self.child.try_wait()? {
+                let told = fs::read_to_string(&self.log).unwrap_or_default();
+                bail!("{name} ended early ({status}): {}", last_lines(&told, 15));
+            }
+            Ok(ready().then_some(()))
+        })
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let Ok(pid) = i32::try_from(self.child.id()) else {
+            return;
+        };
+        // A service that is already gone is what we want.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        let asked = Instant::now();
+        while asked.elapsed() < GRACE {
+            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                return;
+            }
+            thread::sleep(POLL);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks again and again until there is an answer, a failure, or no time left.
+pub(crate) fn wait_until<T>(
+    what: &str,
+    limit: Duration,
+    mut ask: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask()? {
+            return Ok(answer);
+        }
+        if start.elapsed() > limit {
+            bail!("waited {} s in vain for {what}", limit.as_secs());
+        }
+        thread::sleep(POLL);
+    }
+}
+
+/// The last lines of a text, for an error message.
+pub(crate) fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let first = lines.len().saturating_sub(count);
+    lines.get(first..).unwrap_or_default().join("\n")
+}
+
+const POLL: Duration = Duration::from_millis(200);
+const GRACE: Duration = Duration::from_secs(5);
