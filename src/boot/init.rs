@@ -1,0 +1,101 @@
+//! Process 1. It must never end, so nothing here is allowed to fail for good: what goes wrong is told on the console, and the
+//! next thing is tried.
+
+use super::modules::Modules;
+use super::mounts;
+use super::network::Network;
+use super::supervisor::Agent;
+use crate::error::chain;
+use crate::progress::Cancel;
+use crate::root::Root;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// Turns a freshly started kernel into a machine with a running agent, and keeps it running.
+///
+/// Call this as process 1 of a ramdisk, before any other thread exists, and start logging before.
+pub fn run() -> ! {
+    let root = Root::machine();
+    if catch_unwind(AssertUnwindSafe(|| prepare(&root))).is_err() {
+        tracing::error!("Process 1 met a defect of its own; the agent starts as things are");
+    }
+    loop {
+        let agent = Agent::of_this_file();
+        let Err(_defect) = catch_unwind(AssertUnwindSafe(|| agent.keep_running()));
+        tracing::error!("Process 1 met a defect of its own; it starts another agent");
+        let _never = Cancel::default().wait(AFTER_DEFECT);
+    }
+}
+
+fn prepare(root: &Root) {
+    mounts::mount_all(root);
+    told("open the console", open_console(root));
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(version, "Ferrite starts this machine");
+    let etc = root.path("etc");
+    let hosts = fs::create_dir_all(&etc).and_then(|()| fs::write(etc.join("hosts"), HOSTS));
+    told("write /etc/hosts", hosts);
+
+    let arguments = fs::read_to_string(root.path("proc/cmdline")).unwrap_or_default();
+    // The two wait for each other's interfaces, so neither waits here.
+    let modules = Modules::start(root, ALWAYS);
+    let network = Network::start(root, &arguments);
+    match &modules {
+        Ok(modules) => modules.settle(DRIVERS_PATIENCE),
+        Err(error) => tracing::error!(error = chain(error), "No drivers are loaded"),
+    }
+    mounts::mount_firmware_variables(root);
+    match &network {
+        Ok(network) => network.wait_ready(NETWORK_PATIENCE),
+        Err(error) => tracing::error!(error = chain(error), "There is no network"),
+    }
+}
+
+/// The kernel's console for our standard streams: the one it opened for us lies below the /dev that is mounted now, and on
+/// a machine without it they are closed.
+fn open_console(root: &Root) -> io::Result<()> {
+    let open = |path| {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(root.path(path))
+    };
+    // A console that is named to the kernel and does not exist cannot be opened.
+    let console = open("dev/console").or_else(|_| open("dev/null"))?;
+    nix::unistd::dup2_stdin(&console)?;
+    nix::unistd::dup2_stdout(&console)?;
+    nix::unistd::dup2_stderr(&console)?;
+    Ok(())
+}
+
+fn told(what: &str, result: io::Result<()>) {
+    if let Err(error) = result {
+        tracing::error!(what, %error, "A part of the start failed");
+    }
+}
+
+/// Modules that no device asks for, or not in time: file systems of virtual media with their code pages, loop devices for
+/// images, the firmware's variables.
+const ALWAYS: &[&str] = &[
+    "isofs",
+    "vfat",
+    "nls_cp437",
+    "nls_ascii",
+    "nls_iso8859_1",
+    "nls_utf8",
+    "efivarfs",
+    "loop",
+    "sd_mod",
+    "sr_mod",
+    "sg",
+    "usb_storage",
+    "uas",
+];
+const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
+/// Slow storage controllers go on loading beside the agent.
+const DRIVERS_PATIENCE: Duration = Duration::from_secs(5);
+/// After this the agent starts without an address: it says itself, to whoever reads the console, what it lacks.
+const NETWORK_PATIENCE: Duration = Duration::from_secs(60);
+const AFTER_DEFECT: Duration = Duration::from_secs(10);

@@ -1,0 +1,134 @@
+//! What the kernel arguments say about the network: `BOOTIF` and a static `ip=`.
+
+use crate::boot::argument;
+use std::net::Ipv4Addr;
+
+/// The arguments, understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Options {
+    /// The MAC of the interface that the firmware booted from.
+    pub(super) boot_mac: Option<[u8; 6]>,
+    /// An address that is not to be asked for.
+    pub(super) fixed: Option<Fixed>,
+}
+
+/// A static address (the kernel's Documentation/admin-guide/nfs/nfsroot.rst, `ip=`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fixed {
+    pub(super) address: Ipv4Addr,
+    pub(super) prefix: u8,
+    pub(super) gateway: Option<Ipv4Addr>,
+    pub(super) host_name: Option<String>,
+    /// `None`: the interface booted from, or the first one.
+    pub(super) device: Option<String>,
+    pub(super) name_servers: Vec<Ipv4Addr>,
+}
+
+impl Options {
+    /// Reads the kernel's command line; what cannot be understood is told and left out.
+    pub(super) fn parse(arguments: &str) -> Self {
+        let boot_mac = argument(arguments, "BOOTIF").and_then(|text| {
+            let mac = boot_mac(text);
+            if mac.is_none() {
+                tracing::warn!(text, "BOOTIF is no MAC");
+            }
+            mac
+        });
+        // Words such as `ip=dhcp` ask for what is done anyway.
+        let fixed = argument(arguments, "ip")
+            .filter(|text| text.contains(':'))
+            .and_then(Fixed::parse);
+        Self { boot_mac, fixed }
+    }
+}
+
+/// `aa:bb:cc:dd:ee:ff` (iPXE), or with `-` and the hardware type in front (pxelinux: `01-aa-bb-…`).
+fn boot_mac(text: &str) -> Option<[u8; 6]> {
+    let mut parts: Vec<&str> = text.split([':', '-']).collect();
+    if parts.len() == 7 {
+        parts.remove(0);
+    }
+    let byte = |part: &&str| {
+        let digits = part.len() == 2 && part.bytes().all(|digit| digit.is_ascii_hexdigit());
+        u8::from_str_radix(part, 16).ok().filter(|_| digits)
+    };
+    let bytes: Vec<u8> = parts.iter().map(byte).collect::<Option<_>>()?;
+    bytes.try_into().ok()
+}
+
+impl Fixed {
+    /// `client:server:gateway:netmask:hostname:device:autoconf:dns0:dns1`
+    fn parse(text: &str) -> Option<Self> {
+        let fields: Vec<&str> = text.split(':').collect();
+        let field = |at: usize| fields.get(at).copied().filter(|field| !field.is_empty());
+        let address = |at: usize| field(at).and_then(|field| field.parse().ok());
+        Some(Self {
+            address: address(0)?,
+            prefix: address(3)
+                .and_then(|mask| u8::try_from(u32::from(mask).leading_ones()).ok())
+                .unwrap_or(24),
+            gateway: address(2),
+            host_name: field(4).map(Into::into),
+            device: field(5).map(Into::into),
+            name_servers: [address(7), address(8)].into_iter().flatten().collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn both_forms_of_bootif_are_the_same_mac() {
+        let mac = Some([0x52, 0x54, 0, 0xA1, 2, 3]);
+        for text in [
+            "52:54:00:a1:02:03",
+            "01-52-54-00-a1-02-03",
+            "01-52-54-00-A1-02-03",
+            "52-54-00-a1-02-03",
+        ] {
+            assert_eq!(Options::parse(&format!("a=b BOOTIF={text}")).boot_mac, mac);
+        }
+        for text in [
+            "",
+            "52:54:00:a1:02",
+            "52:54:00:a1:02:+3",
+            "52:54:00:a1:02:0x",
+        ] {
+            assert_eq!(boot_mac(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_static_address_is_read() {
+        let line = "ip=192.0.2.5::192.0.2.1:255.255.255.128:node:eth1:off:192.0.2.2:192.0.2.3";
+        assert_eq!(
+            Options::parse(line).fixed,
+            Some(Fixed {
+                address: [192, 0, 2, 5].into(),
+                prefix: 25,
+                gateway: Some([192, 0, 2, 1].into()),
+                host_name: Some("node".into()),
+                device: Some("eth1".into()),
+                name_servers: vec![[192, 0, 2, 2].into(), [192, 0, 2, 3].into()],
+            })
+        );
+    }
+
+    #[test]
+    fn words_for_dhcp_are_no_address() {
+        for line in ["ip=dhcp", "ip=:::::eth0:dhcp", "ip=eth0:dhcp", ""] {
+            assert_eq!(Options::parse(line), Options::default());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text: String) {
+            let _options = Options::parse(&format!("BOOTIF={text} ip={text}"));
+            let _fixed = Fixed::parse(&text);
+        }
+    }
+}
