@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use crate::lab::instance::Clusters;
 use crate::lab::web::FailingServer;
 use crate::lab::{Boot, Lab};
-use crate::{DEPLOYED, image, image_with_wrong_checksum, step};
+use crate::{DEPLOYED, image, image_with_wrong_checksum, start_lab, step};
 
 #[test]
 fn bad_images_fail_by_virtual_media_with_a_reason_in_the_history() -> Result<()> {
-    let lab = Lab::start("failures-media")?;
+    let lab = start_lab("failures-media")?;
     let good = lab.image("never", 32)?;
     let qcow2 = good.qcow2(Clusters::Plain)?;
 
@@ -34,7 +34,7 @@ fn bad_images_fail_by_virtual_media_with_a_reason_in_the_history() -> Result<()>
 
 #[test]
 fn bad_images_fail_by_network_boot_with_a_reason_in_the_last_error() -> Result<()> {
-    let lab = Lab::start("failures-network")?;
+    let lab = start_lab("failures-network")?;
     let good = lab.image("never", 32)?;
 
     step("a raw image with a wrong checksum");

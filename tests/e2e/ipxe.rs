@@ -3,13 +3,13 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
+use crate::lab::Boot;
 use crate::lab::instance::ENTRY;
-use crate::lab::{Boot, Lab};
-use crate::{BOOTED, DEPLOYED, image, step};
+use crate::{BOOTED, DEPLOYED, image, start_lab, step};
 
 #[test]
 fn a_machine_is_deployed_with_a_raw_image_by_network_boot() -> Result<()> {
-    let lab = Lab::start("ipxe")?;
+    let lab = start_lab("ipxe")?;
     let (machine, node) = lab.machine("network", 2, Boot::Ipxe)?;
 
     step("a raw image becomes active on the disk the root device hint names");
@@ -23,7 +23,8 @@ fn a_machine_is_deployed_with_a_raw_image_by_network_boot() -> Result<()> {
         &image(&lab.web.publish(&raw.raw)?, &raw.raw, "raw")?,
     )?;
     node.provision("active", &json!({}))?;
-    node.watch_state("active", DEPLOYED, &mut |_, _| Ok(()), &mut || {
+    node.watch("active", DEPLOYED, &mut |seen| {
+        node.tell(&seen);
         let pregenerated = node.agent()?.is_some_and(|agent| agent.pregenerated);
         ensure!(!pregenerated, "the token did not come from the lookup");
         Ok(())

@@ -19,10 +19,20 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use lab::Lab;
+use lab::instance::sha512;
+
 /// Software emulation on a busy computer: a whole deployment takes about a minute and a half.
 const DEPLOYED: Duration = Duration::from_secs(400);
 /// From Ironic's last word to the deployed disk's first.
 const BOOTED: Duration = Duration::from_secs(120);
+
+/// A lab of a scenario's own.
+fn start_lab(name: &str) -> Result<Lab> {
+    let lab = Lab::start(name)?;
+    println!("    logs and consoles: {}", lab.logs().display());
+    Ok(lab)
+}
 
 /// Tells which step of a scenario begins.
 fn step(what: &str) {
@@ -47,25 +57,4 @@ fn image_with_wrong_checksum(url: &str, format: &str) -> Value {
         "image_os_hash_value": "0123456789abcdef".repeat(8),
         "image_disk_format": format,
     })
-}
-
-fn sha512(file: &Path) -> Result<String> {
-    use std::fmt::Write as _;
-    use std::io::Read as _;
-
-    let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA512);
-    let mut file = std::fs::File::open(file)?;
-    let mut block = vec![0; 1 << 20];
-    loop {
-        let read = file.read(&mut block)?;
-        let Some(bytes) = block.get(..read).filter(|bytes| !bytes.is_empty()) else {
-            break;
-        };
-        digest.update(bytes);
-    }
-    let mut text = String::new();
-    for byte in digest.finish().as_ref() {
-        write!(text, "{byte:02x}")?;
-    }
-    Ok(text)
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
+use crate::lab::Boot;
+use crate::lab::api::Seen;
 use crate::lab::instance::{Clusters, ENTRY};
-use crate::lab::{Boot, Lab};
-use crate::{BOOTED, DEPLOYED, image, step};
+use crate::{BOOTED, DEPLOYED, image, start_lab, step};
 
 #[test]
 fn a_machine_is_deployed_cleaned_and_deployed_again_by_virtual_media() -> Result<()> {
-    let lab = Lab::start("virtual-media")?;
+    let lab = start_lab("virtual-media")?;
     let (machine, node) = lab.machine("media", 1, Boot::VirtualMedia)?;
 
     step("a qcow2 image with a config drive becomes active, and shows its progress");
@@ -26,14 +27,19 @@ fn a_machine_is_deployed_cleaned_and_deployed_again_by_virtual_media() -> Result
         "user_data": "#!/bin/sh\necho hello from user data\n",
     });
     node.provision("active", &json!({"configdrive": drive}))?;
-    let mut seen = Progress::default();
-    node.watch_state("active", DEPLOYED, &mut |_, _| Ok(()), &mut || {
+    let mut progress = Progress::default();
+    node.watch("active", DEPLOYED, &mut |seen| {
+        node.tell(&seen);
         if let Some(agent) = node.agent()? {
-            seen.note(agent.progress());
+            ensure!(
+                agent.pregenerated,
+                "Ironic handed the token out at lookup, not on the media"
+            );
+            progress.note(agent.progress());
         }
         Ok(())
     })?;
-    seen.check()?;
+    progress.check()?;
 
     step("the deployed disk boots by the entry made for it, and finds its config drive");
     let said = machine
@@ -56,15 +62,13 @@ fn a_machine_is_deployed_cleaned_and_deployed_again_by_virtual_media() -> Result
     ensure!(machine.has_partition_table()?, "there is nothing to clean");
     let mut states = Vec::new();
     node.provision("deleted", &json!({}))?;
-    node.watch_state(
-        "available",
-        DEPLOYED,
-        &mut |state, _| {
+    node.watch("available", DEPLOYED, &mut |seen| {
+        node.tell(&seen);
+        if let Seen::State(state) = seen {
             states.push(state.to_owned());
-            Ok(())
-        },
-        &mut || Ok(()),
-    )?;
+        }
+        Ok(())
+    })?;
     ensure!(
         states.iter().any(|state| state == "clean wait"),
         "no cleaning happened: {states:?}"

@@ -121,16 +121,18 @@ impl Node {
 
     /// Waits until the node is in a state, telling each change; a failed state ends the wait.
     pub(crate) fn wait_state(&self, wanted: &str, limit: Duration) -> Result<()> {
-        self.watch_state(wanted, limit, &mut |_, _| Ok(()), &mut || Ok(()))
+        self.watch(wanted, limit, &mut |seen| {
+            self.tell(&seen);
+            Ok(())
+        })
     }
 
-    /// Like `wait_state`, handing each change and when it was seen to `changed`, and calling `meanwhile` between looks.
-    pub(crate) fn watch_state(
+    /// Like `wait_state`, handing what is seen to `watcher` instead of telling it.
+    pub(crate) fn watch(
         &self,
         wanted: &str,
         limit: Duration,
-        changed: &mut dyn FnMut(&str, Duration) -> Result<()>,
-        meanwhile: &mut dyn FnMut() -> Result<()>,
+        watcher: &mut dyn FnMut(Seen<'_>) -> Result<()>,
     ) -> Result<()> {
         let start = Instant::now();
         let mut before = String::new();
@@ -138,12 +140,7 @@ impl Node {
             let node = self.show()?;
             let state = text(&node, "provision_state");
             if state != before {
-                println!(
-                    "    {:>4} s  {}: {state}",
-                    start.elapsed().as_secs(),
-                    self.name
-                );
-                changed(&state, start.elapsed())?;
+                watcher(Seen::State(&state))?;
                 before.clone_from(&state);
             }
             // While a node is reserved its conductor is not done with it yet.
@@ -151,22 +148,28 @@ impl Node {
             if state == wanted && settled {
                 return Ok(());
             }
+            let name = &self.name;
             if FAILED.contains(&state.as_str()) && settled {
                 bail!(
-                    "{} is in \"{state}\" instead of \"{wanted}\": {}",
-                    self.name,
+                    "{name} is in \"{state}\" instead of \"{wanted}\": {}",
                     self.failure()?
                 );
             }
             if start.elapsed() > limit {
                 bail!(
-                    "{} is in \"{state}\", not in \"{wanted}\", after {} s",
-                    self.name,
+                    "{name} is in \"{state}\", not in \"{wanted}\", after {} s",
                     limit.as_secs()
                 );
             }
-            meanwhile()?;
+            watcher(Seen::Nothing)?;
             thread::sleep(POLL);
+        }
+    }
+
+    /// Tells a change of state on standard output.
+    pub(crate) fn tell(&self, seen: &Seen<'_>) {
+        if let Seen::State(state) = seen {
+            println!("    {}: {state}", self.name);
         }
     }
 
@@ -227,6 +230,15 @@ impl Node {
             .arg(&self.uuid))?;
         serde_json::from_str(&internal).context("Ironic's database holds no JSON")
     }
+}
+
+/// What a look at a node shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen<'a> {
+    /// The same as before: a moment to look at other things.
+    Nothing,
+    /// A new provision state.
+    State(&'a str),
 }
 
 /// The agent's own API, as Ironic uses it.

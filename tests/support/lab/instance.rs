@@ -4,8 +4,9 @@
 //! program) and the `BOOTX64.CSV` by which a deployed system names its loader. There is no
 //! `EFI/BOOT/BOOTX64.EFI`, so it boots only if the agent made a firmware entry for it.
 
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -67,6 +68,25 @@ impl InstanceImage {
         run(create.arg(&self.raw).arg(&path))?;
         Ok(path)
     }
+}
+
+/// The checksum of a file as Ironic wants it.
+pub(crate) fn sha512(file: &Path) -> Result<String> {
+    let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA512);
+    let mut file = File::open(file)?;
+    let mut block = vec![0; 1 << 20];
+    loop {
+        let read = file.read(&mut block)?;
+        let Some(bytes) = block.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
+        digest.update(bytes);
+    }
+    let mut text = String::new();
+    for byte in digest.finish().as_ref() {
+        write!(text, "{byte:02x}")?;
+    }
+    Ok(text)
 }
 
 fn unified_kernel(parts: &Parts, work: &Path, id: &str) -> Result<PathBuf> {

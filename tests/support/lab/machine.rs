@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use super::accelerator::Accelerator;
 use super::parts::Parts;
 use super::process::{Service, last_lines, program, run, wait_until};
 use super::sandbox::{ADDRESS, BRIDGE};
@@ -20,25 +21,6 @@ pub(crate) struct Hypervisor {
     work: PathBuf,
     logs: PathBuf,
     accelerator: Accelerator,
-}
-
-/// Who runs a machine's instructions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Accelerator {
-    Kvm,
-    Tcg,
-}
-
-impl Accelerator {
-    /// Software emulation, unless `FERRITE_KVM=1` says that this machine's KVM works: a `/dev/kvm` that is there can
-    /// still hang its guests.
-    pub(crate) fn chosen() -> Self {
-        if std::env::var_os("FERRITE_KVM").is_some_and(|value| value == "1") {
-            Self::Kvm
-        } else {
-            Self::Tcg
-        }
-    }
 }
 
 /// A virtual machine: 512 MiB, 2 CPUs, one disk of 5 GiB, one network card, UEFI.
@@ -60,7 +42,7 @@ impl Hypervisor {
             _libvirt: libvirt,
             work: work.into(),
             logs: logs.into(),
-            accelerator: Accelerator::chosen(),
+            accelerator: Accelerator::choose(parts, logs)?,
         })
     }
 
@@ -81,10 +63,7 @@ impl Hypervisor {
     }
 
     fn definition(&self, machine: &Machine) -> String {
-        let domain_type = match self.accelerator {
-            Accelerator::Kvm => "kvm",
-            Accelerator::Tcg => "qemu",
-        };
+        let domain_type = self.accelerator.domain_type();
         let Machine {
             name,
             uuid,

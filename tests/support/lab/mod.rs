@@ -17,6 +17,7 @@
     reason = "the tests and the demo each use their part of the lab"
 )]
 
+mod accelerator;
 pub(crate) mod api;
 mod cpio;
 mod dhcp;
@@ -77,7 +78,11 @@ impl Lab {
         let (work, logs) = (run.join("work"), run.join("logs"));
         fs::create_dir_all(&work)?;
         fs::create_dir_all(&logs)?;
-        println!("    lab: logs and consoles are in {}", logs.display());
+        let told = format!("the lab did not start (its logs are in {})", logs.display());
+        Self::raise(parts, work, logs, only).context(told)
+    }
+
+    fn raise(parts: Parts, work: PathBuf, logs: PathBuf, only: Flock<File>) -> Result<Self> {
         sandbox::enter(&work)?;
         let web = WebServer::start(&parts, &work, &logs)?;
         let dhcp = dhcp::start(&parts, &work, &logs)?;
@@ -95,9 +100,9 @@ impl Lab {
         })
     }
 
-    /// A folder for files of the scenario.
-    pub(crate) fn work(&self) -> &Path {
-        &self.work
+    /// Where the logs of everything and the machines' consoles are.
+    pub(crate) fn logs(&self) -> &Path {
+        &self.logs
     }
 
     /// An image that calls itself `id` when it boots, with so many MiB of data that do not compress.
@@ -133,13 +138,6 @@ impl Lab {
             // A scenario that wants cleaning asks for it.
             "automated_clean": false,
         })
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        // Disks and images are large and can be made again; logs and consoles stay.
-        let _ = fs::remove_dir_all(self.work.join("pool"));
     }
 }
 
