@@ -324,7 +324,8 @@ mod tests {
             "heartbeat_timeout": 300,
             "tls_min_version": null,
             "tls_cipher_suites": "NONE-SUCH",
-            "permitted_image_formats": null,
+            "permitted_image_formats": "raw",
+            "agent_md5_checksum_enable": "perhaps",
         }))
         .unwrap();
         assert_eq!(lookup.settings, Settings::of(&config()));

@@ -4,7 +4,8 @@ use super::Error;
 use crate::config::ApiVersion;
 use crate::secret::AgentToken;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::io;
@@ -42,20 +43,34 @@ pub(super) struct LookupAnswer<'a> {
     heartbeat_timeout: Option<u64>,
 }
 
-/// What Ironic wants of the agent; keys that are missing or null leave the agent's own setting.
+/// What Ironic wants of the agent. A key that is missing, null or of another type leaves the agent's own setting: the answer
+/// may carry the token, and Ironic gives that only once.
 #[derive(Deserialize, Default)]
 pub(super) struct LookupConfig<'a> {
     heartbeat_timeout: Option<u64>,
     #[serde(borrow)]
     pub(super) agent_token: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "lenient")]
     pub(super) agent_token_required: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
     pub(super) agent_md5_checksum_enable: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
     pub(super) disable_deep_image_inspection: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
     pub(super) permitted_image_formats: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "lenient")]
     pub(super) agent_skip_bmc_detect: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
     pub(super) enable_bios_bootloader_install: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
     pub(super) tls_min_version: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
     pub(super) tls_cipher_suites: Option<String>,
+}
+
+/// A value of this type; `None` where it is of another.
+fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
+    Value::deserialize(from).map(|value| serde_json::from_value(value).ok())
 }
 
 /// A text that is borrowed where it has no escapes: serde borrows inside `Option` only through a type of its own.

@@ -33,6 +33,17 @@ pub enum Curve {
     P521,
 }
 
+impl Curve {
+    /// Its name in configuration.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::P256 => "p256",
+            Self::P384 => "p384",
+            Self::P521 => "p521",
+        }
+    }
+}
+
 impl FromStr for Curve {
     type Err = &'static str;
 
@@ -76,6 +87,13 @@ impl SelfSigned {
     /// # Errors
     /// [`Error::Generate`] when the address is no valid name or the library refuses.
     pub fn generate(subject: &Subject) -> Result<Self, Error> {
+        Self::generate_with_text(subject).map(|(made, _)| made)
+    }
+
+    /// Makes a key and its certificate, and PEM text of the certificate and the key after it.
+    pub(super) fn generate_with_text(
+        subject: &Subject,
+    ) -> Result<(Self, Zeroizing<String>), Error> {
         let key = Zeroizing::new(
             KeyPair::generate_for(match subject.curve {
                 Curve::P256 => &rcgen::PKCS_ECDSA_P256_SHA256,
@@ -87,15 +105,21 @@ impl SelfSigned {
         let certificate = parameters(subject)
             .self_signed(&*key)
             .map_err(Error::Generate)?;
-        Ok(Self {
-            pem: certificate.pem().replace('\r', ""),
+        let pem = certificate.pem().replace('\r', "");
+        let key_pem = Zeroizing::new(key.serialize_pem());
+        let mut text = Zeroizing::new(String::with_capacity(pem.len() + key_pem.len()));
+        text.push_str(&pem);
+        text.push_str(&key_pem);
+        let made = Self {
+            pem,
             identity: Identity {
                 chain: vec![certificate.der().clone()],
                 key: Secret::new(PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(
                     key.serialize_der(),
                 ))),
             },
-        })
+        };
+        Ok((made, text))
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod certificate;
 pub mod client;
+mod kept;
 pub mod server;
 mod suites;
 
