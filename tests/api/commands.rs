@@ -1,7 +1,10 @@
 //! Running a command: the order of the checks, waiting, one at a time.
 
 use super::harness::{Api, TOKEN};
+use ferrite::command::Params;
 use serde_json::{Value, json};
+use std::future::ready;
+use std::pin::pin;
 
 const RUN: &str = "/v1/commands/?wait=false&agent_token=";
 
@@ -130,23 +133,44 @@ async fn a_second_post_waits_for_a_synchronous_command() {
 }
 
 #[tokio::test]
-async fn a_synchronous_command_outlives_its_caller() {
+async fn a_synchronous_command_keeps_its_turn_when_its_caller_is_gone() {
     let api = Api::start().await;
-    let mut caller = api.connect().await;
-    let body = r#"{"name": "test.hold_sync", "params": {}}"#;
-    caller.send("POST", &format!("{RUN}{TOKEN}"), body).await;
-    api.probe.begun().await;
-    drop(caller);
+    let run = |name| api.dispatcher.run(name, Params::new(), false);
+    tokio::select! {
+        _ = run("test.hold_sync") => panic!("nobody let it end"),
+        () = api.probe.begun() => {}
+    }
+    // A name that is none is refused at once, if its turn comes.
+    let mut next = pin!(run("nodot"));
+    tokio::select! {
+        biased;
+        _ = &mut next => panic!("looked at beside another command"),
+        () = ready(()) => {}
+    }
     api.probe.release.cancel();
-    // The next command waits its turn, so the first one's record is there.
-    api.run("test.text", json!({}), "false").await;
-    let names: Vec<_> = api
-        .states()
-        .await
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
-    assert_eq!(names, ["hold_sync", "text"]);
+    next.await.unwrap_err();
+    assert_eq!(
+        api.states().await,
+        [("hold_sync".to_owned(), "SUCCEEDED".to_owned())]
+    );
+}
+
+#[tokio::test]
+async fn who_waits_for_an_asynchronous_command_keeps_nobody_else_waiting() {
+    let api = Api::start().await;
+    let mut waiting = api.connect().await;
+    let target = format!("/v1/commands/?wait=true&agent_token={TOKEN}");
+    let body = r#"{"name": "test.hold", "params": {}}"#;
+    waiting.send("POST", &target, body).await;
+    api.probe.begun().await;
+    let answer = api.run("test.text", json!({}), "true").await;
+    assert_eq!(
+        answer.fault(),
+        (409, "Agent is busy: executing command hold".into())
+    );
+    api.probe.release.cancel();
+    let answer = waiting.answer("POST").await.unwrap().json();
+    assert_eq!(answer["command_status"], "SUCCEEDED");
 }
 
 #[tokio::test]
