@@ -61,9 +61,9 @@ impl Client {
         let port = json!({"node_uuid": node.uuid, "address": mac});
         self.request(|http, url| http.post(format!("{url}/v1/ports")).json(&port))?;
         node.provision("manage", &json!({}))?;
-        node.wait_state("manageable", Duration::from_secs(60))?;
+        node.watch("manageable", Duration::from_secs(60), &mut |_| Ok(()))?;
         node.provision("provide", &json!({}))?;
-        node.wait_state("available", Duration::from_secs(60))?;
+        node.watch("available", Duration::from_secs(60), &mut |_| Ok(()))?;
         Ok(node)
     }
 

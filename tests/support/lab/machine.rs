@@ -210,13 +210,8 @@ fn start_libvirt(work: &Path, logs: &Path) -> Result<Service> {
         "user = \"root\"\ngroup = \"root\"\ndynamic_ownership = 0\nremember_owner = 0\nset_process_name = 0\n\
          cgroup_controllers = []\nnamespaces = []\nsecurity_driver = \"none\"\nstdio_handler = \"file\"\n",
     )?;
-    // A process namespace of its own, so that its machines end with it. The shell is that namespace's first
-    // process and reaps the machines, which libvirtd does not.
-    let mut libvirtd = program("unshare");
-    libvirtd
-        .args(["--pid", "--fork", "--kill-child", "--mount-proc", "--"])
-        .args(["/bin/sh", "-c", "libvirtd --pid-file \"$1\"; exit $?", "sh"])
-        .arg(work.join("libvirtd.pid"));
+    let mut libvirtd = program("libvirtd");
+    libvirtd.arg("--pid-file").arg(work.join("libvirtd.pid"));
     let mut service = Service::start("libvirtd", logs, &libvirtd)?;
     service.wait_ready(Duration::from_secs(30), || {
         virsh()

@@ -7,8 +7,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 /// A program with a clean environment: nothing of the caller's proxies, locale or Python reaches the lab.
 pub(crate) fn program(name: impl AsRef<Path>) -> Command {
@@ -34,8 +32,11 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// A program that serves until it is dropped. The kernel kills it when the thread that started it is gone,
-/// however the harness ended, so a broken run leaves no process behind.
+/// A program that serves until it is dropped.
+///
+/// It runs in a process namespace of its own below a shell, which reaps what the program leaves behind. The kernel
+/// ends that namespace with all in it when the thread that started it is gone, however the harness ended, so a
+/// broken run leaves no process behind.
 #[derive(Debug)]
 pub(crate) struct Service {
     name: &'static str,
@@ -49,18 +50,26 @@ impl Service {
         let log = logs.join(format!("{name}.out"));
         let out =
             File::create(&log).with_context(|| format!("could not create {}", log.display()))?;
-        let mut bound = program("setpriv");
-        bound.args(["--pdeathsig", "KILL", "--"]);
-        bound.arg(command.get_program()).args(command.get_args());
+        let mut contained = program("setpriv");
+        contained
+            .args(["--pdeathsig", "KILL", "--"])
+            .args([
+                "unshare",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+                "--",
+            ])
+            .args(["/bin/sh", "-c", "\"$@\"; exit $?", "sh"])
+            .arg(command.get_program())
+            .args(command.get_args());
         for (key, value) in command.get_envs() {
             if let Some(value) = value {
-                bound.env(key, value);
+                contained.env(key, value);
             }
         }
-        if let Some(folder) = command.get_current_dir() {
-            bound.current_dir(folder);
-        }
-        let child = bound
+        let child = contained
             .stdout(out.try_clone()?)
             .stderr(out)
             .spawn()
@@ -87,18 +96,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let Ok(pid) = i32::try_from(self.child.id()) else {
-            return;
-        };
-        // A service that is already gone is what we want.
-        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-        let asked = Instant::now();
-        while asked.elapsed() < GRACE {
-            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
-                return;
-            }
-            thread::sleep(POLL);
-        }
+        // A service that is already gone is what we want. Nothing of a lab is kept but its logs: no need to ask first.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -130,4 +128,3 @@ pub(crate) fn last_lines(text: &str, count: usize) -> String {
 }
 
 const POLL: Duration = Duration::from_millis(200);
-const GRACE: Duration = Duration::from_secs(5);
