@@ -277,14 +277,10 @@ fn any_of<'a>(first: &'a Option<String>, others: &'a [String]) -> Vec<&'a str> {
     first.iter().chain(others).map(String::as_str).collect()
 }
 
-/// The by-path name, and for ATA also the form without the device's number, which older udev made.
+/// The by-path names; where there is none, Python's `None` as text.
 fn by_paths(device: &BlockDevice) -> Vec<&str> {
     let mut names = or_none(&device.by_path);
-    let old = device
-        .by_path
-        .as_deref()
-        .and_then(|path| path.strip_suffix(".0"));
-    names.extend(old.filter(|path| path.contains("-ata-")));
+    names.extend(device.other_by_paths.iter().map(String::as_str));
     names
 }
 
@@ -343,6 +339,7 @@ mod tests {
             tran: Some("sata".into()),
             read_only: false,
             removable: false,
+            other_by_paths: vec![],
             other_serials: vec![],
             other_wwns: vec![],
         }
@@ -366,6 +363,7 @@ mod tests {
             other_wwns: vec!["0x6001405abcdef012".into()],
             hctl: Some("1:0:0:0".into()),
             by_path: Some("/dev/disk/by-path/pci-0000:00:1f.2-ata-1.0".into()),
+            other_by_paths: vec!["/dev/disk/by-path/pci-0000:00:1f.2-ata-1".into()],
             ..disk("/dev/sdb")
         };
         [a, b]

@@ -180,13 +180,6 @@ mod tests {
                 "cpu": cpu(2, 32, "3700.0000"),
                 "disks": [
                     {
-                        "name": "/dev/nvme0n1", "model": "INTEL SSDPE2KX020T8", "size": 2000 * GIB, "rotational": false,
-                        "wwn": "eui.01000000010000005cd2e4a1b2c3d4e5", "serial": "PHLJ1234", "vendor": null,
-                        "wwn_with_extension": null, "wwn_vendor_extension": null, "hctl": null,
-                        "by_path": "/dev/disk/by-path/pci-0000:5e:00.0-nvme-1", "logical_sectors": 4096,
-                        "physical_sectors": 4096, "tran": "nvme",
-                    },
-                    {
                         "name": "/dev/sda", "model": "MTFDDAK240TCB-1AR1ZABDA", "size": 240 * GIB, "rotational": false,
                         "wwn": "0x500a07511234abcd", "serial": "17261234ABCD", "vendor": "ATA",
                         "wwn_with_extension": "0x500a07511234abcd", "wwn_vendor_extension": null, "hctl": "4:0:0:0",
@@ -199,6 +192,13 @@ mod tests {
                         "wwn_with_extension": "0x5000c500a1b2c3d7", "wwn_vendor_extension": null, "hctl": "0:0:2:0",
                         "by_path": "/dev/disk/by-path/pci-0000:03:00.0-sas-phy2-lun-0", "logical_sectors": 512,
                         "physical_sectors": 4096, "tran": "sas",
+                    },
+                    {
+                        "name": "/dev/nvme0n1", "model": "INTEL SSDPE2KX020T8", "size": 2000 * GIB, "rotational": false,
+                        "wwn": "eui.01000000010000005cd2e4a1b2c3d4e5", "serial": "PHLJ1234", "vendor": null,
+                        "wwn_with_extension": null, "wwn_vendor_extension": null, "hctl": null,
+                        "by_path": "/dev/disk/by-path/pci-0000:5e:00.0-nvme-1", "logical_sectors": 4096,
+                        "physical_sectors": 4096, "tran": "nvme",
                     },
                 ],
                 "memory": {"total": 100_933_824_512_u64, "physical_mb": 98304},

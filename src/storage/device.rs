@@ -20,7 +20,8 @@ use crate::error::{AgentError, ErrorClass};
 use crate::root::Root;
 use crate::storage::sysfs;
 
-/// The disks of the machine, in natural order of their names (`sda`, `sdb`, … `sdz`, `sdaa`).
+/// The disks of the machine: driver by driver as `lsblk` lists them (SCSI before virtio before NVMe), each driver's in natural order
+/// of their names (`sda`, `sdb`, … `sdz`, `sdaa`).
 ///
 /// Disks, assembled arrays and multipath devices; not floppies, optical drives, memory and loop devices, empty drives and
 /// the paths below a multipath device. A disk that disappears meanwhile is left out.
@@ -37,7 +38,7 @@ pub fn list(root: &Root) -> Result<Vec<BlockDevice>, Error> {
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter_map(|name| disk(root, &name))
         .collect();
-    disks.sort_by_cached_key(|disk| natural_order(disk.kernel_name()));
+    disks.sort_by_cached_key(|disk| place_in_list(root, disk.kernel_name()));
     Ok(disks)
 }
 
@@ -78,7 +79,9 @@ pub struct BlockDevice {
     pub read_only: bool,
     /// Whether the medium can be taken out.
     pub removable: bool,
-    /// Further serial numbers of this disk in udev's forms: hints may name any of them.
+    /// Further by-path names that udev makes or made, likewise only names; hints may name any of them.
+    pub other_by_paths: Vec<String>,
+    /// Further serial numbers, likewise.
     pub other_serials: Vec<String>,
     /// Further world wide names, likewise.
     pub other_wwns: Vec<String>,
@@ -152,6 +155,8 @@ fn disk(root: &Root, name: &str) -> Option<BlockDevice> {
     let logical_sectors = sectors("logical_block_size").unwrap_or(512);
     let way = path::Way::of(root, &folder);
     let identity = identity::read(&folder, name, &way);
+    let by_path = way.by_path();
+    let tran = way.transport(name);
     Some(BlockDevice {
         name: format!("{DEV}{name}"),
         kind,
@@ -166,10 +171,14 @@ fn disk(root: &Root, name: &str) -> Option<BlockDevice> {
         hctl: sysfs::names(&folder.join("device/scsi_device"))
             .into_iter()
             .min(),
-        by_path: way.by_path(),
+        other_by_paths: by_path
+            .iter()
+            .filter_map(|path| path::other_name(path, tran))
+            .collect(),
+        by_path,
         logical_sectors,
         physical_sectors: sectors("physical_block_size").unwrap_or(logical_sectors),
-        tran: way.transport(name).map(str::to_owned),
+        tran: tran.map(str::to_owned),
         read_only: sysfs::flag(&folder.join("ro")),
         removable: sysfs::flag(&folder.join("removable")),
         other_serials: identity.other_serials,
@@ -219,8 +228,16 @@ fn has_number_after(name: &str, prefix: &str) -> bool {
         .is_some_and(|rest| rest.starts_with(is_digit))
 }
 
-/// A key that orders names as one counts: the drivers' disks together, letters like the columns of a sheet, numbers by value.
-fn natural_order(name: &str) -> (String, Vec<(usize, String)>) {
+/// A key for the list's order. The first disk that matches root device hints is taken, so it is the order of `lsblk`, which is that of
+/// device numbers; the names decide within a driver, where numbers follow the accidents of discovery.
+fn place_in_list(root: &Root, name: &str) -> (Option<u64>, Vec<(usize, String)>) {
+    let number = sysfs::text(&root.path("sys/block").join(name).join("dev"));
+    let major = number.and_then(|number| number.split_once(':')?.0.parse().ok());
+    (major, natural_order(name))
+}
+
+/// A key that orders names as one counts: letters like the columns of a sheet, numbers by value.
+fn natural_order(name: &str) -> Vec<(usize, String)> {
     let mut parts: Vec<(usize, String)> = Vec::new();
     for letter in name.chars() {
         match parts.last_mut() {
@@ -231,7 +248,7 @@ fn natural_order(name: &str) -> (String, Vec<(usize, String)>) {
             _ => parts.push((1, letter.to_string())),
         }
     }
-    (name.chars().take(2).collect(), parts)
+    parts
 }
 
 fn is_digit(letter: char) -> bool {
@@ -275,6 +292,7 @@ mod tests {
                 tran: Some("virtio".into()),
                 read_only: false,
                 removable: false,
+                other_by_paths: vec!["/dev/disk/by-path/virtio-pci-0000:00:04.0".into()],
                 other_serials: vec![],
                 other_wwns: vec![],
             }]
@@ -312,6 +330,7 @@ mod tests {
                 tran: Some("sata".into()),
                 read_only: false,
                 removable: false,
+                other_by_paths: vec!["/dev/disk/by-path/pci-0000:00:1f.2-ata-5".into()],
                 other_serials: vec!["Samsung_SSD_860_EVO_1TB_S3Z9NB0K123456".into()],
                 other_wwns: vec![],
             }]
@@ -351,6 +370,7 @@ mod tests {
                 tran: Some("sas".into()),
                 read_only: false,
                 removable: false,
+                other_by_paths: vec![],
                 other_serials: vec!["5000c500a1b2c3d7".into(), "35000c500a1b2c3d7".into()],
                 other_wwns: vec![],
             }
@@ -389,6 +409,7 @@ mod tests {
                 tran: Some("nvme".into()),
                 read_only: false,
                 removable: false,
+                other_by_paths: vec![],
                 other_serials: vec![
                     "INTEL_SSDPE2KX020T8_PHLJ1234".into(),
                     "INTEL_SSDPE2KX020T8_PHLJ1234_1".into()
@@ -460,33 +481,24 @@ mod tests {
         assert_eq!(
             kinds,
             [
-                ("/dev/dm-1".into(), Kind::Multipath),
-                ("/dev/md0".into(), Kind::Raid)
+                ("/dev/md0".into(), Kind::Raid),
+                ("/dev/dm-1".into(), Kind::Multipath)
             ]
         );
     }
 
     #[test]
-    fn disks_are_in_the_order_one_counts() {
+    fn disks_are_in_the_order_lsblk_lists_them_and_one_counts() {
         let machine = Machine::new();
-        for name in ["sdaa", "nvme10n1", "sdb", "nvme2n1", "sda"] {
+        for name in ["sdaa", "nvme10n1", "vda", "sdb", "nvme2n1", "sda"] {
             machine.plain_disk(name, GIB);
         }
         let names: Vec<_> = list(&machine.root())
             .unwrap()
             .into_iter()
-            .map(|disk| disk.name)
+            .map(|disk| disk.kernel_name().to_owned())
             .collect();
-        assert_eq!(
-            names,
-            [
-                "/dev/nvme2n1",
-                "/dev/nvme10n1",
-                "/dev/sda",
-                "/dev/sdb",
-                "/dev/sdaa"
-            ]
-        );
+        assert_eq!(names, ["sda", "sdb", "sdaa", "vda", "nvme2n1", "nvme10n1"]);
     }
 
     #[test]

@@ -60,9 +60,10 @@ impl Machine {
 
     /// A disk without anything but a size, straight in `/sys/block`.
     pub(crate) fn plain_disk(&self, name: &str, size: u64) {
-        self.file(
-            &format!("sys/block/{name}/size"),
-            &format!("{}\n", size / 512),
+        let folder = format!("sys/block/{name}");
+        self.files(
+            &folder,
+            [("size", &(size / 512).to_string()), ("dev", number(name))],
         );
     }
 
@@ -183,6 +184,7 @@ impl Machine {
             &place,
             [
                 ("size", &(size / 512).to_string()),
+                ("dev", number(name)),
                 ("wwid", wwid),
                 ("nsid", "1"),
                 ("ro", "0"),
@@ -344,6 +346,7 @@ impl Machine {
             &place,
             [
                 ("size", &(size / 512).to_string()),
+                ("dev", number(name)),
                 ("ro", "0"),
                 ("removable", "0"),
             ],
@@ -355,6 +358,16 @@ impl Machine {
             &format!("../devices/{device}/block/{name}"),
         );
         place
+    }
+}
+
+/// The device number a driver gives its disks; which of them does not matter.
+fn number(name: &str) -> &'static str {
+    match name.get(..2) {
+        Some("sd") => "8:0",
+        Some("md") => "9:0",
+        Some("nv") => "259:0",
+        _ => "254:0",
     }
 }
 

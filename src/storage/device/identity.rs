@@ -139,15 +139,12 @@ fn scsi(device: &Path) -> Identity {
             ..Identity::default()
         };
     };
-    let short = match best.kind {
-        VENDOR_SPECIFIC => underscored([
-            &sysfs::text(&device.join("vendor")),
-            &model,
-            &Some(best.text()),
-        ]),
-        _ => Some(best.text().split_whitespace().collect::<Vec<_>>().join("_")),
+    let short = underscored([&Some(best.text())]);
+    let named = match best.kind {
+        VENDOR_SPECIFIC => underscored([&sysfs::text(&device.join("vendor")), &model, &short]),
+        _ => short.clone(),
     };
-    let long = short.as_ref().map(|short| format!("{}{short}", best.kind));
+    let long = named.map(|named| format!("{}{named}", best.kind));
     let (wwn, extension) = match best.kind {
         NAA => split_wwn(&best.text()),
         _ => (None, None),
@@ -283,10 +280,7 @@ mod tests {
         machine.bytes("d/vpd_pg80", b"\0\x80\0\x02s1");
         let identity = scsi(&machine.root().path("d"));
         assert_eq!(identity.serial.as_deref(), Some("s1"));
-        assert_eq!(
-            identity.other_serials,
-            ["QEMU_QEMU_HARDDISK_s1", "0QEMU_QEMU_HARDDISK_s1"]
-        );
+        assert_eq!(identity.other_serials, ["s1", "0QEMU_QEMU_HARDDISK_s1"]);
         assert_eq!(identity.wwn, None);
     }
 

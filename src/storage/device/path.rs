@@ -67,7 +67,7 @@ impl Way {
                 break;
             }
         }
-        (name.has_parent && name.has_transport).then(|| format!("/dev/disk/by-path/{}", name.text))
+        (name.has_parent && name.has_transport).then(|| format!("{FOLDER}{}", name.text))
     }
 
     /// The transport of a disk, in `lsblk`'s words.
@@ -187,6 +187,22 @@ impl Way {
     }
 }
 
+/// The second name udev gives a disk in `/dev/disk/by-path`, from before it numbered ATA devices and knew virtio as a transport.
+pub(super) fn other_name(by_path: &str, transport: Option<&str>) -> Option<String> {
+    match transport {
+        Some("ata" | "sata") => {
+            let (controller, device) = by_path.split_once("-ata-")?;
+            let (port, _) = device.split_once('.')?;
+            Some(format!("{controller}-ata-{port}"))
+        }
+        Some("virtio") => {
+            let device = by_path.strip_prefix(FOLDER)?;
+            Some(format!("{FOLDER}virtio-{device}"))
+        }
+        _ => None,
+    }
+}
+
 /// A by-path name while it is put together, from the disk outwards.
 #[derive(Default)]
 struct Name {
@@ -285,6 +301,7 @@ fn is_pci(name: &str) -> bool {
         && parts.next().is_none()
 }
 
+const FOLDER: &str = "/dev/disk/by-path/";
 /// Classes of a SCSI host that tell its transport, in `lsblk`'s order.
 const HOST_CLASSES: [(&str, &str); 4] = [
     ("spi_host", "spi"),
