@@ -188,17 +188,25 @@ async fn the_last_refusal_is_told_in_ironics_words() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_refused() {
+async fn an_answer_without_end_is_refused_whether_it_tells_its_length_or_not() {
     let conductor = Conductor::start().await;
-    conductor.on(
-        "GET /v1/lookup",
-        [Answer::bytes(200, vec![b' '; 8 * 1024 * 1024])],
-    );
+    let huge = Answer::bytes(200, vec![b' '; 8 * 1024 * 1024]);
     let config = config(&format!("ipa-api-url={}", conductor.url()));
-    let error = lookup::once(&client(&config), &machine(), &config)
-        .await
-        .unwrap_err();
-    assert!(matches!(error, Error::TooLarge(_)), "{error:?}");
+    for answer in [huge.clone(), huge.chunked()] {
+        conductor.on("GET /v1/lookup", [answer]);
+        let error = lookup::once(&client(&config), &machine(), &config)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, Error::TooLarge(_)), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_tell_its_length_is_read() {
+    let conductor = Conductor::start().await;
+    conductor.on("GET /v1/lookup", [support::lookup(json!(TOKEN)).chunked()]);
+    let config = config(&format!("ipa-api-url={}", conductor.url()));
+    look_up(&config, &client(&config)).await.unwrap();
 }
 
 #[tokio::test]

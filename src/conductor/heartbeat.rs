@@ -84,6 +84,7 @@ async fn drive<F>(
     F: Future<Output = Result<(), Error>>,
 {
     let mut watching = true;
+    let mut accepted = false;
     loop {
         tokio::select! {
             () = cancel.cancelled() => return,
@@ -107,6 +108,10 @@ async fn drive<F>(
             Ok(()) => pulse.succeeded(now),
             Err(_) => pulse.failed(now),
         }
+        if outcome.is_ok() && !accepted {
+            tracing::info!("Ironic accepts our heartbeats");
+        }
+        accepted = outcome.is_ok();
         tell(&outcome, pulse.due().saturating_duration_since(now));
     }
 }

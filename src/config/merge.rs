@@ -93,7 +93,12 @@ impl Merged {
         default: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let Some(raw) = self.winners.iter().find(|raw| raw.option == option) else {
+        // An empty text, as templates write it for what they do not know, is the same as none.
+        let found = self
+            .winners
+            .iter()
+            .find(|raw| raw.option == option && !raw.text.is_empty());
+        let Some(raw) = found else {
             // A test parses every default.
             return parse(default).ok();
         };

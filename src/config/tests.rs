@@ -151,6 +151,15 @@ fn a_bad_value_that_is_overruled_does_no_harm() {
 }
 
 #[test]
+fn an_empty_text_is_the_default() {
+    let mut machine = Machine::new();
+    machine.kernel = "ipa-listen-port= ipa-debug= ipa-agent-token= ipa-api-url=";
+    let config = machine.load().unwrap().config;
+    assert_eq!((config.listen_port, config.debug), (9999, false));
+    assert!(config.agent_token.is_none() && config.api_url.is_empty());
+}
+
+#[test]
 fn a_file_that_cannot_be_read_and_one_that_cannot_be_understood_are_told_together() {
     let mut machine = Machine::new();
     machine.file("etc/ironic-python-agent.d/x.conf", "listen_port = 1\n");

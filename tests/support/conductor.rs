@@ -62,6 +62,12 @@ impl Answer {
         Self::json(200, &body)
     }
 
+    /// The same without telling its length before.
+    pub(crate) fn chunked(mut self) -> Self {
+        self.headers.push(("transfer-encoding", "chunked".into()));
+        self
+    }
+
     /// A redirection.
     pub(crate) fn redirect(location: String) -> Self {
         Self {
