@@ -379,3 +379,112 @@ fn short_name(raw: &[u8]) -> Option<String> {
         extension => format!("{name}.{extension}"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::tree::fixture;
+    use proptest::prelude::*;
+    use std::io::{Cursor, Write};
+
+    fn contents(image: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let mut fat = Fat::open(Cursor::new(image))?.unwrap();
+        let mut contents = Vec::new();
+        for file in fat.files()? {
+            contents.push((file.path.join("/"), fat.read(&file, 1 << 20)?));
+        }
+        contents.sort();
+        Ok(contents)
+    }
+
+    /// A file system of the `fatfs` crate with a large file and a deep one.
+    fn made(bytes: usize, sector: u16) -> Vec<u8> {
+        let mut image = Cursor::new(vec![0; bytes]);
+        let options = fatfs::FormatVolumeOptions::new().bytes_per_sector(sector);
+        fatfs::format_volume(&mut image, options).unwrap();
+        let system = fatfs::FileSystem::new(&mut image, fatfs::FsOptions::new()).unwrap();
+        let folder = system.root_dir().create_dir("Ein Ordner").unwrap();
+        let mut file = folder.create_file("large").unwrap();
+        file.write_all(&large()).unwrap();
+        folder
+            .create_dir("EFI")
+            .unwrap()
+            .create_file("A.TXT")
+            .unwrap();
+        drop((file, folder));
+        system.unmount().unwrap();
+        image.into_inner()
+    }
+
+    fn large() -> Vec<u8> {
+        (0..100_000u32).flat_map(u32::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn a_file_system_of_mkfs_is_read() {
+        let image = fixture::unpacked(fixture::FAT);
+        assert_eq!(contents(&image).unwrap(), fixture::files());
+        let fat = Fat::open(Cursor::new(image)).unwrap().unwrap();
+        assert_eq!((fat.serial().as_str(), fat.sector()), ("1A2B-3C4D", 512));
+    }
+
+    #[test]
+    fn every_width_and_sector_is_read() {
+        let cases = [
+            (1 << 20, 512),
+            (32 << 20, 512),
+            (64 << 20, 4096),
+            (300 << 20, 512),
+        ];
+        let wanted = [
+            ("Ein Ordner/EFI/A.TXT".to_owned(), vec![]),
+            ("Ein Ordner/large".to_owned(), large()),
+        ];
+        for (bytes, sector) in cases {
+            assert_eq!(contents(&made(bytes, sector)).unwrap(), wanted, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_chain_that_never_ends_is_followed_only_so_far() {
+        let mut image = fixture::unpacked(fixture::FAT);
+        let boot = image[..512].to_vec();
+        let fat_at = usize::from(field::le16(&boot, 14).unwrap()) * 512;
+        let fat_bytes = usize::from(field::le16(&boot, 22).unwrap()) * 512;
+        // Every cluster of this FAT12 is followed by cluster 2.
+        for place in image[fat_at..fat_at + fat_bytes].chunks_exact_mut(3) {
+            place.copy_from_slice(&[0x02, 0x20, 0x00]);
+        }
+        assert_eq!(contents(&image).unwrap(), fixture::files());
+    }
+
+    #[test]
+    fn a_file_larger_than_wanted_is_refused() {
+        let image = made(1 << 20, 512);
+        let mut fat = Fat::open(Cursor::new(&image)).unwrap().unwrap();
+        let files = fat.files().unwrap();
+        let large = files.iter().find(|file| file.bytes == 400_000).unwrap();
+        assert!(matches!(
+            fat.read(large, 399_999),
+            Err(Error::TooLarge(400_000))
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn no_damage_makes_it_panic(
+            damage in prop::collection::vec((0usize..0x8000, any::<u8>()), 1..20),
+        ) {
+            let mut image = fixture::unpacked(fixture::FAT);
+            for (at, byte) in damage {
+                image[at] = byte;
+            }
+            if let Ok(Some(mut fat)) = Fat::open(Cursor::new(image)) {
+                for file in fat.files().unwrap_or_default() {
+                    prop_assert!(file.path.iter().all(|name| tree::is_plain(name)));
+                    let _ = fat.read(&file, 1 << 20);
+                }
+            }
+        }
+    }
+}

@@ -135,33 +135,12 @@ impl Gpt {
             .collect()
     }
 
-    /// Puts the backup copy into the disk's last sectors and gives the room gained to the usable sectors.
-    ///
-    /// # Errors
-    /// [`Error::BeyondEnd`], [`Error::NoSpace`] when the disk is too small for its own table.
-    pub fn move_backup_to_end(&mut self) -> Result<(), Error> {
-        let last = self.sectors.saturating_sub(1);
-        let table = self.table_sectors();
-        let last_usable = last
-            .checked_sub(table + 1)
-            .filter(|usable| *usable >= self.header.first_usable)
-            .ok_or_else(|| Error::NoSpace(table * u64::from(self.sector)))?;
-        if let Some(beyond) = self.partitions().iter().find(|p| p.last > last_usable) {
-            return Err(Error::BeyondEnd(beyond.number));
-        }
-        self.header.backup_at = last;
-        self.header.last_usable = last_usable;
-        if self.copies == Copies::BackupOnly {
-            self.header.table_at = 2;
-        }
-        Ok(())
-    }
-
     /// Adds a partition at the end of the last free run that holds it, its start aligned to 1 MiB.
     ///
     /// # Errors
-    /// [`Error::Full`], [`Error::NoSpace`].
+    /// [`Error::Full`], [`Error::NoSpace`], [`Error::BeyondEnd`].
     pub fn add_last(&mut self, wanted: &Wanted) -> Result<Partition, Error> {
+        self.move_backup_to_end()?;
         let sector = u64::from(self.sector);
         let partitions = self.partitions();
         let used: Vec<Extent> = partitions.iter().map(Partition::extent).collect();
@@ -194,12 +173,14 @@ impl Gpt {
         Ok(partition)
     }
 
-    /// Writes both copies and fits the protective MBR's entry to the disk. The backup goes first, so that one whole copy is
-    /// on the disk at every moment.
+    /// Writes both copies, the backup into the disk's last sectors, and fits the protective MBR's entry to the disk. The backup
+    /// goes first, so that one whole copy is on the disk at every moment.
     ///
     /// # Errors
-    /// [`Error::Read`] for the MBR, [`Error::Write`].
-    pub fn write(&self, disk: &mut (impl Read + Write + Seek)) -> Result<(), Error> {
+    /// [`Error::BeyondEnd`], [`Error::NoSpace`] when the disk is too small for its own table, [`Error::Read`] for the MBR,
+    /// [`Error::Write`].
+    pub fn write(&mut self, disk: &mut (impl Read + Write + Seek)) -> Result<(), Error> {
+        self.move_backup_to_end()?;
         let sector = u64::from(self.sector);
         let entries_crc = crc32fast::hash(&self.entries);
         let backup = Header {
@@ -226,6 +207,25 @@ impl Gpt {
             put(disk, 0, boot_sector.bytes())?;
         }
         disk.flush().map_err(Error::Write)
+    }
+
+    /// Puts the backup copy into the disk's last sectors and gives the room gained to the usable sectors.
+    fn move_backup_to_end(&mut self) -> Result<(), Error> {
+        let last = self.sectors.saturating_sub(1);
+        let table = self.table_sectors();
+        let last_usable = last
+            .checked_sub(table + 1)
+            .filter(|usable| *usable >= self.header.first_usable)
+            .ok_or_else(|| Error::NoSpace(table * u64::from(self.sector)))?;
+        if let Some(beyond) = self.partitions().iter().find(|p| p.last > last_usable) {
+            return Err(Error::BeyondEnd(beyond.number));
+        }
+        self.header.backup_at = last;
+        self.header.last_usable = last_usable;
+        if self.copies == Copies::BackupOnly {
+            self.header.table_at = 2;
+        }
+        Ok(())
     }
 
     fn table_sectors(&self) -> u64 {
@@ -274,12 +274,18 @@ impl Header {
         }
         let sizes = 128..=4096;
         let table = u64::from(header.entry_count) * u64::from(header.entry_size);
+        let table_end = u64::try_from(bytes.len()).map(|sector| {
+            header
+                .table_at
+                .saturating_add(table.div_ceil(sector.max(1)))
+        });
         if !sizes.contains(&header.entry_size)
             || !header.entry_size.is_power_of_two()
             || header.entry_count == 0
             || table > MOST_TABLE_BYTES
             || header.table_at < 2
             || header.table_at > last
+            || (at == 1 && table_end.is_ok_and(|end| end > header.first_usable))
         {
             return Err("its entries are impossible");
         }
@@ -425,3 +431,209 @@ const HEADER_LENGTH: u32 = 92;
 const MOST_TABLE_BYTES: u64 = 1 << 20;
 /// Partitions start at whole mebibytes, as sgdisk and parted make them.
 const ALIGNMENT: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::fs::File;
+
+    const DISK_ID: Guid = Guid::from_text_order(0x11111111_2222_3333_4444_555555555555);
+    const ESP_ID: Guid = Guid::from_text_order(0xAAAAAAAA_BBBB_CCCC_DDDD_EEEEEEEEEEEE);
+    const NEW_ID: Guid = Guid::from_text_order(0x01234567_89AB_CDEF_0123_456789ABCDEF);
+
+    /// An image of `bytes` bytes with one 200 MiB partition, as `sgdisk -n 1:<1 MiB>:+200M -t 1:ef00 -c 1:esp` makes it.
+    fn image(bytes: u64, sector: u32) -> File {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(bytes).unwrap();
+        let mut boot = [0; 512];
+        boot[446..462].copy_from_slice(&[0, 0, 2, 0, 0xEE, 255, 255, 255, 1, 0, 0, 0, 9, 0, 0, 0]);
+        boot[510..].copy_from_slice(&[0x55, 0xAA]);
+        put(&mut &file, 0, &boot).unwrap();
+        let a_mib = (1 << 20) / u64::from(sector);
+        let mut entries = vec![0; 128 * 128];
+        let esp = Partition {
+            number: 1,
+            kind: Guid::EFI_SYSTEM,
+            id: ESP_ID,
+            first: a_mib,
+            last: 201 * a_mib - 1,
+            name: "esp".into(),
+        };
+        esp.encode(&mut entries[..128]);
+        let table = 128 * 128 / u64::from(sector);
+        let mut gpt = Gpt {
+            sector,
+            sectors: bytes / u64::from(sector),
+            header: Header {
+                revision: 0x0001_0000,
+                at: 1,
+                backup_at: 0,
+                first_usable: 2 + table,
+                last_usable: bytes / u64::from(sector) - table - 2,
+                disk_id: DISK_ID,
+                table_at: 2,
+                entry_count: 128,
+                entry_size: 128,
+                entries_crc: 0,
+            },
+            entries,
+            copies: Copies::Both,
+        };
+        gpt.write(&mut &file).unwrap();
+        file
+    }
+
+    fn open(file: &File, sector: u32) -> Gpt {
+        let bytes = file.metadata().unwrap().len();
+        read(&mut &*file, bytes, sector).unwrap().unwrap()
+    }
+
+    fn bytes(file: &File, at: u64, length: u64) -> Vec<u8> {
+        get(&mut &*file, at, length).unwrap().unwrap()
+    }
+
+    const GIB: u64 = 1 << 30;
+
+    #[test]
+    fn an_image_on_a_larger_disk_becomes_what_sgdisk_makes_of_it() {
+        let file = image(GIB, 512);
+        assert_eq!(open(&file, 512).copies(), Copies::Both);
+        file.set_len(8 * GIB).unwrap();
+        let mut gpt = open(&file, 512);
+        assert_eq!(
+            (gpt.copies(), gpt.disk_id()),
+            (Copies::PrimaryOnly, DISK_ID)
+        );
+        let wanted = Wanted {
+            bytes: 64 << 20,
+            kind: Guid::LINUX_DATA,
+            id: NEW_ID,
+        };
+        let added = gpt.add_last(&wanted).unwrap();
+        assert_eq!((added.first, added.last), (16_644_096, 16_777_182));
+        gpt.write(&mut &file).unwrap();
+
+        // sgdisk 1.0.9: -n 0:-64MB:0 -u 0:01234567-89ab-cdef-0123-456789abcdef
+        let primary = bytes(&file, 512, 92);
+        assert_eq!(field::le32(&primary, 88), Some(0x4C0E_AB2C));
+        assert_eq!(field::le32(&primary, 16), Some(0x85E0_532B));
+        let backup = bytes(&file, 8 * GIB - 512, 92);
+        assert_eq!(field::le32(&backup, 16), Some(0xB6E6_BEE7));
+        assert_eq!(bytes(&file, 446 + 12, 4), [0xFF, 0xFF, 0xFF, 0]);
+
+        let again = open(&file, 512);
+        assert_eq!(again.copies(), Copies::Both);
+        assert_eq!(again.partitions()[1], added);
+        assert_eq!(again.partitions()[0].name, "esp");
+    }
+
+    #[test]
+    fn a_partition_is_placed_where_sgdisk_places_it() {
+        let cases = [
+            (8_589_935_104, 512, 16_644_096, 16_777_183),
+            (8_590_000_128, 512, 16_646_144, 16_777_310),
+            (10_000_000_000, 512, 19_398_656, 19_531_216),
+            (8 * GIB, 4096, 2_080_512, 2_097_146),
+        ];
+        for (bytes, sector, first, last) in cases {
+            let file = image(bytes, sector);
+            let wanted = Wanted {
+                bytes: 64 << 20,
+                kind: Guid::LINUX_DATA,
+                id: NEW_ID,
+            };
+            let added = open(&file, sector).add_last(&wanted).unwrap();
+            assert_eq!((added.first, added.last), (first, last), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_lost_first_copy_is_read_from_the_backup() {
+        let file = image(GIB, 4096);
+        let whole = open(&file, 4096).partitions();
+        put(&mut &file, 4096 + 60, &[0xFF]).unwrap();
+        let gpt = open(&file, 4096);
+        assert_eq!(
+            (gpt.copies(), gpt.partitions()),
+            (Copies::BackupOnly, whole)
+        );
+    }
+
+    #[test]
+    fn without_a_protective_entry_an_old_table_does_not_count() {
+        let file = image(GIB, 512);
+        put(&mut &file, 450, &[0x83]).unwrap();
+        assert_eq!(read(&mut &file, GIB, 512).unwrap(), None);
+    }
+
+    #[test]
+    fn a_promised_table_without_a_whole_copy_is_damaged() {
+        let file = image(GIB, 512);
+        put(&mut &file, 1024, &[0xFF]).unwrap();
+        put(&mut &file, GIB - 512, &[0]).unwrap();
+        let error = read(&mut &file, GIB, 512).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the GUID partition table is damaged: the checksum of its entries is wrong"
+        );
+    }
+
+    #[test]
+    fn a_table_of_a_larger_disk_does_not_fit() {
+        let file = image(GIB, 512);
+        let error = read(&mut &file, GIB / 2, 512).unwrap_err();
+        assert!(matches!(error, Error::Damaged(_)), "{error}");
+    }
+
+    #[test]
+    fn a_full_disk_has_no_place() {
+        let file = image(210 << 20, 512);
+        let wanted = Wanted {
+            bytes: 64 << 20,
+            kind: Guid::LINUX_DATA,
+            id: NEW_ID,
+        };
+        let error = open(&file, 512).add_last(&wanted).unwrap_err();
+        assert!(matches!(error, Error::NoSpace(67_108_864)), "{error}");
+    }
+
+    proptest! {
+        /// Random headers with a right checksum: what a hostile image can bring.
+        #[test]
+        fn no_header_makes_it_panic(
+            numbers: [u64; 6], count: u32, size in prop_oneof![Just(128u32), any::<u32>()], entries: Vec<u8>,
+        ) {
+            let small = |n: u64| n % 70;
+            let mut disk = vec![0; 64 * 512];
+            disk[446 + 4] = 0xEE;
+            disk[446 + 12] = 1;
+            disk[510..512].copy_from_slice(&[0x55, 0xAA]);
+            let count = count % 200;
+            let table_at = small(numbers[3]);
+            field::put(&mut disk, usize::try_from(table_at).unwrap() * 512, &entries);
+            let length = u64::from(count) * u64::from(size);
+            let table = get(&mut io::Cursor::new(&disk), table_at * 512, length.min(1 << 20)).unwrap();
+            let header = Header {
+                revision: 1,
+                at: 1,
+                backup_at: numbers[0],
+                first_usable: small(numbers[1]),
+                last_usable: small(numbers[2]),
+                disk_id: DISK_ID,
+                table_at,
+                entry_count: count,
+                entry_size: size,
+                entries_crc: crc32fast::hash(&table.unwrap_or_default()),
+            };
+            field::put(&mut disk, 512, &header.encode(512, header.entries_crc));
+            let mut disk = io::Cursor::new(disk);
+            if let Ok(Some(mut gpt)) = read(&mut disk, 64 * 512, 512) {
+                let _ = gpt.partitions();
+                let wanted = Wanted { bytes: numbers[4] % 9000, kind: NEW_ID, id: NEW_ID };
+                let _ = gpt.add_last(&wanted);
+                let _ = gpt.write(&mut disk);
+            }
+        }
+    }
+}

@@ -387,3 +387,88 @@ const SECTOR: u64 = 2048;
 /// Volume descriptors begin in sector 16; a few are enough.
 const DESCRIPTORS: std::ops::Range<u64> = 16..32;
 const MOST_CONTINUATIONS: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::tree::fixture::{self, JOLIET, ROCK_RIDGE};
+    use proptest::prelude::*;
+    use std::io::Cursor;
+
+    fn contents(image: Vec<u8>) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let mut iso = Iso::open(Cursor::new(image))?.unwrap();
+        let mut contents = Vec::new();
+        for file in iso.files()? {
+            contents.push((file.path.join("/"), iso.read(&file, 1 << 20)?));
+        }
+        contents.sort();
+        Ok(contents)
+    }
+
+    #[test]
+    fn long_names_are_read_from_rock_ridge_and_from_joliet_and_links_are_left_out() {
+        for image in [ROCK_RIDGE, JOLIET] {
+            let contents = contents(fixture::unpacked(image)).unwrap();
+            assert_eq!(contents, fixture::files());
+        }
+    }
+
+    #[test]
+    fn a_name_that_leads_out_of_its_directory_is_left_out() {
+        let mut image = fixture::unpacked(ROCK_RIDGE);
+        assert_eq!(fixture::replace(&mut image, b"user_data", b"../../etc"), 1);
+        assert_eq!(contents(image).unwrap(), fixture::files()[..2]);
+        let mut image = fixture::unpacked(ROCK_RIDGE);
+        assert_eq!(fixture::replace(&mut image, b"openstack", b"..\0......"), 1);
+        assert_eq!(contents(image).unwrap(), []);
+    }
+
+    #[test]
+    fn a_directory_that_contains_itself_ends_the_reading() {
+        let mut image = fixture::unpacked(ROCK_RIDGE);
+        let root: [u8; 8] = image[16 * 2048 + 158..][..8].try_into().unwrap();
+        // The record of `openstack` begins 33 bytes before its name: its extent becomes the root's.
+        let mut places = 0..image.len();
+        let name = places.find(|at| image[*at..].starts_with(b"\x08OPENSTAC"));
+        let record = name.unwrap() - 32;
+        image[record + 2..record + 10].copy_from_slice(&root);
+        assert!(matches!(contents(image), Err(Error::Directory)));
+    }
+
+    #[test]
+    fn other_bytes_are_no_iso_9660() {
+        for bytes in [
+            vec![],
+            vec![0; 100],
+            vec![0; 1 << 16],
+            fixture::unpacked(fixture::FAT),
+        ] {
+            assert!(Iso::open(Cursor::new(bytes)).unwrap().is_none());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_damage_makes_it_panic(
+            joliet: bool,
+            damage in prop::collection::vec((0x8000usize..0x10000, any::<u8>()), 1..20),
+        ) {
+            let mut image = fixture::unpacked(if joliet { JOLIET } else { ROCK_RIDGE });
+            for (at, byte) in damage {
+                image[at] = byte;
+            }
+            if let Ok(Some(mut iso)) = Iso::open(Cursor::new(image)) {
+                for file in iso.files().unwrap_or_default() {
+                    prop_assert!(file.path.iter().all(|name| tree::is_plain(name)));
+                    let _ = iso.read(&file, 1 << 20);
+                }
+            }
+        }
+
+        #[test]
+        fn no_system_use_area_makes_it_panic(area: Vec<u8>) {
+            let _ = RockRidge::decode(&area);
+            let _ = with_continuation(&mut Cursor::new(&area), 1, &area);
+        }
+    }
+}

@@ -260,3 +260,120 @@ const ADDRESSABLE: u64 = 1 << 32;
 const ALIGNMENT: u64 = 1 << 20;
 /// More than the kernel gives minor numbers to.
 const MOST_LOGICALS: u32 = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Cursor;
+
+    fn table(entries: &[(u8, u32, u32)]) -> [u8; 512] {
+        let mut bytes = [0; 512];
+        bytes[440..444].copy_from_slice(&0x47D0_4A15u32.to_le_bytes());
+        for (place, (kind, first, sectors)) in bytes[446..510].chunks_mut(16).zip(entries) {
+            place[4] = *kind;
+            place[8..12].copy_from_slice(&first.to_le_bytes());
+            place[12..16].copy_from_slice(&sectors.to_le_bytes());
+        }
+        bytes[510..].copy_from_slice(&[0x55, 0xAA]);
+        bytes
+    }
+
+    #[test]
+    fn a_partition_is_added_where_parted_adds_it() {
+        let mut mbr = Mbr::decode(table(&[(0x83, 2048, 1_048_576)])).unwrap();
+        assert_eq!(mbr.identifier(), 0x47D0_4A15);
+        let added = mbr.add_last(16_777_216, 512, 64 << 20).unwrap();
+        // parted 3.5: mkpart primary fat32 -64MiB -0
+        let slot = [
+            0, 254, 255, 255, 0x0C, 254, 255, 255, 0, 0, 254, 0, 0, 0, 2, 0,
+        ];
+        assert_eq!(
+            (added.number, added.first, added.sectors),
+            (2, 16_646_144, 131_072)
+        );
+        assert_eq!(mbr.bytes()[462..478], slot);
+        assert_eq!(mbr.primaries()[1], added);
+    }
+
+    #[test]
+    fn beyond_two_tebibytes_the_partition_ends_below_the_border() {
+        let mut mbr = Mbr::decode(table(&[])).unwrap();
+        let added = mbr.add_last(3 << 31, 512, 64 << 20).unwrap();
+        let border = (1u64 << 32) - 2048;
+        assert_eq!((added.first, added.sectors), (border - 131_072, 131_072));
+        let mut large_sectors = Mbr::decode(table(&[])).unwrap();
+        let added = large_sectors.add_last(3 << 28, 4096, 64 << 20).unwrap();
+        assert_eq!((added.first, added.sectors), ((3 << 28) - 16_384, 16_384));
+    }
+
+    #[test]
+    fn four_primaries_leave_no_place() {
+        let four = [(0x83, 1, 1), (0x83, 2, 1), (0x83, 3, 1), (0x05, 4, 1)];
+        let mut mbr = Mbr::decode(table(&four)).unwrap();
+        assert_eq!(mbr.add_last(1 << 24, 512, 64 << 20), Err(Error::Full));
+    }
+
+    #[test]
+    fn a_disk_used_to_its_end_has_no_place() {
+        let mut mbr = Mbr::decode(table(&[(0x83, 2048, (1 << 24) - 2048)])).unwrap();
+        assert_eq!(
+            mbr.add_last(1 << 24, 512, 64 << 20),
+            Err(Error::NoSpace(64 << 20))
+        );
+    }
+
+    #[test]
+    fn logical_partitions_are_found_by_their_chain() {
+        let mut disk = vec![0; 512 * 400];
+        disk[..512].copy_from_slice(&table(&[(0x83, 1, 9), (0x0F, 100, 300)]));
+        disk[512 * 100..][..512].copy_from_slice(&table(&[(0x83, 10, 20), (0x05, 100, 50)]));
+        disk[512 * 200..][..512].copy_from_slice(&table(&[(0x82, 5, 7), (0x05, 0, 50)]));
+        let mut disk = Cursor::new(disk);
+        let mbr = read(&mut disk).unwrap().unwrap();
+        let logicals = mbr.logicals(&mut disk, 512).unwrap();
+        let places: Vec<_> = logicals
+            .iter()
+            .map(|p| (p.number, p.kind, p.first, p.sectors))
+            .collect();
+        assert_eq!(places, [(5, 0x83, 110, 20), (6, 0x82, 205, 7)]);
+    }
+
+    #[test]
+    fn a_file_systems_boot_sector_is_no_table() {
+        let mut fat = table(&[]);
+        fat[54..59].copy_from_slice(b"FAT16");
+        assert_eq!(Mbr::decode(fat), None);
+        let mut code = table(&[]);
+        code[446] = 0x33;
+        assert_eq!(Mbr::decode(code), None);
+        assert_eq!(Mbr::decode([0; 512]), None);
+    }
+
+    #[test]
+    fn only_a_lone_protective_entry_is_fitted() {
+        let mut lone = Mbr::decode(table(&[(0xEE, 1, 9)])).unwrap();
+        assert!(lone.fit_protective(1 << 40));
+        assert_eq!(lone.primaries()[0].sectors, u64::from(u32::MAX));
+        assert!(!lone.fit_protective(1 << 40));
+        let mut hybrid = Mbr::decode(table(&[(0xEE, 1, 9), (0x83, 10, 5)])).unwrap();
+        assert!(!hybrid.fit_protective(1 << 40));
+    }
+
+    proptest! {
+        #[test]
+        fn no_table_makes_it_panic(
+            entries in prop::collection::vec((any::<u8>(), any::<u32>(), any::<u32>()), 0..5),
+            chain in prop::collection::vec((any::<u8>(), 0u32..64, 0u32..64), 0..5),
+            sectors: u64, sector in prop_oneof![Just(512u32), Just(4096u32), any::<u32>()], bytes: u64,
+        ) {
+            let Some(mut mbr) = Mbr::decode(table(&entries)) else { return Ok(()) };
+            let mut disk = Cursor::new(table(&chain).repeat(64));
+            let _ = mbr.logicals(&mut disk, sector);
+            let _ = mbr.fit_protective(sectors);
+            if let Ok(added) = mbr.add_last(sectors, sector, bytes) {
+                prop_assert!(added.first + added.sectors <= sectors.min(1 << 32));
+            }
+        }
+    }
+}

@@ -138,3 +138,73 @@ const MD_MAGIC: u32 = 0xA92B_4EFC;
 const ISO_DESCRIPTOR: u64 = 16 * 2048;
 /// As much of a root directory as is searched for the label: tools write it first.
 const ROOT_BYTES: u64 = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::tree::fixture;
+    use proptest::prelude::*;
+    use std::io::Cursor;
+
+    fn label_of(bytes: Vec<u8>) -> Option<String> {
+        label(&mut Cursor::new(bytes)).unwrap()
+    }
+
+    #[test]
+    fn config_drives_tell_their_label() {
+        for image in [fixture::ROCK_RIDGE, fixture::JOLIET] {
+            assert_eq!(
+                label_of(fixture::unpacked(image)).as_deref(),
+                Some("config-2")
+            );
+        }
+        let mut fat = fixture::unpacked(fixture::FAT);
+        assert_eq!(label_of(fat.clone()).as_deref(), Some("CONFIG-2"));
+        // Without the root directory's label the boot sector's counts.
+        assert_eq!(
+            fixture::replace(&mut fat[512..], b"CONFIG-2   \x08", &[0xE5]),
+            1
+        );
+        assert_eq!(label_of(fat).as_deref(), Some("CONFIG-2"));
+    }
+
+    #[test]
+    fn an_ext_file_system_tells_label_and_block() {
+        let mut ext = vec![0; 4096];
+        ext[1024 + 24] = 2;
+        ext[1024 + 56..1024 + 58].copy_from_slice(&[0x53, 0xEF]);
+        ext[1024 + 120..1024 + 128].copy_from_slice(b"config-2");
+        assert_eq!(ext_block(&ext), Some(4096));
+        assert_eq!(label_of(ext).as_deref(), Some("config-2"));
+    }
+
+    #[test]
+    fn every_place_of_an_md_superblock_is_known() {
+        let device = vec![0; 300 * 1024];
+        let bytes = 300 * 1024;
+        assert!(!is_md_member(&mut Cursor::new(&device), bytes).unwrap());
+        let magic = MD_MAGIC.to_le_bytes();
+        let places: [(usize, u8); 4] = [(0, 1), (4096, 1), (307_200 - 8192, 1), (0x3_0000, 0)];
+        for (at, major) in places {
+            let mut member = device.clone();
+            member[at..at + 4].copy_from_slice(&magic);
+            member[at + 4] = major;
+            assert!(
+                is_md_member(&mut Cursor::new(member), bytes).unwrap(),
+                "{at}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_boot_sector_makes_it_panic(mut boot in prop::collection::vec(any::<u8>(), 512)) {
+            boot[510..].copy_from_slice(&[0x55, 0xAA]);
+            boot[82..87].copy_from_slice(b"FAT32");
+            let _ = label(&mut Cursor::new(&boot));
+            let _ = is_md_member(&mut Cursor::new(&boot), 512);
+            let _ = is_gfs2(&mut Cursor::new(&boot));
+            let _ = ext_block(&boot);
+        }
+    }
+}

@@ -139,11 +139,7 @@ pub fn fix_gpt(disk: &Path) -> Result<GptFix, Error> {
         return Ok(GptFix::Unneeded);
     }
     let wrong = |error| Error::Gpt(disk.path().into(), error);
-    if gpt.copies() == Copies::BackupOnly {
-        // What lies at the end may be an earlier owner's: a damaged first copy is not to be healed with it.
-        return Err(wrong(gpt::Error::Damaged("its first copy is not whole")));
-    }
-    gpt.move_backup_to_end().map_err(wrong)?;
+    refuse_backup_only(&gpt).map_err(wrong)?;
     gpt.write(&mut whole(&disk)).map_err(wrong)?;
     disk.sync()?;
     Ok(GptFix::Moved)
@@ -172,7 +168,7 @@ pub fn add_last(disk: &Path, bytes: u64, id: Guid, cancel: &Cancel) -> Result<Pa
     let number = match table(&disk)? {
         Table::Gpt(mut gpt) => {
             let wrong = |error| Error::Gpt(disk.path().into(), error);
-            gpt.move_backup_to_end().map_err(wrong)?;
+            refuse_backup_only(&gpt).map_err(wrong)?;
             let kind = Guid::LINUX_DATA;
             let added = gpt
                 .add_last(&gpt::Wanted { bytes, kind, id })
@@ -250,6 +246,14 @@ pub fn node(disk: &Path, number: u32) -> PathBuf {
     let ends_in_digit = name.ends_with(|last: char| last.is_ascii_digit());
     let p = if ends_in_digit { "p" } else { "" };
     PathBuf::from(format!("{name}{p}{number}"))
+}
+
+/// What lies at the disk's end may be an earlier owner's: a damaged first copy is not to be healed with it.
+fn refuse_backup_only(gpt: &Gpt) -> Result<(), gpt::Error> {
+    match gpt.copies() {
+        Copies::BackupOnly => Err(gpt::Error::Damaged("its first copy is not whole")),
+        Copies::Both | Copies::PrimaryOnly => Ok(()),
+    }
 }
 
 enum Table {
