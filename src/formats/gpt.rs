@@ -432,35 +432,41 @@ const MOST_TABLE_BYTES: u64 = 1 << 20;
 /// Partitions start at whole mebibytes, as sgdisk and parted make them.
 const ALIGNMENT: u64 = 1 << 20;
 
+/// Disks for tests.
 #[cfg(test)]
-mod tests {
+pub(crate) mod fixture {
     use super::*;
-    use proptest::prelude::*;
     use std::fs::File;
 
-    const DISK_ID: Guid = Guid::from_text_order(0x11111111_2222_3333_4444_555555555555);
-    const ESP_ID: Guid = Guid::from_text_order(0xAAAAAAAA_BBBB_CCCC_DDDD_EEEEEEEEEEEE);
-    const NEW_ID: Guid = Guid::from_text_order(0x01234567_89AB_CDEF_0123_456789ABCDEF);
+    pub(crate) const DISK_ID: Guid = Guid::from_text_order(0x11111111_2222_3333_4444_555555555555);
+    const PARTITION_ID: Guid = Guid::from_text_order(0xAAAAAAAA_BBBB_CCCC_DDDD_EEEEEEEEEEEE);
 
-    /// An image of `bytes` bytes with one 200 MiB partition, as `sgdisk -n 1:<1 MiB>:+200M -t 1:ef00 -c 1:esp` makes it.
-    fn image(bytes: u64, sector: u32) -> File {
-        let file = tempfile::tempfile().unwrap();
-        file.set_len(bytes).unwrap();
+    /// Divides a file into partitions of a type, start and size, both in mebibytes. Each is named `esp`; the last byte of an
+    /// identifier but the first's is the partition's number.
+    pub(crate) fn write(file: &File, sector: u32, partitions: &[(Guid, u64, u64)]) {
+        let bytes = file.metadata().unwrap().len();
         let mut boot = [0; 512];
+        boot[440..444].copy_from_slice(&[0x15, 0x4A, 0xD0, 0x47]);
         boot[446..462].copy_from_slice(&[0, 0, 2, 0, 0xEE, 255, 255, 255, 1, 0, 0, 0, 9, 0, 0, 0]);
         boot[510..].copy_from_slice(&[0x55, 0xAA]);
-        put(&mut &file, 0, &boot).unwrap();
+        put(&mut &*file, 0, &boot).unwrap();
         let a_mib = (1 << 20) / u64::from(sector);
         let mut entries = vec![0; 128 * 128];
-        let esp = Partition {
-            number: 1,
-            kind: Guid::EFI_SYSTEM,
-            id: ESP_ID,
-            first: a_mib,
-            last: 201 * a_mib - 1,
-            name: "esp".into(),
-        };
-        esp.encode(&mut entries[..128]);
+        for ((number, entry), wanted) in (1..).zip(entries.chunks_mut(128)).zip(partitions) {
+            let mut id = PARTITION_ID;
+            if number > 1 {
+                id.0[15] = u8::try_from(number).unwrap();
+            }
+            let partition = Partition {
+                number,
+                kind: wanted.0,
+                id,
+                first: wanted.1 * a_mib,
+                last: (wanted.1 + wanted.2) * a_mib - 1,
+                name: "esp".into(),
+            };
+            partition.encode(entry);
+        }
         let table = 128 * 128 / u64::from(sector);
         let mut gpt = Gpt {
             sector,
@@ -470,7 +476,7 @@ mod tests {
                 at: 1,
                 backup_at: 0,
                 first_usable: 2 + table,
-                last_usable: bytes / u64::from(sector) - table - 2,
+                last_usable: 0,
                 disk_id: DISK_ID,
                 table_at: 2,
                 entry_count: 128,
@@ -480,7 +486,24 @@ mod tests {
             entries,
             copies: Copies::Both,
         };
-        gpt.write(&mut &file).unwrap();
+        gpt.write(&mut &*file).unwrap();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixture::DISK_ID;
+    use super::*;
+    use proptest::prelude::*;
+    use std::fs::File;
+
+    const NEW_ID: Guid = Guid::from_text_order(0x01234567_89AB_CDEF_0123_456789ABCDEF);
+
+    /// An image of `bytes` bytes with one 200 MiB partition, as `sgdisk -n 1:<1 MiB>:+200M -t 1:ef00 -c 1:esp` makes it.
+    fn image(bytes: u64, sector: u32) -> File {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(bytes).unwrap();
+        fixture::write(&file, sector, &[(Guid::EFI_SYSTEM, 1, 200)]);
         file
     }
 

@@ -67,3 +67,54 @@ fn holders(names: &[String]) -> String {
     }
     format!(" by {}", names.join(", "))
 }
+
+/// Loop devices as disks for tests: they need root, as the work they prove does.
+#[cfg(test)]
+pub(crate) mod fixture {
+    use super::disk::{Access, Disk};
+    use super::partition;
+    use crate::formats::gpt;
+    use crate::formats::guid::Guid;
+    use crate::progress::Cancel;
+    use crate::sys::loopdev::LoopDevice;
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+    use std::path::Path;
+
+    /// A disk, gone when dropped.
+    pub(crate) struct TestDisk {
+        pub(crate) device: LoopDevice,
+        pub(crate) file: File,
+    }
+
+    impl TestDisk {
+        /// A disk of so many mebibytes, on which `make` may write first.
+        pub(crate) fn new(mebibytes: u64, sector: u32, make: impl FnOnce(&File)) -> Self {
+            let file = tempfile::tempfile().unwrap();
+            file.set_len(mebibytes << 20).unwrap();
+            make(&file);
+            let device = LoopDevice::attach(&file, sector).expect("a loop device (needs root)");
+            let disk = Disk::open(device.path(), Access::Read).unwrap();
+            partition::rescan(&disk, &Cancel::default()).unwrap();
+            Self { device, file }
+        }
+
+        /// A disk divided by a GUID partition table: type, start and size of each partition in mebibytes.
+        pub(crate) fn gpt(mebibytes: u64, sector: u32, partitions: &[(Guid, u64, u64)]) -> Self {
+            Self::new(mebibytes, sector, |file| {
+                gpt::fixture::write(file, sector, partitions);
+            })
+        }
+
+        pub(crate) fn path(&self) -> &Path {
+            self.device.path()
+        }
+
+        /// What the disk holds, read past the kernel's cache of the device.
+        pub(crate) fn bytes(&self, at: u64, length: usize) -> Vec<u8> {
+            let mut bytes = vec![0; length];
+            self.file.read_exact_at(&mut bytes, at).unwrap();
+            bytes
+        }
+    }
+}

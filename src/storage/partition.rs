@@ -195,8 +195,16 @@ pub fn add_last(disk: &Path, bytes: u64, id: Guid, cancel: &Cancel) -> Result<Pa
     added.ok_or_else(|| Error::NodeMissing(disk.path().into(), number))
 }
 
-/// Has the kernel read the disk's partition table again, waiting a while for whoever uses a partition. A device that cannot
-/// have partitions has nothing to forget.
+/// Has the kernel read a disk's partition table again: after an image was written.
+///
+/// # Errors
+/// As [`rescan`], and [`Error::Open`].
+pub fn rescan_at(disk: &Path, cancel: &Cancel) -> Result<(), Error> {
+    rescan(&Disk::open(disk, Access::Read)?, cancel)
+}
+
+/// Has the kernel read the disk's partition table again, waiting a while for whoever uses a partition. What it does not find
+/// by itself, because it lacks the kind of table, it is told. A device that cannot have partitions has nothing to forget.
 ///
 /// # Errors
 /// [`Error::Rescan`], [`Error::Cancelled`].
@@ -204,12 +212,21 @@ pub fn rescan(disk: &Disk, cancel: &Cancel) -> Result<(), Error> {
     for attempt in 1.. {
         match block::reread_partitions(disk.file().as_fd()) {
             Ok(()) => break,
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => break,
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy && attempt < RESCANS => {}
             Err(error) => return Err(Error::Rescan(disk.path().into(), error)),
         }
         if cancel.wait(PAUSE) {
             return Err(Error::Cancelled(disk.path().into()));
+        }
+    }
+    let partitions = layout(disk).map_or_else(|_| Vec::new(), |layout| layout.partitions);
+    for p in partitions.iter().take(MOST_TOLD) {
+        match block::add_partition(disk.file().as_fd(), p.number, p.start, p.bytes) {
+            Err(error) if error.kind() != io::ErrorKind::ResourceBusy => {
+                tracing::debug!(partition = %p.node.display(), %error, "the kernel does not take a partition");
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -283,12 +300,91 @@ fn whole(disk: &Disk) -> Window<'_> {
 const PAUSE: Duration = Duration::from_millis(100);
 /// 5 s: something on the machine may just be looking at a partition.
 const RESCANS: u32 = 50;
+/// As many partitions as the kernel itself looks for on a GPT disk.
+const MOST_TOLD: usize = 256;
 /// 15 s, as IPA waits for its partition.
 const WAITS: u32 = 150;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::fixture::TestDisk;
+
+    const NEW_ID: Guid = Guid::from_text_order(0x01234567_89AB_CDEF_0123_456789ABCDEF);
+
+    #[test]
+    fn a_table_is_fitted_to_a_larger_disk_and_gets_one_partition_more() {
+        for sector in [512, 4096] {
+            let disk = TestDisk::new(300, sector, |file| {
+                file.set_len(200 << 20).unwrap();
+                gpt::fixture::write(file, sector, &[(Guid::EFI_SYSTEM, 1, 50)]);
+                file.set_len(300 << 20).unwrap();
+            });
+            let path = disk.path();
+            assert_eq!(fix_gpt(path).unwrap(), GptFix::Moved);
+            assert_eq!(fix_gpt(path).unwrap(), GptFix::Unneeded);
+            assert_eq!(disk_identifier(path).unwrap(), "0x47d04a15");
+            let added = add_last(path, 64 << 20, NEW_ID, &Cancel::default()).unwrap();
+            wait_for_node(&Root::machine(), path, &added, &Cancel::default()).unwrap();
+            assert_eq!(added.id, NEW_ID.to_string());
+            assert_eq!(added.start, 235 << 20);
+            let layout = list(path).unwrap();
+            assert_eq!(layout.label, Label::Gpt);
+            let first = Partition {
+                number: 1,
+                start: 1 << 20,
+                bytes: 50 << 20,
+                kind: Kind::Gpt(Guid::EFI_SYSTEM),
+                id: "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee".into(),
+                node: node(path, 1),
+            };
+            assert_eq!(layout.partitions, [first, added.clone()]);
+            let kernel = Disk::open(&added.node, Access::Read).unwrap();
+            assert_eq!(kernel.bytes(), added.bytes);
+        }
+    }
+
+    #[test]
+    fn an_mbr_gets_a_primary_partition_at_its_end() {
+        let disk = TestDisk::new(100, 512, |file| {
+            let mut boot = [0; 512];
+            boot[440..444].copy_from_slice(&[1, 0, 0, 0xAB]);
+            boot[450] = 0x83;
+            boot[454..462].copy_from_slice(&[0, 8, 0, 0, 0, 8, 0, 0]);
+            boot[510..].copy_from_slice(&[0x55, 0xAA]);
+            file.write_all_at(&boot, 0).unwrap();
+        });
+        let added = add_last(disk.path(), 64 << 20, NEW_ID, &Cancel::default()).unwrap();
+        let wanted = Partition {
+            number: 2,
+            start: 36 << 20,
+            bytes: 64 << 20,
+            kind: Kind::Mbr(0x0C),
+            id: "ab000001-02".into(),
+            node: node(disk.path(), 2),
+        };
+        assert_eq!(added, wanted);
+        wait_for_node(&Root::machine(), disk.path(), &added, &Cancel::default()).unwrap();
+        assert_eq!(fix_gpt(disk.path()).unwrap(), GptFix::NotGpt);
+    }
+
+    #[test]
+    fn a_blank_disk_has_no_table() {
+        let disk = TestDisk::new(10, 512, |_| {});
+        let error = list(disk.path()).unwrap_err();
+        assert!(matches!(error, Error::NoTable(_)), "{error}");
+    }
+
+    #[test]
+    fn a_node_that_does_not_come_is_waited_for_until_cancelled() {
+        let disk = TestDisk::gpt(100, 512, &[(Guid::LINUX_DATA, 1, 5)]);
+        let mut partition = list(disk.path()).unwrap().partitions.remove(0);
+        partition.node = node(disk.path(), 9);
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let error = wait_for_node(&Root::machine(), disk.path(), &partition, &cancel).unwrap_err();
+        assert!(matches!(error, Error::Cancelled(_)), "{error}");
+    }
 
     #[test]
     fn a_disk_name_ending_in_a_digit_separates_the_number() {

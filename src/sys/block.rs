@@ -58,6 +58,33 @@ pub fn reread_partitions(device: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// Gives the kernel a partition that it has not found by itself (`BLKPG`), in bytes.
+///
+/// # Errors
+/// `EBUSY` when it already knows a partition of this number or place, `EINVAL` for a place that is not on the device.
+pub fn add_partition(
+    device: BorrowedFd<'_>,
+    number: u32,
+    start: u64,
+    length: u64,
+) -> io::Result<()> {
+    let mut partition = Partition {
+        start: i64::try_from(start).map_err(io::Error::other)?,
+        length: i64::try_from(length).map_err(io::Error::other)?,
+        number: c_int::try_from(number).map_err(io::Error::other)?,
+        names: [0; 128],
+    };
+    let request = PartitionRequest {
+        operation: ADD_PARTITION,
+        flags: 0,
+        length: 0,
+        data: &raw mut partition,
+    };
+    // SAFETY: the kernel reads the request and the partition that it points to; both outlive the call.
+    unsafe { ioctl::partition(device.as_raw_fd(), &raw const request) }?;
+    Ok(())
+}
+
 /// Tells the device that a range is unused (`BLKDISCARD`). What it then reads as is the device's own affair.
 ///
 /// # Errors
@@ -90,8 +117,32 @@ pub fn flush_buffers(device: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// `struct blkpg_partition` of `linux/blkpg.h`.
+#[repr(C)]
+struct Partition {
+    start: i64,
+    length: i64,
+    number: c_int,
+    names: [u8; 128],
+}
+
+/// `struct blkpg_ioctl_arg` of `linux/blkpg.h`.
+#[repr(C)]
+struct PartitionRequest {
+    operation: c_int,
+    flags: c_int,
+    length: c_int,
+    data: *mut Partition,
+}
+
+const _: () = assert!(size_of::<Partition>() == 152 && size_of::<PartitionRequest>() == 24);
+
+/// `BLKPG_ADD_PARTITION`.
+const ADD_PARTITION: c_int = 1;
+
 /// The request numbers, as `linux/fs.h` writes them: most carry no size, whatever they point to.
 mod ioctl {
+    use super::PartitionRequest;
     use nix::libc::{c_int, c_uint};
     use nix::{
         ioctl_none_bad, ioctl_read, ioctl_read_bad, ioctl_write_int_bad, ioctl_write_ptr_bad,
@@ -102,6 +153,7 @@ mod ioctl {
     ioctl_read_bad!(logical_sector, request_code_none!(0x12, 104), c_int);
     ioctl_read_bad!(physical_sector, request_code_none!(0x12, 123), c_uint);
     ioctl_read_bad!(read_only, request_code_none!(0x12, 94), c_int);
+    ioctl_write_ptr_bad!(partition, request_code_none!(0x12, 105), PartitionRequest);
     ioctl_none_bad!(reread_partitions, request_code_none!(0x12, 95));
     ioctl_write_int_bad!(flush_buffers, request_code_none!(0x12, 97));
     ioctl_write_ptr_bad!(discard, request_code_none!(0x12, 119), u64);

@@ -110,7 +110,10 @@ pub fn install(
 ) -> Result<PathBuf, Error> {
     partition::fix_gpt(disk).map_err(Error::Partition)?;
     let place = match labelled(disk)? {
-        Some(partition) => partition,
+        Some(partition) => {
+            partition::rescan_at(disk, cancel).map_err(Error::Partition)?;
+            partition
+        }
         None => {
             let id = Guid::from_text_order(uuid::Uuid::new_v4().as_u128());
             partition::add_last(disk, SIZE, id, cancel).map_err(Error::Partition)?

@@ -306,6 +306,164 @@ const PIECE: usize = 1 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::disk::kernel_name;
+    use crate::storage::fixture::TestDisk;
+    use crate::sys::loopdev::LoopDevice;
+
+    const RULES: Rules = Rules {
+        array_members: ArrayMembers::Skip,
+        shared: Shared::Protect,
+        read_only: ReadOnly::Fail,
+    };
+
+    fn erase_one(disk: &TestDisk, rules: Rules) -> Result<Vec<Done>, Error> {
+        let disks = [disk.path().to_path_buf()];
+        match erase(&Root::machine(), &disks, rules, &Cancel::default()) {
+            Ok(outcomes) => Ok(outcomes.into_iter().map(|outcome| outcome.done).collect()),
+            Err(mut failed) => Err(failed.0.remove(0).1),
+        }
+    }
+
+    /// Writes signatures: at an offset, one byte.
+    fn marked(disk: &TestDisk, places: &[u64]) {
+        for place in places {
+            disk.file.write_all_at(&[0xA5], *place).unwrap();
+        }
+    }
+
+    #[test]
+    fn both_ends_of_disk_and_partitions_are_zeroed_and_the_partitions_are_gone() {
+        for sector in [512, 4096] {
+            let disk = TestDisk::gpt(
+                100,
+                sector,
+                &[(Guid::LINUX_DATA, 20, 30), (Guid::EFI_SYSTEM, 60, 10)],
+            );
+            let node = partition::node(disk.path(), 2);
+            assert!(node.exists());
+            // In the disk's boot code, LVM's label, btrfs, the end of a partition, the last sector.
+            let gone = [
+                3,
+                (20 << 20) + 512,
+                (20 << 20) + 0x1_0040,
+                (50 << 20) - 1,
+                (60 << 20),
+                (100 << 20) - 1,
+            ];
+            let kept = [(35 << 20)];
+            marked(&disk, &gone);
+            marked(&disk, &kept);
+            assert_eq!(erase_one(&disk, RULES).unwrap(), [Done::Erased]);
+            for place in gone {
+                assert_eq!(disk.bytes(place, 1), [0], "{place}");
+            }
+            assert_eq!(disk.bytes(kept[0], 1), [0xA5], "data is not metadata");
+            assert!(matches!(
+                partition::list(disk.path()),
+                Err(Error::NoTable(_))
+            ));
+            assert!(
+                !Root::machine()
+                    .path(format!("sys/class/block/{}", kernel_name(&node)))
+                    .exists()
+            );
+        }
+    }
+
+    #[test]
+    fn shared_file_systems_are_protected_and_the_others_erased() {
+        let gpfs = TestDisk::gpt(50, 512, &[(Guid::LINUX_DATA, 1, 10), (Guid::GPFS, 20, 10)]);
+        let gfs2 = TestDisk::gpt(50, 512, &[(Guid::LINUX_DATA, 10, 20)]);
+        gfs2.file
+            .write_all_at(&[1, 0x16, 0x19, 0x70, 0, 0, 0, 1], (10 << 20) + 0x1_0000)
+            .unwrap();
+        let plain = TestDisk::gpt(50, 512, &[]);
+        let disks = [&gpfs, &gfs2, &plain].map(|disk| disk.path().to_path_buf());
+        let failed = erase(&Root::machine(), &disks, RULES, &Cancel::default()).unwrap_err();
+        let mut spared: Vec<_> = failed
+            .0
+            .iter()
+            .map(|(path, error)| (path.clone(), error.to_string()))
+            .collect();
+        spared.sort();
+        let message = |disk: &PathBuf, what| {
+            format!(
+                "{} holds {what}, a shared file system, and is protected",
+                disk.display()
+            )
+        };
+        let mut wanted = vec![
+            (disks[0].clone(), message(&disks[0], "GPFS")),
+            (disks[1].clone(), message(&disks[1], "GFS2")),
+        ];
+        wanted.sort();
+        assert_eq!(spared, wanted);
+        assert_eq!(partition::list(&disks[0]).unwrap().partitions.len(), 2);
+        assert!(partition::list(&disks[2]).is_err());
+        let rules = Rules {
+            shared: Shared::Erase,
+            ..RULES
+        };
+        assert_eq!(erase_one(&gpfs, rules).unwrap(), [Done::Erased]);
+    }
+
+    #[test]
+    fn members_of_arrays_are_skipped_when_the_rules_say_so() {
+        let disk = TestDisk::gpt(50, 512, &[(Guid::LINUX_DATA, 1, 20)]);
+        let superblock = [0xFC, 0x4E, 0x2B, 0xA9, 1, 0, 0, 0];
+        disk.file
+            .write_all_at(&superblock, (1 << 20) + 4096)
+            .unwrap();
+        assert_eq!(erase_one(&disk, RULES).unwrap(), [Done::SkippedArrayMember]);
+        assert_eq!(disk.bytes((1 << 20) + 4096, 8), superblock);
+        let rules = Rules {
+            array_members: ArrayMembers::Erase,
+            ..RULES
+        };
+        assert_eq!(erase_one(&disk, rules).unwrap(), [Done::Erased]);
+    }
+
+    #[test]
+    fn the_virtual_floppy_is_skipped() {
+        let disk = TestDisk::new(2, 512, |file| {
+            let label = *b"IR-VFD-DEV ";
+            let options = fatfs::FormatVolumeOptions::new().volume_label(label);
+            fatfs::format_volume(file, options).unwrap();
+        });
+        assert_eq!(
+            erase_one(&disk, RULES).unwrap(),
+            [Done::SkippedVirtualMedia]
+        );
+    }
+
+    #[test]
+    fn a_disk_in_use_is_not_erased() {
+        let disk = TestDisk::gpt(50, 512, &[(Guid::LINUX_DATA, 1, 20)]);
+        let holder = Disk::open(&partition::node(disk.path(), 1), Access::Write).unwrap();
+        let error = erase_one(&disk, RULES).unwrap_err();
+        assert!(matches!(error, Error::InUse(..)), "{error}");
+        drop(holder);
+        assert_eq!(partition::list(disk.path()).unwrap().partitions.len(), 1);
+    }
+
+    #[test]
+    fn a_read_only_disk_is_skipped_or_fails_as_the_rules_say() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(1 << 20).unwrap();
+        // A file that was opened for reading makes a device that refuses writes.
+        let device = LoopDevice::attach(&fs::File::open(file.path()).unwrap(), 512).unwrap();
+        let disk = TestDisk {
+            device,
+            file: file.into_file(),
+        };
+        let error = erase_one(&disk, RULES).unwrap_err();
+        assert!(matches!(error, Error::ReadOnly(_)), "{error}");
+        let rules = Rules {
+            read_only: ReadOnly::Skip,
+            ..RULES
+        };
+        assert_eq!(erase_one(&disk, rules).unwrap(), [Done::SkippedReadOnly]);
+    }
 
     const fn range(start: u64, bytes: u64) -> Range {
         Range { start, bytes }
