@@ -23,11 +23,12 @@ mod pipeline;
 mod target;
 mod writer;
 
+pub use crate::formats::detect::{Format, Rules};
 pub use error::Error;
 pub use fetch::Network;
 pub use info::{ImageInfo, ImageKind, Md5};
 
-use crate::formats::detect::{self, Decoding, Finding, Format, Rules};
+use crate::formats::detect::{self, Decoding, Finding};
 use crate::formats::qcow2::{self, Pass};
 use crate::progress::{Cancel, Reporter};
 use attempts::Attempts;

@@ -1,0 +1,256 @@
+//! Servers that fail, redirect, or want credentials.
+
+use crate::lab::{Lab, MIB, fields, gpt_image, info, noise, sha256};
+use crate::server::{Answer, Server, silence};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ferrite::imaging::fetch;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+fn header<'a>(request: &'a [String], name: &str) -> Option<&'a str> {
+    request.iter().find_map(|line| {
+        let (found, value) = line.split_once(": ")?;
+        found.eq_ignore_ascii_case(name).then_some(value)
+    })
+}
+
+#[test]
+fn a_verdict_is_not_questioned() {
+    for status in [401, 403, 404] {
+        let lab = Lab::new(4 * MIB);
+        let server = Server::start(move |_| Answer::Status(status));
+        let error = lab
+            .write(&info(&server.url("x.img?sig=hush"), Some("raw"), b""))
+            .unwrap_err();
+        assert_eq!(error.class.name(), "ImageDownloadError");
+        let url = server.url("x.img");
+        assert_eq!(
+            error.details,
+            format!(
+                "Download of image image-1 failed: URL: {url}; Error: Received status code {status} from {url}, expected 200. \
+                 Response body: sorry"
+            )
+        );
+        assert_eq!(server.requests().len(), 1);
+        lab.assert_untouched();
+    }
+}
+
+#[test]
+fn trouble_is_tried_again() {
+    let lab = Lab::new(8 * MIB);
+    let image = gpt_image(6 * MIB);
+    let body = Arc::new(image.clone());
+    let server = Server::start(move |number| match number {
+        0 => Answer::Status(503),
+        1 => Answer::CutOff(Arc::clone(&body), 5 * MIB),
+        _ => Answer::Image(Arc::clone(&body)),
+    });
+    lab.write(&info(&server.url("x.img"), Some("raw"), &image))
+        .unwrap();
+    assert_eq!(server.requests().len(), 3);
+    assert!(lab.disk_bytes()[..image.len()] == image);
+}
+
+#[test]
+fn a_damaged_transfer_is_repaired_by_one_more() {
+    let lab = Lab::new(8 * MIB);
+    let image = gpt_image(6 * MIB);
+    let body = Arc::new(image.clone());
+    let mut damaged = image.clone();
+    damaged[5 * MIB] ^= 1;
+    let damaged = Arc::new(damaged);
+    let server = Server::start(move |number| match number {
+        0 => Answer::Image(Arc::clone(&damaged)),
+        _ => Answer::Image(Arc::clone(&body)),
+    });
+    lab.write(&info(&server.url("x.img"), Some("raw"), &image))
+        .unwrap();
+    assert!(lab.disk_bytes()[..image.len()] == image);
+}
+
+#[test]
+fn the_next_url_has_its_turn() {
+    let lab = Lab::new(8 * MIB);
+    let image = gpt_image(6 * MIB);
+    let missing = Server::start(|_| Answer::Status(404));
+    let broken = Server::start(|_| Answer::Status(500));
+    let good = Server::of(&image);
+    let mut info = info("", Some("raw"), &image);
+    // A port nobody listens on, a verdict, a server in trouble, and then a good one.
+    info.insert(
+        "urls".into(),
+        json!([
+            "http://127.0.0.1:9/x",
+            missing.url("x"),
+            broken.url("x"),
+            good.url("x")
+        ]),
+    );
+    lab.write(&info).unwrap();
+    assert_eq!(
+        (
+            missing.requests().len(),
+            broken.requests().len(),
+            good.requests().len()
+        ),
+        (1, 3, 1)
+    );
+}
+
+#[test]
+fn a_redirect_to_another_server_takes_no_credentials_along() {
+    let lab = Lab::new(8 * MIB);
+    let image = gpt_image(6 * MIB);
+    let other = Server::of(&image);
+    let away = other.url("far.img");
+    let (near, far) = ("/near.img".to_owned(), away);
+    let server = Server::start(move |number| match number {
+        0 => Answer::Redirect(near.clone()),
+        _ => Answer::Redirect(far.clone()),
+    });
+    let mut info = info(&server.url("x.img"), Some("raw"), &image);
+    info.insert(
+        "image_request_authorization".into(),
+        STANDARD.encode("Bearer hush").into(),
+    );
+    lab.write(&info).unwrap();
+    let [first, second] = &server.requests()[..] else {
+        panic!("two requests to the first server");
+    };
+    assert_eq!(header(first, "authorization"), Some("Bearer hush"));
+    assert_eq!(header(second, "authorization"), Some("Bearer hush"));
+    assert_eq!(header(&other.requests()[0], "authorization"), None);
+    assert_eq!(header(first, "accept-encoding"), Some("identity"));
+}
+
+#[test]
+fn the_same_machine_by_another_name_is_another_server() {
+    let lab = Lab::new(8 * MIB);
+    let image = gpt_image(6 * MIB);
+    let body = Arc::new(image.clone());
+    let place = Arc::new(Mutex::new(String::new()));
+    let to = Arc::clone(&place);
+    let server = Server::start(move |number| match number {
+        0 => Answer::Redirect(to.lock().unwrap().clone()),
+        _ => Answer::Image(Arc::clone(&body)),
+    });
+    *place.lock().unwrap() = server.url_by_name("y.img");
+    let mut info = info(&server.url("x.img"), Some("raw"), &image);
+    for (name, value) in [
+        ("image_server_auth_strategy", "http_basic"),
+        ("image_server_user", "user"),
+        ("image_server_password", "hush"),
+    ] {
+        info.insert(name.into(), value.into());
+    }
+    lab.write(&info).unwrap();
+    let requests = server.requests();
+    assert_eq!(
+        header(&requests[0], "authorization"),
+        Some("Basic dXNlcjpodXNo")
+    );
+    assert_eq!(header(&requests[1], "authorization"), None);
+}
+
+#[test]
+fn redirects_lead_to_http_alone_and_not_for_ever() {
+    for to in ["file:///etc/passwd", "ftp://127.0.0.1/x", "/again"] {
+        let lab = Lab::new(4 * MIB);
+        let server = Server::start(move |_| Answer::Redirect(to.into()));
+        let error = lab
+            .write(&info(&server.url("x"), Some("raw"), b""))
+            .unwrap_err();
+        assert_eq!(error.class.name(), "ImageDownloadError", "{to}");
+        lab.assert_untouched();
+    }
+}
+
+#[test]
+fn the_time_limit_counts_from_the_very_start() {
+    let mut lab = Lab::new(4 * MIB);
+    lab.settings.max_duration = Some(Duration::from_millis(300));
+    let (keep, answer) = silence();
+    let answer = Mutex::new(Some(answer));
+    let server = Server::start(move |_| answer.lock().unwrap().take().unwrap());
+    let error = lab
+        .write(&info(&server.url("x"), Some("raw"), b""))
+        .unwrap_err();
+    assert_eq!(error.class.name(), "ImageDownloadTimeoutError");
+    drop(keep);
+}
+
+#[test]
+fn a_silent_server_is_given_up() {
+    let mut lab = Lab::new(4 * MIB);
+    lab.settings.network.timeout = Duration::from_millis(300);
+    lab.settings.retries = 0;
+    let (keep, answer) = silence();
+    let answer = Mutex::new(Some(answer));
+    let server = Server::start(move |_| answer.lock().unwrap().take().unwrap());
+    let error = lab
+        .write(&info(&server.url("x"), Some("raw"), b""))
+        .unwrap_err();
+    assert_eq!(error.class.name(), "ImageDownloadError");
+    assert!(error.details.contains("was silent"), "{error}");
+    drop(keep);
+}
+
+#[test]
+fn the_checksum_may_be_in_a_file_beside_the_image() {
+    let lab = Lab::new(8 * MIB);
+    let image = gpt_image(6 * MIB);
+    let server = Server::of(&image);
+    let sums = format!(
+        "{}  other.img\n{}  x.img\n",
+        "b".repeat(64),
+        sha256(&image).to_uppercase()
+    );
+    let sums = Server::of(sums.as_bytes());
+    let info = fields(json!({
+        "id": "x", "urls": [server.url("x.img")], "disk_format": "raw", "checksum": sums.url("SHA256SUMS"),
+    }));
+    lab.write(&info).unwrap();
+    assert!(lab.disk_bytes()[..image.len()] == image);
+}
+
+#[test]
+fn without_a_checksum_that_counts_nothing_is_downloaded() {
+    let lab = Lab::new(4 * MIB);
+    let server = Server::of(b"x");
+    for (algorithm, value) in [
+        ("md5", "a".repeat(32)),
+        ("sha512", "a".repeat(64)),
+        ("crc32", "00".into()),
+    ] {
+        let info = fields(json!({
+            "id": "x", "urls": [server.url("x")], "os_hash_algo": algorithm, "os_hash_value": Value::from(value),
+        }));
+        let error = lab.write(&info).unwrap_err();
+        assert_eq!(error.class.name(), "RESTError", "{algorithm}");
+        assert!(
+            error.details.starts_with("Unable to verify image x"),
+            "{error}"
+        );
+    }
+    assert!(server.requests().is_empty());
+    lab.assert_untouched();
+}
+
+#[test]
+fn small_things_have_a_limit() {
+    let lab = Lab::new(4 * MIB);
+    let content = noise(1000);
+    let server = Server::of(&content);
+    let network = &lab.settings.network;
+    assert_eq!(
+        fetch::small(&server.url("x"), 1000, network, &lab.cancel).unwrap(),
+        content
+    );
+    assert!(matches!(
+        fetch::small(&server.url("x"), 999, network, &lab.cancel),
+        Err(fetch::Error::TooLarge { limit: 999, .. })
+    ));
+}

@@ -1,0 +1,131 @@
+//! An image server that does what a test says, and remembers what it was asked.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What was asked: the request's lines.
+pub(crate) type Request = Vec<String>;
+
+/// What the server does next.
+pub(crate) enum Answer {
+    /// 200 with this body.
+    Image(Arc<Vec<u8>>),
+    /// 200 and no `Content-Length`; the connection's end is the body's.
+    Endless(Arc<Vec<u8>>),
+    /// 200 that announces the whole body and sends so many bytes of it.
+    CutOff(Arc<Vec<u8>>, usize),
+    /// 302 to a place.
+    Redirect(String),
+    /// 200 that begins and then says nothing until the test is over.
+    Silence(Receiver<()>),
+    /// A status and no content.
+    Status(u16),
+}
+
+pub(crate) struct Server {
+    port: u16,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Server {
+    /// A server that answers by a function of the number of requests before this one.
+    pub(crate) fn start(answer: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        let answer = Arc::new(answer);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                thread::spawn(move || serve(stream.unwrap(), &seen, &*answer));
+            }
+        });
+        Self { port, requests }
+    }
+
+    /// A server that always gives this.
+    pub(crate) fn of(image: &[u8]) -> Self {
+        let image = Arc::new(image.to_vec());
+        Self::start(move |_| Answer::Image(Arc::clone(&image)))
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/{path}", self.port)
+    }
+
+    /// The same server under another name.
+    pub(crate) fn url_by_name(&self, path: &str) -> String {
+        format!("http://localhost:{}/{path}", self.port)
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+}
+
+/// An answer whose server waits until the returned sender is dropped.
+pub(crate) fn silence() -> (std::sync::mpsc::Sender<()>, Answer) {
+    let (keep, wait) = channel();
+    (keep, Answer::Silence(wait))
+}
+
+fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(usize) -> Answer) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut request = Vec::new();
+    let mut line = String::new();
+    while reader.read_line(&mut line).is_ok_and(|length| length > 2) {
+        request.push(line.trim_end().to_owned());
+        line.clear();
+    }
+    if request.is_empty() {
+        return;
+    }
+    let number = {
+        let mut seen = seen.lock().unwrap();
+        seen.push(request);
+        seen.len() - 1
+    };
+    // A client that goes away in the middle is part of many tests.
+    let _ = give(stream, answer(number));
+}
+
+fn give(mut stream: TcpStream, answer: Answer) -> std::io::Result<()> {
+    let head =
+        |status: u16, more: &str| format!("HTTP/1.1 {status} X\r\nConnection: close\r\n{more}\r\n");
+    match answer {
+        Answer::Image(body) => {
+            let length = format!("Content-Length: {}\r\n", body.len());
+            stream.write_all(head(200, &length).as_bytes())?;
+            stream.write_all(&body)
+        }
+        Answer::Endless(body) => {
+            stream.write_all(head(200, "").as_bytes())?;
+            stream.write_all(&body)
+        }
+        Answer::CutOff(body, sent) => {
+            let length = format!("Content-Length: {}\r\n", body.len());
+            stream.write_all(head(200, &length).as_bytes())?;
+            stream.write_all(&body[..sent])
+        }
+        Answer::Redirect(to) => {
+            let location = format!("Location: {to}\r\nContent-Length: 0\r\n");
+            stream.write_all(head(302, &location).as_bytes())
+        }
+        Answer::Silence(wait) => {
+            stream.write_all(head(200, "Content-Length: 1000000000\r\n").as_bytes())?;
+            stream.write_all(&[0; 1000])?;
+            let _ = wait.recv();
+            Ok(())
+        }
+        Answer::Status(status) => {
+            let body = "sorry";
+            let length = format!("Content-Length: {}\r\n", body.len());
+            stream.write_all(head(status, &length).as_bytes())?;
+            stream.write_all(body.as_bytes())
+        }
+    }
+}
