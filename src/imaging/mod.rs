@@ -296,7 +296,7 @@ fn decoder(found: &Finding) -> Result<Decoder, Error> {
                     "the qcow2 image was not closed properly; its tables are read as they are"
                 );
             }
-            let decoder = qcow2::Decoder::new(header.clone()).map_err(Error::Decode)?;
+            let decoder = qcow2::Decoder::new(header).map_err(Error::Decode)?;
             Ok(Decoder::Qcow2(Box::new(decoder)))
         }
     }

@@ -70,39 +70,28 @@ fn every_form_that_convert_makes_is_written_in_one_pass() {
 }
 
 #[test]
-fn an_image_written_from_back_to_front_with_a_snapshot_is_the_same_disk() {
-    let lab = Lab::new(SIZE + 4 * MIB);
+fn an_image_with_a_history_is_the_same_disk() {
+    let size = 40 * MIB;
+    let lab = Lab::new(size + 4 * MIB);
     let folder = lab.folder.path();
-    qemu(
-        folder,
-        "qemu-img",
-        &["create", "-f", "qcow2", "x.qcow2", &SIZE.to_string()],
-    );
+    let create = ["create", "-f", "qcow2", "x.qcow2", &size.to_string()];
+    qemu(folder, "qemu-img", &create);
+    let [late, middle, early] = ["write -P 3 39M 1M", "write -P 2 5M 24M", "write -P 1 0 64k"];
     qemu(
         folder,
         "qemu-io",
-        &[
-            "-c",
-            "write -P 3 19M 1M",
-            "-c",
-            "write -P 2 5M 3M",
-            "-c",
-            "write -P 1 0 64k",
-            "x.qcow2",
-        ],
+        &["-c", late, "-c", middle, "-c", early, "x.qcow2"],
     );
     qemu(folder, "qemu-img", &["snapshot", "-c", "before", "x.qcow2"]);
-    qemu(
-        folder,
-        "qemu-io",
-        &["-c", "write -P 4 6M 1M", "-c", "write -z 7M 1M", "x.qcow2"],
-    );
-    let mut guest = vec![0; SIZE];
+    let [over, zero] = ["write -P 4 6M 1M", "write -z 7M 1M"];
+    qemu(folder, "qemu-io", &["-c", over, "-c", zero, "x.qcow2"]);
+    let mut guest = vec![0; size];
     guest[..64 << 10].fill(1);
-    guest[5 * MIB..6 * MIB].fill(2);
+    guest[5 * MIB..29 * MIB].fill(2);
     guest[6 * MIB..7 * MIB].fill(4);
-    guest[19 * MIB..20 * MIB].fill(3);
-    // The snapshot made QEMU copy the table behind the data it maps.
+    guest[7 * MIB..8 * MIB].fill(0);
+    guest[39 * MIB..].fill(3);
+    // The snapshot made QEMU copy the table behind the data it maps, and there is more of that than is kept.
     assert_written(&lab, &guest, 2);
 }
 
@@ -149,5 +138,5 @@ fn a_corrupt_image_leaves_no_table() {
         error.details.contains("was left without a partition table"),
         "{error}"
     );
-    lab.assert_no_table(&guest[..10 * MIB]);
+    lab.assert_no_table(&[]);
 }

@@ -27,44 +27,39 @@ impl Unpacker {
         })
     }
 
-    /// Unpacks one cluster. `packed` may go on behind the packed bytes: tables count in sectors of 512.
-    pub(super) fn unpack(&mut self, packed: &[u8], guest: u64) -> Result<&[u8], Error> {
-        let whole = match &mut self.method {
+    /// Unpacks one cluster; tells also how many bytes it was packed in. `packed` may go on behind them: tables count in
+    /// sectors of 512.
+    pub(super) fn unpack(&mut self, packed: &[u8], guest: u64) -> Result<(&[u8], u64), Error> {
+        let used = match &mut self.method {
             Method::Deflate(inflate) => {
                 inflate.reset(false);
                 let outcome =
                     inflate.decompress(packed, &mut self.cluster, FlushDecompress::Finish);
-                outcome.is_ok() && usize::try_from(inflate.total_out()) == Ok(self.cluster.len())
+                let whole = usize::try_from(inflate.total_out()) == Ok(self.cluster.len());
+                (outcome.is_ok() && whole).then(|| inflate.total_in())
             }
             Method::Zstandard(decoder) => unpack_zstandard(decoder, packed, &mut self.cluster),
         };
-        if whole {
-            Ok(&self.cluster)
-        } else {
-            Err(Error::Compressed { guest })
-        }
+        let used = used.ok_or(Error::Compressed { guest })?;
+        Ok((&self.cluster, used))
     }
 }
 
-fn unpack_zstandard(decoder: &mut Zstandard<'_>, packed: &[u8], cluster: &mut [u8]) -> bool {
-    if decoder.reinit().is_err() {
-        return false;
-    }
+/// Returns the number of packed bytes; `None` when they do not give a whole cluster.
+fn unpack_zstandard(decoder: &mut Zstandard<'_>, packed: &[u8], cluster: &mut [u8]) -> Option<u64> {
+    decoder.reinit().ok()?;
     let (mut read, mut written) = (0, 0);
     // QEMU writes one frame a cluster but reads several (`qcow2_zstd_decompress`).
-    while let (Some(input), Some(output)) = (packed.get(read..), cluster.get_mut(written..)) {
-        if output.is_empty() {
-            return true;
+    while written < cluster.len() {
+        let (input, output) = (packed.get(read..)?, cluster.get_mut(written..)?);
+        let status = decoder.run_on_buffers(input, output).ok()?;
+        if status.bytes_read == 0 && status.bytes_written == 0 {
+            return None;
         }
-        match decoder.run_on_buffers(input, output) {
-            Ok(status) if status.bytes_read > 0 || status.bytes_written > 0 => {
-                read += status.bytes_read;
-                written += status.bytes_written;
-            }
-            _ => return false,
-        }
+        read += status.bytes_read;
+        written += status.bytes_written;
     }
-    false
+    u64::try_from(read).ok()
 }
 
 fn zstandard() -> Result<Zstandard<'static>, Error> {
@@ -92,7 +87,8 @@ mod tests {
             Err(Error::Compressed { guest: 5 })
         ));
         let packed = zstd::bulk::compress(&[7; 1024], 1).unwrap();
-        assert_eq!(unpacker.unpack(&packed, 5).unwrap(), [7; 1024]);
+        let (cluster, _) = unpacker.unpack(&packed, 5).unwrap();
+        assert_eq!(cluster, [7; 1024]);
     }
 
     proptest! {

@@ -27,15 +27,42 @@ pub(super) enum Kind {
 }
 
 /// Plain data: `length` bytes at `host` in the file are the guest's bytes from `guest` on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) host: u64,
     pub(super) guest: u64,
     pub(super) length: u64,
 }
 
+impl Run {
+    /// Takes in what follows in the file and in the guest; `false` if `next` does not.
+    pub(super) fn append(&mut self, next: Self) -> bool {
+        let follows =
+            self.host + self.length == next.host && self.guest + self.length == next.guest;
+        if follows {
+            self.length += next.length;
+        }
+        follows
+    }
+
+    /// The first bytes of the run, and the rest.
+    pub(super) fn split(self, at: u64) -> (Self, Self) {
+        let at = at.min(self.length);
+        let rest = Self {
+            host: self.host + at,
+            guest: self.guest + at,
+            length: self.length - at,
+        };
+        (Self { length: at, ..self }, rest)
+    }
+}
+
 impl Wanted {
+    /// Wants plain data; an empty run is none.
     pub(super) fn want_run(&mut self, run: Run) -> Result<(), Error> {
+        if run.length == 0 {
+            return Ok(());
+        }
         self.check_room()?;
         self.runs.insert((run.host, run.guest), run.length);
         Ok(())
