@@ -7,8 +7,10 @@ use crate::clock;
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::field::{Field, Visit};
+use tracing::subscriber::Interest;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
@@ -64,39 +66,54 @@ pub enum Verbosity {
     Debug,
 }
 
-/// Starts logging for the whole process: to standard error and into the ring that is returned. A second call changes
-/// nothing and returns a ring that stays empty.
-pub fn start(verbosity: Verbosity) -> Ring {
-    let ring = Ring::default();
-    let layer = Console {
-        ring: ring.clone(),
-        verbosity,
-    };
-    // Only a second start fails, and then the first one's subscriber goes on.
-    let _already_started =
-        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
-    ring
+/// The process's log, once started.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// The latest lines.
+    pub ring: Ring,
+    debug: Arc<AtomicBool>,
 }
 
-struct Console {
-    ring: Ring,
-    verbosity: Verbosity,
+impl Log {
+    /// Changes which events are told from now on.
+    pub fn set_verbosity(&self, verbosity: Verbosity) {
+        self.debug
+            .store(verbosity == Verbosity::Debug, Ordering::Relaxed);
+    }
 }
+
+/// Starts logging for the whole process, as an operator needs it: to standard error and into the ring. Only the first call
+/// counts; a later one's log stays empty.
+#[must_use]
+pub fn start() -> Log {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::registry().with(Console(log.clone()));
+    // Only a second start fails, and then the first one's subscriber goes on.
+    let _already_started = tracing::subscriber::set_global_default(subscriber);
+    log
+}
+
+struct Console(Log);
 
 impl Console {
     /// Ours at the chosen level, the libraries' only when something is wrong.
     fn tells(&self, target: &str, level: Level) -> bool {
         let ours = target.starts_with("ferrite");
-        let limit = match self.verbosity {
+        let limit = match self.0.debug.load(Ordering::Relaxed) {
             _ if !ours => Level::WARN,
-            Verbosity::Info => Level::INFO,
-            Verbosity::Debug => Level::DEBUG,
+            false => Level::INFO,
+            true => Level::DEBUG,
         };
         level <= limit
     }
 }
 
 impl<S: Subscriber> Layer<S> for Console {
+    /// The verbosity changes while the process runs: no answer of [`Self::enabled`] may be kept.
+    fn register_callsite(&self, _: &'static tracing::Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
         self.tells(metadata.target(), *metadata.level())
     }
@@ -110,7 +127,7 @@ impl<S: Subscriber> Layer<S> for Console {
         line.push('\n');
         // A console that is gone must not stop the agent; the ring has the line.
         let _gone = std::io::stderr().lock().write_all(line.as_bytes());
-        self.ring.push(line);
+        self.0.ring.push(line);
     }
 }
 
@@ -167,13 +184,11 @@ mod tests {
     use super::*;
 
     fn told(verbosity: Verbosity, tell: impl FnOnce()) -> String {
-        let ring = Ring::default();
-        let layer = Console {
-            ring: ring.clone(),
-            verbosity,
-        };
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), tell);
-        ring.text()
+        let log = Log::default();
+        log.set_verbosity(verbosity);
+        let subscriber = tracing_subscriber::registry().with(Console(log.clone()));
+        tracing::subscriber::with_default(subscriber, tell);
+        log.ring.text()
     }
 
     #[test]
@@ -207,6 +222,24 @@ mod tests {
         };
         assert_eq!(told(Verbosity::Info, events), "");
         assert!(told(Verbosity::Debug, events).ends_with("DEBUG api: ours\n"));
+    }
+
+    #[test]
+    fn the_verbosity_can_change_while_the_process_runs() {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::registry().with(Console(log.clone()));
+        tracing::subscriber::with_default(subscriber, || {
+            for verbosity in [Verbosity::Info, Verbosity::Debug, Verbosity::Info] {
+                log.set_verbosity(verbosity);
+                tracing::debug!(target: "ferrite::api", ?verbosity, "how");
+            }
+        });
+        assert!(
+            log.ring
+                .text()
+                .ends_with("DEBUG api: how verbosity=Debug\n")
+        );
+        assert_eq!(log.ring.text().lines().count(), 1);
     }
 
     #[test]

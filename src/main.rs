@@ -1,3 +1,79 @@
 //! Arguments, subcommand, exit code; no logic.
 
-fn main() {}
+use clap::{ArgMatches, Command};
+use ferrite::config::CommandLine;
+use ferrite::root::Root;
+use ferrite::{agent, boot, hardware, logging};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// The command line or the configuration cannot be used.
+const UNUSABLE: u8 = 2;
+
+fn main() -> ExitCode {
+    // The kernel starts the ramdisk's /init as process 1 with arguments of its own.
+    if std::process::id() == 1 {
+        let _log = logging::start();
+        boot::init::run();
+    }
+    let mut matches = command_line().get_matches();
+    match matches.remove_subcommand() {
+        Some((name, arguments)) if name == "agent" => serve(arguments),
+        Some((name, _)) if name == "init" => {
+            complain("ferrite init is process 1 of a ramdisk: the kernel starts it, nobody else");
+            ExitCode::from(UNUSABLE)
+        }
+        _ => inventory(),
+    }
+}
+
+fn command_line() -> Command {
+    Command::new("ferrite")
+        .about("The ramdisk agent for OpenStack Ironic")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .after_help(
+            "Exit codes: 0 done, 1 failed, 2 the command line or configuration cannot be used.",
+        )
+        .subcommand(CommandLine::arguments(
+            Command::new("agent").about("Look up the node, heartbeat, serve Ironic's commands"),
+        ))
+        .subcommand(
+            Command::new("init")
+                .about("Process 1 of the ramdisk: prepare the machine, keep the agent running"),
+        )
+        .subcommand(Command::new("inventory").about("Print what the machine is, as JSON"))
+}
+
+fn serve(mut arguments: ArgMatches) -> ExitCode {
+    match agent::run(Root::machine(), CommandLine::taken_from(&mut arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ agent::Error::Config(_)) => {
+            complain(&ferrite::error::chain(&error));
+            ExitCode::from(UNUSABLE)
+        }
+        Err(error) => {
+            complain(&ferrite::error::chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn inventory() -> ExitCode {
+    let inventory = hardware::inventory::collect(&Root::machine(), None);
+    match writeln!(
+        std::io::stdout().lock(),
+        "{:#}",
+        hardware::wire::inventory(&inventory)
+    ) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn complain(what: &str) {
+    // Nobody is left to be told that standard error is gone.
+    let _gone = writeln!(std::io::stderr().lock(), "ferrite: {what}");
+}

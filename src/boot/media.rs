@@ -5,10 +5,10 @@
 //! from sysfs, labels from their first bytes.
 
 use super::argument;
+use crate::config::KernelArgs;
 use crate::formats::volume::{VOLUME_HEAD, Volume};
 use crate::progress::Cancel;
 use crate::root::Root;
-use crate::secret::Secret;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 #[derive(Debug, Default)]
 pub struct Media {
     /// The text of `parameters.txt`, in the form of a kernel command line; it may hold the agent token.
-    pub parameters: Option<Secret<String>>,
+    pub parameters: Option<KernelArgs>,
     /// The configuration files that were copied to their place below `/etc`.
     pub copied: Vec<PathBuf>,
 }
@@ -229,14 +229,14 @@ fn take(
     Ok(media)
 }
 
-fn parameters(attached: &Attached) -> Result<Secret<String>, Error> {
+fn parameters(attached: &Attached) -> Result<KernelArgs, Error> {
     let path = attached.path.join("parameters.txt");
     let bytes = bounded(&path).map_err(|source| Error::Parameters {
         path: "parameters.txt".into(),
         source,
     })?;
     match std::str::from_utf8(&bytes) {
-        Ok(text) => Ok(Secret::new(text.into())),
+        Ok(text) => Ok(KernelArgs::parse(Zeroizing::new(text.into()))),
         Err(error) => Err(Error::Parameters {
             path: "parameters.txt".into(),
             source: io::Error::new(io::ErrorKind::InvalidData, error),
@@ -460,7 +460,7 @@ mod tests {
         let root = machine.root();
         let found = find(&root, "boot_method=vmedia", &Cancel::default());
         let media = take(&root, &found, &machine.attach()).unwrap();
-        assert_eq!(media.parameters.unwrap().expose(), "ipa-debug=1");
+        assert_eq!(media.parameters.unwrap().value("ipa-debug"), Some("1"));
         assert_eq!(
             media.copied,
             [
@@ -497,7 +497,7 @@ mod tests {
         assert!(media.parameters.is_none());
         machine.file("media/sda/parameters.txt", "a=b");
         let media = take(&machine.root(), &found, &machine.attach()).unwrap();
-        assert_eq!(media.parameters.unwrap().expose(), "a=b");
+        assert_eq!(media.parameters.unwrap().value("a"), Some("b"));
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Settings {
         if let Some(disabled) = wanted.disable_deep_image_inspection {
             self.disable_deep_image_inspection = disabled;
         }
-        // These two are only ever switched on (IPA: `agent.process_lookup_data`).
+        // These three are only ever switched on (IPA: `agent.process_lookup_data`).
         self.enable_bios_bootloader_install |= wanted.enable_bios_bootloader_install == Some(true);
         self.skip_bmc_detect |= wanted.agent_skip_bmc_detect == Some(true);
         if let Some(version) = understood("tls_min_version", wanted.tls_min_version.as_deref()) {
@@ -238,7 +238,11 @@ fn understand(body: &[u8], config: &Config) -> Result<Lookup, Error> {
         .get("uuid")
         .and_then(Value::as_str)
         .and_then(|uuid| Uuid::parse_str(uuid).ok())
-        .ok_or(Error::Incomplete("node.uuid"))?;
+        .ok_or(Error::Malformed {
+            line: 0,
+            column: 0,
+            what: "node.uuid is missing or no UUID",
+        })?;
     Ok(Lookup {
         settings,
         token,

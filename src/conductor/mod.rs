@@ -45,18 +45,6 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
-    /// The answer lacks what every such answer has.
-    #[error("the answer has no usable {0}")]
-    Incomplete(&'static str),
-    /// The address of the interface the operator named cannot be found.
-    #[error("finding the address of the network interface {name}")]
-    Interface {
-        /// The interface.
-        name: String,
-        /// What the kernel says.
-        #[source]
-        source: std::io::Error,
-    },
     /// The time for lookups is over.
     #[error("no lookup succeeded in {} seconds", after.as_secs())]
     LookupTimeout {
@@ -79,9 +67,21 @@ pub enum Error {
     /// No address of this machine leads to Ironic.
     #[error("no address of this machine leads to Ironic, after {0} attempts")]
     NoAddress(u32),
+    /// The lookup's answer gave no token, and the agent has none.
+    #[error("Ironic gave no agent token")]
+    NoToken,
     /// There is no API to ask.
     #[error("no API URL is configured")]
     NoUrl,
+    /// The address of the interface the operator named cannot be found.
+    #[error("finding the address of the network interface {name}")]
+    Interface {
+        /// The interface.
+        name: String,
+        /// What the kernel says.
+        #[source]
+        source: std::io::Error,
+    },
     /// TLS settings cannot be used.
     #[error("setting up TLS for Ironic's API")]
     Tls(#[source] tls::Error),

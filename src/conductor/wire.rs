@@ -27,8 +27,10 @@ struct VersionDocument<'a> {
 /// The newest version of the API, from its root document.
 pub(super) fn version(body: &[u8]) -> Result<ApiVersion, Error> {
     let document: RootDocument<'_> = parse(body)?;
-    let version = document.default_version.version.parse();
-    version.map_err(|_| Error::Incomplete("default_version.version"))
+    document.default_version.version.parse().map_err(|_| {
+        // serde knows no place for it any more.
+        malformed(0, 0, "default_version.version is no version")
+    })
 }
 
 /// The lookup's answer. Texts are borrowed from the body: the token has no second copy here.
@@ -81,7 +83,7 @@ impl LookupAnswer<'_> {
         self.config
             .heartbeat_timeout
             .or(self.heartbeat_timeout)
-            .ok_or(Error::Incomplete("heartbeat_timeout"))
+            .ok_or_else(|| malformed(0, 0, "heartbeat_timeout is missing"))
     }
 }
 
@@ -187,12 +189,12 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
                 "it is not JSON"
             }
         };
-        Error::Malformed {
-            line: error.line(),
-            column: error.column(),
-            what,
-        }
+        malformed(error.line(), error.column(), what)
     })
+}
+
+fn malformed(line: usize, column: usize, what: &'static str) -> Error {
+    Error::Malformed { line, column, what }
 }
 
 const MESSAGE_MAX: usize = 500;

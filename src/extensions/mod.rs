@@ -1,1 +1,97 @@
-//! The command extensions, by their wire names.
+//! The command extensions, by their wire names: `standby.prepare_image` is in `standby.rs`.
+//!
+//! A function here reads its parameters, lets the hardware layer do the work and shapes the result as Ironic expects it.
+
+mod archive;
+mod clean;
+mod deploy;
+mod image;
+mod log;
+mod params;
+mod service;
+mod standby;
+mod steps;
+mod system;
+
+use crate::command::{Command, CommandSpec, Params};
+use crate::error::AgentError;
+use crate::hardware::Machine;
+use crate::logging::Ring;
+use crate::root::Root;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Every command, one slice an extension.
+static EXTENSIONS: &[&[CommandSpec<Context>]] = &[
+    clean::COMMANDS,
+    deploy::COMMANDS,
+    image::COMMANDS,
+    log::COMMANDS,
+    service::COMMANDS,
+    standby::COMMANDS,
+    system::COMMANDS,
+];
+
+/// What commands work on.
+#[derive(Debug)]
+pub struct Context {
+    /// The machine: disks, steps, images.
+    pub machine: Machine,
+    /// Where the machine's file trees begin.
+    pub root: Root,
+    /// The agent's own log.
+    pub log: Ring,
+    /// Whether a boot loader that cannot be installed fails the deployment, when the command does not say.
+    pub ignore_bootloader_failure: bool,
+    /// How the agent is to end: written by the commands that end it, read by `agent`.
+    pub ending: watch::Sender<Option<Ending>>,
+}
+
+/// How the agent ends when Ironic wishes it to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Serve no more, take the network down, stay.
+    Lockdown,
+    /// Switch the machine off.
+    PowerOff,
+    /// Start the machine anew.
+    Reboot,
+}
+
+/// The commands, ready for the dispatcher.
+#[must_use]
+pub fn commands(context: &Arc<Context>) -> Vec<Command> {
+    EXTENSIONS
+        .iter()
+        .copied()
+        .flatten()
+        .map(|spec| spec.bind(context))
+        .collect()
+}
+
+/// The validator of commands whose parameters are looked at when they run.
+#[expect(clippy::unnecessary_wraps, reason = "it is one of the validators")]
+fn accept(_: &Context, _: &Params) -> Result<(), AgentError> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_command_is_registered_twice() {
+        let names: Vec<_> = EXTENSIONS
+            .iter()
+            .copied()
+            .flatten()
+            .map(|spec| (spec.extension, spec.name))
+            .collect();
+        assert_eq!(
+            names.iter().collect::<BTreeSet<_>>().len(),
+            names.len(),
+            "{names:?}"
+        );
+    }
+}

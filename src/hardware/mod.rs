@@ -2,8 +2,10 @@
 
 pub mod choice;
 pub mod cpu;
+pub mod diagnostics;
 pub mod hints;
 pub mod inventory;
+mod machine;
 pub mod memory;
 pub mod network;
 mod permit;
@@ -12,4 +14,5 @@ pub mod system;
 pub mod wait;
 pub mod wire;
 
+pub use machine::{BootLoader, Machine, Settings};
 pub use permit::{InstalledSystem, Permit, Refusal};

@@ -25,7 +25,7 @@ mod writer;
 
 pub use crate::formats::detect::{Format, Rules};
 pub use error::Error;
-pub use fetch::Network;
+pub use fetch::{BasicAuth, Network};
 pub use info::{ImageInfo, ImageKind, Md5};
 
 use crate::formats::detect::{self, Decoding, Finding};
@@ -34,7 +34,7 @@ use crate::progress::{Cancel, Reporter};
 use attempts::Attempts;
 use buffer::Buffer;
 use checksum::{Expected, Hasher};
-use fetch::{BasicAuth, Deadline, Download, Fetcher, Remedy};
+use fetch::{Deadline, Download, Fetcher, Remedy};
 use pipeline::{BLOCK, Decoder, Outcome};
 use source::Source;
 use std::path::Path;

@@ -1,7 +1,9 @@
 //! Values nobody may see: no `Clone`, no `Display`, no serialisation; wiped when dropped.
 
+mod mask;
 mod token;
 
+pub use mask::mask_arguments;
 pub use token::{AgentToken, TokenError};
 
 use std::fmt;

@@ -1,0 +1,115 @@
+//! From configuration and the lookup's answer to what the rooms are told: each gets plain values.
+
+use super::Error;
+use crate::boot::media;
+use crate::conductor::lookup;
+use crate::config::{self, CommandLine, Config, ImageServerAuth, KernelArgs, Sources};
+use crate::hardware::wait::Patience;
+use crate::hardware::{self, InstalledSystem, Permit};
+use crate::imaging;
+use crate::logging::{Log, Verbosity};
+use crate::root::Root;
+use crate::tls::client::ClientOptions;
+use std::path::PathBuf;
+use tokio::runtime::Handle;
+
+/// Reads every source of configuration, the boot's media first.
+pub(super) fn configure(
+    root: &Root,
+    command_line: CommandLine,
+    log: &Log,
+) -> Result<Config, Error> {
+    let kernel = std::fs::read_to_string(root.path("proc/cmdline")).unwrap_or_default();
+    let media = media::read(root, &kernel).map_err(Error::Media)?;
+    tell_of_media(&media.copied);
+    let sources = Sources::of_process(root, media.parameters, command_line)
+        .map_err(Error::KernelArguments)?;
+    let loaded = config::load(root, sources).map_err(Error::Config)?;
+    if loaded.config.debug {
+        log.set_verbosity(Verbosity::Debug);
+    }
+    loaded.log();
+    Ok(loaded.config)
+}
+
+fn tell_of_media(copied: &[PathBuf]) {
+    for file in copied {
+        tracing::info!(file = %file.display(), "configuration came from virtual media");
+    }
+}
+
+pub(super) fn tell_of_permit(root: &Root, config: &Config) {
+    if installed_system(config) == InstalledSystem::Allowed {
+        tracing::warn!(
+            "--allow-installed-system: the agent writes to disks, firmware and power state of THIS machine when it is told to"
+        );
+    } else if let Err(refusal) = Permit::ask(root, InstalledSystem::Protected) {
+        tracing::warn!(%refusal, "commands that write will be refused");
+    }
+}
+
+fn installed_system(config: &Config) -> InstalledSystem {
+    if config.allow_installed_system {
+        InstalledSystem::Allowed
+    } else {
+        InstalledSystem::Protected
+    }
+}
+
+/// How the machine is to be treated. Takes the image server's password out of the configuration: it has one owner.
+pub(super) fn machine_settings(
+    root: &Root,
+    config: &mut Config,
+    settings: &lookup::Settings,
+    tls: ClientOptions,
+) -> hardware::Settings {
+    hardware::Settings {
+        imaging: imaging::Settings {
+            network: imaging::Network {
+                tls,
+                root: root.clone(),
+                runtime: Handle::current(),
+                timeout: config.image_download_connection_timeout,
+            },
+            retries: config.image_download_connection_retries,
+            interval: config.image_download_connection_retry_interval,
+            max_duration: Some(config.image_download_max_duration).filter(|limit| !limit.is_zero()),
+            basic_auth: match config.image_server_auth_strategy {
+                ImageServerAuth::NoAuth => None,
+                ImageServerAuth::HttpBasic => Some(imaging::BasicAuth {
+                    user: config.image_server_user.take(),
+                    password: config.image_server_password.take(),
+                }),
+            },
+            md5: if settings.md5_enabled {
+                imaging::Md5::Allowed
+            } else {
+                imaging::Md5::Refused
+            },
+            rules: imaging::Rules {
+                deep_inspection: !settings.disable_deep_image_inspection,
+                permitted: settings.permitted_image_formats.clone(),
+            },
+        },
+        config_drive: if config.config_drive_rebuild {
+            imaging::configdrive::Form::Rebuilt
+        } else {
+            imaging::configdrive::Form::AsItIs
+        },
+        guard_shared_file_systems: config.guard_special_filesystems,
+        disk_patience: Patience {
+            attempts: config.disk_wait_attempts,
+            delay: config.disk_wait_delay,
+        },
+        installed_system: installed_system(config),
+        boot_interface: boot_interface(root),
+    }
+}
+
+/// `BOOTIF` as the boot loader wrote it.
+fn boot_interface(root: &Root) -> Option<String> {
+    KernelArgs::of_kernel(root)
+        .ok()?
+        .value("BOOTIF")
+        .map(str::to_owned)
+}

@@ -1,0 +1,101 @@
+//! The agent's door: the socket it listens on and the certificate it shows there.
+
+use super::{Error, Registered};
+use crate::clock;
+use crate::config::{Config, Scheme};
+use crate::hardware;
+use crate::root::Root;
+use crate::tls;
+use crate::tls::certificate::{SelfSigned, Subject};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// What the API shows, and how it is reached.
+pub(super) struct Identity {
+    pub(super) server: Option<Arc<rustls::ServerConfig>>,
+    pub(super) pem: Option<String>,
+    pub(super) scheme: Scheme,
+}
+
+/// The API's certificate: the operator's own, one of our making, or none.
+pub(super) fn identity(
+    root: &Root,
+    config: &Config,
+    registered: Option<&Registered>,
+) -> Result<Identity, Error> {
+    let (min_version, suites) = match registered {
+        Some(registered) => (
+            registered.settings.tls_min_version,
+            registered.settings.tls_cipher_suites.as_ref(),
+        ),
+        None => (config.tls_min_version, config.tls_cipher_suites.as_ref()),
+    };
+    let server = |identity: &tls::Identity| {
+        tls::server::server_config(identity, min_version, suites).map_err(Error::Tls)
+    };
+    if config.listen_tls {
+        let identity = config
+            .tls_server(root)
+            .map_err(Error::Tls)?
+            .ok_or(Error::NoCertificate)?;
+        return Ok(Identity {
+            server: Some(server(&identity)?),
+            pem: None,
+            scheme: config.advertise_protocol,
+        });
+    }
+    let Some(registered) = registered.filter(|_| config.enable_auto_tls) else {
+        return Ok(Identity {
+            server: None,
+            pem: None,
+            scheme: config.advertise_protocol,
+        });
+    };
+    let made = SelfSigned::kept(
+        root,
+        &Subject {
+            address: registered.advertised.host.clone(),
+            host_name: hardware::system::hostname(root),
+            curve: config.tls_certificate_curve,
+            allowed_clock_skew: config.auto_tls_allowed_clock_skew,
+            now: clock::since_epoch(),
+        },
+    )
+    .map_err(Error::Tls)?;
+    Ok(Identity {
+        server: Some(server(&made.identity)?),
+        pem: Some(made.pem),
+        scheme: Scheme::Https,
+    })
+}
+
+/// The listening socket: the configured address, else every one, of both families where the kernel has IPv6.
+pub(super) fn listen(config: &Config) -> Result<TcpListener, Error> {
+    let at = |host: IpAddr| {
+        let address = SocketAddr::new(host, config.listen_port);
+        bind(address).map_err(|error| Error::Listen(address, error))
+    };
+    match config.listen_host {
+        Some(host) => at(host),
+        None => at(Ipv6Addr::UNSPECIFIED.into())
+            .or_else(|error| at(Ipv4Addr::UNSPECIFIED.into()).map_err(|_| error)),
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::STREAM,
+        None,
+    )?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(128)?;
+    TcpListener::from_std(socket.into())
+}

@@ -1,0 +1,49 @@
+//! Log archives: a gzipped tar, as Ironic stores it.
+
+use crate::clock;
+use crate::hardware::diagnostics::Member;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::io;
+
+/// Packs texts into a `tar.gz`.
+pub(super) fn pack(members: &[Member]) -> io::Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    let now = clock::since_epoch().as_secs();
+    for member in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(u64::try_from(member.text.len()).unwrap_or(u64::MAX));
+        header.set_mode(0o600);
+        header.set_mtime(now);
+        archive.append_data(&mut header, member.name, member.text.as_bytes())?;
+    }
+    archive.into_inner()?.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::read::GzDecoder;
+    use std::io::Read;
+
+    #[test]
+    fn an_archive_holds_its_members() {
+        let member = Member {
+            name: "dmesg",
+            text: "hello\n".into(),
+        };
+        let bytes = pack(std::slice::from_ref(&member)).unwrap();
+        let mut archive = tar::Archive::new(GzDecoder::new(bytes.as_slice()));
+        let read: Vec<_> = archive
+            .entries()
+            .unwrap()
+            .map(|entry| {
+                let mut entry = entry.unwrap();
+                let mut text = String::new();
+                entry.read_to_string(&mut text).unwrap();
+                (entry.path().unwrap().into_owned(), text)
+            })
+            .collect();
+        assert_eq!(read, [("dmesg".into(), "hello\n".to_owned())]);
+    }
+}

@@ -1,0 +1,22 @@
+//! `clean.*`: the clean steps.
+
+use super::{Context, accept, steps};
+use crate::command::{CommandSpec, Mode};
+use crate::hardware::steps::Phase;
+
+pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
+    CommandSpec {
+        extension: "clean",
+        name: "get_clean_steps",
+        mode: Mode::Sync,
+        validate: accept,
+        run: |context, params, job| steps::list(context, Phase::Clean, params, job),
+    },
+    CommandSpec {
+        extension: "clean",
+        name: "execute_clean_step",
+        mode: Mode::Async,
+        validate: accept,
+        run: |context, params, job| steps::execute(context, Phase::Clean, params, job),
+    },
+];

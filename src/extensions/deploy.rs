@@ -1,0 +1,22 @@
+//! `deploy.*`: the deploy steps.
+
+use super::{Context, accept, steps};
+use crate::command::{CommandSpec, Mode};
+use crate::hardware::steps::Phase;
+
+pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
+    CommandSpec {
+        extension: "deploy",
+        name: "get_deploy_steps",
+        mode: Mode::Sync,
+        validate: accept,
+        run: |context, params, job| steps::list(context, Phase::Deploy, params, job),
+    },
+    CommandSpec {
+        extension: "deploy",
+        name: "execute_deploy_step",
+        mode: Mode::Async,
+        validate: accept,
+        run: |context, params, job| steps::execute(context, Phase::Deploy, params, job),
+    },
+];

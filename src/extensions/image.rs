@@ -1,0 +1,41 @@
+//! `image.*`: `install_bootloader`.
+
+use super::{Context, accept, params::Reader};
+use crate::command::{CommandSpec, Job, Mode, Params};
+use crate::error::AgentError;
+use crate::hardware::BootLoader;
+use serde_json::Value;
+
+pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
+    extension: "image",
+    name: "install_bootloader",
+    mode: Mode::Async,
+    validate: accept,
+    run: install_bootloader,
+}];
+
+fn install_bootloader(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
+    let mut reader = Reader::new("image.install_bootloader", params);
+    let root_uuid = reader.text("root_uuid")?;
+    let efi_partition = reader.text("efi_system_part_uuid")?;
+    // PowerPC's partition; Ironic always sends the name, Ferrite runs on no such machine.
+    let _prep_partition = reader.text("prep_boot_part_uuid")?;
+    let target_boot_mode = reader
+        .text("target_boot_mode")?
+        .unwrap_or_else(|| "bios".to_owned());
+    let ignore = reader.flag("ignore_bootloader_failure")?;
+    reader.finish()?;
+    let request = BootLoader {
+        root_uuid,
+        efi_partition,
+        target_boot_mode,
+    };
+    match context.machine.install_bootloader(&request) {
+        Ok(()) => Ok(Value::Null),
+        Err(error) if ignore.unwrap_or(context.ignore_bootloader_failure) => {
+            tracing::warn!(error = %error, "the boot loader was not installed; the failure is ignored as configured");
+            Ok(Value::Null)
+        }
+        Err(error) => Err(error),
+    }
+}

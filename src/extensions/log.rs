@@ -1,0 +1,38 @@
+//! `log.*`: `collect_system_logs`.
+
+use super::{Context, accept, archive, params::Reader};
+use crate::command::{CommandSpec, Job, Mode, Params};
+use crate::error::{AgentError, ErrorClass};
+use crate::hardware::diagnostics::{self, Member};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
+    extension: "log",
+    name: "collect_system_logs",
+    mode: Mode::Sync,
+    validate: accept,
+    run: collect_system_logs,
+}];
+
+fn collect_system_logs(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
+    Reader::new("log.collect_system_logs", params).finish()?;
+    let mut members = vec![Member {
+        name: "ferrite.log",
+        text: context.log.text(),
+    }];
+    let inventory = context.machine.inventory();
+    members.push(Member {
+        name: "inventory.json",
+        text: format!("{inventory:#}\n"),
+    });
+    members.extend(diagnostics::collect(&context.root));
+    let archive = archive::pack(&members).map_err(|error| {
+        AgentError::new(
+            ErrorClass::CommandExecutionError,
+            format!("packing the log archive failed: {error}"),
+        )
+    })?;
+    Ok(json!({"system_logs": BASE64_STANDARD.encode(archive)}))
+}

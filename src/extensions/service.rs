@@ -1,0 +1,22 @@
+//! `service.*`: the service steps.
+
+use super::{Context, accept, steps};
+use crate::command::{CommandSpec, Mode};
+use crate::hardware::steps::Phase;
+
+pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
+    CommandSpec {
+        extension: "service",
+        name: "get_service_steps",
+        mode: Mode::Sync,
+        validate: accept,
+        run: |context, params, job| steps::list(context, Phase::Service, params, job),
+    },
+    CommandSpec {
+        extension: "service",
+        name: "execute_service_step",
+        mode: Mode::Async,
+        validate: accept,
+        run: |context, params, job| steps::execute(context, Phase::Service, params, job),
+    },
+];

@@ -1,0 +1,90 @@
+//! `standby.*`: write an image, tell what was written, flush, end.
+
+use super::{Context, Ending, accept, params::Reader};
+use crate::command::{CommandSpec, Job, Mode, Params};
+use crate::error::AgentError;
+use crate::imaging::ImageInfo;
+use crate::secret::Secret;
+use serde_json::Value;
+
+pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
+    CommandSpec {
+        extension: "standby",
+        name: "prepare_image",
+        mode: Mode::Async,
+        validate: validate_image,
+        run: prepare_image,
+    },
+    CommandSpec {
+        extension: "standby",
+        name: "get_partition_uuids",
+        mode: Mode::Sync,
+        validate: accept,
+        run: partition_uuids,
+    },
+    CommandSpec {
+        extension: "standby",
+        name: "sync",
+        mode: Mode::Sync,
+        validate: accept,
+        run: sync,
+    },
+    CommandSpec {
+        extension: "standby",
+        name: "power_off",
+        mode: Mode::Async,
+        validate: accept,
+        run: |context, params, _| end(context, "standby.power_off", params, Ending::PowerOff),
+    },
+    CommandSpec {
+        extension: "standby",
+        name: "run_image",
+        mode: Mode::Async,
+        validate: accept,
+        run: |context, params, _| end(context, "standby.run_image", params, Ending::Reboot),
+    },
+];
+
+fn validate_image(context: &Context, params: &Params) -> Result<(), AgentError> {
+    let image = Reader::new("standby.prepare_image", params.clone()).object("image_info")?;
+    context.machine.image(&image)?;
+    Ok(())
+}
+
+fn prepare_image(context: &Context, params: Params, job: &Job) -> Result<Value, AgentError> {
+    let mut reader = Reader::new("standby.prepare_image", params);
+    let image: ImageInfo = context.machine.image(&reader.object("image_info")?)?;
+    let config_drive = reader.text("configdrive")?.map(Secret::new);
+    reader.finish()?;
+    context
+        .machine
+        .prepare_image(image, config_drive, &job.cancel, &job.progress)
+        .map(Value::String)
+}
+
+fn partition_uuids(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
+    Reader::new("standby.get_partition_uuids", params).finish()?;
+    Ok(Value::Object(context.machine.partition_uuids()))
+}
+
+fn sync(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
+    Reader::new("standby.sync", params).finish()?;
+    context.machine.flush()?;
+    Ok(Value::Null)
+}
+
+fn end(
+    context: &Context,
+    command: &str,
+    params: Params,
+    ending: Ending,
+) -> Result<Value, AgentError> {
+    Reader::new(command, params).finish()?;
+    context.machine.permit()?;
+    // What was written is on the disks already; a flush that fails must not keep the machine on.
+    if let Err(error) = context.machine.flush() {
+        tracing::warn!(error = %error, "flushing before the end failed");
+    }
+    context.ending.send_replace(Some(ending));
+    Ok(Value::Null)
+}

@@ -1,0 +1,120 @@
+//! What `clean`, `deploy` and `service` share: listing steps and running one.
+
+use super::{Context, params::Reader};
+use crate::command::{Job, Params};
+use crate::error::{AgentError, ErrorClass};
+use crate::hardware::steps::{Phase, is_same_version};
+use serde_json::{Map, Value};
+
+/// `T.get_T_steps`.
+pub(super) fn list(
+    context: &Context,
+    phase: Phase,
+    params: Params,
+    job: &Job,
+) -> Result<Value, AgentError> {
+    let name = phase.name();
+    let command = format!("{name}.get_{name}_steps");
+    let mut reader = Reader::new(&command, params);
+    let node = reader.object("node")?;
+    reader.list("ports")?;
+    reader.finish()?;
+    context.machine.take_node(node, &job.cancel)?;
+    Ok(phase.offer())
+}
+
+/// `T.execute_T_step`.
+pub(super) fn execute(
+    context: &Context,
+    phase: Phase,
+    params: Params,
+    job: &Job,
+) -> Result<Value, AgentError> {
+    let name = phase.name();
+    let command = format!("{name}.execute_{name}_step");
+    let mut reader = Reader::new(&command, params);
+    let mut step = reader.object("step")?;
+    let node = reader.object("node")?;
+    reader.list("ports")?;
+    let version = reader.any(&format!("{name}_version"));
+    let mut arguments = reader.rest();
+    let Some(step_name) = step.get("step").and_then(Value::as_str).map(str::to_owned) else {
+        return Err(AgentError::new(
+            ErrorClass::CommandExecutionError,
+            format!(
+                "Malformed {name}_step, no \"step\" key: {:?}",
+                step.keys().collect::<Vec<_>>()
+            ),
+        ));
+    };
+    context.machine.take_node(node, &job.cancel)?;
+    if !is_same_version(&version) {
+        return Err(AgentError::new(
+            ErrorClass::VersionMismatch,
+            "Hardware managers version mismatch, reload agent with correct version",
+        ));
+    }
+    if let Some(Value::Object(given)) = step.get("args") {
+        arguments.extend(given.clone());
+    }
+    let result =
+        context
+            .machine
+            .run_step(phase, &step_name, arguments, &job.cancel, &job.progress)?;
+    mask_secrets(&mut step);
+    Ok(Value::Object(Map::from_iter([
+        (format!("{name}_result"), result),
+        (format!("{name}_step"), Value::Object(step)),
+    ])))
+}
+
+/// The step goes back as it came, because Ironic compares its name and interface; but what nobody needs to read again
+/// (weakness of IPA: config drives and passwords stay in its command list) is masked.
+fn mask_secrets(object: &mut Map<String, Value>) {
+    for (key, value) in object {
+        match value {
+            Value::Object(inner) => mask_secrets(inner),
+            Value::Array(list) => {
+                list.iter_mut()
+                    .filter_map(Value::as_object_mut)
+                    .for_each(mask_secrets);
+            }
+            Value::Null => {}
+            _ if SECRETS.contains(&key.as_str()) => *value = Value::from("******"),
+            _ => {}
+        }
+    }
+}
+
+const SECRETS: &[&str] = &[
+    "configdrive",
+    "image_request_authorization",
+    "image_server_password",
+    "oci_pull_secret",
+    "pull_secret",
+    "rescue_password",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn secrets_of_a_step_do_not_come_back() {
+        let Value::Object(mut step) = json!({
+            "step": "write_image", "interface": "deploy",
+            "args": {"configdrive": "H4sI", "image_info": {"id": "x", "image_server_password": "hush", "configdrive": null}}
+        }) else {
+            panic!("an object")
+        };
+        mask_secrets(&mut step);
+        assert_eq!(
+            Value::Object(step),
+            json!({
+                "step": "write_image", "interface": "deploy",
+                "args": {"configdrive": "******", "image_info": {"id": "x", "image_server_password": "******", "configdrive": null}}
+            })
+        );
+    }
+}

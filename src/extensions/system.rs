@@ -1,0 +1,22 @@
+//! `system.*`: `lockdown`.
+
+use super::{Context, Ending, accept, params::Reader};
+use crate::command::{CommandSpec, Job, Mode, Params};
+use crate::error::AgentError;
+use serde_json::Value;
+
+pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
+    extension: "system",
+    name: "lockdown",
+    mode: Mode::Sync,
+    validate: accept,
+    run: lockdown,
+}];
+
+/// Ironic's end for machines that must stay powered: no API, no heartbeats, no network, only waiting.
+fn lockdown(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
+    Reader::new("system.lockdown", params).finish()?;
+    context.machine.permit()?;
+    context.ending.send_replace(Some(Ending::Lockdown));
+    Ok(Value::Null)
+}

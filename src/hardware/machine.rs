@@ -1,0 +1,421 @@
+//! The machine as commands see it: its node, the disk for the operating system, what was written, the steps.
+
+use super::choice::Wishes;
+use super::permit::{InstalledSystem, Permit, Refusal};
+use super::steps::Phase;
+use super::wait::{self, Patience};
+use super::{inventory, wire};
+use crate::bootloader::efi;
+use crate::error::{AgentError, ErrorClass};
+use crate::imaging::configdrive::{self, Drive};
+use crate::imaging::{self, ImageInfo};
+use crate::progress::{Cancel, Reporter};
+use crate::root::Root;
+use crate::secret::Secret;
+use crate::storage::device::{self, BlockDevice};
+use crate::storage::disk::{Access, Disk};
+use crate::storage::erase::metadata::{self, ArrayMembers, ReadOnly, Shared};
+use crate::storage::partition;
+use crate::sys::block;
+use serde_json::{Map, Value, json};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use url::Url;
+
+/// How the machine is to be treated: plain values from configuration and lookup.
+#[derive(Debug)]
+pub struct Settings {
+    /// How images are fetched and which are accepted.
+    pub imaging: imaging::Settings,
+    /// Whether config drives are written as they come.
+    pub config_drive: configdrive::Form,
+    /// Whether disks with shared file systems are guarded.
+    pub guard_shared_file_systems: bool,
+    /// How long to wait for the first disk.
+    pub disk_patience: Patience,
+    /// Whether an installed system may be written to.
+    pub installed_system: InstalledSystem,
+    /// The interface the machine was booted from, as the boot loader wrote it.
+    pub boot_interface: Option<String>,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Machine {
+    root: Root,
+    settings: Settings,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The node as Ironic last sent it.
+    node: Option<Value>,
+    /// The node whose disks were waited for.
+    waited_for: Option<String>,
+    written: Option<Written>,
+}
+
+/// What the last deployment put where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Written {
+    image: String,
+    device: PathBuf,
+    root_uuid: String,
+}
+
+/// Which boot loader Ironic wants (`image.install_bootloader`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootLoader {
+    /// UUID of the root file system, or the disk's identifier for whole-disk images.
+    pub root_uuid: Option<String>,
+    /// UUID of the EFI system partition, where Ironic knows it.
+    pub efi_partition: Option<String>,
+    /// `uefi` or `bios`.
+    pub target_boot_mode: String,
+}
+
+impl Machine {
+    /// The machine below `root`.
+    #[must_use]
+    pub fn new(root: Root, settings: Settings) -> Self {
+        Self {
+            root,
+            settings,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Remembers the node that the lookup found: until a command tells more of it.
+    pub fn remember_node(&self, node: Value) {
+        self.state().node = Some(node);
+    }
+
+    /// Leave to write to disks, firmware and the power state.
+    ///
+    /// # Errors
+    /// See [`Permit::ask`].
+    pub fn permit(&self) -> Result<Permit, Refusal> {
+        Permit::ask(&self.root, self.settings.installed_system)
+    }
+
+    /// Remembers the node that Ironic speaks of. Waits for disks when it is another than before.
+    ///
+    /// # Errors
+    /// The node has no `uuid`.
+    pub fn take_node(&self, node: Map<String, Value>, cancel: &Cancel) -> Result<(), AgentError> {
+        let Some(uuid) = node.get("uuid").and_then(Value::as_str).map(str::to_owned) else {
+            return Err(AgentError::new(
+                ErrorClass::InvalidCommandParamsError,
+                "the parameter node has no uuid",
+            ));
+        };
+        let wishes = {
+            let mut state = self.state();
+            state.node = Some(Value::Object(node));
+            let known = state.waited_for.replace(uuid.clone());
+            (known.as_ref() != Some(&uuid)).then(|| wishes(&state))
+        };
+        // A machine without disks can still be asked for its steps, and says why when it is to use one.
+        if let Some(Ok(wishes)) = wishes {
+            let patience = self.settings.disk_patience;
+            let _told = wait::root_device(&self.root, &wishes, patience, cancel);
+        }
+        Ok(())
+    }
+
+    /// What the machine is, as Ironic's inventory.
+    #[must_use]
+    pub fn inventory(&self) -> Value {
+        wire::inventory(&inventory::collect(
+            &self.root,
+            self.settings.boot_interface.as_deref(),
+        ))
+    }
+
+    /// Reads and checks `image_info`.
+    ///
+    /// # Errors
+    /// `InvalidCommandParamsError` with IPA's texts.
+    pub fn image(&self, info: &Map<String, Value>) -> Result<ImageInfo, AgentError> {
+        Ok(ImageInfo::parse(info, self.settings.imaging.md5)?)
+    }
+
+    /// Runs a step of a kind, with its arguments.
+    ///
+    /// # Errors
+    /// The step is not offered, or failed.
+    pub fn run_step(
+        &self,
+        phase: Phase,
+        name: &str,
+        mut arguments: Map<String, Value>,
+        cancel: &Cancel,
+        progress: &Reporter,
+    ) -> Result<Value, AgentError> {
+        // Only what is offered can be run: a step is no way to any function by its name.
+        if !phase.steps().iter().any(|step| step.step == name) {
+            return Err(AgentError::new(
+                ErrorClass::HardwareManagerMethodNotFound,
+                format!("Could not find method: {name}"),
+            ));
+        }
+        match name {
+            "erase_devices_metadata" => self.erase_metadata(cancel),
+            "write_image" => {
+                let image = match arguments.remove("image_info") {
+                    Some(Value::Object(info)) => self.image(&info)?,
+                    _ => return Err(wrong_argument(name, "image_info", "an object")),
+                };
+                let config_drive = match arguments.remove("configdrive") {
+                    None | Some(Value::Null) => None,
+                    Some(Value::String(text)) => Some(Secret::new(text)),
+                    Some(_) => return Err(wrong_argument(name, "configdrive", "a string or null")),
+                };
+                let text = self.prepare_image(image, config_drive, cancel, progress)?;
+                Ok(json!({"result": format!("prepare_image: {text}")}))
+            }
+            _ => Err(AgentError::new(
+                ErrorClass::HardwareManagerMethodNotFound,
+                format!("Could not find method: {name}"),
+            )),
+        }
+    }
+
+    /// Writes an image and its config drive to the disk for the operating system: Ironic's sentence about it.
+    ///
+    /// # Errors
+    /// See [`imaging::write_image`] and [`configdrive::install`]; no disk; no partition table after writing.
+    pub fn prepare_image(
+        &self,
+        image: ImageInfo,
+        config_drive: Option<Secret<String>>,
+        cancel: &Cancel,
+        progress: &Reporter,
+    ) -> Result<String, AgentError> {
+        self.permit()?;
+        let device = self.install_device()?;
+        let path = PathBuf::from(&device.name);
+        // Looked into before the disk is touched: a drive that is no drive must not cost what is there.
+        let drive = config_drive
+            .map(|text| {
+                Drive::from_text(text.expose(), &self.node_uuid(), &|url| {
+                    self.fetch(url, cancel)
+                })
+            })
+            .transpose()?;
+        let id = image.id.clone();
+        let already = self
+            .state()
+            .written
+            .clone()
+            .filter(|w| w.image == id && w.device == path);
+        let root_uuid = match already {
+            Some(written) => {
+                tracing::info!(
+                    image = id,
+                    device = device.name,
+                    "the image is on the disk already"
+                );
+                written.root_uuid
+            }
+            None => self.write(&image, &path, cancel, progress)?,
+        };
+        if let Some(drive) = drive {
+            progress.phase("writing config drive", Some(drive.bytes()));
+            configdrive::install(
+                &self.root,
+                &path,
+                &drive,
+                self.settings.config_drive,
+                cancel,
+            )?;
+        }
+        self.state().written = Some(Written {
+            image: id.clone(),
+            device: path,
+            root_uuid: root_uuid.clone(),
+        });
+        Ok(format!(
+            "image ({id}) written to device {} root_uuid={root_uuid}",
+            device.name
+        ))
+    }
+
+    /// What Ironic asks after writing: names with spaces are the protocol's. Empty before.
+    #[must_use]
+    pub fn partition_uuids(&self) -> Map<String, Value> {
+        let written = self.state().written.clone();
+        written
+            .map(|w| ("root uuid".to_owned(), Value::from(w.root_uuid)))
+            .into_iter()
+            .collect()
+    }
+
+    /// Makes the written disk the first that the firmware boots.
+    ///
+    /// # Errors
+    /// No EFI system partition, or the firmware refuses; a BIOS boot loader is wanted.
+    pub fn install_bootloader(&self, wanted: &BootLoader) -> Result<(), AgentError> {
+        self.permit()?;
+        let device = self.install_device()?;
+        let firmware_is_uefi = self.root.path("sys/firmware/efi").is_dir();
+        if firmware_is_uefi != (wanted.target_boot_mode == "uefi") {
+            tracing::warn!(
+                wanted = wanted.target_boot_mode,
+                uefi = firmware_is_uefi,
+                "Ironic's boot mode is not the one this machine was booted in"
+            );
+        }
+        if firmware_is_uefi {
+            let partition = wanted.efi_partition.as_deref();
+            efi::install(&self.root, Path::new(&device.name), partition)?;
+            return Ok(());
+        }
+        match wanted.root_uuid.as_deref() {
+            None | Some("0x00000000") => Ok(()),
+            Some(_) => Err(AgentError::new(
+                ErrorClass::InvalidImage,
+                "Install of legacy BIOS bootloaders disabled by CONF.enable_bios_bootloader_install as part of \
+                 CVE-2026-43003 mitigation.",
+            )),
+        }
+    }
+
+    /// Writes what is cached to the disks.
+    ///
+    /// # Errors
+    /// `CommandExecutionError` when a disk does not take it.
+    pub fn flush(&self) -> Result<(), AgentError> {
+        nix::unistd::sync();
+        for disk in self.disks()? {
+            if let Err(error) = flush_buffers(&disk.name) {
+                tracing::warn!(disk = disk.name, %error, "flushing a disk's buffers failed");
+            }
+        }
+        Ok(())
+    }
+
+    /// The disk for the operating system.
+    fn install_device(&self) -> Result<BlockDevice, AgentError> {
+        Ok(self.wishes()?.root_device(self.disks()?)?)
+    }
+
+    fn disks(&self) -> Result<Vec<BlockDevice>, AgentError> {
+        Ok(device::list(&self.root)?)
+    }
+
+    fn wishes(&self) -> Result<Wishes, AgentError> {
+        wishes(&self.state())
+    }
+
+    fn node_uuid(&self) -> String {
+        let state = self.state();
+        let uuid = state
+            .node
+            .as_ref()
+            .and_then(|node| node.get("uuid")?.as_str());
+        uuid.unwrap_or_default().to_owned()
+    }
+
+    fn fetch(
+        &self,
+        url: &Url,
+        cancel: &Cancel,
+    ) -> Result<Secret<Vec<u8>>, configdrive::FetchError> {
+        let limit = usize::try_from(configdrive::MOST_ENCODED_BYTES)?;
+        let network = &self.settings.imaging.network;
+        Ok(Secret::new(imaging::fetch::small(
+            url.as_str(),
+            limit,
+            network,
+            cancel,
+        )?))
+    }
+
+    fn write(
+        &self,
+        image: &ImageInfo,
+        device: &Path,
+        cancel: &Cancel,
+        progress: &Reporter,
+    ) -> Result<String, AgentError> {
+        // Whatever happens now, what was there before is no more.
+        self.state().written = None;
+        imaging::write_image(image, device, &self.settings.imaging, cancel, progress)?;
+        let fixed = partition::fix_gpt(device)?;
+        tracing::debug!(device = %device.display(), ?fixed, "the GUID partition table was looked at");
+        let disk = Disk::open(device, Access::Write)?;
+        partition::rescan(&disk, cancel)?;
+        let layout = partition::layout(&disk)?;
+        if layout.partitions.is_empty() {
+            return Err(AgentError::new(
+                ErrorClass::DeploymentError,
+                format!(
+                    "No partitions found on the device {} after writing the image.",
+                    device.display()
+                ),
+            ));
+        }
+        Ok(partition::disk_identifier(device)?)
+    }
+
+    fn erase_metadata(&self, cancel: &Cancel) -> Result<Value, AgentError> {
+        self.permit()?;
+        let internal = |name: &str| {
+            let state = self.state();
+            let node = state.node.as_ref()?;
+            node.get("driver_internal_info")?.get(name)?.as_bool()
+        };
+        let rules = metadata::Rules {
+            array_members: ArrayMembers::Skip,
+            shared: if self.settings.guard_shared_file_systems
+                && internal("wipe_special_filesystems") != Some(false)
+            {
+                Shared::Protect
+            } else {
+                Shared::Erase
+            },
+            read_only: if internal("agent_erase_skip_read_only") == Some(true) {
+                ReadOnly::Skip
+            } else {
+                ReadOnly::Fail
+            },
+        };
+        let disks = self.wishes()?.without_skipped(self.disks()?);
+        let paths: Vec<_> = disks
+            .into_iter()
+            .map(|disk| PathBuf::from(disk.name))
+            .collect();
+        metadata::erase(&self.root, &paths, rules, cancel)?;
+        self.state().written = None;
+        Ok(Value::Null)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wishes(state: &State) -> Result<Wishes, AgentError> {
+    Ok(state
+        .node
+        .as_ref()
+        .map(Wishes::of_node)
+        .transpose()?
+        .unwrap_or_default())
+}
+
+fn flush_buffers(disk: &str) -> io::Result<()> {
+    block::flush_buffers(File::open(disk)?.as_fd())
+}
+
+fn wrong_argument(step: &str, name: &str, wanted: &str) -> AgentError {
+    AgentError::new(
+        ErrorClass::InvalidCommandParamsError,
+        format!("{step}: the argument {name} must be {wanted}"),
+    )
+}
