@@ -282,3 +282,201 @@ const LOADERS: [&str; 13] = [
 const MOST_CSV_BYTES: u64 = 16 << 10;
 /// The variable store is small: a hostile partition is not to fill it.
 const MOST_RECORDS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::fixture::TestDisk;
+    use std::fs;
+    use std::io::Write;
+    use tempfile::TempDir;
+
+    /// A disk whose second partition is an EFI system partition with these files.
+    fn disk(files: &[(&str, &str)]) -> TestDisk {
+        disk_of_type(Guid::EFI_SYSTEM, files)
+    }
+
+    fn disk_of_type(kind: Guid, files: &[(&str, &str)]) -> TestDisk {
+        let disk = TestDisk::gpt(20, 512, &[(Guid::LINUX_DATA, 1, 1), (kind, 4, 8)]);
+        let window = || Window::new(&disk.file, 4 << 20, 8 << 20);
+        fatfs::format_volume(window(), fatfs::FormatVolumeOptions::new()).unwrap();
+        let system = fatfs::FileSystem::new(window(), fatfs::FsOptions::new()).unwrap();
+        for (path, content) in files {
+            let (folders, name) = path.rsplit_once('/').unwrap();
+            let mut folder = system.root_dir();
+            for name in folders.split('/') {
+                folder = folder.create_dir(name).unwrap();
+            }
+            let mut file = folder.create_file(name).unwrap();
+            file.write_all(content.as_bytes()).unwrap();
+        }
+        system.unmount().unwrap();
+        disk
+    }
+
+    /// A machine whose firmware has these boot records, in this order.
+    struct Firmware {
+        _folder: TempDir,
+        root: Root,
+        variables: EfiVars,
+    }
+
+    impl Firmware {
+        fn new(records: &[(u16, &str)]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let root = Root::at(folder.path());
+            let efivars = root.path("sys/firmware/efi/efivars");
+            fs::create_dir_all(&efivars).unwrap();
+            let variables = EfiVars::at(&efivars);
+            let mut order = Vec::new();
+            for (number, label) in records {
+                let record = LoadOption::active(label, vec![0x7F, 0xFF, 4, 0]);
+                variables
+                    .write(&variable(*number), &record.encode().unwrap())
+                    .unwrap();
+                order.push(*number);
+            }
+            if !order.is_empty() {
+                variables
+                    .write(ORDER, &efi::encode_boot_order(&order))
+                    .unwrap();
+            }
+            Self {
+                _folder: folder,
+                root,
+                variables,
+            }
+        }
+
+        /// Number and label of each record, in boot order.
+        fn order(&self) -> Vec<(u16, String)> {
+            let order = self.variables.read(ORDER).unwrap().unwrap();
+            let numbers = efi::boot_order(&order).into_iter();
+            numbers.map(|n| (n, self.record(n).label)).collect()
+        }
+
+        fn record(&self, number: u16) -> LoadOption {
+            let bytes = self.variables.read(&variable(number)).unwrap();
+            LoadOption::decode(&bytes.unwrap()).unwrap()
+        }
+    }
+
+    fn records(labels: &[&str]) -> Installed {
+        Installed::Records(labels.iter().map(ToString::to_string).collect())
+    }
+
+    fn order(records: &[(u16, &str)]) -> Vec<(u16, String)> {
+        records
+            .iter()
+            .map(|(n, label)| (*n, (*label).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn a_loader_gets_the_first_record_and_its_namesakes_go() {
+        let disk = disk(&[
+            ("EFI/Boot/BOOTX64.EFI", "MZ"),
+            ("EFI/debian/grubx64.efi", "MZ"),
+        ]);
+        let firmware = Firmware::new(&[(0, "PXE"), (2, "ironic1"), (1, "disk"), (7, "ironic1")]);
+        let installed = install(&firmware.root, disk.path(), None).unwrap();
+        assert_eq!(installed, records(&["ironic1"]));
+        assert_eq!(
+            firmware.order(),
+            order(&[(2, "ironic1"), (0, "PXE"), (1, "disk")])
+        );
+        assert_eq!(firmware.variables.read("Boot0007").unwrap(), None);
+        let mut id = Guid::from_text_order(0xAAAAAAAA_BBBB_CCCC_DDDD_EEEEEEEEEEEE);
+        id.0[15] = 2;
+        let place = HardDrive {
+            number: 2,
+            first: 8192,
+            sectors: 16_384,
+            signature: Signature::Gpt(id),
+        };
+        let path = place.file("\\EFI\\Boot\\BOOTX64.EFI").unwrap();
+        assert_eq!(firmware.record(2), LoadOption::active("ironic1", path));
+        // Once more changes nothing.
+        install(&firmware.root, disk.path(), None).unwrap();
+        assert_eq!(
+            firmware.order(),
+            order(&[(2, "ironic1"), (0, "PXE"), (1, "disk")])
+        );
+    }
+
+    #[test]
+    fn a_csv_wins_alone_and_gives_the_label() {
+        let disk = disk(&[
+            ("EFI/BOOT/BOOTX64.EFI", "MZ"),
+            ("EFI/debian/shimx64.efi", "MZ"),
+            ("EFI/debian/BOOTX64.CSV", "SHIMX64.efi,Debian,,text\n"),
+        ]);
+        let firmware = Firmware::new(&[]);
+        let installed = install(&firmware.root, disk.path(), None).unwrap();
+        assert_eq!(installed, records(&["Debian"]));
+        assert_eq!(firmware.order(), order(&[(0, "Debian")]));
+        let path = firmware.record(0).path;
+        let name: Vec<u8> = "\\EFI\\debian\\shimx64.efi"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        assert_eq!(path[46..46 + name.len()], name);
+    }
+
+    #[test]
+    fn a_csv_without_its_loader_does_not_count() {
+        let disk = disk(&[
+            ("EFI/BOOT/BOOTX64.EFI", "MZ"),
+            ("EFI/BOOT/GRUBAA64.EFI", "MZ"),
+            ("EFI/debian/BOOTX64.CSV", "gone.efi,Debian"),
+        ]);
+        let firmware = Firmware::new(&[(0, "PXE")]);
+        let installed = install(&firmware.root, disk.path(), None).unwrap();
+        assert_eq!(installed, records(&["ironic1", "ironic2"]));
+        assert_eq!(
+            firmware.order(),
+            order(&[(2, "ironic1"), (1, "ironic2"), (0, "PXE")])
+        );
+    }
+
+    #[test]
+    fn an_empty_partition_has_no_loader() {
+        let disk = disk(&[("EFI/debian/grubx64.efi", "MZ")]);
+        let firmware = Firmware::new(&[]);
+        let installed = install(&firmware.root, disk.path(), None).unwrap();
+        assert_eq!(installed, Installed::NoLoader);
+        assert_eq!(firmware.variables.names().unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn without_the_right_type_the_partition_is_found_by_its_identifier() {
+        let disk = disk_of_type(Guid::LINUX_DATA, &[("EFI/BOOT/BOOTX64.EFI", "MZ")]);
+        let firmware = Firmware::new(&[]);
+        let error = install(&firmware.root, disk.path(), None).unwrap_err();
+        let error = AgentError::from(error);
+        assert_eq!(
+            (error.class.name(), error.class.code()),
+            ("DeviceNotFound", 404)
+        );
+        // The serial number that fatfs gives by default, and the partition's own identifier.
+        for id in ["1234-5678", "AAAAAAAA-BBBB-CCCC-DDDD-EEEEEEEEEE02"] {
+            let installed = install(&firmware.root, disk.path(), Some(id)).unwrap();
+            assert_eq!(installed, records(&["ironic1"]), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_machine_without_efi_variables_says_so() {
+        let disk = disk(&[("EFI/BOOT/BOOTX64.EFI", "MZ")]);
+        let folder = tempfile::tempdir().unwrap();
+        let error = install(&Root::at(folder.path()), disk.path(), None).unwrap_err();
+        let error = AgentError::from(error);
+        assert_eq!(error.class.name(), "CommandExecutionError");
+        assert!(
+            error
+                .details
+                .starts_with("Could not configure UEFI boot on device /dev/loop"),
+            "{error}"
+        );
+    }
+}

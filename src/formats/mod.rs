@@ -16,4 +16,4 @@ pub mod vpd;
 
 mod field;
 mod gap;
-mod tree;
+pub(crate) mod tree;

@@ -35,7 +35,7 @@ impl Drive {
     /// [`Error::Fetch`], [`Error::Malformed`], [`Error::TooLarge`], [`Error::Url`].
     pub fn from_text(text: &str, node: &str, fetch: &Fetch<'_>) -> Result<Self, Error> {
         if !is_url(text) {
-            return Self::from_bytes(text.as_bytes(), node);
+            return Self::from_bytes(text.as_bytes(), node, SIZE);
         }
         let url = Url::parse(text).map_err(|source| Error::Url {
             node: node.into(),
@@ -45,7 +45,7 @@ impl Drive {
             node: node.into(),
             source,
         })?;
-        Self::from_bytes(fetched.expose(), node)
+        Self::from_bytes(fetched.expose(), node, SIZE)
     }
 
     /// The bytes, for the moment in which they are written.
@@ -65,7 +65,7 @@ impl Drive {
         block_bytes(self.expose()).is_some_and(|block| block >= u64::from(sector))
     }
 
-    fn from_bytes(bytes: &[u8], node: &str) -> Result<Self, Error> {
+    fn from_bytes(bytes: &[u8], node: &str, most: u64) -> Result<Self, Error> {
         let malformed = |source| Error::Malformed {
             node: node.into(),
             source,
@@ -75,13 +75,13 @@ impl Drive {
             (&mut reader).read_exact(&mut start).is_ok() && start == GZIP
         };
         let decoded = if is_zipped(&mut { bytes }) {
-            bounded(MultiGzDecoder::new(bytes))
-        } else if is_zipped(&mut base64(bytes)) {
-            bounded(MultiGzDecoder::new(base64(bytes)))
+            bounded(MultiGzDecoder::new(bytes), most)
         } else if block_bytes(bytes).is_some() {
-            bounded(bytes)
+            bounded(bytes, most)
+        } else if is_zipped(&mut base64(bytes)) {
+            bounded(MultiGzDecoder::new(base64(bytes)), most)
         } else {
-            let decoded = bounded(base64(bytes)).map_err(malformed)?;
+            let decoded = bounded(base64(bytes), most).map_err(malformed)?;
             let useful = |drive: &Zeroizing<Vec<u8>>| block_bytes(drive).is_some();
             if decoded.as_ref().is_some_and(|drive| !useful(drive)) {
                 let why = "it is neither gzip nor a file system";
@@ -144,9 +144,9 @@ impl Read for Alphabet<'_> {
     }
 }
 
-/// Everything that `reader` gives, unless it is more than a config drive may have. What is outgrown is wiped.
-fn bounded(reader: impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let mut reader = reader.take(SIZE + 1);
+/// Everything that `reader` gives; `None` when that is more than `most` bytes. What is outgrown is wiped.
+fn bounded(reader: impl Read, most: u64) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let mut reader = reader.take(most + 1);
     let mut bytes = Zeroizing::new(Vec::new());
     let mut piece = Zeroizing::new(vec![0; 1 << 16]);
     loop {
@@ -163,7 +163,7 @@ fn bounded(reader: impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
         }
         bytes.extend_from_slice(piece.get(..read).unwrap_or_default());
     }
-    let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= SIZE);
+    let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= most);
     Ok(fits.then_some(bytes))
 }
 
@@ -175,3 +175,137 @@ static ENGINE: GeneralPurpose = GeneralPurpose::new(
 );
 /// How gzip begins.
 const GZIP: [u8; 2] = [0x1F, 0x8B];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose;
+    use flate2::Compression;
+    use flate2::read::GzEncoder;
+    use proptest::prelude::*;
+    use std::cell::RefCell;
+
+    /// The smallest ISO 9660 that is known as one.
+    fn image() -> Vec<u8> {
+        let mut image = vec![0; 18 * 2048];
+        image[16 * 2048..][..6].copy_from_slice(b"\x01CD001");
+        image[16 * 2048 + 128..][..2].copy_from_slice(&2048u16.to_le_bytes());
+        image[16 * 2048 + 156] = 34;
+        image
+    }
+
+    fn zipped(bytes: &[u8]) -> Vec<u8> {
+        let mut zipped = Vec::new();
+        let mut encoder = GzEncoder::new(bytes, Compression::fast());
+        encoder.read_to_end(&mut zipped).unwrap();
+        zipped
+    }
+
+    fn sent(bytes: &[u8]) -> String {
+        general_purpose::STANDARD.encode(bytes)
+    }
+
+    fn no_fetch(_: &Url) -> Result<Secret<Vec<u8>>, FetchError> {
+        Err("nothing is fetched".into())
+    }
+
+    fn from_text(text: &str) -> Result<Vec<u8>, Error> {
+        Drive::from_text(text, "node-1", &no_fetch).map(|drive| drive.expose().to_vec())
+    }
+
+    #[test]
+    fn base64_of_gzip_is_decoded_as_leniently_as_python_does() {
+        let text = sent(&zipped(&image()));
+        assert_eq!(from_text(&text).unwrap(), image());
+        let broken: String = text
+            .chars()
+            .enumerate()
+            .flat_map(|(at, c)| {
+                if at % 60 == 59 {
+                    vec!['\r', '\n', '-', c]
+                } else {
+                    vec![c]
+                }
+            })
+            .collect();
+        assert_eq!(from_text(&broken).unwrap(), image());
+        assert_eq!(from_text(text.trim_end_matches('=')).unwrap(), image());
+        assert_eq!(from_text(&sent(&image())).unwrap(), image());
+    }
+
+    #[test]
+    fn a_url_gives_base64_gzip_or_a_plain_image() {
+        let text = sent(&zipped(&image())).into_bytes();
+        for answer in [text, zipped(&image()), image()] {
+            let asked = RefCell::new(Vec::new());
+            let fetch = |url: &Url| -> Result<_, FetchError> {
+                asked.borrow_mut().push(url.to_string());
+                Ok(Secret::new(answer.clone()))
+            };
+            let drive = Drive::from_text("HTTP://server/drive", "node-1", &fetch).unwrap();
+            assert_eq!(drive.expose(), image());
+            assert_eq!(asked.into_inner(), ["http://server/drive"]);
+        }
+    }
+
+    #[test]
+    fn failures_name_the_node_and_are_deployment_errors() {
+        use crate::error::AgentError;
+        let cases = [
+            (
+                "no base64 at all!",
+                "Config drive for node node-1 is not base64 encoded or the content is malformed: Invalid input length: 13",
+            ),
+            (
+                "not a drive yes",
+                "Config drive for node node-1 is not base64 encoded or the content is malformed: it is neither gzip nor a file system",
+            ),
+            (
+                "https://server/x",
+                "Config drive for node node-1 could not be downloaded: nothing is fetched",
+            ),
+        ];
+        for (text, details) in cases {
+            let error = AgentError::from(from_text(text).unwrap_err());
+            assert_eq!(error.to_string(), format!("Deploy step failed: {details}"));
+        }
+        let cut = sent(&zipped(&image())[..20]);
+        assert!(matches!(from_text(&cut), Err(Error::Malformed { .. })));
+    }
+
+    #[test]
+    fn more_than_the_limit_is_too_large_in_every_form() {
+        let text = sent(&zipped(&image())).into_bytes();
+        let size = u64::try_from(image().len()).unwrap();
+        for bytes in [text, zipped(&image()), image()] {
+            let error = Drive::from_bytes(&bytes, "node-1", size - 1).unwrap_err();
+            assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+            assert_eq!(
+                Drive::from_bytes(&bytes, "node-1", size).unwrap().bytes(),
+                size
+            );
+        }
+    }
+
+    #[test]
+    fn decoding_ends_at_the_limit_however_much_there_is() {
+        let endless = || io::repeat(7);
+        assert_eq!(bounded(endless().take(100_000), 99_999).unwrap(), None);
+        let whole = bounded(endless().take(100_000), 100_000).unwrap().unwrap();
+        assert_eq!(*whole, vec![7; 100_000]);
+        assert_eq!(bounded(endless(), 10).unwrap(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text: String) {
+            let _ = from_text(&text);
+        }
+
+        #[test]
+        fn every_gzip_comes_back(bytes: Vec<u8>) {
+            prop_assert_eq!(from_text(&sent(&zipped(&bytes))).unwrap(), bytes);
+        }
+    }
+}

@@ -222,3 +222,118 @@ fn settle(target: &Disk) -> Result<(), Error> {
 const LABEL: &str = "config-2";
 /// What Ironic and cloud-init agree on as the most a config drive has.
 const SIZE: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::tree::fixture::{self, FAT, ROCK_RIDGE};
+    use crate::secret::Secret;
+    use crate::storage::fixture::TestDisk;
+    use std::os::unix::fs::FileExt;
+
+    fn drive(packed: &'static [u8]) -> Drive {
+        use base64::Engine;
+        let text = base64::engine::general_purpose::STANDARD.encode(packed);
+        Drive::from_text(&text, "node-1", &|_| Err("nothing is fetched".into())).unwrap()
+    }
+
+    fn put(disk: &TestDisk, drive: &Drive, form: Form) -> Result<Partition, Error> {
+        let node = install(
+            &Root::machine(),
+            disk.path(),
+            drive,
+            form,
+            &Cancel::default(),
+        )?;
+        let layout = partition::list(disk.path()).unwrap();
+        Ok(layout
+            .partitions
+            .into_iter()
+            .find(|p| p.node == node)
+            .unwrap())
+    }
+
+    fn start_of(disk: &TestDisk, partition: &Partition, length: usize) -> Vec<u8> {
+        disk.bytes(partition.start, length)
+    }
+
+    fn files_of(disk: &TestDisk, partition: &Partition) -> Vec<(String, Vec<u8>)> {
+        let length = usize::try_from(partition.bytes).unwrap();
+        let files = rebuild::files(&start_of(disk, partition, length)).unwrap();
+        let plain = |(path, content): rebuild::File| (path.join("/"), content.to_vec());
+        files.into_iter().map(plain).collect()
+    }
+
+    #[test]
+    fn a_drive_goes_into_a_new_partition_and_later_into_the_same() {
+        let disk = TestDisk::gpt(200, 512, &[(Guid::LINUX_DATA, 1, 20)]);
+        let iso = fixture::unpacked(ROCK_RIDGE);
+        let first = put(&disk, &drive(ROCK_RIDGE), Form::AsItIs).unwrap();
+        assert_eq!((first.number, first.start), (2, 135 << 20));
+        assert_eq!(start_of(&disk, &first, iso.len()), iso);
+        let second = put(&disk, &drive(FAT), Form::AsItIs).unwrap();
+        assert_eq!(second, first);
+        let fat = fixture::unpacked(FAT);
+        assert_eq!(start_of(&disk, &first, fat.len()), fat);
+        let behind = disk.bytes(first.start + 65_536 * 8, 1 << 20);
+        assert!(
+            behind.iter().all(|byte| *byte == 0),
+            "the first drive is gone"
+        );
+    }
+
+    #[test]
+    fn an_iso_on_large_sectors_is_rebuilt_as_fat() {
+        let disk = TestDisk::gpt(200, 4096, &[]);
+        let partition = put(&disk, &drive(ROCK_RIDGE), Form::AsItIs).unwrap();
+        assert_eq!(files_of(&disk, &partition), fixture::files());
+        let start = start_of(&disk, &partition, 1 << 20);
+        assert_eq!(start[11..13], [0, 16], "sectors of 4096 bytes");
+        let label = signature::label(&mut io::Cursor::new(start)).unwrap();
+        assert_eq!(label.as_deref(), Some("CONFIG-2"));
+    }
+
+    #[test]
+    fn a_drive_is_rebuilt_when_asked_for() {
+        for packed in [ROCK_RIDGE, FAT] {
+            let disk = TestDisk::gpt(200, 512, &[]);
+            let partition = put(&disk, &drive(packed), Form::Rebuilt).unwrap();
+            assert_eq!(files_of(&disk, &partition), fixture::files());
+        }
+    }
+
+    #[test]
+    fn two_labelled_partitions_are_ambiguous() {
+        let fat = fixture::unpacked(FAT);
+        let disk = TestDisk::gpt(
+            50,
+            512,
+            &[(Guid::LINUX_DATA, 1, 1), (Guid::LINUX_DATA, 2, 1)],
+        );
+        disk.file.write_all_at(&fat, 1 << 20).unwrap();
+        disk.file.write_all_at(&fat, 2 << 20).unwrap();
+        let error = put(&disk, &drive(FAT), Form::AsItIs).unwrap_err();
+        assert!(matches!(error, Error::Ambiguous(_)), "{error}");
+    }
+
+    #[test]
+    fn a_drive_larger_than_its_partition_is_refused() {
+        let disk = TestDisk::gpt(50, 512, &[(Guid::LINUX_DATA, 1, 1)]);
+        let fat = fixture::unpacked(FAT);
+        disk.file.write_all_at(&fat, 1 << 20).unwrap();
+        let mut text = fat;
+        text.resize((1 << 20) + 1, 0);
+        let large = Drive::from_text("http://x/", "n", &|_| Ok(Secret::new(text.clone()))).unwrap();
+        let error = put(&disk, &large, Form::AsItIs).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::DoesNotFit {
+                    bytes: 1_048_577,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+}
