@@ -1,7 +1,7 @@
 //! Servers that fail, redirect, or want credentials.
 
 use crate::lab::{Lab, MIB, fields, gpt_image, info, noise, sha256};
-use crate::server::{Answer, Server, silence};
+use crate::server::{Answer, Server, silent_after};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ferrite::imaging::fetch;
@@ -172,9 +172,7 @@ fn redirects_lead_to_http_alone_and_not_for_ever() {
 fn the_time_limit_counts_from_the_very_start() {
     let mut lab = Lab::new(4 * MIB);
     lab.settings.max_duration = Some(Duration::from_millis(300));
-    let (keep, answer) = silence();
-    let answer = Mutex::new(Some(answer));
-    let server = Server::start(move |_| answer.lock().unwrap().take().unwrap());
+    let (keep, server) = silent_after(&noise(1000), 500);
     let error = lab
         .write(&info(&server.url("x"), Some("raw"), b""))
         .unwrap_err();
@@ -187,9 +185,7 @@ fn a_silent_server_is_given_up() {
     let mut lab = Lab::new(4 * MIB);
     lab.settings.network.timeout = Duration::from_millis(300);
     lab.settings.retries = 0;
-    let (keep, answer) = silence();
-    let answer = Mutex::new(Some(answer));
-    let server = Server::start(move |_| answer.lock().unwrap().take().unwrap());
+    let (keep, server) = silent_after(&noise(1000), 500);
     let error = lab
         .write(&info(&server.url("x"), Some("raw"), b""))
         .unwrap_err();
@@ -237,6 +233,27 @@ fn without_a_checksum_that_counts_nothing_is_downloaded() {
     }
     assert!(server.requests().is_empty());
     lab.assert_untouched();
+}
+
+#[test]
+fn a_nodes_proxy_is_used_and_its_exceptions_are_not() {
+    let image = gpt_image(6 * MIB);
+    let (proxy, direct) = (Server::of(&image), Server::of(&image));
+    for (url, no_proxy) in [
+        ("http://images.invalid/x.img".to_owned(), ""),
+        (direct.url("x.img"), "example.org,127.0.0.1"),
+    ] {
+        let lab = Lab::new(8 * MIB);
+        let mut info = info(&url, Some("raw"), &image);
+        info.insert("proxies".into(), json!({"http": proxy.url("")}));
+        info.insert("no_proxy".into(), no_proxy.into());
+        lab.write(&info).unwrap();
+    }
+    let [request] = &proxy.requests()[..] else {
+        panic!("one request by the proxy");
+    };
+    assert_eq!(request[0], "GET http://images.invalid/x.img HTTP/1.1");
+    assert_eq!(direct.requests()[0][0], "GET /x.img HTTP/1.1");
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! What must not be written is not, and what was written wrongly shows no partition table.
 
-use crate::lab::{Lab, MIB, fields, gpt_image, info, noise, sha256};
-use crate::server::{Answer, Server, silence};
-use serde_json::json;
-use std::sync::{Arc, Mutex};
+use crate::lab::{Lab, MIB, gpt_image, info, noise, sha256};
+use crate::server::{Answer, Server, silent_after};
+use std::sync::Arc;
 use std::thread;
 
 #[test]
@@ -41,19 +40,55 @@ fn a_wrong_checksum_leaves_no_table_and_says_so() {
 fn nothing_of_the_table_is_on_the_disk_before_the_image_is_verified() {
     let lab = Lab::new(8 * MIB);
     let image = gpt_image(8 * MIB);
-    // All but the last byte; then the disk is looked at while the server keeps still.
+    let (keep, server) = silent_after(&image, image.len() - 1);
+    let info = info(&server.url("x.img"), Some("raw"), &image);
+    let error = thread::scope(|scope| {
+        let writing = scope.spawn(|| lab.write(&info).unwrap_err());
+        wait_for_bytes(&lab, 7 * MIB as u64);
+        let disk = lab.disk_bytes();
+        assert!(
+            disk[2 * MIB..3 * MIB] == image[2 * MIB..3 * MIB],
+            "the middle is written"
+        );
+        lab.assert_no_table(&[]);
+        lab.cancel.cancel();
+        writing.join().unwrap()
+    });
+    assert_eq!(error.class.name(), "CommandExecutionError");
+    assert!(error.details.contains("cancelled"), "{error}");
+    lab.assert_no_table(&image);
+    drop(keep);
+}
+
+#[test]
+fn a_server_gone_half_way_leaves_no_table() {
+    let lab = Lab::new(8 * MIB);
+    let image = gpt_image(8 * MIB);
     let body = Arc::new(image.clone());
-    let server = Server::start(move |_| Answer::CutOff(Arc::clone(&body), body.len() - 1));
+    let server = Server::start(move |_| Answer::CutOff(Arc::clone(&body), 5 * MIB));
     let error = lab
         .write(&info(&server.url("x.img"), Some("raw"), &image))
         .unwrap_err();
     assert_eq!(error.class.name(), "ImageDownloadError");
+    assert!(error.details.contains("broke off"), "{error}");
     assert_eq!(
         server.requests().len(),
         3,
         "the first attempt and two retries"
     );
-    lab.assert_no_table(&image);
+    lab.assert_no_table(&image[..5 * MIB]);
+}
+
+/// Waits until so many bytes are written.
+fn wait_for_bytes(lab: &Lab, bytes: u64) {
+    let written = || {
+        lab.reporter
+            .latest()
+            .is_some_and(|progress| progress.bytes >= bytes)
+    };
+    while !written() {
+        thread::yield_now();
+    }
 }
 
 #[test]
@@ -205,27 +240,4 @@ fn partition_images_are_refused() {
     let error = lab.write(&info).unwrap_err();
     assert_eq!(error.class.name(), "InvalidImage");
     lab.assert_untouched();
-}
-
-#[test]
-fn a_cancelled_download_ends_and_leaves_no_table() {
-    let lab = Lab::new(8 * MIB);
-    let (keep, answer) = silence();
-    let answer = Mutex::new(Some(answer));
-    let server = Server::start(move |_| answer.lock().unwrap().take().unwrap());
-    let cancel = lab.cancel.clone();
-    let info = fields(json!({
-        "id": "x", "urls": [server.url("x")], "disk_format": "raw", "checksum": "a".repeat(64),
-    }));
-    let cancelling = thread::spawn(move || {
-        while server.requests().is_empty() {
-            thread::yield_now();
-        }
-        cancel.cancel();
-    });
-    let error = lab.write(&info).unwrap_err();
-    cancelling.join().unwrap();
-    assert_eq!(error.class.name(), "CommandExecutionError");
-    assert!(error.details.contains("cancelled"), "{error}");
-    drop(keep);
 }

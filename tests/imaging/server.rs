@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -19,8 +19,8 @@ pub(crate) enum Answer {
     CutOff(Arc<Vec<u8>>, usize),
     /// 302 to a place.
     Redirect(String),
-    /// 200 that begins and then says nothing until the test is over.
-    Silence(Receiver<()>),
+    /// 200 that sends so many bytes of the body and then says nothing until the test is over.
+    Silence(Arc<Vec<u8>>, usize, Receiver<()>),
     /// A status and no content.
     Status(u16),
 }
@@ -67,10 +67,13 @@ impl Server {
     }
 }
 
-/// An answer whose server waits until the returned sender is dropped.
-pub(crate) fn silence() -> (std::sync::mpsc::Sender<()>, Answer) {
+/// A server that sends so many bytes of an image and then waits until the returned sender is dropped.
+pub(crate) fn silent_after(image: &[u8], sent: usize) -> (Sender<()>, Server) {
     let (keep, wait) = channel();
-    (keep, Answer::Silence(wait))
+    let answer = Answer::Silence(Arc::new(image.to_vec()), sent, wait);
+    let answer = Mutex::new(Some(answer));
+    let server = Server::start(move |_| answer.lock().unwrap().take().unwrap());
+    (keep, server)
 }
 
 fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(usize) -> Answer) {
@@ -115,9 +118,11 @@ fn give(mut stream: TcpStream, answer: Answer) -> std::io::Result<()> {
             let location = format!("Location: {to}\r\nContent-Length: 0\r\n");
             stream.write_all(head(302, &location).as_bytes())
         }
-        Answer::Silence(wait) => {
-            stream.write_all(head(200, "Content-Length: 1000000000\r\n").as_bytes())?;
-            stream.write_all(&[0; 1000])?;
+        Answer::Silence(body, sent, wait) => {
+            let length = format!("Content-Length: {}\r\n", body.len());
+            stream.write_all(head(200, &length).as_bytes())?;
+            stream.write_all(&body[..sent])?;
+            // Ends when the test drops its end.
             let _ = wait.recv();
             Ok(())
         }
