@@ -8,9 +8,10 @@ use super::supervisor::Agent;
 use crate::error::chain;
 use crate::progress::Cancel;
 use crate::root::Root;
-use std::fs::{self, OpenOptions};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 use std::time::Duration;
 
 /// Turns a freshly started kernel into a machine with a running agent, and keeps it running.
@@ -38,6 +39,7 @@ fn prepare(root: &Root) {
     let hosts = fs::create_dir_all(&etc).and_then(|()| fs::write(etc.join("hosts"), HOSTS));
     told("write /etc/hosts", hosts);
 
+    told("wait for entropy", start_entropy(root));
     let arguments = fs::read_to_string(root.path("proc/cmdline")).unwrap_or_default();
     // The two wait for each other's interfaces, so neither waits here.
     let modules = Modules::start(root, ALWAYS);
@@ -70,6 +72,20 @@ fn open_console(root: &Root) -> io::Result<()> {
     Ok(())
 }
 
+/// Asks for one random byte, long before anybody needs any: only then does a kernel on hardware without a random number
+/// generator begin to collect, which takes it seconds, and DHCP and TLS would have to wait for it.
+fn start_entropy(root: &Root) -> io::Result<()> {
+    let path = root.path("dev/random");
+    let wait = move || match File::open(path).and_then(|mut file| file.read_exact(&mut [0])) {
+        Ok(()) => tracing::debug!("Random numbers are ready"),
+        Err(error) => tracing::error!(%error, "There are no random numbers"),
+    };
+    thread::Builder::new()
+        .name("entropy".into())
+        .spawn(wait)
+        .map(|_| ())
+}
+
 fn told(what: &str, result: io::Result<()>) {
     if let Err(error) = result {
         tracing::error!(what, %error, "A part of the start failed");
@@ -94,8 +110,8 @@ const ALWAYS: &[&str] = &[
     "uas",
 ];
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
-/// Slow storage controllers go on loading beside the agent.
-const DRIVERS_PATIENCE: Duration = Duration::from_secs(5);
+/// Until the modules of `ALWAYS` are there; slow controllers go on loading beside the agent.
+const DRIVERS_PATIENCE: Duration = Duration::from_secs(30);
 /// After this the agent starts without an address: it says itself, to whoever reads the console, what it lacks.
 const NETWORK_PATIENCE: Duration = Duration::from_secs(60);
 const AFTER_DEFECT: Duration = Duration::from_secs(10);

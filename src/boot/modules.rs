@@ -53,11 +53,12 @@ struct Shared {
 struct Work {
     /// Modules that were ever asked for: each is tried once.
     asked: HashSet<String>,
-    waiting: VecDeque<String>,
-    /// Workers that are loading something.
-    busy: usize,
-    /// The first walk is over.
-    walked: bool,
+    /// For devices that are there: first come, first served.
+    devices: VecDeque<String>,
+    /// For nobody in particular: when no device waits.
+    others: VecDeque<String>,
+    /// Modules of `others` that are not loaded yet; unknown before the first walk is over.
+    others_left: Option<usize>,
 }
 
 impl Modules {
@@ -90,25 +91,30 @@ impl Modules {
         Ok(modules)
     }
 
-    /// Waits until the drivers of all devices found so far are loaded, at most so long.
+    /// Waits until the modules that are always loaded are there, at most so long. The drivers of the devices found so far
+    /// are there, too, or at least asked to wake their hardware.
     pub(super) fn settle(&self, patience: Duration) {
-        let unsettled = |work: &mut Work| !work.walked || work.busy > 0 || !work.waiting.is_empty();
+        let unsettled = |work: &mut Work| work.others_left != Some(0);
         let (_work, timeout) = self
             .0
             .changed
             .wait_timeout_while(self.work(), patience, unsettled)
             .unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() {
-            tracing::warn!("Some drivers are still loading");
+            tracing::warn!("Some modules are not loaded yet");
         }
     }
 
     fn find_devices(&self, uevents: &Uevents, always: &[&str]) {
         self.walk();
+        let mut work = self.work();
         for name in always {
-            self.ask(name);
+            if work.asked.insert((*name).into()) {
+                work.others.push_back((*name).into());
+            }
         }
-        self.work().walked = true;
+        work.others_left = Some(work.others.len());
+        drop(work);
         self.0.changed.notify_all();
         loop {
             match uevents.wait() {
@@ -146,15 +152,11 @@ impl Modules {
 
     fn ask_drivers(&self, modalias: &str) {
         for driver in self.0.index.drivers(modalias) {
-            self.ask(driver);
-        }
-    }
-
-    fn ask(&self, module: &str) {
-        let mut work = self.work();
-        if work.asked.insert(module.to_owned()) {
-            work.waiting.push_back(module.to_owned());
-            self.0.changed.notify_all();
+            let mut work = self.work();
+            if work.asked.insert(driver.into()) {
+                work.devices.push_back(driver.into());
+                self.0.changed.notify_all();
+            }
         }
     }
 
@@ -163,16 +165,24 @@ impl Modules {
             let mut work = self
                 .0
                 .changed
-                .wait_while(self.work(), |work| work.waiting.is_empty())
+                .wait_while(self.work(), |work| {
+                    work.devices.is_empty() && work.others.is_empty()
+                })
                 .unwrap_or_else(PoisonError::into_inner);
-            let Some(module) = work.waiting.pop_front() else {
-                continue;
+            let device = work.devices.pop_front();
+            let other = match device {
+                Some(_) => None,
+                None => work.others.pop_front(),
             };
-            work.busy += 1;
             drop(work);
-            self.load(&module);
-            self.work().busy -= 1;
-            self.0.changed.notify_all();
+            if let Some(module) = device {
+                self.load(&module);
+            } else if let Some(module) = other {
+                self.load(&module);
+                let mut work = self.work();
+                work.others_left = work.others_left.map(|left| left.saturating_sub(1));
+                self.0.changed.notify_all();
+            }
         }
     }
 
@@ -261,6 +271,6 @@ mod tests {
             changed: Condvar::new(),
         }));
         modules.walk();
-        assert_eq!(modules.work().waiting, ["virtio_net"]);
+        assert_eq!(modules.work().devices, ["virtio_net"]);
     }
 }

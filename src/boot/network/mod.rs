@@ -50,7 +50,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct View {
     links: BTreeMap<u32, Link>,
-    /// Interfaces with an address that others can reach.
+    /// Interfaces with an address that others can reach, of the version of IP that the API is reached by.
     addressed: BTreeSet<u32>,
 }
 
@@ -115,7 +115,7 @@ impl Network {
     fn watch(&self, changes: &Changes, mut netlink: Netlink) {
         let mut known = BTreeSet::new();
         loop {
-            match look(&mut netlink) {
+            match self.0.options.look(&mut netlink) {
                 Ok(view) => {
                     let new = self.new_links(&view, &mut known);
                     *self.view() = view;
@@ -228,6 +228,28 @@ impl Options {
         self.boot_mac.is_some() && self.boot_mac == link.mac
     }
 
+    fn look(&self, netlink: &mut Netlink) -> io::Result<View> {
+        let links = netlink.links()?;
+        let addresses = netlink.addresses()?;
+        Ok(View {
+            links: links.into_iter().map(|link| (link.index, link)).collect(),
+            addressed: addresses
+                .iter()
+                .filter(|address| is_reachable(address) && self.wants(address.address))
+                .map(|address| address.link)
+                .collect(),
+        })
+    }
+
+    /// Whether such an address leads to the API, as far as its URL tells. A name may have addresses of both versions, but
+    /// it needs a name server, which usually comes by DHCPv4.
+    fn wants(&self, address: IpAddr) -> bool {
+        match self.api {
+            Some(api) => api.is_ipv4() == address.is_ipv4(),
+            None => true,
+        }
+    }
+
     /// Smaller for the interface booted from, otherwise in the kernel's order.
     fn metric(&self, link: &Link) -> u32 {
         if self.is_boot(link) {
@@ -236,19 +258,6 @@ impl Options {
             OTHER_METRIC.saturating_add(link.index)
         }
     }
-}
-
-fn look(netlink: &mut Netlink) -> io::Result<View> {
-    let links = netlink.links()?;
-    let addresses = netlink.addresses()?;
-    Ok(View {
-        links: links.into_iter().map(|link| (link.index, link)).collect(),
-        addressed: addresses
-            .iter()
-            .filter(|address| is_reachable(address))
-            .map(|address| address.link)
-            .collect(),
-    })
 }
 
 /// A BMC's USB interface gives link-local addresses: they lead nowhere.

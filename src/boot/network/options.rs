@@ -1,13 +1,15 @@
 //! What the kernel arguments say about the network: `BOOTIF` and a static `ip=`.
 
 use crate::boot::argument;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The arguments, understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Options {
     /// The MAC of the interface that the firmware booted from.
     pub(super) boot_mac: Option<[u8; 6]>,
+    /// The address of the API, where the kernel arguments give it without a name.
+    pub(super) api: Option<IpAddr>,
     /// An address that is not to be asked for.
     pub(super) fixed: Option<Fixed>,
 }
@@ -38,7 +40,12 @@ impl Options {
         let fixed = argument(arguments, "ip")
             .filter(|text| text.contains(':'))
             .and_then(Fixed::parse);
-        Self { boot_mac, fixed }
+        let api = argument(arguments, "ipa-api-url").and_then(api_address);
+        Self {
+            boot_mac,
+            api,
+            fixed,
+        }
     }
 }
 
@@ -54,6 +61,16 @@ fn boot_mac(text: &str) -> Option<[u8; 6]> {
     };
     let bytes: Vec<u8> = parts.iter().map(byte).collect::<Option<_>>()?;
     bytes.try_into().ok()
+}
+
+/// The host of the first URL, when it is an address.
+fn api_address(urls: &str) -> Option<IpAddr> {
+    let (_, rest) = urls.split(',').next()?.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    if let Some(bracketed) = authority.strip_prefix('[') {
+        return bracketed.split(']').next()?.parse().ok();
+    }
+    authority.split(':').next()?.parse().ok()
 }
 
 impl Fixed {
@@ -118,6 +135,26 @@ mod tests {
     }
 
     #[test]
+    fn the_apis_address_is_known_when_it_is_not_a_name() {
+        for (url, address) in [
+            ("http://192.0.2.1:6385", Some("192.0.2.1")),
+            (
+                "https://[2001:db8::1]:6385/x,http://192.0.2.1",
+                Some("2001:db8::1"),
+            ),
+            ("https://ironic.example.org", None),
+            ("mdns", None),
+        ] {
+            let api = Options::parse(&format!("ipa-api-url={url}")).api;
+            assert_eq!(
+                api,
+                address.map(|address| address.parse().unwrap()),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
     fn words_for_dhcp_are_no_address() {
         for line in ["ip=dhcp", "ip=:::::eth0:dhcp", "ip=eth0:dhcp", ""] {
             assert_eq!(Options::parse(line), Options::default());
@@ -129,6 +166,7 @@ mod tests {
         fn no_text_makes_it_panic(text: String) {
             let _options = Options::parse(&format!("BOOTIF={text} ip={text}"));
             let _fixed = Fixed::parse(&text);
+            let _api = api_address(&text);
         }
     }
 }

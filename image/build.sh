@@ -1,0 +1,127 @@
+#!/bin/sh
+# Builds the ramdisk's two parts, each with the same bytes on every run:
+#
+#   build.sh modules KERNEL.deb OUT    OUT/vmlinuz and OUT/modules.cpio.zst, the part that changes with the kernel only
+#   build.sh initramfs FERRITE OUT     OUT/initramfs: that part, and one with FERRITE as /init
+#
+# The archives are written here (`newc`, Documentation/driver-api/early-userspace/buffer-format.rst), because cpio makes device
+# nodes for root only and writes inode numbers of the machine it runs on.
+set -eu
+export LC_ALL=C
+here=$(cd "$(dirname "$0")" && pwd)
+
+fail() {
+	echo "image/build.sh: $*" >&2
+	exit 1
+}
+
+# entry NAME MODE SIZE [MAJOR MINOR]: one header; files belong to root and are as old as the epoch.
+entry() {
+	printf '07070100000000%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%s\0' \
+		$((0$2)) 0 0 1 0 "$3" 0 0 "${4:-0}" "${5:-0}" $((${#1} + 1)) 0 "$1"
+	pad $((110 + ${#1} + 1))
+}
+
+# pad LENGTH: zeroes up to the next multiple of four.
+pad() {
+	case $(($1 % 4)) in
+	1) printf '\0\0\0' ;;
+	2) printf '\0\0' ;;
+	3) printf '\0' ;;
+	esac
+}
+
+folder() {
+	entry "$1" 040755 0
+}
+
+# file NAME MODE PATH
+file() {
+	size=$(stat -c %s "$3")
+	entry "$1" "$2" "$size"
+	cat "$3"
+	pad "$size"
+}
+
+# Long distance matching would ask for more memory than a small machine has; one thread, because more give other bytes.
+compress() {
+	zstd -q -19 --single-thread --check -c
+}
+
+# The last entry of an archive, and its compression. The next archive begins at a multiple of four.
+finish() {
+	{
+		cat
+		entry 'TRAILER!!!' 0 0
+	} | compress >"$1.new"
+	pad "$(stat -c %s "$1.new")" >>"$1.new"
+	mv "$1.new" "$1"
+}
+
+# select_modules TREE: the files of modules.list and of all they need, each once, sorted.
+select_modules() {
+	(
+		cd "$1/kernel"
+		sed 's/#.*//; /^[[:space:]]*$/d' "$here/modules.list" | while read -r pattern; do
+			for module in $pattern.ko; do
+				[ -e "$module" ] || fail "modules.list: nothing fits $pattern"
+				echo "kernel/$module"
+			done
+		done
+	) >"$1/chosen"
+	awk -F': *' 'NR == FNR { needs[$1] = $2; next } { print $1; n = split(needs[$1], all, " "); for (i = 1; i <= n; i++) print all[i] }' \
+		"$1/modules.dep" "$1/chosen" | sort -u
+}
+
+modules() {
+	work=$2/work
+	rm -rf "$work" && mkdir -p "$work/all" "$work/chosen"
+	dpkg-deb -x "$1" "$work/all"
+	release=$(ls "$work/all/lib/modules")
+	tree=$work/all/lib/modules/$release
+	new=$work/chosen/lib/modules/$release
+	depmod -b "$work/all" "$release"
+	select_modules "$tree" >"$work/list"
+	while read -r module; do
+		mkdir -p "$new/$(dirname "$module")"
+		cp "$tree/$module" "$new/$module"
+	done <"$work/list"
+	cp "$tree/modules.order" "$tree/modules.builtin" "$tree/modules.builtin.modinfo" "$new"
+	depmod -b "$work/chosen" "$release"
+	(
+		cd "$work/chosen"
+		{
+			find lib -type d | sort | while read -r name; do folder "$name"; done
+			{
+				find "lib/modules/$release/kernel" -type f
+				for table in dep alias softdep; do echo "lib/modules/$release/modules.$table"; done
+			} | sort | while read -r name; do file "$name" 0100644 "$name"; done
+		} | finish "$work/modules.cpio.zst"
+	)
+	cp "$work/all/boot/vmlinuz-$release" "$2/vmlinuz"
+	mv "$work/modules.cpio.zst" "$2/modules.cpio.zst"
+	rm -rf "$work"
+}
+
+initramfs() {
+	{
+		for name in dev etc proc run sys tmp; do folder "$name"; done
+		# Without these two a program cannot even start before /dev is mounted, where the console named does not exist.
+		entry dev/console 020600 0 5 1
+		entry dev/null 020666 0 1 3
+		file init 0100755 "$1"
+	} | finish "$2/agent.cpio.zst"
+	cat "$2/modules.cpio.zst" "$2/agent.cpio.zst" >"$2/initramfs.new"
+	rm "$2/agent.cpio.zst"
+	mv "$2/initramfs.new" "$2/initramfs"
+	size=$(($(stat -c %s "$2/vmlinuz") + $(stat -c %s "$2/initramfs")))
+	[ $size -le 24000000 ] || fail "kernel and initramfs have $size bytes, more than 24 MB"
+	echo "Kernel and initramfs have $size bytes together:"
+	(cd "$2" && sha256sum vmlinuz initramfs)
+}
+
+[ $# = 3 ] || fail "see the head of this file"
+case $1 in
+modules | initramfs) "$@" ;;
+*) fail "which part?" ;;
+esac

@@ -1,0 +1,34 @@
+# The ramdisk: Debian's kernel, the modules of image/modules.list and the agent, and an ISO of them.
+
+IMAGE := target/image/virtual
+IMAGE_PACKAGES := dpkg kmod zstd
+ISO_PACKAGES := xorriso mtools isolinux syslinux-common shim-signed grub-efi-amd64-signed
+
+.PHONY: image iso image-packages iso-packages
+image: $(IMAGE)/initramfs ## The ramdisk: kernel and initramfs
+
+iso: $(IMAGE)/ferrite.iso ## The ramdisk as an ISO that boots by UEFI and BIOS
+
+image-packages:
+	$(call install,$(IMAGE_PACKAGES))
+
+iso-packages:
+	$(call install,$(ISO_PACKAGES))
+
+# The kernel that Debian's meta package names today, unpacked and never installed. `make clean` fetches a newer one.
+$(IMAGE)/kernel.deb: | image-packages
+	@mkdir -p $(IMAGE)/download
+	@apt-cache show linux-image-amd64 >/dev/null 2>&1 || $(APT) update
+	cd $(IMAGE)/download && apt-get -qq download \
+		$$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+	@mv $(IMAGE)/download/linux-image-*.deb $@ && rmdir $(IMAGE)/download
+
+$(IMAGE)/modules.cpio.zst: $(IMAGE)/kernel.deb image/build.sh image/modules.list | image-packages
+	image/build.sh modules $< $(IMAGE)
+
+# `agent` is made anew on each call, and usually to the same bytes.
+$(IMAGE)/initramfs: agent $(IMAGE)/modules.cpio.zst image/build.sh
+	image/build.sh initramfs $(AGENT) $(IMAGE)
+
+$(IMAGE)/ferrite.iso: $(IMAGE)/initramfs image/iso.sh image/grub.cfg image/isolinux.cfg | iso-packages
+	image/iso.sh $(IMAGE)
