@@ -73,6 +73,21 @@ impl<D: Read + Seek> Fat<D> {
     /// # Errors
     /// [`Error::Chain`], [`Error::TooMuch`], [`Error::Read`].
     pub fn files(&mut self) -> Result<Vec<File>, Error> {
+        Ok(self.tree()?.0)
+    }
+
+    /// Where on the disk the directories below the root begin.
+    ///
+    /// # Errors
+    /// As [`Fat::files`].
+    pub fn directories(&mut self) -> Result<Vec<u64>, Error> {
+        let clusters = self.tree()?.1.into_iter();
+        let places = clusters.map(|cluster| self.place(cluster));
+        places.collect()
+    }
+
+    /// All files, and the first clusters of all directories below the root.
+    fn tree(&mut self) -> Result<(Vec<File>, HashSet<u32>), Error> {
         let mut files = Vec::new();
         let mut seen = HashSet::new();
         let mut open = vec![(Vec::new(), None)];
@@ -100,7 +115,7 @@ impl<D: Read + Seek> Fat<D> {
                 }
             }
         }
-        Ok(files)
+        Ok((files, seen))
     }
 
     /// A file's bytes, when it has no more than `most`.
@@ -138,11 +153,7 @@ impl<D: Read + Seek> Fat<D> {
         let mut cluster = first;
         let mut left = most;
         while left > 0 {
-            let index = cluster.checked_sub(2).ok_or(Error::Chain)?;
-            if index >= self.shape.clusters {
-                return Err(Error::Chain);
-            }
-            let at = self.shape.data_at + u64::from(index) * self.shape.cluster;
+            let at = self.place(cluster)?;
             let piece = left.min(self.shape.cluster);
             self.append(&mut bytes, at, piece)?;
             left -= piece;
@@ -152,6 +163,14 @@ impl<D: Read + Seek> Fat<D> {
             }
         }
         Ok(bytes)
+    }
+
+    /// Where on the disk a cluster is.
+    fn place(&self, cluster: u32) -> Result<u64, Error> {
+        let index = cluster.checked_sub(2).map(u64::from);
+        let index = index.filter(|index| *index < u64::from(self.shape.clusters));
+        let index = index.ok_or(Error::Chain)?;
+        Ok(self.shape.data_at + index * self.shape.cluster)
     }
 
     /// The cluster after one; `None` at the chain's end.

@@ -57,7 +57,12 @@ pub enum Error {
 
 impl From<Error> for AgentError {
     fn from(error: Error) -> Self {
-        Self::caused(ErrorClass::BlockDeviceError, &error)
+        // A written image without a usable table is the deployment's failure, not the disk's.
+        let class = match error {
+            Error::Gpt(..) | Error::NoTable(_) => ErrorClass::DeploymentError,
+            _ => ErrorClass::BlockDeviceError,
+        };
+        Self::caused(class, &error)
     }
 }
 

@@ -226,6 +226,7 @@ const SIZE: u64 = 64 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::fat::Fat;
     use crate::formats::tree::fixture::{self, FAT, ROCK_RIDGE};
     use crate::secret::Secret;
     use crate::storage::fixture::TestDisk;
@@ -299,6 +300,15 @@ mod tests {
             let disk = TestDisk::gpt(200, 512, &[]);
             let partition = put(&disk, &drive(packed), Form::Rebuilt).unwrap();
             assert_eq!(files_of(&disk, &partition), fixture::files());
+            let bytes = start_of(&disk, &partition, 16 << 20);
+            let mut fat = Fat::open(io::Cursor::new(&bytes)).unwrap().unwrap();
+            let directories = fat.directories().unwrap();
+            assert_eq!(directories.len(), 3);
+            for place in directories {
+                let place = usize::try_from(place).unwrap();
+                assert_eq!(bytes[place..place + 11], *b".          ");
+                assert_eq!(bytes[place + 32..place + 43], *b"..         ");
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use crate::formats::iso9660::{self, Iso};
 use crate::storage::disk::{Disk, Window};
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
 use std::io::{self, Cursor, Write};
+use std::os::unix::fs::FileExt;
 use zeroize::Zeroizing;
 
 /// A file: its path and content.
@@ -48,7 +49,8 @@ pub(super) fn files(drive: &[u8]) -> Result<Vec<File>, Error> {
 
 /// Formats a partition, whose bytes are all zero, and copies the files into it.
 pub(super) fn write(target: &Disk, files: &[File]) -> Result<(), Error> {
-    copy(target, files).map_err(Error::Write)
+    copy(target, files).map_err(Error::Write)?;
+    tidy(target)
 }
 
 /// Whether a partition holds exactly these files, read by our own reader.
@@ -96,6 +98,30 @@ fn copy(target: &Disk, files: &[File]) -> io::Result<()> {
     system.unmount()
 }
 
+/// Takes away the long names that `fatfs` gives to each directory's `.` and `..`: they have to be its first two entries.
+fn tidy(target: &Disk) -> Result<(), Error> {
+    let window = Window::new(target.file(), 0, target.bytes());
+    let Some(mut fat) = Fat::open(window).map_err(Error::Fat)? else {
+        return Err(Error::Unknown);
+    };
+    for place in fat.directories().map_err(Error::Fat)? {
+        let mut entries = [[0; 32]; 4];
+        let read = target
+            .file()
+            .read_exact_at(entries.as_flattened_mut(), place);
+        read.map_err(Error::Write)?;
+        let [_, dot, _, dots] = entries;
+        if dot.starts_with(b".  ") && dots.starts_with(b".. ") {
+            let tidied = [dot, dots, [DELETED; 32], [DELETED; 32]];
+            let written = target.file().write_all_at(tidied.as_flattened(), place);
+            written.map_err(Error::Write)?;
+        }
+    }
+    Ok(())
+}
+
+/// The first byte of a directory's unused entry.
+const DELETED: u8 = 0xE5;
 /// No drive holds more; a hostile one may name the same bytes many times.
 const MOST_BYTES: u64 = 64 << 20;
 const LABEL: &[u8; 11] = b"CONFIG-2   ";
