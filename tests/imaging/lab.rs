@@ -77,7 +77,7 @@ impl Lab {
     /// Asserts that the disk is as it was before anything was done.
     pub(crate) fn assert_untouched(&self) {
         assert!(
-            self.disk_bytes().iter().all(|&byte| byte == OLD),
+            is_full_of(&self.disk_bytes(), OLD),
             "the disk was written to"
         );
     }
@@ -85,17 +85,14 @@ impl Lab {
     /// Asserts that nobody finds a partition table: neither the image's nor what was there before.
     pub(crate) fn assert_no_table(&self, image: &[u8]) {
         let disk = self.disk_bytes();
+        assert!(is_full_of(&disk[..MIB], 0), "the beginning is not clear");
         assert!(
-            disk[..MIB].iter().all(|&byte| byte == 0),
-            "the beginning is not clear"
-        );
-        assert!(
-            disk[disk.len() - MIB..].iter().all(|&byte| byte == 0),
+            is_full_of(&disk[disk.len() - MIB..], 0),
             "the end is not clear"
         );
         let end = image.len().min(disk.len());
         assert!(
-            disk[end - MIB.min(end)..end].iter().all(|&byte| byte == 0),
+            is_full_of(&disk[end - MIB.min(end)..end], 0),
             "the image's end is not clear"
         );
     }
@@ -141,6 +138,11 @@ pub(crate) fn gpt_image(size: usize) -> Vec<u8> {
     image[512..520].copy_from_slice(b"EFI PART");
     image[size - 512..size - 504].copy_from_slice(b"EFI PART");
     image
+}
+
+/// Whether all bytes are this one. A comparison of memory: loops over it are slow in test builds.
+pub(crate) fn is_full_of(bytes: &[u8], byte: u8) -> bool {
+    bytes == vec![byte; bytes.len()]
 }
 
 /// Bytes that do not repeat.

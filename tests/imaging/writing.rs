@@ -1,6 +1,6 @@
 //! Good images arrive byte for byte.
 
-use crate::lab::{Lab, MIB, OLD, gpt_image, info, noise, sha256};
+use crate::lab::{Lab, MIB, OLD, gpt_image, info, is_full_of, noise, sha256};
 use crate::server::{Answer, Server};
 use ferrite::imaging::Format;
 use ferrite::sys::loopdev::LoopDevice;
@@ -23,9 +23,9 @@ fn a_raw_image_is_on_the_disk_byte_for_byte() {
     assert_eq!(written.checksum.digits, sha256(&image));
     let disk = lab.disk_bytes();
     assert!(disk[..image.len()] == image);
-    assert!(disk[image.len()..23 * MIB].iter().all(|&byte| byte == OLD));
+    assert!(is_full_of(&disk[image.len()..23 * MIB], OLD));
     assert!(
-        disk[23 * MIB..].iter().all(|&byte| byte == 0),
+        is_full_of(&disk[23 * MIB..], 0),
         "old signatures at the end are wiped"
     );
     assert_eq!(lab.reporter.latest().unwrap().phase, "finishing");
