@@ -3,7 +3,7 @@
 # shim and GRUB, so that Secure Boot works, and BIOS through isolinux. The label is the one that virtual media have, so that an
 # operator may add files below etc/ironic-python-agent.d.
 set -eu
-export LC_ALL=C TZ=UTC SOURCE_DATE_EPOCH=0
+export LC_ALL=C TZ=UTC
 here=$(cd "$(dirname "$0")" && pwd)
 out=$1
 tree=$out/iso
@@ -16,7 +16,7 @@ cp "$here/isolinux.cfg" /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules
 
 # The EFI system partition: Debian's GRUB looks for /EFI/debian/grub.cfg on the CD that it came from.
 esp=$tree/efi.img
-truncate -s 4M "$esp"
+truncate -s 8M "$esp"
 mkdir -p "$out/esp/EFI/BOOT"
 cp /usr/lib/shim/shimx64.efi.signed "$out/esp/EFI/BOOT/BOOTX64.EFI"
 cp /usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed "$out/esp/EFI/BOOT/grubx64.efi"
@@ -26,7 +26,7 @@ mcopy -i "$esp" -s -m "$out/esp/EFI" ::
 touch -d @315532800 "$esp"
 rm -rf "$out/esp"
 
-xorriso -as mkisofs -quiet -o "$out/ferrite.iso.new" -V VMEDIA_BOOT_ISO -r -J \
+xorriso -report_about WARNING -as mkisofs -quiet -o "$out/ferrite.iso.new" -V VMEDIA_BOOT_ISO -r -J \
 	--modification-date=1980010100000000 --set_all_file_dates 1980010100000000 \
 	-b isolinux/isolinux.bin -c isolinux/boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table \
 	-eltorito-alt-boot -e efi.img -no-emul-boot "$tree"
