@@ -7,6 +7,7 @@ use crate::clock;
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
+use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::field::{Field, Visit};
@@ -84,13 +85,21 @@ impl Log {
 
 /// Starts logging for the whole process, as an operator needs it: to standard error and into the ring. Only the first call
 /// counts; a later one's log stays empty.
+///
+/// A panic is told by its place alone from then on: its text may hold whatever was at hand, and the usual hook prints it.
 #[must_use]
 pub fn start() -> Log {
     let log = Log::default();
     let subscriber = tracing_subscriber::registry().with(Console(log.clone()));
     // Only a second start fails, and then the first one's subscriber goes on.
     let _already_started = tracing::subscriber::set_global_default(subscriber);
+    std::panic::set_hook(Box::new(|panic| tell_panic(panic.location())));
     log
+}
+
+fn tell_panic(place: Option<&Location<'_>>) {
+    let place = place.map(ToString::to_string).unwrap_or_default();
+    tracing::error!(place, "a defect in the agent: a thread panicked");
 }
 
 struct Console(Log);
@@ -222,6 +231,18 @@ mod tests {
         };
         assert_eq!(told(Verbosity::Info, events), "");
         assert!(told(Verbosity::Debug, events).ends_with("DEBUG api: ours\n"));
+    }
+
+    #[test]
+    fn a_panic_is_told_by_its_place() {
+        let place = Location::caller();
+        let text = told(Verbosity::Info, || tell_panic(Some(place)));
+        assert!(
+            text.ends_with(&format!(
+                " ERROR logging: a defect in the agent: a thread panicked place={place}\n"
+            )),
+            "{text}"
+        );
     }
 
     #[test]

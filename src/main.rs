@@ -50,13 +50,13 @@ fn command_line() -> Command {
 fn serve(mut arguments: ArgMatches) -> ExitCode {
     match agent::run(Root::machine(), CommandLine::taken_from(&mut arguments)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ agent::Error::Config(_)) => {
-            complain(&ferrite::error::chain(&error));
-            ExitCode::from(UNUSABLE)
-        }
         Err(error) => {
             complain(&ferrite::error::chain(&error));
-            ExitCode::FAILURE
+            if error.is_of_configuration() {
+                ExitCode::from(UNUSABLE)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

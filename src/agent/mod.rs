@@ -35,6 +35,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -200,12 +201,16 @@ impl Agent {
             Some(registered) => Some(Arc::clone(&registered.token)),
             None => self.config.agent_token.take().map(Arc::new),
         };
+        if token.is_none() {
+            tracing::warn!("no agent token was given: every command will be refused");
+        }
         let state = api::State {
             dispatcher: dispatcher.clone(),
             token,
             started_at: clock::since_epoch(),
             version: AGENT_VERSION,
         };
+        tell_of_door(&listener, &identity);
         let cancel = self.cancel.clone();
         tasks.spawn(async move {
             api::serve(listener, identity.server, state, cancel).await;
@@ -305,6 +310,7 @@ impl Agent {
     async fn wait_for_interface(&self) -> Vec<String> {
         let root = self.root.clone();
         let cancel = Cancel::default();
+        let _forgotten = StopWhenDropped(cancel.clone());
         let waiting = tokio::task::spawn_blocking(move || {
             wait::interface(&root, &cancel);
             interfaces::mac_addresses(&root)
@@ -313,8 +319,25 @@ impl Agent {
     }
 }
 
+/// Ends blocking work that nobody waits for any more: a signal would otherwise wait for it.
+struct StopWhenDropped(Cancel);
+
+impl Drop for StopWhenDropped {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
 fn enter(life: &Life) {
     tracing::debug!(?life, "the agent's life goes on");
+}
+
+fn tell_of_door(listener: &TcpListener, identity: &door::Identity) {
+    let tls = identity.server.is_some();
+    match listener.local_addr() {
+        Ok(address) => tracing::info!(%address, tls, "serving commands"),
+        Err(error) => tracing::warn!(%error, tls, "serving commands at an unknown address"),
+    }
 }
 
 fn ended_early(task: Option<Result<Result<(), Error>, tokio::task::JoinError>>) -> Error {
@@ -361,4 +384,15 @@ pub enum Error {
     /// Certificates and keys.
     #[error("setting up TLS")]
     Tls(#[source] tls::Error),
+}
+
+impl Error {
+    /// Whether the operator must say something else before the agent can live: starting it anew does not help.
+    #[must_use]
+    pub fn is_of_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Config(_) | Self::NoCertificate | Self::Conductor(conductor::Error::NoUrl)
+        )
+    }
 }

@@ -9,7 +9,6 @@ use super::spec::{Command, Job, Mode, Params};
 use crate::error::{AgentError, ErrorClass};
 use crate::progress::Cancel;
 use serde_json::Value;
-use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -135,7 +134,7 @@ impl Dispatcher {
         self.0.idle()?;
         let command = self.find(extension, name)?;
         let valid = catch_unwind(AssertUnwindSafe(|| command.work.validate(params)));
-        valid.unwrap_or_else(|panic| Err(panicked(&command, &*panic)))?;
+        valid.unwrap_or_else(|_| Err(panicked(&command)))?;
         let job = self.0.take_up()?;
         Ok((command, job))
     }
@@ -241,7 +240,7 @@ fn work(command: &Command, params: Params, job: &Job, record: &Record) {
     let begin = Instant::now();
     let outcome: Result<Value, AgentError> =
         catch_unwind(AssertUnwindSafe(|| command.work.run(params, job)))
-            .unwrap_or_else(|panic| Err(panicked(command, &*panic)));
+            .unwrap_or_else(|_| Err(panicked(command)));
     let ms = begin.elapsed().as_millis();
     match &outcome {
         Ok(_) => tracing::info!(command = name, id, ms, "Finished a command"),
@@ -250,14 +249,9 @@ fn work(command: &Command, params: Params, job: &Job, record: &Record) {
     record.finish(outcome);
 }
 
-/// A panic's text is for the log alone: nobody chose its words for the conductor.
-fn panicked(command: &Command, panic: &(dyn Any + Send)) -> AgentError {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no text");
-    tracing::error!(command = command.name, panic = text, "A command panicked");
+/// A panic's text is for nobody: it may hold whatever was at hand. Its place is in the log already.
+fn panicked(command: &Command) -> AgentError {
+    tracing::error!(command = command.name, "A command panicked");
     AgentError::new(
         ErrorClass::CommandExecutionError,
         format!(

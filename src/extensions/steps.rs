@@ -73,14 +73,14 @@ pub(super) fn execute(
 fn mask_secrets(object: &mut Map<String, Value>) {
     for (key, value) in object {
         match value {
+            Value::Null => {}
+            _ if SECRETS.contains(&key.as_str()) => *value = Value::from("******"),
             Value::Object(inner) => mask_secrets(inner),
             Value::Array(list) => {
                 list.iter_mut()
                     .filter_map(Value::as_object_mut)
                     .for_each(mask_secrets);
             }
-            Value::Null => {}
-            _ if SECRETS.contains(&key.as_str()) => *value = Value::from("******"),
             _ => {}
         }
     }
@@ -100,21 +100,35 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    #[test]
-    fn secrets_of_a_step_do_not_come_back() {
-        let Value::Object(mut step) = json!({
-            "step": "write_image", "interface": "deploy",
-            "args": {"configdrive": "H4sI", "image_info": {"id": "x", "image_server_password": "hush", "configdrive": null}}
-        }) else {
+    fn masked(step: Value) -> Value {
+        let Value::Object(mut step) = step else {
             panic!("an object")
         };
         mask_secrets(&mut step);
+        Value::Object(step)
+    }
+
+    #[test]
+    fn secrets_of_a_step_do_not_come_back() {
+        let step = json!({
+            "step": "write_image", "interface": "deploy",
+            "args": {"configdrive": "H4sI", "image_info": {"id": "x", "image_server_password": "hush", "configdrive": null}}
+        });
         assert_eq!(
-            Value::Object(step),
+            masked(step),
             json!({
                 "step": "write_image", "interface": "deploy",
                 "args": {"configdrive": "******", "image_info": {"id": "x", "image_server_password": "******", "configdrive": null}}
             })
+        );
+    }
+
+    #[test]
+    fn a_secret_is_masked_whatever_its_kind() {
+        let step = json!({"args": {"configdrive": {"user_data": "hush"}, "list": [{"pull_secret": ["hush"]}]}});
+        assert_eq!(
+            masked(step),
+            json!({"args": {"configdrive": "******", "list": [{"pull_secret": "******"}]}})
         );
     }
 }

@@ -164,7 +164,10 @@ impl Machine {
             ));
         }
         match name {
-            "erase_devices_metadata" => self.erase_metadata(cancel),
+            "erase_devices_metadata" => {
+                nothing_else(name, &arguments)?;
+                self.erase_metadata(cancel)
+            }
             "write_image" => {
                 let image = match arguments.remove("image_info") {
                     Some(Value::Object(info)) => self.image(&info)?,
@@ -175,6 +178,7 @@ impl Machine {
                     Some(Value::String(text)) => Some(Secret::new(text)),
                     Some(_) => return Err(wrong_argument(name, "configdrive", "a string or null")),
                 };
+                nothing_else(name, &arguments)?;
                 let text = self.prepare_image(image, config_drive, cancel, progress)?;
                 Ok(json!({"result": format!("prepare_image: {text}")}))
             }
@@ -199,6 +203,7 @@ impl Machine {
         self.permit()?;
         let device = self.install_device()?;
         let path = PathBuf::from(&device.name);
+        let config_drive = config_drive.as_ref().or(image.config_drive.as_ref());
         // Looked into before the disk is touched: a drive that is no drive must not cost what is there.
         let drive = config_drive
             .map(|text| {
@@ -418,4 +423,15 @@ fn wrong_argument(step: &str, name: &str, wanted: &str) -> AgentError {
         ErrorClass::InvalidCommandParamsError,
         format!("{step}: the argument {name} must be {wanted}"),
     )
+}
+
+/// A misspelt argument would otherwise be a config drive that is silently not there.
+fn nothing_else(step: &str, arguments: &Map<String, Value>) -> Result<(), AgentError> {
+    match arguments.keys().next() {
+        None => Ok(()),
+        Some(name) => Err(AgentError::new(
+            ErrorClass::InvalidCommandParamsError,
+            format!("{step}: there is no argument {name}"),
+        )),
+    }
 }

@@ -26,6 +26,8 @@ pub struct ImageInfo {
     pub authorization: Option<Secret<String>>,
     /// The proxies of this node.
     pub proxies: Proxies,
+    /// The config drive, where Ironic does not give it beside the image.
+    pub config_drive: Option<Secret<String>>,
 }
 
 /// What an image fills.
@@ -83,6 +85,9 @@ impl ImageInfo {
             basic_auth: basic_auth(info),
             authorization: authorization(info)?,
             proxies: proxies(info),
+            config_drive: text(info, "configdrive")
+                .filter(|text| !text.is_empty())
+                .map(|text| Secret::new(text.to_owned())),
         })
     }
 }
@@ -203,6 +208,22 @@ mod tests {
 
     fn refusal(change: &Value) -> String {
         parse(change).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_config_drive_may_come_with_the_image() {
+        for (given, expected) in [
+            (json!("H4sI"), Some("H4sI")),
+            (json!(""), None),
+            (json!(null), None),
+        ] {
+            let info = parse(&json!({"configdrive": given})).unwrap();
+            let found = info
+                .config_drive
+                .as_ref()
+                .map(|text| text.expose().as_str());
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]

@@ -1,0 +1,146 @@
+//! Arguments, help texts, exit codes, and values that cannot be used.
+
+use super::process::{free_port, run};
+use std::net::{Ipv4Addr, TcpListener};
+
+#[tokio::test]
+async fn the_version_is_one_line() {
+    let ended = run(&["--version"], &[]).await;
+    assert_eq!(ended.status.code(), Some(0));
+    assert_eq!(
+        (ended.out.as_str(), ended.err.as_str()),
+        (concat!("ferrite ", env!("CARGO_PKG_VERSION"), "\n"), "")
+    );
+}
+
+#[tokio::test]
+async fn the_help_names_the_subcommands_and_the_exit_codes() {
+    let ended = run(&["--help"], &[]).await;
+    assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""));
+    for line in [
+        "Usage: ferrite <COMMAND>",
+        "  agent      Look up the node, heartbeat, serve Ironic's commands",
+        "  init       Process 1 of the ramdisk: prepare the machine, keep the agent running",
+        "  inventory  Print what the machine is, as JSON",
+        "Exit codes: 0 done, 1 failed, 2 the command line or configuration cannot be used.",
+    ] {
+        assert!(
+            ended.out.lines().any(|l| l == line),
+            "{line}:\n{}",
+            ended.out
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_agents_help_names_every_option_with_its_default() {
+    let ended = run(&["agent", "--help"], &[]).await;
+    assert_eq!((ended.status.code(), ended.err.as_str()), (Some(0), ""));
+    for text in [
+        "Usage: ferrite agent [OPTIONS]",
+        "--api_url <URLS>",
+        "--agent_token <TOKEN>",
+        "--listen_port <PORT>",
+        "[default: 9999]",
+        "--standalone",
+        "--allow_installed_system",
+        "--config-file <PATH>",
+    ] {
+        assert!(ended.out.contains(text), "{text}:\n{}", ended.out);
+    }
+}
+
+#[tokio::test]
+async fn a_command_line_that_cannot_be_understood_ends_with_two() {
+    for (arguments, reason) in [
+        (&[][..], "Usage: ferrite <COMMAND>"),
+        (&["serve"], "unrecognized subcommand 'serve'"),
+        (&["agent", "--colour"], "unexpected argument '--colour'"),
+        (
+            &["agent", "--listen_port"],
+            "a value is required for '--listen_port <PORT>'",
+        ),
+        (&["inventory", "--json"], "unexpected argument '--json'"),
+    ] {
+        let ended = run(arguments, &[]).await;
+        assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {ended:?}");
+        assert_eq!(ended.out, "", "{arguments:?}");
+        assert!(ended.err.contains(reason), "{arguments:?}: {}", ended.err);
+    }
+}
+
+#[tokio::test]
+async fn init_is_for_the_kernel_alone() {
+    let ended = run(&["init"], &[]).await;
+    assert_eq!(ended.status.code(), Some(2));
+    assert_eq!(
+        ended.err,
+        "ferrite: ferrite init is process 1 of a ramdisk: the kernel starts it, nobody else\n"
+    );
+}
+
+#[tokio::test]
+async fn every_bad_value_is_named_with_its_origin() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = super::tokens::config_file(folder.path(), "lookup_timeout = soon");
+    let file = file.to_str().unwrap();
+    let ended = run(
+        &["agent", "--config-file", file, "--listen_port", "high"],
+        &[("OS_DEFAULT__TLS_MIN_VERSION", "9")],
+    )
+    .await;
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    let last = ended.err.lines().last().unwrap();
+    assert!(
+        last.starts_with("ferrite: configuration cannot be used: "),
+        "{last}"
+    );
+    for problem in [
+        format!("{file}, line 2: lookup_timeout "),
+        "command line, --listen_port: listen_port ".to_owned(),
+        "environment, OS_DEFAULT__TLS_MIN_VERSION: tls_min_version ".to_owned(),
+    ] {
+        assert!(last.contains(&problem), "{problem}: {last}");
+    }
+    for value in ["not \"soon\"", "not \"high\"", "not \"9\""] {
+        assert!(last.contains(value), "{value}: {last}");
+    }
+}
+
+#[tokio::test]
+async fn settings_that_lack_another_end_with_two() {
+    for (arguments, reason) in [
+        (
+            &["agent"][..],
+            "ferrite: talking to Ironic: no API URL is configured",
+        ),
+        (
+            &["agent", "--standalone", "--listen_tls"],
+            "ferrite: listen_tls is set, but not both of tls_cert_file and tls_key_file",
+        ),
+    ] {
+        let ended = run(arguments, &[]).await;
+        assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {ended:?}");
+        assert_eq!(ended.err.lines().last(), Some(reason), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_ends_with_one() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let arguments = [
+        "agent",
+        "--standalone",
+        "--listen_host",
+        "127.0.0.1",
+        "--listen_port",
+        &port,
+    ];
+    let ended = run(&arguments, &[]).await;
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert_eq!(
+        ended.err.lines().last().unwrap(),
+        format!("ferrite: listening on 127.0.0.1:{port}: Address already in use (os error 98)")
+    );
+}

@@ -1,0 +1,31 @@
+//! The whole program as a process: started as nobody, told by options, watched from outside.
+//!
+//! A conductor that plays its part runs in the test; the agent looks itself up there, heartbeats, and is commanded over TLS
+//! with the certificate its heartbeat brought. It never runs as root, and refuses to write because `/` is no ramdisk.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and shows the program's log then"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the program is what is tested, and its client has rules of its own"
+)]
+
+mod caller;
+mod command_line;
+#[path = "../support/conductor.rs"]
+mod conductor;
+mod endings;
+mod inventory;
+mod logs;
+mod process;
+mod refusals;
+mod registration;
+mod session;
+mod standalone;
+mod steps;
+mod tokens;

@@ -1,0 +1,135 @@
+//! The program as a process of nobody's, ended with the test.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+use std::fs::File;
+use std::future::Future;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long anything may take: the tests of a loaded machine are patient, but end.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Who owns nothing.
+const NOBODY: u32 = 65534;
+
+/// Waits for something that must come.
+pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// A running program; killed when it is dropped.
+pub(crate) struct Program {
+    child: Child,
+    out: Stream,
+    err: Stream,
+}
+
+/// What came out of the program so far; the other end is closed when the stream is.
+type Stream = watch::Receiver<String>;
+
+/// How a program ended, and all it said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Program {
+    /// Starts the program with these arguments and nothing but these variables in its environment.
+    pub(crate) fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        // Opened by whoever runs the tests: nobody may not be let into the folder it lies in.
+        let program = File::open(env!("CARGO_BIN_EXE_ferrite")).unwrap();
+        let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
+        command
+            .arg0("ferrite")
+            .args(arguments)
+            .env_clear()
+            .envs(environment.iter().copied())
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if geteuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let mut child = command.spawn().unwrap();
+        let out = watched(child.stdout.take().unwrap());
+        let err = watched(child.stderr.take().unwrap());
+        Self { child, out, err }
+    }
+
+    /// What stands on standard error so far: the log.
+    pub(crate) fn told(&self) -> String {
+        self.err.borrow().clone()
+    }
+
+    /// Waits until the log holds a text.
+    pub(crate) async fn until_told(&mut self, text: &str) {
+        let found = within(text, self.err.wait_for(|told| told.contains(text))).await;
+        assert!(found.is_ok(), "the program ended before it told: {text}");
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap());
+        kill(pid, signal).unwrap();
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn end(mut self) -> Ended {
+        // Both streams close when the process is gone, and not before.
+        for stream in [&mut self.out, &mut self.err] {
+            within("the program's end", stream.wait_for(|_| false))
+                .await
+                .unwrap_err();
+        }
+        Ended {
+            status: self.child.wait().unwrap(),
+            out: self.out.borrow().clone(),
+            err: self.told(),
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- the program's log\n{}---", self.err.borrow().as_str());
+        }
+    }
+}
+
+/// Starts the program and waits for its end.
+pub(crate) async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+    Program::start(arguments, environment).end().await
+}
+
+fn watched(stream: impl Read + Send + 'static) -> Stream {
+    let (sender, receiver) = watch::channel(String::new());
+    std::thread::spawn(move || {
+        let mut stream = BufReader::new(stream);
+        let mut line = Vec::new();
+        while stream.read_until(b'\n', &mut line).unwrap_or(0) > 0 {
+            sender.send_modify(|told| told.push_str(&String::from_utf8_lossy(&line)));
+            line.clear();
+        }
+    });
+    receiver
+}

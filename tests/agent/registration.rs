@@ -1,0 +1,95 @@
+//! From the lookup to the first command: what Ironic is told, and who may call.
+
+use super::caller::Caller;
+use super::conductor::{NODE, TOKEN};
+use super::process::{free_port, within};
+use super::session::{HEARTBEAT, LOOKUP, Session, start_agent, willing_conductor};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn an_agent_looks_itself_up_and_is_commanded_over_its_own_certificate() {
+    let session = Session::start(&[]).await;
+    let heartbeat = &session.heartbeat;
+    let certificate = heartbeat["agent_verify_ca"].as_str().unwrap();
+    assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----\n"));
+    assert_eq!(
+        certificate.matches("-----BEGIN").count(),
+        1,
+        "{certificate}"
+    );
+    let url = heartbeat["callback_url"].as_str().unwrap();
+    assert!(url.starts_with("https://127.0.0.1:"), "{url}");
+    assert_eq!(
+        heartbeat,
+        &json!({
+            "callback_url": url,
+            "agent_token": TOKEN,
+            "agent_version": "13.0.0",
+            "agent_verify_ca": certificate,
+        })
+    );
+    assert_eq!(session.conductor.asked(LOOKUP).len(), 1);
+    let line = &session.conductor.asked(HEARTBEAT)[0].line;
+    assert_eq!(line, &format!("POST /v1/heartbeat/{NODE}"));
+    assert_eq!(session.caller.list().await, Vec::<Value>::new());
+    let (status, document) = session.caller.get("/v1/status").await;
+    assert_eq!((status, &document["version"]), (200, &json!("13.0.0")));
+}
+
+#[tokio::test]
+async fn nobody_commands_without_the_token() {
+    let session = Session::start(&[]).await;
+    let refusal = json!({"faultcode": "Client", "faultstring": "401 Unauthorized: Token invalid."});
+    for token in [None, Some(""), Some("******"), Some(&TOKEN[1..])] {
+        let stranger = session.caller.with_token(token);
+        for (method, path) in [
+            (Method::GET, "/v1/commands/"),
+            (Method::GET, "/v1/commands/7"),
+            (Method::POST, "/v1/commands/"),
+        ] {
+            let answer = stranger.ask(method, path, &json!({"name": "x"})).await;
+            assert_eq!(answer, (401, refusal.clone()), "{token:?} {path}");
+        }
+    }
+    assert_eq!(session.caller.list().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_stranger_to_the_certificate_gets_no_answer() {
+    let session = Session::start(&[]).await;
+    let url = session.heartbeat["callback_url"].as_str().unwrap();
+    let clear = url.replace("https:", "http:");
+    assert!(session.caller.is_answered().await);
+    assert!(!Caller::new(&clear, None, None).is_answered().await);
+    assert!(!Caller::new(url, None, None).is_answered().await);
+}
+
+#[tokio::test]
+async fn ironic_is_told_the_address_the_operator_wants() {
+    let options = ["--advertise_host", "localhost", "--advertise_port", "1"];
+    let conductor = willing_conductor(json!(TOKEN)).await;
+    let _agent = start_agent(&conductor, free_port(), &options, &[]);
+    within("a heartbeat", conductor.until_asked(HEARTBEAT, 1)).await;
+    let heartbeat = conductor.asked(HEARTBEAT)[0].json();
+    assert_eq!(heartbeat["callback_url"], "https://localhost:1");
+}
+
+#[tokio::test]
+async fn the_end_of_a_command_is_news_for_a_heartbeat() {
+    let session = Session::start(&[]).await;
+    // The lookup's timeout asks for a heartbeat in a minute and a half at the earliest.
+    session
+        .caller
+        .failure("image.install_bootloader", json!({"root_uuid": null}))
+        .await;
+    within(
+        "another heartbeat",
+        session.conductor.until_asked(HEARTBEAT, 2),
+    )
+    .await;
+    assert_eq!(
+        session.conductor.asked(HEARTBEAT)[1].json(),
+        session.heartbeat
+    );
+}

@@ -1,0 +1,78 @@
+//! An agent that found its node: the conductor, the process, and a caller that trusts the heartbeat's certificate.
+
+use super::caller::Caller;
+use super::conductor::{self, Answer, Conductor, TOKEN};
+use super::process::{Program, free_port, within};
+use serde_json::{Value, json};
+
+/// The routes of the conductor.
+pub(crate) const LOOKUP: &str = "GET /v1/lookup";
+pub(crate) const HEARTBEAT: &str = "POST /v1/heartbeat/";
+
+/// The conductor, the agent, and who may command it.
+pub(crate) struct Session {
+    pub(crate) conductor: Conductor,
+    pub(crate) agent: Program,
+    pub(crate) caller: Caller,
+    /// The body of the first heartbeat.
+    pub(crate) heartbeat: Value,
+}
+
+impl Session {
+    /// Starts an agent and waits for its first heartbeat.
+    pub(crate) async fn start(options: &[&str]) -> Self {
+        Self::start_with(json!(TOKEN), options, &[]).await
+    }
+
+    /// The same with this in the token's place of the lookup, and variables.
+    pub(crate) async fn start_with(
+        token: Value,
+        options: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let conductor = willing_conductor(token).await;
+        let agent = start_agent(&conductor, free_port(), options, environment);
+        Self::begun(conductor, agent).await
+    }
+
+    async fn begun(conductor: Conductor, agent: Program) -> Self {
+        within("a heartbeat", conductor.until_asked(HEARTBEAT, 1)).await;
+        let heartbeat = conductor.asked(HEARTBEAT)[0].json();
+        let text = |name: &str| heartbeat[name].as_str().unwrap();
+        let caller = Caller::new(
+            text("callback_url"),
+            Some(text("agent_verify_ca")),
+            Some(text("agent_token")),
+        );
+        Self {
+            conductor,
+            agent,
+            caller,
+            heartbeat,
+        }
+    }
+}
+
+/// A conductor that knows the node and takes heartbeats.
+pub(crate) async fn willing_conductor(token: Value) -> Conductor {
+    let conductor = Conductor::start().await;
+    conductor
+        .on(LOOKUP, [conductor::lookup(token)])
+        .on(HEARTBEAT, [Answer::bytes(202, "")]);
+    conductor
+}
+
+/// An agent that knows its conductor and waits for nothing that a test machine has not.
+pub(crate) fn start_agent(
+    conductor: &Conductor,
+    port: u16,
+    options: &[&str],
+    environment: &[(&str, &str)],
+) -> Program {
+    let (url, port) = (conductor.url(), port.to_string());
+    let mut arguments = vec!["agent", "--api_url", &url];
+    arguments.extend(["--listen_port", &port, "--advertise_port", &port]);
+    arguments.extend(["--disk_wait_attempts", "0", "--ip_lookup_attempts", "1"]);
+    arguments.extend(options);
+    Program::start(&arguments, environment)
+}

@@ -1,0 +1,83 @@
+//! Whose token counts, and what an agent without one does.
+
+use super::caller::Caller;
+use super::conductor::TOKEN;
+use super::process::free_port;
+use super::session::{HEARTBEAT, LOOKUP, Session, start_agent, willing_conductor};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+const OF_FILE: &str = "canary-of-the-file-0123456789abcdefghijklmn";
+const OF_ENVIRONMENT: &str = "canary-of-the-environment-0123456789abcdefg";
+const OF_COMMAND_LINE: &str = "canary-of-the-command-line-0123456789abcdef";
+
+/// A file of options that everybody may read.
+pub(crate) fn config_file(folder: &Path, options: &str) -> PathBuf {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = folder.join("agent.conf");
+    fs::write(&path, format!("[DEFAULT]\n{options}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    path
+}
+
+/// The token of a session with these sources, strongest last, which the API takes too.
+async fn token_of(lookup: Value, sources: usize) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = config_file(folder.path(), &format!("agent_token = {OF_FILE}"));
+    let of_file = ["--config-file", file.to_str().unwrap()];
+    let of_command_line = [of_file[0], of_file[1], "--agent_token", OF_COMMAND_LINE];
+    let environment = [("OS_DEFAULT__AGENT_TOKEN", OF_ENVIRONMENT)];
+    let (options, environment) = match sources {
+        1 => (&of_file[..], &[][..]),
+        2 => (&of_file[..], &environment[..]),
+        _ => (&of_command_line[..], &environment[..]),
+    };
+    let session = Session::start_with(lookup, options, environment).await;
+    assert_eq!(session.caller.list().await, Vec::<Value>::new());
+    session.heartbeat["agent_token"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn a_masked_lookup_leaves_the_agents_own_token_by_its_strongest_source() {
+    let masked = || json!("******");
+    assert_eq!(token_of(masked(), 1).await, OF_FILE);
+    assert_eq!(token_of(masked(), 2).await, OF_ENVIRONMENT);
+    assert_eq!(token_of(masked(), 3).await, OF_COMMAND_LINE);
+}
+
+#[tokio::test]
+async fn the_lookups_token_beats_the_agents_own() {
+    assert_eq!(token_of(json!(TOKEN), 3).await, TOKEN);
+}
+
+#[tokio::test]
+async fn an_agent_without_a_token_stays_alive_silent_and_says_why() {
+    for (lookup, reason) in [
+        (json!("******"), "the agent token was given out before"),
+        (
+            json!(null),
+            "neither the boot nor the lookup gave an agent token",
+        ),
+        (json!("short"), "the lookup's agent token cannot be used"),
+    ] {
+        let conductor = willing_conductor(lookup).await;
+        let port = free_port();
+        let mut agent = start_agent(&conductor, port, &[], &[]);
+        agent.until_told("the agent stays silent").await;
+        let caller = Caller::new(&format!("http://127.0.0.1:{port}"), None, None);
+        assert!(!caller.is_answered().await);
+        // It lives: it can still be told to end, and does so as one that is well.
+        agent.signal(Signal::SIGTERM);
+        let ended = agent.end().await;
+        assert_eq!(ended.status.code(), Some(0), "{}", ended.err);
+        assert!(ended.err.contains(reason), "{}", ended.err);
+        assert_eq!(conductor.asked(LOOKUP).len(), 1);
+        assert_eq!(conductor.asked(HEARTBEAT).len(), 0);
+    }
+}
