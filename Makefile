@@ -20,7 +20,7 @@ demo: image lab ## Deploy a virtual machine with the real Ironic through Ferrite
 	$(CARGO) run --quiet --example demo
 
 test: check agent image iso lab nextest ## Everything: lints, unit and protocol tests, the binary, the real Ironic with virtual machines
-	$(NEXTEST) run --all-targets --profile full
+	$(NEXTEST) run --profile full
 
 check: lint unit ## The quick subset: format, clippy, docs, tests that need neither Ironic nor virtual machines
 

@@ -384,11 +384,8 @@ impl Machine {
             } else {
                 Shared::Erase
             },
-            read_only: if internal("agent_erase_skip_read_only") == Some(true) {
-                ReadOnly::Skip
-            } else {
-                ReadOnly::Fail
-            },
+            // As IPA: only erasing whole disks (`agent_erase_skip_read_only`) has a choice here.
+            read_only: ReadOnly::Skip,
         };
         let disks = self.wishes()?.without_skipped(self.disks()?);
         let paths: Vec<_> = disks
