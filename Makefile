@@ -7,8 +7,8 @@ SHELL := /bin/sh
 AGENT := target/x86_64-unknown-linux-musl/release/ferrite
 
 include image/musl/musl.mk
--include image/image.mk
--include tests/support/lab.mk
+include image/image.mk
+include tests/support/lab.mk
 
 .PHONY: help demo test check lint unit docs bench agent image iso deny clean
 

@@ -74,7 +74,8 @@ select_modules() {
 }
 
 modules() {
-	work=$2/work
+	# Absolute: parts of the work are done from other folders.
+	work=$(cd "$2" && pwd)/work
 	rm -rf "$work" && mkdir -p "$work/all" "$work/chosen"
 	dpkg-deb -x "$1" "$work/all"
 	release=$(ls "$work/all/lib/modules")
