@@ -11,7 +11,7 @@ pub(crate) struct Screen {
     start: Instant,
     terminal: bool,
     moving: bool,
-    tenth: Option<u64>,
+    told: Option<(String, u64)>,
 }
 
 impl Screen {
@@ -20,7 +20,7 @@ impl Screen {
             start: Instant::now(),
             terminal: stdout().is_terminal(),
             moving: false,
-            tenth: None,
+            told: None,
         }
     }
 
@@ -35,29 +35,47 @@ impl Screen {
 
     /// How far a running command says it is: on a terminal in place, else a line every tenth.
     pub(crate) fn progress(&mut self, progress: &Value) {
-        let number = |key: &str| progress[key].as_u64().unwrap_or(0);
-        let (bytes, total) = (number("bytes"), number("total").max(1));
-        let done = bytes.min(total);
-        let tenth = done * 10 / total;
-        let bar: String = (0..10)
-            .map(|place| if place < tenth { '#' } else { '.' })
-            .collect();
-        let text = format!(
-            "Ferrite: {:<9} [{bar}] {:>3} %  {} of {} MiB, {} MiB/s",
+        let (phase, tenth) = (
             progress["phase"].as_str().unwrap_or_default(),
-            done * 100 / total,
-            bytes >> 20,
-            total >> 20,
-            number("rate") >> 20,
+            tenth_done(progress),
         );
+        let text = format!("Ferrite: {phase:<9} {}", measure(progress));
         if self.terminal {
-            print!("\r[{:>4} s] {text}  ", self.start.elapsed().as_secs());
+            print!(
+                "\r[{:>4} s] {text}          ",
+                self.start.elapsed().as_secs()
+            );
             // A terminal that is gone is no reason to stop the deployment.
             let _ = stdout().flush();
             self.moving = true;
-        } else if self.tenth != Some(tenth) {
+        } else if self.told != Some((phase.into(), tenth)) {
             self.line(&text);
         }
-        self.tenth = Some(tenth);
+        self.told = Some((phase.into(), tenth));
     }
+}
+
+fn tenth_done(progress: &Value) -> u64 {
+    match (progress["bytes"].as_u64(), progress["total"].as_u64()) {
+        (Some(bytes), Some(total)) if total > 0 => bytes.min(total) * 10 / total,
+        _ => 0,
+    }
+}
+
+/// A bar and numbers, where the phase has bytes to count.
+fn measure(progress: &Value) -> String {
+    let mib = |key: &str| progress[key].as_u64().unwrap_or(0) >> 20;
+    if progress["total"].as_u64().unwrap_or(0) == 0 {
+        return String::new();
+    }
+    let tenth = tenth_done(progress);
+    let bar: String = (0..10)
+        .map(|place| if place < tenth { '#' } else { '.' })
+        .collect();
+    format!(
+        "[{bar}] {} of {} MiB, {} MiB/s",
+        mib("bytes"),
+        mib("total"),
+        mib("rate")
+    )
 }
