@@ -3,16 +3,14 @@
 //! Redirects are followed here and not by the library, because two rules are ours: only `http` and `https`, and an
 //! image server's credentials go to no other server. One call makes one attempt; trying again is [`super::attempts`]'.
 
+use super::credentials::{Proxies, with_proxies};
 use super::source::{self, Source};
 use crate::progress::Cancel;
 use crate::root::Root;
-use crate::secret::Secret;
 use crate::tls::{self, client::ClientOptions};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf, Bytes};
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, HeaderValue, LOCATION};
-use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Response, StatusCode, redirect};
+use reqwest::{Client, Response, StatusCode, redirect};
 use std::fmt;
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -29,26 +27,6 @@ pub struct Network {
     pub runtime: Handle,
     /// The longest silence while connecting or reading.
     pub timeout: Duration,
-}
-
-/// User and password of an image server; either may be missing, which is told when they are needed.
-#[derive(Debug)]
-pub struct BasicAuth {
-    /// The user.
-    pub user: Option<String>,
-    /// The password.
-    pub password: Option<Secret<String>>,
-}
-
-/// The proxies of one node.
-#[derive(Debug, Default)]
-pub struct Proxies {
-    /// For `http` URLs.
-    pub http: Option<Secret<String>>,
-    /// For `https` URLs.
-    pub https: Option<Secret<String>>,
-    /// Hosts that are reached directly, separated by commas.
-    pub no_proxy: Option<String>,
 }
 
 /// Downloads a small thing whole: a config drive, a checksum file. No credentials, no proxies of a node.
@@ -291,51 +269,6 @@ impl Download<'_> {
     }
 }
 
-/// The value of an `Authorization` header: the strongest of what there is.
-///
-/// `header` is Ironic's whole header, `own` belongs to the image, `general` to the agent's options.
-pub(super) fn authorization(
-    header: Option<&Secret<String>>,
-    own: Option<&BasicAuth>,
-    general: Option<&BasicAuth>,
-) -> Result<Option<HeaderValue>, Error> {
-    let value = match (header, own.or(general)) {
-        (Some(header), _) => HeaderValue::from_str(header.expose()),
-        (None, Some(basic)) => HeaderValue::from_str(basic.header()?.expose()),
-        (None, None) => return Ok(None),
-    };
-    let mut value = value.map_err(|_| Error::Authorization)?;
-    value.set_sensitive(true);
-    Ok(Some(value))
-}
-
-impl BasicAuth {
-    fn header(&self) -> Result<Secret<String>, Error> {
-        let (Some(user), Some(password)) = (&self.user, &self.password) else {
-            let user = self.user.is_none().then_some("'user'");
-            let password = self.password.is_none().then_some("'password'");
-            let missing: Vec<_> = user.into_iter().chain(password).collect();
-            return Err(Error::Credentials(missing.join(", ")));
-        };
-        let pair = Secret::new(format!("{user}:{}", password.expose()));
-        let encoded = STANDARD.encode(pair.expose());
-        Ok(Secret::new(format!("Basic {encoded}")))
-    }
-}
-
-fn with_proxies(mut builder: ClientBuilder, proxies: &Proxies) -> Result<ClientBuilder, Error> {
-    let exceptions = || proxies.no_proxy.as_deref().and_then(NoProxy::from_string);
-    if let Some(proxy) = &proxies.http {
-        let proxy = Proxy::http(proxy.expose().as_str()).map_err(Error::Proxy)?;
-        builder = builder.proxy(proxy.no_proxy(exceptions()));
-    }
-    if let Some(proxy) = &proxies.https {
-        let proxy = Proxy::https(proxy.expose().as_str()).map_err(Error::Proxy)?;
-        builder = builder.proxy(proxy.no_proxy(exceptions()));
-    }
-    Ok(builder)
-}
-
 /// The beginning of an answer's body, fit to be shown.
 fn printable(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes)
@@ -478,36 +411,6 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn basic(user: Option<&str>, password: Option<&str>) -> BasicAuth {
-        BasicAuth {
-            user: user.map(str::to_owned),
-            password: password.map(|text| Secret::new(text.to_owned())),
-        }
-    }
-
-    #[test]
-    fn the_whole_header_is_stronger_than_the_images_pair_and_that_than_the_options() {
-        let header = Secret::new("Bearer x".to_owned());
-        let (own, general) = (basic(Some("a"), Some("b")), basic(Some("c"), Some("d")));
-        let value = authorization(Some(&header), Some(&own), Some(&general)).unwrap();
-        assert_eq!(value.unwrap(), "Bearer x");
-        let value = authorization(None, Some(&own), Some(&general)).unwrap();
-        assert_eq!(value.unwrap(), "Basic YTpi");
-        let value = authorization(None, None, Some(&general)).unwrap().unwrap();
-        assert_eq!(value, "Basic Yzpk");
-        assert!(value.is_sensitive());
-        assert_eq!(authorization(None, None, None).unwrap(), None);
-    }
-
-    #[test]
-    fn half_a_pair_is_told() {
-        let text = authorization(None, Some(&basic(None, None)), None).unwrap_err();
-        assert_eq!(
-            text.to_string(),
-            "Missing ['user', 'password'] fields from HTTP(S) basic auth config"
-        );
-    }
 
     #[test]
     fn verdicts_are_final_and_troubles_are_not() {

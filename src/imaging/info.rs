@@ -1,6 +1,6 @@
 //! What Ironic says about the image to write (`image_info`), checked before anything is begun.
 
-use super::fetch::{BasicAuth, Proxies};
+use super::credentials::{BasicAuth, Proxies};
 use super::source::{self, Source};
 use crate::secret::Secret;
 use base64::Engine;

@@ -12,6 +12,7 @@
 
 pub mod checksum;
 pub mod configdrive;
+pub mod credentials;
 pub mod fetch;
 pub mod info;
 pub mod source;
@@ -24,8 +25,9 @@ mod target;
 mod writer;
 
 pub use crate::formats::detect::{Format, Rules};
+pub use credentials::BasicAuth;
 pub use error::Error;
-pub use fetch::{BasicAuth, Network};
+pub use fetch::Network;
 pub use info::{ImageInfo, ImageKind, Md5};
 
 use crate::formats::detect::{self, Decoding, Finding};
@@ -116,7 +118,7 @@ pub fn write_image(
 }
 
 fn fetcher(info: &ImageInfo, settings: &Settings, cancel: &Cancel) -> Result<Fetcher, Error> {
-    let authorization = fetch::authorization(
+    let authorization = credentials::authorization(
         info.authorization.as_ref(),
         info.basic_auth.as_ref(),
         settings.basic_auth.as_ref(),

@@ -1,0 +1,111 @@
+//! What an image server, or a proxy on the way to it, wants to see of us.
+
+use super::fetch::Error;
+use crate::secret::Secret;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::HeaderValue;
+use reqwest::{ClientBuilder, NoProxy, Proxy};
+
+/// User and password of an image server; either may be missing, which is told when they are needed.
+#[derive(Debug)]
+pub struct BasicAuth {
+    /// The user.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Option<Secret<String>>,
+}
+
+/// The proxies of one node.
+#[derive(Debug, Default)]
+pub struct Proxies {
+    /// For `http` URLs.
+    pub http: Option<Secret<String>>,
+    /// For `https` URLs.
+    pub https: Option<Secret<String>>,
+    /// Hosts that are reached directly, separated by commas.
+    pub no_proxy: Option<String>,
+}
+
+/// The value of an `Authorization` header: the strongest of what there is.
+///
+/// `header` is Ironic's whole header, `own` belongs to the image, `general` to the agent's options.
+pub(super) fn authorization(
+    header: Option<&Secret<String>>,
+    own: Option<&BasicAuth>,
+    general: Option<&BasicAuth>,
+) -> Result<Option<HeaderValue>, Error> {
+    let value = match (header, own.or(general)) {
+        (Some(header), _) => HeaderValue::from_str(header.expose()),
+        (None, Some(basic)) => HeaderValue::from_str(basic.header()?.expose()),
+        (None, None) => return Ok(None),
+    };
+    let mut value = value.map_err(|_| Error::Authorization)?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+impl BasicAuth {
+    fn header(&self) -> Result<Secret<String>, Error> {
+        let (Some(user), Some(password)) = (&self.user, &self.password) else {
+            let user = self.user.is_none().then_some("'user'");
+            let password = self.password.is_none().then_some("'password'");
+            let missing: Vec<_> = user.into_iter().chain(password).collect();
+            return Err(Error::Credentials(missing.join(", ")));
+        };
+        let pair = Secret::new(format!("{user}:{}", password.expose()));
+        let encoded = STANDARD.encode(pair.expose());
+        Ok(Secret::new(format!("Basic {encoded}")))
+    }
+}
+
+pub(super) fn with_proxies(
+    mut builder: ClientBuilder,
+    proxies: &Proxies,
+) -> Result<ClientBuilder, Error> {
+    let exceptions = || proxies.no_proxy.as_deref().and_then(NoProxy::from_string);
+    if let Some(proxy) = &proxies.http {
+        let proxy = Proxy::http(proxy.expose().as_str()).map_err(Error::Proxy)?;
+        builder = builder.proxy(proxy.no_proxy(exceptions()));
+    }
+    if let Some(proxy) = &proxies.https {
+        let proxy = Proxy::https(proxy.expose().as_str()).map_err(Error::Proxy)?;
+        builder = builder.proxy(proxy.no_proxy(exceptions()));
+    }
+    Ok(builder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn basic(user: Option<&str>, password: Option<&str>) -> BasicAuth {
+        BasicAuth {
+            user: user.map(str::to_owned),
+            password: password.map(|text| Secret::new(text.to_owned())),
+        }
+    }
+
+    #[test]
+    fn the_whole_header_is_stronger_than_the_images_pair_and_that_than_the_options() {
+        let header = Secret::new("Bearer x".to_owned());
+        let (own, general) = (basic(Some("a"), Some("b")), basic(Some("c"), Some("d")));
+        let value = authorization(Some(&header), Some(&own), Some(&general)).unwrap();
+        assert_eq!(value.unwrap(), "Bearer x");
+        let value = authorization(None, Some(&own), Some(&general)).unwrap();
+        assert_eq!(value.unwrap(), "Basic YTpi");
+        let value = authorization(None, None, Some(&general)).unwrap().unwrap();
+        assert_eq!(value, "Basic Yzpk");
+        assert!(value.is_sensitive());
+        assert_eq!(authorization(None, None, None).unwrap(), None);
+    }
+
+    #[test]
+    fn half_a_pair_is_told() {
+        let text = authorization(None, Some(&basic(None, None)), None).unwrap_err();
+        assert_eq!(
+            text.to_string(),
+            "Missing ['user', 'password'] fields from HTTP(S) basic auth config"
+        );
+    }
+}
