@@ -50,7 +50,7 @@ fn bad_images_fail_by_network_boot_with_a_reason_in_the_last_error() -> Result<(
     step("an image server that hangs up half-way");
     let server = FailingServer::start(&good.raw)?;
     let half = image(server.url(), Path::new(&good.raw), "raw")?;
-    fails(&lab, 2, Boot::Ipxe, &half, &["download"])
+    fails(&lab, 2, Boot::Ipxe, &half, &["broke off"])
 }
 
 /// Deploys onto a new machine and expects a failure that tells all of `reasons`, and a disk without a partition table.
