@@ -6,16 +6,17 @@ use super::steps::Phase;
 use super::wait::{self, Patience};
 use super::{inventory, wire};
 use crate::bootloader::efi;
-use crate::error::{AgentError, ErrorClass};
+use crate::error::{AgentError, ErrorClass, chain};
 use crate::imaging::configdrive::{self, Drive};
 use crate::imaging::{self, ImageInfo};
 use crate::progress::{Cancel, Reporter};
 use crate::root::Root;
 use crate::secret::Secret;
+use crate::storage;
 use crate::storage::device::{self, BlockDevice};
 use crate::storage::disk::{Access, Disk};
 use crate::storage::erase::metadata::{self, ArrayMembers, ReadOnly, Shared};
-use crate::storage::partition;
+use crate::storage::partition::{self, Partition};
 use crate::sys::block;
 use serde_json::{Map, Value, json};
 use std::fs::File;
@@ -202,7 +203,7 @@ impl Machine {
     ) -> Result<String, AgentError> {
         self.permit()?;
         let device = self.install_device()?;
-        let path = PathBuf::from(&device.name);
+        let path = self.root.path(&device.name);
         let config_drive = config_drive.as_ref().or(image.config_drive.as_ref());
         // Looked into before the disk is touched: a drive that is no drive must not cost what is there.
         let drive = config_drive
@@ -277,7 +278,7 @@ impl Machine {
         }
         if firmware_is_uefi {
             let partition = wanted.efi_partition.as_deref();
-            efi::install(&self.root, Path::new(&device.name), partition)?;
+            efi::install(&self.root, &self.root.path(&device.name), partition)?;
             return Ok(());
         }
         match wanted.root_uuid.as_deref() {
@@ -297,7 +298,7 @@ impl Machine {
     pub fn flush(&self) -> Result<(), AgentError> {
         nix::unistd::sync();
         for disk in self.disks()? {
-            if let Err(error) = flush_buffers(&disk.name) {
+            if let Err(error) = flush_buffers(&self.root.path(&disk.name)) {
                 tracing::warn!(disk = disk.name, %error, "flushing a disk's buffers failed");
             }
         }
@@ -351,12 +352,8 @@ impl Machine {
         // Whatever happens now, what was there before is no more.
         self.state().written = None;
         imaging::write_image(image, device, &self.settings.imaging, cancel, progress)?;
-        let fixed = partition::fix_gpt(device)?;
-        tracing::debug!(device = %device.display(), ?fixed, "the GUID partition table was looked at");
-        let disk = Disk::open(device, Access::Write)?;
-        partition::rescan(&disk, cancel)?;
-        let layout = partition::layout(&disk)?;
-        if layout.partitions.is_empty() {
+        let partitions = settle_table(device, cancel).map_err(no_table)?;
+        if partitions.is_empty() {
             return Err(AgentError::new(
                 ErrorClass::DeploymentError,
                 format!(
@@ -390,7 +387,7 @@ impl Machine {
         let disks = self.wishes()?.without_skipped(self.disks()?);
         let paths: Vec<_> = disks
             .into_iter()
-            .map(|disk| PathBuf::from(disk.name))
+            .map(|disk| self.root.path(disk.name))
             .collect();
         metadata::erase(&self.root, &paths, rules, cancel)?;
         self.state().written = None;
@@ -411,7 +408,31 @@ fn wishes(state: &State) -> Result<Wishes, AgentError> {
         .unwrap_or_default())
 }
 
-fn flush_buffers(disk: &str) -> io::Result<()> {
+/// Fits the image's partition table to its disk and tells the kernel: the partitions.
+fn settle_table(device: &Path, cancel: &Cancel) -> Result<Vec<Partition>, storage::Error> {
+    let fixed = partition::fix_gpt(device)?;
+    tracing::debug!(device = %device.display(), ?fixed, "the GUID partition table was looked at");
+    let disk = Disk::open(device, Access::Write)?;
+    partition::rescan(&disk, cancel)?;
+    Ok(partition::layout(&disk)?.partitions)
+}
+
+/// Operators search for IPA's sentence; a table of the wrong sector size looks like none.
+fn no_table(error: storage::Error) -> AgentError {
+    match error {
+        storage::Error::NoTable(_) | storage::Error::Gpt(..) => AgentError::new(
+            ErrorClass::DeploymentError,
+            format!(
+                "Unable to find a valid partition table on the disk after writing the image: {}; the image may be \
+                 damaged, or made for another sector size",
+                chain(&error)
+            ),
+        ),
+        error => error.into(),
+    }
+}
+
+fn flush_buffers(disk: &Path) -> io::Result<()> {
     block::flush_buffers(File::open(disk)?.as_fd())
 }
 
@@ -432,3 +453,6 @@ fn nothing_else(step: &str, arguments: &Map<String, Value>) -> Result<(), AgentE
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

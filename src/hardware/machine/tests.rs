@@ -1,0 +1,289 @@
+use super::*;
+use crate::formats::gpt;
+use crate::formats::guid::Guid;
+use crate::formats::tree::fixture::{FAT, unpacked};
+use crate::storage::device::fixture::{GIB, Machine as Files};
+use crate::storage::fixture::TestDisk;
+use crate::tls::client::ClientOptions;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+const NODE: &str = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
+const MIB: usize = 1 << 20;
+
+/// A machine of files with one disk: `/dev/sdx`, behind which is a loop device.
+struct Lab {
+    machine: Machine,
+    files: Files,
+    disk: TestDisk,
+    _runtime: Runtime,
+}
+
+impl Lab {
+    /// A ramdisk.
+    fn new() -> Self {
+        Self::on("1 1 0:2 / / rw - rootfs rootfs rw\n")
+    }
+
+    /// A machine with these mounts.
+    fn on(mounts: &str) -> Self {
+        let disk = TestDisk::gpt(
+            200,
+            512,
+            &[(Guid::LINUX_DATA, 1, 10), (Guid::LINUX_DATA, 20, 5)],
+        );
+        let files = Files::new();
+        files.file("proc/self/mountinfo", mounts);
+        files.plain_disk("sdx", 8 * GIB);
+        files.link("sys/class", "/sys/class");
+        let node = disk.path().display();
+        files.link("dev/sdx", &node.to_string());
+        files.link("dev/sdx1", &format!("{node}p1"));
+        files.link("dev/sdx2", &format!("{node}p2"));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let settings = Settings {
+            imaging: imaging::Settings {
+                network: imaging::Network {
+                    tls: ClientOptions::default(),
+                    root: files.root(),
+                    runtime: runtime.handle().clone(),
+                    timeout: Duration::from_secs(20),
+                },
+                retries: 0,
+                interval: Duration::ZERO,
+                max_duration: None,
+                basic_auth: None,
+                md5: imaging::Md5::Refused,
+                rules: imaging::Rules {
+                    deep_inspection: true,
+                    permitted: vec!["raw".into(), "gpt".into()],
+                },
+            },
+            config_drive: configdrive::Form::AsItIs,
+            guard_shared_file_systems: true,
+            disk_patience: Patience {
+                attempts: 0,
+                delay: Duration::ZERO,
+            },
+            installed_system: InstalledSystem::Protected,
+            boot_interface: None,
+        };
+        Self {
+            machine: Machine::new(files.root(), settings),
+            files,
+            disk,
+            _runtime: runtime,
+        }
+    }
+
+    fn run(&self, phase: Phase, step: &str, arguments: Value) -> Result<Value, AgentError> {
+        let Value::Object(arguments) = arguments else {
+            panic!("arguments are an object")
+        };
+        let (cancel, progress) = (Cancel::default(), Reporter::default());
+        self.machine
+            .run_step(phase, step, arguments, &cancel, &progress)
+    }
+
+    /// Number, first byte and bytes of each partition.
+    fn partitions(&self) -> Vec<(u32, u64, u64)> {
+        let layout = partition::list(&self.files.root().path("dev/sdx")).unwrap();
+        let partitions = layout.partitions.into_iter();
+        partitions.map(|p| (p.number, p.start, p.bytes)).collect()
+    }
+
+    /// The test's disk before anything is done to it.
+    fn assert_untouched(&self) {
+        let mib = 1 << 20;
+        assert_eq!(
+            self.partitions(),
+            [(1, mib, 10 * mib), (2, 20 * mib, 5 * mib)]
+        );
+    }
+}
+
+/// The bytes of a disk with one partition, full of a byte.
+fn image(byte: u8) -> Vec<u8> {
+    let mut bytes = divided(&[(Guid::LINUX_DATA, 1, 4)]);
+    bytes[MIB..5 * MIB].fill(byte);
+    bytes
+}
+
+/// The bytes of a disk of eight mebibytes with these partitions.
+fn divided(partitions: &[(Guid, u64, u64)]) -> Vec<u8> {
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(8 << 20).unwrap();
+    gpt::fixture::write(&file, 512, partitions);
+    let mut bytes = vec![0; 8 * MIB];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    bytes
+}
+
+/// Serves bytes once, at the URL it gives.
+fn served_once(bytes: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/disk.img", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        lines.map_while(Result::ok).find(String::is_empty).unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len());
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&bytes).unwrap();
+    });
+    url
+}
+
+/// `image_info` of bytes that are served once.
+fn info_of(bytes: Vec<u8>) -> Value {
+    let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
+    let sum: String = sum.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    json!({"id": "image-1", "urls": [served_once(bytes)], "os_hash_algo": "sha256", "os_hash_value": sum, "disk_format": "raw"})
+}
+
+#[test]
+fn an_image_is_written_once_with_its_config_drive_and_told_of() {
+    let lab = Lab::new();
+    assert_eq!(lab.machine.partition_uuids(), Map::new());
+    let mut info = info_of(image(7));
+    let told = json!({"result": "prepare_image: image (image-1) written to device /dev/sdx root_uuid=0x47d04a15"});
+    let result = lab
+        .run(Phase::Deploy, "write_image", json!({"image_info": info}))
+        .unwrap();
+    assert_eq!(result, told);
+    assert_eq!(lab.partitions(), [(1, 1 << 20, 4 << 20)]);
+    assert_eq!(lab.disk.bytes(1 << 20, 4 * MIB), vec![7; 4 * MIB]);
+    let uuids = json!({"root uuid": "0x47d04a15"});
+    assert_eq!(Value::Object(lab.machine.partition_uuids()), uuids);
+
+    // Nobody serves it any more: what is on the disk stays, and gets the config drive that came with the image.
+    info["configdrive"] = Value::from(BASE64_STANDARD.encode(FAT));
+    let result = lab
+        .run(Phase::Deploy, "write_image", json!({"image_info": info}))
+        .unwrap();
+    assert_eq!(result, told);
+    let partitions = lab.partitions();
+    assert_eq!((partitions.len(), partitions[1].0), (2, 2));
+    let drive = unpacked(FAT);
+    assert_eq!(lab.disk.bytes(partitions[1].1, drive.len()), drive);
+}
+
+#[test]
+fn an_erased_disk_has_no_image_to_tell_of() {
+    let lab = Lab::new();
+    lab.run(
+        Phase::Service,
+        "write_image",
+        json!({"image_info": info_of(image(7))}),
+    )
+    .unwrap();
+    let result = lab.run(Phase::Clean, "erase_devices_metadata", json!({}));
+    assert_eq!(result, Ok(Value::Null));
+    let left = partition::list(&lab.files.root().path("dev/sdx")).unwrap_err();
+    assert!(matches!(left, storage::Error::NoTable(_)), "{left}");
+    assert_eq!(lab.machine.partition_uuids(), Map::new());
+}
+
+#[test]
+fn disks_that_the_node_keeps_are_not_erased() {
+    let lab = Lab::new();
+    let node = json!({"uuid": NODE, "properties": {"skip_block_devices": [{"name": "/dev/sdx"}]}});
+    lab.machine.remember_node(node);
+    let result = lab.run(Phase::Clean, "erase_devices_metadata", json!({}));
+    assert_eq!(result, Ok(Value::Null));
+    lab.assert_untouched();
+}
+
+#[test]
+fn an_image_without_partitions_is_a_failure_with_its_reason() {
+    for (bytes, reason) in [
+        (
+            divided(&[]),
+            "No partitions found on the device {} after writing the image.",
+        ),
+        (
+            vec![0; 2 * MIB],
+            "Unable to find a valid partition table on the disk after writing the image: {} has no partition table; \
+             the image may be damaged, or made for another sector size",
+        ),
+    ] {
+        let lab = Lab::new();
+        let arguments = json!({"image_info": info_of(bytes)});
+        let error = lab
+            .run(Phase::Deploy, "write_image", arguments)
+            .unwrap_err();
+        let device = lab.files.root().path("dev/sdx").display().to_string();
+        let reason = format!("Deploy step failed: {}", reason.replace("{}", &device));
+        assert_eq!(error.to_string(), reason);
+        assert_eq!(lab.machine.partition_uuids(), Map::new());
+    }
+}
+
+#[test]
+fn a_config_drive_that_is_none_costs_no_byte_of_the_disk() {
+    let lab = Lab::new();
+    let arguments = json!({"image_info": info_of(image(7)), "configdrive": "%"});
+    lab.run(Phase::Deploy, "write_image", arguments)
+        .unwrap_err();
+    lab.assert_untouched();
+}
+
+#[test]
+fn an_installed_system_is_not_written_to() {
+    let lab = Lab::on("25 1 8:1 / / rw - ext4 /dev/sda1 rw\n");
+    for (phase, step, arguments) in [
+        (Phase::Clean, "erase_devices_metadata", json!({})),
+        (Phase::Deploy, "erase_devices_metadata", json!({})),
+        (
+            Phase::Deploy,
+            "write_image",
+            json!({"image_info": info_of(image(7))}),
+        ),
+        (
+            Phase::Service,
+            "write_image",
+            json!({"image_info": info_of(image(7))}),
+        ),
+    ] {
+        let error = lab.run(phase, step, arguments).unwrap_err();
+        assert!(error.details.starts_with("refused: "), "{error}");
+    }
+    lab.assert_untouched();
+}
+
+#[test]
+fn only_offered_steps_are_run_and_only_with_their_arguments() {
+    let lab = Lab::new();
+    let error = |phase, step, arguments| lab.run(phase, step, arguments).unwrap_err().to_string();
+    assert_eq!(
+        error(Phase::Clean, "write_image", json!({})),
+        "No HardwareManager found to handle method: Could not find method: write_image"
+    );
+    assert_eq!(
+        error(
+            Phase::Clean,
+            "erase_devices_metadata",
+            json!({"disk": "/dev/sdy"})
+        ),
+        "Invalid command parameters: erase_devices_metadata: there is no argument disk"
+    );
+    let info = info_of(image(7));
+    assert_eq!(
+        error(
+            Phase::Deploy,
+            "write_image",
+            json!({"image_info": info, "configdrve": "x"})
+        ),
+        "Invalid command parameters: write_image: there is no argument configdrve"
+    );
+    lab.assert_untouched();
+}
