@@ -29,7 +29,14 @@ lint: rust
 	$(CARGO) clippy --quiet --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps
 
-unit: rust nextest
+# The tests make qcow2 images, loop devices (root) and let Python judge the certificate.
+CHECK_PACKAGES := python3 qemu-utils
+
+.PHONY: check-packages
+check-packages:
+	$(call install,$(CHECK_PACKAGES))
+
+unit: rust nextest check-packages
 	$(NEXTEST) run
 
 bench: agent image lab ## Sizes, start-up, memory and write rates, with units and method

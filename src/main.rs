@@ -1,7 +1,7 @@
 //! Arguments, subcommand, exit code; no logic.
 
 use clap::{ArgMatches, Command};
-use ferrite::config::CommandLine;
+use ferrite::config::{self, CommandLine};
 use ferrite::root::Root;
 use ferrite::{agent, boot, hardware, logging};
 use std::io::Write;
@@ -23,7 +23,11 @@ fn main() -> ExitCode {
             complain("ferrite init is process 1 of a ramdisk: the kernel starts it, nobody else");
             ExitCode::from(UNUSABLE)
         }
-        _ => inventory(),
+        Some((name, _)) if name == "config" => answer(&config::sample()),
+        _ => {
+            let inventory = hardware::inventory::collect(&Root::machine(), None);
+            answer(&format!("{:#}\n", hardware::wire::inventory(&inventory)))
+        }
     }
 }
 
@@ -45,6 +49,14 @@ fn command_line() -> Command {
                 .about("Process 1 of the ramdisk: prepare the machine, keep the agent running"),
         )
         .subcommand(Command::new("inventory").about("Print what the machine is, as JSON"))
+        .subcommand(
+            Command::new("config")
+                .about("About the configuration")
+                .subcommand_required(true)
+                .subcommand(
+                    Command::new("sample").about("Print a configuration file with every option"),
+                ),
+        )
 }
 
 fn serve(mut arguments: ArgMatches) -> ExitCode {
@@ -61,13 +73,8 @@ fn serve(mut arguments: ArgMatches) -> ExitCode {
     }
 }
 
-fn inventory() -> ExitCode {
-    let inventory = hardware::inventory::collect(&Root::machine(), None);
-    match writeln!(
-        std::io::stdout().lock(),
-        "{:#}",
-        hardware::wire::inventory(&inventory)
-    ) {
+fn answer(text: &str) -> ExitCode {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }

@@ -10,6 +10,7 @@ pub mod kernel_args;
 mod merge;
 mod options;
 mod read;
+mod sample;
 mod sources;
 mod tls;
 mod token_required;
@@ -19,6 +20,7 @@ pub use command_line::CommandLine;
 pub use kernel_args::KernelArgs;
 pub use merge::{Origin, Problem};
 pub use options::Config;
+pub use sample::sample;
 pub use token_required::TokenRequired;
 pub use values::{ApiVersion, ImageServerAuth, Scheme};
 

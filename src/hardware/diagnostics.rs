@@ -20,9 +20,9 @@ const LARGEST: u64 = 4 << 20;
 
 /// Small texts of the kernel's, under the names IPA gives to the like.
 const FILES: &[(&str, &str)] = &[
+    ("agent_status", "proc/self/status"),
     ("cmdline", "proc/cmdline"),
     ("cpuinfo", "proc/cpuinfo"),
-    ("df", "proc/self/mountstats"),
     ("diskstats", "proc/diskstats"),
     ("interfaces", "proc/net/dev"),
     ("iomem", "proc/iomem"),
