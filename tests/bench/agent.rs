@@ -1,0 +1,124 @@
+//! The released agent as a child process. It is never root, and this machine is no ramdisk: it can do nothing to it.
+
+use crate::process::{last_lines, program};
+use crate::report::Size;
+use anyhow::{Context, Result, anyhow};
+use nix::unistd::Uid;
+use std::fs::{self, File, Permissions};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use tempfile::TempDir;
+
+/// What `make agent` makes.
+pub(crate) const BINARY: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/target/x86_64-unknown-linux-musl/release/ferrite"
+);
+
+/// A copy of the binary where everybody may run it.
+#[derive(Debug)]
+pub(crate) struct Installed {
+    folder: TempDir,
+    program: PathBuf,
+}
+
+impl Installed {
+    pub(crate) fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+        let program = folder.path().join("ferrite");
+        fs::copy(BINARY, &program)
+            .with_context(|| format!("{BINARY} is missing: run `make agent`"))?;
+        fs::set_permissions(&program, Permissions::from_mode(0o755))?;
+        Ok(Self { folder, program })
+    }
+
+    /// Starts the agent. The API it serves is on the loopback interface.
+    pub(crate) fn start(&self, api_url: &str) -> Result<Agent> {
+        let (port, log) = (free_port()?.to_string(), self.folder.path().join("log"));
+        let output = File::create(&log)?;
+        let mut command = program(&self.program);
+        command
+            .args(["agent", "--api_url", api_url])
+            .args(["--listen_host", "127.0.0.1", "--listen_port", &port])
+            .args(["--advertise_port", &port])
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        if Uid::effective().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let child = command.spawn().context("could not start the agent")?;
+        Ok(Agent { child, port, log })
+    }
+}
+
+/// A running agent; dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    child: Child,
+    port: String,
+    log: PathBuf,
+}
+
+impl Agent {
+    /// The address of its API.
+    pub(crate) fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// The error of a wait for it that was in vain, with its last words.
+    pub(crate) fn explain(&self, error: &anyhow::Error) -> anyhow::Error {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        anyhow!(
+            "{error:#}; the agent's last words:\n{}",
+            last_lines(&log, 5)
+        )
+    }
+
+    /// Pages in memory, shared ones included.
+    pub(crate) fn resident(&self) -> Result<Size> {
+        kilobytes(&self.proc("status"), "VmRSS:")
+    }
+
+    /// The same, shared ones by its share.
+    pub(crate) fn proportional(&self) -> Result<Size> {
+        kilobytes(&self.proc("smaps_rollup"), "Pss:")
+    }
+
+    fn proc(&self, file: &str) -> PathBuf {
+        Path::new("/proc")
+            .join(self.child.id().to_string())
+            .join(file)
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // An agent that is already gone is what we want.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A field in kB of a file of `/proc/PID`.
+pub(crate) fn kilobytes(path: &Path, field: &str) -> Result<Size> {
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let number = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field))
+        .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok())
+        .with_context(|| format!("no {field} in {}", path.display()))?;
+    Ok(Size(number * 1024))
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// The user and group that own nothing.
+const NOBODY: u32 = 65534;

@@ -1,0 +1,84 @@
+//! `make bench`: sizes, start-up, memory and write rates, each with its unit and how it was measured.
+//!
+//! Numbers are for reading: one over its limit is marked, and changes no exit code. What cannot be measured is told, and
+//! does.
+
+#![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
+
+mod agent;
+#[allow(clippy::unwrap_used, reason = "a conductor that fails ends the bench")]
+#[path = "../support/conductor.rs"]
+mod conductor;
+mod images;
+mod ironic;
+mod machine;
+mod memory;
+#[allow(
+    clippy::disallowed_methods,
+    dead_code,
+    reason = "the bench runs programs, but no services of the lab"
+)]
+#[path = "../support/lab/process.rs"]
+mod process;
+mod report;
+mod server;
+mod sizes;
+mod start;
+mod writer;
+mod writing;
+
+use anyhow::{Context, Result};
+use report::Section;
+use std::process::ExitCode;
+use tokio::runtime::Runtime;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        // `cargo bench` says it last, after what somebody gave.
+        _ if arguments.iter().any(|argument| argument == "--bench") => bench(),
+        Some(writer::ARGUMENT) => child(&arguments),
+        // A test runner that asks for a list of tests: there are none here.
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn bench() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
+    let runtime = match runtime.context("starting the bench's runtime") {
+        Ok(runtime) => runtime,
+        Err(error) => return fail("nothing", &error),
+    };
+    let measurements: [(&str, Measurement); 5] = [
+        ("size", |_| sizes::measure()),
+        ("start", |runtime| runtime.block_on(start::measure())),
+        ("memory", |runtime| runtime.block_on(memory::measure())),
+        ("writing", |_| writing::measure()),
+        ("machine", |runtime| runtime.block_on(machine::measure())),
+    ];
+    let mut code = ExitCode::SUCCESS;
+    for (name, measure) in measurements {
+        match measure(&runtime) {
+            Ok(section) => println!("{section}"),
+            Err(error) => code = fail(name, &error),
+        }
+    }
+    code
+}
+
+type Measurement = fn(&Runtime) -> Result<Section>;
+
+fn child(arguments: &[String]) -> ExitCode {
+    match writer::run_child(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail("writing", &error),
+    }
+}
+
+fn fail(what: &str, error: &anyhow::Error) -> ExitCode {
+    println!("{what}: NOT MEASURED: {error:#}\n");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,134 @@
+//! How numbers look: sections of rows, with units, limits and the method.
+
+use std::fmt::{self, Display};
+use std::time::Duration;
+
+/// Numbers that were taken in one way.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) title: &'static str,
+    /// How they were taken.
+    pub(crate) method: String,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// One number.
+#[derive(Debug)]
+pub(crate) struct Row {
+    what: String,
+    value: String,
+    note: String,
+}
+
+impl Row {
+    pub(crate) fn new(what: impl Into<String>, value: impl Display) -> Self {
+        Self {
+            what: what.into(),
+            value: value.to_string(),
+            note: String::new(),
+        }
+    }
+
+    /// What else is to be known of it.
+    pub(crate) fn note(mut self, note: impl Display) -> Self {
+        if !self.note.is_empty() {
+            self.note.push_str("; ");
+        }
+        self.note.push_str(&note.to_string());
+        self
+    }
+
+    /// The most it may be.
+    pub(crate) fn limit<T: PartialOrd + Display>(self, measured: T, limit: T) -> Self {
+        if measured <= limit {
+            self.note(format_args!("limit {limit}"))
+        } else {
+            self.note(format_args!("OVER THE LIMIT of {limit}"))
+        }
+    }
+}
+
+impl Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.title)?;
+        for Row { what, value, note } in &self.rows {
+            writeln!(f, "  {what:<42} {value:>12}  {note}")?;
+        }
+        writeln!(f, "  How: {}", self.method)
+    }
+}
+
+/// A size in megabytes of a million bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Size(pub(crate) u64);
+
+impl Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hundredths = self.0.saturating_add(5_000) / 10_000;
+        let text = format!("{}.{:02} MB", hundredths / 100, hundredths % 100);
+        f.pad(&text)
+    }
+}
+
+/// A duration in milliseconds, or in seconds from one second on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Time(pub(crate) Duration);
+
+impl Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs_f64();
+        f.pad(&if seconds < 1.0 {
+            format!("{:.1} ms", seconds * 1000.0)
+        } else {
+            format!("{seconds:.1} s")
+        })
+    }
+}
+
+/// Bytes in a duration, in megabytes of a million bytes a second.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate(pub(crate) u64, pub(crate) Duration);
+
+impl Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Bytes a microsecond.
+        let rate = u128::from(self.0) / self.1.as_micros().max(1);
+        f.pad(&format!("{rate} MB/s"))
+    }
+}
+
+/// The same duration measured several times.
+#[derive(Debug)]
+pub(crate) struct Spread(Vec<Duration>);
+
+impl Spread {
+    pub(crate) fn of(times: impl IntoIterator<Item = Duration>) -> Self {
+        let mut times: Vec<_> = times.into_iter().collect();
+        times.sort_unstable();
+        Self(times)
+    }
+
+    pub(crate) fn median(&self) -> Time {
+        Time(self.0.get(self.0.len() / 2).copied().unwrap_or_default())
+    }
+
+    /// A row of the median, with the extremes beside it.
+    pub(crate) fn row(&self, what: &str) -> Row {
+        let end = |time: Option<&Duration>| Time(time.copied().unwrap_or_default());
+        let (least, most) = (end(self.0.first()), end(self.0.last()));
+        Row::new(what, self.median()).note(format_args!("min {least}, max {most}"))
+    }
+}
+
+/// An integer with its thousands apart: `7,800,200`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
