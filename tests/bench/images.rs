@@ -101,14 +101,16 @@ impl Drop for Image {
 struct Noise(u64);
 
 impl Noise {
-    /// A MiB of pieces of 64 KiB that shrink to about two fifths: noise, and then that noise again and again.
+    /// A MiB of pieces of 64 KiB that shrink to about two fifths: noise, and then its first KiB again and again.
+    /// (Not more than that: qemu-img's deflate looks back 4 KiB.)
     fn block(&mut self) -> Vec<u8> {
         let mut block = Vec::with_capacity(1 << 20);
         for _ in 0..16 {
             let noise: Vec<u8> = (0..NOISE / 8)
                 .flat_map(|_| self.next().to_le_bytes())
                 .collect();
-            block.extend(noise.iter().cycle().take(PIECE));
+            block.extend_from_slice(&noise);
+            block.extend(noise.iter().take(1 << 10).cycle().take(PIECE - NOISE));
         }
         block
     }

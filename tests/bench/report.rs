@@ -54,7 +54,17 @@ impl Display for Section {
         for Row { what, value, note } in &self.rows {
             writeln!(f, "  {what:<42} {value:>12}  {note}")?;
         }
-        writeln!(f, "  How: {}", self.method)
+        write!(f, "  How:")?;
+        let mut column = HOW;
+        for word in self.method.split(' ') {
+            if column + word.len() >= WIDTH {
+                write!(f, "\n      ")?;
+                column = HOW;
+            }
+            write!(f, " {word}")?;
+            column += word.len() + 1;
+        }
+        writeln!(f)
     }
 }
 
@@ -132,3 +142,8 @@ pub(crate) fn thousands(number: u64) -> String {
     }
     text
 }
+
+/// Columns of a line.
+const WIDTH: usize = 110;
+/// Columns before the method.
+const HOW: usize = 6;

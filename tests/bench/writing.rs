@@ -32,7 +32,7 @@ pub(crate) fn measure() -> Result<Section> {
         method: format!(
             "imaging::write_image in a process of its own (the release's code for this machine's C library, optimised alike \
              but for the link), from a server in the bench over loopback to a sparse file in {FOLDER}, hash and sync \
-             included; rate of the disk's bytes; data without holes that deflate brings to two fifths; peak memory is VmHWM"
+             included; rate of the disk's bytes; data without holes that shrinks to two fifths; peak memory is VmHWM"
         ),
         rows,
     })
@@ -131,8 +131,8 @@ impl Drop for Folder {
 fn growth(form: Form, small: &Written, large: &Written) -> Row {
     let hundredths = large.peak.0 * 100 / small.peak.0.max(1);
     let ratio = format!("{}.{:02}", hundredths / 100, hundredths % 100);
-    let what = format!("peak memory, {LARGE} MiB to {SMALL} MiB");
-    Row::new(what, ratio).note(form.name())
+    let what = format!("{}, {LARGE} MiB to {SMALL} MiB", form.name());
+    Row::new(what, ratio).note("ratio of peak memory: 1 does not grow")
 }
 
 const FOLDER: &str = "target/bench";
