@@ -206,7 +206,7 @@ mod tests {
             tracing::info!(target: "ferrite::imaging", device = "/dev/sda", bytes = 5, "image written");
         });
         assert!(
-            text.ends_with("  INFO imaging: image written device=/dev/sda bytes=5\n"),
+            text.ends_with(" INFO  imaging: image written device=/dev/sda bytes=5\n"),
             "{text}"
         );
     }

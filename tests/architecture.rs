@@ -77,10 +77,10 @@ const LONGEST_FILE: usize = 600;
 
 /// Files that may take a secret out of its wrapper: `Secret::expose`, `AgentToken::expose`.
 const MAY_EXPOSE: &[&str] = &[
-    "src/conductor/wire.rs",      // the token, into the heartbeat's body
-    "src/hardware/machine.rs",    // the config drive's text, to be decoded
-    "src/imaging/configdrive/",   // the config drive's bytes, to be written
-    "src/imaging/credentials.rs", // image servers' passwords, into a header
+    "src/conductor/wire.rs",              // the token, into the heartbeat's body
+    "src/hardware/machine/deployment.rs", // the config drive's text, to be decoded
+    "src/imaging/configdrive/",           // the config drive's bytes, to be written
+    "src/imaging/credentials.rs",         // image servers' passwords, into a header
     "src/secret/",
     "src/tls/mod.rs", // private keys, into the TLS library
 ];

@@ -4,6 +4,7 @@ use crate::formats::guid::Guid;
 use crate::formats::tree::fixture::{FAT, unpacked};
 use crate::storage::device::fixture::{GIB, Machine as Files};
 use crate::storage::fixture::TestDisk;
+use crate::storage::{self, partition};
 use crate::tls::client::ClientOptions;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -190,6 +191,26 @@ fn an_erased_disk_has_no_image_to_tell_of() {
     assert_eq!(result, Ok(Value::Null));
     let left = partition::list(&lab.files.root().path("dev/sdx")).unwrap_err();
     assert!(matches!(left, storage::Error::NoTable(_)), "{left}");
+    assert_eq!(lab.machine.partition_uuids(), Map::new());
+}
+
+#[test]
+fn an_erasure_that_fails_on_one_disk_still_forgets_the_image_on_another() {
+    let lab = Lab::new();
+    lab.run(
+        Phase::Service,
+        "write_image",
+        json!({"image_info": info_of(image(7))}),
+    )
+    .unwrap();
+    lab.files.plain_disk("sdy", GIB);
+    let error = lab
+        .run(Phase::Clean, "erase_devices_metadata", json!({}))
+        .unwrap_err();
+    assert!(
+        error.details.contains("dev/sdy cannot be opened"),
+        "{error}"
+    );
     assert_eq!(lab.machine.partition_uuids(), Map::new());
 }
 

@@ -1,0 +1,189 @@
+//! Deploying: the image onto the disk, its config drive, its boot loader, and what Ironic asks about it afterwards.
+
+use super::{BootLoader, Machine, Written};
+use crate::bootloader::efi;
+use crate::error::{AgentError, ErrorClass, chain};
+use crate::imaging::configdrive::{self, Drive};
+use crate::imaging::{self, ImageInfo};
+use crate::progress::{Cancel, Reporter};
+use crate::secret::Secret;
+use crate::storage;
+use crate::storage::disk::{Access, Disk};
+use crate::storage::partition::{self, Partition};
+use serde_json::{Map, Value};
+use std::path::Path;
+use url::Url;
+
+impl Machine {
+    /// Writes an image and its config drive to the disk for the operating system: Ironic's sentence about it.
+    ///
+    /// # Errors
+    /// See [`imaging::write_image`] and [`configdrive::install`]; no disk; no partition table after writing.
+    pub fn prepare_image(
+        &self,
+        image: ImageInfo,
+        config_drive: Option<Secret<String>>,
+        cancel: &Cancel,
+        progress: &Reporter,
+    ) -> Result<String, AgentError> {
+        self.permit()?;
+        let device = self.install_device()?;
+        let path = self.root.path(&device.name);
+        let config_drive = config_drive.as_ref().or(image.config_drive.as_ref());
+        // Looked into before the disk is touched: a drive that is no drive must not cost what is there.
+        let drive = config_drive
+            .map(|text| {
+                Drive::from_text(text.expose(), &self.node_uuid(), &|url| {
+                    self.fetch(url, cancel)
+                })
+            })
+            .transpose()?;
+        let id = image.id.clone();
+        let already = self
+            .state()
+            .written
+            .clone()
+            .filter(|w| w.image == id && w.device == path);
+        let root_uuid = match already {
+            Some(written) => {
+                tracing::info!(
+                    image = id,
+                    device = device.name,
+                    "the image is on the disk already"
+                );
+                written.root_uuid
+            }
+            None => self.write(&image, &path, cancel, progress)?,
+        };
+        if let Some(drive) = drive {
+            progress.phase("writing config drive", Some(drive.bytes()));
+            configdrive::install(
+                &self.root,
+                &path,
+                &drive,
+                self.settings.config_drive,
+                cancel,
+            )?;
+        }
+        self.state().written = Some(Written {
+            image: id.clone(),
+            device: path,
+            root_uuid: root_uuid.clone(),
+        });
+        Ok(format!(
+            "image ({id}) written to device {} root_uuid={root_uuid}",
+            device.name
+        ))
+    }
+
+    /// What Ironic asks after writing: names with spaces are the protocol's. Empty before.
+    #[must_use]
+    pub fn partition_uuids(&self) -> Map<String, Value> {
+        let written = self.state().written.clone();
+        written
+            .map(|w| ("root uuid".to_owned(), Value::from(w.root_uuid)))
+            .into_iter()
+            .collect()
+    }
+
+    /// Makes the written disk the first that the firmware boots.
+    ///
+    /// # Errors
+    /// No EFI system partition, or the firmware refuses; a BIOS boot loader is wanted.
+    pub fn install_bootloader(&self, wanted: &BootLoader) -> Result<(), AgentError> {
+        self.permit()?;
+        let device = self.install_device()?;
+        let firmware_is_uefi = self.root.path("sys/firmware/efi").is_dir();
+        if firmware_is_uefi != (wanted.target_boot_mode == "uefi") {
+            tracing::warn!(
+                wanted = wanted.target_boot_mode,
+                uefi = firmware_is_uefi,
+                "Ironic's boot mode is not the one this machine was booted in"
+            );
+        }
+        if firmware_is_uefi {
+            let partition = wanted.efi_partition.as_deref();
+            efi::install(&self.root, &self.root.path(&device.name), partition)?;
+            return Ok(());
+        }
+        match wanted.root_uuid.as_deref() {
+            None | Some("0x00000000") => Ok(()),
+            Some(_) => Err(AgentError::new(
+                ErrorClass::InvalidImage,
+                "Install of legacy BIOS bootloaders disabled by CONF.enable_bios_bootloader_install as part of \
+                 CVE-2026-43003 mitigation.",
+            )),
+        }
+    }
+
+    fn write(
+        &self,
+        image: &ImageInfo,
+        device: &Path,
+        cancel: &Cancel,
+        progress: &Reporter,
+    ) -> Result<String, AgentError> {
+        // Whatever happens now, what was there before is no more.
+        self.state().written = None;
+        imaging::write_image(image, device, &self.settings.imaging, cancel, progress)?;
+        let partitions = settle_table(device, cancel).map_err(no_table)?;
+        if partitions.is_empty() {
+            return Err(AgentError::new(
+                ErrorClass::DeploymentError,
+                format!(
+                    "No partitions found on the device {} after writing the image.",
+                    device.display()
+                ),
+            ));
+        }
+        Ok(partition::disk_identifier(device)?)
+    }
+
+    fn fetch(
+        &self,
+        url: &Url,
+        cancel: &Cancel,
+    ) -> Result<Secret<Vec<u8>>, configdrive::FetchError> {
+        let limit = usize::try_from(configdrive::MOST_ENCODED_BYTES)?;
+        let network = &self.settings.imaging.network;
+        Ok(Secret::new(imaging::fetch::small(
+            url.as_str(),
+            limit,
+            network,
+            cancel,
+        )?))
+    }
+
+    fn node_uuid(&self) -> String {
+        let state = self.state();
+        let uuid = state
+            .node
+            .as_ref()
+            .and_then(|node| node.get("uuid")?.as_str());
+        uuid.unwrap_or_default().to_owned()
+    }
+}
+
+/// Fits the image's partition table to its disk and tells the kernel: the partitions.
+fn settle_table(device: &Path, cancel: &Cancel) -> Result<Vec<Partition>, storage::Error> {
+    let fixed = partition::fix_gpt(device)?;
+    tracing::debug!(device = %device.display(), ?fixed, "the GUID partition table was looked at");
+    let disk = Disk::open(device, Access::Write)?;
+    partition::rescan(&disk, cancel)?;
+    Ok(partition::layout(&disk)?.partitions)
+}
+
+/// Operators search for IPA's sentence; a table of the wrong sector size looks like none.
+fn no_table(error: storage::Error) -> AgentError {
+    match error {
+        storage::Error::NoTable(_) | storage::Error::Gpt(..) => AgentError::new(
+            ErrorClass::DeploymentError,
+            format!(
+                "Unable to find a valid partition table on the disk after writing the image: {}; the image may be \
+                 damaged, or made for another sector size",
+                chain(&error)
+            ),
+        ),
+        error => error.into(),
+    }
+}
