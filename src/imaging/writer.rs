@@ -26,6 +26,8 @@ pub(super) struct Writer {
     furthest: u64,
     /// Bytes of the guest dealt with.
     done: u64,
+    /// When the log was told last.
+    told: Instant,
     state: State,
 }
 
@@ -56,6 +58,7 @@ impl Writer {
             blank: 0,
             furthest: 0,
             done: 0,
+            told: Instant::now(),
             state: State::Untouched,
         }
     }
@@ -176,6 +179,28 @@ impl Writer {
     fn report(&mut self, bytes: u64) {
         self.done = self.done.saturating_add(bytes);
         self.reporter.bytes(self.done);
+        if self.told.elapsed() >= TELL_EVERY {
+            self.told = Instant::now();
+            self.tell();
+        }
+    }
+
+    /// One line for whoever watches the console.
+    fn tell(&self) {
+        let Some(progress) = self.reporter.latest() else {
+            return;
+        };
+        let percent = progress
+            .total
+            .and_then(|total| (progress.bytes * 100).checked_div(total));
+        tracing::info!(
+            phase = progress.phase,
+            percent,
+            mib = progress.bytes >> 20,
+            of_mib = progress.total.map(|total| total >> 20),
+            mib_per_second = progress.rate() >> 20,
+            "image under way"
+        );
     }
 }
 
@@ -235,6 +260,8 @@ const HELD: u64 = 1 << 20;
 const ALIGNMENT: u64 = 4096;
 /// 256 MiB in an eighth of a second: faster than any disk writes.
 const BLANK_STEP: u64 = 256 << 20;
+/// Seconds between two lines in the log.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_millis(125);
 
 #[cfg(test)]
