@@ -19,11 +19,10 @@ pub(super) fn configure(
     command_line: CommandLine,
     log: &Log,
 ) -> Result<Config, Error> {
-    let kernel = std::fs::read_to_string(root.path("proc/cmdline")).unwrap_or_default();
+    let kernel = KernelArgs::of_kernel(root).map_err(Error::KernelArguments)?;
     let media = media::read(root, &kernel).map_err(Error::Media)?;
     tell_of_media(&media.copied);
-    let sources = Sources::of_process(root, media.parameters, command_line)
-        .map_err(Error::KernelArguments)?;
+    let sources = Sources::of_process(kernel, media.parameters, command_line);
     let loaded = config::load(root, sources).map_err(Error::Config)?;
     if loaded.config.debug {
         log.set_verbosity(Verbosity::Debug);

@@ -5,6 +5,7 @@ use super::modules::Modules;
 use super::mounts;
 use super::network::Network;
 use super::supervisor::Agent;
+use crate::config::KernelArgs;
 use crate::error::chain;
 use crate::progress::Cancel;
 use crate::root::Root;
@@ -40,7 +41,7 @@ fn prepare(root: &Root) {
     told("write /etc/hosts", hosts);
 
     told("wait for entropy", start_entropy(root));
-    let arguments = fs::read_to_string(root.path("proc/cmdline")).unwrap_or_default();
+    let arguments = KernelArgs::of_kernel(root).unwrap_or_default();
     // The two wait for each other's interfaces, so neither waits here.
     let modules = Modules::start(root, ALWAYS);
     let network = Network::start(root, &arguments);

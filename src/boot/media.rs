@@ -4,7 +4,6 @@
 //! ISO only when its publisher is the `ir_pub_id` that this boot was given, where it was given one. No udev: devices come
 //! from sysfs, labels from their first bytes.
 
-use super::argument;
 use crate::config::KernelArgs;
 use crate::formats::volume::{VOLUME_HEAD, Volume};
 use crate::progress::Cancel;
@@ -62,8 +61,8 @@ pub enum Error {
 ///
 /// # Errors
 /// [`Error`] when media are there and cannot be used. No media at all is no error.
-pub fn read(root: &Root, arguments: &str) -> Result<Media, Error> {
-    if argument(arguments, "boot_method") != Some("vmedia") {
+pub fn read(root: &Root, arguments: &KernelArgs) -> Result<Media, Error> {
+    if !arguments.booted_from_media() {
         return Ok(Media::default());
     }
     let found = find(root, arguments, &Cancel::default());
@@ -91,13 +90,13 @@ struct Device {
 
 /// Looks until everything expected is there or the time is over. Without a token and the API's address among the kernel
 /// arguments there must be a `parameters.txt`; a BMC's USB device takes its time to appear.
-fn find(root: &Root, arguments: &str, cancel: &Cancel) -> Found {
-    let has = |name| argument(arguments, name).is_some();
+fn find(root: &Root, arguments: &KernelArgs, cancel: &Cancel) -> Found {
+    let has = |name| arguments.value(name).is_some();
     let complete = has("ipa-api-url") && has("ipa-agent-token");
     let patience = if complete { PATIENCE } else { LONG_PATIENCE };
     let start = Instant::now();
     loop {
-        let found = Found::among(devices(root), argument(arguments, "ir_pub_id"));
+        let found = Found::among(devices(root), arguments.value("ir_pub_id"));
         let enough = found.parameters.is_some() || (complete && found.iso.is_some());
         if enough || start.elapsed() > patience || cancel.wait(PAUSE) {
             return found;
@@ -420,6 +419,10 @@ mod tests {
         head
     }
 
+    fn arguments(line: &str) -> KernelArgs {
+        KernelArgs::parse(line.to_owned())
+    }
+
     #[test]
     fn cds_and_small_usb_disks_may_be_media_and_nothing_else() {
         let machine = Machine::new();
@@ -458,7 +461,7 @@ mod tests {
         machine.file("media/sr0/etc/ironic-python-agent/ironic.crt", "PEM");
         machine.file("media/sr0/etc/ironic-python-agent.d/x.conf", "[DEFAULT]");
         let root = machine.root();
-        let found = find(&root, "boot_method=vmedia", &Cancel::default());
+        let found = find(&root, &arguments("boot_method=vmedia"), &Cancel::default());
         let media = take(&root, &found, &machine.attach()).unwrap();
         assert_eq!(media.parameters.unwrap().value("ipa-debug"), Some("1"));
         assert_eq!(
@@ -521,7 +524,7 @@ mod tests {
     fn without_the_boot_method_nothing_is_read() {
         let machine = Machine::new();
         machine.block("ata1", "sr0", "5", 9, &iso("config-2", ""));
-        let media = read(&machine.root(), "boot_method=pxe").unwrap();
+        let media = read(&machine.root(), &arguments("boot_method=pxe")).unwrap();
         assert!(media.parameters.is_none() && media.copied.is_empty());
     }
 }

@@ -24,8 +24,8 @@ impl KernelArgs {
 
     /// The words of a text.
     #[must_use]
-    pub fn parse(text: Zeroizing<String>) -> Self {
-        Self(text)
+    pub fn parse(text: impl Into<Zeroizing<String>>) -> Self {
+        Self(text.into())
     }
 
     /// The value of a key; `None` where the key has none.

@@ -43,17 +43,15 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// What this process was given: the kernel's command line, its environment, and its own command line.
-    ///
-    /// # Errors
-    /// What the kernel says when its command line cannot be read.
+    /// What this process was given beside the boot's arguments: its environment, and its own command line.
+    #[must_use]
     pub fn of_process(
-        root: &Root,
+        kernel: KernelArgs,
         media: Option<KernelArgs>,
         command_line: CommandLine,
-    ) -> std::io::Result<Self> {
-        Ok(Self {
-            kernel: KernelArgs::of_kernel(root)?,
+    ) -> Self {
+        Self {
+            kernel,
             media,
             environment: std::env::vars_os()
                 .filter_map(|(name, value)| {
@@ -61,7 +59,7 @@ impl Sources {
                 })
                 .collect(),
             command_line,
-        })
+        }
     }
 }
 

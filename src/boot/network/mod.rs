@@ -11,6 +11,7 @@ mod options;
 mod worker4;
 mod worker6;
 
+use crate::config::KernelArgs;
 use crate::root::Root;
 use crate::sys::netlink::{Address, Change, Changes, Link, Netlink};
 use names::{Names, Origin, Said, Source};
@@ -68,7 +69,7 @@ impl Network {
     ///
     /// # Errors
     /// [`Error`] when the kernel does not speak about interfaces.
-    pub(super) fn start(root: &Root, arguments: &str) -> Result<Self, Error> {
+    pub(super) fn start(root: &Root, arguments: &KernelArgs) -> Result<Self, Error> {
         // To listen comes first, so that no change falls between.
         let changes = Changes::listen().map_err(Error::Netlink)?;
         let netlink = Netlink::open().map_err(Error::Netlink)?;

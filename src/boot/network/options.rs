@@ -1,6 +1,6 @@
 //! What the kernel arguments say about the network: `BOOTIF` and a static `ip=`.
 
-use crate::boot::argument;
+use crate::config::KernelArgs;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The arguments, understood.
@@ -28,8 +28,8 @@ pub(super) struct Fixed {
 
 impl Options {
     /// Reads the kernel's command line; what cannot be understood is told and left out.
-    pub(super) fn parse(arguments: &str) -> Self {
-        let boot_mac = argument(arguments, "BOOTIF").and_then(|text| {
+    pub(super) fn parse(arguments: &KernelArgs) -> Self {
+        let boot_mac = arguments.value("BOOTIF").and_then(|text| {
             let mac = boot_mac(text);
             if mac.is_none() {
                 tracing::warn!(text, "BOOTIF is no MAC");
@@ -37,10 +37,11 @@ impl Options {
             mac
         });
         // Words such as `ip=dhcp` ask for what is done anyway.
-        let fixed = argument(arguments, "ip")
+        let fixed = arguments
+            .value("ip")
             .filter(|text| text.contains(':'))
             .and_then(Fixed::parse);
-        let api = argument(arguments, "ipa-api-url").and_then(api_address);
+        let api = arguments.value("ipa-api-url").and_then(api_address);
         Self {
             boot_mac,
             api,
@@ -95,6 +96,10 @@ impl Fixed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(line: &str) -> Options {
+        Options::parse(&KernelArgs::parse(line.to_owned()))
+    }
     use proptest::prelude::*;
 
     #[test]
@@ -106,7 +111,7 @@ mod tests {
             "01-52-54-00-A1-02-03",
             "52-54-00-a1-02-03",
         ] {
-            assert_eq!(Options::parse(&format!("a=b BOOTIF={text}")).boot_mac, mac);
+            assert_eq!(parse(&format!("a=b BOOTIF={text}")).boot_mac, mac);
         }
         for text in [
             "",
@@ -122,7 +127,7 @@ mod tests {
     fn a_static_address_is_read() {
         let line = "ip=192.0.2.5::192.0.2.1:255.255.255.128:node:eth1:off:192.0.2.2:192.0.2.3";
         assert_eq!(
-            Options::parse(line).fixed,
+            parse(line).fixed,
             Some(Fixed {
                 address: [192, 0, 2, 5].into(),
                 prefix: 25,
@@ -145,7 +150,7 @@ mod tests {
             ("https://ironic.example.org", None),
             ("mdns", None),
         ] {
-            let api = Options::parse(&format!("ipa-api-url={url}")).api;
+            let api = parse(&format!("ipa-api-url={url}")).api;
             assert_eq!(
                 api,
                 address.map(|address| address.parse().unwrap()),
@@ -157,14 +162,14 @@ mod tests {
     #[test]
     fn words_for_dhcp_are_no_address() {
         for line in ["ip=dhcp", "ip=:::::eth0:dhcp", "ip=eth0:dhcp", ""] {
-            assert_eq!(Options::parse(line), Options::default());
+            assert_eq!(parse(line), Options::default());
         }
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text: String) {
-            let _options = Options::parse(&format!("BOOTIF={text} ip={text}"));
+            let _options = parse(&format!("BOOTIF={text} ip={text}"));
             let _fixed = Fixed::parse(&text);
             let _api = api_address(&text);
         }
