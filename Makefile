@@ -39,7 +39,7 @@ check-packages:
 unit: rust nextest check-packages
 	$(NEXTEST) run
 
-bench: agent image lab ## Sizes, start-up, memory and write rates, with units and method
+bench: agent image lab-packages ## Sizes, start-up, memory and write rates, with units and method
 	$(CARGO) bench --quiet --bench ferrite
 
 clean: ## Remove everything that was built

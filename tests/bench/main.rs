@@ -29,6 +29,8 @@ mod writing;
 
 use anyhow::{Context, Result};
 use report::Section;
+use std::fs;
+use std::num::NonZero;
 use std::process::ExitCode;
 use tokio::runtime::Runtime;
 
@@ -59,6 +61,7 @@ fn bench() -> ExitCode {
         ("writing", |_| writing::measure()),
         ("machine", |runtime| runtime.block_on(machine::measure())),
     ];
+    println!("{}\n", computer());
     let mut code = ExitCode::SUCCESS;
     for (name, measure) in measurements {
         match measure(&runtime) {
@@ -67,6 +70,14 @@ fn bench() -> ExitCode {
         }
     }
     code
+}
+
+/// What else the numbers depend on: a busy computer makes times longer.
+fn computer() -> String {
+    let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
+    format!("On {cpus} CPUs with a load of {load} at the beginning")
 }
 
 type Measurement = fn(&Runtime) -> Result<Section>;
