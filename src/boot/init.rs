@@ -49,7 +49,13 @@ fn prepare(root: &Root) {
         Ok(modules) => modules.settle(DRIVERS_PATIENCE),
         Err(error) => tracing::error!(error = chain(error), "No drivers are loaded"),
     }
-    mounts::mount_firmware_variables(root);
+    let firmware_root = root.clone();
+    told(
+        "mount the firmware's variables",
+        beside("firmware", move || {
+            mounts::mount_firmware_variables(&firmware_root);
+        }),
+    );
     match &network {
         Ok(network) => network.wait_ready(NETWORK_PATIENCE),
         Err(error) => tracing::error!(error = chain(error), "There is no network"),
@@ -81,9 +87,14 @@ fn start_entropy(root: &Root) -> io::Result<()> {
         Ok(()) => tracing::debug!("Random numbers are ready"),
         Err(error) => tracing::error!(%error, "There are no random numbers"),
     };
+    beside("entropy", wait)
+}
+
+/// Does something on a thread of its own: nothing waits for it.
+fn beside(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new()
-        .name("entropy".into())
-        .spawn(wait)
+        .name(name.into())
+        .spawn(work)
         .map(|_| ())
 }
 

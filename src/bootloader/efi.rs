@@ -40,6 +40,12 @@ pub enum Error {
     /// The EFI system partition has no FAT file system.
     #[error("Could not configure UEFI boot on device {}: {} has no FAT file system", .0.display(), .1.display())]
     NotFat(PathBuf, PathBuf),
+    /// The firmware's variables are not there: every UEFI firmware has some.
+    #[error(
+        "Could not configure UEFI boot on device {}: the firmware's variables are not at {}; is efivarfs mounted?",
+        .0.display(), .1.display()
+    )]
+    NoVariables(PathBuf, PathBuf),
     /// The EFI system partition cannot be read.
     #[error("Could not configure UEFI boot on device {}", .0.display())]
     Partition(PathBuf, #[source] fat::Error),
@@ -84,7 +90,11 @@ pub fn install(root: &Root, disk: &Path, esp: Option<&str>) -> Result<Installed,
         return Ok(Installed::NoLoader);
     }
     let place = hard_drive(&open, partition);
-    let variables = EfiVars::at(&root.path("sys/firmware/efi/efivars"));
+    let folder = root.path("sys/firmware/efi/efivars");
+    let variables = EfiVars::at(&folder);
+    if variables.names().is_ok_and(|names| names.is_empty()) {
+        return Err(Error::NoVariables(disk.into(), folder));
+    }
     // Each record is put before the others: the best comes last.
     for loader in loaders.iter().rev() {
         let path = place.file(&loader.path);
@@ -328,6 +338,8 @@ mod tests {
             let efivars = root.path("sys/firmware/efi/efivars");
             fs::create_dir_all(&efivars).unwrap();
             let variables = EfiVars::at(&efivars);
+            // Every firmware has some.
+            variables.write("Timeout", &[0, 0]).unwrap();
             let mut order = Vec::new();
             for (number, label) in records {
                 let record = LoadOption::active(label, vec![0x7F, 0xFF, 4, 0]);
@@ -370,6 +382,15 @@ mod tests {
             .iter()
             .map(|(n, label)| (*n, (*label).to_owned()))
             .collect()
+    }
+
+    #[test]
+    fn variables_that_are_not_mounted_are_told() {
+        let disk = disk(&[("EFI/Boot/BOOTX64.EFI", "MZ")]);
+        let firmware = Firmware::new(&[]);
+        firmware.variables.remove("Timeout").unwrap();
+        let error = install(&firmware.root, disk.path(), None).unwrap_err();
+        assert!(matches!(error, Error::NoVariables(..)), "{error}");
     }
 
     #[test]
@@ -445,7 +466,7 @@ mod tests {
         let firmware = Firmware::new(&[]);
         let installed = install(&firmware.root, disk.path(), None).unwrap();
         assert_eq!(installed, Installed::NoLoader);
-        assert_eq!(firmware.variables.names().unwrap(), [""; 0]);
+        assert_eq!(firmware.variables.names().unwrap(), ["Timeout"]);
     }
 
     #[test]
