@@ -1,7 +1,7 @@
 //! HTTP downloads as blocking code: the one place below the command layer that speaks HTTP.
 //!
 //! Redirects are followed here and not by the library, because two rules are ours: only `http` and `https`, and an
-//! image server's credentials go to no other server. One call makes one attempt; trying again is [`super::attempts`]'.
+//! image server's credentials go to no other server. One call makes one attempt; trying again is `attempts`'.
 
 use super::credentials::{Proxies, with_proxies};
 use super::source::{self, Source};

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! An image never lies anywhere in between: it goes from the network to the disk through a fixed number of buffers.
-//! [`write_image`] is the way in. How often things are tried, and why: a download that fails is tried as [`attempts`]
+//! [`write_image`] is the way in. How often things are tried, and why: a download that fails is tried as `attempts`
 //! says. A download that came whole with a wrong checksum is tried once more (from the next URL if there is one): a
 //! damaged transfer is repaired by that, a wrong image stays wrong however often it is written. (IPA writes it ten times.)
 

@@ -27,7 +27,7 @@ pub fn flag(path: &Path) -> bool {
     text(path).is_some_and(|text| text == "1")
 }
 
-/// The first [`LIMIT`] bytes of a file.
+/// The first 4 MiB of a file.
 #[must_use]
 pub fn bytes(path: &Path) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
