@@ -10,7 +10,7 @@ include image/musl/musl.mk
 include image/image.mk
 include tests/support/lab.mk
 
-.PHONY: help demo test check lint unit docs bench agent image iso deny clean
+.PHONY: help demo test check lint unit docs bench agent image iso clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | sort | while IFS="$$(printf '\t')" read -r target text; do \

@@ -18,7 +18,7 @@ iso-packages:
 # The kernel that Debian's meta package names today, unpacked and never installed. `make clean` fetches a newer one.
 $(IMAGE)/kernel.deb: | image-packages
 	@mkdir -p $(IMAGE)/download
-	@apt-cache show linux-image-amd64 >/dev/null 2>&1 || $(APT) update
+	@apt-cache show linux-image-amd64 >/dev/null 2>&1 || apt-get -qq update
 	cd $(IMAGE)/download && apt-get -qq download \
 		$$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
 	@mv $(IMAGE)/download/linux-image-*.deb $@ && rmdir $(IMAGE)/download

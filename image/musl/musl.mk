@@ -4,7 +4,6 @@
 # has the musl target, it builds the agent; else Debian's Rust builds it together with the standard library, linked with
 # Debian's musl by image/musl/static-pie-gcc.
 
-APT := DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -qq
 RUST_PACKAGES := rustc-web cargo-web rustfmt-web rust-web-clippy gcc libc6-dev
 MUSL_PACKAGES := rustc-web cargo-web rust-web-src musl-tools gcc libc6-dev binutils
 
@@ -16,14 +15,7 @@ CARGO := $(shell for cargo in cargo /usr/bin/cargo; do \
 NEXTEST = $(if $(shell command -v cargo-nextest),$(CARGO) nextest,PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) nextest)
 
 # $(call install,PACKAGES): Debian packages, only those that are missing.
-define install
-	@missing=$$(for package in $(1); do dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; done); \
-	[ -z "$$missing" ] || { \
-		[ "$$(id -u)" = 0 ] || { echo "These Debian packages are missing and only root can install them:" $$missing >&2; exit 1; }; \
-		echo "Installing" $$missing; \
-		$(APT) update && $(APT) install -y --no-install-recommends $$missing >/dev/null || { \
-			echo "Installing failed: is Debian's package mirror reachable, and is this Debian 12 or newer?" >&2; exit 1; }; }
-endef
+install = @bash image/install-packages.sh $(1)
 
 .PHONY: rust nextest agent
 rust:

@@ -8,10 +8,10 @@ LAB_UNPACKED := $(shell sed 's/\#.*//' $(LAB_SUPPORT)/unpacked.txt | awk '{print
 LAB_VENVS := $(LAB)/venv/ironic-39.0.0 $(LAB)/venv/sushy-tools
 
 .PHONY: lab lab-packages
-lab: lab-packages $(LAB)/unpacked/.done $(LAB_VENVS:=/.done) ## set up the end-to-end lab (packages, real Ironic, Redfish emulator)
+lab: lab-packages $(LAB)/unpacked/.done $(LAB_VENVS:=/.done) ## The end-to-end lab: packages, the real Ironic, a Redfish emulator
 
 lab-packages:
-	@bash $(LAB_SUPPORT)/install-packages.sh $(LAB_PACKAGES)
+	$(call install,$(LAB_PACKAGES))
 
 $(LAB)/unpacked/.done: $(LAB_SUPPORT)/unpacked.txt | lab-packages
 	@bash $(LAB_SUPPORT)/unpack-packages.sh $(@D) $(LAB_UNPACKED)

@@ -9,13 +9,13 @@ main() {
         installed "$package" >/dev/null || missing+=("$package")
     done
     [ ${#missing[@]} -eq 0 ] && return
-    command -v apt-get >/dev/null || fail "this lab needs Debian 12 (there is no apt-get here)"
+    command -v apt-get >/dev/null || fail "Debian 12 or newer is needed (there is no apt-get here)"
     [ "$(id -u)" -eq 0 ] || fail "these packages are missing and only root can install them: ${missing[*]}"
 
-    echo "lab: installing ${missing[*]}"
+    echo "Installing ${missing[*]}"
     apt update >/dev/null || fail "the package lists could not be fetched: is there a network?"
-    pair_qemu
-    apt install --yes --no-install-recommends "${missing[@]/%/}" >/dev/null || fail "the packages could not be installed"
+    [[ " ${missing[*]} " != *" qemu-system-x86 "* ]] || pair_qemu
+    apt install --yes --no-install-recommends "${missing[@]}" >/dev/null || fail "the packages could not be installed"
 }
 
 # The version of an installed package.
@@ -66,7 +66,7 @@ use_backports() {
 }
 
 fail() {
-    echo "lab: $*" >&2
+    echo "$0: $*" >&2
     exit 1
 }
 
