@@ -222,7 +222,9 @@ impl Machine {
             node.get("driver_internal_info")?.get(name)?.as_bool()
         };
         let rules = metadata::Rules {
-            array_members: ArrayMembers::Skip,
+            // Unlike IPA, which would leave half of a tenant's mirror readable: nothing here assembles arrays, so none is in
+            // use, and a node that wants volumes kept is refused as a whole (`Wishes::of_node`).
+            array_members: ArrayMembers::Erase,
             shared: if self.settings.guard_shared_file_systems
                 && internal("wipe_special_filesystems") != Some(false)
             {

@@ -215,6 +215,17 @@ fn an_erasure_that_fails_on_one_disk_still_forgets_the_image_on_another() {
 }
 
 #[test]
+fn half_of_a_tenants_mirror_is_erased() {
+    let lab = Lab::new();
+    let superblock = [0xFC, 0x4E, 0x2B, 0xA9, 1, 0, 0, 0];
+    let place = (1 << 20) + 4096;
+    lab.disk.file.write_all_at(&superblock, place).unwrap();
+    let result = lab.run(Phase::Clean, "erase_devices_metadata", json!({}));
+    assert_eq!(result, Ok(Value::Null));
+    assert_eq!(lab.disk.bytes(place, 8), [0; 8]);
+}
+
+#[test]
 fn disks_that_the_node_keeps_are_not_erased() {
     let lab = Lab::new();
     let node = json!({"uuid": NODE, "properties": {"skip_block_devices": [{"name": "/dev/sdx"}]}});
