@@ -189,10 +189,11 @@ impl Sentence<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn told(verbosity: Verbosity, tell: impl FnOnce()) -> String {
+    /// What the log says of it.
+    pub(crate) fn told(verbosity: Verbosity, tell: impl FnOnce()) -> String {
         let log = Log::default();
         log.set_verbosity(verbosity);
         let subscriber = tracing_subscriber::registry().with(Console(log.clone()));

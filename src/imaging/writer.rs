@@ -272,6 +272,23 @@ mod tests {
 
     const MIB: usize = 1 << 20;
 
+    #[test]
+    fn the_log_is_told_every_few_seconds_how_far_the_image_is() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(8 << 20).unwrap();
+        let text = crate::logging::tests::told(crate::logging::Verbosity::Info, || {
+            let mut writer = Writer::new(Target::open(file.path()).unwrap(), &Reporter::default());
+            writer.begin(Some(8 << 20)).unwrap();
+            writer.report(1 << 20);
+            writer.told = writer.told.checked_sub(TELL_EVERY).unwrap();
+            writer.report(1 << 20);
+            writer.report(1 << 20);
+        });
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let line = "image under way phase=writing percent=25 mib=2 of_mib=8 mib_per_second=";
+        assert!(text.contains(line), "{text}");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
