@@ -104,15 +104,18 @@ modules() {
 	rm -rf "$work"
 }
 
+# The archive in front is not compressed, for Ironic's sake: it unpacks a ramdisk that begins as a zstd file, and fails when
+# more than one archive is in it.
 initramfs() {
 	{
 		for name in dev etc proc run sys tmp; do folder "$name"; done
 		# Without these two a program cannot even start before /dev is mounted, where the console named does not exist.
 		entry dev/console 020600 0 5 1
 		entry dev/null 020666 0 1 3
-		file init 0100755 "$1"
-	} | finish "$2/agent.cpio.zst"
-	cat "$2/modules.cpio.zst" "$2/agent.cpio.zst" >"$2/initramfs.new"
+		entry 'TRAILER!!!' 0 0
+	} >"$2/initramfs.new"
+	file init 0100755 "$1" | finish "$2/agent.cpio.zst"
+	cat "$2/modules.cpio.zst" "$2/agent.cpio.zst" >>"$2/initramfs.new"
 	rm "$2/agent.cpio.zst"
 	mv "$2/initramfs.new" "$2/initramfs"
 	size=$(($(stat -c %s "$2/vmlinuz") + $(stat -c %s "$2/initramfs")))

@@ -49,6 +49,13 @@ fn the_ramdisk_is_small() {
 }
 
 #[test]
+fn ironic_takes_the_initramfs_as_it_is() {
+    // It unpacks what begins as a zstd file (`ironic.common.images._handle_zstd_compression`), and fails on two archives.
+    let initramfs = fs::read(made("initramfs")).unwrap();
+    assert!(initramfs.starts_with(b"070701"));
+}
+
+#[test]
 fn a_second_build_of_the_modules_has_the_same_bytes() {
     let again = tempfile::tempdir().unwrap();
     build("modules", &made("kernel.deb"), again.path());
