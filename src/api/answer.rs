@@ -163,11 +163,25 @@ impl RequestLog {
         Self {
             client: client(&head.headers).unwrap_or_else(|| peer.address.ip()),
             method: head.method.clone(),
-            target: format!("{:.256}{mark}{query:.256}", head.uri.path()),
+            target: format!("{:.256}{mark}{query:.256}", shown(head.uri.path())),
             begin: Instant::now(),
             status: None,
         }
     }
+}
+
+/// A path for the log: our own words and command ids. A caller that puts the token there, instead of into the query, gets
+/// 404, and the log does not repeat it.
+fn shown(path: &str) -> String {
+    let known = |part: &str| {
+        let ours = ["", "v1", "status", "commands"].contains(&part);
+        ours || uuid::Uuid::try_parse(part).is_ok()
+    };
+    let parts: Vec<&str> = path
+        .split('/')
+        .map(|part| if known(part) { part } else { "***" })
+        .collect();
+    parts.join("/")
 }
 
 impl Drop for RequestLog {
@@ -197,6 +211,16 @@ const REDIRECTED: &str = "<!doctype html>\n<html lang=en>\n<title>Redirecting</t
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_logged_without_words_that_are_not_ours() {
+        let id = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
+        assert_eq!(shown("/v1/commands/"), "/v1/commands/");
+        assert_eq!(shown(&format!("/commands/{id}")), format!("/commands/{id}"));
+        assert_eq!(shown("/v1/commands/hush"), "/v1/commands/***");
+        assert_eq!(shown("/agent_token=hush/v1"), "/***/v1");
+        assert_eq!(shown("/"), "/");
+    }
 
     #[test]
     fn a_proxys_word_for_the_client_counts_if_it_is_an_address() {
