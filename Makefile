@@ -29,6 +29,9 @@ lint: rust
 	$(CARGO) clippy --quiet --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps
 
+docs: rust ## Write the generated documents again
+	FERRITE_WRITE_DOCS=1 $(CARGO) test --quiet --test parity
+
 # The tests make qcow2 images, loop devices (root) and let Python judge the certificate.
 CHECK_PACKAGES := python3 qemu-utils
 
