@@ -22,6 +22,7 @@ mod conductor;
 mod endings;
 mod inventory;
 mod logs;
+#[path = "../support/process.rs"]
 mod process;
 mod refusals;
 mod registration;

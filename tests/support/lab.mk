@@ -5,7 +5,7 @@ LAB := target/lab
 LAB_SUPPORT := tests/support
 LAB_PACKAGES := $(shell sed 's/\#.*//' $(LAB_SUPPORT)/packages.txt | awk '{print $$1}')
 LAB_UNPACKED := $(shell sed 's/\#.*//' $(LAB_SUPPORT)/unpacked.txt | awk '{print $$1}')
-LAB_VENVS := $(LAB)/venv/ironic-39.0.0 $(LAB)/venv/sushy-tools
+LAB_VENVS := $(addprefix $(LAB)/venv/,ironic-39.0.0 ironic-python-agent-13.0.0 sushy-tools)
 
 .PHONY: lab lab-packages
 lab: lab-packages $(LAB)/unpacked/.done $(LAB_VENVS:=/.done) ## The end-to-end lab: packages, the real Ironic, a Redfish emulator

@@ -1,5 +1,7 @@
 //! The program as a process of nobody's, ended with the test.
 
+#![allow(dead_code, reason = "each test program uses what it needs of this")]
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use std::fs::File;

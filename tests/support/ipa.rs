@@ -1,0 +1,130 @@
+//! The Python agent, IPA 13.0.0, as a process of nobody's: what Ferrite is compared with.
+//!
+//! It comes from the lab's environment (`make lab`) and runs with user 65534, no capability and no way to get one, no program
+//! on its path but harmless stand-ins for the few it cannot start without: it can neither read nor write a disk, nor switch
+//! anything off. It is told everything by its environment, as `OS_DEFAULT__<OPTION>`.
+
+#![allow(dead_code, reason = "each test program uses what it needs of this")]
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// Where a process made by [`as_nobody`] sees IPA's environment, with `bin/python` and `bin/ironic-python-agent`.
+pub(crate) const ENVIRONMENT: &str = "/mnt";
+
+/// The running agent; killed when it is dropped.
+pub(crate) struct Ipa {
+    child: Child,
+    folder: TempDir,
+}
+
+impl Ipa {
+    /// Starts it with these options of its `[DEFAULT]` group, such as `("api_url", "http://127.0.0.1:6385")`.
+    ///
+    /// What every such run wants (no waiting for disks or addresses that a test machine has not) is set already.
+    pub(crate) fn start(options: &[(&str, &str)]) -> io::Result<Self> {
+        let folder = TempDir::new()?;
+        let log = fs::File::create(folder.path().join("log"))?;
+        let mut command = as_nobody(folder.path())?;
+        command
+            .arg(format!("{ENVIRONMENT}/bin/python"))
+            .arg(format!("{ENVIRONMENT}/bin/ironic-python-agent"))
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        for (name, value) in USUAL.iter().chain(options) {
+            command.env(format!("OS_DEFAULT__{}", name.to_uppercase()), value);
+        }
+        let child = command.spawn()?;
+        Ok(Self { child, folder })
+    }
+
+    /// The process, for those who measure it.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All it said so far.
+    pub(crate) fn log(&self) -> String {
+        let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
+    }
+}
+
+impl Drop for Ipa {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- IPA's log\n{}---", self.log());
+        }
+    }
+}
+
+/// A line that starts whatever is added to it as nobody, with IPA's environment at [`ENVIRONMENT`] and the stand-ins in
+/// `folder` as its only programs. For those who start something else than [`Ipa::start`] does.
+///
+/// # Errors
+/// Without root: only root becomes nobody, and mounts the environment where nobody may see it. Without `make lab`.
+pub(crate) fn as_nobody(folder: &Path) -> io::Result<Command> {
+    let environment = Path::new(env!("CARGO_MANIFEST_DIR")).join(VENV);
+    if !environment.join(".done").exists() {
+        let hint = format!("{} is not there: `make lab`", environment.display());
+        return Err(io::Error::new(io::ErrorKind::NotFound, hint));
+    }
+    let tools = folder.join("tools");
+    fs::create_dir(&tools)?;
+    for (name, script) in TOOLS {
+        let tool = tools.join(name);
+        fs::write(&tool, format!("#!/bin/sh\n{script}\n"))?;
+        fs::set_permissions(&tool, Permissions::from_mode(0o755))?;
+    }
+    for folder in [folder, &tools] {
+        fs::set_permissions(folder, Permissions::from_mode(0o755))?;
+    }
+    let mut command = Command::new("/usr/bin/unshare");
+    command
+        .args(["--mount", "/bin/sh", "-c"])
+        .arg(format!(
+            "/bin/mount --bind \"$0\" {ENVIRONMENT} && exec \"$@\""
+        ))
+        .arg(environment)
+        .args([
+            "/usr/bin/setpriv",
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+        ])
+        .args(["--no-new-privs", "--inh-caps=-all", "--bounding-set=-all"])
+        .env_clear()
+        .env("PATH", tools)
+        .env("HOME", "/nonexistent")
+        .env("LC_ALL", "C")
+        .current_dir("/")
+        .stdin(Stdio::null());
+    Ok(command)
+}
+
+/// Options that keep it from waiting.
+const USUAL: &[(&str, &str)] = &[
+    ("disk_wait_attempts", "0"),
+    ("ip_lookup_attempts", "1"),
+    ("advertise_host", "127.0.0.1"),
+];
+
+/// What it cannot start without, of a machine without disks. Any other program is missing, which it bears.
+const TOOLS: &[(&str, &str)] = &[
+    (
+        "lsblk",
+        r#"case "$*" in *--json*) echo '{"blockdevices": []}' ;; esac"#,
+    ),
+    ("lscpu", ""),
+    ("lshw", "echo '{}'"),
+    ("udevadm", ""),
+];
+
+const VENV: &str = "target/lab/venv/ironic-python-agent-13.0.0";
