@@ -42,7 +42,7 @@ impl Client {
     /// # Errors
     /// [`Error::NoUrl`] when it names none; [`Error::Tls`] and [`Error::Client`] when settings cannot be used.
     pub fn new(config: &Config, tls: &ClientOptions, root: &Root) -> Result<Self, Error> {
-        if config.api_url.is_empty() {
+        if config.api_url.urls().is_empty() {
             return Err(Error::NoUrl);
         }
         let patience = config.http_request_timeout;
@@ -64,7 +64,7 @@ impl Client {
             .map_err(Error::Client)?;
         Ok(Self {
             http,
-            urls: config.api_url.clone(),
+            urls: config.api_url.urls().to_vec(),
             first: AtomicUsize::new(0),
             request_id: config
                 .global_request_id

@@ -48,7 +48,7 @@ impl CommandLine {
                 CONFIG_DIR,
                 "Read *.conf in this directory instead of the usual ones.",
             ));
-        OPTIONS.iter().fold(command, |command, spec| {
+        options().fold(command, |command, spec| {
             let command = command.arg(argument(spec));
             match spec.kind {
                 Kind::Flag => command.arg(negation(spec)),
@@ -70,11 +70,10 @@ impl CommandLine {
         let files = paths(CONFIG_FILE);
         let directories = paths(CONFIG_DIR);
         Self {
-            raws: OPTIONS
-                .iter()
+            raws: options()
                 .filter_map(|spec| {
                     Some(Raw {
-                        option: spec.name,
+                        option: spec,
                         text: given(spec, matches)?,
                         origin: Origin::CommandLine(spec.name),
                     })
@@ -84,6 +83,11 @@ impl CommandLine {
             directories,
         }
     }
+}
+
+/// Other groups stand in files and the environment alone.
+fn options() -> impl Iterator<Item = &'static Spec> {
+    OPTIONS.iter().filter(|spec| spec.group == "DEFAULT")
 }
 
 fn argument(spec: &'static Spec) -> Arg {
@@ -152,7 +156,7 @@ mod tests {
     fn texts(line: &CommandLine) -> Vec<(&str, &str)> {
         line.raws
             .iter()
-            .map(|raw| (raw.option, raw.text.as_str()))
+            .map(|raw| (raw.option.name, raw.text.as_str()))
             .collect()
     }
 

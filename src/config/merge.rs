@@ -1,6 +1,6 @@
 //! Raw texts from every source, the one that wins for each option, and what is wrong with it.
 
-use super::options::{Kind, OPTIONS};
+use super::options::{Kind, Spec};
 use std::fmt;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -34,7 +34,7 @@ impl fmt::Display for Origin {
 
 /// A text for an option, with its origin. The text may be a secret: it is wiped when dropped, and there is no `Debug`.
 pub(super) struct Raw {
-    pub(super) option: &'static str,
+    pub(super) option: &'static Spec,
     pub(super) text: Zeroizing<String>,
     pub(super) origin: Origin,
 }
@@ -66,7 +66,7 @@ impl Merged {
     pub(super) fn of(raws: Vec<Raw>) -> Self {
         let mut winners: Vec<Raw> = Vec::new();
         for raw in raws {
-            match winners.iter_mut().find(|won| won.option == raw.option) {
+            match winners.iter_mut().find(|won| won.option.is(raw.option)) {
                 Some(won) if is_final(won) => {}
                 Some(won) => *won = raw,
                 None => winners.push(raw),
@@ -82,22 +82,22 @@ impl Merged {
     pub(super) fn origins(&self) -> Vec<(&'static str, Origin)> {
         self.winners
             .iter()
-            .map(|raw| (raw.option, raw.origin.clone()))
+            .map(|raw| (raw.option.name, raw.origin.clone()))
             .collect()
     }
 
     /// The value of an option; `None`, and a problem noted, where its text is none.
     pub(super) fn parse<T>(
         &mut self,
-        option: &'static str,
+        group: &str,
+        name: &str,
         default: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
         // An empty text, as templates write it for what they do not know, is the same as none.
-        let found = self
-            .winners
-            .iter()
-            .find(|raw| raw.option == option && !raw.text.is_empty());
+        let found = self.winners.iter().find(|raw| {
+            (raw.option.group, raw.option.name) == (group, name) && !raw.text.is_empty()
+        });
         let Some(raw) = found else {
             // A test parses every default.
             return parse(default).ok();
@@ -107,10 +107,9 @@ impl Merged {
             Err(reason) => {
                 self.problems.push(Problem {
                     origin: raw.origin.clone(),
-                    reason: if is_secret(option) {
-                        format!("{option} {reason}")
-                    } else {
-                        format!("{option} {reason}, not {:?}", raw.text.as_str())
+                    reason: match raw.option.kind {
+                        Kind::Secret(_) => format!("{name} {reason}"),
+                        _ => format!("{name} {reason}, not {:?}", raw.text.as_str()),
                     },
                 });
                 None
@@ -125,11 +124,5 @@ fn is_final(raw: &Raw) -> bool {
         raw.origin,
         Origin::KernelArgument(_) | Origin::MediaParameter(_)
     );
-    raw.option == "debug" && of_the_boot
-}
-
-fn is_secret(option: &str) -> bool {
-    OPTIONS
-        .iter()
-        .any(|spec| spec.name == option && matches!(spec.kind, Kind::Secret(_)))
+    raw.option.name == "debug" && of_the_boot
 }

@@ -19,10 +19,10 @@ mod values;
 pub use command_line::CommandLine;
 pub use kernel_args::KernelArgs;
 pub use merge::{Origin, Problem};
-pub use options::Config;
+pub use options::{Config, Mdns};
 pub use sample::sample;
 pub use token_required::TokenRequired;
-pub use values::{ApiVersion, ImageServerAuth, Scheme};
+pub use values::{ApiUrl, ApiVersion, Facility, ImageServerAuth, NtpServer, Scheme};
 
 use crate::root::Root;
 use merge::Merged;

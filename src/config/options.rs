@@ -1,20 +1,23 @@
 //! The one table of options. From it come the fields of [`Config`], their parsing, the command line and the documentation.
 //!
 //! A row reads: what it is for; name and type; how its text is parsed; how it looks on the command line; its default and its
-//! kernel argument, empty where there is none. Names, defaults and kernel arguments are IPA 13's (`config.py`).
+//! kernel argument, empty where there is none. Names, defaults and kernel arguments are IPA 13's (`config.py`, `mdns.py`) and
+//! oslo.log's. Options of `[DEFAULT]` are arguments too; other groups stand in files and the environment alone.
 
 use super::merge::Merged;
 use super::values::{
-    ApiVersion, ImageServerAuth, Scheme, address, agent_token, api_urls, boolean, count, host,
-    known, list, optional, path, port, request_id, seconds, secret, text,
+    ApiUrl, ApiVersion, Facility, ImageServerAuth, NtpServer, Scheme, address, addresses,
+    agent_token, boolean, count, host, known, list, optional, pairs, path, port, priority,
+    request_id, seconds, secret, text,
 };
 use crate::secret::{AgentToken, Secret};
 use crate::tls::certificate::Curve;
 use crate::tls::{CipherSuites, MinVersion};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use url::{Host, Url};
+use url::Host;
 
 /// One option, apart from its type.
 #[derive(Debug)]
@@ -33,6 +36,13 @@ pub(super) struct Spec {
     pub(super) help: &'static str,
 }
 
+impl Spec {
+    /// Whether both are the same option: a name alone says nothing, groups may share it.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        (self.group, self.name) == (other.group, other.name)
+    }
+}
+
 /// How an option looks on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -47,16 +57,29 @@ pub(super) enum Kind {
 }
 
 macro_rules! options {
-    ($([$group:ident] $($(#[doc = $help:literal])+ $name:ident: $type:ty =
-        $parse:expr, $kind:expr, $default:literal, $kernel_argument:literal;)+)+) => {
-        /// What the operator wants: one field an option, immutable after start. Not `Clone`: it holds secrets.
+    ($($(#[doc = $what:literal])+ $group:ident [$section:literal] {
+        $($(#[doc = $help:literal])+ $name:ident: $type:ty =
+            $parse:expr, $kind:expr, $default:literal, $kernel_argument:literal;)+
+        $(with { $($(#[doc = $part_help:literal])+ $part:ident: $Part:ident,)+ })?
+    })+) => {
+        $($(#[doc = $what])+
         #[derive(Debug)]
-        pub struct Config {
-            $($($(#[doc = $help])+ pub $name: $type,)+)+
+        pub struct $group {
+            $($(#[doc = $help])+ pub $name: $type,)+
+            $($($(#[doc = $part_help])+ pub $part: $Part,)+)?
         }
 
+        impl $group {
+            /// Parses every option before it gives up, so that all bad values are told at once.
+            pub(super) fn parse(merged: &mut Merged) -> Option<Self> {
+                $(let $name = merged.parse($section, stringify!($name), $default, $parse);)+
+                $($(let $part = $Part::parse(merged);)+)?
+                Some(Self { $($name: $name?,)+ $($($part: $part?,)+)? })
+            }
+        })+
+
         pub(super) static OPTIONS: &[Spec] = &[$($(Spec {
-            group: stringify!($group),
+            group: $section,
             name: stringify!($name),
             negation: concat!("no", stringify!($name)),
             kind: $kind,
@@ -64,122 +87,161 @@ macro_rules! options {
             kernel_argument: $kernel_argument,
             help: concat!($($help),+),
         },)+)+];
-
-        impl Config {
-            /// Parses every option before it gives up, so that all bad values are told at once.
-            pub(super) fn parse(merged: &mut Merged) -> Option<Self> {
-                $($(let $name = merged.parse(stringify!($name), $default, $parse);)+)+
-                Some(Self { $($($name: $name?,)+)+ })
-            }
-        }
     };
 }
 
 use Kind::{Flag, Secret as Hidden, Switch, Value};
 
 options! {
-    [DEFAULT]
-    /// Addresses of Ironic's API, separated by commas; without one there is no lookup and no heartbeat.
-    api_url: Vec<Url> = api_urls, Value("URLS"), "", "ipa-api-url";
-    /// Sent as X-OpenStack-Request-ID with every request to Ironic.
-    global_request_id: Option<String> = optional(request_id), Value("ID"), "", "ipa-global-request-id";
-    /// Ironic's API version; asked from Ironic if not set.
-    ironic_api_version: Option<ApiVersion> = optional(known), Value("VERSION"), "", "ipa-ironic-api-version";
-    /// Seconds a request to Ironic may take.
-    http_request_timeout: Duration = seconds::<1>, Value("SECONDS"), "30", "ipa-http-request-timeout";
-    /// Seconds after which the agent stops looking for its node and starts anew.
-    lookup_timeout: Duration = seconds::<0>, Value("SECONDS"), "600", "ipa-lookup-timeout";
-    /// Fewest seconds between two lookups.
-    lookup_interval: Duration = seconds::<0>, Value("SECONDS"), "1", "ipa-lookup-interval";
+    /// What the operator wants: one field an option, immutable after start. Not `Clone`: it holds secrets.
+    Config ["DEFAULT"] {
+        /// Addresses of Ironic's API, separated by commas, or mdns to ask the network; without one there is no lookup and no
+        /// heartbeat.
+        api_url: ApiUrl = known, Value("URLS"), "", "ipa-api-url";
+        /// Sent as X-OpenStack-Request-ID with every request to Ironic.
+        global_request_id: Option<String> = optional(request_id), Value("ID"), "", "ipa-global-request-id";
+        /// Ironic's API version; asked from Ironic if not set.
+        ironic_api_version: Option<ApiVersion> = optional(known), Value("VERSION"), "", "ipa-ironic-api-version";
+        /// Seconds a request to Ironic may take.
+        http_request_timeout: Duration = seconds::<1>, Value("SECONDS"), "30", "ipa-http-request-timeout";
+        /// Seconds after which the agent stops looking for its node and starts anew.
+        lookup_timeout: Duration = seconds::<0>, Value("SECONDS"), "600", "ipa-lookup-timeout";
+        /// Fewest seconds between two lookups.
+        lookup_interval: Duration = seconds::<0>, Value("SECONDS"), "1", "ipa-lookup-interval";
 
-    /// The agent token, where Ironic does not give it with the lookup.
-    agent_token: Option<AgentToken> = optional(agent_token), Hidden("TOKEN"), "", "ipa-agent-token";
+        /// The agent token, where Ironic does not give it with the lookup.
+        agent_token: Option<AgentToken> = optional(agent_token), Hidden("TOKEN"), "", "ipa-agent-token";
 
-    /// Address the agent's API listens on; every address if not set.
-    listen_host: Option<IpAddr> = optional(address), Value("ADDRESS"), "", "ipa-listen-host";
-    /// Port the agent's API listens on.
-    listen_port: u16 = port, Value("PORT"), "9999", "ipa-listen-port";
-    /// Serve with tls_cert_file and tls_key_file; no certificate is made.
-    listen_tls: bool = boolean, Flag, "false", "";
-    /// Certificate of the agent's API.
-    tls_cert_file: Option<PathBuf> = optional(path), Value("FILE"), "", "";
-    /// Private key of the agent's API.
-    tls_key_file: Option<PathBuf> = optional(path), Value("FILE"), "", "";
-    /// Make a certificate for the agent's API.
-    enable_auto_tls: bool = boolean, Flag, "true", "";
-    /// Seconds the reader's clock may at least be behind the agent's for the made certificate.
-    auto_tls_allowed_clock_skew: Duration = seconds::<0>, Value("SECONDS"), "3600", "";
-    /// Oldest TLS version, both ways: 1.2 or 1.3.
-    tls_min_version: MinVersion = known, Value("VERSION"), "1.2", "ipa-tls-min-version";
-    /// Cipher suites of TLS 1.2, by OpenSSL's names, separated by colons.
-    tls_cipher_suites: Option<CipherSuites> = optional(known), Value("SUITES"), "", "ipa-tls-cipher-suites";
-    /// Key of the made certificate: p256, p384 or p521.
-    tls_certificate_curve: Curve = known, Value("CURVE"), "p384", "ipa-tls-certificate-curve";
+        /// Address the agent's API listens on; every address if not set.
+        listen_host: Option<IpAddr> = optional(address), Value("ADDRESS"), "", "ipa-listen-host";
+        /// Port the agent's API listens on.
+        listen_port: u16 = port, Value("PORT"), "9999", "ipa-listen-port";
+        /// Serve with tls_cert_file and tls_key_file; no certificate is made.
+        listen_tls: bool = boolean, Flag, "false", "";
+        /// Certificate of the agent's API.
+        tls_cert_file: Option<PathBuf> = optional(path), Value("FILE"), "", "";
+        /// Private key of the agent's API.
+        tls_key_file: Option<PathBuf> = optional(path), Value("FILE"), "", "";
+        /// Make a certificate for the agent's API.
+        enable_auto_tls: bool = boolean, Flag, "true", "";
+        /// Seconds the reader's clock may at least be behind the agent's for the made certificate.
+        auto_tls_allowed_clock_skew: Duration = seconds::<0>, Value("SECONDS"), "3600", "";
+        /// Oldest TLS version, both ways: 1.2 or 1.3.
+        tls_min_version: MinVersion = known, Value("VERSION"), "1.2", "ipa-tls-min-version";
+        /// Cipher suites of TLS 1.2, by OpenSSL's names, separated by colons.
+        tls_cipher_suites: Option<CipherSuites> = optional(known), Value("SUITES"), "", "ipa-tls-cipher-suites";
+        /// Key of the made certificate: p256, p384 or p521.
+        tls_certificate_curve: Curve = known, Value("CURVE"), "p384", "ipa-tls-certificate-curve";
 
-    /// Host that Ironic is told to call; found by the route to Ironic if not set.
-    advertise_host: Option<Host> = optional(host), Value("HOST"), "", "ipa-advertise-host";
-    /// Port that Ironic is told to call.
-    advertise_port: u16 = port, Value("PORT"), "9999", "ipa-advertise-port";
-    /// Protocol that Ironic is told to call: http or https; https where a certificate is made.
-    advertise_protocol: Scheme = known, Value("PROTOCOL"), "http", "ipa-advertise-protocol";
-    /// How often the route to Ironic is looked for.
-    ip_lookup_attempts: u32 = count::<1>, Value("NUMBER"), "6", "ipa-ip-lookup-attempts";
-    /// Seconds between two such looks.
-    ip_lookup_sleep: Duration = seconds::<0>, Value("SECONDS"), "10", "ipa-ip-lookup-timeout";
-    /// Network interface whose address Ironic is told.
-    network_interface: Option<String> = optional(text), Value("NAME"), "", "ipa-network-interface";
+        /// Host that Ironic is told to call; found by the route to Ironic if not set.
+        advertise_host: Option<Host> = optional(host), Value("HOST"), "", "ipa-advertise-host";
+        /// Port that Ironic is told to call.
+        advertise_port: u16 = port, Value("PORT"), "9999", "ipa-advertise-port";
+        /// Protocol that Ironic is told to call: http or https; https where a certificate is made.
+        advertise_protocol: Scheme = known, Value("PROTOCOL"), "http", "ipa-advertise-protocol";
+        /// How often the route to Ironic is looked for.
+        ip_lookup_attempts: u32 = count::<1>, Value("NUMBER"), "6", "ipa-ip-lookup-attempts";
+        /// Seconds between two such looks.
+        ip_lookup_sleep: Duration = seconds::<0>, Value("SECONDS"), "10", "ipa-ip-lookup-timeout";
+        /// Network interface whose address Ironic is told.
+        network_interface: Option<String> = optional(text), Value("NAME"), "", "ipa-network-interface";
 
-    /// Do not verify TLS servers: Ironic's API and image servers.
-    insecure: bool = boolean, Flag, "false", "ipa-insecure";
-    /// The only authorities that are trusted; the system's if not set.
-    cafile: Option<PathBuf> = optional(path), Value("FILE"), "", "";
-    /// Certificate the agent shows to servers.
-    certfile: Option<PathBuf> = optional(path), Value("FILE"), "", "";
-    /// Private key of that certificate.
-    keyfile: Option<PathBuf> = optional(path), Value("FILE"), "", "";
+        /// Do not verify TLS servers: Ironic's API and image servers.
+        insecure: bool = boolean, Flag, "false", "ipa-insecure";
+        /// The only authorities that are trusted; the system's if not set.
+        cafile: Option<PathBuf> = optional(path), Value("FILE"), "", "";
+        /// Certificate the agent shows to servers.
+        certfile: Option<PathBuf> = optional(path), Value("FILE"), "", "";
+        /// Private key of that certificate.
+        keyfile: Option<PathBuf> = optional(path), Value("FILE"), "", "";
 
-    /// Seconds to wait before the hardware is looked at.
-    hardware_initialization_delay: Duration = seconds::<0>, Value("SECONDS"), "0", "ipa-hardware-initialization-delay";
-    /// How often to look for the first disk; 0 does not wait.
-    disk_wait_attempts: u32 = count::<0>, Value("NUMBER"), "10", "ipa-disk-wait-attempts";
-    /// Seconds between two such looks.
-    disk_wait_delay: Duration = seconds::<0>, Value("SECONDS"), "3", "ipa-disk-wait-delay";
-    /// Refuse to erase disks that hold a shared file system.
-    guard_special_filesystems: bool = boolean, Flag, "true", "ipa-guard-special-filesystems";
+        /// Seconds to wait before the hardware is looked at.
+        hardware_initialization_delay: Duration = seconds::<0>, Value("SECONDS"), "0", "ipa-hardware-initialization-delay";
+        /// How often to look for the first disk; 0 does not wait.
+        disk_wait_attempts: u32 = count::<0>, Value("NUMBER"), "10", "ipa-disk-wait-attempts";
+        /// Seconds between two such looks.
+        disk_wait_delay: Duration = seconds::<0>, Value("SECONDS"), "3", "ipa-disk-wait-delay";
+        /// Refuse to erase disks that hold a shared file system.
+        guard_special_filesystems: bool = boolean, Flag, "true", "ipa-guard-special-filesystems";
 
-    /// User name for image servers.
-    image_server_user: Option<String> = optional(text), Value("NAME"), "", "";
-    /// Password for image servers.
-    image_server_password: Option<Secret<String>> = optional(secret), Hidden("PASSWORD"), "", "";
-    /// How image servers are told who asks: noauth or http_basic.
-    image_server_auth_strategy: ImageServerAuth = known, Value("STRATEGY"), "noauth", "";
-    /// Seconds an image server may be silent.
-    image_download_connection_timeout: Duration = seconds::<1>, Value("SECONDS"), "60", "ipa-image-download-connection-timeout";
-    /// How often a failed download is tried again.
-    image_download_connection_retries: u32 = count::<0>, Value("NUMBER"), "9", "ipa-image-download-connection-retries";
-    /// Seconds between two such tries.
-    image_download_connection_retry_interval: Duration = seconds::<0>, Value("SECONDS"), "10", "ipa-image-download-connection-retry-interval";
-    /// Seconds a whole download may take; 0 is no limit.
-    image_download_max_duration: Duration = seconds::<0>, Value("SECONDS"), "0", "ipa-image-download-max-duration";
-    /// Accept MD5 checksums.
-    md5_enabled: bool = boolean, Flag, "false", "";
-    /// Do not look into images before they are written.
-    disable_deep_image_inspection: bool = boolean, Flag, "false", "";
-    /// Image formats that may be written, separated by commas.
-    permitted_image_formats: Vec<String> = list, Value("FORMATS"), "raw,gpt,qcow2", "";
-    /// Make the config drive's file system anew, always.
-    config_drive_rebuild: bool = boolean, Flag, "false", "";
-    /// Go on when the boot loader cannot be installed; the image's own wish counts if not set.
-    ignore_bootloader_failure: Option<bool> = optional(boolean), Flag, "", "ipa-ignore-bootloader-failure";
-    /// Install a BIOS boot loader by programs of the image.
-    enable_bios_bootloader_install: bool = boolean, Flag, "false", "";
+        /// Priority of the inject_files deploy step, 0 to 99; 0 leaves it out.
+        inject_files_priority: u8 = priority, Value("NUMBER"), "0", "ipa-inject-files-priority";
 
-    /// Log what helps to find a fault.
-    debug: bool = boolean, Flag, "false", "ipa-debug";
-    /// Do what destroys even where the root file system is no ramdisk.
-    allow_installed_system: bool = boolean, Switch, "false", "";
-    /// Serve commands without a lookup and without heartbeats.
-    standalone: bool = boolean, Switch, "false", "";
+        /// Time server to set the clock by, at start and before the machine is switched off.
+        ntp_server: Option<NtpServer> = optional(known), Value("HOST"), "", "ipa-ntp-server";
+        /// Fail where the clock cannot be set.
+        fail_if_clock_not_set: bool = boolean, Flag, "false", "";
+
+        /// User name for image servers.
+        image_server_user: Option<String> = optional(text), Value("NAME"), "", "";
+        /// Password for image servers.
+        image_server_password: Option<Secret<String>> = optional(secret), Hidden("PASSWORD"), "", "";
+        /// How image servers are told who asks: noauth or http_basic.
+        image_server_auth_strategy: ImageServerAuth = known, Value("STRATEGY"), "noauth", "";
+        /// Seconds an image server may be silent.
+        image_download_connection_timeout: Duration = seconds::<1>, Value("SECONDS"), "60", "ipa-image-download-connection-timeout";
+        /// How often a failed download is tried again.
+        image_download_connection_retries: u32 = count::<0>, Value("NUMBER"), "9", "ipa-image-download-connection-retries";
+        /// Seconds between two such tries.
+        image_download_connection_retry_interval: Duration = seconds::<0>, Value("SECONDS"), "10", "ipa-image-download-connection-retry-interval";
+        /// Seconds a whole download may take; 0 is no limit.
+        image_download_max_duration: Duration = seconds::<0>, Value("SECONDS"), "0", "ipa-image-download-max-duration";
+        /// Accept MD5 checksums.
+        md5_enabled: bool = boolean, Flag, "false", "";
+        /// Do not look into images before they are written.
+        disable_deep_image_inspection: bool = boolean, Flag, "false", "";
+        /// Image formats that may be written, separated by commas.
+        permitted_image_formats: Vec<String> = list, Value("FORMATS"), "raw,gpt,qcow2", "";
+        /// Make the config drive's file system anew, always.
+        config_drive_rebuild: bool = boolean, Flag, "false", "";
+        /// Go on when the boot loader cannot be installed; the image's own wish counts if not set.
+        ignore_bootloader_failure: Option<bool> = optional(boolean), Flag, "", "ipa-ignore-bootloader-failure";
+        /// Install a BIOS boot loader by programs of the image.
+        enable_bios_bootloader_install: bool = boolean, Flag, "false", "";
+
+        /// Log what helps to find a fault.
+        debug: bool = boolean, Flag, "false", "ipa-debug";
+        /// Write the log to this file instead of standard error.
+        log_file: Option<PathBuf> = optional(path), Value("FILE"), "", "";
+        /// Folder of log_file where that is no absolute path.
+        log_dir: Option<PathBuf> = optional(path), Value("FOLDER"), "", "";
+        /// How the time of an event is written, in strftime's words; RFC 3339 with milliseconds if not set.
+        log_date_format: Option<String> = optional(text), Value("FORMAT"), "", "";
+        /// Write each event as a JSON object.
+        use_json: bool = boolean, Flag, "false", "";
+        /// Send the log to the journal.
+        use_journal: bool = boolean, Flag, "false", "";
+        /// Send the log to syslog.
+        use_syslog: bool = boolean, Flag, "false", "";
+        /// Facility that syslog is told: LOG_USER, LOG_DAEMON, LOG_LOCAL0, ….
+        syslog_log_facility: Facility = known, Value("FACILITY"), "LOG_USER", "";
+        /// Log to standard error beside a file, syslog or the journal.
+        use_stderr: bool = boolean, Flag, "false", "";
+
+        /// Do what destroys even where the root file system is no ramdisk.
+        allow_installed_system: bool = boolean, Switch, "false", "";
+        /// Serve commands without a lookup and without heartbeats.
+        standalone: bool = boolean, Switch, "false", "";
+
+        with {
+            /// `[mdns]`.
+            mdns: Mdns,
+        }
+    }
+
+    /// `[mdns]`: asking the network for Ironic.
+    Mdns ["mdns"] {
+        /// Ask the network for Ironic's API where no address is given.
+        use_mdns: bool = boolean, Flag, "false", "ipa-use-mdns";
+        /// Options that the answer may override.
+        allowed_overrides: Vec<String> = list, Value("NAMES"), "inspection_callback_url,ntp_server", "";
+        /// How often to ask.
+        lookup_attempts: u32 = count::<1>, Value("NUMBER"), "3", "";
+        /// Accepted for compatibility: for who answers, not for who asks.
+        params: BTreeMap<String, String> = pairs, Value("PAIRS"), "", "";
+        /// Addresses of the interfaces to ask by; all interfaces if not set.
+        interfaces: Vec<IpAddr> = addresses, Value("ADDRESSES"), "", "";
+    }
 }
 
 #[cfg(test)]
@@ -189,7 +251,10 @@ mod tests {
 
     #[test]
     fn names_and_kernel_arguments_are_unique() {
-        let names: BTreeSet<_> = OPTIONS.iter().map(|option| option.name).collect();
+        let names: BTreeSet<_> = OPTIONS
+            .iter()
+            .map(|option| (option.group, option.name))
+            .collect();
         assert_eq!(names.len(), OPTIONS.len());
         let arguments: Vec<_> = OPTIONS
             .iter()
@@ -211,6 +276,6 @@ mod tests {
         assert_eq!(config.listen_port, 9999);
         assert_eq!(config.lookup_timeout, Duration::from_secs(600));
         assert_eq!(config.permitted_image_formats, ["raw", "gpt", "qcow2"]);
-        assert!(config.agent_token.is_none() && config.api_url.is_empty());
+        assert!(config.agent_token.is_none() && config.api_url.urls().is_empty());
     }
 }

@@ -8,7 +8,12 @@ use std::fmt::Write;
 pub fn sample() -> String {
     let mut text = String::from(HEAD);
     let in_files = OPTIONS.iter().filter(|option| option.kind != Kind::Switch);
+    let mut group = "DEFAULT";
     for option in in_files {
+        if option.group != group {
+            group = option.group;
+            let _infallible = write!(text, "\n[{group}]\n");
+        }
         let argument = match option.kernel_argument {
             "" => String::new(),
             argument => format!(" Kernel argument: {argument}."),

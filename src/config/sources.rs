@@ -26,7 +26,7 @@ fn named(arguments: &KernelArgs, origin: fn(&'static str) -> Origin) -> Vec<Raw>
         .filter(|spec| !spec.kernel_argument.is_empty())
         .filter_map(|spec| {
             Some(Raw {
-                option: spec.name,
+                option: spec,
                 text: Zeroizing::new(arguments.value(spec.kernel_argument)?.to_owned()),
                 origin: origin(spec.kernel_argument),
             })
@@ -46,7 +46,7 @@ pub(super) fn environment(variables: impl IntoIterator<Item = (String, String)>)
                 spec.group.eq_ignore_ascii_case(group) && spec.name.to_ascii_uppercase() == option
             })?;
             Some(Raw {
-                option: spec.name,
+                option: spec,
                 text,
                 origin: Origin::Environment(name),
             })
@@ -105,16 +105,14 @@ impl FromFiles {
     }
 }
 
-fn option_of(group: &str, key: &str) -> Option<&'static str> {
+fn option_of(group: &str, key: &str) -> Option<&'static Spec> {
     let (group, key) = match (group, key) {
         // Deprecated names (IPA: `config.py`).
         ("ssl", "cert_file") => ("DEFAULT", "tls_cert_file"),
         ("ssl", "key_file") => ("DEFAULT", "tls_key_file"),
         other => other,
     };
-    in_files()
-        .find(|spec| spec.group == group && spec.name == key)
-        .map(|spec| spec.name)
+    in_files().find(|spec| spec.group == group && spec.name == key)
 }
 
 fn in_files() -> impl Iterator<Item = &'static Spec> {
@@ -179,7 +177,7 @@ mod tests {
         ]);
         let found: Vec<_> = raws
             .iter()
-            .map(|raw| (raw.option, raw.text.as_str(), raw.origin.to_string()))
+            .map(|raw| (raw.option.name, raw.text.as_str(), raw.origin.to_string()))
             .collect();
         assert_eq!(
             found,
@@ -205,7 +203,7 @@ mod tests {
         let at = |line| Origin::File(path.clone(), line);
         assert_eq!(files.problems, []);
         assert_eq!(files.raws.len(), 1);
-        assert_eq!(files.raws[0].option, "tls_cert_file");
+        assert_eq!(files.raws[0].option.name, "tls_cert_file");
         assert_eq!(files.token_required, [("no".to_owned(), at(6))]);
         assert_eq!(
             files.unknown,

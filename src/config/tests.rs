@@ -156,7 +156,7 @@ fn an_empty_text_is_the_default() {
     machine.kernel = "ipa-listen-port= ipa-debug= ipa-agent-token= ipa-api-url=";
     let config = machine.load().unwrap().config;
     assert_eq!((config.listen_port, config.debug), (9999, false));
-    assert!(config.agent_token.is_none() && config.api_url.is_empty());
+    assert!(config.agent_token.is_none() && config.api_url.urls().is_empty());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! secret, and the caller knows better.
 
 use crate::secret::{AgentToken, Secret};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -11,6 +12,44 @@ use url::{Host, Url};
 
 /// What a text should have been.
 pub(super) type Reason = String;
+
+/// Where Ironic's API is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiUrl {
+    /// The network is asked (multicast DNS).
+    Mdns,
+    /// At these addresses; none means that there is no Ironic.
+    Urls(Vec<Url>),
+}
+
+impl ApiUrl {
+    /// The addresses that were given.
+    #[must_use]
+    pub fn urls(&self) -> &[Url] {
+        match self {
+            Self::Mdns => &[],
+            Self::Urls(urls) => urls,
+        }
+    }
+}
+
+impl FromStr for ApiUrl {
+    type Err = &'static str;
+
+    /// URLs with a host, separated by commas; a trailing `/` means nothing.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "mdns" {
+            return Ok(Self::Mdns);
+        }
+        words(text)
+            .map(|word| match Url::parse(word) {
+                Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+                _ => Err("must be http:// or https:// URLs, separated by commas, or mdns"),
+            })
+            .collect::<Result<_, _>>()
+            .map(Self::Urls)
+    }
+}
 
 /// A version of Ironic's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,6 +132,82 @@ impl FromStr for ImageServerAuth {
     }
 }
 
+/// A time server: an IP address or a host's name, and nothing a program could take for an option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NtpServer(String);
+
+impl NtpServer {
+    /// As it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for NtpServer {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte);
+        let is_name = !text.is_empty() && text.len() <= 253 && text.bytes().all(of_a_name);
+        if text.parse::<IpAddr>().is_ok() || is_name {
+            return Ok(Self(text.to_owned()));
+        }
+        Err("must be an IP address or a host name")
+    }
+}
+
+/// What syslog is told an event is of (RFC 5424, section 6.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facility(u8);
+
+impl Facility {
+    /// Its number.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self.0
+    }
+}
+
+impl FromStr for Facility {
+    type Err = &'static str;
+
+    /// With or without `LOG_`, in any case, as oslo.log takes it.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let name = text.to_ascii_uppercase();
+        let name = name.strip_prefix("LOG_").unwrap_or(&name);
+        FACILITIES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, code)| Self(*code))
+            .ok_or("must be a facility such as LOG_USER or LOG_LOCAL0")
+    }
+}
+
+/// `<syslog.h>`.
+const FACILITIES: &[(&str, u8)] = &[
+    ("KERN", 0),
+    ("USER", 1),
+    ("MAIL", 2),
+    ("DAEMON", 3),
+    ("AUTH", 4),
+    ("SYSLOG", 5),
+    ("LPR", 6),
+    ("NEWS", 7),
+    ("UUCP", 8),
+    ("CRON", 9),
+    ("AUTHPRIV", 10),
+    ("FTP", 11),
+    ("LOCAL0", 16),
+    ("LOCAL1", 17),
+    ("LOCAL2", 18),
+    ("LOCAL3", 19),
+    ("LOCAL4", 20),
+    ("LOCAL5", 21),
+    ("LOCAL6", 22),
+    ("LOCAL7", 23),
+];
+
 /// A value that may be absent: an empty text means that it is.
 pub(super) fn optional<T>(
     parse: impl Fn(&str) -> Result<T, Reason>,
@@ -155,29 +270,59 @@ pub(super) fn host(text: &str) -> Result<Host, Reason> {
     Host::parse(text).map_err(|_| "must be a host name or an IP address".into())
 }
 
-/// Comma-separated API URLs, each with a host; a trailing `/` means nothing.
-pub(super) fn api_urls(text: &str) -> Result<Vec<Url>, Reason> {
-    list(text)?.iter().map(|part| api_url(part)).collect()
-}
-
-fn api_url(text: &str) -> Result<Url, Reason> {
-    if text == "mdns" {
-        return Err("names mdns, which Ferrite does not speak: give the URL".into());
-    }
-    match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
-        _ => Err("must be http:// or https:// URLs, separated by commas".into()),
-    }
-}
-
 /// Words between commas, without blanks and empty ones.
 pub(super) fn list(text: &str) -> Result<Vec<String>, Reason> {
-    Ok(text
-        .split(',')
+    Ok(words(text).map(str::to_owned).collect())
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',')
         .map(str::trim)
         .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect())
+}
+
+/// IP addresses, separated by commas.
+pub(super) fn addresses(text: &str) -> Result<Vec<IpAddr>, Reason> {
+    words(text)
+        .map(|word| word.parse())
+        .collect::<Result<_, _>>()
+        .map_err(|_| "must be IP addresses, separated by commas".into())
+}
+
+/// `key:value`, separated by commas; quotes around a value keep its commas (oslo.config: `types.Dict`).
+pub(super) fn pairs(text: &str) -> Result<BTreeMap<String, String>, Reason> {
+    let mut pairs = BTreeMap::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let (key, after) = rest.split_once(':').ok_or(NO_PAIRS)?;
+        let after = after.trim_start();
+        let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''));
+        let (value, after) = match quote {
+            Some(quote) => after
+                .get(1..)
+                .and_then(|quoted| quoted.split_once(quote))
+                .ok_or(NO_PAIRS)?,
+            None => after.split_at(after.find(',').unwrap_or(after.len())),
+        };
+        pairs.insert(key.trim().to_owned(), value.trim().to_owned());
+        let after = after.trim_start();
+        rest = match after.strip_prefix(',') {
+            Some(more) => more.trim(),
+            None if after.is_empty() => after,
+            None => return Err(NO_PAIRS.into()),
+        };
+    }
+    Ok(pairs)
+}
+
+const NO_PAIRS: &str = "must be key:value pairs, separated by commas";
+
+/// The priority of a deploy step: 100 is what Ironic keeps for booting the agent.
+pub(super) fn priority(text: &str) -> Result<u8, Reason> {
+    match text.parse() {
+        Ok(number) if number < 100 => Ok(number),
+        _ => Err("must be a whole number, 0 to 99".into()),
+    }
 }
 
 /// What goes into a header: visible ASCII.
@@ -221,15 +366,54 @@ mod tests {
 
     #[test]
     fn several_api_urls_are_separated_by_commas() {
+        let urls = |text: &str| text.parse::<ApiUrl>();
         assert_eq!(
-            api_urls(" http://[fd00::1]:6385/ ,, https://b/v1").unwrap(),
-            [
+            urls(" http://[fd00::1]:6385/ ,, https://b/v1"),
+            Ok(ApiUrl::Urls(vec![
                 Url::parse("http://[fd00::1]:6385").unwrap(),
                 Url::parse("https://b/v1").unwrap()
-            ]
+            ]))
         );
-        assert!(api_urls("ftp://a").is_err() && api_urls("a").is_err());
-        assert!(api_urls("mdns").unwrap_err().contains("mdns"));
+        assert_eq!(urls("mdns"), Ok(ApiUrl::Mdns));
+        assert_eq!(urls(""), Ok(ApiUrl::Urls(Vec::new())));
+        assert!(urls("ftp://a").is_err() && urls("a").is_err() && urls("mdns,http://a").is_err());
+    }
+
+    #[test]
+    fn a_time_server_is_an_address_or_a_name() {
+        for text in ["fd00::1", "10.0.0.1", "n_1.example", &"a".repeat(253)] {
+            assert_eq!(text.parse::<NtpServer>().unwrap().as_str(), text);
+        }
+        for text in ["", "a b", "a;b", "a\n", "ä", &"a".repeat(254)] {
+            assert!(text.parse::<NtpServer>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn facilities_are_named_with_or_without_their_prefix() {
+        for text in ["LOG_DAEMON", "daemon", "log_daemon"] {
+            assert_eq!(text.parse(), Ok(Facility(3)));
+        }
+        assert!("LOG_".parse::<Facility>().is_err() && "17".parse::<Facility>().is_err());
+    }
+
+    #[test]
+    fn quoted_values_of_pairs_keep_their_commas() {
+        let found = pairs("a:1, b : 'x, y' ,c:").unwrap();
+        let found: Vec<_> = found
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
+        assert_eq!(found, [("a", "1"), ("b", "x, y"), ("c", "")]);
+        for text in ["a", "a:'x", "a:'x'y", "a:1,b"] {
+            assert!(pairs(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_priority_of_a_step_stays_below_ironics_own() {
+        assert_eq!((priority("0"), priority("99")), (Ok(0), Ok(99)));
+        assert!(priority("100").is_err() && priority("-1").is_err());
     }
 
     #[test]
