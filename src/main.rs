@@ -25,7 +25,11 @@ fn main() -> ExitCode {
         }
         Some((name, _)) if name == "config" => answer(&config::sample()),
         _ => {
-            let inventory = hardware::inventory::collect(&Root::machine(), None);
+            let inventory = hardware::inventory::collect(
+                &Root::machine(),
+                None,
+                hardware::bmc::find(&Root::machine()),
+            );
             answer(&format!("{:#}\n", hardware::wire::inventory(&inventory)))
         }
     }

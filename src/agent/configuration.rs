@@ -102,6 +102,7 @@ pub(super) fn machine_settings(
         },
         installed_system: installed_system(config),
         boot_interface: boot_interface(root),
+        skip_bmc: settings.skip_bmc_detect,
     }
 }
 

@@ -105,7 +105,7 @@ fn told(what: &str, result: io::Result<()>) {
 }
 
 /// Modules that no device asks for, or not in time: file systems of virtual media with their code pages, loop devices for
-/// images, the firmware's variables.
+/// images, the firmware's variables, the management controller's device.
 const ALWAYS: &[&str] = &[
     "isofs",
     "vfat",
@@ -118,6 +118,7 @@ const ALWAYS: &[&str] = &[
     "sd_mod",
     "sr_mod",
     "sg",
+    "ipmi_devintf",
     "usb_storage",
     "uas",
 ];

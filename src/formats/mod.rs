@@ -5,6 +5,7 @@ pub mod efi;
 pub mod fat;
 pub mod gpt;
 pub mod guid;
+pub mod ipmi;
 pub mod iso9660;
 pub mod mbr;
 pub mod module_index;

@@ -3,6 +3,7 @@
 //! Collecting never fails. What the machine does not tell is absent, and a part that cannot be read leaves the others alone.
 
 use crate::error;
+use crate::hardware::bmc::Bmc;
 use crate::hardware::cpu::{self, Cpu};
 use crate::hardware::memory::{self, Memory};
 use crate::hardware::network::{self, Interface};
@@ -29,11 +30,13 @@ pub struct Inventory {
     pub pxe_interface: Option<String>,
     /// Its name.
     pub hostname: String,
+    /// Its management controller's addresses, where it has one that was asked.
+    pub bmc: Option<Bmc>,
 }
 
-/// Collects the inventory.
+/// Collects the inventory; the management controller is slow, so whoever wants it asked does so before.
 #[must_use]
-pub fn collect(root: &Root, pxe_interface: Option<&str>) -> Inventory {
+pub fn collect(root: &Root, pxe_interface: Option<&str>, bmc: Option<Bmc>) -> Inventory {
     let disks = device::list(root).inspect_err(|error| {
         tracing::warn!(error = error::chain(error), "the inventory has no disks");
     });
@@ -46,5 +49,6 @@ pub fn collect(root: &Root, pxe_interface: Option<&str>) -> Inventory {
         boot_mode: system::boot_mode(root),
         pxe_interface: pxe_interface.map(str::to_owned),
         hostname: system::hostname(root),
+        bmc,
     }
 }

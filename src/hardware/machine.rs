@@ -2,6 +2,7 @@
 
 mod deployment;
 
+use super::bmc::{self, Bmc};
 use super::choice::Wishes;
 use super::permit::{InstalledSystem, Permit, Refusal};
 use super::steps::Phase;
@@ -21,7 +22,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// How the machine is to be treated: plain values from configuration and lookup.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub struct Settings {
     pub installed_system: InstalledSystem,
     /// The interface the machine was booted from, as the boot loader wrote it.
     pub boot_interface: Option<String>,
+    /// Whether the management controller is left alone (`agent_skip_bmc_detect` of the lookup).
+    pub skip_bmc: bool,
 }
 
 /// The machine.
@@ -46,6 +49,8 @@ pub struct Machine {
     root: Root,
     settings: Settings,
     state: Mutex<State>,
+    /// The management controller is slow: it is asked once.
+    bmc: OnceLock<Option<Bmc>>,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +89,7 @@ impl Machine {
             root,
             settings,
             state: Mutex::default(),
+            bmc: OnceLock::new(),
         }
     }
 
@@ -128,10 +134,12 @@ impl Machine {
     /// What the machine is, as Ironic's inventory.
     #[must_use]
     pub fn inventory(&self) -> Value {
-        wire::inventory(&inventory::collect(
-            &self.root,
-            self.settings.boot_interface.as_deref(),
-        ))
+        let bmc = match self.settings.skip_bmc {
+            true => None,
+            false => self.bmc.get_or_init(|| bmc::find(&self.root)).clone(),
+        };
+        let boot_interface = self.settings.boot_interface.as_deref();
+        wire::inventory(&inventory::collect(&self.root, boot_interface, bmc))
     }
 
     /// Reads and checks `image_info`.

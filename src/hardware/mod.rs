@@ -1,5 +1,6 @@
 //! What the machine is: inventory, root device hints, steps.
 
+pub mod bmc;
 pub mod choice;
 pub mod cpu;
 pub mod diagnostics;

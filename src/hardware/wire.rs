@@ -1,5 +1,7 @@
 //! The inventory as Ironic reads it: the JSON of `list_hardware_info` of IPA, name by name.
 
+use std::net::Ipv4Addr;
+
 use serde_json::{Value, json};
 
 use crate::hardware::cpu::Cpu;
@@ -11,18 +13,26 @@ use crate::storage::device::BlockDevice;
 /// The inventory's JSON.
 #[must_use]
 pub fn inventory(inventory: &Inventory) -> Value {
-    json!({
+    let bmc = inventory.bmc.as_ref();
+    let mut value = json!({
         "interfaces": inventory.interfaces.iter().map(interface).collect::<Vec<_>>(),
         "cpu": cpu(&inventory.cpu),
         "disks": inventory.disks.iter().map(disk).collect::<Vec<_>>(),
         "memory": {"total": inventory.memory.total, "physical_mb": inventory.memory.physical_mb},
-        // The management controller is not asked yet.
-        "bmc_address": null,
-        "bmc_v6address": null,
+        // IPA's words for a controller that has no address (`get_bmc_address`, `get_bmc_v6address`).
+        "bmc_address": bmc.map(|bmc| bmc.address.unwrap_or(Ipv4Addr::UNSPECIFIED)),
+        "bmc_v6address": bmc.map(|bmc| bmc.v6_address.map_or_else(|| "::/0".into(), |address| address.to_string())),
         "system_vendor": system_vendor(&inventory.system_vendor),
         "boot": {"current_boot_mode": inventory.boot_mode.name(), "pxe_interface": inventory.pxe_interface},
         "hostname": inventory.hostname,
-    })
+    });
+    if let (Some(mac), Some(keys)) = (
+        bmc.and_then(|bmc| bmc.mac.as_deref()),
+        value.as_object_mut(),
+    ) {
+        keys.insert("bmc_mac".into(), mac.into());
+    }
+    value
 }
 
 /// A disk's JSON.
@@ -91,6 +101,7 @@ fn system_vendor(vendor: &SystemVendor) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hardware::bmc::Bmc;
     use crate::hardware::inventory::collect;
     use crate::storage::device::fixture::{GIB, Machine};
 
@@ -120,7 +131,11 @@ mod tests {
         machine.nic("eth0", 2, "52:54:00:12:34:56");
         machine.virtio_disk("vda", 10 * GIB, Some("disk-1"));
         assert_eq!(
-            inventory(&collect(&machine.root(), Some("01-52-54-00-12-34-56"))),
+            inventory(&collect(
+                &machine.root(),
+                Some("01-52-54-00-12-34-56"),
+                None
+            )),
             json!({
                 "interfaces": [{
                     "name": "eth0", "mac_address": "52:54:00:12:34:56", "ipv4_address": null, "ipv6_address": null,
@@ -174,7 +189,7 @@ mod tests {
             "eui.01000000010000005cd2e4a1b2c3d4e5",
         );
         assert_eq!(
-            inventory(&collect(&machine.root(), None)),
+            inventory(&collect(&machine.root(), None, None)),
             json!({
                 "interfaces": [],
                 "cpu": cpu(2, 32, "3700.0000"),
@@ -212,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_machine_that_tells_nothing_still_has_an_inventory() {
-        let value = inventory(&collect(&Machine::new().root(), None));
+        let value = inventory(&collect(&Machine::new().root(), None, None));
         let mut keys: Vec<_> = value
             .as_object()
             .unwrap()
@@ -236,5 +251,27 @@ mod tests {
         );
         assert_eq!(value["memory"], json!({"total": null, "physical_mb": null}));
         assert_eq!(value["disks"], json!([]));
+    }
+
+    #[test]
+    fn a_management_controller_tells_its_addresses_or_that_it_has_none() {
+        let addresses = |bmc| {
+            let value = inventory(&collect(&Machine::new().root(), None, Some(bmc)));
+            json!([
+                value["bmc_address"],
+                value["bmc_v6address"],
+                value.get("bmc_mac")
+            ])
+        };
+        let bmc = Bmc {
+            address: Some(Ipv4Addr::new(10, 0, 0, 5)),
+            v6_address: "2001:db8::5".parse().ok(),
+            mac: Some("52:54:00:01:02:03".into()),
+        };
+        assert_eq!(
+            addresses(bmc),
+            json!(["10.0.0.5", "2001:db8::5", "52:54:00:01:02:03"])
+        );
+        assert_eq!(addresses(Bmc::default()), json!(["0.0.0.0", "::/0", null]));
     }
 }

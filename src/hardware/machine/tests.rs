@@ -77,6 +77,7 @@ impl Lab {
             },
             installed_system: InstalledSystem::Protected,
             boot_interface: None,
+            skip_bmc: false,
         };
         Self {
             machine: Machine::new(files.root(), settings),

@@ -1,0 +1,176 @@
+//! A management controller's LAN settings: the bytes of IPMI 2.0's "Get LAN Configuration Parameters" (section 23.2) and of the
+//! parameters in its table 23-4.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// Network function of the request: transport.
+pub const NETWORK_FUNCTION: u8 = 0x0c;
+/// The command.
+pub const COMMAND: u8 = 0x02;
+/// Channels that a LAN may be on; 0 is IPMB, 12 to 15 have meanings of their own.
+pub const CHANNELS: std::ops::RangeInclusive<u8> = 1..=11;
+
+/// A setting of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parameter {
+    /// Its IPv4 address.
+    Address,
+    /// Its MAC address.
+    Mac,
+    /// Whether it speaks IPv6.
+    Ipv6Enables,
+    /// How many IPv6 addresses it has room for.
+    Ipv6Status,
+    /// The IPv6 address of this number that somebody set.
+    Ipv6Static(u8),
+    /// The IPv6 address of this number that it got by itself.
+    Ipv6Dynamic(u8),
+}
+
+impl Parameter {
+    /// The request's data.
+    #[must_use]
+    pub fn request(self, channel: u8) -> [u8; 4] {
+        let (parameter, set) = match self {
+            Self::Address => (3, 0),
+            Self::Mac => (5, 0),
+            Self::Ipv6Enables => (51, 0),
+            Self::Ipv6Status => (55, 0),
+            Self::Ipv6Static(set) => (56, set),
+            Self::Ipv6Dynamic(set) => (59, set),
+        };
+        [channel, parameter, set, 0]
+    }
+}
+
+/// The setting in an answer: what follows completion code and revision. `None` when the controller refused.
+#[must_use]
+pub fn setting(answer: &[u8]) -> Option<&[u8]> {
+    match answer {
+        [0, _revision, setting @ ..] => Some(setting),
+        _ => None,
+    }
+}
+
+/// [`Parameter::Address`]; `None` while there is none.
+#[must_use]
+pub fn address(setting: &[u8]) -> Option<Ipv4Addr> {
+    let octets: [u8; 4] = setting.first_chunk().copied()?;
+    let address = Ipv4Addr::from(octets);
+    (!address.is_unspecified()).then_some(address)
+}
+
+/// [`Parameter::Mac`], written as Linux does.
+#[must_use]
+pub fn mac(setting: &[u8]) -> Option<String> {
+    let octets: &[u8; 6] = setting.first_chunk()?;
+    let texts = octets.map(|octet| format!("{octet:02x}"));
+    Some(texts.join(":"))
+}
+
+/// [`Parameter::Ipv6Enables`]: whether IPv6 is used, alone or beside IPv4.
+#[must_use]
+pub fn speaks_ipv6(setting: &[u8]) -> bool {
+    matches!(setting.first(), Some(1 | 2))
+}
+
+/// [`Parameter::Ipv6Status`]: how many addresses may be set, and how many found.
+#[must_use]
+pub fn ipv6_rooms(setting: &[u8]) -> (u8, u8) {
+    match setting {
+        [set, found, ..] => (*set, *found),
+        _ => (0, 0),
+    }
+}
+
+/// [`Parameter::Ipv6Static`]; `None` unless it is enabled and in use.
+#[must_use]
+pub fn ipv6_static(setting: &[u8]) -> Option<Ipv6Addr> {
+    let [_set, source, rest @ ..] = setting else {
+        return None;
+    };
+    (source & ENABLED != 0).then(|| ipv6_in_use(rest)).flatten()
+}
+
+/// [`Parameter::Ipv6Dynamic`]; `None` unless it came by SLAAC or DHCPv6 and is in use.
+#[must_use]
+pub fn ipv6_dynamic(setting: &[u8]) -> Option<Ipv6Addr> {
+    let [_set, source, rest @ ..] = setting else {
+        return None;
+    };
+    matches!(source & SOURCE, SLAAC | DHCPV6)
+        .then(|| ipv6_in_use(rest))
+        .flatten()
+}
+
+/// Sixteen bytes of address, the prefix's length, the status.
+fn ipv6_in_use(bytes: &[u8]) -> Option<Ipv6Addr> {
+    let (octets, rest) = bytes.split_first_chunk::<16>()?;
+    let [_prefix, status, ..] = rest else {
+        return None;
+    };
+    let address = Ipv6Addr::from(*octets);
+    (*status == ACTIVE && !address.is_unspecified()).then_some(address)
+}
+
+const ENABLED: u8 = 0x80;
+const SOURCE: u8 = 0x0f;
+const SLAAC: u8 = 1;
+const DHCPV6: u8 = 2;
+const ACTIVE: u8 = 0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// An IPv6 setting: number, source, address, prefix, status.
+    fn ipv6(source: u8, address: &str, status: u8) -> Vec<u8> {
+        let address: Ipv6Addr = address.parse().unwrap();
+        [&[0, source][..], &address.octets(), &[64, status]].concat()
+    }
+
+    #[test]
+    fn a_request_names_channel_parameter_and_set() {
+        assert_eq!(Parameter::Address.request(1), [1, 3, 0, 0]);
+        assert_eq!(Parameter::Ipv6Dynamic(2).request(8), [8, 59, 2, 0]);
+    }
+
+    #[test]
+    fn only_a_completed_answer_has_a_setting() {
+        assert_eq!(setting(&[0, 0x11, 10, 0, 0, 5]), Some(&[10, 0, 0, 5][..]));
+        assert_eq!(setting(&[0xcc]), None);
+        assert_eq!(setting(&[]), None);
+    }
+
+    #[test]
+    fn addresses_are_read_and_empty_ones_are_none() {
+        assert_eq!(address(&[10, 0, 0, 5]), Some(Ipv4Addr::new(10, 0, 0, 5)));
+        assert_eq!(address(&[0, 0, 0, 0]), None);
+        assert_eq!(
+            mac(&[0x52, 0x54, 0, 0xab, 0xcd, 0xef]).as_deref(),
+            Some("52:54:00:ab:cd:ef")
+        );
+    }
+
+    #[test]
+    fn an_ipv6_address_counts_while_it_is_in_use() {
+        let address: Ipv6Addr = "2001:db8::5".parse().unwrap();
+        assert_eq!(ipv6_static(&ipv6(0x80, "2001:db8::5", 0)), Some(address));
+        assert_eq!(ipv6_static(&ipv6(0x00, "2001:db8::5", 0)), None);
+        assert_eq!(ipv6_static(&ipv6(0x80, "2001:db8::5", 1)), None);
+        assert_eq!(ipv6_static(&ipv6(0x80, "::", 0)), None);
+        assert_eq!(ipv6_dynamic(&ipv6(1, "2001:db8::5", 0)), Some(address));
+        assert_eq!(ipv6_dynamic(&ipv6(2, "2001:db8::5", 0)), Some(address));
+        assert_eq!(ipv6_dynamic(&ipv6(0, "2001:db8::5", 0)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_read_without_a_panic(answer in prop::collection::vec(any::<u8>(), 0..64)) {
+            let setting = setting(&answer).unwrap_or_default();
+            let _ = (address(setting), mac(setting), speaks_ipv6(setting), ipv6_rooms(setting));
+            let _ = (ipv6_static(setting), ipv6_dynamic(setting));
+        }
+    }
+}
