@@ -27,6 +27,19 @@ impl Root {
         self.0.join(below.strip_prefix("/").unwrap_or(below))
     }
 
+    /// Where the rescue password's hash is handed from the agent to the ramdisk. The folder is there only where the ramdisk
+    /// can make a login of it (IPA: `extensions/rescue.py`).
+    #[must_use]
+    pub fn rescue_password(&self) -> PathBuf {
+        self.path("etc/ipa-rescue-config/ipa-rescue-password")
+    }
+
+    /// The mark of a machine that was handed to its owner: no agent may speak on it again.
+    #[must_use]
+    pub fn rescue_mark(&self) -> PathBuf {
+        self.path("etc/.rescued")
+    }
+
     /// Whether this is the machine's own `/`.
     #[must_use]
     pub fn is_machine(&self) -> bool {

@@ -79,6 +79,7 @@ const LONGEST_FILE: usize = 600;
 const MAY_EXPOSE: &[&str] = &[
     "src/conductor/wire.rs",              // the token, into the heartbeat's body
     "src/hardware/machine/deployment.rs", // the config drive's text, to be decoded
+    "src/hardware/rescue.rs",             // the rescue password, into its hash and the file
     "src/imaging/configdrive/",           // the config drive's bytes, to be written
     "src/imaging/credentials.rs",         // image servers' passwords, into a header
     "src/secret/",

@@ -21,7 +21,7 @@ use crate::conductor::lookup::{self, Lookup, Node};
 use crate::conductor::{self, AGENT_VERSION, Law};
 use crate::config::{self, CommandLine, Config};
 use crate::extensions::{self, Context, Ending};
-use crate::hardware::{Machine, network as interfaces, wait};
+use crate::hardware::{Machine, network as interfaces, rescue, wait};
 use crate::logging::{self, Log};
 use crate::progress::Cancel;
 use crate::root::Root;
@@ -76,7 +76,7 @@ pub fn run(root: Root, command_line: CommandLine) -> Result<(), Error> {
 fn end(runtime: Runtime, root: &Root, how: How) -> Result<(), Error> {
     runtime.shutdown_timeout(GRACE);
     match how {
-        How::Signal => Ok(()),
+        How::Rescue | How::Signal => Ok(()),
         How::Machine(end) => Err(Error::Power(power::end(root, end))),
     }
 }
@@ -98,6 +98,7 @@ enum Life {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum How {
     Machine(power::End),
+    Rescue,
     Signal,
 }
 
@@ -123,6 +124,12 @@ impl Agent {
     async fn live(mut self) -> Result<How, Error> {
         enter(&Life::Configured);
         let mut end_signal = EndSignal::listen()?;
+        if rescue::is_finished(&self.root) {
+            // Started anew by an init that does not know: the machine's owner is nobody for Ironic to talk about.
+            tracing::info!(mark = %self.root.rescue_mark().display(), "this machine was rescued: the agent stays silent");
+            end_signal.wait().await;
+            return Ok(How::Signal);
+        }
         let cancel = self.cancel.clone();
         let registered = tokio::select! {
             () = end_signal.wait() => { cancel.cancel(); return Ok(How::Signal) }
@@ -269,6 +276,10 @@ impl Agent {
             None => Ok(How::Signal),
             Some(Ending::PowerOff) => Ok(How::Machine(power::End::PowerOff)),
             Some(Ending::Reboot) => Ok(How::Machine(power::End::Reboot)),
+            Some(Ending::Rescue) => {
+                tracing::info!("the machine belongs to its owner now: the agent ends");
+                Ok(How::Rescue)
+            }
             Some(Ending::Lockdown) => {
                 take_network_down();
                 tracing::info!("locked down: the network is down, the machine only waits");

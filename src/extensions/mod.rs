@@ -8,6 +8,7 @@ mod deploy;
 mod image;
 mod log;
 mod params;
+mod rescue;
 mod service;
 mod standby;
 mod steps;
@@ -27,6 +28,7 @@ static EXTENSIONS: &[&[CommandSpec<Context>]] = &[
     deploy::COMMANDS,
     image::COMMANDS,
     log::COMMANDS,
+    rescue::COMMANDS,
     service::COMMANDS,
     standby::COMMANDS,
     system::COMMANDS,
@@ -56,6 +58,8 @@ pub enum Ending {
     PowerOff,
     /// Start the machine anew.
     Reboot,
+    /// Serve no more: the ramdisk belongs to the machine's owner now.
+    Rescue,
 }
 
 /// The commands, ready for the dispatcher.

@@ -10,6 +10,7 @@ mod machine;
 pub mod memory;
 pub mod network;
 mod permit;
+pub mod rescue;
 pub mod steps;
 pub mod system;
 pub mod wait;

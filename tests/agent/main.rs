@@ -26,6 +26,7 @@ mod logs;
 mod process;
 mod refusals;
 mod registration;
+mod rescue;
 mod session;
 mod standalone;
 mod steps;

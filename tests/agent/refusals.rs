@@ -29,6 +29,7 @@ async fn whatever_writes_is_refused_on_an_installed_system_and_the_agent_lives_o
         ),
         ("standby.power_off", json!({})),
         ("standby.run_image", json!({})),
+        ("rescue.finalize_rescue", json!({"rescue_password": "x"})),
         ("system.lockdown", json!({})),
     ];
     let many = commands.len();

@@ -4,6 +4,7 @@ use super::caller::Caller;
 use super::conductor::{self, Answer, Conductor, TOKEN};
 use super::process::{Program, free_port, within};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// The routes of the conductor.
 pub(crate) const LOOKUP: &str = "GET /v1/lookup";
@@ -32,6 +33,13 @@ impl Session {
     ) -> Self {
         let conductor = willing_conductor(token).await;
         let agent = start_agent(&conductor, free_port(), options, environment);
+        Self::begun(conductor, agent).await
+    }
+
+    /// The same in a ramdisk with this /etc.
+    pub(crate) async fn start_in_ramdisk(etc: &Path) -> Self {
+        let conductor = willing_conductor(json!(TOKEN)).await;
+        let agent = start_agent_in_ramdisk(etc, &conductor);
         Self::begun(conductor, agent).await
     }
 
@@ -70,9 +78,20 @@ pub(crate) fn start_agent(
     environment: &[(&str, &str)],
 ) -> Program {
     let (url, port) = (conductor.url(), port.to_string());
-    let mut arguments = vec!["agent", "--api_url", &url];
-    arguments.extend(["--listen_port", &port, "--advertise_port", &port]);
-    arguments.extend(["--disk_wait_attempts", "0", "--ip_lookup_attempts", "1"]);
+    let mut arguments = impatient(&url, &port);
     arguments.extend(options);
     Program::start(&arguments, environment)
+}
+
+/// The same in a ramdisk with this /etc.
+pub(crate) fn start_agent_in_ramdisk(etc: &Path, conductor: &Conductor) -> Program {
+    let (url, port) = (conductor.url(), free_port().to_string());
+    Program::start_in_ramdisk(etc, &impatient(&url, &port), &[])
+}
+
+fn impatient<'a>(url: &'a str, port: &'a str) -> Vec<&'a str> {
+    let mut arguments = vec!["agent", "--api_url", url];
+    arguments.extend(["--listen_port", port, "--advertise_port", port]);
+    arguments.extend(["--disk_wait_attempts", "0", "--ip_lookup_attempts", "1"]);
+    arguments
 }

@@ -55,9 +55,9 @@ async fn what_is_not_there_is_answered_as_ipa_does() {
     let session = Session::start(&[]).await;
     for (name, status, text) in [
         (
-            "rescue.finalize_rescue",
+            "iscsi.start_iscsi_target",
             404,
-            "Not found: Extension with id rescue not found.",
+            "Not found: Extension with id iscsi not found.",
         ),
         (
             "standby.dance",

@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -18,6 +19,23 @@ use tokio::sync::watch;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Who owns nothing.
 const NOBODY: u32 = 65534;
+
+/// Makes the ramdisk and becomes the program, which stands on standard input. What is not bound into it is not there.
+const RAMDISK: &str = r#"
+set -e
+exec 9<&0 </dev/null
+mount -t tmpfs ramdisk /mnt
+cd /mnt
+mkdir proc sys usr etc dev run tmp old
+for folder in proc sys usr; do mount --rbind "/$folder" "$folder"; done
+mount --bind "$0" etc
+touch dev/null
+mount --bind /dev/null dev/null
+for folder in bin lib lib64; do ln -s "usr/$folder" "$folder"; done
+pivot_root . old
+umount -l old
+exec -a ferrite /proc/self/fd/9 "$@"
+"#;
 
 /// Waits for something that must come.
 pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
@@ -62,8 +80,34 @@ impl Program {
             .args(arguments)
             .env_clear()
             .envs(environment.iter().copied())
+            .stdin(Stdio::null());
+        Self::spawn(command)
+    }
+
+    /// Starts the program in what it takes for a ramdisk whose /etc is this folder, as a root that is nobody outside: of a user
+    /// namespace, without a device, without power over the machine.
+    pub(crate) fn start_in_ramdisk(
+        etc: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let program = File::open(env!("CARGO_BIN_EXE_ferrite")).unwrap();
+        let mut command = Command::new("/usr/bin/unshare");
+        command
+            .args(["--user", "--map-root-user", "--mount"])
+            .args(["/bin/bash", "-c", RAMDISK])
+            .arg(etc)
+            .args(arguments)
+            .env_clear()
+            .envs(environment.iter().copied())
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .stdin(program);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        command
             .current_dir("/")
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         if geteuid().is_root() {
