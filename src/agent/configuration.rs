@@ -1,6 +1,7 @@
 //! From configuration and the lookup's answer to what the rooms are told: each gets plain values.
 
 use super::Error;
+use crate::api::Readers;
 use crate::boot::media;
 use crate::conductor::lookup;
 use crate::config::{self, CommandLine, Config, ImageServerAuth, KernelArgs, Sources};
@@ -44,6 +45,18 @@ pub(super) fn tell_of_permit(root: &Root, config: &Config) {
         );
     } else if let Err(refusal) = Permit::ask(root, InstalledSystem::Protected) {
         tracing::warn!(%refusal, "commands that write will be refused");
+    }
+}
+
+/// Who may read the list of commands; told loudly where that is everybody.
+pub(super) fn readers(config: &Config) -> Readers {
+    if config.open_command_list {
+        tracing::warn!(
+            "open_command_list: WHOEVER REACHES THIS AGENT READS WHICH COMMANDS RAN, HOW THEY ENDED AND WHY THEY FAILED, without a token. Only conductors of 2023.1 to 2024.2 need this"
+        );
+        Readers::Everybody
+    } else {
+        Readers::TokenHolders
     }
 }
 

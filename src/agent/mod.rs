@@ -214,6 +214,7 @@ impl Agent {
         let state = api::State {
             dispatcher: dispatcher.clone(),
             token,
+            readers: configuration::readers(&self.config),
             started_at: clock::since_epoch(),
             version: AGENT_VERSION,
         };

@@ -7,7 +7,7 @@ use super::query::Query;
 use super::routes::{self, Document, Operation, Route};
 use super::server::Peer;
 use super::wire::{self, RunRequest};
-use super::{Limits, State};
+use super::{Limits, Readers, State};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -51,6 +51,9 @@ impl Service {
 
     async fn route(&self, head: &Parts, body: &mut Body, peer: &Peer) -> Result<Answer, Fault> {
         match routes::find(&head.method, head.uri.path()) {
+            Route::Guarded(Operation::List) if self.is_for_everybody(head) => {
+                document(wire::open_list(&self.state.dispatcher.list()))
+            }
             Route::Guarded(operation) => {
                 let query = Query::of(&head.uri);
                 let proof = authorise(self.state.token.as_deref(), query)?;
@@ -62,6 +65,15 @@ impl Service {
             Route::Open(document) => self.document(document, &self.base(head, peer)),
             Route::Slash => redirect(&self.base(head, peer), &head.uri),
         }
+    }
+
+    /// Whether this is how an old conductor asks for the list: at one path, with one method, and with no token at all. A wrong
+    /// one is refused as ever.
+    fn is_for_everybody(&self, head: &Parts) -> bool {
+        self.state.readers == Readers::Everybody
+            && head.method == Method::GET
+            && head.uri.path() == "/v1/commands/"
+            && Query::of(&head.uri).token().is_none()
     }
 
     async fn operate(

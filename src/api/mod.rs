@@ -31,10 +31,21 @@ pub struct State {
     pub dispatcher: Dispatcher,
     /// The token every command route wants. Without one nobody is let in.
     pub token: Option<Arc<AgentToken>>,
+    /// Who may read the list of commands.
+    pub readers: Readers,
     /// When the agent started, since 1970-01-01 UTC.
     pub started_at: Duration,
     /// The agent's version as `/v1/status` shows it.
     pub version: &'static str,
+}
+
+/// Who may read the list of commands; everything else of commands is only for who shows the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Also who shows no token at all: what a conductor of 2023.1 to 2024.2 reads of it, and nothing else.
+    Everybody,
+    /// Who shows the token.
+    TokenHolders,
 }
 
 /// How much of the agent a stranger may use.

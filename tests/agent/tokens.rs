@@ -81,3 +81,25 @@ async fn an_agent_without_a_token_stays_alive_silent_and_says_why() {
         assert_eq!(conductor.asked(HEARTBEAT).len(), 0);
     }
 }
+
+#[tokio::test]
+async fn a_list_of_commands_that_is_open_is_told_of_loudly() {
+    let opened = [("OS_DEFAULT__OPEN_COMMAND_LIST", "true")];
+    let mut session = Session::start_with(json!(TOKEN), &[], &opened).await;
+    let warning = "WARN  agent::configuration: open_command_list: WHOEVER REACHES THIS AGENT READS";
+    session.agent.until_told(warning).await;
+    session.caller.run("standby.sync", json!({})).await;
+    let stranger = session.caller.with_token(None);
+    let record = json!({
+        "command_name": "sync",
+        "command_status": "SUCCEEDED",
+        "command_error": null,
+        "command_result": null,
+    });
+    assert_eq!(
+        stranger.get("/v1/commands/").await,
+        (200, json!({ "commands": [record] }))
+    );
+    let wrong = session.caller.with_token(Some("wrong"));
+    assert_eq!(wrong.get("/v1/commands/").await.0, 401);
+}

@@ -1,6 +1,6 @@
 //! A served API with a table of test commands, and a client that sees every byte.
 
-use ferrite::api::{self, Limits, State};
+use ferrite::api::{self, Limits, Readers, State};
 use ferrite::command::{CommandSpec, Dispatcher, Job, Mode, Params};
 use ferrite::error::{AgentError, ErrorClass};
 use ferrite::progress::Cancel;
@@ -42,6 +42,20 @@ impl Api {
         token: Option<&str>,
         tls: Option<Arc<ServerConfig>>,
     ) -> Self {
+        Self::serve(limits, token, tls, Readers::TokenHolders).await
+    }
+
+    /// An API whose list of commands is open.
+    pub(crate) async fn open(token: Option<&str>) -> Self {
+        Self::serve(Limits::default(), token, None, Readers::Everybody).await
+    }
+
+    async fn serve(
+        limits: Limits,
+        token: Option<&str>,
+        tls: Option<Arc<ServerConfig>>,
+        readers: Readers,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let probe = Arc::new(Probe::default());
@@ -49,6 +63,7 @@ impl Api {
         let state = State {
             dispatcher: dispatcher.clone(),
             token: token.map(|text| Arc::new(AgentToken::from_operator(text.into()).unwrap())),
+            readers,
             started_at: STARTED_AT,
             version: "13.0.0",
         };

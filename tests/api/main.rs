@@ -11,6 +11,7 @@ mod commands;
 mod connections;
 mod harness;
 mod log;
+mod open_list;
 mod records;
 mod routes;
 mod tls;

@@ -2,6 +2,7 @@
 
 use super::json;
 use crate::command::{CommandView, Params, State};
+use crate::error::AgentError;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -61,15 +62,7 @@ impl<'a> From<&'a CommandView> for Command<'a> {
         let (command_error, command_result) = match &view.state {
             State::Running(progress) => (None, progress.as_ref().map(Shown::progress)),
             State::Succeeded(value) => (None, Some(Shown::Value(value))),
-            State::Failed(error) => (
-                Some(Error {
-                    r#type: error.class.name(),
-                    code: error.class.code(),
-                    message: error.class.message(),
-                    details: &error.details,
-                }),
-                None,
-            ),
+            State::Failed(error) => (Some(Error::from(error)), None),
         };
         Self {
             id: &view.id,
@@ -82,11 +75,22 @@ impl<'a> From<&'a CommandView> for Command<'a> {
 }
 
 #[derive(Serialize)]
-struct Error<'a> {
+pub(super) struct Error<'a> {
     r#type: &'a str,
     code: u16,
     message: &'a str,
     details: &'a str,
+}
+
+impl<'a> From<&'a AgentError> for Error<'a> {
+    fn from(error: &'a AgentError) -> Self {
+        Self {
+            r#type: error.class.name(),
+            code: error.class.code(),
+            message: error.class.message(),
+            details: &error.details,
+        }
+    }
 }
 
 /// What stands in `command_result`. The conductor reads it of a finished command only: progress is for people.
@@ -125,7 +129,7 @@ const LONGEST_NAME: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{AgentError, ErrorClass};
+    use crate::error::ErrorClass;
     use proptest::prelude::*;
     use serde_json::json;
     use std::sync::Arc;

@@ -3,9 +3,11 @@
 mod command;
 mod documents;
 mod json;
+mod open_list;
 
 pub(super) use command::{RunRequest, command, list};
 pub(super) use documents::{root, status, version};
+pub(super) use open_list::open_list;
 
 use serde::Serialize;
 
