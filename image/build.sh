@@ -2,7 +2,8 @@
 # Builds the ramdisk's two parts, each with the same bytes on every run:
 #
 #   build.sh modules KERNEL.deb OUT    OUT/vmlinuz and OUT/modules.cpio.zst, the part that changes with the kernel only
-#   build.sh initramfs FERRITE OUT     OUT/initramfs: that part, and one with FERRITE as /init
+#   build.sh rescue PACKAGES OUT       OUT/rescue.cpio.zst: of the Debian packages in that folder, what rescue.list names
+#   build.sh initramfs FERRITE OUT     OUT/initramfs: those two parts, and one with FERRITE as /init
 #
 # The archives are written here (`newc`, Documentation/driver-api/early-userspace/buffer-format.rst), because cpio makes device
 # nodes for root only and writes inode numbers of the machine it runs on.
@@ -41,6 +42,13 @@ file() {
 	entry "$1" "$2" "$size"
 	cat "$3"
 	pad "$size"
+}
+
+# link NAME TARGET
+link() {
+	entry "$1" 0120777 ${#2}
+	printf %s "$2"
+	pad ${#2}
 }
 
 # Long distance matching would ask for more memory than a small machine has; one thread, because more give other bytes.
@@ -104,6 +112,39 @@ modules() {
 	rm -rf "$work"
 }
 
+# The files that rescue.list names, and a link for each of busybox's commands but those of an init system.
+choose_rescue() {
+	sed 's/#.*//; /^[[:space:]]*$/d' "$here/rescue.list" | while read -r name; do
+		[ -f "$1/$name" ] || fail "rescue.list: no package brings $name"
+		mkdir -p "$2/${name%/*}"
+		cp -L "$1/$name" "$2/$name"
+	done
+	# Where every program looks for the loader of its libraries.
+	mkdir "$2/lib64"
+	ln -s /lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 "$2/lib64"
+	"$2/bin/busybox" --list-full | grep -vxE 'linuxrc|bin/busybox|sbin/init' | while read -r name; do
+		mkdir -p "$2/${name%/*}"
+		ln -s /bin/busybox "$2/$name"
+	done
+}
+
+rescue() {
+	work=$(cd "$2" && pwd)/work
+	rm -rf "$work" && mkdir -p "$work/all" "$work/chosen"
+	for package in "$1"/*.deb; do dpkg-deb -x "$package" "$work/all"; done
+	choose_rescue "$work/all" "$work/chosen"
+	(
+		cd "$work/chosen"
+		{
+			find . -mindepth 1 -type d -printf '%P\n' | sort | while read -r name; do folder "$name"; done
+			find . -type f -printf '%P\n' | sort | while read -r name; do file "$name" 0100755 "$name"; done
+			find . -type l -printf '%P\n' | sort | while read -r name; do link "$name" "$(readlink "$name")"; done
+		} | finish "$work/rescue.cpio.zst"
+	)
+	mv "$work/rescue.cpio.zst" "$2/rescue.cpio.zst"
+	rm -rf "$work"
+}
+
 # The archive in front is not compressed, for Ironic's sake: it unpacks a ramdisk that begins as a zstd file, and fails when
 # more than one archive is in it.
 initramfs() {
@@ -115,7 +156,7 @@ initramfs() {
 		entry 'TRAILER!!!' 0 0
 	} >"$2/initramfs.new"
 	file init 0100755 "$1" | finish "$2/agent.cpio.zst"
-	cat "$2/modules.cpio.zst" "$2/agent.cpio.zst" >>"$2/initramfs.new"
+	cat "$2/modules.cpio.zst" "$2/rescue.cpio.zst" "$2/agent.cpio.zst" >>"$2/initramfs.new"
 	rm "$2/agent.cpio.zst"
 	mv "$2/initramfs.new" "$2/initramfs"
 	size=$(($(stat -c %s "$2/vmlinuz") + $(stat -c %s "$2/initramfs")))
@@ -126,6 +167,6 @@ initramfs() {
 
 [ $# = 3 ] || fail "see the head of this file"
 case $1 in
-modules | initramfs) "$@" ;;
+modules | rescue | initramfs) "$@" ;;
 *) fail "which part?" ;;
 esac

@@ -2,6 +2,8 @@
 
 IMAGE := target/image/virtual
 IMAGE_PACKAGES := dpkg kmod zstd
+# Taken apart for the rescue system, see image/rescue.list.
+RESCUE_PACKAGES := busybox-static dropbear-bin libc6 libcrypt1 libgmp10 libtomcrypt1 libtommath1 zlib1g
 ISO_PACKAGES := xorriso mtools isolinux syslinux-common shim-signed grub-efi-amd64-signed
 
 .PHONY: image iso image-packages iso-packages
@@ -26,8 +28,17 @@ $(IMAGE)/kernel.deb: | image-packages
 $(IMAGE)/modules.cpio.zst: $(IMAGE)/kernel.deb image/build.sh image/modules.list | image-packages
 	image/build.sh modules $< $(IMAGE)
 
+$(IMAGE)/rescue/.done: | image-packages
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@apt-cache show busybox-static >/dev/null 2>&1 || apt-get -qq update
+	cd $(@D) && apt-get -qq download $(RESCUE_PACKAGES)
+	@touch $@
+
+$(IMAGE)/rescue.cpio.zst: $(IMAGE)/rescue/.done image/build.sh image/rescue.list | image-packages
+	image/build.sh rescue $(IMAGE)/rescue $(IMAGE)
+
 # `agent` is made anew on each call, and usually to the same bytes.
-$(IMAGE)/initramfs: agent $(IMAGE)/modules.cpio.zst image/build.sh
+$(IMAGE)/initramfs: agent $(IMAGE)/modules.cpio.zst $(IMAGE)/rescue.cpio.zst image/build.sh
 	image/build.sh initramfs $(AGENT) $(IMAGE)
 
 $(IMAGE)/ferrite.iso: $(IMAGE)/initramfs image/iso.sh image/grub.cfg image/isolinux.cfg | iso-packages

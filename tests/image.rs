@@ -65,11 +65,21 @@ fn a_second_build_of_the_modules_has_the_same_bytes() {
 }
 
 #[test]
+fn a_second_build_of_the_rescue_system_has_the_same_bytes() {
+    let again = tempfile::tempdir().unwrap();
+    build("rescue", &made("rescue"), again.path());
+    assert_same(
+        &made("rescue.cpio.zst"),
+        &again.path().join("rescue.cpio.zst"),
+    );
+}
+
+#[test]
 fn a_second_build_of_the_initramfs_has_the_same_bytes() {
     let agent = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("target/x86_64-unknown-linux-musl/release/ferrite");
     let again = tempfile::tempdir().unwrap();
-    for name in ["vmlinuz", "modules.cpio.zst"] {
+    for name in ["vmlinuz", "modules.cpio.zst", "rescue.cpio.zst"] {
         fs::copy(made(name), again.path().join(name)).unwrap();
     }
     build("initramfs", &agent, again.path());
