@@ -14,6 +14,7 @@ pub mod agent;
 pub mod api;
 pub mod boot;
 pub mod bootloader;
+pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod conductor;

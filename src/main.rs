@@ -1,14 +1,7 @@
-//! Arguments, subcommand, exit code; no logic.
+//! Process 1 of the ramdisk, or a command line; no logic.
 
-use clap::{ArgMatches, Command};
-use ferrite::config::{self, CommandLine};
-use ferrite::root::Root;
-use ferrite::{agent, boot, hardware, logging};
-use std::io::Write;
+use ferrite::{boot, cli, logging};
 use std::process::ExitCode;
-
-/// The command line or the configuration cannot be used.
-const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
     // The kernel starts the ramdisk's /init as process 1 with arguments of its own.
@@ -16,75 +9,5 @@ fn main() -> ExitCode {
         let _log = logging::start();
         boot::init::run();
     }
-    let mut matches = command_line().get_matches();
-    match matches.remove_subcommand() {
-        Some((name, arguments)) if name == "agent" => serve(arguments),
-        Some((name, _)) if name == "init" => {
-            complain("ferrite init is process 1 of a ramdisk: the kernel starts it, nobody else");
-            ExitCode::from(UNUSABLE)
-        }
-        Some((name, _)) if name == "config" => answer(&config::sample()),
-        _ => {
-            let inventory = hardware::inventory::collect(
-                &Root::machine(),
-                None,
-                hardware::bmc::find(&Root::machine()),
-            );
-            answer(&format!("{:#}\n", hardware::wire::inventory(&inventory)))
-        }
-    }
-}
-
-fn command_line() -> Command {
-    Command::new("ferrite")
-        .about("The ramdisk agent for OpenStack Ironic")
-        .version(env!("CARGO_PKG_VERSION"))
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .disable_help_subcommand(true)
-        .after_help(
-            "Exit codes: 0 done, 1 failed, 2 the command line or configuration cannot be used.",
-        )
-        .subcommand(CommandLine::arguments(
-            Command::new("agent").about("Look up the node, heartbeat, serve Ironic's commands"),
-        ))
-        .subcommand(
-            Command::new("init")
-                .about("Process 1 of the ramdisk: prepare the machine, keep the agent running"),
-        )
-        .subcommand(Command::new("inventory").about("Print what the machine is, as JSON"))
-        .subcommand(
-            Command::new("config")
-                .about("About the configuration")
-                .subcommand_required(true)
-                .subcommand(
-                    Command::new("sample").about("Print a configuration file with every option"),
-                ),
-        )
-}
-
-fn serve(mut arguments: ArgMatches) -> ExitCode {
-    match agent::run(Root::machine(), CommandLine::taken_from(&mut arguments)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&ferrite::error::chain(&error));
-            if error.is_of_configuration() {
-                ExitCode::from(UNUSABLE)
-            } else {
-                ExitCode::FAILURE
-            }
-        }
-    }
-}
-
-fn answer(text: &str) -> ExitCode {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
-}
-
-fn complain(what: &str) {
-    // Nobody is left to be told that standard error is gone.
-    let _gone = writeln!(std::io::stderr().lock(), "ferrite: {what}");
+    cli::run()
 }

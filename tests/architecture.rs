@@ -18,7 +18,8 @@ const FOUNDATION: &[&str] = &["clock", "error", "progress", "root", "secret"];
 
 /// What each room may use besides the foundation and itself.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("main", &["agent", "boot", "config", "hardware", "logging"]),
+    ("main", &["boot", "cli", "logging"]),
+    ("cli", &["agent", "boot", "config", "hardware", "logging"]),
     (
         "agent",
         &[
