@@ -1,7 +1,9 @@
 //! The agent's door: the socket it listens on and the certificate it shows there.
 
-use super::{Error, Registered};
+use super::Error;
 use crate::clock;
+use crate::conductor::address::Advertised;
+use crate::conductor::lookup::Settings;
 use crate::config::{Config, Scheme};
 use crate::hardware;
 use crate::root::Root;
@@ -19,16 +21,16 @@ pub(super) struct Identity {
     pub(super) scheme: Scheme,
 }
 
-/// The API's certificate: the operator's own, one of our making, or none.
+/// The API's certificate: the operator's own, one of our making where Ironic is to be told of it, or none.
 pub(super) fn identity(
     root: &Root,
     config: &Config,
-    registered: Option<&Registered>,
+    ironic: Option<(&Settings, &Advertised)>,
 ) -> Result<Identity, Error> {
-    let (min_version, suites) = match registered {
-        Some(registered) => (
-            registered.settings.tls_min_version,
-            registered.settings.tls_cipher_suites.as_ref(),
+    let (min_version, suites) = match ironic {
+        Some((settings, _)) => (
+            settings.tls_min_version,
+            settings.tls_cipher_suites.as_ref(),
         ),
         None => (config.tls_min_version, config.tls_cipher_suites.as_ref()),
     };
@@ -46,7 +48,7 @@ pub(super) fn identity(
             scheme: config.advertise_protocol,
         });
     }
-    let Some(registered) = registered.filter(|_| config.enable_auto_tls) else {
+    let Some((_, advertised)) = ironic.filter(|_| config.enable_auto_tls) else {
         return Ok(Identity {
             server: None,
             pem: None,
@@ -56,7 +58,7 @@ pub(super) fn identity(
     let made = SelfSigned::kept(
         root,
         &Subject {
-            address: registered.advertised.host.clone(),
+            address: advertised.host.clone(),
             host_name: hardware::system::hostname(root),
             curve: config.tls_certificate_curve,
             allowed_clock_skew: config.auto_tls_allowed_clock_skew,

@@ -1,44 +1,34 @@
-//! The life of the service: builds every room, owns the tasks, decides when the agent ends.
+//! The service: builds every room, owns the tasks, decides when the agent ends.
 //!
-//! ```text
-//! Booting ─► Configured ─► Registered ─► Serving ─► Leaving
-//!                 └────────── standalone ──┘
-//! ```
+//! [`life`] says which states there are and what leads on; [`registration`] finds the node, [`service`] holds both
+//! conversations.
 
 mod configuration;
 mod door;
+mod life;
 mod network;
+mod registration;
+mod service;
 mod signals;
 
-use crate::api;
 use crate::boot::{media, power};
-use crate::clock;
-use crate::command::Dispatcher;
-use crate::conductor::address::{self, Advertised};
-use crate::conductor::client::Client;
-use crate::conductor::heartbeat::{self, Heartbeat};
-use crate::conductor::lookup::{self, Lookup, Node};
-use crate::conductor::{self, AGENT_VERSION, Law};
+use crate::conductor::{self, AGENT_VERSION};
 use crate::config::{self, CommandLine, Config};
-use crate::extensions::{self, Context, Ending};
-use crate::hardware::{Machine, network as interfaces, rescue, wait};
+use crate::extensions::Ending;
 use crate::logging::{self, Log};
-use crate::progress::Cancel;
 use crate::root::Root;
-use crate::secret::AgentToken;
 use crate::tls;
-use configuration::{configure, machine_settings, tell_of_permit};
-use network::{Routes, take_network_down};
-use serde_json::Value;
+use configuration::{configure, tell_of_permit};
+use life::{Event, How, Life, Parting};
+use network::take_network_down;
+use registration::Registered;
+use service::Service;
 use signals::EndSignal;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// How long running work may take to stop when the agent ends.
@@ -68,38 +58,19 @@ pub fn run(root: Root, command_line: CommandLine) -> Result<(), Error> {
         log,
         cancel: CancellationToken::new(),
         config,
+        registered: None,
+        service: None,
     };
-    let leaving = runtime.block_on(agent.live());
-    end(runtime, &root, leaving?)
+    let how = runtime.block_on(agent.live());
+    end(runtime, &root, how?)
 }
 
 fn end(runtime: Runtime, root: &Root, how: How) -> Result<(), Error> {
     runtime.shutdown_timeout(GRACE);
     match how {
-        How::Rescue | How::Signal => Ok(()),
+        How::Process => Ok(()),
         How::Machine(end) => Err(Error::Power(power::end(root, end))),
     }
-}
-
-/// The agent's life so far.
-#[derive(Debug)]
-enum Life {
-    /// Configuration is read.
-    Configured,
-    /// Ironic knows the node.
-    Registered,
-    /// Commands are answered.
-    Serving,
-    /// It ends.
-    Leaving,
-}
-
-/// How the agent leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
-    Machine(power::End),
-    Rescue,
-    Signal,
 }
 
 struct Agent {
@@ -107,256 +78,83 @@ struct Agent {
     config: Config,
     log: Log,
     cancel: CancellationToken,
-}
-
-/// What the lookup settled: who we are and what Ironic wants.
-struct Registered {
-    client: Client,
-    node: Node,
-    settings: lookup::Settings,
-    token: Arc<AgentToken>,
-    advertised: Advertised,
-    tls_client: tls::client::ClientOptions,
+    /// Since Ironic knows the node.
+    registered: Option<Registered>,
+    /// While commands are answered.
+    service: Option<Service>,
 }
 
 impl Agent {
-    /// From configuration to the end.
+    /// From configuration to the end: in each state its work, whose outcome leads to the next.
     async fn live(mut self) -> Result<How, Error> {
-        enter(&Life::Configured);
         let mut end_signal = EndSignal::listen()?;
-        if rescue::is_finished(&self.root) {
-            // Started anew by an init that does not know: the machine's owner is nobody for Ironic to talk about.
-            tracing::info!(mark = %self.root.rescue_mark().display(), "this machine was rescued: the agent stays silent");
-            end_signal.wait().await;
-            return Ok(How::Signal);
-        }
-        let cancel = self.cancel.clone();
-        let registered = tokio::select! {
-            () = end_signal.wait() => { cancel.cancel(); return Ok(How::Signal) }
-            registered = self.register() => registered?,
-        };
-        match registered {
-            Some(registered) => {
-                enter(&Life::Registered);
-                self.serve(Some(registered), end_signal).await
-            }
-            None if self.config.standalone => self.serve(None, end_signal).await,
-            None => {
-                // Leaving would only make process 1 start us again, and every start is another lookup. We stay, so that
-                // the console can be read.
-                end_signal.wait().await;
-                Ok(How::Signal)
-            }
-        }
-    }
-
-    /// Finds the node and settles the token; `None` where there is no node to find (standalone) or no token to be had.
-    async fn register(&mut self) -> Result<Option<Registered>, Error> {
-        if self.config.standalone {
-            return Ok(None);
-        }
-        let tls_client = self.config.tls_client(&self.root).map_err(Error::Tls)?;
-        let client =
-            Client::new(&self.config, &tls_client, &self.root).map_err(Error::Conductor)?;
-        let addresses = self.wait_for_interface().await;
-        let machine = lookup::Machine {
-            addresses,
-            node: None,
-        };
-        let law = Law::of(&self.config);
-        let Lookup {
-            node,
-            settings,
-            token,
-            ..
-        } = lookup::lookup(&client, &machine, &self.config, &law, &self.cancel)
-            .await
-            .map_err(Error::Conductor)?;
-        let token = match token.settle(self.config.agent_token.take()) {
-            Ok(token) => Arc::new(token),
-            Err(reason) => {
-                tracing::error!(node = %node.uuid, %reason, "the agent stays silent: no API, no heartbeat");
-                return Ok(None);
-            }
-        };
-        let advertised = address::find(&client, &self.config, &Routes, &self.cancel)
-            .await
-            .map_err(Error::Conductor)?;
-        Ok(Some(Registered {
-            client,
-            node,
-            settings,
-            token,
-            advertised,
-            tls_client,
-        }))
-    }
-
-    /// Answers commands and heartbeats until the end.
-    async fn serve(
-        mut self,
-        registered: Option<Registered>,
-        mut end_signal: EndSignal,
-    ) -> Result<How, Error> {
-        let (ending, mut wish) = watch::channel(None);
-        let context = Arc::new(self.context(registered.as_ref(), ending)?);
-        let dispatcher = Dispatcher::new(extensions::commands(&context));
-        let identity = door::identity(&self.root, &self.config, registered.as_ref())?;
-        let listener = door::listen(&self.config)?;
-        let mut tasks = JoinSet::new();
-        let token = match &registered {
-            Some(registered) => Some(Arc::clone(&registered.token)),
-            None => self.config.agent_token.take().map(Arc::new),
-        };
-        if token.is_none() {
-            tracing::warn!("no agent token was given: every command will be refused");
-        }
-        let state = api::State {
-            dispatcher: dispatcher.clone(),
-            token,
-            readers: configuration::readers(&self.config),
-            started_at: clock::since_epoch(),
-            version: AGENT_VERSION,
-        };
-        tell_of_door(&listener, &identity);
-        let cancel = self.cancel.clone();
-        tasks.spawn(async move {
-            api::serve(listener, identity.server, state, cancel).await;
-            Ok(())
-        });
-        if let Some(Registered {
-            client,
-            node,
-            settings,
-            token,
-            advertised,
-            ..
-        }) = registered
-        {
-            let heartbeat = Heartbeat {
-                node: node.uuid,
-                callback_url: advertised.url(identity.scheme),
-                token,
-                verify_ca: identity.pem,
-                timeout: settings.heartbeat_timeout,
+        let mut life = Life::Configured;
+        loop {
+            let event = match life {
+                Life::Configured => unless(&mut end_signal, self.find_node()).await?,
+                Life::Alone | Life::Registered(_) => unless(&mut end_signal, self.open()).await?,
+                Life::Serving => unless(&mut end_signal, self.serve()).await?,
+                Life::Leaving(parting) => self.leave(parting).await,
+                Life::Silent(_) => {
+                    end_signal.wait().await;
+                    Event::Signalled
+                }
+                Life::Over(how) => {
+                    self.cancel.cancel();
+                    return Ok(how);
+                }
             };
-            tracing::info!(url = heartbeat.callback_url, "Ironic is told to call");
-            let (completions, cancel) = (dispatcher.completions(), self.cancel.clone());
-            tasks.spawn(async move {
-                heartbeat::run(&client, &heartbeat, completions, &cancel).await;
-                Ok(())
-            });
+            life = life.after(event).map_err(Error::Life)?;
+            tracing::debug!(?life, "the agent's life goes on");
         }
-        enter(&Life::Serving);
-        let wished = tokio::select! {
-            () = end_signal.wait() => None,
-            wished = wish.wait_for(Option::is_some) => wished.ok().and_then(|wished| *wished),
-            ended = tasks.join_next() => return Err(ended_early(ended)),
-        };
-        enter(&Life::Leaving);
-        self.leave(wished, tasks, &dispatcher, end_signal).await
     }
 
-    /// Stops both conversations, then does what was wished.
-    async fn leave(
-        self,
-        wished: Option<Ending>,
-        mut tasks: JoinSet<Result<(), Error>>,
-        dispatcher: &Dispatcher,
-        mut end_signal: EndSignal,
-    ) -> Result<How, Error> {
-        self.cancel.cancel();
-        let stopped = async {
-            dispatcher.shut_down().await;
-            while tasks.join_next().await.is_some() {}
+    /// Opens the API and lets the heart beat.
+    async fn open(&mut self) -> Result<Event, Error> {
+        let service = match self.registered.take() {
+            Some(registered) => self.open_for(registered).await?,
+            None => self.open_alone()?,
         };
-        if tokio::time::timeout(GRACE, stopped).await.is_err() {
-            tracing::warn!("not everything stopped in time");
+        self.service = Some(service);
+        Ok(Event::Opened)
+    }
+
+    /// Answers commands and heartbeats until a command wishes for an end.
+    async fn serve(&mut self) -> Result<Event, Error> {
+        match &mut self.service {
+            Some(service) => service.until_wished().await.map(Event::Wished),
+            None => Err(Error::EndedEarly),
         }
-        match wished {
-            None => Ok(How::Signal),
-            Some(Ending::PowerOff) => Ok(How::Machine(power::End::PowerOff)),
-            Some(Ending::Reboot) => Ok(How::Machine(power::End::Reboot)),
-            Some(Ending::Rescue) => {
-                tracing::info!("the machine belongs to its owner now: the agent ends");
-                Ok(How::Rescue)
-            }
-            Some(Ending::Lockdown) => {
+    }
+
+    /// Stops both conversations.
+    async fn leave(&mut self, parting: Parting) -> Event {
+        self.cancel.cancel();
+        if let Some(service) = self.service.take() {
+            service.stop().await;
+        }
+        match parting {
+            Parting::Wished(Ending::Lockdown) => {
                 take_network_down();
                 tracing::info!("locked down: the network is down, the machine only waits");
-                end_signal.wait().await;
-                Ok(How::Signal)
             }
+            Parting::Wished(Ending::Rescue) => {
+                tracing::info!("the machine belongs to its owner now: the agent ends");
+            }
+            Parting::Wished(Ending::PowerOff | Ending::Reboot) | Parting::Signalled => {}
         }
-    }
-
-    /// What commands work on, with Ironic's settings before our own.
-    fn context(
-        &mut self,
-        registered: Option<&Registered>,
-        ending: watch::Sender<Option<Ending>>,
-    ) -> Result<Context, Error> {
-        let settings = registered.map_or_else(
-            || lookup::Settings::of(&self.config),
-            |registered| registered.settings.clone(),
-        );
-        let tls = match registered {
-            Some(registered) => registered.tls_client.clone(),
-            None => self.config.tls_client(&self.root).map_err(Error::Tls)?,
-        };
-        let machine = machine_settings(&self.root, &mut self.config, &settings, tls);
-        let machine = Machine::new(self.root.clone(), machine);
-        if let Some(registered) = registered {
-            machine.remember_node(Value::Object(registered.node.raw.clone()));
-        }
-        Ok(Context {
-            machine,
-            root: self.root.clone(),
-            log: self.log.ring.clone(),
-            ignore_bootloader_failure: self.config.ignore_bootloader_failure.unwrap_or(false),
-            ending,
-        })
-    }
-
-    /// The addresses Ironic finds the node by; waits for the first of them.
-    async fn wait_for_interface(&self) -> Vec<String> {
-        let root = self.root.clone();
-        let cancel = Cancel::default();
-        let _forgotten = StopWhenDropped(cancel.clone());
-        let waiting = tokio::task::spawn_blocking(move || {
-            wait::interface(&root, &cancel);
-            interfaces::mac_addresses(&root)
-        });
-        waiting.await.unwrap_or_default()
+        Event::Stopped
     }
 }
 
-/// Ends blocking work that nobody waits for any more: a signal would otherwise wait for it.
-struct StopWhenDropped(Cancel);
-
-impl Drop for StopWhenDropped {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
-fn enter(life: &Life) {
-    tracing::debug!(?life, "the agent's life goes on");
-}
-
-fn tell_of_door(listener: &TcpListener, identity: &door::Identity) {
-    let tls = identity.server.is_some();
-    match listener.local_addr() {
-        Ok(address) => tracing::info!(%address, tls, "serving commands"),
-        Err(error) => tracing::warn!(%error, tls, "serving commands at an unknown address"),
-    }
-}
-
-fn ended_early(task: Option<Result<Result<(), Error>, tokio::task::JoinError>>) -> Error {
-    match task {
-        Some(Ok(Err(error))) => error,
-        Some(Err(panic)) => Error::Task(panic),
-        Some(Ok(Ok(()))) | None => Error::EndedEarly,
+/// Does a state's work unless the process is told to end first.
+async fn unless(
+    end_signal: &mut EndSignal,
+    work: impl Future<Output = Result<Event, Error>>,
+) -> Result<Event, Error> {
+    tokio::select! {
+        () = end_signal.wait() => Ok(Event::Signalled),
+        event = work => event,
     }
 }
 
@@ -375,6 +173,9 @@ pub enum Error {
     /// The kernel command line.
     #[error("reading the kernel command line")]
     KernelArguments(#[source] io::Error),
+    /// A fault of the table of states.
+    #[error(transparent)]
+    Life(life::Lost),
     /// The API's address is taken, say.
     #[error("listening on {0}")]
     Listen(SocketAddr, #[source] io::Error),
@@ -402,9 +203,6 @@ impl Error {
     /// Whether the operator must say something else before the agent can live: starting it anew does not help.
     #[must_use]
     pub fn is_of_configuration(&self) -> bool {
-        matches!(
-            self,
-            Self::Config(_) | Self::NoCertificate | Self::Conductor(conductor::Error::NoUrl)
-        )
+        matches!(self, Self::Config(_) | Self::NoCertificate)
     }
 }

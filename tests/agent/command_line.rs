@@ -109,20 +109,12 @@ async fn every_bad_value_is_named_with_its_origin() {
 
 #[tokio::test]
 async fn settings_that_lack_another_end_with_two() {
-    for (arguments, reason) in [
-        (
-            &["agent"][..],
-            "ferrite: talking to Ironic: no API URL is configured",
-        ),
-        (
-            &["agent", "--standalone", "--listen_tls"],
-            "ferrite: listen_tls is set, but not both of tls_cert_file and tls_key_file",
-        ),
-    ] {
-        let ended = run(arguments, &[]).await;
-        assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {ended:?}");
-        assert_eq!(ended.err.lines().last(), Some(reason), "{arguments:?}");
-    }
+    let ended = run(&["agent", "--standalone", "--listen_tls"], &[]).await;
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert_eq!(
+        ended.err.lines().last(),
+        Some("ferrite: listen_tls is set, but not both of tls_cert_file and tls_key_file")
+    );
 }
 
 #[tokio::test]

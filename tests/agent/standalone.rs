@@ -3,6 +3,7 @@
 use super::caller::Caller;
 use super::conductor::{Conductor, TOKEN};
 use super::process::{Program, free_port};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -75,4 +76,18 @@ async fn without_a_token_it_says_that_nobody_can_command_it() {
     let caller = Caller::new(&format!("http://127.0.0.1:{port}"), None, Some(TOKEN));
     assert!(caller.is_answered().await);
     assert_eq!(caller.get("/v1/commands/").await.0, 401);
+}
+
+#[tokio::test]
+async fn an_agent_with_nobody_to_talk_to_says_so_and_stays() {
+    let port = free_port();
+    let options = ["agent", "--listen_port", &port.to_string()];
+    let mut agent = Program::start(&options, WITH_TOKEN);
+    agent.until_told("no api_url is configured").await;
+    agent.until_told("serving commands").await;
+    let caller = Caller::new(&format!("http://127.0.0.1:{port}"), None, Some(TOKEN));
+    assert_eq!(caller.list().await, Vec::<Value>::new());
+    agent.signal(Signal::SIGTERM);
+    let ended = agent.end().await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.err);
 }

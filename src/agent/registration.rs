@@ -1,0 +1,114 @@
+//! From the first look at the hardware to a node with a token: who this machine is to Ironic.
+
+use super::life::{Event, Silence};
+use super::{Agent, Error};
+use crate::conductor::Law;
+use crate::conductor::client::Client;
+use crate::conductor::lookup::{self, Lookup, Node};
+use crate::config::ApiUrl;
+use crate::hardware::{network as interfaces, rescue, wait};
+use crate::progress::Cancel;
+use crate::secret::AgentToken;
+use crate::tls::client::ClientOptions;
+use std::sync::Arc;
+use tokio::task::spawn_blocking;
+
+/// What the lookup settled: who we are and what Ironic wants.
+pub(super) struct Registered {
+    pub(super) client: Client,
+    pub(super) node: Node,
+    pub(super) settings: lookup::Settings,
+    pub(super) token: Arc<AgentToken>,
+    pub(super) tls_client: ClientOptions,
+}
+
+impl Agent {
+    /// Finds the node and settles the token.
+    pub(super) async fn find_node(&mut self) -> Result<Event, Error> {
+        if rescue::is_finished(&self.root) {
+            // Started anew by an init that does not know: the machine's owner is nobody for Ironic to talk about.
+            tracing::info!(mark = %self.root.rescue_mark().display(), "this machine was rescued: the agent stays silent");
+            return Ok(Event::Silenced(Silence::Rescued));
+        }
+        self.wait_for_hardware().await;
+        if self.config.standalone {
+            return Ok(Event::NobodyToAsk);
+        }
+        if self.config.api_url == ApiUrl::Urls(Vec::new()) {
+            // As IPA: the API is open all the same, in clear. Ending would only make process 1 start us anew.
+            tracing::error!(
+                "no api_url is configured (ipa-api-url on the kernel command line): nobody is asked for this machine's node, \
+                 and nobody will know of this agent"
+            );
+            return Ok(Event::NobodyToAsk);
+        }
+        let tls_client = self.config.tls_client(&self.root).map_err(Error::Tls)?;
+        let client =
+            Client::new(&self.config, &tls_client, &self.root).map_err(Error::Conductor)?;
+        let machine = lookup::Machine {
+            addresses: self.wait_for_interface().await,
+            node: None,
+        };
+        let law = Law::of(&self.config);
+        let found = lookup::lookup(&client, &machine, &self.config, &law, &self.cancel).await;
+        let Lookup {
+            node,
+            settings,
+            token,
+            ..
+        } = found.map_err(Error::Conductor)?;
+        let token = match token.settle(self.config.agent_token.take()) {
+            Ok(token) => Arc::new(token),
+            Err(reason) => {
+                tracing::error!(node = %node.uuid, %reason, "the agent stays silent: no API, no heartbeat");
+                return Ok(Event::Silenced(Silence::NoToken));
+            }
+        };
+        let event = Event::Found(node.uuid);
+        self.registered = Some(Registered {
+            client,
+            node,
+            settings,
+            token,
+            tls_client,
+        });
+        Ok(event)
+    }
+
+    /// Gives slow hardware the time that the operator wants, before anything is asked of it. (IPA waits when it has asked already.)
+    async fn wait_for_hardware(&self) {
+        let delay = self.config.hardware_initialization_delay;
+        if !delay.is_zero() {
+            tracing::info!(seconds = delay.as_secs(), "waiting for the hardware");
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// The addresses Ironic finds the node by; waits for the first of them.
+    async fn wait_for_interface(&self) -> Vec<String> {
+        let root = self.root.clone();
+        let (cancel, _forgotten) = StopWhenDropped::new();
+        let waiting = spawn_blocking(move || {
+            wait::interface(&root, &cancel);
+            interfaces::mac_addresses(&root)
+        });
+        waiting.await.unwrap_or_default()
+    }
+}
+
+/// Ends blocking work that nobody waits for any more: a signal would otherwise wait for it.
+pub(super) struct StopWhenDropped(Cancel);
+
+impl StopWhenDropped {
+    /// The wish to stop, for the work and for whoever waits.
+    pub(super) fn new() -> (Cancel, Self) {
+        let cancel = Cancel::default();
+        (cancel.clone(), Self(cancel))
+    }
+}
+
+impl Drop for StopWhenDropped {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}

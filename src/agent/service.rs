@@ -1,0 +1,184 @@
+//! The two conversations: commands are answered, and Ironic hears the heart beat.
+
+use super::configuration::{machine_settings, readers};
+use super::network::Routes;
+use super::registration::{Registered, StopWhenDropped};
+use super::{Agent, Error, GRACE, door};
+use crate::api;
+use crate::clock;
+use crate::command::Dispatcher;
+use crate::conductor::address::{self, Advertised};
+use crate::conductor::client::Client;
+use crate::conductor::heartbeat::{self, Heartbeat};
+use crate::conductor::lookup::Settings;
+use crate::conductor::{self, AGENT_VERSION};
+use crate::extensions::{self, Context, Ending};
+use crate::hardware::Machine;
+use crate::secret::AgentToken;
+use crate::tls::client::ClientOptions;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{JoinSet, spawn_blocking};
+
+/// Both conversations while they go on.
+pub(super) struct Service {
+    tasks: JoinSet<()>,
+    dispatcher: Dispatcher,
+    wish: watch::Receiver<Option<Ending>>,
+}
+
+impl Service {
+    /// Waits until a command wishes for an end.
+    ///
+    /// # Errors
+    /// A conversation ended, which none does by itself.
+    pub(super) async fn until_wished(&mut self) -> Result<Ending, Error> {
+        tokio::select! {
+            wished = self.wish.wait_for(Option::is_some) => wished.ok().and_then(|wished| *wished).ok_or(Error::EndedEarly),
+            ended = self.tasks.join_next() => Err(match ended {
+                Some(Err(panic)) => Error::Task(panic),
+                Some(Ok(())) | None => Error::EndedEarly,
+            }),
+        }
+    }
+
+    /// Waits until everything has stopped, but not for ever; it was told to stop before.
+    pub(super) async fn stop(mut self) {
+        let stopped = async {
+            self.dispatcher.shut_down().await;
+            while self.tasks.join_next().await.is_some() {}
+        };
+        if tokio::time::timeout(GRACE, stopped).await.is_err() {
+            tracing::warn!("not everything stopped in time");
+        }
+    }
+}
+
+impl Agent {
+    /// Opens the API for Ironic, then tells Ironic of it.
+    pub(super) async fn open_for(&mut self, registered: Registered) -> Result<Service, Error> {
+        let Registered {
+            client,
+            node,
+            settings,
+            token,
+            tls_client,
+        } = registered;
+        let (context, wish) = self.context(&settings, tls_client);
+        let context = Arc::new(context);
+        let (advertised, ()) = tokio::join!(
+            self.advertised(&client),
+            wait_for_root_device(Arc::clone(&context), node.raw)
+        );
+        let advertised = advertised?;
+        let identity = door::identity(&self.root, &self.config, Some((&settings, &advertised)))?;
+        let heartbeat = Heartbeat {
+            node: node.uuid,
+            callback_url: advertised.url(identity.scheme),
+            token: Arc::clone(&token),
+            verify_ca: identity.pem.clone(),
+            timeout: settings.heartbeat_timeout,
+        };
+        let mut service = self.open_api(&context, wish, Some(token), identity)?;
+        tracing::info!(url = heartbeat.callback_url, "Ironic is told to call");
+        let (completions, cancel) = (service.dispatcher.completions(), self.cancel.clone());
+        service.tasks.spawn(async move {
+            heartbeat::run(&client, &heartbeat, completions, &cancel).await;
+        });
+        Ok(service)
+    }
+
+    /// Opens the API where there is no Ironic.
+    pub(super) fn open_alone(&mut self) -> Result<Service, Error> {
+        let tls_client = self.config.tls_client(&self.root).map_err(Error::Tls)?;
+        let (context, wish) = self.context(&Settings::of(&self.config), tls_client);
+        let token = self.config.agent_token.take().map(Arc::new);
+        if token.is_none() {
+            tracing::warn!("no agent token was given: every command will be refused");
+        }
+        let identity = door::identity(&self.root, &self.config, None)?;
+        self.open_api(&Arc::new(context), wish, token, identity)
+    }
+
+    fn open_api(
+        &self,
+        context: &Arc<Context>,
+        wish: watch::Receiver<Option<Ending>>,
+        token: Option<Arc<AgentToken>>,
+        identity: door::Identity,
+    ) -> Result<Service, Error> {
+        let dispatcher = Dispatcher::new(extensions::commands(context));
+        let listener = door::listen(&self.config)?;
+        let state = api::State {
+            dispatcher: dispatcher.clone(),
+            token,
+            readers: readers(&self.config),
+            started_at: clock::since_epoch(),
+            version: AGENT_VERSION,
+        };
+        tell_of_door(&listener, &identity);
+        let cancel = self.cancel.clone();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            api::serve(listener, identity.server, state, cancel).await;
+        });
+        Ok(Service {
+            tasks,
+            dispatcher,
+            wish,
+        })
+    }
+
+    /// What commands work on, and where they say how the agent is to end.
+    fn context(
+        &mut self,
+        settings: &Settings,
+        tls: ClientOptions,
+    ) -> (Context, watch::Receiver<Option<Ending>>) {
+        let (ending, wish) = watch::channel(None);
+        let machine = machine_settings(&self.root, &mut self.config, settings, tls);
+        let context = Context {
+            machine: Machine::new(self.root.clone(), machine),
+            root: self.root.clone(),
+            log: self.log.ring.clone(),
+            ignore_bootloader_failure: self.config.ignore_bootloader_failure.unwrap_or(false),
+            ending,
+        };
+        (context, wish)
+    }
+
+    /// Where Ironic is told to call. It is looked for as long as it takes: the token is here and nowhere else, so an agent that
+    /// was started anew could not take this one's place.
+    async fn advertised(&self, client: &Client) -> Result<Advertised, Error> {
+        loop {
+            match address::find(client, &self.config, &Routes, &self.cancel).await {
+                Err(
+                    error @ (conductor::Error::NoAddress(_) | conductor::Error::Interface { .. }),
+                ) => {
+                    let error = crate::error::chain(&error);
+                    tracing::error!(error, "Ironic cannot call this agent: looking again");
+                }
+                found => return found.map_err(Error::Conductor),
+            }
+        }
+    }
+}
+
+/// Remembers the node, and waits for the disk that it wishes for: it may belong to a controller that is still starting.
+async fn wait_for_root_device(context: Arc<Context>, node: Map<String, Value>) {
+    let (cancel, _forgotten) = StopWhenDropped::new();
+    let waiting = spawn_blocking(move || context.machine.take_node(node, &cancel));
+    if let Ok(Err(error)) = waiting.await {
+        tracing::warn!(%error, "the lookup's node is not understood");
+    }
+}
+
+fn tell_of_door(listener: &TcpListener, identity: &door::Identity) {
+    let tls = identity.server.is_some();
+    match listener.local_addr() {
+        Ok(address) => tracing::info!(%address, tls, "serving commands"),
+        Err(error) => tracing::warn!(%error, tls, "serving commands at an unknown address"),
+    }
+}
