@@ -133,6 +133,7 @@ const ALWAYS: &[&str] = &[
     "sd_mod",
     "sr_mod",
     "sg",
+    "ipmi_si",
     "ipmi_devintf",
     "usb_storage",
     "uas",
