@@ -3,7 +3,6 @@
 //! ```text
 //! init ─► mounts ─► modules (by modalias, for ever) ─┐
 //!                 └► network (DHCP, IPv6, for ever) ─┴► supervisor ─► the agent, a child of the same file
-//!                                                          or, once it handed the machine over: rescue ─► logins
 //! ```
 //!
 //! [`init`] never ends. [`media`] and [`power`] are what the agent itself uses of this room: the configuration on virtual
@@ -16,5 +15,4 @@ pub mod power;
 mod modules;
 mod mounts;
 mod network;
-mod rescue;
 mod supervisor;

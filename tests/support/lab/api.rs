@@ -279,7 +279,7 @@ impl Agent {
 }
 
 /// Only for the lab's own servers; no proxy of the caller is asked.
-fn http_builder() -> reqwest::blocking::ClientBuilder {
+pub(crate) fn http_builder() -> reqwest::blocking::ClientBuilder {
     // Set already when another client was made before.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     Http::builder().no_proxy().timeout(Duration::from_secs(60))

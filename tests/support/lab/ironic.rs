@@ -21,7 +21,12 @@ pub(crate) struct Ironic {
 
 impl Ironic {
     /// Starts Ironic with its state in `work` and its log in `logs`.
-    pub(crate) fn start(parts: &Parts, work: &Path, logs: &Path) -> Result<Self> {
+    pub(crate) fn start(
+        parts: &Parts,
+        work: &Path,
+        logs: &Path,
+        hardware: Hardware,
+    ) -> Result<Self> {
         let state = work.join("ironic");
         for folder in [
             "tmp",
@@ -36,19 +41,40 @@ impl Ironic {
         }
         let database = state.join("ironic.sqlite");
         let config = state.join("ironic.conf");
-        fs::write(
-            &config,
-            configuration(parts, work, logs, &boot_media(parts)?)?,
-        )?;
+        fs::write(&config, configuration(parts, work, logs, hardware)?)?;
         run(ironic(parts, "ironic-dbsync", &config).arg("create_schema"))?;
         let mut service = Service::start("ironic", logs, &ironic(parts, "ironic", &config))?;
-        let api = Client::new(&format!("http://{ADDRESS}:{PORT}"), parts, &database)?;
+        let api = Client::new(&url(), parts, &database)?;
         service.wait_ready(Duration::from_secs(120), || api.has_conductor())?;
         Ok(Self {
             _service: service,
             api,
         })
     }
+}
+
+/// What Ironic's nodes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hardware {
+    /// Machines that only Ironic believes in.
+    Fake,
+    /// Machines with a Redfish controller.
+    Redfish,
+}
+
+impl Hardware {
+    /// The drivers' interfaces, and further settings of the group `agent`.
+    fn settings(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Fake => (FAKE, FAKE_AGENT),
+            Self::Redfish => (REDFISH, ""),
+        }
+    }
+}
+
+/// Where its API is.
+pub(crate) fn url() -> String {
+    format!("http://{ADDRESS}:{PORT}")
 }
 
 fn ironic(parts: &Parts, name: &str, config: &Path) -> std::process::Command {
@@ -92,8 +118,10 @@ fn boot_media(parts: &Parts) -> Result<PathBuf> {
     Ok(image)
 }
 
-fn configuration(parts: &Parts, work: &Path, logs: &Path, esp: &Path) -> Result<String> {
+fn configuration(parts: &Parts, work: &Path, logs: &Path, hardware: Hardware) -> Result<String> {
     let package = only_site_package(parts)?;
+    let esp = boot_media(parts)?;
+    let (interfaces, agent) = hardware.settings();
     let url = web::base_url();
     Ok(format!(
         "[DEFAULT]
@@ -107,23 +135,9 @@ state_path = {work}/ironic/state
 pybasedir = {package}
 tempdir = {work}/ironic/tmp
 log_file = {logs}/ironic.log
-enabled_hardware_types = redfish
-enabled_bios_interfaces = no-bios,redfish
-enabled_boot_interfaces = ipxe,redfish-virtual-media
-enabled_console_interfaces = no-console
-enabled_deploy_interfaces = direct
-enabled_firmware_interfaces = no-firmware
-enabled_inspect_interfaces = agent,no-inspect
-enabled_management_interfaces = redfish
-enabled_network_interfaces = noop
-enabled_power_interfaces = redfish
-enabled_raid_interfaces = no-raid,agent
-enabled_rescue_interfaces = no-rescue,agent
-enabled_storage_interfaces = noop
-enabled_vendor_interfaces = no-vendor,redfish
+{interfaces}
 default_network_interface = noop
 default_deploy_interface = direct
-default_bios_interface = no-bios
 # The virtual media that Ironic builds; Debian's GRUB looks for its configuration there.
 esp_image = {esp}
 grub_config_path = EFI/debian/grub.cfg
@@ -166,6 +180,7 @@ image_download_source = http
 deploy_logs_collect = always
 certificates_path = {work}/ironic/certificates
 deploy_logs_local_path = {logs}/deploy
+{agent}
 
 [pxe]
 tftp_server = {ADDRESS}
@@ -204,5 +219,37 @@ fn only_site_package(parts: &Parts) -> Result<PathBuf> {
     Ok(PathBuf::from(folder.trim()))
 }
 
+const REDFISH: &str = "enabled_hardware_types = redfish
+enabled_bios_interfaces = no-bios,redfish
+enabled_boot_interfaces = ipxe,redfish-virtual-media
+enabled_console_interfaces = no-console
+enabled_deploy_interfaces = direct
+enabled_firmware_interfaces = no-firmware
+enabled_inspect_interfaces = agent,no-inspect
+enabled_management_interfaces = redfish
+enabled_network_interfaces = noop
+enabled_power_interfaces = redfish
+enabled_raid_interfaces = no-raid,agent
+enabled_rescue_interfaces = no-rescue,agent
+enabled_storage_interfaces = noop
+enabled_vendor_interfaces = no-vendor,redfish
+default_bios_interface = no-bios";
+const FAKE: &str = "enabled_hardware_types = fake-hardware
+enabled_bios_interfaces = no-bios
+enabled_boot_interfaces = fake
+enabled_console_interfaces = no-console
+enabled_deploy_interfaces = direct
+enabled_firmware_interfaces = no-firmware
+enabled_inspect_interfaces = no-inspect
+enabled_management_interfaces = fake,noop
+enabled_network_interfaces = noop
+enabled_power_interfaces = fake
+enabled_raid_interfaces = no-raid
+enabled_rescue_interfaces = no-rescue
+enabled_storage_interfaces = noop
+enabled_vendor_interfaces = no-vendor";
+/// A fake power switch never reports "off": ask it twice, not for half a minute.
+const FAKE_AGENT: &str = "post_deploy_get_power_state_retries = 2
+post_deploy_get_power_state_retry_interval = 2";
 const PORT: u16 = 6385;
 const KERNEL: &str = "console=ttyS0 ipa-debug=1";

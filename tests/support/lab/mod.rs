@@ -19,30 +19,33 @@
 
 mod accelerator;
 pub(crate) mod api;
+pub(crate) mod cell;
 mod cpio;
 mod dhcp;
+pub(crate) mod fake;
 pub(crate) mod instance;
 mod ironic;
 pub(crate) mod machine;
 mod modules;
-mod parts;
-mod process;
-mod sandbox;
+pub(crate) mod parts;
+pub(crate) mod process;
+pub(crate) mod release;
+pub(crate) mod run;
+pub(crate) mod sandbox;
 pub(crate) mod web;
 
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nix::fcntl::{Flock, FlockArg};
 use serde_json::{Value, json};
 
 use api::Node;
 use instance::InstanceImage;
-use ironic::Ironic;
+use ironic::{Hardware, Ironic};
 use machine::{Hypervisor, Machine};
 use parts::Parts;
 use process::Service;
+use run::Run;
 use web::WebServer;
 
 /// A running lab. Fields are dropped in this order: Ironic first, the network last.
@@ -53,9 +56,7 @@ pub(crate) struct Lab {
     pub(crate) web: WebServer,
     _dhcp: Service,
     parts: Parts,
-    work: PathBuf,
-    logs: PathBuf,
-    _only: Flock<File>,
+    run: Run,
 }
 
 /// How the ramdisk gets into a machine.
@@ -69,45 +70,36 @@ impl Lab {
     /// Starts a lab of this name, on the calling thread; what an earlier run of the name left is removed.
     pub(crate) fn start(name: &str) -> Result<Self> {
         let parts = Parts::find()?;
-        let run = parts.lab.join("runs").join(name);
-        let only = only_one(&parts.lab, name)?;
-        if run.exists() {
-            fs::remove_dir_all(&run)
-                .with_context(|| format!("could not remove {}", run.display()))?;
-        }
-        let (work, logs) = (run.join("work"), run.join("logs"));
-        fs::create_dir_all(&work)?;
-        fs::create_dir_all(&logs)?;
-        let told = format!("the lab did not start (its logs are in {})", logs.display());
-        Self::raise(parts, work, logs, only).context(told)
+        let run = Run::new(&parts, name)?;
+        let told = run.failure();
+        Self::raise(parts, run).context(told)
     }
 
-    fn raise(parts: Parts, work: PathBuf, logs: PathBuf, only: Flock<File>) -> Result<Self> {
-        sandbox::enter(&work)?;
-        let web = WebServer::start(&parts, &work, &logs)?;
-        let dhcp = dhcp::start(&parts, &work, &logs)?;
-        let hypervisor = Hypervisor::start(&parts, &work, &logs)?;
-        let ironic = Ironic::start(&parts, &work, &logs)?;
+    fn raise(parts: Parts, run: Run) -> Result<Self> {
+        let (work, logs) = (&run.work, &run.logs);
+        sandbox::enter(work)?;
+        let web = WebServer::start(&parts, work, logs)?;
+        let dhcp = dhcp::start(&parts, work, logs)?;
+        let hypervisor = Hypervisor::start(&parts, work, logs)?;
+        let ironic = Ironic::start(&parts, work, logs, Hardware::Redfish)?;
         Ok(Self {
             ironic,
             hypervisor,
             web,
             _dhcp: dhcp,
             parts,
-            work,
-            logs,
-            _only: only,
+            run,
         })
     }
 
     /// Where the logs of everything and the machines' consoles are.
     pub(crate) fn logs(&self) -> &Path {
-        &self.logs
+        &self.run.logs
     }
 
     /// An image that calls itself `id` when it boots, with so many MiB of data that do not compress.
     pub(crate) fn image(&self, id: &str, data_mib: u64) -> Result<InstanceImage> {
-        InstanceImage::build(&self.parts, &self.work, id, data_mib)
+        InstanceImage::build(&self.parts, &self.run.work, id, data_mib)
     }
 
     /// A new machine that Ironic knows and could deploy at once.
@@ -139,15 +131,4 @@ impl Lab {
             "automated_clean": false,
         })
     }
-}
-
-/// Two labs of one name would remove each other's files.
-fn only_one(folder: &Path, name: &str) -> Result<Flock<File>> {
-    fs::create_dir_all(folder.join("runs"))?;
-    let path = folder.join("runs").join(format!("{name}.lock"));
-    let file =
-        File::create(&path).with_context(|| format!("could not create {}", path.display()))?;
-    Flock::lock(file, FlockArg::LockExclusive)
-        .map_err(|(_, errno)| errno)
-        .with_context(|| format!("could not lock {}", path.display()))
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use super::release::{self, Release};
+
 /// Where `make lab` and `make image` left what the lab needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
@@ -12,29 +14,57 @@ pub(crate) struct Parts {
     pub(crate) lab: PathBuf,
     /// `target/image/virtual`: our kernel and ramdisk.
     pub(crate) ramdisk: PathBuf,
+    release: Release,
 }
 
 impl Parts {
-    /// Finds everything, or says which make target makes what is missing.
+    /// Finds what virtual machines need, or says which make target makes what is missing.
     pub(crate) fn find() -> Result<Self> {
+        let parts = Self::of(release::NEWEST);
+        Self::need(&[
+            (parts.unpacked(".done"), "make lab"),
+            (parts.ironic("../.done"), "make lab"),
+            (parts.sushy("../.done"), "make lab"),
+            (parts.kernel(), "make image"),
+            (parts.initramfs(), "make image"),
+        ])?;
+        Ok(parts)
+    }
+
+    /// Finds what cells need, with an Ironic of any generation.
+    pub(crate) fn find_for_cells(release: Release) -> Result<Self> {
+        let parts = Self::of(release);
+        Self::need(&[
+            (parts.unpacked(".done"), "make lab"),
+            (parts.ironic("../.done"), "make lab-generations"),
+            (parts.agent(), "make agent"),
+        ])?;
+        Ok(parts)
+    }
+
+    fn of(release: Release) -> Self {
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
-        let parts = Self {
+        Self {
             lab: target.join("lab"),
             ramdisk: std::env::var_os("FERRITE_RAMDISK")
                 .map_or_else(|| target.join("image/virtual"), PathBuf::from),
-        };
-        for (path, make) in [
-            (parts.unpacked(".done"), "make lab"),
-            (parts.lab.join("venv/ironic-39.0.0/.done"), "make lab"),
-            (parts.lab.join("venv/sushy-tools/.done"), "make lab"),
-            (parts.kernel(), "make image"),
-            (parts.initramfs(), "make image"),
-        ] {
+            release,
+        }
+    }
+
+    fn need(files: &[(PathBuf, &str)]) -> Result<()> {
+        for (path, make) in files {
             if !path.exists() {
                 bail!("{} is missing: run `{make}` first", path.display());
             }
         }
-        Ok(parts)
+        Ok(())
+    }
+
+    /// The agent as it goes into the ramdisk.
+    pub(crate) fn agent(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("target/x86_64-unknown-linux-musl/release/ferrite")
     }
 
     /// The kernel of our ramdisk.
@@ -54,7 +84,8 @@ impl Parts {
 
     /// A program of Ironic.
     pub(crate) fn ironic(&self, program: &str) -> PathBuf {
-        self.lab.join("venv/ironic-39.0.0/bin").join(program)
+        let environment = format!("venv/ironic-{}/bin", self.release.ironic);
+        self.lab.join(environment).join(program)
     }
 
     /// A program of the Redfish emulator.

@@ -1,8 +1,9 @@
 //! Programs of the lab: run to their end, or kept as a service that ends with the harness.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -92,6 +93,55 @@ impl Service {
             Ok(ready().then_some(()))
         })
     }
+}
+
+impl Service {
+    /// Waits until the service has ended by itself.
+    pub(crate) fn wait_end(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let child = &mut self.child;
+        wait_until(&format!("{} to end", self.name), limit, || {
+            Ok(child.try_wait()?)
+        })
+    }
+
+    /// All that the service has said so far.
+    pub(crate) fn told(&self) -> Result<String> {
+        let told = fs::read(&self.log)
+            .with_context(|| format!("could not read {}", self.log.display()))?;
+        Ok(String::from_utf8_lossy(&told).into_owned())
+    }
+
+    /// The processes below the one that holds the service together, parents first.
+    pub(crate) fn descendants(&self) -> Result<Vec<u32>> {
+        let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+        for entry in fs::read_dir("/proc")? {
+            let Some(pid) = entry?
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok())
+            else {
+                continue;
+            };
+            if let Some(parent) = parent(pid) {
+                children.entry(parent).or_default().push(pid);
+            }
+        }
+        let mut found = children.remove(&self.child.id()).unwrap_or_default();
+        let mut next = 0;
+        while let Some(pid) = found.get(next) {
+            let below = children.remove(pid).unwrap_or_default();
+            found.extend(below);
+            next += 1;
+        }
+        Ok(found)
+    }
+}
+
+/// The parent of a process; nothing when it has just ended.
+fn parent(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    line.trim().parse().ok()
 }
 
 impl Drop for Service {

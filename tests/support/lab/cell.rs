@@ -1,0 +1,173 @@
+//! Cells: an agent as a process that believes to be alone on a machine of its own.
+//!
+//! A cell has a ramdisk as root file system, one network card in the lab's bridge and one disk, a loop device under the
+//! name `/dev/vda`. The agent is root in it, yet the host is out of its reach: it has none of the host's device nodes,
+//! processes and interfaces, and none of the capabilities to switch off, to load modules, to set the clock or to make
+//! device nodes. So a power-off ends the cell alone. `cell.sh` builds it; what the agent says is in `logs/NAME.out`.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use ferrite::sys::loopdev::LoopDevice;
+
+use super::process::{Service, program};
+use super::sandbox::BRIDGE;
+
+/// The name of a cell's disk.
+pub(crate) const DISK: &str = "vda";
+
+/// A disk that outlives the agents that work on it: a sparse file.
+#[derive(Debug)]
+pub(crate) struct CellDisk {
+    pub(crate) file: PathBuf,
+    device: LoopDevice,
+}
+
+impl CellDisk {
+    /// An empty disk of so many bytes.
+    pub(crate) fn new(file: PathBuf, bytes: u64) -> Result<Self> {
+        let open = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&file)
+            .with_context(|| format!("could not create {}", file.display()))?;
+        open.set_len(bytes)?;
+        let device = LoopDevice::attach(&open, 512).context("could not attach a loop device")?;
+        Ok(Self { file, device })
+    }
+
+    /// The disk as the host has it: `/dev/loop3`.
+    pub(crate) fn node(&self) -> &Path {
+        self.device.path()
+    }
+
+    /// Bytes of the disk.
+    pub(crate) fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        File::open(self.node())?.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+}
+
+/// What a cell is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan<'a> {
+    /// Of the cell and of its log.
+    pub(crate) name: &'static str,
+    /// Where its files are kept; not looked at by the agent.
+    pub(crate) work: &'a Path,
+    pub(crate) logs: &'a Path,
+    /// A statically linked busybox.
+    pub(crate) busybox: &'a Path,
+    pub(crate) disk: &'a CellDisk,
+    pub(crate) mac: &'a str,
+    /// Of its network card, in the lab's network.
+    pub(crate) address: &'a str,
+    /// What `/proc/cmdline` says.
+    pub(crate) kernel_arguments: &'a str,
+    /// Files (copied) and folders (read-only) of the host that are in the cell too, under the same path.
+    pub(crate) shown: &'a [PathBuf],
+    /// The agent's environment besides `PATH`.
+    pub(crate) environment: &'a [(&'a str, &'a str)],
+}
+
+/// A running cell; dropping it ends all its processes.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    service: Service,
+}
+
+impl Cell {
+    /// Starts an agent in a new cell. A cell of the same name must have ended.
+    pub(crate) fn start(plan: &Plan<'_>, agent: &Path, arguments: &[&str]) -> Result<Self> {
+        let work = plan.work.join(plan.name);
+        if work.exists() {
+            fs::remove_dir_all(&work)?;
+        }
+        fs::create_dir_all(&work)?;
+        fs::write(work.join("cmdline"), format!("{}\n", plan.kernel_arguments))?;
+        let settings = work.join("settings");
+        fs::write(&settings, plan.settings(&work, agent)?)?;
+        let mut command = program("setpriv");
+        command
+            .args(["--bounding-set", WITHHELD, "--inh-caps", "-all", "--"])
+            .args(["unshare", "--mount", "--uts", "--ipc", "--"])
+            .arg("/bin/sh")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/lab/cell.sh"))
+            .arg(&settings)
+            .arg(agent)
+            .args(arguments)
+            .envs(plan.environment.iter().copied());
+        Ok(Self {
+            service: Service::start(plan.name, plan.logs, &command)?,
+        })
+    }
+
+    /// Waits until the agent has ended, and with it the cell.
+    pub(crate) fn wait_end(&mut self, limit: Duration) -> Result<ExitStatus> {
+        self.service.wait_end(limit)
+    }
+
+    /// What the agent has said so far.
+    pub(crate) fn told(&self) -> Result<String> {
+        self.service.told()
+    }
+
+    /// The agent's process by its number on the host, once it runs.
+    pub(crate) fn agent(&self) -> Result<Option<u32>> {
+        let mounts = |process: u32| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
+        let processes = self.processes()?;
+        // The first process prepares the cell; its agent has mounts of its own.
+        let outside = processes.get(1).copied().and_then(mounts);
+        let inside = |process: &u32| mounts(*process) != outside;
+        Ok(processes.into_iter().skip(2).find(inside))
+    }
+
+    /// The cell's processes by their numbers on the host, the cell's first process first.
+    pub(crate) fn processes(&self) -> Result<Vec<u32>> {
+        self.service.descendants()
+    }
+}
+
+impl Plan<'_> {
+    /// What `cell.sh` reads.
+    fn settings(&self, work: &Path, agent: &Path) -> Result<String> {
+        let device = self.disk.node().file_name().unwrap_or_default();
+        let mut shown = vec![agent.display().to_string()];
+        shown.extend(self.shown.iter().map(|path| path.display().to_string()));
+        let settings = [
+            ("work", work.display().to_string()),
+            ("busybox", self.busybox.display().to_string()),
+            ("shown", shown.join(" ")),
+            ("loop", device.to_string_lossy().into_owned()),
+            ("disk", DISK.into()),
+            ("mac", self.mac.into()),
+            ("address", self.address.into()),
+            ("bridge", BRIDGE.into()),
+            // The kernel takes a moment to remove an ended cell's cable: the next one has another name.
+            (
+                "port",
+                format!("cell{}", CABLES.fetch_add(1, Ordering::Relaxed)),
+            ),
+        ];
+        let mut text = String::new();
+        for (name, value) in settings {
+            if value.contains('\'') || (name != "shown" && value.contains(' ')) {
+                bail!("a cell cannot have the {name} {value}");
+            }
+            text.push_str(&format!("{name}='{value}'\n"));
+        }
+        Ok(text)
+    }
+}
+
+static CABLES: AtomicU8 = AtomicU8::new(0);
+/// Switching off, modules, the clock, ports and memory of the hardware.
+const WITHHELD: &str = "-sys_boot,-sys_module,-sys_time,-sys_rawio";

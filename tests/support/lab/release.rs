@@ -1,0 +1,36 @@
+//! The generations of Ironic that Ferrite is tried with: one release of each cycle, as pinned in
+//! `tests/support/requirements/`.
+
+/// A release of Ironic, and what an agent sees of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Release {
+    /// Its version on PyPI, which names its requirement file and its environment.
+    pub(crate) ironic: &'static str,
+    /// The OpenStack cycle.
+    pub(crate) cycle: &'static str,
+    /// Whether its requests to `GET /v1/commands` carry the agent token.
+    pub(crate) token_on_read: bool,
+}
+
+/// Oldest first.
+pub(crate) const RELEASES: [Release; 8] = [
+    release("21.4.4", "2023.1", false),
+    release("23.0.5", "2023.2", true),
+    release("24.1.5", "2024.1", true),
+    release("26.1.6", "2024.2", true),
+    release("29.1.0", "2025.1", true),
+    release("32.1.0", "2025.2", true),
+    release("35.1.0", "2026.1", true),
+    NEWEST,
+];
+
+/// The one that all other scenarios run with.
+pub(crate) const NEWEST: Release = release("39.0.0", "2026.2", true);
+
+const fn release(ironic: &'static str, cycle: &'static str, token_on_read: bool) -> Release {
+    Release {
+        ironic,
+        cycle,
+        token_on_read,
+    }
+}
