@@ -14,7 +14,7 @@ use crate::conductor::lookup::Settings;
 use crate::conductor::{self, AGENT_VERSION};
 use crate::extensions::{self, Context, Ending};
 use crate::hardware::Machine;
-use crate::secret::AgentToken;
+use crate::secret::CurrentToken;
 use crate::tls::client::ClientOptions;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl Agent {
             token,
             tls_client,
         } = registered;
-        let (context, wish) = self.context(&settings, tls_client);
+        let (context, wish) = self.context(&settings, tls_client, None);
         let context = Arc::new(context);
         let (advertised, ()) = tokio::join!(
             self.advertised(&client),
@@ -81,7 +81,8 @@ impl Agent {
             verify_ca: identity.pem.clone(),
             timeout: settings.heartbeat_timeout,
         };
-        let mut service = self.open_api(&context, wish, Some(token), identity)?;
+        let token = CurrentToken::new(Some(token));
+        let mut service = self.open_api(&context, wish, token, identity)?;
         tracing::info!(url = heartbeat.callback_url, "Ironic is told to call");
         let (completions, cancel) = (service.dispatcher.completions(), self.cancel.clone());
         service.tasks.spawn(async move {
@@ -93,11 +94,14 @@ impl Agent {
     /// Opens the API where there is no Ironic.
     pub(super) fn open_alone(&mut self) -> Result<Service, Error> {
         let tls_client = self.config.tls_client(&self.root).map_err(Error::Tls)?;
-        let (context, wish) = self.context(&Settings::of(&self.config), tls_client);
         let token = self.config.agent_token.take().map(Arc::new);
         if token.is_none() {
             tracing::warn!("no agent token was given: every command will be refused");
         }
+        let token = CurrentToken::new(token);
+        let settable = self.config.standalone.then(|| token.clone());
+        let settings = Settings::of(&self.config);
+        let (context, wish) = self.context(&settings, tls_client, settable);
         let identity = door::identity(&self.root, &self.config, None)?;
         self.open_api(&Arc::new(context), wish, token, identity)
     }
@@ -106,7 +110,7 @@ impl Agent {
         &self,
         context: &Arc<Context>,
         wish: watch::Receiver<Option<Ending>>,
-        token: Option<Arc<AgentToken>>,
+        token: CurrentToken,
         identity: door::Identity,
     ) -> Result<Service, Error> {
         let dispatcher = Dispatcher::new(extensions::commands(context));
@@ -136,6 +140,7 @@ impl Agent {
         &mut self,
         settings: &Settings,
         tls: ClientOptions,
+        token: Option<CurrentToken>,
     ) -> (Context, watch::Receiver<Option<Ending>>) {
         let (ending, wish) = watch::channel(None);
         let machine = machine_settings(&self.root, &mut self.config, settings, tls);
@@ -144,6 +149,7 @@ impl Agent {
             root: self.root.clone(),
             log: self.log.ring.clone(),
             ignore_bootloader_failure: self.config.ignore_bootloader_failure.unwrap_or(false),
+            token,
             ending,
         };
         (context, wish)

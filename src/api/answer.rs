@@ -56,7 +56,7 @@ impl Service {
             }
             Route::Guarded(operation) => {
                 let query = Query::of(&head.uri);
-                let proof = authorise(self.state.token.as_deref(), query)?;
+                let proof = authorise(self.state.token.get().as_deref(), query)?;
                 peer.trust();
                 self.operate(operation, query, body, proof).await
             }

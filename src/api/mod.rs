@@ -20,8 +20,7 @@ mod wire;
 pub use server::{serve, serve_within};
 
 use crate::command::Dispatcher;
-use crate::secret::AgentToken;
-use std::sync::Arc;
+use crate::secret::CurrentToken;
 use std::time::Duration;
 
 /// What the API answers from.
@@ -30,7 +29,7 @@ pub struct State {
     /// Runs the commands.
     pub dispatcher: Dispatcher,
     /// The token every command route wants. Without one nobody is let in.
-    pub token: Option<Arc<AgentToken>>,
+    pub token: CurrentToken,
     /// Who may read the list of commands.
     pub readers: Readers,
     /// When the agent started, since 1970-01-01 UTC.

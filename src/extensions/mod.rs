@@ -5,9 +5,11 @@
 mod archive;
 mod clean;
 mod deploy;
+mod flow;
 mod image;
 mod log;
 mod params;
+mod poll;
 mod rescue;
 mod service;
 mod standby;
@@ -19,6 +21,7 @@ use crate::error::AgentError;
 use crate::hardware::Machine;
 use crate::logging::Ring;
 use crate::root::Root;
+use crate::secret::CurrentToken;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -26,8 +29,10 @@ use tokio::sync::watch;
 static EXTENSIONS: &[&[CommandSpec<Context>]] = &[
     clean::COMMANDS,
     deploy::COMMANDS,
+    flow::COMMANDS,
     image::COMMANDS,
     log::COMMANDS,
+    poll::COMMANDS,
     rescue::COMMANDS,
     service::COMMANDS,
     standby::COMMANDS,
@@ -45,6 +50,8 @@ pub struct Context {
     pub log: Ring,
     /// Whether a boot loader that cannot be installed fails the deployment, when the command does not say.
     pub ignore_bootloader_failure: bool,
+    /// The token, where there is no Ironic to look up: `poll.set_node_info` brings another.
+    pub token: Option<CurrentToken>,
     /// How the agent is to end: written by the commands that end it, read by `agent`.
     pub ending: watch::Sender<Option<Ending>>,
 }

@@ -3,7 +3,7 @@
 use super::{Context, params::Reader};
 use crate::command::{Job, Params};
 use crate::error::{AgentError, ErrorClass};
-use crate::hardware::steps::{Phase, is_same_version};
+use crate::hardware::steps::{Phase, is_same_version, versions};
 use serde_json::{Map, Value};
 
 /// `T.get_T_steps`.
@@ -38,6 +38,16 @@ pub(super) fn execute(
     reader.list("ports")?;
     let version = reader.any(&format!("{name}_version"));
     let mut arguments = reader.rest();
+    context.machine.take_node(node, &job.cancel)?;
+    if !is_same_version(&version) {
+        return Err(AgentError::new(
+            ErrorClass::VersionMismatch,
+            format!(
+                "Current versions: {}, versions used by ironic: {version}",
+                Value::Object(versions())
+            ),
+        ));
+    }
     let Some(step_name) = step.get("step").and_then(Value::as_str).map(str::to_owned) else {
         return Err(AgentError::new(
             ErrorClass::CommandExecutionError,
@@ -47,15 +57,15 @@ pub(super) fn execute(
             ),
         ));
     };
-    context.machine.take_node(node, &job.cancel)?;
-    if !is_same_version(&version) {
-        return Err(AgentError::new(
-            ErrorClass::VersionMismatch,
-            "Hardware managers version mismatch, reload agent with correct version",
-        ));
-    }
-    if let Some(Value::Object(given)) = step.get("args") {
-        arguments.extend(given.clone());
+    match step.get("args") {
+        None | Some(Value::Null) => {}
+        Some(Value::Object(given)) => arguments.extend(given.clone()),
+        Some(_) => {
+            return Err(AgentError::new(
+                ErrorClass::InvalidCommandParamsError,
+                format!("{step_name}: the step's args must be an object or null"),
+            ));
+        }
     }
     let result =
         context

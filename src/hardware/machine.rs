@@ -163,7 +163,7 @@ impl Machine {
         progress: &Reporter,
     ) -> Result<Value, AgentError> {
         // Only what is offered can be run: a step is no way to any function by its name.
-        if !phase.steps().iter().any(|step| step.step == name) {
+        if !phase.offers(name) {
             return Err(AgentError::new(
                 ErrorClass::HardwareManagerMethodNotFound,
                 format!("Could not find method: {name}"),

@@ -4,6 +4,8 @@
 //! mean the same here: `GenericHardwareManager`, declared as `generic_hardware_manager` 1.2.
 
 use serde_json::{Map, Value, json};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// When steps are run: the `T` of the commands `T.get_T_steps` and `T.execute_T_step`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,25 +29,77 @@ impl Phase {
         }
     }
 
-    /// The steps there are.
+    /// Whether a step is offered, under any manager.
     #[must_use]
-    pub const fn steps(self) -> &'static [StepSpec] {
-        match self {
-            Self::Clean => &CLEAN,
-            Self::Deploy => &DEPLOY,
-            Self::Service => &SERVICE,
-        }
+    pub fn offers(self, name: &str) -> bool {
+        let mut steps = MANAGERS.iter().flat_map(|manager| manager.steps(self));
+        steps.any(|step| step.step == name)
     }
 
     /// The answer to `get_T_steps`.
     #[must_use]
     pub fn offer(self) -> Value {
-        let steps: Vec<Value> = self.steps().iter().map(StepSpec::offered).collect();
+        let steps: Map<_, _> = deduplicated(MANAGERS, self)
+            .into_iter()
+            .map(|(class, steps)| {
+                let steps = steps.into_iter().map(StepSpec::offered).collect();
+                (class.to_owned(), Value::Array(steps))
+            })
+            .collect();
         json!({
-            format!("{}_steps", self.name()): {MANAGER_CLASS: steps},
+            format!("{}_steps", self.name()): steps,
             "hardware_manager_version": versions(),
         })
     }
+}
+
+/// A hardware manager of IPA's, as far as Ironic sees it.
+#[derive(Clone, Copy, Debug)]
+struct Manager {
+    /// Its class, which its steps are listed under.
+    class: &'static str,
+    /// Its declared name, which its version is listed under.
+    name: &'static str,
+    version: &'static str,
+    /// How well it knows the hardware: 1 for any, more for what it was written for.
+    support: u8,
+    clean: &'static [StepSpec],
+    deploy: &'static [StepSpec],
+    service: &'static [StepSpec],
+}
+
+impl Manager {
+    const fn steps(&self, phase: Phase) -> &'static [StepSpec] {
+        match phase {
+            Phase::Clean => self.clean,
+            Phase::Deploy => self.deploy,
+            Phase::Service => self.service,
+        }
+    }
+}
+
+/// The managers' steps by class, each name once: offered by whoever knows the hardware better, else with the higher priority,
+/// else by the class that comes first in the alphabet. A class without any step left is not there.
+fn deduplicated(managers: &[Manager], phase: Phase) -> BTreeMap<&str, Vec<&StepSpec>> {
+    let offers = || {
+        managers.iter().flat_map(|manager| {
+            let steps = manager.steps(phase).iter();
+            steps.map(move |step| (manager, step))
+        })
+    };
+    let rank = |(manager, step): &(&Manager, &StepSpec)| {
+        let better_first = (Reverse(manager.support), Reverse(step.priority));
+        (better_first, manager.class)
+    };
+    let mut kept = BTreeMap::<_, Vec<_>>::new();
+    for offer in offers() {
+        let (manager, step) = offer;
+        let mut rivals = offers().filter(|(_, other)| other.step == step.step);
+        if rivals.all(|rival| rank(&offer) <= rank(&rival)) {
+            kept.entry(manager.class).or_default().push(step);
+        }
+    }
+    kept
 }
 
 /// A step as it is offered.
@@ -102,7 +156,10 @@ pub struct Argument {
 /// The hardware managers' versions, by declared name.
 #[must_use]
 pub fn versions() -> Map<String, Value> {
-    Map::from_iter([(MANAGER_NAME.to_owned(), MANAGER_VERSION.into())])
+    MANAGERS
+        .iter()
+        .map(|manager| (manager.name.to_owned(), manager.version.into()))
+        .collect()
 }
 
 /// Whether the steps Ironic holds were offered by the same versions; without versions (null) they are taken for it.
@@ -111,17 +168,19 @@ pub fn is_same_version(given: &Value) -> bool {
     given.is_null() || given.as_object() == Some(&versions())
 }
 
-const MANAGER_CLASS: &str = "GenericHardwareManager";
-const MANAGER_NAME: &str = "generic_hardware_manager";
-const MANAGER_VERSION: &str = "1.2";
-
-const CLEAN: [StepSpec; 1] = [StepSpec {
-    priority: 99,
-    abortable: Some(true),
-    ..ERASE_DEVICES_METADATA
+static MANAGERS: &[Manager] = &[Manager {
+    class: "GenericHardwareManager",
+    name: "generic_hardware_manager",
+    version: "1.2",
+    support: 1,
+    clean: &[StepSpec {
+        priority: 99,
+        abortable: Some(true),
+        ..ERASE_DEVICES_METADATA
+    }],
+    deploy: &[ERASE_DEVICES_METADATA, WRITE_IMAGE],
+    service: &[WRITE_IMAGE],
 }];
-const DEPLOY: [StepSpec; 2] = [ERASE_DEVICES_METADATA, WRITE_IMAGE];
-const SERVICE: [StepSpec; 1] = [WRITE_IMAGE];
 
 const ERASE_DEVICES_METADATA: StepSpec = StepSpec {
     step: "erase_devices_metadata",
@@ -140,7 +199,6 @@ const WRITE_IMAGE: StepSpec = StepSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
 
     #[test]
     fn the_offers_are_those_of_ipa() {
@@ -191,11 +249,42 @@ mod tests {
     }
 
     #[test]
-    fn no_step_is_offered_twice() {
-        for phase in [Phase::Clean, Phase::Deploy, Phase::Service] {
-            let names: HashSet<_> = phase.steps().iter().map(|step| step.step).collect();
-            assert_eq!(names.len(), phase.steps().len(), "{}", phase.name());
+    fn a_step_of_several_managers_is_offered_once() {
+        const fn step(step: &'static str, priority: u32) -> StepSpec {
+            StepSpec {
+                step,
+                priority,
+                ..WRITE_IMAGE
+            }
         }
+        let manager = |class, support, clean| Manager {
+            class,
+            name: class,
+            version: "1",
+            support,
+            clean,
+            deploy: &[],
+            service: &[],
+        };
+        const GENERIC: &[StepSpec] = &[step("support", 99), step("priority", 10), step("name", 5)];
+        const ALIKE: &[StepSpec] = &[step("name", 5), step("priority", 20), step("support", 1)];
+        const SPECIAL: &[StepSpec] = &[step("support", 0)];
+        let managers = [
+            manager("Generic", 1, GENERIC),
+            manager("Alike", 1, ALIKE),
+            manager("Special", 2, SPECIAL),
+        ];
+        let kept = deduplicated(&managers, Phase::Clean);
+        let kept: Vec<_> = kept
+            .into_iter()
+            .map(|(class, steps)| (class, steps.iter().map(|step| step.step).collect()))
+            .collect();
+        let expected: [(&str, Vec<&str>); 2] = [
+            ("Alike", vec!["name", "priority"]),
+            ("Special", vec!["support"]),
+        ];
+        assert_eq!(kept, expected);
+        assert_eq!(deduplicated(&managers, Phase::Deploy).len(), 0);
     }
 
     #[test]

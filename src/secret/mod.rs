@@ -1,8 +1,10 @@
 //! Values nobody may see: no `Clone`, no `Display`, no serialisation; wiped when dropped.
 
+mod current;
 mod mask;
 mod token;
 
+pub use current::CurrentToken;
 pub use mask::mask_arguments;
 pub use token::{AgentToken, TokenError};
 

@@ -20,8 +20,10 @@ mod command_line;
 #[path = "../support/conductor.rs"]
 mod conductor;
 mod endings;
+mod flow;
 mod inventory;
 mod logs;
+mod poll;
 #[path = "../support/process.rs"]
 mod process;
 mod refusals;

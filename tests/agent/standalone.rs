@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 /// Starts it and waits until it serves.
-async fn serving(port: u16, options: &[&str], environment: &[(&str, &str)]) -> Program {
+pub(crate) async fn serving(port: u16, options: &[&str], environment: &[(&str, &str)]) -> Program {
     let port = port.to_string();
     let mut arguments = vec!["agent", "--standalone", "--listen_port", &port];
     arguments.extend(["--disk_wait_attempts", "0"]);
@@ -19,7 +19,7 @@ async fn serving(port: u16, options: &[&str], environment: &[(&str, &str)]) -> P
     agent
 }
 
-const WITH_TOKEN: &[(&str, &str)] = &[("OS_DEFAULT__AGENT_TOKEN", TOKEN)];
+pub(crate) const WITH_TOKEN: &[(&str, &str)] = &[("OS_DEFAULT__AGENT_TOKEN", TOKEN)];
 
 #[tokio::test]
 async fn it_serves_in_clear_and_asks_nobody() {

@@ -99,6 +99,41 @@ async fn an_unknown_step_fails_alone() {
 }
 
 #[tokio::test]
+async fn a_step_without_a_name_is_told_of() {
+    let session = Session::start(&[]).await;
+    let params = step(json!({"interface": "deploy", "args": {"token": "hush"}}));
+    let error = session
+        .caller
+        .failure("clean.execute_clean_step", params)
+        .await;
+    assert_eq!(
+        error,
+        json!({
+            "type": "CommandExecutionError",
+            "code": 500,
+            "message": "Command execution failed",
+            "details": "Malformed clean_step, no \"step\" key: [\"args\", \"interface\"]",
+        })
+    );
+}
+
+#[tokio::test]
+async fn arguments_beside_the_step_reach_it_and_the_steps_own_win() {
+    let session = Session::start(&[]).await;
+    let details = async |args: Value| {
+        let mut params = step(json!({"step": "write_image", "args": args}));
+        params["image_info"] = json!("beside");
+        let name = "deploy.execute_deploy_step";
+        let error = session.caller.failure(name, params).await;
+        error["details"].as_str().unwrap().to_owned()
+    };
+    let wrong = "write_image: the argument image_info must be an object";
+    assert_eq!(details(Value::Null).await, wrong);
+    let own = details(json!({"image_info": {"id": "x"}})).await;
+    assert_ne!(own, wrong);
+}
+
+#[tokio::test]
 async fn steps_of_other_hardware_managers_are_not_run() {
     let session = Session::start(&[]).await;
     for phase in ["clean", "deploy", "service"] {
@@ -109,8 +144,17 @@ async fn steps_of_other_hardware_managers_are_not_run() {
             .run(&format!("{phase}.execute_{phase}_step"), params)
             .await;
         assert_eq!(record["command_status"], "CLEAN_VERSION_MISMATCH");
-        assert_eq!(record["command_error"]["type"], "VersionMismatch");
-        assert_eq!(record["command_error"]["code"], 409);
+        assert_eq!(
+            record["command_error"],
+            json!({
+                "type": "VersionMismatch",
+                "code": 409,
+                "message": "Hardware managers version mismatch, reload agent with correct version",
+                "details": "Current versions: {\"generic_hardware_manager\":\"1.2\"}, \
+                            versions used by ironic: {\"generic_hardware_manager\":\"1.1\"}",
+            })
+        );
+        assert_eq!(record["command_result"], Value::Null);
     }
 }
 
@@ -145,6 +189,11 @@ async fn a_bad_parameter_fails_its_command_and_the_list_stays_readable() {
             "erase_devices_metadata: there is no argument colour",
         ),
         (
+            "clean.execute_clean_step",
+            step(json!({"step": "erase_devices_metadata", "args": ["red"]})),
+            "erase_devices_metadata: the step's args must be an object or null",
+        ),
+        (
             "deploy.execute_deploy_step",
             step(json!({"step": "write_image", "args": {"image_info": "x"}})),
             "write_image: the argument image_info must be an object",
@@ -166,7 +215,7 @@ async fn a_bad_parameter_fails_its_command_and_the_list_stays_readable() {
         .into_iter()
         .map(|mut r| r["command_status"].take())
         .collect();
-    assert_eq!(states, vec!["FAILED"; 6]);
+    assert_eq!(states, vec!["FAILED"; 7]);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use ferrite::api::{self, Limits, Readers, State};
 use ferrite::command::{CommandSpec, Dispatcher, Job, Mode, Params};
 use ferrite::error::{AgentError, ErrorClass};
 use ferrite::progress::Cancel;
-use ferrite::secret::AgentToken;
+use ferrite::secret::{AgentToken, CurrentToken};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -62,7 +62,7 @@ impl Api {
         let dispatcher = Dispatcher::new(COMMANDS.iter().map(|spec| spec.bind(&probe)).collect());
         let state = State {
             dispatcher: dispatcher.clone(),
-            token: token.map(|text| Arc::new(AgentToken::from_operator(text.into()).unwrap())),
+            token: CurrentToken::new(token.map(agent_token)),
             readers,
             started_at: STARTED_AT,
             version: "13.0.0",
@@ -307,4 +307,8 @@ const fn command(name: &'static str, mode: Mode, run: Run) -> CommandSpec<Probe>
         validate: |_, _| Ok(()),
         run,
     }
+}
+
+fn agent_token(text: &str) -> Arc<AgentToken> {
+    Arc::new(AgentToken::from_operator(text.into()).unwrap())
 }

@@ -1,0 +1,112 @@
+//! `flow.*`: `start_flow`, several commands as one.
+//!
+//! Ironic no longer asks for it. The commands of a flow leave no records of their own.
+
+use super::{Context, EXTENSIONS, params::Reader};
+use crate::command::{CommandSpec, Job, Mode, Params};
+use crate::error::{AgentError, ErrorClass};
+use serde_json::Value;
+
+pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
+    extension: "flow",
+    name: "start_flow",
+    mode: Mode::Async,
+    validate,
+    run: start_flow,
+}];
+
+/// A command of a flow.
+struct Task {
+    /// `standby.sync`.
+    name: String,
+    spec: &'static CommandSpec<Context>,
+    params: Params,
+}
+
+/// As with IPA, an extension that is not there fails a flow, while a command that is not there refuses it.
+fn validate(_: &Context, params: &Params) -> Result<(), AgentError> {
+    match tasks(params.clone()) {
+        Err(error) if error.class != ErrorClass::RequestedObjectNotFoundError => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn start_flow(context: &Context, params: Params, job: &Job) -> Result<Value, AgentError> {
+    for Task { name, spec, params } in tasks(params)? {
+        if job.cancel.is_cancelled() {
+            return Err(failed(&name));
+        }
+        tracing::info!(command = name, "The flow goes on");
+        (spec.validate)(context, &params)?;
+        if let Err(error) = (spec.run)(context, params, job) {
+            tracing::error!(command = name, %error, "The flow ends with a command that failed");
+            return Err(failed(&name));
+        }
+    }
+    Ok(Value::Null)
+}
+
+/// The commands in their order. Several in one object come in the order of their names.
+fn tasks(params: Params) -> Result<Vec<Task>, AgentError> {
+    let mut reader = Reader::new("flow.start_flow", params);
+    let Value::Array(flow) = reader.any("flow") else {
+        return Err(malformed(
+            "flow.start_flow: the parameter flow must be a list",
+        ));
+    };
+    reader.finish()?;
+    let mut tasks = Vec::new();
+    for step in flow {
+        let Value::Object(commands) = step else {
+            return Err(malformed(
+                "a flow is a list of objects, each from a command to its parameters",
+            ));
+        };
+        for (name, params) in commands {
+            let Value::Object(params) = params else {
+                return Err(malformed("a command's parameters in a flow are an object"));
+            };
+            let spec = find(&name)?;
+            tasks.push(Task { name, spec, params });
+        }
+    }
+    Ok(tasks)
+}
+
+fn find(name: &str) -> Result<&'static CommandSpec<Context>, AgentError> {
+    let (extension, command) = name.split_once('.').ok_or_else(|| {
+        AgentError::new(
+            ErrorClass::InvalidCommandError,
+            "Command name must be of the form <extension>.<name>",
+        )
+    })?;
+    let mut specs = EXTENSIONS
+        .iter()
+        .copied()
+        .flatten()
+        .filter(|spec| spec.extension == extension)
+        .peekable();
+    if specs.peek().is_none() {
+        return Err(AgentError::new(
+            ErrorClass::RequestedObjectNotFoundError,
+            format!("Extension with id {extension} not found."),
+        ));
+    }
+    specs.find(|spec| spec.name == command).ok_or_else(|| {
+        malformed(&format!(
+            "Extension {extension} doesn't provide {command} method"
+        ))
+    })
+}
+
+fn malformed(details: &str) -> AgentError {
+    AgentError::new(ErrorClass::InvalidCommandParamsError, details)
+}
+
+/// Its own error is in the log alone, as IPA's is.
+fn failed(name: &str) -> AgentError {
+    AgentError::new(
+        ErrorClass::CommandExecutionError,
+        format!("{name} was failed"),
+    )
+}

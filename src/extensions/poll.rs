@@ -1,0 +1,72 @@
+//! `poll.*`: what the machine is, and what a lookup would have told of it.
+
+use super::{Context, accept, params::Reader};
+use crate::command::{CommandSpec, Job, Mode, Params};
+use crate::error::{AgentError, ErrorClass};
+use crate::secret::AgentToken;
+use serde_json::{Map, Value};
+
+pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
+    CommandSpec {
+        extension: "poll",
+        name: "get_hardware_info",
+        mode: Mode::Sync,
+        validate: accept,
+        run: get_hardware_info,
+    },
+    CommandSpec {
+        extension: "poll",
+        name: "set_node_info",
+        mode: Mode::Sync,
+        validate: |context, _| only_alone(context),
+        run: set_node_info,
+    },
+];
+
+/// The inventory of this moment.
+fn get_hardware_info(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
+    Reader::new("poll.get_hardware_info", params).finish()?;
+    Ok(context.machine.inventory())
+}
+
+fn only_alone(context: &Context) -> Result<(), AgentError> {
+    match context.token {
+        Some(_) => Ok(()),
+        None => Err(AgentError::new(
+            ErrorClass::InvalidCommandError,
+            "Node lookup data can only be set when the Ironic Python Agent is running in standalone mode.",
+        )),
+    }
+}
+
+/// Takes a lookup's answer: the node, and the token where it is one. The settings beside it stay those of the configuration.
+fn set_node_info(context: &Context, params: Params, job: &Job) -> Result<Value, AgentError> {
+    let mut reader = Reader::new("poll.set_node_info", params);
+    let mut answer = Reader::new("poll.set_node_info", reader.object("node_info")?);
+    reader.finish()?;
+    let node = answer.object("node")?;
+    let config = match answer.any("config") {
+        Value::Object(config) => config,
+        _ => Map::new(),
+    };
+    context.machine.take_node(node, &job.cancel)?;
+    take_token(context, config);
+    Ok(Value::Null)
+}
+
+/// As after a lookup: a token of full length takes the place of the agent's own, the mask and everything else does not.
+fn take_token(context: &Context, mut config: Params) {
+    let Some(Value::String(text)) = config.remove("agent_token") else {
+        return;
+    };
+    match (AgentToken::from_lookup(text), &context.token) {
+        (Ok(token), Some(current)) => {
+            current.replace(token);
+            tracing::info!("the agent token is now the one that was given with the node");
+        }
+        (Err(error), _) => {
+            tracing::info!(%error, "the token given with the node is none: keeping the agent's own");
+        }
+        (Ok(_), None) => {}
+    }
+}
