@@ -10,7 +10,7 @@ include image/musl/musl.mk
 include image/image.mk
 include tests/support/lab.mk
 
-.PHONY: help demo test check lint unit docs bench agent image iso clean
+.PHONY: help demo test test-matrix check lint unit docs bench agent image iso clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | sort | while IFS="$$(printf '\t')" read -r target text; do \
@@ -21,6 +21,9 @@ demo: image lab ## Deploy a virtual machine with the real Ironic through Ferrite
 
 test: check agent image iso lab nextest ## Everything: lints, unit and protocol tests, the binary, the real Ironic with virtual machines
 	$(NEXTEST) run --profile full
+
+test-matrix: agent lab lab-generations nextest ## Eight generations of Ironic, each deploying through the agent; prints a table
+	$(NEXTEST) run --profile full --run-ignored only --no-capture -E 'binary(matrix)'
 
 check: lint unit ## The quick subset: format, clippy, docs, tests that need neither Ironic nor virtual machines
 

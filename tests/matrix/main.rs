@@ -9,8 +9,10 @@
 
 mod cells;
 mod deployment;
+mod generations;
 #[path = "../support/lab/mod.rs"]
 mod lab;
+mod refusal;
 mod written;
 
 use std::path::Path;

@@ -49,6 +49,13 @@ impl Client {
             })
     }
 
+    /// The oldest and the newest version of the API that it offers.
+    pub(crate) fn versions(&self) -> Result<(String, String)> {
+        let root = self.request(|http, url| http.get(url))?;
+        let version = &root["default_version"];
+        Ok((text(version, "min_version"), text(version, "version")))
+    }
+
     /// Creates a node with one port, takes it to `available`, and returns it.
     pub(crate) fn enroll(&self, description: &Value, mac: &str) -> Result<Node> {
         let created =

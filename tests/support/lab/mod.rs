@@ -24,7 +24,7 @@ mod cpio;
 mod dhcp;
 pub(crate) mod fake;
 pub(crate) mod instance;
-mod ironic;
+pub(crate) mod ironic;
 pub(crate) mod machine;
 mod modules;
 pub(crate) mod parts;
