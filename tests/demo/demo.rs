@@ -19,7 +19,7 @@ use serde_json::json;
 
 use lab::api::{Node, Seen};
 use lab::instance::{Clusters, InstanceImage, sha512};
-use lab::{Boot, Lab};
+use lab::{Api, Boot, Lab};
 use screen::Screen;
 
 fn main() -> ExitCode {
@@ -41,7 +41,7 @@ fn show(screen: &mut Screen) -> Result<()> {
     screen.line(
         "starting Ironic 39, a Redfish BMC, DHCP and an image server in a network of their own",
     );
-    let lab = Lab::start("demo")?;
+    let lab = Lab::start("demo", Api::Http)?;
     screen.line(&format!(
         "logs and the machine's console: {}",
         lab.logs().display()

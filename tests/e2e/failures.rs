@@ -60,7 +60,7 @@ fn fails(lab: &Lab, number: u8, boot: Boot, instance: &Value, reasons: &[&str]) 
     node.provision("active", &json!({}))?;
     node.wait_state("deploy failed", DEPLOYED)?;
     let told = match boot {
-        Boot::Ipxe => node.last_error()?,
+        Boot::Http | Boot::Ipxe | Boot::Pxe => node.last_error()?,
         // Ejecting the media afterwards clears the last error; the history keeps it.
         Boot::VirtualMedia => node.failure()?,
     };

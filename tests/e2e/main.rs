@@ -7,10 +7,14 @@
 )]
 #![allow(clippy::print_stdout, reason = "a scenario tells its steps")]
 
+mod bios;
 mod failures;
+mod fast_track;
 mod ipxe;
 #[path = "../support/lab/mod.rs"]
 mod lab;
+mod private_tls;
+mod rescue;
 mod virtual_media;
 
 use std::path::Path;
@@ -19,8 +23,8 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use lab::Lab;
 use lab::instance::sha512;
+use lab::{Api, Lab};
 
 /// Software emulation on a busy computer: a whole deployment takes about a minute and a half.
 const DEPLOYED: Duration = Duration::from_secs(400);
@@ -29,7 +33,12 @@ const BOOTED: Duration = Duration::from_secs(120);
 
 /// A lab of a scenario's own.
 fn start_lab(name: &str) -> Result<Lab> {
-    let lab = Lab::start(name)?;
+    start_lab_with(name, Api::Http)
+}
+
+/// The same with a choice of how Ironic's API is reached.
+fn start_lab_with(name: &str, api: Api) -> Result<Lab> {
+    let lab = Lab::start(name, api)?;
     println!("    logs and consoles: {}", lab.logs().display());
     Ok(lab)
 }

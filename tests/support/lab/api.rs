@@ -30,9 +30,19 @@ pub(crate) struct Node {
 }
 
 impl Client {
-    pub(crate) fn new(url: &str, parts: &Parts, database: &Path) -> Result<Self> {
+    /// A client that trusts the authority given, in PEM, if one is given.
+    pub(crate) fn new(
+        url: &str,
+        authority: Option<&str>,
+        parts: &Parts,
+        database: &Path,
+    ) -> Result<Self> {
+        let builder = match authority {
+            None => http_builder(),
+            Some(pem) => http_builder().tls_certs_only([Certificate::from_pem(pem.as_bytes())?]),
+        };
         Ok(Self {
-            http: http_builder().build()?,
+            http: builder.build()?,
             url: url.into(),
             python: parts.ironic("python"),
             database: database.into(),
@@ -56,7 +66,7 @@ impl Client {
         Ok((text(version, "min_version"), text(version, "version")))
     }
 
-    /// Creates a node with one port, takes it to `available`, and returns it.
+    /// Creates a node with one port, takes it to `manageable`, and returns it.
     pub(crate) fn enroll(&self, description: &Value, mac: &str) -> Result<Node> {
         let created =
             self.request(|http, url| http.post(format!("{url}/v1/nodes")).json(description))?;
@@ -69,8 +79,6 @@ impl Client {
         self.request(|http, url| http.post(format!("{url}/v1/ports")).json(&port))?;
         node.provision("manage", &json!({}))?;
         node.watch("manageable", Duration::from_secs(60), &mut |_| Ok(()))?;
-        node.provision("provide", &json!({}))?;
-        node.watch("available", Duration::from_secs(60), &mut |_| Ok(()))?;
         Ok(node)
     }
 
@@ -124,6 +132,12 @@ impl Node {
                     .json(&body)
             })
             .map(drop)
+    }
+
+    /// Makes a node that is not to be cleaned available.
+    pub(crate) fn provide(&self) -> Result<()> {
+        self.provision("provide", &json!({}))?;
+        self.watch("available", Duration::from_secs(60), &mut |_| Ok(()))
     }
 
     /// Waits until the node is in a state, telling each change; a failed state ends the wait.
@@ -259,6 +273,17 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
+    /// Whether somebody listens at the agent's address.
+    pub(crate) fn answers(&self) -> bool {
+        self.http.get(&self.url).send().is_ok()
+    }
+
+    /// When the agent started, by its own word.
+    pub(crate) fn started_at(&self) -> Result<String> {
+        let status = self.http.get(format!("{}/v1/status", self.url)).send()?;
+        Ok(status.json::<Value>()?["started_at"].to_string())
+    }
+
     /// The agent's commands; nothing while it does not answer.
     pub(crate) fn commands(&self) -> Vec<Value> {
         let answer = self
@@ -302,4 +327,12 @@ rows = sqlite3.connect('file:' + sys.argv[1] + '?mode=ro', uri=True, timeout=20)
 print(rows.fetchone()[0])";
 const POLL: Duration = Duration::from_millis(500);
 const BUSY: Duration = Duration::from_secs(60);
-const FAILED: [&str; 3] = ["deploy failed", "clean failed", "error"];
+const FAILED: [&str; 7] = [
+    "deploy failed",
+    "clean failed",
+    "rescue failed",
+    "unrescue failed",
+    "service failed",
+    "inspect failed",
+    "error",
+];

@@ -14,6 +14,7 @@ use super::api::Node;
 use super::cell::{Cell, CellDisk, Plan};
 use super::instance::InstanceImage;
 use super::ironic::{self, Hardware, Ironic};
+use super::machine::Firmware;
 use super::parts::Parts;
 use super::release::Release;
 use super::run::Run;
@@ -51,7 +52,7 @@ impl FakeLab {
     fn raise(parts: Parts, run: Run) -> Result<Self> {
         sandbox::enter(&run.work)?;
         let web = WebServer::start(&parts, &run.work, &run.logs)?;
-        let ironic = Ironic::start(&parts, &run.work, &run.logs, Hardware::Fake)?;
+        let ironic = Ironic::start(&parts, &run.work, &run.logs, Hardware::Fake, None)?;
         Ok(Self {
             ironic,
             web,
@@ -68,7 +69,7 @@ impl FakeLab {
 
     /// An image with so many MiB of data that do not compress.
     pub(crate) fn image(&self, id: &str, data_mib: u64) -> Result<InstanceImage> {
-        InstanceImage::build(&self.parts, &self.run.work, id, data_mib)
+        InstanceImage::build(&self.parts, &self.run.work, id, data_mib, Firmware::Uefi)
     }
 
     /// A new machine with an empty disk, which Ironic could deploy at once.
@@ -92,6 +93,7 @@ impl FakeLab {
             "automated_clean": false,
         });
         let node = self.ironic.api.enroll(&description, &mac)?;
+        node.provide()?;
         Ok(FakeMachine {
             node,
             disk,
@@ -110,7 +112,7 @@ impl FakeLab {
         self.boot_with(
             log,
             machine,
-            &format!("ipa-api-url={} {arguments}", ironic::url()),
+            &format!("ipa-api-url={} {arguments}", ironic::url(None)),
         )
     }
 

@@ -1,8 +1,9 @@
-//! The images that are deployed: a tiny machine of our own making that boots from UEFI and says so.
+//! The images that are deployed: a tiny machine of our own making that boots and says so.
 //!
-//! A GPT with an ESP and a data partition. The ESP holds a unified kernel (kernel, command line and user land in one EFI
-//! program) and the `BOOTX64.CSV` by which a deployed system names its loader. There is no
-//! `EFI/BOOT/BOOTX64.EFI`, so it boots only if the agent made a firmware entry for it.
+//! A GPT with a FAT partition and a data partition. For UEFI the first is an ESP: it holds a unified kernel (kernel,
+//! command line and user land in one EFI program) and the `BOOTX64.CSV` by which a deployed system names its loader.
+//! There is no `EFI/BOOT/BOOTX64.EFI`, so it boots only if the agent made a firmware entry for it. For BIOS the code in
+//! the MBR starts SYSLINUX in the first partition.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -12,7 +13,9 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 
+use super::bios;
 use super::cpio::Archive;
+use super::machine::Firmware;
 use super::modules;
 use super::parts::Parts;
 use super::process::{program, run};
@@ -37,13 +40,28 @@ pub(crate) enum Clusters {
 
 impl InstanceImage {
     /// Builds an image that calls itself `id`, with `data_mib` of bytes that do not compress, in `folder`.
-    pub(crate) fn build(parts: &Parts, folder: &Path, id: &str, data_mib: u64) -> Result<Self> {
+    pub(crate) fn build(
+        parts: &Parts,
+        folder: &Path,
+        id: &str,
+        data_mib: u64,
+        firmware: Firmware,
+    ) -> Result<Self> {
         let work = folder.join(format!("{id}.parts"));
         fs::create_dir_all(&work)?;
-        let kernel = unified_kernel(parts, &work, id)?;
-        let esp = system_partition(&work, &kernel)?;
+        let (first, kind) = match firmware {
+            Firmware::Bios => (bios::partition(parts, &work, id)?, bios::PARTITION),
+            Firmware::Uefi => (
+                system_partition(&work, &unified_kernel(parts, &work, id)?)?,
+                "type=uefi, name=esp",
+            ),
+        };
         let raw = folder.join(format!("{id}.raw"));
-        disk(&raw, &esp, data_mib).with_context(|| format!("could not build {}", raw.display()))?;
+        disk(&raw, &first, kind, data_mib)
+            .with_context(|| format!("could not build {}", raw.display()))?;
+        if firmware == Firmware::Bios {
+            bios::write_boot_code(parts, &raw)?;
+        }
         fs::remove_dir_all(&work)?;
         Ok(Self { id: id.into(), raw })
     }
@@ -93,10 +111,7 @@ fn unified_kernel(parts: &Parts, work: &Path, id: &str) -> Result<PathBuf> {
     let initramfs = work.join("initramfs");
     fs::write(&initramfs, user_land(parts)?)?;
     let command_line = work.join("cmdline");
-    fs::write(
-        &command_line,
-        format!("console=ttyS0 quiet panic=0 ferrite.instance={id}\0"),
-    )?;
+    fs::write(&command_line, format!("{}\0", kernel_arguments(id)))?;
     let kernel = work.join("ferrite-lab.efi");
     let mut objcopy = program("objcopy");
     // Addresses behind the stub's own sections, far enough from each other (systemd-stub(7)).
@@ -115,7 +130,11 @@ fn unified_kernel(parts: &Parts, work: &Path, id: &str) -> Result<PathBuf> {
     Ok(kernel)
 }
 
-fn user_land(parts: &Parts) -> Result<Vec<u8>> {
+pub(super) fn kernel_arguments(id: &str) -> String {
+    format!("console=ttyS0 quiet panic=0 ferrite.instance={id}")
+}
+
+pub(super) fn user_land(parts: &Parts) -> Result<Vec<u8>> {
     let mut archive = Archive::new();
     for folder in ["bin", "modules"] {
         archive.folder(folder)?;
@@ -155,18 +174,18 @@ fn system_partition(work: &Path, kernel: &Path) -> Result<PathBuf> {
     Ok(esp)
 }
 
-fn disk(raw: &Path, esp: &Path, data_mib: u64) -> Result<()> {
+fn disk(raw: &Path, first: &Path, kind: &str, data_mib: u64) -> Result<()> {
     let mut file = File::create(raw)?;
     file.set_len((1 + ESP_MIB + data_mib.max(1) + 1) * MIB)?;
     let layout = format!(
         "label: gpt\nlabel-id: 5F2A6E7C-9C1B-4D52-8D0B-6C1B7E6A0001\nfirst-lba: 2048\n\
-         size={ESP_MIB}MiB, type=uefi, name=esp\nsize={}MiB, type=linux, name=data\n",
+         size={ESP_MIB}MiB, {kind}\nsize={}MiB, type=linux, name=data\n",
         data_mib.max(1)
     );
     sfdisk(raw, &layout)?;
     file = OpenOptions::new().write(true).open(raw)?;
     file.seek(SeekFrom::Start(MIB))?;
-    std::io::copy(&mut File::open(esp)?, &mut file)?;
+    std::io::copy(&mut File::open(first)?, &mut file)?;
     file.seek(SeekFrom::Start((1 + ESP_MIB) * MIB))?;
     fill(&mut file, data_mib)
 }
@@ -205,8 +224,8 @@ fn fill(file: &mut File, mib: u64) -> Result<()> {
     Ok(())
 }
 
-const MIB: u64 = 1 << 20;
-const ESP_MIB: u64 = 48;
+pub(super) const MIB: u64 = 1 << 20;
+pub(super) const ESP_MIB: u64 = 48;
 /// The disk, its partitions' file systems, and the firmware's variables.
 const MODULES: [&str; 8] = [
     "virtio_pci",

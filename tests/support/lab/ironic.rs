@@ -1,5 +1,6 @@
 //! The real Ironic: one process with API and conductor, on SQLite.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::api::Client;
+use super::authority::Authority;
 use super::parts::Parts;
 use super::process::{Service, program, run};
 use super::sandbox::ADDRESS;
@@ -21,11 +23,14 @@ pub(crate) struct Ironic {
 
 impl Ironic {
     /// Starts Ironic with its state in `work` and its log in `logs`.
+    ///
+    /// With an authority its API speaks TLS with a certificate of it.
     pub(crate) fn start(
         parts: &Parts,
         work: &Path,
         logs: &Path,
         hardware: Hardware,
+        authority: Option<&Authority>,
     ) -> Result<Self> {
         let state = work.join("ironic");
         for folder in [
@@ -41,10 +46,17 @@ impl Ironic {
         }
         let database = state.join("ironic.sqlite");
         let config = state.join("ironic.conf");
-        fs::write(&config, configuration(parts, work, logs, hardware)?)?;
+        let mut text = configuration(parts, work, logs, hardware)?;
+        text.push_str(&api_configuration(authority));
+        fs::write(&config, text)?;
         run(ironic(parts, "ironic-dbsync", &config).arg("create_schema"))?;
         let mut service = Service::start("ironic", logs, &ironic(parts, "ironic", &config))?;
-        let api = Client::new(&url(), parts, &database)?;
+        let api = Client::new(
+            &url(authority),
+            authority.map(|authority| authority.pem.as_str()),
+            parts,
+            &database,
+        )?;
         service.wait_ready(Duration::from_secs(120), || api.has_conductor())?;
         Ok(Self {
             _service: service,
@@ -73,8 +85,8 @@ impl Hardware {
 }
 
 /// Where its API is.
-pub(crate) fn url() -> String {
-    format!("http://{ADDRESS}:{PORT}")
+pub(crate) fn url(authority: Option<&Authority>) -> String {
+    address(authority, PORT)
 }
 
 fn ironic(parts: &Parts, name: &str, config: &Path) -> std::process::Command {
@@ -141,18 +153,13 @@ default_deploy_interface = direct
 # The virtual media that Ironic builds; Debian's GRUB looks for its configuration there.
 esp_image = {esp}
 grub_config_path = EFI/debian/grub.cfg
+isolinux_bin = {isolinux}
+ldlinux_c32 = {ldlinux}
 # A small machine: warn when memory is short, do not wait.
 minimum_memory_warning_only = true
 
-[api]
-host_ip = {ADDRESS}
-port = {PORT}
-
 [database]
 connection = sqlite:///{work}/ironic/ironic.sqlite
-
-[service_catalog]
-endpoint_override = http://{ADDRESS}:{PORT}
 
 [conductor]
 # A node asks for cleaning where a scenario wants it.
@@ -160,6 +167,7 @@ automated_clean = false
 bootloader =
 deploy_callback_timeout = 600
 clean_callback_timeout = 600
+rescue_callback_timeout = 600
 sync_power_state_interval = 60
 # Otherwise Ironic switches a machine on again that a test switched off.
 force_power_state_during_sync = false
@@ -190,6 +198,7 @@ images_path = {work}/ironic/images
 instance_master_path = {work}/ironic/instance_master
 kernel_append_params = {KERNEL}
 uefi_ipxe_bootfile_name = snponly.efi
+uefi_pxe_bootfile_name = bootx64.efi
 
 [redfish]
 kernel_append_params = {KERNEL}
@@ -208,8 +217,35 @@ lock_path = {work}/ironic/lock
         logs = logs.display(),
         package = package.display(),
         esp = esp.display(),
+        isolinux = parts.unpacked("usr/lib/ISOLINUX/isolinux.bin").display(),
+        ldlinux = parts
+            .unpacked("usr/lib/syslinux/modules/bios/ldlinux.c32")
+            .display(),
         ramdisk = parts.ramdisk.display(),
     ))
+}
+
+/// How the API is served, and what agents are told of it.
+fn api_configuration(authority: Option<&Authority>) -> String {
+    let mut text = format!("\n[api]\nhost_ip = {ADDRESS}\nport = {PORT}\n");
+    let mut told = url(authority);
+    if let Some(authority) = authority {
+        let _ = write!(
+            text,
+            "enable_ssl_api = true\ncert_file = {}\nkey_file = {}\n[agent]\napi_ca_file = {}\n",
+            authority.certificate.display(),
+            authority.key.display(),
+            authority.authority.display(),
+        );
+        told = format!("{},{told}", address(Some(authority), DEAD_PORT));
+    }
+    let _ = write!(text, "[service_catalog]\nendpoint_override = {told}\n");
+    text
+}
+
+fn address(authority: Option<&Authority>, port: u16) -> String {
+    let scheme = if authority.is_some() { "https" } else { "http" };
+    format!("{scheme}://{ADDRESS}:{port}")
 }
 
 /// The folder of the `ironic` Python package, whose templates Ironic looks for.
@@ -221,7 +257,7 @@ fn only_site_package(parts: &Parts) -> Result<PathBuf> {
 
 const REDFISH: &str = "enabled_hardware_types = redfish
 enabled_bios_interfaces = no-bios,redfish
-enabled_boot_interfaces = ipxe,redfish-virtual-media
+enabled_boot_interfaces = http,ipxe,pxe,redfish-virtual-media
 enabled_console_interfaces = no-console
 enabled_deploy_interfaces = direct
 enabled_firmware_interfaces = no-firmware
@@ -252,4 +288,6 @@ enabled_vendor_interfaces = no-vendor";
 const FAKE_AGENT: &str = "post_deploy_get_power_state_retries = 2
 post_deploy_get_power_state_retry_interval = 2";
 const PORT: u16 = 6385;
+/// Nobody listens there.
+const DEAD_PORT: u16 = 6399;
 const KERNEL: &str = "console=ttyS0 ipa-debug=1";

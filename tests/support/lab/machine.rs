@@ -23,7 +23,26 @@ pub(crate) struct Hypervisor {
     accelerator: Accelerator,
 }
 
-/// A virtual machine: 512 MiB, 2 CPUs, one disk of 5 GiB, one network card, UEFI.
+/// What a machine starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Firmware {
+    /// SeaBIOS.
+    Bios,
+    /// OVMF.
+    Uefi,
+}
+
+impl Firmware {
+    /// Ironic's name for it, as a node's capability.
+    pub(super) fn capability(self) -> &'static str {
+        match self {
+            Self::Bios => "boot_mode:bios",
+            Self::Uefi => "boot_mode:uefi",
+        }
+    }
+}
+
+/// A virtual machine: 512 MiB, 2 CPUs, one disk of 5 GiB, one network card.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     pub(crate) name: String,
@@ -47,7 +66,7 @@ impl Hypervisor {
     }
 
     /// Defines a machine that is switched off and has an empty disk. `number` tells machines of a lab apart.
-    pub(crate) fn define(&self, name: &str, number: u8) -> Result<Machine> {
+    pub(crate) fn define(&self, name: &str, number: u8, firmware: Firmware) -> Result<Machine> {
         let machine = Machine {
             name: name.into(),
             uuid: format!("5f2a6e7c-0000-4000-8000-0000000000{number:02x}"),
@@ -57,12 +76,21 @@ impl Hypervisor {
         };
         File::create(&machine.disk)?.set_len(DISK)?;
         let xml = self.work.join(format!("{name}.xml"));
-        fs::write(&xml, self.definition(&machine))?;
+        fs::write(&xml, self.definition(&machine, firmware))?;
         run(virsh().arg("define").arg(&xml))?;
         Ok(machine)
     }
 
-    fn definition(&self, machine: &Machine) -> String {
+    fn definition(&self, machine: &Machine, firmware: Firmware) -> String {
+        let loader = match firmware {
+            Firmware::Bios => String::new(),
+            Firmware::Uefi => format!(
+                "<loader readonly='yes' type='pflash'>{FIRMWARE}</loader>
+    <nvram template='{FIRMWARE_VARIABLES}'>{}/{}.nvram</nvram>",
+                self.work.display(),
+                machine.name
+            ),
+        };
         let domain_type = self.accelerator.domain_type();
         let Machine {
             name,
@@ -80,8 +108,7 @@ impl Hypervisor {
   <vcpu>2</vcpu>
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
-    <loader readonly='yes' type='pflash'>{FIRMWARE}</loader>
-    <nvram template='{FIRMWARE_VARIABLES}'>{work}/{name}.nvram</nvram>
+    {loader}
     <boot dev='hd'/>
   </os>
   <features><acpi/><apic/></features>
@@ -112,7 +139,6 @@ impl Hypervisor {
             disk = disk.display(),
             serial = machine.disk_serial(),
             console = console.display(),
-            work = self.work.display(),
         )
     }
 }

@@ -19,6 +19,8 @@
 
 mod accelerator;
 pub(crate) mod api;
+mod authority;
+mod bios;
 pub(crate) mod cell;
 mod cpio;
 mod dhcp;
@@ -40,11 +42,13 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use api::Node;
+use authority::Authority;
+use dhcp::Dhcp;
 use instance::InstanceImage;
 use ironic::{Hardware, Ironic};
-use machine::{Hypervisor, Machine};
+use machine::{Firmware, Hypervisor, Machine};
 use parts::Parts;
-use process::Service;
+use process::{program, run};
 use run::Run;
 use web::WebServer;
 
@@ -54,7 +58,7 @@ pub(crate) struct Lab {
     pub(crate) ironic: Ironic,
     hypervisor: Hypervisor,
     pub(crate) web: WebServer,
-    _dhcp: Service,
+    pub(crate) dhcp: Dhcp,
     parts: Parts,
     run: Run,
 }
@@ -62,31 +66,60 @@ pub(crate) struct Lab {
 /// How the ramdisk gets into a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Boot {
+    /// GRUB and all it loads over HTTP, from the firmware on.
+    Http,
     Ipxe,
+    /// GRUB and all it loads over TFTP.
+    Pxe,
     VirtualMedia,
+}
+
+impl Boot {
+    /// Ironic's name for it.
+    fn interface(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Ipxe => "ipxe",
+            Self::Pxe => "pxe",
+            Self::VirtualMedia => "redfish-virtual-media",
+        }
+    }
+}
+
+/// How Ironic's API is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Api {
+    /// In clear.
+    Http,
+    /// Over TLS with a certificate of an authority that nobody knows; agents are given two addresses, and the first is dead.
+    PrivateTls,
 }
 
 impl Lab {
     /// Starts a lab of this name, on the calling thread; what an earlier run of the name left is removed.
-    pub(crate) fn start(name: &str) -> Result<Self> {
+    pub(crate) fn start(name: &str, api: Api) -> Result<Self> {
         let parts = Parts::find()?;
         let run = Run::new(&parts, name)?;
         let told = run.failure();
-        Self::raise(parts, run).context(told)
+        Self::raise(parts, run, api).context(told)
     }
 
-    fn raise(parts: Parts, run: Run) -> Result<Self> {
+    fn raise(parts: Parts, run: Run, api: Api) -> Result<Self> {
         let (work, logs) = (&run.work, &run.logs);
         sandbox::enter(work)?;
         let web = WebServer::start(&parts, work, logs)?;
-        let dhcp = dhcp::start(&parts, work, logs)?;
+        let dhcp = Dhcp::start(&parts, work, logs)?;
         let hypervisor = Hypervisor::start(&parts, work, logs)?;
-        let ironic = Ironic::start(&parts, work, logs, Hardware::Redfish)?;
+        let authority = match api {
+            Api::Http => None,
+            Api::PrivateTls => Some(Authority::create(work)?),
+        };
+        let ironic = Ironic::start(&parts, work, logs, Hardware::Redfish, authority.as_ref())?;
         Ok(Self {
             ironic,
             hypervisor,
             web,
-            _dhcp: dhcp,
+            dhcp,
             parts,
             run,
         })
@@ -99,34 +132,91 @@ impl Lab {
 
     /// An image that calls itself `id` when it boots, with so many MiB of data that do not compress.
     pub(crate) fn image(&self, id: &str, data_mib: u64) -> Result<InstanceImage> {
-        InstanceImage::build(&self.parts, &self.run.work, id, data_mib)
+        InstanceImage::build(&self.parts, &self.run.work, id, data_mib, Firmware::Uefi)
+    }
+
+    /// The same for machines that start with BIOS.
+    pub(crate) fn bios_image(&self, id: &str, data_mib: u64) -> Result<InstanceImage> {
+        InstanceImage::build(&self.parts, &self.run.work, id, data_mib, Firmware::Bios)
     }
 
     /// A new machine that Ironic knows and could deploy at once.
     pub(crate) fn machine(&self, name: &str, number: u8, boot: Boot) -> Result<(Machine, Node)> {
-        let machine = self.hypervisor.define(name, number)?;
-        let node = self
-            .ironic
-            .api
-            .enroll(&self.description(&machine, boot), &machine.mac)?;
+        self.available(name, number, boot, Firmware::Uefi)
+    }
+
+    /// The same with BIOS as its firmware.
+    pub(crate) fn bios_machine(&self, name: &str, number: u8) -> Result<(Machine, Node)> {
+        self.available(name, number, Boot::VirtualMedia, Firmware::Bios)
+    }
+
+    fn available(
+        &self,
+        name: &str,
+        number: u8,
+        boot: Boot,
+        firmware: Firmware,
+    ) -> Result<(Machine, Node)> {
+        let (machine, node) = self.manageable(name, number, boot, firmware)?;
+        node.provide()?;
         Ok((machine, node))
     }
 
-    fn description(&self, machine: &Machine, boot: Boot) -> Value {
+    /// A new machine that Ironic knows and has not yet made available.
+    pub(crate) fn manageable(
+        &self,
+        name: &str,
+        number: u8,
+        boot: Boot,
+        firmware: Firmware,
+    ) -> Result<(Machine, Node)> {
+        let machine = self.hypervisor.define(name, number, firmware)?;
+        self.dhcp.boot(&machine.mac, boot)?;
+        let description = self.description(&machine, boot, firmware);
+        let node = self.ironic.api.enroll(&description, &machine.mac)?;
+        Ok((machine, node))
+    }
+
+    /// Runs a command line on a machine, as a user who logs in with a password, and returns what it printed.
+    pub(crate) fn ssh(
+        &self,
+        machine: &Machine,
+        user: &str,
+        password: &str,
+        line: &str,
+    ) -> Result<String> {
+        let address = self.dhcp.address(&machine.mac)?;
+        run(program(self.parts.unpacked("usr/bin/dbclient"))
+            .env("HOME", &self.run.work)
+            .env("DROPBEAR_PASSWORD", password)
+            .env(
+                "LD_LIBRARY_PATH",
+                self.parts.unpacked("usr/lib/x86_64-linux-gnu"),
+            )
+            // Whatever the host key is.
+            .args(["-y", "-y"])
+            .arg(format!("{user}@{address}"))
+            .arg(line))
+    }
+
+    fn description(&self, machine: &Machine, boot: Boot, firmware: Firmware) -> Value {
         let (address, system) = machine.redfish();
         let file = |path: PathBuf| format!("file://{}", path.display());
         json!({
             "name": machine.name,
             "driver": "redfish",
-            "boot_interface": match boot { Boot::Ipxe => "ipxe", Boot::VirtualMedia => "redfish-virtual-media" },
+            "boot_interface": boot.interface(),
             "inspect_interface": "agent",
+            "rescue_interface": "agent",
             "driver_info": {
                 "redfish_address": address,
                 "redfish_system_id": system,
                 "deploy_kernel": file(self.parts.kernel()),
                 "deploy_ramdisk": file(self.parts.initramfs()),
+                "rescue_kernel": file(self.parts.kernel()),
+                "rescue_ramdisk": file(self.parts.initramfs()),
             },
-            "properties": {"capabilities": "boot_mode:uefi"},
+            "properties": {"capabilities": firmware.capability()},
             // A scenario that wants cleaning asks for it.
             "automated_clean": false,
         })

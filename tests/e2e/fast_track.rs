@@ -1,0 +1,86 @@
+//! Plain PXE (GRUB over TFTP) and fast track: one agent cleans and then deploys without a second start; service afterwards.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+use crate::lab::Boot;
+use crate::lab::instance::Clusters;
+use crate::lab::machine::Firmware;
+use crate::{BOOTED, DEPLOYED, image, start_lab, step};
+
+#[test]
+fn an_agent_booted_by_grub_cleans_deploys_without_a_restart_and_serves_again() -> Result<()> {
+    let lab = start_lab("fast-track")?;
+    let (machine, node) = lab.manageable("fast", 1, Boot::Pxe, Firmware::Uefi)?;
+    node.set("/driver_info/fast_track", &json!(true))?;
+    node.set("/automated_clean", &json!(true))?;
+
+    step("cleaning boots the agent, which stays when the node is available");
+    node.provision("provide", &json!({}))?;
+    node.wait_state("available", DEPLOYED)?;
+    let before = node.agent()?.context("Ironic forgot the agent")?;
+    let started = before.started_at()?;
+
+    step("the same agent deploys");
+    let file = lab.image("fast", 16)?.qcow2(Clusters::Plain)?;
+    node.set(
+        "/instance_info",
+        &image(&lab.web.publish(&file)?, &file, "qcow2")?,
+    )?;
+    node.provision("active", &json!({}))?;
+    let mut seen_again = None;
+    node.watch("active", DEPLOYED, &mut |seen| {
+        node.tell(&seen);
+        if let Some(agent) = node.agent()?
+            && let Ok(started) = agent.started_at()
+        {
+            seen_again = Some(started);
+        }
+        Ok(())
+    })?;
+    ensure!(
+        seen_again.as_ref() == Some(&started),
+        "the agent that cleaned started at {started}, the one that deployed at {seen_again:?}"
+    );
+    machine.wait_console(0, "FERRITE-INSTANCE-BOOTED fast", BOOTED)?;
+    let starts = machine.console_since(0)?.matches(KERNEL_STARTS).count();
+    ensure!(
+        starts == 1,
+        "the ramdisk's kernel started {starts} times instead of once"
+    );
+
+    step("a service step changes the deployed disk, which then boots again");
+    let mark = machine.console_mark();
+    node.provision(
+        "service",
+        // The content is "a-file-that-was-injected".
+        &json!({"service_steps": [{
+            "interface": "deploy",
+            "step": "inject_files",
+            "args": {"files": [{
+                "path": "/from-service",
+                "partition": 1,
+                "content": "YS1maWxlLXRoYXQtd2FzLWluamVjdGVkCg==",
+            }]},
+        }]}),
+    )?;
+    let mut states = Vec::new();
+    node.watch("service wait", DEPLOYED, &mut |seen| {
+        node.tell(&seen);
+        Ok(())
+    })?;
+    node.watch("active", DEPLOYED, &mut |seen| {
+        node.tell(&seen);
+        states.push(format!("{seen:?}"));
+        Ok(())
+    })?;
+    machine.wait_console(
+        mark,
+        "FERRITE-INSTANCE-SERVICED a-file-that-was-injected",
+        BOOTED,
+    )?;
+    Ok(())
+}
+
+/// What only the ramdisk's kernel says, once in each start: the instance's is told to be quiet.
+const KERNEL_STARTS: &str = "Linux version ";

@@ -1,0 +1,92 @@
+//! UEFI HTTP boot of a node that must never be switched off; and rescue: a person logs in by SSH with the password that
+//! was asked for, and the machine comes back.
+
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+use crate::lab::Boot;
+use crate::lab::instance::Clusters;
+use crate::{BOOTED, DEPLOYED, image, start_lab, step};
+
+#[test]
+fn a_machine_that_stays_on_is_deployed_by_http_boot_rescued_entered_and_brought_back() -> Result<()>
+{
+    let lab = start_lab("rescue")?;
+    let (machine, node) = lab.machine("patient", 1, Boot::Http)?;
+
+    step("a qcow2 image becomes active by UEFI's HTTP boot");
+    let file = lab.image("patient", 16)?.qcow2(Clusters::Plain)?;
+    node.set(
+        "/instance_info",
+        &image(&lab.web.publish(&file)?, &file, "qcow2")?,
+    )?;
+    // Virtual media cannot do without a power-off, network boot can.
+    node.set("/disable_power_off", &json!(true))?;
+    node.provision("active", &json!({}))?;
+    node.wait_state("active", DEPLOYED)?;
+
+    step("instead of a power-off the agent went off the network and stayed");
+    let said = machine.console_since(0)?;
+    ensure!(
+        said.contains("the network is down, the machine only waits"),
+        "the console tells nothing of a lockdown"
+    );
+    ensure!(
+        !said.contains("reboot: Power down"),
+        "the machine was switched off from within"
+    );
+
+    step("the node is rescued");
+    let mark = machine.console_mark();
+    node.provision("rescue", &json!({"rescue_password": PASSWORD}))?;
+    let mut agent = None;
+    node.watch("rescue", DEPLOYED, &mut |seen| {
+        node.tell(&seen);
+        if let Some(present) = node.agent()? {
+            agent = Some(present);
+        }
+        Ok(())
+    })?;
+
+    step("its owner logs in and sees the deployed disk");
+    machine.wait_console(mark, "This machine is a rescue system now", BOOTED)?;
+    let told = lab.ssh(
+        &machine,
+        "rescue",
+        PASSWORD,
+        "id; mkdir /disk && mount /dev/sda1 /disk && ls /disk/EFI/ferrite",
+    )?;
+    println!("    {}", told.trim().replace('\n', "\n    "));
+    ensure!(
+        told.contains("uid=0(root)") || told.contains("uid=0(rescue)"),
+        "the rescue user is nobody special: {told}"
+    );
+    ensure!(
+        told.to_lowercase().contains("bootx64.csv"),
+        "the disk could not be read: {told}"
+    );
+    ensure!(
+        lab.ssh(&machine, "rescue", "not the password", "id")
+            .is_err(),
+        "any password will do"
+    );
+    let agent = agent.context("no agent was seen while the node was rescued")?;
+    ensure!(!agent.answers(), "the agent's API is still there");
+
+    step("after the rescue the instance is back");
+    let mark = machine.console_mark();
+    node.provision("unrescue", &json!({}))?;
+    node.wait_state("active", DEPLOYED)?;
+    machine.wait_console(mark, "FERRITE-INSTANCE-BOOTED patient", BOOTED)?;
+    let ssh = SocketAddr::new(lab.dhcp.address(&machine.mac)?.into(), 22);
+    ensure!(
+        TcpStream::connect_timeout(&ssh, Duration::from_secs(2)).is_err(),
+        "the rescue system is still there"
+    );
+    Ok(())
+}
+
+const PASSWORD: &str = "correct horse battery";

@@ -1,0 +1,40 @@
+//! A certificate authority that nobody knows, and a certificate of it for Ironic's API.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+use super::sandbox::ADDRESS;
+
+/// The authority's certificate, and the files with what the API shows.
+#[derive(Debug)]
+pub(crate) struct Authority {
+    pub(crate) pem: String,
+    /// The same in a file.
+    pub(crate) authority: PathBuf,
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+impl Authority {
+    pub(crate) fn create(work: &Path) -> Result<Self> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+        let key = KeyPair::generate()?;
+        let certificate =
+            CertificateParams::new(vec![ADDRESS.to_owned()])?.signed_by(&key, &issuer)?;
+        let authority = Self {
+            pem: issuer.pem(),
+            authority: work.join("authority.pem"),
+            certificate: work.join("api.pem"),
+            key: work.join("api.key"),
+        };
+        fs::write(&authority.authority, &authority.pem)?;
+        fs::write(&authority.certificate, certificate.pem())?;
+        fs::write(&authority.key, key.serialize_pem())?;
+        Ok(authority)
+    }
+}
