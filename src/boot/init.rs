@@ -4,7 +4,8 @@
 use super::modules::Modules;
 use super::mounts;
 use super::network::Network;
-use super::supervisor::Agent;
+use super::rescue;
+use super::supervisor::{Program, keep_running};
 use crate::config::KernelArgs;
 use crate::error::chain;
 use crate::progress::Cancel;
@@ -20,18 +21,30 @@ use std::time::Duration;
 /// Call this as process 1 of a ramdisk, before any other thread exists, and start logging before.
 pub fn run() -> ! {
     let root = Root::machine();
-    if catch_unwind(AssertUnwindSafe(|| prepare(&root))).is_err() {
+    let network = catch_unwind(AssertUnwindSafe(|| prepare(&root))).unwrap_or_else(|_defect| {
         tracing::error!("Process 1 met a defect of its own; the agent starts as things are");
-    }
+        None
+    });
     loop {
-        let agent = Agent::of_this_file();
-        let Err(_defect) = catch_unwind(AssertUnwindSafe(|| agent.keep_running()));
-        tracing::error!("Process 1 met a defect of its own; it starts another agent");
+        let served = catch_unwind(AssertUnwindSafe(|| {
+            if !rescue::is_wished(&root) {
+                keep_running(&[Program::agent()], || rescue::is_wished(&root));
+            }
+            let logins = rescue::begin(&root);
+            if let Some(network) = &network {
+                told("ask for addresses again", network.move_elsewhere());
+            }
+            tracing::info!("This machine is a rescue system now");
+            keep_running(&logins, || false);
+        }));
+        if served.is_err() {
+            tracing::error!("Process 1 met a defect of its own; it begins again");
+        }
         let _never = Cancel::default().wait(AFTER_DEFECT);
     }
 }
 
-fn prepare(root: &Root) {
+fn prepare(root: &Root) -> Option<Network> {
     mounts::mount_all(root);
     told("open the console", open_console(root));
     let version = env!("CARGO_PKG_VERSION");
@@ -40,6 +53,7 @@ fn prepare(root: &Root) {
     let hosts = fs::create_dir_all(&etc).and_then(|()| fs::write(etc.join("hosts"), HOSTS));
     told("write /etc/hosts", hosts);
 
+    told("offer a rescue system", rescue::offer(root));
     told("wait for entropy", start_entropy(root));
     let arguments = KernelArgs::of_kernel(root).unwrap_or_default();
     // The two wait for each other's interfaces, so neither waits here.
@@ -60,6 +74,7 @@ fn prepare(root: &Root) {
         Ok(network) => network.wait_ready(NETWORK_PATIENCE),
         Err(error) => tracing::error!(error = chain(error), "There is no network"),
     }
+    network.ok()
 }
 
 /// The kernel's console for our standard streams: the one it opened for us lies below the /dev that is mounted now, and on

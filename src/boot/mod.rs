@@ -3,6 +3,7 @@
 //! ```text
 //! init ─► mounts ─► modules (by modalias, for ever) ─┐
 //!                 └► network (DHCP, IPv6, for ever) ─┴► supervisor ─► the agent, a child of the same file
+//!                                                          or, once it handed the machine over: rescue ─► logins
 //! ```
 //!
 //! [`init`] never ends. [`media`] and [`power`] are what the agent itself uses of this room: the configuration on virtual
@@ -15,4 +16,5 @@ pub mod power;
 mod modules;
 mod mounts;
 mod network;
+mod rescue;
 mod supervisor;

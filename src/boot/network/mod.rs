@@ -12,6 +12,7 @@ mod worker4;
 mod worker6;
 
 use crate::config::KernelArgs;
+use crate::progress::Cancel;
 use crate::root::Root;
 use crate::sys::netlink::{Address, Change, Changes, Link, Netlink};
 use names::{Names, Origin, Said, Source};
@@ -47,9 +48,11 @@ struct Shared {
     names: Mutex<Names>,
 }
 
-/// What the kernel said last.
+/// What the kernel said last, and what is asked of the workers.
 #[derive(Debug, Default)]
 struct View {
+    /// How often the machine may have come to another network: each time every worker asks afresh.
+    moves: u32,
     links: BTreeMap<u32, Link>,
     /// Interfaces with an address that others can reach, of the version of IP that the API is reached by.
     addressed: BTreeSet<u32>,
@@ -107,6 +110,26 @@ impl Network {
         tracing::info!(waited = ?start.elapsed(), "The network is there");
     }
 
+    /// Asks for addresses afresh, now and some more times: Ironic is moving the machine's ports to another network, at a time
+    /// of its own, without any change of the link. What is in use stays until there is something else.
+    ///
+    /// # Errors
+    /// There is no thread for it.
+    pub(super) fn move_elsewhere(&self) -> io::Result<()> {
+        let network = self.clone();
+        let watch = move || {
+            for pause in MOVES {
+                network.view().moves += 1;
+                network.0.changed.notify_all();
+                let _never = Cancel::default().wait(pause);
+            }
+        };
+        thread::Builder::new()
+            .name("moving".into())
+            .spawn(watch)
+            .map(|_| ())
+    }
+
     fn booted_from_is_addressed(&self, view: &View) -> bool {
         let booted_from = |link: &&Link| self.0.options.is_boot(link);
         let link = view.links.values().find(booted_from);
@@ -119,7 +142,7 @@ impl Network {
             match self.0.options.look(&mut netlink) {
                 Ok(view) => {
                     let new = self.new_links(&view, &mut known);
-                    *self.view() = view;
+                    self.view().learn(view);
                     self.0.changed.notify_all();
                     for link in new {
                         self.take_up(&mut netlink, &link);
@@ -215,6 +238,12 @@ impl Network {
 }
 
 impl View {
+    /// What the kernel says now; what is asked of the workers stays.
+    fn learn(&mut self, now: Self) {
+        let moves = self.moves;
+        *self = Self { moves, ..now };
+    }
+
     fn has_carrier(&self, index: u32) -> bool {
         self.links.get(&index).is_some_and(|link| link.carrier)
     }
@@ -233,6 +262,7 @@ impl Options {
         let links = netlink.links()?;
         let addresses = netlink.addresses()?;
         Ok(View {
+            moves: 0,
             links: links.into_iter().map(|link| (link.index, link)).collect(),
             addressed: addresses
                 .iter()
@@ -272,6 +302,15 @@ fn is_reachable(address: &Address) -> bool {
 
 /// How long another interface's address waits for the interface booted from.
 const BOOT_GRACE: Duration = Duration::from_secs(10);
+/// What lies between two questions after a move: Ironic's part takes seconds, a switch's may take a minute.
+const MOVES: [Duration; 6] = [
+    Duration::from_secs(10),
+    Duration::from_secs(20),
+    Duration::from_secs(30),
+    Duration::from_secs(60),
+    Duration::from_secs(180),
+    Duration::ZERO,
+];
 /// Should a change ever get lost.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 const BOOT_METRIC: u32 = 100;

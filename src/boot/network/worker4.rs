@@ -48,23 +48,32 @@ impl Worker<'_> {
     fn serve(&mut self) -> io::Result<()> {
         if let Some(fixed) = self.fixed() {
             self.configure_fixed(fixed)?;
-            let _view = self.wait_for_carrier_loss(Duration::MAX);
+            while !self.wait_for_carrier_loss(Duration::MAX, self.network.view().moves) {}
             return Ok(());
         }
         let socket = self.socket()?;
         let mut client = Client::new(self.interface.mac, Instant::now());
+        let mut moves = self.network.view().moves;
         loop {
+            let asked = std::mem::replace(&mut moves, self.network.view().moves);
+            if asked != moves {
+                tracing::info!(
+                    interface = self.interface.name,
+                    "Asking for an address afresh"
+                );
+                client = Client::new(self.interface.mac, Instant::now());
+            }
             let now = Instant::now();
             let left = client.deadline().saturating_duration_since(now);
             let actions = if left.is_zero() {
                 client.time(now)
             } else if client.is_bound() {
-                if self.wait_for_carrier_loss(left) {
+                if self.wait_for_carrier_loss(left, moves) {
                     return Ok(());
                 }
                 continue;
             } else {
-                if self.wait_for_carrier_loss(Duration::ZERO) {
+                if self.wait_for_carrier_loss(Duration::ZERO, moves) {
                     return Ok(());
                 }
                 match receive(&socket, left.min(LOOK_AROUND))? {
@@ -205,12 +214,14 @@ impl Worker<'_> {
         }
     }
 
-    /// Waits at most so long; says whether the carrier is gone.
-    fn wait_for_carrier_loss(&self, patience: Duration) -> bool {
+    /// Waits at most so long, or until the machine has moved again; says whether the carrier is gone.
+    fn wait_for_carrier_loss(&self, patience: Duration, moves: u32) -> bool {
         let index = self.interface.index;
         let lost = !self
             .network
-            .wait(patience, |view| !view.has_carrier(index))
+            .wait(patience, |view| {
+                !view.has_carrier(index) || view.moves != moves
+            })
             .has_carrier(index);
         if lost {
             tracing::info!(interface = self.interface.name, "The link is down");

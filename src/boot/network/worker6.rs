@@ -60,7 +60,12 @@ impl Worker<'_> {
     fn serve(&mut self, wish: Wish) -> io::Result<()> {
         let socket = self.socket()?;
         let mut client = Client::new(self.interface.mac, wish, Instant::now());
+        let mut moves = self.network.view().moves;
         loop {
+            let asked = std::mem::replace(&mut moves, self.network.view().moves);
+            if asked != moves {
+                client = Client::new(self.interface.mac, wish, Instant::now());
+            }
             let now = Instant::now();
             let left = client.deadline().saturating_duration_since(now);
             let idle = if client.is_bound() {
@@ -69,7 +74,8 @@ impl Worker<'_> {
                 Duration::ZERO
             };
             let changed = |view: &View| self.wish(view) != Some(wish);
-            if changed(&self.network.wait(idle, changed)) {
+            let moved = |view: &View| view.moves != moves;
+            if changed(&self.network.wait(idle, |view| changed(view) || moved(view))) {
                 return Ok(());
             }
             let actions = if left.is_zero() {
