@@ -19,7 +19,10 @@ fn past_a_dead_api_a_damaged_image_is_refused_and_the_right_one_deployed() -> Re
     let file = built.qcow2(Clusters::Plain)?;
     let source = image(&lab.web.publish(&file)?, &file, "qcow2")?;
     // Nobody has the first address: only time tells that it is dead.
-    let arguments = format!("ipa-api-url=http://172.30.77.250:6385,{}", ironic::url());
+    let arguments = format!(
+        "ipa-api-url=http://172.30.77.250:6385,{}",
+        ironic::url(None)
+    );
 
     step("an image with the checksum of another one");
     let mut damaged = source.clone();
