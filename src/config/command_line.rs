@@ -1,7 +1,8 @@
 //! The command line: arguments made from the table of options, and what was given for them.
 
 use super::merge::{Origin, Raw};
-use super::options::{Kind, OPTIONS, Spec};
+use super::table::{DEFAULT, Effect, Kind, RENAMED, Reach, Spec, every};
+use clap::builder::Str;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::path::PathBuf;
@@ -11,24 +12,28 @@ use zeroize::Zeroizing;
 #[derive(Default)]
 pub struct CommandLine {
     pub(super) raws: Vec<Raw>,
-    /// `--config-file`, in order.
-    pub(super) files: Vec<PathBuf>,
-    /// `--config-dir`, in order.
-    pub(super) directories: Vec<PathBuf>,
+    /// `--config-file` and `--config-dir`, in their order.
+    pub(super) places: Vec<Place>,
+}
+
+/// Where configuration is read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Directory(PathBuf),
+    File(PathBuf),
 }
 
 impl std::fmt::Debug for CommandLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CommandLine")
-            .field("files", &self.files)
-            .field("directories", &self.directories)
+            .field("places", &self.places)
             .finish_non_exhaustive()
     }
 }
 
 impl CommandLine {
     /// Adds every option to a subcommand, by IPA's spelling: `--api_url URLS`, `--insecure`, `--noinsecure`, beside
-    /// `--config-file` and `--config-dir`. Hyphens are understood too.
+    /// `--config-file` and `--config-dir`. Hyphens are understood too, and any beginning of a name that no other one has.
     #[must_use]
     pub fn arguments(command: Command) -> Command {
         let path = |name: &'static str, help: &'static str| {
@@ -40,6 +45,7 @@ impl CommandLine {
                 .value_parser(clap::value_parser!(PathBuf))
         };
         let command = command
+            .infer_long_args(true)
             .arg(path(
                 CONFIG_FILE,
                 "Read this file instead of the usual one.",
@@ -61,14 +67,9 @@ impl CommandLine {
     /// a secret belongs elsewhere, and the agent says so.
     #[must_use]
     pub fn taken_from(matches: &mut ArgMatches) -> Self {
-        let mut paths = |name| {
-            matches
-                .remove_many(name)
-                .map(Iterator::collect)
-                .unwrap_or_default()
-        };
-        let files = paths(CONFIG_FILE);
-        let directories = paths(CONFIG_DIR);
+        let mut places = paths(CONFIG_FILE, Place::File, matches);
+        places.append(&mut paths(CONFIG_DIR, Place::Directory, matches));
+        places.sort_by_key(|(index, _)| *index);
         Self {
             raws: options()
                 .filter_map(|spec| {
@@ -79,39 +80,75 @@ impl CommandLine {
                     })
                 })
                 .collect(),
-            files,
-            directories,
+            places: places.into_iter().map(|(_, place)| place).collect(),
         }
     }
 }
 
+/// What was given for one of the two, each with its place among the arguments.
+fn paths(name: &str, place: fn(PathBuf) -> Place, matches: &mut ArgMatches) -> Vec<(usize, Place)> {
+    let indices: Vec<usize> = matches
+        .indices_of(name)
+        .map(Iterator::collect)
+        .unwrap_or_default();
+    let given = matches.remove_many(name).into_iter().flatten();
+    indices.into_iter().zip(given.map(place)).collect()
+}
+
 /// Other groups stand in files and the environment alone.
 fn options() -> impl Iterator<Item = &'static Spec> {
-    OPTIONS.iter().filter(|spec| spec.group == "DEFAULT")
+    every().filter(|spec| spec.reach == Reach::Everywhere)
 }
 
 fn argument(spec: &'static Spec) -> Arg {
+    let (spelling, other) = spellings(spec.name);
+    let old = RENAMED
+        .iter()
+        .filter(|(group, _, now)| *group == DEFAULT && *now == spec.name)
+        .map(|(_, old, _)| spellings(old).0);
     let argument = Arg::new(spec.name)
-        .long(spec.name)
+        .long(spelling)
         .help(help(spec))
-        .alias(hyphens(spec.name))
+        .alias(other)
+        .aliases(old)
+        .hide(spec.effect == Effect::None)
         .overrides_with(spec.name);
+    let argument = match spec.name {
+        "debug" => argument.short('d'),
+        _ => argument,
+    };
     match spec.kind {
         Kind::Flag => argument
             .action(ArgAction::SetTrue)
             .overrides_with(spec.negation),
-        Kind::Secret(value) | Kind::Value(value) => argument.value_name(value),
+        Kind::List(value) | Kind::Number(value) | Kind::Secret(value) | Kind::Value(value) => {
+            argument.value_name(value)
+        }
         Kind::Switch => argument.action(ArgAction::SetTrue),
     }
 }
 
 fn negation(spec: &'static Spec) -> Arg {
+    let (spelling, other) = spellings(spec.negation);
     Arg::new(spec.negation)
-        .long(spec.negation)
+        .long(spelling)
         .hide(true)
         .action(ArgAction::SetTrue)
-        .alias(hyphens(spec.negation))
+        .alias(other)
         .overrides_with_all([spec.name, spec.negation])
+}
+
+/// The spelling that is shown, and the other one that is understood: IPA writes its own options with underscores, oslo.log the
+/// options of the log with hyphens.
+fn spellings(name: &'static str) -> (Str, Str) {
+    let hyphens = Str::from(name.replace('_', "-"));
+    let own = name.strip_prefix("no").unwrap_or(name);
+    let with_hyphens = ["log_", "syslog_", "use_", "guard_"];
+    if with_hyphens.iter().any(|prefix| own.starts_with(prefix)) {
+        (hyphens, name.into())
+    } else {
+        (name.into(), hyphens)
+    }
 }
 
 fn help(spec: &Spec) -> String {
@@ -122,10 +159,6 @@ fn help(spec: &Spec) -> String {
     }
 }
 
-fn hyphens(name: &str) -> clap::builder::Str {
-    name.replace('_', "-").into()
-}
-
 fn given(spec: &Spec, matches: &mut ArgMatches) -> Option<Zeroizing<String>> {
     let switched = |name| {
         matches.value_source(name) == Some(ValueSource::CommandLine) && matches.get_flag(name)
@@ -133,7 +166,9 @@ fn given(spec: &Spec, matches: &mut ArgMatches) -> Option<Zeroizing<String>> {
     let text = match spec.kind {
         Kind::Flag if switched(spec.negation) => "false".to_owned(),
         Kind::Flag | Kind::Switch => switched(spec.name).then(|| "true".to_owned())?,
-        Kind::Secret(_) | Kind::Value(_) => matches.remove_one::<String>(spec.name)?,
+        Kind::List(_) | Kind::Number(_) | Kind::Secret(_) | Kind::Value(_) => {
+            matches.remove_one::<String>(spec.name)?
+        }
     };
     Some(Zeroizing::new(text))
 }
@@ -194,7 +229,51 @@ mod tests {
     #[test]
     fn files_and_directories_keep_their_order() {
         let line = taken(&["--config-file", "/a", "--config-dir=/d", "--config-file=/b"]);
-        assert_eq!(line.files, [PathBuf::from("/a"), PathBuf::from("/b")]);
-        assert_eq!(line.directories, [PathBuf::from("/d")]);
+        let (a, b, d) = ("/a".into(), "/b".into(), "/d".into());
+        assert_eq!(
+            line.places,
+            [Place::File(a), Place::Directory(d), Place::File(b)]
+        );
+    }
+
+    #[test]
+    fn the_logs_options_have_hyphens_an_old_name_and_a_letter() {
+        for argument in ["--log-file=/l", "--log_file=/l", "--logfile=/l"] {
+            assert_eq!(texts(&taken(&[argument])), [("log_file", "/l")]);
+        }
+        assert_eq!(texts(&taken(&["-d"])), [("debug", "true")]);
+        assert_eq!(
+            texts(&taken(&["--nouse-json", "--noguard-special-filesystems"])),
+            [
+                ("guard_special_filesystems", "false"),
+                ("use_json", "false")
+            ]
+        );
+    }
+
+    #[test]
+    fn a_beginning_that_is_one_options_alone_is_enough() {
+        assert_eq!(texts(&taken(&["--listen_p", "7"])), [("listen_port", "7")]);
+        let command = CommandLine::arguments(Command::new("agent"));
+        assert!(
+            command
+                .try_get_matches_from(["agent", "--listen", "7"])
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn options_of_parts_that_are_not_here_are_taken_and_those_of_other_groups_are_not() {
+        assert_eq!(
+            texts(&taken(&["--collect_lldp"])),
+            [("collect_lldp", "true")]
+        );
+        for argument in ["--use_mdns", "--runner=docker", "--log_color"] {
+            let command = CommandLine::arguments(Command::new("agent"));
+            assert!(
+                command.try_get_matches_from(["agent", argument]).is_err(),
+                "{argument}"
+            );
+        }
     }
 }

@@ -43,7 +43,7 @@ impl KernelArgs {
         self.value("boot_method") == Some("vmedia")
     }
 
-    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .split_whitespace()
             .filter_map(|word| word.split_once('='))

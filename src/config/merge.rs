@@ -1,6 +1,9 @@
 //! Raw texts from every source, the one that wins for each option, and what is wrong with it.
 
-use super::options::{Kind, Spec};
+use super::references::References;
+use super::table::{DEFAULT, Spec};
+use super::values::boolean;
+use crate::secret::mask_url;
 use std::fmt;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -15,9 +18,9 @@ pub enum Origin {
     /// A line of a file.
     File(PathBuf, usize),
     /// An argument of the kernel command line.
-    KernelArgument(&'static str),
+    KernelArgument(String),
     /// An argument of virtual media's `parameters.txt`.
-    MediaParameter(&'static str),
+    MediaParameter(String),
 }
 
 impl fmt::Display for Origin {
@@ -39,7 +42,7 @@ pub(super) struct Raw {
     pub(super) origin: Origin,
 }
 
-/// A value that cannot be used.
+/// Something that stands somewhere and is worth saying: a value that cannot be used, a name that nobody knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where it stands.
@@ -54,6 +57,26 @@ impl fmt::Display for Problem {
     }
 }
 
+/// What to say of a text that is no value of its option: never the text of a secret.
+pub(super) fn complaint(raw: &Raw, reason: &str) -> String {
+    let name = raw.option.full_name();
+    if raw.option.is_secret() {
+        format!("{name} {reason}")
+    } else {
+        format!("{name} {reason}, not {:?}", shortened(&mask_url(&raw.text)))
+    }
+}
+
+/// Enough of a stranger's text to be found again.
+pub(super) fn shortened(text: &str) -> &str {
+    match text.char_indices().nth(LONGEST_SHOWN) {
+        Some((end, _)) => text.get(..end).unwrap_or(text),
+        None => text,
+    }
+}
+
+const LONGEST_SHOWN: usize = 120;
+
 /// The winning text of each option, and the problems met while they are parsed.
 #[derive(Default)]
 pub(super) struct Merged {
@@ -62,28 +85,60 @@ pub(super) struct Merged {
 }
 
 impl Merged {
-    /// Takes texts in rising precedence.
+    /// Takes texts in rising precedence, and puts values in the places of their references.
     pub(super) fn of(raws: Vec<Raw>) -> Self {
         let mut winners: Vec<Raw> = Vec::new();
-        for raw in raws {
+        for mut raw in raws {
+            if is_final(&raw) && boolean(&raw.text).is_err() {
+                // oslo.utils' `bool_from_string`: whatever is not yes is no.
+                raw.text = Zeroizing::new("false".to_owned());
+            }
             match winners.iter_mut().find(|won| won.option.is(raw.option)) {
-                Some(won) if is_final(won) => {}
+                Some(won) if is_final(won) && !is_final(&raw) => {}
                 Some(won) => *won = raw,
                 None => winners.push(raw),
             }
         }
-        Self {
+        let mut merged = Self {
             winners,
             problems: Vec::new(),
+        };
+        merged.read_references();
+        merged
+    }
+
+    fn read_references(&mut self) {
+        let mut references = References::between(&self.winners);
+        let read: Vec<_> = self
+            .winners
+            .iter()
+            .map(|raw| references.read(raw))
+            .collect();
+        for (raw, text) in self.winners.iter_mut().zip(read) {
+            match text {
+                Ok(text) => raw.text = text,
+                Err(reason) => {
+                    self.problems.push(Problem {
+                        origin: raw.origin.clone(),
+                        reason: complaint(raw, &reason),
+                    });
+                    // Told once is enough: as if it were not set.
+                    raw.text = Zeroizing::default();
+                }
+            }
         }
     }
 
-    /// Where each option that was set anywhere has its value from.
-    pub(super) fn origins(&self) -> Vec<(&'static str, Origin)> {
+    /// The text of each option that was set anywhere.
+    pub(super) fn winners(&self) -> &[Raw] {
+        &self.winners
+    }
+
+    /// The text that counts for an option. An empty one, as templates write it for what they do not know, is the same as none.
+    pub(super) fn winner(&self, group: &str, name: &str) -> Option<&Raw> {
         self.winners
             .iter()
-            .map(|raw| (raw.option.name, raw.origin.clone()))
-            .collect()
+            .find(|raw| raw.option.is_named(group, name) && !raw.text.is_empty())
     }
 
     /// The value of an option; `None`, and a problem noted, where its text is none.
@@ -94,24 +149,18 @@ impl Merged {
         default: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        // An empty text, as templates write it for what they do not know, is the same as none.
-        let found = self.winners.iter().find(|raw| {
-            (raw.option.group, raw.option.name) == (group, name) && !raw.text.is_empty()
-        });
-        let Some(raw) = found else {
+        let Some(raw) = self.winner(group, name) else {
             // A test parses every default.
             return parse(default).ok();
         };
         match parse(&raw.text) {
             Ok(value) => Some(value),
             Err(reason) => {
-                self.problems.push(Problem {
+                let problem = Problem {
                     origin: raw.origin.clone(),
-                    reason: match raw.option.kind {
-                        Kind::Secret(_) => format!("{name} {reason}"),
-                        _ => format!("{name} {reason}, not {:?}", raw.text.as_str()),
-                    },
-                });
+                    reason: complaint(raw, &reason),
+                };
+                self.problems.push(problem);
                 None
             }
         }
@@ -124,5 +173,5 @@ fn is_final(raw: &Raw) -> bool {
         raw.origin,
         Origin::KernelArgument(_) | Origin::MediaParameter(_)
     );
-    raw.option.name == "debug" && of_the_boot
+    raw.option.is_named(DEFAULT, "debug") && of_the_boot
 }

@@ -4,29 +4,39 @@
 //! directories, environment, command line; only `debug` is decided by the boot. What Ironic says in the lookup comes later and
 //! is not configuration: see [`crate::conductor`]. A value that cannot be used is told with its origin, all of them at once.
 
+mod accepted;
+mod check;
 mod command_line;
 mod file;
 pub mod kernel_args;
 mod merge;
+mod nearest;
 mod options;
 mod read;
+mod references;
 mod sample;
+mod settings;
 mod sources;
+mod table;
 mod tls;
 mod token_required;
+mod unknown;
 mod values;
 
+pub use check::{Checked, check};
 pub use command_line::CommandLine;
 pub use kernel_args::KernelArgs;
 pub use merge::{Origin, Problem};
 pub use options::{Config, Mdns};
 pub use sample::sample;
+pub use settings::{Setting, Settings, Value};
 pub use token_required::TokenRequired;
 pub use values::{ApiUrl, ApiVersion, Facility, ImageServerAuth, NtpServer, Scheme};
 
 use crate::root::Root;
+use command_line::Place;
 use merge::Merged;
-use sources::FromFiles;
+use sources::Given;
 use std::path::{Path, PathBuf};
 
 /// Everything configuration is made from.
@@ -68,25 +78,41 @@ impl Sources {
 pub struct Loaded {
     /// What the operator wants.
     pub config: Config,
-    /// Where each option that was set anywhere has its value from.
-    pub origins: Vec<(&'static str, Origin)>,
+    /// The effective value of every option, and where it is from.
+    pub settings: Settings,
     /// Whether somebody says that the agent token is required: recorded, never obeyed.
     pub token_required: Vec<TokenRequired>,
-    warnings: Vec<String>,
-    unknown: Vec<(String, Origin)>,
+    /// What is set and cannot be meant so.
+    pub warnings: Vec<Problem>,
+    /// Options that are set and change nothing, because their part is not here.
+    pub without_effect: Vec<(String, Origin)>,
 }
 
 impl Loaded {
     /// Tells the log where configuration came from: to be called once the log exists.
     pub fn log(&self) {
-        for (option, origin) in &self.origins {
+        for setting in self.settings.iter().filter(|setting| setting.is_set()) {
+            let (option, origin) = (setting.full_name(), setting.origin());
             tracing::info!(option, %origin, "option set");
         }
-        for (key, origin) in &self.unknown {
-            tracing::debug!(key, %origin, "option not known: ignored");
+        for setting in self.settings.iter() {
+            let (option, origin) = (setting.full_name(), setting.origin());
+            tracing::debug!(option, value = %setting.value, %origin, "option");
         }
-        for warning in &self.warnings {
-            tracing::warn!("{warning}");
+        if !self.without_effect.is_empty() {
+            let names: Vec<_> = self
+                .without_effect
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .collect();
+            let options = names.join(", ");
+            tracing::info!(
+                options,
+                "options are set whose part is not here: they change nothing"
+            );
+        }
+        for Problem { origin, reason } in &self.warnings {
+            tracing::warn!(%origin, "{reason}");
         }
         for assertion in &self.token_required {
             assertion.log();
@@ -100,78 +126,71 @@ impl Loaded {
 /// [`Error`] with every value that cannot be used.
 pub fn load(root: &Root, sources: Sources) -> Result<Loaded, Error> {
     let mut token_required = TokenRequired::of_boot(&sources.kernel, sources.media.as_ref());
-    let mut raws = sources::kernel_arguments(&sources.kernel);
+    let mut given = Given::default();
+    given.take_kernel_arguments(&sources.kernel);
     if let Some(media) = &sources.media {
-        raws.extend(sources::media_parameters(media));
+        given.take_media_parameters(media);
     }
-    let mut files = FromFiles::default();
-    for path in files_to_read(root, &sources, &mut files.problems) {
-        files.read(&path);
+    for path in files_to_read(root, &sources, &mut given.problems) {
+        given.take_file(&path);
     }
-    raws.extend(files.raws);
-    raws.extend(sources::environment(sources.environment));
-    raws.extend(sources.command_line.raws);
-    token_required.extend(files.token_required.iter().map(TokenRequired::of_file));
+    given.take_environment(sources.environment);
+    given.raws.extend(sources.command_line.raws);
+    token_required.extend(given.token_required.iter().map(TokenRequired::of_file));
 
-    let mut merged = Merged::of(raws);
+    let mut merged = Merged::of(std::mem::take(&mut given.raws));
     let config = Config::parse(&mut merged);
-    let mut problems = files.problems;
+    let mut problems = std::mem::take(&mut given.problems);
     problems.append(&mut merged.problems);
     match config {
         Some(config) if problems.is_empty() => Ok(Loaded {
-            warnings: warnings(&config, &merged.origins()),
+            warnings: check::warnings(&given, &merged),
+            without_effect: check::without_effect(&merged),
             config,
-            origins: merged.origins(),
+            settings: Settings::of(&merged),
             token_required,
-            unknown: files.unknown,
         }),
         _ => Err(Error(problems)),
     }
 }
 
-/// Single files first, then directories: later ones win.
+/// In oslo.config's order: the usual places, unless the command line names some of their kind, then those it names.
 fn files_to_read(root: &Root, sources: &Sources, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let home = sources
         .environment
         .iter()
         .find(|(name, _)| name == "HOME")
         .map(|(_, value)| Path::new(value));
-    let mut files = sources.command_line.files.clone();
-    if files.is_empty() {
-        files.extend(sources::usual_file(root, home));
+    let named = &sources.command_line.places;
+    let mut places = Vec::new();
+    if !named.iter().any(|place| matches!(place, Place::File(_))) {
+        places.extend(sources::usual_file(root, home).map(Place::File));
     }
-    let mut directories = sources.command_line.directories.clone();
-    if directories.is_empty() {
-        directories = sources::usual_directories(root, home);
+    if !named
+        .iter()
+        .any(|place| matches!(place, Place::Directory(_)))
+    {
+        let directories = sources::usual_directories(root, home);
+        places.extend(directories.into_iter().map(Place::Directory));
     }
-    for directory in directories {
-        match sources::files_in(&directory) {
-            Ok(found) => files.extend(found),
-            Err(error) => problems.push(Problem {
-                origin: Origin::File(directory, 0),
-                reason: error.to_string(),
-            }),
+    places.extend(named.iter().cloned());
+    let mut files = Vec::new();
+    for place in places {
+        match place {
+            Place::File(path) => files.push(sources::in_home(path, home)),
+            Place::Directory(path) => {
+                let directory = sources::in_home(path, home);
+                match sources::files_in(&directory) {
+                    Ok(found) => files.extend(found),
+                    Err(error) => problems.push(Problem {
+                        origin: Origin::File(directory, 0),
+                        reason: error.to_string(),
+                    }),
+                }
+            }
         }
     }
     files
-}
-
-fn warnings(config: &Config, origins: &[(&'static str, Origin)]) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if config.certfile.is_some() != config.keyfile.is_some() {
-        warnings.push(
-            "only one of certfile and keyfile is set: the agent shows no certificate to servers"
-                .to_owned(),
-        );
-    }
-    for secret in ["agent_token", "image_server_password"] {
-        if origins.contains(&(secret, Origin::CommandLine(secret))) {
-            warnings.push(format!(
-                "{secret} was given on the command line, where every process of the machine can read it"
-            ));
-        }
-    }
-    warnings
 }
 
 /// Every value that cannot be used.

@@ -5,59 +5,22 @@
 //! oslo.log's. Options of `[DEFAULT]` are arguments too; other groups stand in files and the environment alone.
 
 use super::merge::Merged;
+use super::table::{Effect, Kind, Reach, Spec};
 use super::values::{
-    ApiUrl, ApiVersion, Facility, ImageServerAuth, NtpServer, Scheme, address, addresses,
-    agent_token, boolean, count, host, known, list, optional, pairs, path, port, priority,
-    request_id, seconds, secret, text,
+    ApiUrl, ApiVersion, Facility, ImageServerAuth, NtpServer, Reason, Scheme, address, addresses,
+    agent_token, boolean, count, host, known, list, optional, path, port, priority, request_id,
+    seconds, secret, text,
 };
 use crate::secret::{AgentToken, Secret};
 use crate::tls::certificate::Curve;
 use crate::tls::{CipherSuites, MinVersion};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use url::Host;
 
-/// One option, apart from its type.
-#[derive(Debug)]
-pub(super) struct Spec {
-    /// The group in a file.
-    pub(super) group: &'static str,
-    /// The name in a file and on the command line.
-    pub(super) name: &'static str,
-    /// How the command line switches it off, where it is a [`Kind::Flag`].
-    pub(super) negation: &'static str,
-    pub(super) kind: Kind,
-    /// Empty where there is none.
-    pub(super) default: &'static str,
-    /// Empty where there is none.
-    pub(super) kernel_argument: &'static str,
-    pub(super) help: &'static str,
-}
-
-impl Spec {
-    /// Whether both are the same option: a name alone says nothing, groups may share it.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        (self.group, self.name) == (other.group, other.name)
-    }
-}
-
-/// How an option looks on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// `--x` and `--nox`.
-    Flag,
-    /// `--x VALUE` that nobody may see.
-    Secret(&'static str),
-    /// `--x`, and nowhere but on the command line.
-    Switch,
-    /// `--x VALUE`.
-    Value(&'static str),
-}
-
 macro_rules! options {
-    ($($(#[doc = $what:literal])+ $group:ident [$section:literal] {
+    ($($(#[doc = $what:literal])+ $group:ident [$section:literal, $reach:ident] {
         $($(#[doc = $help:literal])+ $name:ident: $type:ty =
             $parse:expr, $kind:expr, $default:literal, $kernel_argument:literal;)+
         $(with { $($(#[doc = $part_help:literal])+ $part:ident: $Part:ident,)+ })?
@@ -86,28 +49,34 @@ macro_rules! options {
             default: $default,
             kernel_argument: $kernel_argument,
             help: concat!($($help),+),
+            check: |text| {
+                let parsed: Result<$type, Reason> = $parse(text);
+                parsed.map(|_| ())
+            },
+            reach: Reach::$reach,
+            effect: Effect::Used,
         },)+)+];
     };
 }
 
-use Kind::{Flag, Secret as Hidden, Switch, Value};
+use Kind::{Flag, List, Number, Secret as Hidden, Switch, Value};
 
 options! {
     /// What the operator wants: one field an option, immutable after start. Not `Clone`: it holds secrets.
-    Config ["DEFAULT"] {
+    Config ["DEFAULT", Everywhere] {
         /// Addresses of Ironic's API, separated by commas, or mdns to ask the network; without one there is no lookup and no
         /// heartbeat.
-        api_url: ApiUrl = known, Value("URLS"), "", "ipa-api-url";
+        api_url: ApiUrl = known, List("URLS"), "", "ipa-api-url";
         /// Sent as X-OpenStack-Request-ID with every request to Ironic.
         global_request_id: Option<String> = optional(request_id), Value("ID"), "", "ipa-global-request-id";
         /// Ironic's API version; asked from Ironic if not set.
         ironic_api_version: Option<ApiVersion> = optional(known), Value("VERSION"), "", "ipa-ironic-api-version";
         /// Seconds a request to Ironic may take.
-        http_request_timeout: Duration = seconds::<1>, Value("SECONDS"), "30", "ipa-http-request-timeout";
+        http_request_timeout: Duration = seconds::<1>, Number("SECONDS"), "30", "ipa-http-request-timeout";
         /// Seconds after which the agent stops looking for its node and starts anew.
-        lookup_timeout: Duration = seconds::<0>, Value("SECONDS"), "600", "ipa-lookup-timeout";
+        lookup_timeout: Duration = seconds::<0>, Number("SECONDS"), "600", "ipa-lookup-timeout";
         /// Fewest seconds between two lookups.
-        lookup_interval: Duration = seconds::<0>, Value("SECONDS"), "1", "ipa-lookup-interval";
+        lookup_interval: Duration = seconds::<0>, Number("SECONDS"), "1", "ipa-lookup-interval";
 
         /// The agent token, where Ironic does not give it with the lookup.
         agent_token: Option<AgentToken> = optional(agent_token), Hidden("TOKEN"), "", "ipa-agent-token";
@@ -115,7 +84,7 @@ options! {
         /// Address the agent's API listens on; every address if not set.
         listen_host: Option<IpAddr> = optional(address), Value("ADDRESS"), "", "ipa-listen-host";
         /// Port the agent's API listens on.
-        listen_port: u16 = port, Value("PORT"), "9999", "ipa-listen-port";
+        listen_port: u16 = port, Number("PORT"), "9999", "ipa-listen-port";
         /// Serve with tls_cert_file and tls_key_file; no certificate is made.
         listen_tls: bool = boolean, Flag, "false", "";
         /// Certificate of the agent's API.
@@ -125,7 +94,7 @@ options! {
         /// Make a certificate for the agent's API.
         enable_auto_tls: bool = boolean, Flag, "true", "";
         /// Seconds the reader's clock may at least be behind the agent's for the made certificate.
-        auto_tls_allowed_clock_skew: Duration = seconds::<0>, Value("SECONDS"), "3600", "";
+        auto_tls_allowed_clock_skew: Duration = seconds::<0>, Number("SECONDS"), "3600", "";
         /// Oldest TLS version, both ways: 1.2 or 1.3.
         tls_min_version: MinVersion = known, Value("VERSION"), "1.2", "ipa-tls-min-version";
         /// Cipher suites of TLS 1.2, by OpenSSL's names, separated by colons.
@@ -136,13 +105,13 @@ options! {
         /// Host that Ironic is told to call; found by the route to Ironic if not set.
         advertise_host: Option<Host> = optional(host), Value("HOST"), "", "ipa-advertise-host";
         /// Port that Ironic is told to call.
-        advertise_port: u16 = port, Value("PORT"), "9999", "ipa-advertise-port";
+        advertise_port: u16 = port, Number("PORT"), "9999", "ipa-advertise-port";
         /// Protocol that Ironic is told to call: http or https; https where a certificate is made.
         advertise_protocol: Scheme = known, Value("PROTOCOL"), "http", "ipa-advertise-protocol";
         /// How often the route to Ironic is looked for.
-        ip_lookup_attempts: u32 = count::<1>, Value("NUMBER"), "6", "ipa-ip-lookup-attempts";
+        ip_lookup_attempts: u32 = count::<1>, Number("NUMBER"), "6", "ipa-ip-lookup-attempts";
         /// Seconds between two such looks.
-        ip_lookup_sleep: Duration = seconds::<0>, Value("SECONDS"), "10", "ipa-ip-lookup-timeout";
+        ip_lookup_sleep: Duration = seconds::<0>, Number("SECONDS"), "10", "ipa-ip-lookup-timeout";
         /// Network interface whose address Ironic is told.
         network_interface: Option<String> = optional(text), Value("NAME"), "", "ipa-network-interface";
 
@@ -156,16 +125,16 @@ options! {
         keyfile: Option<PathBuf> = optional(path), Value("FILE"), "", "";
 
         /// Seconds to wait before the hardware is looked at.
-        hardware_initialization_delay: Duration = seconds::<0>, Value("SECONDS"), "0", "ipa-hardware-initialization-delay";
+        hardware_initialization_delay: Duration = seconds::<0>, Number("SECONDS"), "0", "ipa-hardware-initialization-delay";
         /// How often to look for the first disk; 0 does not wait.
-        disk_wait_attempts: u32 = count::<0>, Value("NUMBER"), "10", "ipa-disk-wait-attempts";
+        disk_wait_attempts: u32 = count::<0>, Number("NUMBER"), "10", "ipa-disk-wait-attempts";
         /// Seconds between two such looks.
-        disk_wait_delay: Duration = seconds::<0>, Value("SECONDS"), "3", "ipa-disk-wait-delay";
+        disk_wait_delay: Duration = seconds::<0>, Number("SECONDS"), "3", "ipa-disk-wait-delay";
         /// Refuse to erase disks that hold a shared file system.
         guard_special_filesystems: bool = boolean, Flag, "true", "ipa-guard-special-filesystems";
 
         /// Priority of the inject_files deploy step, 0 to 99; 0 leaves it out.
-        inject_files_priority: u8 = priority, Value("NUMBER"), "0", "ipa-inject-files-priority";
+        inject_files_priority: u8 = priority, Number("NUMBER"), "0", "ipa-inject-files-priority";
 
         /// Time server to set the clock by, at start and before the machine is switched off.
         ntp_server: Option<NtpServer> = optional(known), Value("HOST"), "", "ipa-ntp-server";
@@ -179,19 +148,19 @@ options! {
         /// How image servers are told who asks: noauth or http_basic.
         image_server_auth_strategy: ImageServerAuth = known, Value("STRATEGY"), "noauth", "";
         /// Seconds an image server may be silent.
-        image_download_connection_timeout: Duration = seconds::<1>, Value("SECONDS"), "60", "ipa-image-download-connection-timeout";
+        image_download_connection_timeout: Duration = seconds::<1>, Number("SECONDS"), "60", "ipa-image-download-connection-timeout";
         /// How often a failed download is tried again.
-        image_download_connection_retries: u32 = count::<0>, Value("NUMBER"), "9", "ipa-image-download-connection-retries";
+        image_download_connection_retries: u32 = count::<0>, Number("NUMBER"), "9", "ipa-image-download-connection-retries";
         /// Seconds between two such tries.
-        image_download_connection_retry_interval: Duration = seconds::<0>, Value("SECONDS"), "10", "ipa-image-download-connection-retry-interval";
+        image_download_connection_retry_interval: Duration = seconds::<0>, Number("SECONDS"), "10", "ipa-image-download-connection-retry-interval";
         /// Seconds a whole download may take; 0 is no limit.
-        image_download_max_duration: Duration = seconds::<0>, Value("SECONDS"), "0", "ipa-image-download-max-duration";
+        image_download_max_duration: Duration = seconds::<0>, Number("SECONDS"), "0", "ipa-image-download-max-duration";
         /// Accept MD5 checksums.
         md5_enabled: bool = boolean, Flag, "false", "";
         /// Do not look into images before they are written.
         disable_deep_image_inspection: bool = boolean, Flag, "false", "";
         /// Image formats that may be written, separated by commas.
-        permitted_image_formats: Vec<String> = list, Value("FORMATS"), "raw,gpt,qcow2", "";
+        permitted_image_formats: Vec<String> = list, List("FORMATS"), "raw,gpt,qcow2", "";
         /// Make the config drive's file system anew, always.
         config_drive_rebuild: bool = boolean, Flag, "false", "";
         /// Go on when the boot loader cannot be installed; the image's own wish counts if not set.
@@ -201,6 +170,8 @@ options! {
 
         /// Log what helps to find a fault.
         debug: bool = boolean, Flag, "false", "ipa-debug";
+        /// A configuration of Python's logging, which means nothing here.
+        log_config_append: Option<PathBuf> = optional(path), Value("FILE"), "", "";
         /// Write the log to this file instead of standard error.
         log_file: Option<PathBuf> = optional(path), Value("FILE"), "", "";
         /// Folder of log_file where that is no absolute path.
@@ -232,42 +203,21 @@ options! {
     }
 
     /// `[mdns]`: asking the network for Ironic.
-    Mdns ["mdns"] {
+    Mdns ["mdns", Files] {
         /// Ask the network for Ironic's API where no address is given.
         use_mdns: bool = boolean, Flag, "false", "ipa-use-mdns";
         /// Options that the answer may override.
-        allowed_overrides: Vec<String> = list, Value("NAMES"), "inspection_callback_url,ntp_server", "";
+        allowed_overrides: Vec<String> = list, List("NAMES"), "inspection_callback_url,ntp_server", "";
         /// How often to ask.
-        lookup_attempts: u32 = count::<1>, Value("NUMBER"), "3", "";
-        /// Accepted for compatibility: for who answers, not for who asks.
-        params: BTreeMap<String, String> = pairs, Value("PAIRS"), "", "";
+        lookup_attempts: u32 = count::<1>, Number("NUMBER"), "3", "";
         /// Addresses of the interfaces to ask by; all interfaces if not set.
-        interfaces: Vec<IpAddr> = addresses, Value("ADDRESSES"), "", "";
+        interfaces: Vec<IpAddr> = addresses, List("ADDRESSES"), "", "";
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn names_and_kernel_arguments_are_unique() {
-        let names: BTreeSet<_> = OPTIONS
-            .iter()
-            .map(|option| (option.group, option.name))
-            .collect();
-        assert_eq!(names.len(), OPTIONS.len());
-        let arguments: Vec<_> = OPTIONS
-            .iter()
-            .map(|option| option.kernel_argument)
-            .filter(|argument| !argument.is_empty())
-            .collect();
-        assert_eq!(
-            arguments.iter().collect::<BTreeSet<_>>().len(),
-            arguments.len()
-        );
-    }
 
     #[test]
     fn every_default_is_a_value() {

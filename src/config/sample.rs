@@ -1,27 +1,34 @@
 //! A configuration file with every option, its meaning, its default and its kernel argument, from the table of options.
 
-use super::options::{Kind, OPTIONS};
+use super::table::{DEFAULT, Effect, by_group};
 use std::fmt::Write;
 
 /// The text of `config/ferrite.conf.sample`: every option commented out.
 #[must_use]
 pub fn sample() -> String {
     let mut text = String::from(HEAD);
-    let in_files = OPTIONS.iter().filter(|option| option.kind != Kind::Switch);
-    let mut group = "DEFAULT";
-    for option in in_files {
-        if option.group != group {
-            group = option.group;
+    for (group, options) in by_group() {
+        if group != DEFAULT {
+            // Writing to a text cannot fail.
             let _infallible = write!(text, "\n[{group}]\n");
         }
-        let argument = match option.kernel_argument {
-            "" => String::new(),
-            argument => format!(" Kernel argument: {argument}."),
-        };
-        let (help, name) = (option.help.trim(), option.name);
-        let value = format!("{name} = {}", option.default);
-        // Writing to a text cannot fail.
-        let _infallible = write!(text, "\n# {help}{argument}\n#{}\n", value.trim_end());
+        for option in options.into_iter().filter(|option| option.is_in_files()) {
+            let argument = match option.kernel_argument {
+                "" => String::new(),
+                argument => format!(" Kernel argument: {argument}."),
+            };
+            let effect = match option.effect {
+                Effect::Used => "",
+                Effect::None => " Without effect: its part is not here.",
+            };
+            let (help, name) = (option.help.trim(), option.name);
+            let value = format!("{name} = {}", option.default);
+            let _infallible = write!(
+                text,
+                "\n# {help}{effect}{argument}\n#{}\n",
+                value.trim_end()
+            );
+        }
     }
     text
 }
@@ -39,10 +46,7 @@ mod tests {
     #[test]
     fn the_sample_in_the_repository_is_the_tables() {
         let kept = include_str!("../../config/ferrite.conf.sample");
-        assert_eq!(
-            kept,
-            sample(),
-            "run `ferrite config sample > config/ferrite.conf.sample`"
-        );
+        let regenerate = "run `make docs`";
+        assert!(kept == sample(), "{regenerate}");
     }
 }

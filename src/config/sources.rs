@@ -3,71 +3,79 @@
 use super::file::parse;
 use super::kernel_args::KernelArgs;
 use super::merge::{Origin, Problem, Raw};
-use super::options::{Kind, OPTIONS, Spec};
 use super::read::read_bounded;
+use super::table::{DEFAULT, every, in_file};
+use super::unknown::Unknown;
 use crate::root::Root;
 use std::io;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// Options that the kernel command line gave.
-pub(super) fn kernel_arguments(arguments: &KernelArgs) -> Vec<Raw> {
-    named(arguments, Origin::KernelArgument)
-}
-
-/// Options that `parameters.txt` on virtual media gave.
-pub(super) fn media_parameters(parameters: &KernelArgs) -> Vec<Raw> {
-    named(parameters, Origin::MediaParameter)
-}
-
-fn named(arguments: &KernelArgs, origin: fn(&'static str) -> Origin) -> Vec<Raw> {
-    OPTIONS
-        .iter()
-        .filter(|spec| !spec.kernel_argument.is_empty())
-        .filter_map(|spec| {
-            Some(Raw {
-                option: spec,
-                text: Zeroizing::new(arguments.value(spec.kernel_argument)?.to_owned()),
-                origin: origin(spec.kernel_argument),
-            })
-        })
-        .collect()
-}
-
-/// Options that the environment gave: `OS_<GROUP>__<OPTION>`.
-pub(super) fn environment(variables: impl IntoIterator<Item = (String, String)>) -> Vec<Raw> {
-    variables
-        .into_iter()
-        .filter_map(|(name, value)| {
-            // First into its wrapper: a variable that is not ours may be somebody else's secret.
-            let text = Zeroizing::new(value);
-            let (group, option) = name.strip_prefix("OS_")?.split_once("__")?;
-            let spec = in_files().find(|spec| {
-                spec.group.eq_ignore_ascii_case(group) && spec.name.to_ascii_uppercase() == option
-            })?;
-            Some(Raw {
-                option: spec,
-                text,
-                origin: Origin::Environment(name),
-            })
-        })
-        .collect()
-}
-
-/// What files gave.
+/// What sources gave.
 #[derive(Default)]
-pub(super) struct FromFiles {
+pub(super) struct Given {
     pub(super) raws: Vec<Raw>,
-    /// Assertions of `agent_token_required`, as they were written.
+    /// Assertions of `agent_token_required`, as they were written in files.
     pub(super) token_required: Vec<(String, Origin)>,
-    /// Keys that are no options of Ferrite: `[group] key`, and where.
-    pub(super) unknown: Vec<(String, Origin)>,
+    /// Names that are no options.
+    pub(super) unknown: Vec<Unknown>,
+    /// Old names that were used.
+    pub(super) renamed: Vec<Problem>,
     pub(super) problems: Vec<Problem>,
 }
 
-impl FromFiles {
+impl Given {
+    /// Options that the kernel command line gave.
+    pub(super) fn take_kernel_arguments(&mut self, arguments: &KernelArgs) {
+        self.take_arguments(arguments, Origin::KernelArgument);
+    }
+
+    /// Options that `parameters.txt` on virtual media gave.
+    pub(super) fn take_media_parameters(&mut self, parameters: &KernelArgs) {
+        self.take_arguments(parameters, Origin::MediaParameter);
+    }
+
+    fn take_arguments(&mut self, arguments: &KernelArgs, origin: fn(String) -> Origin) {
+        for (key, value) in arguments.pairs() {
+            let named = |name: &&str| *name == key;
+            if let Some(option) = every().find(|spec| named(&spec.kernel_argument)) {
+                self.raws.push(Raw {
+                    option,
+                    text: Zeroizing::new(value.to_owned()),
+                    origin: origin(key.to_owned()),
+                });
+            } else if key.starts_with("ipa-") && !WITHOUT_OPTION.iter().any(named) {
+                self.unknown
+                    .push(Unknown::Argument(key.to_owned(), origin(key.to_owned())));
+            }
+        }
+    }
+
+    /// Options that the environment gave: `OS_<GROUP>__<OPTION>`.
+    pub(super) fn take_environment(
+        &mut self,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) {
+        for (name, value) in variables {
+            // First into its wrapper: a variable that is not ours may be somebody else's secret.
+            let text = Zeroizing::new(value);
+            if !name.starts_with("OS_") || !name.contains("__") {
+                continue;
+            }
+            let known = every().find(|spec| spec.is_in_files() && spec.variable() == name);
+            match known {
+                Some(option) => self.raws.push(Raw {
+                    option,
+                    text,
+                    origin: Origin::Environment(name),
+                }),
+                None => self.unknown.push(Unknown::Variable(name)),
+            }
+        }
+    }
+
     /// Reads a file. What cannot be read is a problem, not an end: others may hold more problems.
-    pub(super) fn read(&mut self, path: &Path) {
+    pub(super) fn take_file(&mut self, path: &Path) {
         let problem = |line, reason: String| Problem {
             origin: Origin::File(path.to_owned(), line),
             reason,
@@ -87,36 +95,35 @@ impl FromFiles {
                 return;
             }
         };
+        // In one file an option's own name beats its old one, wherever they stand.
+        let mut by_own_name = Vec::new();
         for entry in entries {
             let origin = Origin::File(path.to_owned(), entry.line);
-            if (entry.group, entry.key) == ("DEFAULT", TOKEN_REQUIRED) {
+            if (entry.group, entry.key) == (DEFAULT, TOKEN_REQUIRED) {
                 self.token_required.push((entry.value.to_string(), origin));
-            } else if let Some(option) = option_of(entry.group, entry.key) {
-                self.raws.push(Raw {
-                    option,
-                    text: entry.value,
-                    origin,
-                });
+                continue;
+            }
+            let Some(found) = in_file(entry.group, entry.key) else {
+                let (group, key) = (entry.group.to_owned(), entry.key.to_owned());
+                self.unknown.push(Unknown::Key(group, key, origin));
+                continue;
+            };
+            let raw = Raw {
+                option: found.spec,
+                text: entry.value,
+                origin,
+            };
+            if found.renamed {
+                let (group, key, now) = (entry.group, entry.key, found.spec.name);
+                let reason = format!("[{group}] {key} is the old name of {now}");
+                self.renamed.push(problem(entry.line, reason));
+                self.raws.push(raw);
             } else {
-                self.unknown
-                    .push((format!("[{}] {}", entry.group, entry.key), origin));
+                by_own_name.push(raw);
             }
         }
+        self.raws.append(&mut by_own_name);
     }
-}
-
-fn option_of(group: &str, key: &str) -> Option<&'static Spec> {
-    let (group, key) = match (group, key) {
-        // Deprecated names (IPA: `config.py`).
-        ("ssl", "cert_file") => ("DEFAULT", "tls_cert_file"),
-        ("ssl", "key_file") => ("DEFAULT", "tls_key_file"),
-        other => other,
-    };
-    in_files().find(|spec| spec.group == group && spec.name == key)
-}
-
-fn in_files() -> impl Iterator<Item = &'static Spec> {
-    OPTIONS.iter().filter(|spec| spec.kind != Kind::Switch)
 }
 
 /// The file that is read unless the command line names one: the first of these.
@@ -142,16 +149,23 @@ fn usual_folders(root: &Root, home: Option<&Path>) -> impl Iterator<Item = PathB
         .chain([root.path("etc")])
 }
 
+/// A path below `~`, which no shell has replaced after `--config-file=`.
+pub(super) fn in_home(path: PathBuf, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~"), home) {
+        (Ok(below), Some(home)) => home.join(below),
+        _ => path,
+    }
+}
+
 /// The `*.conf` files of a directory, by name.
 pub(super) fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "conf")
-            && path.is_file()
-        {
+        // As a shell's `*.conf` finds them: no hidden ones.
+        let name = path.file_name().and_then(|name| name.to_str());
+        let wanted = name.is_some_and(|name| name.ends_with(".conf") && !name.starts_with('.'));
+        if wanted && path.is_file() {
             files.push(path);
         }
     }
@@ -162,31 +176,63 @@ pub(super) fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
 /// The switch that Ironic once had: read, never obeyed.
 pub(super) const TOKEN_REQUIRED: &str = "agent_token_required";
 
+/// Kernel arguments that mean something without an option.
+pub(super) const WITHOUT_OPTION: &[&str] = &[
+    "ipa-inspection-benchmarks",
+    super::token_required::KERNEL_ARGUMENT,
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn texts(given: &Given) -> Vec<(String, &str, String)> {
+        let text = |raw: &'_ Raw| raw.origin.to_string();
+        given
+            .raws
+            .iter()
+            .map(|raw| (raw.option.full_name(), raw.text.as_str(), text(raw)))
+            .collect()
+    }
+
     #[test]
     fn the_environment_names_group_and_option() {
-        let raws = environment([
+        let mut given = Given::default();
+        given.take_environment([
             ("OS_DEFAULT__API_URL".into(), "http://a".into()),
+            ("OS_MDNS__USE_MDNS".into(), "true".into()),
             ("OS_DEFAULT__STANDALONE".into(), "true".into()),
-            ("OS_SSL__API_URL".into(), "x".into()),
+            ("OS_SSL__CERT_FILE".into(), "x".into()),
             ("OS_AUTH_URL".into(), "x".into()),
             ("API_URL".into(), "x".into()),
         ]);
-        let found: Vec<_> = raws
-            .iter()
-            .map(|raw| (raw.option.name, raw.text.as_str(), raw.origin.to_string()))
-            .collect();
+        let at = |name: &str| format!("environment, {name}");
         assert_eq!(
-            found,
-            [(
-                "api_url",
-                "http://a",
-                "environment, OS_DEFAULT__API_URL".to_owned()
-            )]
+            texts(&given),
+            [
+                ("api_url".into(), "http://a", at("OS_DEFAULT__API_URL")),
+                ("[mdns] use_mdns".into(), "true", at("OS_MDNS__USE_MDNS")),
+            ]
         );
+        assert_eq!(
+            given.unknown,
+            ["OS_DEFAULT__STANDALONE", "OS_SSL__CERT_FILE"]
+                .map(|name| Unknown::Variable(name.to_owned()))
+        );
+    }
+
+    #[test]
+    fn kernel_arguments_of_ours_that_nobody_knows_are_kept() {
+        let mut given = Given::default();
+        given.take_kernel_arguments(&KernelArgs::parse(
+            "ro ipa-debgu=1 ipa-use-mdns=1 ipa-inspection-benchmarks=cpu IPA-x=1".to_owned(),
+        ));
+        let (name, origin) = ("ipa-debgu".to_owned(), "ipa-debgu".to_owned());
+        assert_eq!(
+            given.unknown,
+            [Unknown::Argument(name, Origin::KernelArgument(origin))]
+        );
+        assert_eq!(given.raws.len(), 1);
     }
 
     #[test]
@@ -195,23 +241,24 @@ mod tests {
         let path = folder.path().join("a.conf");
         std::fs::write(
             &path,
-            "[ssl]\ncert_file = /c\n[DEFAULT]\napi-url = x\nstandalone = true\nagent_token_required = no\n",
+            "[DEFAULT]\ntls_cert_file = /new\n[ssl]\ncert_file = /c\n[DEFAULT]\napi-url = x\n\
+             standalone = true\nagent_token_required = no\n",
         )
         .unwrap();
-        let mut files = FromFiles::default();
-        files.read(&path);
+        let mut given = Given::default();
+        given.take_file(&path);
         let at = |line| Origin::File(path.clone(), line);
-        assert_eq!(files.problems, []);
-        assert_eq!(files.raws.len(), 1);
-        assert_eq!(files.raws[0].option.name, "tls_cert_file");
-        assert_eq!(files.token_required, [("no".to_owned(), at(6))]);
-        assert_eq!(
-            files.unknown,
-            [
-                ("[DEFAULT] api-url".to_owned(), at(4)),
-                ("[DEFAULT] standalone".to_owned(), at(5)),
-            ]
-        );
+        assert_eq!(given.problems, []);
+        let set: Vec<_> = given
+            .raws
+            .iter()
+            .map(|raw| (raw.text.as_str(), &raw.origin))
+            .collect();
+        assert_eq!(set, [("/c", &at(4)), ("/new", &at(2))]);
+        assert_eq!(given.token_required, [("no".to_owned(), at(8))]);
+        let key = |key: &str, line| Unknown::Key("DEFAULT".into(), key.into(), at(line));
+        assert_eq!(given.unknown, [key("api-url", 6), key("standalone", 7)]);
+        assert_eq!(given.renamed.len(), 1);
     }
 
     #[test]
@@ -242,7 +289,7 @@ mod tests {
     #[test]
     fn a_directorys_files_are_sorted_and_end_in_conf() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b.conf", "a.conf", "c.txt"] {
+        for name in ["b.conf", "a.conf", "c.txt", ".d.conf"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         assert_eq!(

@@ -113,6 +113,9 @@ fn the_boots_debug_argument_beats_everything() {
     assert!(!machine.load().unwrap().config.debug);
     machine.media = Some("ipa-debug=1");
     machine.arguments = vec!["--nodebug"];
+    assert!(machine.load().unwrap().config.debug);
+    machine.media = Some("ipa-debug=maybe");
+    machine.arguments = vec!["--debug"];
     assert!(!machine.load().unwrap().config.debug);
 }
 
@@ -183,13 +186,15 @@ fn named_files_and_directories_replace_the_usual_ones() {
 }
 
 #[test]
-fn an_unknown_option_of_a_file_is_passed_over() {
+fn an_unknown_option_and_one_without_effect_are_told() {
     let machine = Machine::new();
     machine.file(
         "etc/ironic-python-agent.conf",
         "[DEFAULT]\nntp_port=1\n[metrics]\nbackend=noop\n",
     );
-    assert_eq!(machine.load().unwrap().unknown.len(), 2);
+    let loaded = machine.load().unwrap();
+    assert_eq!(loaded.warnings.len(), 1);
+    assert_eq!(loaded.without_effect.len(), 1);
 }
 
 #[test]
@@ -207,11 +212,11 @@ fn an_assertion_about_the_token_is_kept_with_its_origin_and_changes_nothing() {
         loaded.token_required,
         [
             TokenRequired {
-                origin: Origin::KernelArgument(argument),
+                origin: Origin::KernelArgument(argument.to_owned()),
                 asserted: Some(false)
             },
             TokenRequired {
-                origin: Origin::MediaParameter(argument),
+                origin: Origin::MediaParameter(argument.to_owned()),
                 asserted: None
             },
             TokenRequired {

@@ -19,9 +19,9 @@ pub struct TokenRequired {
 
 impl TokenRequired {
     pub(super) fn of_boot(kernel: &KernelArgs, media: Option<&KernelArgs>) -> Vec<Self> {
-        let read = |arguments: &KernelArgs, origin: fn(&'static str) -> Origin| {
+        let read = |arguments: &KernelArgs, origin: fn(String) -> Origin| {
             arguments.value(KERNEL_ARGUMENT).map(|text| Self {
-                origin: origin(KERNEL_ARGUMENT),
+                origin: origin(KERNEL_ARGUMENT.to_owned()),
                 asserted: boolean(text).ok(),
             })
         };
@@ -51,4 +51,4 @@ impl TokenRequired {
     }
 }
 
-const KERNEL_ARGUMENT: &str = "ipa-agent-token-required";
+pub(super) const KERNEL_ARGUMENT: &str = "ipa-agent-token-required";

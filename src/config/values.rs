@@ -241,7 +241,7 @@ pub(super) fn boolean(text: &str) -> Result<bool, Reason> {
 }
 
 pub(super) fn count<const MIN: u32>(text: &str) -> Result<u32, Reason> {
-    match text.parse() {
+    match text.trim().parse() {
         Ok(number) if number >= MIN => Ok(number),
         _ => Err(format!("must be a whole number, {MIN} or more")),
     }
@@ -253,8 +253,28 @@ pub(super) fn seconds<const MIN: u32>(text: &str) -> Result<Duration, Reason> {
         .map_err(|_| format!("must be a whole number of seconds, {MIN} or more"))
 }
 
+/// Any whole number, for options that have no bounds.
+pub(super) fn number(text: &str) -> Result<i64, Reason> {
+    text.trim()
+        .parse()
+        .map_err(|_| "must be a whole number".into())
+}
+
+pub(super) fn float(text: &str) -> Result<f64, Reason> {
+    text.trim().parse().map_err(|_| "must be a number".into())
+}
+
+/// One of a few words.
+pub(super) fn one_of(words: &[&str], text: &str) -> Result<(), Reason> {
+    if words.contains(&text) {
+        return Ok(());
+    }
+    Err(format!("must be {}", words.join(" or ")))
+}
+
 pub(super) fn port(text: &str) -> Result<u16, Reason> {
-    text.parse()
+    text.trim()
+        .parse()
         .map_err(|_| "must be a port, 0 to 65535".into())
 }
 
@@ -319,7 +339,7 @@ const NO_PAIRS: &str = "must be key:value pairs, separated by commas";
 
 /// The priority of a deploy step: 100 is what Ironic keeps for booting the agent.
 pub(super) fn priority(text: &str) -> Result<u8, Reason> {
-    match text.parse() {
+    match text.trim().parse() {
         Ok(number) if number < 100 => Ok(number),
         _ => Err("must be a whole number, 0 to 99".into()),
     }

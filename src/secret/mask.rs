@@ -1,4 +1,4 @@
-//! Masking secrets in texts that others wrote: the kernel's log, its command line.
+//! Masking secrets in texts that others wrote: the kernel's log, its command line, URLs.
 
 /// Arguments whose value nobody may see. Ironic puts the agent token on the kernel command line of virtual media.
 const SECRET_ARGUMENTS: &[&str] = &["ipa-agent-token="];
@@ -19,6 +19,31 @@ pub fn mask_arguments(text: &str) -> String {
     masked
 }
 
+/// The text with user name and password of every URL in it replaced by `******`.
+#[must_use]
+pub fn mask_url(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        masked.push_str(before);
+        masked.push_str("://");
+        let end = after
+            .find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | ','))
+            .unwrap_or(after.len());
+        let (authority, following) = after.split_at(end);
+        match authority.rsplit_once('@') {
+            Some((_, host)) => {
+                masked.push_str("******@");
+                masked.push_str(host);
+            }
+            None => masked.push_str(authority),
+        }
+        rest = following;
+    }
+    masked.push_str(rest);
+    masked
+}
+
 fn first_secret(text: &str) -> Option<(usize, &'static str)> {
     SECRET_ARGUMENTS
         .iter()
@@ -29,6 +54,15 @@ fn first_secret(text: &str) -> Option<(usize, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_asks_is_masked_in_urls() {
+        assert_eq!(
+            mask_url("http://user:p@ss@a:1/x?y=@z, https://b//c@d http://@"),
+            "http://******@a:1/x?y=@z, https://b//c@d http://******@"
+        );
+        assert_eq!(mask_url("a@b"), "a@b");
+    }
 
     #[test]
     fn the_token_of_a_command_line_is_masked_wherever_it_stands() {

@@ -5,7 +5,7 @@ mod mask;
 mod token;
 
 pub use current::CurrentToken;
-pub use mask::mask_arguments;
+pub use mask::{mask_arguments, mask_url};
 pub use token::{AgentToken, TokenError};
 
 use std::fmt;

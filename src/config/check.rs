@@ -1,0 +1,130 @@
+//! What is wrong with configuration, and what cannot be meant so.
+
+use super::merge::{Merged, Origin, Problem, complaint};
+use super::options::Config;
+use super::sources::{Given, files_in};
+use super::table::{DEFAULT, Effect};
+use super::unknown;
+use std::path::PathBuf;
+
+/// What a look at configuration files found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// The agent would not start.
+    pub errors: Vec<Problem>,
+    /// The agent would start, and say so.
+    pub warnings: Vec<Problem>,
+}
+
+/// Looks at files, and the `*.conf` files of directories, without regard to any other source. Values that later ones overrule
+/// are looked at too.
+#[must_use]
+pub fn check(paths: Vec<PathBuf>) -> Checked {
+    let mut given = Given::default();
+    for path in paths {
+        if !path.is_dir() {
+            given.take_file(&path);
+            continue;
+        }
+        match files_in(&path) {
+            Ok(files) => files.iter().for_each(|file| given.take_file(file)),
+            Err(error) => given.problems.push(Problem {
+                origin: Origin::File(path, 0),
+                reason: error.to_string(),
+            }),
+        }
+    }
+    let mut errors = std::mem::take(&mut given.problems);
+    let raws = std::mem::take(&mut given.raws);
+    for raw in &raws {
+        // Whether a reference becomes a value is known only of those that win.
+        let complete = !raw.text.is_empty() && !raw.text.contains('$');
+        if complete
+            && raw.option.effect == Effect::Used
+            && let Err(reason) = (raw.option.check)(&raw.text)
+        {
+            errors.push(Problem {
+                origin: raw.origin.clone(),
+                reason: complaint(raw, &reason),
+            });
+        }
+    }
+    let mut merged = Merged::of(raws);
+    let _parsed = Config::parse(&mut merged);
+    let winners = std::mem::take(&mut merged.problems);
+    errors.extend(
+        winners
+            .into_iter()
+            .filter(|problem| !errors.contains(problem))
+            .collect::<Vec<_>>(),
+    );
+    let mut warnings = warnings(&given, &merged);
+    warnings.extend(
+        without_effect(&merged)
+            .into_iter()
+            .map(|(name, origin)| Problem {
+                origin,
+                reason: format!("{name} changes nothing: its part is not here"),
+            }),
+    );
+    Checked { errors, warnings }
+}
+
+/// What is set and cannot be meant so.
+pub(super) fn warnings(given: &Given, merged: &Merged) -> Vec<Problem> {
+    let mut warnings = unknown::problems(&given.unknown);
+    warnings.extend(given.renamed.iter().cloned());
+    let mut warn = |name: &str, reason: String| {
+        if let Some(raw) = merged.winner(DEFAULT, name) {
+            let origin = raw.origin.clone();
+            warnings.push(Problem { origin, reason });
+        }
+    };
+    let is_set = |name| merged.winner(DEFAULT, name).is_some();
+    for (one, other) in [("certfile", "keyfile"), ("keyfile", "certfile")] {
+        if !is_set(other) {
+            warn(
+                one,
+                format!(
+                    "{one} is set and {other} is not: the agent shows no certificate to servers"
+                ),
+            );
+        }
+    }
+    warn(
+        "log_config_append",
+        "log_config_append names a configuration of Python's logging: it is not read".to_owned(),
+    );
+    for raw in merged.winners() {
+        if raw.option.is_secret() && matches!(raw.origin, Origin::CommandLine(_)) {
+            let name = raw.option.name;
+            warn(
+                name,
+                format!(
+                    "{name} was given on the command line, where every process of the machine can read it"
+                ),
+            );
+        }
+    }
+    for raw in merged.winners().iter().filter(|raw| !raw.text.is_empty()) {
+        if raw.option.effect == Effect::None
+            && let Err(reason) = (raw.option.check)(&raw.text)
+        {
+            warnings.push(Problem {
+                origin: raw.origin.clone(),
+                reason: complaint(raw, &reason),
+            });
+        }
+    }
+    warnings
+}
+
+/// Options that are set and change nothing, because their part is not here.
+pub(super) fn without_effect(merged: &Merged) -> Vec<(String, Origin)> {
+    merged
+        .winners()
+        .iter()
+        .filter(|raw| raw.option.effect == Effect::None)
+        .map(|raw| (raw.option.full_name(), raw.origin.clone()))
+        .collect()
+}

@@ -1,0 +1,120 @@
+//! What is in effect: every option with its value and where that is from, fit to be shown to anybody.
+
+use super::merge::{Merged, Origin};
+use super::table::{Effect, Kind, Spec, by_group, full_name};
+use super::values::{boolean, list};
+use crate::secret::mask_url;
+use std::fmt;
+
+/// Every option, group by group.
+#[derive(Debug)]
+pub struct Settings(Vec<Setting>);
+
+/// One option.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// The group in a file.
+    pub group: &'static str,
+    /// The name in a file.
+    pub name: &'static str,
+    /// What it is set to; secrets are not in it.
+    pub value: Value,
+    /// Whether it does anything.
+    pub has_effect: bool,
+    /// `None` where it is the default.
+    origin: Option<Origin>,
+}
+
+/// A value, fit to be shown.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Yes or no.
+    Flag(bool),
+    /// Words.
+    List(Vec<String>),
+    /// A whole number.
+    Number(i64),
+    /// There is one, and nobody may see it.
+    Secret,
+    /// Anything else.
+    Text(String),
+    /// There is none.
+    Unset,
+}
+
+impl Settings {
+    pub(super) fn of(merged: &Merged) -> Self {
+        let specs = by_group().into_iter().flat_map(|(_, specs)| specs);
+        Self(specs.map(|spec| setting(spec, merged)).collect())
+    }
+
+    /// The settings, group by group.
+    pub fn iter(&self) -> impl Iterator<Item = &Setting> {
+        self.0.iter()
+    }
+}
+
+fn setting(spec: &Spec, merged: &Merged) -> Setting {
+    let winner = merged.winner(spec.group, spec.name);
+    let text = winner.map_or(spec.default, |raw| raw.text.as_str());
+    Setting {
+        group: spec.group,
+        name: spec.name,
+        value: value(spec, text),
+        has_effect: spec.effect == Effect::Used,
+        origin: winner.map(|raw| raw.origin.clone()),
+    }
+}
+
+fn value(spec: &Spec, text: &str) -> Value {
+    let shown = || mask_url(text);
+    match spec.kind {
+        _ if text.is_empty() => Value::Unset,
+        Kind::Secret(_) => Value::Secret,
+        Kind::Flag | Kind::Switch => {
+            boolean(text).map_or_else(|_| Value::Text(shown()), Value::Flag)
+        }
+        Kind::List(_) => list(&shown()).map_or_else(|_| Value::Unset, Value::List),
+        Kind::Number(_) => text
+            .trim()
+            .parse()
+            .map_or_else(|_| Value::Text(shown()), Value::Number),
+        Kind::Value(_) => Value::Text(shown()),
+    }
+}
+
+impl Setting {
+    /// Whether somebody has set it.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.origin.is_some()
+    }
+
+    /// `name`, or `[group] name` outside `[DEFAULT]`.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        full_name(self.group, self.name)
+    }
+
+    /// Where the value is from, in words.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        match &self.origin {
+            Some(origin) => origin.to_string(),
+            None => "default".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => flag.fmt(f),
+            Self::List(words) => f.write_str(&words.join(",")),
+            Self::Number(number) => number.fmt(f),
+            Self::Secret => f.write_str("******"),
+            Self::Text(text) => f.write_str(text),
+            Self::Unset => f.write_str("-"),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Names that are no options: said with the name that was probably meant.
+
+use super::merge::{Origin, Problem, shortened};
+use super::nearest::nearest;
+use super::sources::WITHOUT_OPTION;
+use super::table::{Spec, every, full_name};
+
+/// A name that somebody took for an option's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unknown {
+    /// Of the boot: an argument that begins as ours do.
+    Argument(String, Origin),
+    /// In a file: group and key.
+    Key(String, String, Origin),
+    /// In the environment.
+    Variable(String),
+}
+
+impl Unknown {
+    /// What is to be said of it.
+    pub(super) fn problem(&self) -> Problem {
+        let (origin, what, meant) = match self {
+            Self::Argument(name, origin) => {
+                let arguments = every().map(|spec| spec.kernel_argument);
+                let known = arguments.chain(WITHOUT_OPTION.iter().copied());
+                let meant = nearest(name, known.map(str::to_owned));
+                (origin.clone(), "no such kernel argument".to_owned(), meant)
+            }
+            Self::Key(group, key, origin) => {
+                let name = full_name(shortened(group), shortened(key));
+                let meant = meant_key(group, key);
+                (origin.clone(), format!("there is no option {name}"), meant)
+            }
+            Self::Variable(name) => {
+                let meant = nearest(name, in_files().map(Spec::variable));
+                let origin = Origin::Environment(shortened(name).to_owned());
+                (origin, "no option has this variable".to_owned(), meant)
+            }
+        };
+        let reason = match meant {
+            Some(name) => format!("{what}; did you mean {name}?"),
+            None => what,
+        };
+        Problem { origin, reason }
+    }
+}
+
+/// A key like it in the same group, the key itself in another group, or one like it anywhere.
+fn meant_key(group: &str, key: &str) -> Option<String> {
+    let of_group = in_files().filter(|spec| spec.group.eq_ignore_ascii_case(group));
+    if let Some(name) = nearest(key, of_group.map(|spec| spec.name.to_owned())) {
+        return Some(full_name(
+            &group.to_ascii_lowercase().replace("default", "DEFAULT"),
+            &name,
+        ));
+    }
+    in_files()
+        .find(|spec| spec.name == key)
+        .map(Spec::full_name)
+        .or_else(|| nearest(&full_name(group, key), in_files().map(Spec::full_name)))
+}
+
+fn in_files() -> impl Iterator<Item = &'static Spec> {
+    every().filter(|spec| spec.is_in_files())
+}
+
+/// What is to be said of all of them; of very many only how many more there are.
+pub(super) fn problems(unknown: &[Unknown]) -> Vec<Problem> {
+    let mut told: Vec<Problem> = unknown
+        .iter()
+        .take(MOST_TOLD)
+        .map(Unknown::problem)
+        .collect();
+    let more = unknown.len().saturating_sub(MOST_TOLD);
+    if let Some(last) = told.last_mut().filter(|_| more > 0) {
+        last.reason = format!("{}; and {more} more names that nobody knows", last.reason);
+    }
+    told
+}
+
+const MOST_TOLD: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn key(group: &str, key: &str) -> String {
+        let origin = Origin::File(PathBuf::from("/f"), 3);
+        let unknown = Unknown::Key(group.into(), key.into(), origin);
+        unknown.problem().to_string()
+    }
+
+    #[test]
+    fn an_unknown_name_is_said_with_its_nearest() {
+        for (group, name, told) in [
+            (
+                "DEFAULT",
+                "api-url",
+                "there is no option api-url; did you mean api_url?",
+            ),
+            (
+                "DEFAULT",
+                "Debug",
+                "there is no option Debug; did you mean debug?",
+            ),
+            (
+                "MDNS",
+                "use-mdns",
+                "there is no option [MDNS] use-mdns; did you mean [mdns] use_mdns?",
+            ),
+            (
+                "DEFAULT",
+                "lookup_attempts",
+                "there is no option lookup_attempts; did you mean ip_lookup_attempts?",
+            ),
+            (
+                "DEFAULT",
+                "statsd_host",
+                "there is no option statsd_host; did you mean [metrics_statsd] statsd_host?",
+            ),
+            (
+                "mdsn",
+                "use_mdns",
+                "there is no option [mdsn] use_mdns; did you mean [mdns] use_mdns?",
+            ),
+            (
+                "default",
+                "api_url",
+                "there is no option [default] api_url; did you mean api_url?",
+            ),
+            (
+                "DEFAULT",
+                "zebra_stripes",
+                "there is no option zebra_stripes",
+            ),
+        ] {
+            assert_eq!(key(group, name), format!("/f, line 3: {told}"));
+        }
+    }
+
+    #[test]
+    fn arguments_and_variables_have_nearest_names_too() {
+        let origin = Origin::KernelArgument("ipa-api-ulr".into());
+        let told = Unknown::Argument("ipa-api-ulr".into(), origin).problem();
+        assert_eq!(
+            told.to_string(),
+            "kernel argument ipa-api-ulr: no such kernel argument; did you mean ipa-api-url?"
+        );
+        let told = Unknown::Variable("OS_DEFAULT__API_URLS".into()).problem();
+        assert_eq!(
+            told.to_string(),
+            "environment, OS_DEFAULT__API_URLS: no option has this variable; did you mean OS_DEFAULT__API_URL?"
+        );
+    }
+
+    #[test]
+    fn very_many_are_counted() {
+        let many = vec![Unknown::Variable("OS_X__Y".into()); 60];
+        let told = problems(&many);
+        assert_eq!(told.len(), 50);
+        assert!(
+            told[49]
+                .reason
+                .ends_with("and 10 more names that nobody knows")
+        );
+    }
+}
