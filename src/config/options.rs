@@ -192,8 +192,8 @@ options! {
         /// Do what destroys even where the root file system is no ramdisk.
         allow_installed_system: bool = boolean, Switch, "false", "";
         /// Show the list of commands, without results, to conductors that send no token there (2023.1 to 2024.2).
-    open_command_list: bool = boolean, Flag, "false", "ferrite-open-command-list";
-    /// Serve commands without a lookup and without heartbeats.
+        open_command_list: bool = boolean, Flag, "false", "ferrite-open-command-list";
+        /// Serve commands without a lookup and without heartbeats.
         standalone: bool = boolean, Switch, "false", "";
 
         with {
