@@ -50,7 +50,8 @@ impl Service {
     }
 
     async fn route(&self, head: &Parts, body: &mut Body, peer: &Peer) -> Result<Answer, Fault> {
-        match routes::find(&head.method, head.uri.path()) {
+        let path = routes::decoded(head.uri.path());
+        match routes::find(&head.method, &path) {
             Route::Guarded(Operation::List) if self.is_for_everybody(head) => {
                 document(wire::open_list(&self.state.dispatcher.list()))
             }

@@ -58,17 +58,22 @@ fn decoded(text: &str) -> Zeroizing<Vec<u8>> {
         rest = after;
         decoded.push(match (byte, after) {
             (b'+', _) => b' ',
-            (b'%', [high, low, after @ ..]) => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => {
+            (b'%', [high, low, after @ ..]) => match escape(*high, *low) {
+                Some(byte) => {
                     rest = after;
-                    high << 4 | low
+                    byte
                 }
-                _ => b'%',
+                None => b'%',
             },
             _ => *byte,
         });
     }
     decoded
+}
+
+/// The byte that `%` and two digits stand for.
+pub(super) fn escape(high: u8, low: u8) -> Option<u8> {
+    Some(digit(high)? << 4 | digit(low)?)
 }
 
 fn digit(byte: u8) -> Option<u8> {

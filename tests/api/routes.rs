@@ -71,14 +71,14 @@ async fn the_status_says_when_and_which() {
 }
 
 #[tokio::test]
-async fn a_missing_slash_is_redirected_for_any_method_with_its_query() {
+async fn a_missing_slash_is_redirected_with_its_query() {
     let api = Api::start().await;
     for (method, target, location) in [
         ("GET", "/v1", "/v1/"),
         ("GET", "/v1/commands", "/v1/commands/"),
         ("GET", "/commands?wait=a%20b", "/commands/?wait=a%20b"),
         ("POST", "/v1/commands?x=1", "/v1/commands/?x=1"),
-        ("DELETE", "/commands", "/commands/"),
+        ("POST", "/commands", "/commands/"),
         ("HEAD", "/v1/commands", "/v1/commands/"),
     ] {
         let answer = api.request(method, target, "").await;
@@ -194,6 +194,9 @@ async fn what_is_nowhere_is_404_in_the_envelope() {
         "/v2/",
         "/nothing",
         "/v1/v1/status",
+        "/v1%2Fstatus",
+        "//v1/status",
+        "/V1/status",
     ] {
         let fault = (404, "404 Not Found: There is nothing at this URL.".into());
         assert_eq!(api.get(path).await.fault(), fault, "{path}");
@@ -204,14 +207,20 @@ async fn what_is_nowhere_is_404_in_the_envelope() {
 async fn an_unknown_record_is_404_by_its_id() {
     let api = Api::start().await;
     for path in ["/v1/commands/", "/commands/"] {
-        let target = format!("{path}no-such-id?agent_token={TOKEN}&wait=true");
-        assert_eq!(
-            api.get(&target).await.fault(),
-            (
-                404,
-                "Not found: Command Result with id no-such-id not found.".into()
-            )
-        );
+        for (id, told) in [
+            ("no-such-id", "no-such-id"),
+            ("%C3%A9%20%F0%9F%98%80", "é 😀"),
+            ("a%2Fb", "a%2Fb"),
+        ] {
+            let target = format!("{path}{id}?agent_token={TOKEN}&wait=true");
+            assert_eq!(
+                api.get(&target).await.fault(),
+                (
+                    404,
+                    format!("Not found: Command Result with id {told} not found.")
+                )
+            );
+        }
     }
 }
 
