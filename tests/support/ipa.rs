@@ -66,7 +66,7 @@ impl Drop for Ipa {
 }
 
 /// A line that starts whatever is added to it as nobody, with IPA's environment at [`ENVIRONMENT`] and the stand-ins in
-/// `folder` as its only programs. For those who start something else than [`Ipa::start`] does.
+/// `folder` as its only programs; its `/run`, where it writes its certificate, is nobody else's. For those who start something else than [`Ipa::start`] does.
 ///
 /// # Errors
 /// Without root: only root becomes nobody, and mounts the environment where nobody may see it. Without `make lab`.
@@ -90,7 +90,7 @@ pub(crate) fn as_nobody(folder: &Path) -> io::Result<Command> {
     command
         .args(["--mount", "/bin/sh", "-c"])
         .arg(format!(
-            "/bin/mount --bind \"$0\" {ENVIRONMENT} && exec \"$@\""
+            "/bin/mount --bind \"$0\" {ENVIRONMENT} && /bin/mount -t tmpfs -o mode=1777 run /run && exec \"$@\""
         ))
         .arg(environment)
         .args([
@@ -122,8 +122,10 @@ const TOOLS: &[(&str, &str)] = &[
         "lsblk",
         r#"case "$*" in *--json*) echo '{"blockdevices": []}' ;; esac"#,
     ),
+    ("blockdev", ""),
     ("lscpu", ""),
     ("lshw", "echo '{}'"),
+    ("sync", ""),
     ("udevadm", ""),
 ];
 

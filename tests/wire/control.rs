@@ -1,34 +1,53 @@
-//! IPA itself, as the recordings know it. These tests need `make lab`.
+//! IPA itself: the recordings are what it says, and are made here. These tests need `make lab`.
 
-use super::conductor::{self, Answer, Conductor, NODE, TOKEN};
-use super::ipa::Ipa;
-use super::process::{free_port, within};
-use serde_json::json;
+use super::agents::Kind;
+use super::commanded;
+use super::recording::{self, Conversation};
+use super::told::{self, Start};
 
 #[tokio::test]
-async fn ipa_looks_itself_up_and_heartbeats_as_nobody() {
-    let conductor = Conductor::start().await;
-    conductor
-        .on("GET /v1/lookup", [conductor::lookup(json!(TOKEN))])
-        .on("POST /v1/heartbeat/", [Answer::bytes(202, "")]);
-    let port = free_port().to_string();
-    let _ipa = Ipa::start(&[
-        ("api_url", &conductor.url()),
-        ("listen_port", &port),
-        ("advertise_port", &port),
-        ("enable_auto_tls", "false"),
-    ])
-    .unwrap();
-    let heartbeat = "POST /v1/heartbeat/";
-    within("a heartbeat", conductor.until_asked(heartbeat, 1)).await;
-    let heartbeat = &conductor.asked(heartbeat)[0];
-    assert_eq!(heartbeat.line, format!("POST /v1/heartbeat/{NODE}"));
-    assert_eq!(
-        heartbeat.json(),
-        json!({
-            "callback_url": format!("http://127.0.0.1:{port}"),
-            "agent_token": TOKEN,
-            "agent_version": "13.0.0",
-        })
-    );
+async fn ipa_answers_as_recorded() {
+    let folder = commanded::FOLDER;
+    let mut faults = Vec::new();
+    for (name, mut conversation) in recording::all::<Conversation>(folder) {
+        let answers = commanded::hold(Kind::Ipa, &conversation).await;
+        if recording::is_recording() {
+            let ferrites = commanded::hold(Kind::Ferrite, &conversation).await;
+            let both = answers.into_iter().zip(ferrites);
+            for (exchange, (ipa, ferrite)) in conversation.exchanges.iter_mut().zip(both) {
+                exchange.answers.record(ipa, ferrite);
+            }
+            recording::write(folder, &name, &conversation);
+        } else {
+            for (exchange, answer) in conversation.exchanges.iter().zip(answers) {
+                if exchange.answers.ipa.as_ref() != Some(&answer) {
+                    let now = format!("is answered otherwise now: {answer:#?}");
+                    faults.push(commanded::told(&name, exchange, &now));
+                }
+            }
+        }
+        for exchange in &conversation.exchanges {
+            let fault = exchange.answers.fault();
+            faults.extend(fault.map(|fault| commanded::told(&name, exchange, fault)));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[tokio::test]
+async fn ipa_tells_ironic_what_is_recorded() {
+    let mut faults = Vec::new();
+    for (name, mut start) in recording::all::<Start>(told::FOLDER) {
+        let sent = told::begin(Kind::Ipa, &start).await;
+        if recording::is_recording() {
+            let ferrites = told::begin(Kind::Ferrite, &start).await;
+            start.requests.record(sent, ferrites);
+            recording::write(told::FOLDER, &name, &start);
+        } else if start.requests.ipa.as_ref() != Some(&sent) {
+            faults.push(format!("{name}: something else is told now: {sent:#?}"));
+        }
+        let fault = start.requests.fault();
+        faults.extend(fault.map(|fault| format!("{name} {fault}")));
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
