@@ -25,6 +25,14 @@ impl Buffer {
         }
     }
 
+    /// A buffer full of zeroes.
+    pub(super) fn zeroes(capacity: usize) -> Self {
+        Self {
+            length: capacity,
+            ..Self::new(capacity)
+        }
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         self.memory
             .get(self.start..self.start + self.length)
