@@ -27,9 +27,15 @@ impl Ipa {
     ///
     /// What every such run wants (no waiting for disks or addresses that a test machine has not) is set already.
     pub(crate) fn start(options: &[(&str, &str)]) -> io::Result<Self> {
+        Self::start_with(options, &[])
+    }
+
+    /// The same with further stand-ins for programs: names, and what a shell does for each.
+    pub(crate) fn start_with(options: &[(&str, &str)], tools: &[(&str, &str)]) -> io::Result<Self> {
         let folder = TempDir::new()?;
         let log = fs::File::create(folder.path().join("log"))?;
         let mut command = as_nobody(folder.path())?;
+        add_tools(folder.path(), tools)?;
         command
             .arg(format!("{ENVIRONMENT}/bin/python"))
             .arg(format!("{ENVIRONMENT}/bin/ironic-python-agent"))
@@ -78,11 +84,7 @@ pub(crate) fn as_nobody(folder: &Path) -> io::Result<Command> {
     }
     let tools = folder.join("tools");
     fs::create_dir(&tools)?;
-    for (name, script) in TOOLS {
-        let tool = tools.join(name);
-        fs::write(&tool, format!("#!/bin/sh\n{script}\n"))?;
-        fs::set_permissions(&tool, Permissions::from_mode(0o755))?;
-    }
+    add_tools(folder, TOOLS)?;
     for folder in [folder, &tools] {
         fs::set_permissions(folder, Permissions::from_mode(0o755))?;
     }
@@ -109,6 +111,15 @@ pub(crate) fn as_nobody(folder: &Path) -> io::Result<Command> {
     Ok(command)
 }
 
+fn add_tools(folder: &Path, tools: &[(&str, &str)]) -> io::Result<()> {
+    for (name, script) in tools {
+        let tool = folder.join("tools").join(name);
+        fs::write(&tool, format!("#!/bin/sh\n{script}\n"))?;
+        fs::set_permissions(&tool, Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
 /// Options that keep it from waiting.
 const USUAL: &[(&str, &str)] = &[
     ("disk_wait_attempts", "0"),
@@ -123,6 +134,7 @@ const TOOLS: &[(&str, &str)] = &[
         r#"case "$*" in *--json*) echo '{"blockdevices": []}' ;; esac"#,
     ),
     ("blockdev", ""),
+    ("journalctl", "echo nothing"),
     ("lscpu", ""),
     ("lshw", "echo '{}'"),
     ("sync", ""),
