@@ -2,7 +2,6 @@
 
 use super::Error;
 use crate::clock;
-use crate::conductor::address::Advertised;
 use crate::conductor::lookup::Settings;
 use crate::config::{Config, Scheme};
 use crate::hardware;
@@ -13,6 +12,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use url::Host;
 
 /// What the API shows, and how it is reached.
 pub(super) struct Identity {
@@ -21,19 +21,17 @@ pub(super) struct Identity {
     pub(super) scheme: Scheme,
 }
 
-/// The API's certificate: the operator's own, one of our making where Ironic is to be told of it, or none.
+/// The API's certificate: the operator's own, one of our making for the host that Ironic is told of, or none.
 pub(super) fn identity(
     root: &Root,
     config: &Config,
-    ironic: Option<(&Settings, &Advertised)>,
+    settings: &Settings,
+    certified: Option<&Host>,
 ) -> Result<Identity, Error> {
-    let (min_version, suites) = match ironic {
-        Some((settings, _)) => (
-            settings.tls_min_version,
-            settings.tls_cipher_suites.as_ref(),
-        ),
-        None => (config.tls_min_version, config.tls_cipher_suites.as_ref()),
-    };
+    let (min_version, suites) = (
+        settings.tls_min_version,
+        settings.tls_cipher_suites.as_ref(),
+    );
     let server = |identity: &tls::Identity| {
         tls::server::server_config(identity, min_version, suites).map_err(Error::Tls)
     };
@@ -48,7 +46,7 @@ pub(super) fn identity(
             scheme: config.advertise_protocol,
         });
     }
-    let Some((_, advertised)) = ironic.filter(|_| config.enable_auto_tls) else {
+    let Some(host) = certified.filter(|_| config.enable_auto_tls) else {
         return Ok(Identity {
             server: None,
             pem: None,
@@ -58,7 +56,7 @@ pub(super) fn identity(
     let made = SelfSigned::kept(
         root,
         &Subject {
-            address: advertised.host.clone(),
+            address: host.clone(),
             host_name: hardware::system::hostname(root),
             curve: config.tls_certificate_curve,
             allowed_clock_skew: config.auto_tls_allowed_clock_skew,

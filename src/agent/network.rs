@@ -36,7 +36,7 @@ impl address::Network for Routes {
         let mut addresses: Vec<_> = netlink
             .addresses()?
             .into_iter()
-            .filter(|a| a.link == index)
+            .filter(|a| a.link == index && !address::is_link_local(a.address))
             .map(|a| a.address)
             .collect();
         addresses.sort_by_key(IpAddr::is_ipv6);

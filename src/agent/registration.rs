@@ -6,16 +6,23 @@ use crate::conductor::Law;
 use crate::conductor::client::Client;
 use crate::conductor::lookup::{self, Lookup, Node};
 use crate::config::ApiUrl;
-use crate::hardware::{network as interfaces, rescue, wait};
+use crate::error::chain;
+use crate::hardware::{NodeSource, network as interfaces, rescue, wait};
 use crate::progress::Cancel;
 use crate::secret::AgentToken;
 use crate::tls::client::ClientOptions;
+use serde_json::{Map, Value};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
 /// What the lookup settled: who we are and what Ironic wants.
 pub(super) struct Registered {
-    pub(super) client: Client,
+    pub(super) client: Arc<Client>,
+    /// What Ironic knows the machine by.
+    pub(super) machine: lookup::Machine,
     pub(super) node: Node,
     pub(super) settings: lookup::Settings,
     pub(super) token: Arc<AgentToken>,
@@ -43,8 +50,9 @@ impl Agent {
             return Ok(Event::NobodyToAsk);
         }
         let tls_client = self.config.tls_client(&self.root).map_err(Error::Tls)?;
+        let urls = self.config.api_url.urls();
         let client =
-            Client::new(&self.config, &tls_client, &self.root).map_err(Error::Conductor)?;
+            Client::new(urls, &self.config, &tls_client, &self.root).map_err(Error::Conductor)?;
         let machine = lookup::Machine {
             addresses: self.wait_for_interface().await,
             node: None,
@@ -66,7 +74,11 @@ impl Agent {
         };
         let event = Event::Found(node.uuid);
         self.registered = Some(Registered {
-            client,
+            client: Arc::new(client),
+            machine: lookup::Machine {
+                node: Some(node.uuid),
+                ..machine
+            },
             node,
             settings,
             token,
@@ -95,6 +107,40 @@ impl Agent {
         waiting.await.unwrap_or_default()
     }
 }
+
+/// Ironic, to be asked for the node again.
+#[derive(Debug)]
+pub(super) struct AskAgain {
+    pub(super) client: Arc<Client>,
+    pub(super) machine: lookup::Machine,
+    pub(super) law: Law,
+    pub(super) cancel: CancellationToken,
+    pub(super) runtime: Handle,
+}
+
+impl NodeSource for AskAgain {
+    fn node(&self) -> Option<Map<String, Value>> {
+        // A deployment waits for this.
+        let law = Law {
+            timeout: self.law.timeout.min(REFRESH_TIMEOUT),
+            ..self.law
+        };
+        let asked = lookup::again(&self.client, &self.machine, &law, &self.cancel);
+        self.runtime
+            .block_on(asked)
+            .inspect_err(|error| {
+                let error = chain(error);
+                tracing::warn!(
+                    error,
+                    "Ironic does not tell the node again: going by what is known"
+                );
+            })
+            .ok()
+            .map(|node| node.raw)
+    }
+}
+
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Ends blocking work that nobody waits for any more: a signal would otherwise wait for it.
 pub(super) struct StopWhenDropped(Cancel);

@@ -2,7 +2,7 @@
 
 use super::configuration::{machine_settings, readers};
 use super::network::Routes;
-use super::registration::{Registered, StopWhenDropped};
+use super::registration::{AskAgain, Registered, StopWhenDropped};
 use super::{Agent, Error, GRACE, door};
 use crate::api;
 use crate::clock;
@@ -11,7 +11,7 @@ use crate::conductor::address::{self, Advertised};
 use crate::conductor::client::Client;
 use crate::conductor::heartbeat::{self, Heartbeat};
 use crate::conductor::lookup::Settings;
-use crate::conductor::{self, AGENT_VERSION};
+use crate::conductor::{self, AGENT_VERSION, Law};
 use crate::extensions::{self, Context, Ending};
 use crate::hardware::Machine;
 use crate::secret::CurrentToken;
@@ -19,6 +19,7 @@ use crate::tls::client::ClientOptions;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 
@@ -61,25 +62,38 @@ impl Agent {
     pub(super) async fn open_for(&mut self, registered: Registered) -> Result<Service, Error> {
         let Registered {
             client,
+            machine,
             node,
             settings,
             token,
             tls_client,
         } = registered;
-        let (context, wish) = self.context(&settings, tls_client, None);
+        let (mut context, wish) = self.context(&settings, tls_client, None);
+        context.machine = context.machine.with_node_source(Box::new(AskAgain {
+            client: Arc::clone(&client),
+            machine,
+            law: Law::of(&self.config),
+            cancel: self.cancel.clone(),
+            runtime: Handle::current(),
+        }));
         let context = Arc::new(context);
         let (advertised, ()) = tokio::join!(
             self.advertised(&client),
             wait_for_root_device(Arc::clone(&context), node.raw)
         );
         let advertised = advertised?;
-        let identity = door::identity(&self.root, &self.config, Some((&settings, &advertised)))?;
+        let identity = {
+            let told = client.takes_certificate().await;
+            let host = told.map_err(Error::Conductor)?.then_some(&advertised.host);
+            door::identity(&self.root, &self.config, &settings, host)?
+        };
         let heartbeat = Heartbeat {
             node: node.uuid,
             callback_url: advertised.url(identity.scheme),
             token: Arc::clone(&token),
             verify_ca: identity.pem.clone(),
             timeout: settings.heartbeat_timeout,
+            chance: conductor::by_chance,
         };
         let token = CurrentToken::new(Some(token));
         let mut service = self.open_api(&context, wish, token, identity)?;
@@ -102,7 +116,7 @@ impl Agent {
         let settable = self.config.standalone.then(|| token.clone());
         let settings = Settings::of(&self.config);
         let (context, wish) = self.context(&settings, tls_client, settable);
-        let identity = door::identity(&self.root, &self.config, None)?;
+        let identity = door::identity(&self.root, &self.config, &settings, None)?;
         self.open_api(&Arc::new(context), wish, token, identity)
     }
 

@@ -17,7 +17,7 @@ pub trait Network {
     /// What the kernel says; there may be no route.
     fn route_source(&self, destination: IpAddr) -> io::Result<IpAddr>;
 
-    /// The address of an interface, IPv4 before IPv6.
+    /// The address of an interface, IPv4 before IPv6, none that only its own link knows.
     ///
     /// # Errors
     /// What the kernel says; the interface may be missing or have none.
@@ -44,28 +44,18 @@ impl Advertised {
 /// Finds it: as configured, else the named interface's, else the source of the route to an API that answers.
 ///
 /// # Errors
-/// [`Error::NoAddress`] when no route is found in all attempts; [`Error::Interface`]; [`Error::Cancelled`].
+/// [`Error::NoAddress`] and [`Error::Interface`] when none is found in all attempts; [`Error::Cancelled`].
 pub async fn find(
     client: &Client,
     config: &Config,
     network: &impl Network,
     cancel: &CancellationToken,
 ) -> Result<Advertised, Error> {
-    let host = match (&config.advertise_host, &config.network_interface) {
-        (Some(host), _) => host.clone(),
-        (None, Some(name)) => {
-            host_of(
-                network
-                    .interface_address(name)
-                    .map_err(|source| Error::Interface {
-                        name: name.clone(),
-                        source,
-                    })?,
-            )
-        }
-        (None, None) => tokio::select! {
+    let host = match &config.advertise_host {
+        Some(host) => host.clone(),
+        None => tokio::select! {
             () = cancel.cancelled() => return Err(Error::Cancelled),
-            found = by_route(client, config, network) => host_of(found?),
+            found = search(client, config, network) => host_of(found?),
         },
     };
     tracing::info!(%host, "address that Ironic is told");
@@ -75,47 +65,63 @@ pub async fn find(
     })
 }
 
-async fn by_route(
-    client: &Client,
-    config: &Config,
-    network: &impl Network,
-) -> Result<IpAddr, Error> {
-    for attempt in 1..=config.ip_lookup_attempts {
-        for destination in destinations(client).await {
-            match network.route_source(destination) {
-                Ok(source) if !is_link_local(source) => return Ok(source),
-                Ok(source) => tracing::debug!(%destination, %source, "only a link-local address"),
-                Err(error) => tracing::debug!(%destination, %error, "no route"),
+async fn search(client: &Client, config: &Config, network: &impl Network) -> Result<IpAddr, Error> {
+    let mut attempt = 1;
+    loop {
+        let found = match &config.network_interface {
+            Some(name) => {
+                let address = network.interface_address(name);
+                address.map_err(|source| Error::Interface {
+                    name: name.clone(),
+                    source,
+                })
             }
+            None => match by_route(&destinations(client).await, network) {
+                Some(source) => Ok(source),
+                None => Err(Error::NoAddress(attempt)),
+            },
+        };
+        match found {
+            Err(error) if attempt < config.ip_lookup_attempts => {
+                let error = chain(&error);
+                tracing::warn!(attempt, error, "no address to be called at yet: waiting");
+            }
+            found => return found,
         }
-        if attempt < config.ip_lookup_attempts {
-            tracing::warn!(
-                attempt,
-                "no address of this machine leads to Ironic: waiting"
-            );
-            tokio::time::sleep(config.ip_lookup_sleep).await;
+        tokio::time::sleep(config.ip_lookup_sleep).await;
+        attempt += 1;
+    }
+}
+
+fn by_route(destinations: &[IpAddr], network: &impl Network) -> Option<IpAddr> {
+    for destination in destinations {
+        match network.route_source(*destination) {
+            Ok(source) if !is_link_local(source) => return Some(source),
+            Ok(source) => tracing::debug!(%destination, %source, "only a link-local address"),
+            Err(error) => tracing::debug!(%destination, %error, "no route"),
         }
     }
-    Err(Error::NoAddress(config.ip_lookup_attempts))
+    None
 }
 
 /// Addresses of the APIs that answer; if none does, those that need no answer to be known.
 ///
-/// The probe verifies TLS like every other request: an API that cannot be trusted is not one to be called back by.
+/// The probe verifies TLS like every other request: an API that cannot be trusted is not one to be called back by. Those that
+/// gave no answer are asked last from now on. (IPA forgets them, where its client would notice; they may come back.)
 async fn destinations(client: &Client) -> Vec<IpAddr> {
     let mut answering = Vec::new();
     let mut literal = Vec::new();
     for url in client.urls() {
-        literal.extend(address_in(url));
-        match client.send_to(url, &Request::get("/")).await {
+        literal.extend(address_in(&url));
+        match client.send_to(&url, &Request::get("/")).await {
             // With a proxy between, the connection's far end is the proxy's.
-            Ok(answer) => answering
-                .extend(address_in(url).or_else(|| answer.remote_addr().map(|peer| peer.ip()))),
-            Err(error) => tracing::debug!(
-                api = url.origin().ascii_serialization(),
-                error = chain(&error),
-                "this API gives no answer"
-            ),
+            Ok(answer) => {
+                answering.extend(address_in(&url).or_else(|| Some(answer.peer?.ip())));
+            }
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "this API gives no answer");
+                client.ask_last(&url);
+            }
         }
     }
     if answering.is_empty() {
@@ -140,7 +146,9 @@ fn host_of(address: IpAddr) -> Host {
     }
 }
 
-fn is_link_local(address: IpAddr) -> bool {
+/// Whether an address is of use on its own link alone.
+#[must_use]
+pub fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => address.is_unicast_link_local(),

@@ -7,7 +7,7 @@ use crate::tls::client::ClientOptions;
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode, redirect};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use url::Url;
 use zeroize::Zeroizing;
@@ -23,29 +23,34 @@ pub(super) const VERIFY_CA: ApiVersion = ApiVersion {
     minor: 68,
 };
 
-/// A client of one Ironic, which may have several URLs. Requests that fail to get any answer go on to the next URL; the one
-/// that works is asked first from then on.
+/// A client of one Ironic, which may have several URLs. Requests that fail to get a whole answer go on to the next URL; the
+/// one that works is asked first from then on.
 #[derive(Debug)]
 pub struct Client {
     http: reqwest::Client,
-    urls: Vec<Url>,
-    /// Index of the URL to ask first.
-    first: AtomicUsize,
+    /// The one to ask first is the first.
+    urls: Mutex<Vec<Url>>,
     request_id: Option<HeaderValue>,
     configured: Option<ApiVersion>,
     detected: Mutex<Option<ApiVersion>>,
 }
 
 impl Client {
-    /// A client for the API that configuration names.
+    /// A client for the API at these URLs.
     ///
     /// # Errors
-    /// [`Error::NoUrl`] when it names none; [`Error::Tls`] and [`Error::Client`] when settings cannot be used.
-    pub fn new(config: &Config, tls: &ClientOptions, root: &Root) -> Result<Self, Error> {
-        if config.api_url.urls().is_empty() {
+    /// [`Error::NoUrl`] without any; [`Error::Tls`] and [`Error::Client`] when settings cannot be used.
+    pub fn new(
+        urls: &[Url],
+        config: &Config,
+        tls: &ClientOptions,
+        root: &Root,
+    ) -> Result<Self, Error> {
+        if urls.is_empty() {
             return Err(Error::NoUrl);
         }
         let patience = config.http_request_timeout;
+        // Proxies are those of the environment (`http_proxy`, `https_proxy`, `no_proxy`): what the library does by itself.
         let http = tls
             .builder(root)
             .map_err(Error::Tls)?
@@ -64,13 +69,12 @@ impl Client {
             .map_err(Error::Client)?;
         Ok(Self {
             http,
-            urls: config.api_url.urls().to_vec(),
-            first: AtomicUsize::new(0),
+            urls: Mutex::new(urls.to_vec()),
             request_id: config
                 .global_request_id
                 .as_deref()
                 .and_then(|id| HeaderValue::from_str(id).ok()),
-            configured: config.ironic_api_version,
+            configured: config.ironic_api_version.as_deref().and_then(fixed_version),
             detected: Mutex::new(None),
         })
     }
@@ -102,56 +106,81 @@ impl Client {
         Ok(Some(version))
     }
 
+    /// Whether a heartbeat may bring the agent's certificate. Ironic that does not tell its version is taken to be new enough.
+    ///
+    /// # Errors
+    /// As [`Client::version`].
+    pub async fn takes_certificate(&self) -> Result<bool, Error> {
+        let takes = self.version().await?.is_none_or(|known| known >= VERIFY_CA);
+        if !takes {
+            tracing::warn!("Ironic is too old to be told the agent's certificate: none is made");
+        }
+        Ok(takes)
+    }
+
     fn detected(&self) -> MutexGuard<'_, Option<ApiVersion>> {
         self.detected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ask_version(&self) -> Result<ApiVersion, Error> {
         let answer = self.send(&Request::get("/")).await?;
-        if answer.status() != StatusCode::OK {
-            return Err(refusal(answer).await);
+        if answer.status != StatusCode::OK {
+            return Err(answer.refusal());
         }
-        wire::version(&body(answer).await?)
+        wire::version(answer.document()?)
     }
 
-    /// Sends a request to the first URL that gives any answer.
-    pub(super) async fn send(&self, request: &Request) -> Result<Response, Error> {
-        let first = self.first.load(Ordering::Relaxed);
+    /// Sends a request to one URL after the other, until one answers.
+    ///
+    /// A gateway that has nobody behind it (502, 503, 504) is no answer while there is another URL to ask. IPA would stay with it.
+    pub(super) async fn send(&self, request: &Request) -> Result<Answer, Error> {
+        let urls = self.urls();
+        let mut nobody_behind = None;
         let mut failure = Error::NoUrl;
-        for (index, url) in self
-            .urls
-            .iter()
-            .enumerate()
-            .cycle()
-            .skip(first)
-            .take(self.urls.len())
-        {
+        for url in &urls {
             match self.send_to(url, request).await {
+                Ok(answer) if GATEWAY.contains(&answer.status) => {
+                    nobody_behind.get_or_insert(answer);
+                }
                 Ok(answer) => {
-                    self.first.store(index, Ordering::Relaxed);
+                    self.ask_first(url);
                     return Ok(answer);
                 }
-                Err(source) => {
-                    failure = Error::Connect {
-                        url: shown(url),
-                        source,
-                    };
-                    if self.urls.len() > 1 {
-                        let error = crate::error::chain(&failure);
-                        tracing::debug!(error, "this API gives no answer");
+                Err(error) => {
+                    if urls.len() > 1 {
+                        let error = crate::error::chain(&error);
+                        tracing::warn!(error, "this API gives no answer");
                     }
+                    failure = error;
                 }
             }
         }
-        Err(failure)
+        nobody_behind.ok_or(failure)
     }
 
-    /// Sends a request to one URL.
-    pub(super) async fn send_to(
-        &self,
-        url: &Url,
-        request: &Request,
-    ) -> Result<Response, reqwest::Error> {
+    /// Sends a request to one URL and reads the whole answer, as far as it is not too long.
+    pub(super) async fn send_to(&self, url: &Url, request: &Request) -> Result<Answer, Error> {
+        let failed = |source: reqwest::Error| Error::Connect {
+            url: url.origin().ascii_serialization(),
+            source: source.without_url(),
+        };
+        let response = self.built(url, request).send().await.map_err(failed)?;
+        let (status, peer) = (response.status(), response.remote_addr());
+        let limit = if status.is_success() {
+            BODY_MAX
+        } else {
+            REFUSAL_MAX
+        };
+        let (body, whole) = read(response, limit).await.map_err(failed)?;
+        Ok(Answer {
+            status,
+            peer,
+            body,
+            whole,
+        })
+    }
+
+    fn built(&self, url: &Url, request: &Request) -> reqwest::RequestBuilder {
         let mut url = url.clone();
         let path = format!("{}{}", url.path().trim_end_matches('/'), request.path);
         url.set_path(&path);
@@ -169,14 +198,39 @@ impl Client {
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
-        builder.send().await.map_err(reqwest::Error::without_url)
+        builder
     }
 
-    /// The API's URLs, the working one first.
-    pub(super) fn urls(&self) -> impl Iterator<Item = &Url> {
-        let first = self.first.load(Ordering::Relaxed);
-        self.urls.iter().cycle().skip(first).take(self.urls.len())
+    /// The API's URLs, in the order in which they are asked.
+    pub(super) fn urls(&self) -> Vec<Url> {
+        self.order().clone()
     }
+
+    /// Asks this URL last, and only when no other answers.
+    pub(super) fn ask_last(&self, url: &Url) {
+        self.order().sort_by_key(|known| known == url);
+    }
+
+    fn ask_first(&self, url: &Url) {
+        self.order().sort_by_key(|known| known != url);
+    }
+
+    fn order(&self) -> MutexGuard<'_, Vec<Url>> {
+        self.urls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The version that the operator gives. One that is none is told, and Ironic asked instead.
+fn fixed_version(text: &str) -> Option<ApiVersion> {
+    text.parse()
+        .inspect_err(|reason| {
+            tracing::warn!(
+                ironic_api_version = text,
+                reason,
+                "the configured API version is not understood: asking Ironic"
+            );
+        })
+        .ok()
 }
 
 /// A request below an API's URL.
@@ -203,43 +257,46 @@ impl Request {
     }
 }
 
-/// An answer's body, up to a megabyte; wiped when dropped, for it may hold the token.
-pub(super) async fn body(answer: Response) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let (body, whole) = read(answer, BODY_MAX).await?;
-    if whole {
-        return Ok(body);
-    }
-    Err(Error::TooLarge(BODY_MAX))
+/// What an API answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// Who answered: the API, or the proxy before it.
+    pub(super) peer: Option<SocketAddr>,
+    /// Wiped when dropped, for it may hold the token.
+    body: Zeroizing<Vec<u8>>,
+    whole: bool,
 }
 
-/// The error that an answer with another status than the wanted one is.
-pub(super) async fn refusal(answer: Response) -> Error {
-    let code = answer.status().as_u16();
-    match read(answer, REFUSAL_MAX).await {
-        Ok((body, _)) => Error::Answer {
-            code,
-            text: wire::server_message(&body),
-        },
-        Err(error) => error,
+impl Answer {
+    /// The body of an answer that is what was asked for.
+    pub(super) fn document(&self) -> Result<&[u8], Error> {
+        if self.whole {
+            return Ok(&self.body);
+        }
+        Err(Error::TooLarge(BODY_MAX))
+    }
+
+    /// The error that an answer with another status than the wanted one is.
+    pub(super) fn refusal(&self) -> Error {
+        Error::Answer {
+            code: self.status.as_u16(),
+            text: wire::server_message(&self.body),
+        }
     }
 }
 
 /// Up to `limit` bytes of a body, and whether that is all of it. The buffer never grows, so that no pieces are left behind.
-async fn read(mut answer: Response, limit: usize) -> Result<(Zeroizing<Vec<u8>>, bool), Error> {
-    let url = shown(answer.url());
+async fn read(
+    mut answer: Response,
+    limit: usize,
+) -> Result<(Zeroizing<Vec<u8>>, bool), reqwest::Error> {
     let announced = answer
         .content_length()
         .and_then(|length| usize::try_from(length).ok());
     let capacity = announced.unwrap_or(limit).min(limit);
     let mut body = Zeroizing::new(Vec::with_capacity(capacity));
-    loop {
-        let chunk = answer.chunk().await.map_err(|source| Error::Connect {
-            url: url.clone(),
-            source: source.without_url(),
-        })?;
-        let Some(chunk) = chunk else {
-            return Ok((body, true));
-        };
+    while let Some(chunk) = answer.chunk().await? {
         match chunk.get(..capacity - body.len()) {
             Some(fits) if fits.len() < chunk.len() => {
                 body.extend_from_slice(fits);
@@ -248,11 +305,7 @@ async fn read(mut answer: Response, limit: usize) -> Result<(Zeroizing<Vec<u8>>,
             _ => body.extend_from_slice(&chunk),
         }
     }
-}
-
-/// A URL for people: without user, password, path and query.
-fn shown(url: &Url) -> String {
-    url.origin().ascii_serialization()
+    Ok((body, true))
 }
 
 const JSON: &str = "application/json";
@@ -262,3 +315,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id")
 const BODY_MAX: usize = 1024 * 1024;
 /// Enough for a message.
 const REFUSAL_MAX: usize = 16 * 1024;
+/// What a gateway says that cannot reach its service, and a service that has no time.
+const GATEWAY: &[StatusCode] = &[
+    StatusCode::BAD_GATEWAY,
+    StatusCode::SERVICE_UNAVAILABLE,
+    StatusCode::GATEWAY_TIMEOUT,
+];

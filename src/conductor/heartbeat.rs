@@ -1,7 +1,7 @@
 //! The heartbeat: tells Ironic where the agent listens, that it lives, and that a command has ended.
 
-use super::client::{Client, Request, VERIFY_CA, refusal};
-use super::retry::{Chance, between, by_chance};
+use super::client::{Client, Request, VERIFY_CA};
+use super::retry::{Chance, between};
 use super::{AGENT_VERSION, Error, wire};
 use crate::error::chain;
 use crate::secret::AgentToken;
@@ -27,6 +27,8 @@ pub struct Heartbeat {
     pub verify_ca: Option<String>,
     /// Ironic gives the agent up when it hears nothing for so long.
     pub timeout: Duration,
+    /// What the waits are drawn with, each from 0 up to 1.
+    pub chance: fn() -> f64,
 }
 
 /// Beats until the agent ends: at once, then well within the timeout, sooner when `completions` counts another command that
@@ -37,7 +39,7 @@ pub async fn run(
     completions: watch::Receiver<u64>,
     cancel: &CancellationToken,
 ) {
-    let pulse = Pulse::new(heartbeat.timeout, by_chance, Instant::now());
+    let pulse = Pulse::new(heartbeat.timeout, heartbeat.chance, Instant::now());
     drive(pulse, completions, cancel, || once(client, heartbeat)).await;
 }
 
@@ -69,9 +71,9 @@ pub async fn once(client: &Client, heartbeat: &Heartbeat) -> Result<(), Error> {
             ..Request::get(&format!("/v1/heartbeat/{}", heartbeat.node))
         })
         .await?;
-    match answer.status() {
+    match answer.status {
         StatusCode::ACCEPTED => Ok(()),
-        _ => Err(refusal(answer).await),
+        _ => Err(answer.refusal()),
     }
 }
 

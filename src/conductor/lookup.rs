@@ -1,6 +1,6 @@
 //! The lookup: which node this machine is, what Ironic wants of its agent, and the agent token.
 
-use super::client::{Client, Request, TOKEN, body, refusal};
+use super::client::{Answer, Client, Request, TOKEN};
 use super::{Error, Law, wire};
 use crate::config::{ApiVersion, Config};
 use crate::secret::{AgentToken, TokenError};
@@ -210,6 +210,28 @@ pub async fn lookup(
 /// # Errors
 /// The [`Error`] of this attempt.
 pub async fn once(client: &Client, machine: &Machine, config: &Config) -> Result<Lookup, Error> {
+    understand(ask(client, machine).await?.document()?, config)
+}
+
+/// Looks a known node up anew, again and again by the law: what its operator changed since. Settings and token of the answer
+/// are not looked at: Ironic gives the token only once (IPA: `hardware.update_cached_node`).
+///
+/// # Errors
+/// As [`lookup`].
+pub async fn again(
+    client: &Client,
+    machine: &Machine,
+    law: &Law,
+    cancel: &CancellationToken,
+) -> Result<Node, Error> {
+    law.keep(cancel, async || {
+        let answer = ask(client, machine).await?;
+        node_of(wire::lookup(answer.document()?)?.node)
+    })
+    .await
+}
+
+async fn ask(client: &Client, machine: &Machine) -> Result<Answer, Error> {
     let mut query = vec![("addresses", machine.addresses.join(","))];
     query.extend(machine.node.map(|node| ("node_uuid", node.to_string())));
     // Where Ironic does not tell its version, what the token needs is asked for: less would get an answer without one, once
@@ -222,10 +244,10 @@ pub async fn once(client: &Client, machine: &Machine, config: &Config) -> Result
             ..Request::get("/v1/lookup")
         })
         .await?;
-    if answer.status() != StatusCode::OK {
-        return Err(refusal(answer).await);
+    match answer.status {
+        StatusCode::OK => Ok(answer),
+        _ => Err(answer.refusal()),
     }
-    understand(&body(answer).await?, config)
 }
 
 fn understand(body: &[u8], config: &Config) -> Result<Lookup, Error> {
@@ -233,25 +255,23 @@ fn understand(body: &[u8], config: &Config) -> Result<Lookup, Error> {
     let mut settings = Settings::of(config);
     settings.apply(answer.heartbeat_timeout()?, &answer.config);
     let token = LookupToken::of(answer.config.agent_token.as_ref().map(|text| &*text.0));
-    let uuid = answer
-        .node
-        .get("uuid")
-        .and_then(Value::as_str)
-        .and_then(|uuid| Uuid::parse_str(uuid).ok())
-        .ok_or(Error::Malformed {
-            line: 0,
-            column: 0,
-            what: "node.uuid is missing or no UUID",
-        })?;
     Ok(Lookup {
         settings,
         token,
         token_required: answer.config.agent_token_required,
-        node: Node {
-            uuid,
-            raw: answer.node,
-        },
+        node: node_of(answer.node)?,
     })
+}
+
+fn node_of(raw: Map<String, Value>) -> Result<Node, Error> {
+    let uuid = raw.get("uuid").and_then(Value::as_str);
+    let uuid = uuid.and_then(|uuid| Uuid::parse_str(uuid).ok());
+    let uuid = uuid.ok_or(Error::Malformed {
+        line: 0,
+        column: 0,
+        what: "node.uuid is missing or no UUID",
+    })?;
+    Ok(Node { uuid, raw })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ pub mod lookup;
 mod retry;
 mod wire;
 
-pub use retry::Law;
+pub use retry::{Law, by_chance};
 
 use crate::config::ApiVersion;
 use crate::tls;

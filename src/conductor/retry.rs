@@ -118,8 +118,9 @@ pub(super) fn between(chance: Chance, low: Duration, high: Duration) -> Duration
     low + high.saturating_sub(low).mul_f64(chance().clamp(0.0, 1.0))
 }
 
-/// The provider's randomness as a number. Without randomness agents only wait alike, which is no harm.
-pub(super) fn by_chance() -> f64 {
+/// The provider's randomness as a number from 0 up to 1. Without randomness agents only wait alike, which is no harm.
+#[must_use]
+pub fn by_chance() -> f64 {
     let mut bytes = [0; 4];
     match crate::tls::provider().secure_random.fill(&mut bytes) {
         Ok(()) => f64::from(u32::from_be_bytes(bytes)) / 4_294_967_296.0,

@@ -6,9 +6,10 @@ use crate::secret::AgentToken;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 use std::io;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// `GET /`.
@@ -40,6 +41,7 @@ pub(super) struct LookupAnswer<'a> {
     #[serde(borrow, default)]
     pub(super) config: LookupConfig<'a>,
     /// Before Ironic 2015 it stood here.
+    #[serde(default, deserialize_with = "seconds")]
     heartbeat_timeout: Option<u64>,
 }
 
@@ -47,6 +49,7 @@ pub(super) struct LookupAnswer<'a> {
 /// may carry the token, and Ironic gives that only once.
 #[derive(Deserialize, Default)]
 pub(super) struct LookupConfig<'a> {
+    #[serde(default, deserialize_with = "seconds")]
     heartbeat_timeout: Option<u64>,
     #[serde(borrow)]
     pub(super) agent_token: Option<Text<'a>>,
@@ -71,6 +74,15 @@ pub(super) struct LookupConfig<'a> {
 /// A value of this type; `None` where it is of another.
 fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
     Value::deserialize(from).map(|value| serde_json::from_value(value).ok())
+}
+
+/// Whole seconds; what is after the point does not matter.
+fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let value: Option<Number> = lenient(from)?;
+    Ok(value.and_then(|number| {
+        let seconds = || Duration::try_from_secs_f64(number.as_f64()?).ok();
+        number.as_u64().or_else(|| Some(seconds()?.as_secs()))
+    }))
 }
 
 /// A text that is borrowed where it has no escapes: serde borrows inside `Option` only through a type of its own.
@@ -149,7 +161,7 @@ pub(super) fn server_message(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let message = serde_json::from_str::<Value>(&text)
         .ok()
-        .and_then(|value| message_in(value.get("error_message")?));
+        .and_then(|value| message_in(value.get("error_message").unwrap_or(&value)));
     printable(message.as_deref().unwrap_or(&text))
 }
 
@@ -247,6 +259,10 @@ mod tests {
     fn the_old_place_of_the_heartbeat_timeout_is_read() {
         let old = lookup(br#"{"node": {}, "heartbeat_timeout": 7}"#).unwrap();
         assert_eq!(old.heartbeat_timeout().unwrap(), 7);
+        let exact = lookup(br#"{"node": {}, "config": {"heartbeat_timeout": 7.5}}"#).unwrap();
+        assert_eq!(exact.heartbeat_timeout().unwrap(), 7);
+        let none = lookup(br#"{"node": {}, "config": {"heartbeat_timeout": -1}}"#).unwrap();
+        assert!(none.heartbeat_timeout().is_err());
         let none = lookup(br#"{"node": {}, "config": {}}"#).unwrap();
         assert!(none.heartbeat_timeout().is_err());
     }
@@ -274,6 +290,7 @@ mod tests {
                 "Node is locked.",
             ),
             (r#"{"error_message": {"title": "Gone"}}"#.into(), "Gone"),
+            (inner.into(), "Node is locked."),
             (r#"{"error_message": "plain"}"#.into(), "plain"),
             ("<html>\r\n".into(), "<html>"),
             (r#"{"other": 1}"#.into(), r#"{"other": 1}"#),

@@ -7,9 +7,9 @@
 use super::merge::Merged;
 use super::table::{Effect, Kind, Reach, Spec};
 use super::values::{
-    ApiUrl, ApiVersion, Facility, ImageServerAuth, NtpServer, Reason, Scheme, address, addresses,
-    agent_token, boolean, count, host, known, list, optional, path, port, priority, request_id,
-    seconds, secret, text,
+    ApiUrl, Facility, ImageServerAuth, NtpServer, Reason, Scheme, address, addresses, agent_token,
+    boolean, count, host, known, list, optional, path, port, priority, request_id, seconds, secret,
+    text,
 };
 use crate::secret::{AgentToken, Secret};
 use crate::tls::certificate::Curve;
@@ -70,7 +70,7 @@ options! {
         /// Sent as X-OpenStack-Request-ID with every request to Ironic.
         global_request_id: Option<String> = optional(request_id), Value("ID"), "", "ipa-global-request-id";
         /// Ironic's API version; asked from Ironic if not set.
-        ironic_api_version: Option<ApiVersion> = optional(known), Value("VERSION"), "", "ipa-ironic-api-version";
+        ironic_api_version: Option<String> = optional(text), Value("VERSION"), "", "ipa-ironic-api-version";
         /// Seconds a request to Ironic may take.
         http_request_timeout: Duration = seconds::<1>, Number("SECONDS"), "30", "ipa-http-request-timeout";
         /// Seconds after which the agent stops looking for its node and starts anew.

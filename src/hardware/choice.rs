@@ -34,6 +34,12 @@ impl Wishes {
         })
     }
 
+    /// Whether the node says which disk is for the operating system.
+    #[must_use]
+    pub const fn name_a_disk(&self) -> bool {
+        self.root_device.is_some()
+    }
+
     /// The disks that may be changed: all but those the node wants left alone.
     #[must_use]
     pub fn without_skipped(&self, mut devices: Vec<BlockDevice>) -> Vec<BlockDevice> {

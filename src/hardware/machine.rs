@@ -1,6 +1,9 @@
 //! The machine as commands see it: its node, the disk for the operating system, what was written, the steps.
 
 mod deployment;
+mod refresh;
+
+pub use refresh::NodeSource;
 
 use super::bmc::{self, Bmc};
 use super::choice::Wishes;
@@ -51,6 +54,7 @@ pub struct Machine {
     state: Mutex<State>,
     /// The management controller is slow: it is asked once.
     bmc: OnceLock<Option<Bmc>>,
+    node_source: Option<Box<dyn NodeSource>>,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +94,7 @@ impl Machine {
             settings,
             state: Mutex::default(),
             bmc: OnceLock::new(),
+            node_source: None,
         }
     }
 

@@ -16,5 +16,5 @@ pub mod system;
 pub mod wait;
 pub mod wire;
 
-pub use machine::{BootLoader, Machine, Settings};
+pub use machine::{BootLoader, Machine, NodeSource, Settings};
 pub use permit::{InstalledSystem, Permit, Refusal};

@@ -3,103 +3,33 @@
 //! One real server on the loopback interface, so that TLS, broken bodies and refused connections are real ones. A route's
 //! answers are given in order, the last one again and again; a route without answers is 404, but `GET /` tells a version.
 
-#![allow(dead_code, reason = "each test program uses what it needs of this")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test program uses what it needs of this"
+)]
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+mod answers;
+
+pub(crate) use answers::{Answer, NODE, TOKEN, lookup, lookup_with};
+
+use answers::{Manner, Said};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
-use std::convert::Infallible;
+use std::future;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-
-/// A token as Ironic makes them.
-pub(crate) const TOKEN: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
-/// The node of [`lookup`].
-pub(crate) const NODE: &str = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
-
-/// An answer to give.
-#[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    status: u16,
-    headers: Vec<(&'static str, String)>,
-    body: Bytes,
-}
-
-impl Answer {
-    /// A status with bytes as its body.
-    pub(crate) fn bytes(status: u16, body: impl Into<Bytes>) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: body.into(),
-        }
-    }
-
-    /// A status with a document as its body.
-    pub(crate) fn json(status: u16, body: &Value) -> Self {
-        Self::bytes(status, body.to_string())
-    }
-
-    /// A refusal as Ironic words it.
-    pub(crate) fn fault(status: u16, faultstring: &str) -> Self {
-        let inner = json!({ "faultcode": "Client", "faultstring": faultstring });
-        Self::json(status, &json!({ "error_message": inner.to_string() }))
-    }
-
-    /// The root document of an API.
-    pub(crate) fn version(version: &str) -> Self {
-        let body = json!({ "default_version": { "id": "v1", "version": version } });
-        Self::json(200, &body)
-    }
-
-    /// The same without telling its length before.
-    pub(crate) fn chunked(mut self) -> Self {
-        self.headers.push(("transfer-encoding", "chunked".into()));
-        self
-    }
-
-    /// A redirection.
-    pub(crate) fn redirect(location: String) -> Self {
-        Self {
-            headers: vec![("location", location)],
-            ..Self::bytes(307, "")
-        }
-    }
-}
-
-/// The lookup's answer of Ironic 39, with this in the token's place.
-pub(crate) fn lookup(token: Value) -> Answer {
-    Answer::json(
-        200,
-        &json!({
-            "node": {"uuid": NODE, "properties": {}, "instance_info": {}, "driver_internal_info": {}, "links": []},
-            "config": {
-                "metrics": {"backend": "noop", "prepend_host": false},
-                "heartbeat_timeout": 300,
-                "agent_containers": {"allow_arbitrary_containers": false},
-                "agent_token": token,
-                "agent_token_required": true,
-                "agent_md5_checksum_enable": false,
-                "disable_deep_image_inspection": false,
-                "permitted_image_formats": ["raw", "gpt", "qcow2", "iso"],
-                "agent_skip_bmc_detect": false,
-                "enable_bios_bootloader_install": false,
-                "tls_min_version": "1.3",
-                "tls_cipher_suites": null,
-            },
-        }),
-    )
-}
 
 /// A request that came.
 #[derive(Clone, Debug)]
@@ -134,27 +64,38 @@ pub(crate) struct Conductor {
 }
 
 struct Script {
+    /// What is said instead of HTTP.
+    nonsense: Option<&'static [u8]>,
     routes: Mutex<HashMap<String, VecDeque<Answer>>>,
     asked: watch::Sender<Vec<Asked>>,
+    /// Connections.
+    open: watch::Sender<usize>,
 }
 
 impl Conductor {
     /// Serves in clear.
     pub(crate) async fn start() -> Self {
-        Self::serve(None).await
+        Self::serve(None, None).await
     }
 
     /// Serves over TLS.
     pub(crate) async fn start_tls(config: Arc<rustls::ServerConfig>) -> Self {
-        Self::serve(Some(TlsAcceptor::from(config))).await
+        Self::serve(Some(TlsAcceptor::from(config)), None).await
     }
 
-    async fn serve(acceptor: Option<TlsAcceptor>) -> Self {
+    /// Takes connections and sends these bytes, whatever is asked.
+    pub(crate) async fn start_talking(nonsense: &'static [u8]) -> Self {
+        Self::serve(None, Some(nonsense)).await
+    }
+
+    async fn serve(acceptor: Option<TlsAcceptor>, nonsense: Option<&'static [u8]>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let script = Arc::new(Script {
             routes: Mutex::default(),
+            nonsense,
             asked: watch::Sender::new(Vec::new()),
+            open: watch::Sender::new(0),
         });
         let scheme = if acceptor.is_some() { "https" } else { "http" };
         let mut tasks = JoinSet::new();
@@ -192,18 +133,17 @@ impl Conductor {
 
     /// Waits until a route was asked so often.
     pub(crate) async fn until_asked(&self, route: &str, times: usize) {
-        let enough = |asked: &Vec<Asked>| {
-            let found = asked
-                .iter()
-                .filter(|asked| matches_route(route, &asked.line));
+        let asked = |all: &[Asked]| {
+            let found = all.iter().filter(|asked| matches_route(route, &asked.line));
             found.count() >= times
         };
-        self.script
-            .asked
-            .subscribe()
-            .wait_for(enough)
-            .await
-            .unwrap();
+        self.script.until(asked).await;
+    }
+
+    /// Waits until so many connections are open, neither more nor fewer.
+    pub(crate) async fn until_open(&self, connections: usize) {
+        let mut open = self.script.open.subscribe();
+        open.wait_for(|open| *open == connections).await.unwrap();
     }
 }
 
@@ -213,31 +153,35 @@ async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, script: Ar
         let script = Arc::clone(&script);
         let acceptor = acceptor.clone();
         connections.spawn(async move {
+            script.open.send_modify(|open| *open += 1);
             match acceptor {
-                None => converse(stream, script).await,
+                None => converse(stream, &script).await,
                 // A client that does not trust us hangs up: that is what some tests want.
                 Some(acceptor) => {
                     if let Ok(stream) = acceptor.accept(stream).await {
-                        converse(stream, script).await;
+                        converse(stream, &script).await;
                     }
                 }
             }
+            script.open.send_modify(|open| *open -= 1);
         });
     }
 }
 
-async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, script: Arc<Script>) {
-    let service = service_fn(|request| answer(Arc::clone(&script), request));
+async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, script: &Arc<Script>) {
+    if let Some(nonsense) = script.nonsense {
+        let _ = stream.write_all(nonsense).await;
+        // The end of the connection would be an answer of its own.
+        return future::pending().await;
+    }
+    let service = service_fn(|request| answer(Arc::clone(script), request));
     // Clients that go away early are their own business.
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
 
-async fn answer(
-    script: Arc<Script>,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(script: Arc<Script>, request: Request<Incoming>) -> io::Result<Response<Said>> {
     let (head, body) = request.into_parts();
     let asked = Asked {
         line: format!("{} {}", head.method, head.uri),
@@ -254,14 +198,25 @@ async fn answer(
     };
     let answer = script.next(&asked.line);
     script.asked.send_modify(|all| all.push(asked));
+    match answer.manner {
+        Manner::After(requests) => script.until(|all| all.len() >= requests).await,
+        Manner::HangsUp => return Err(io::ErrorKind::ConnectionAborted.into()),
+        Manner::Silent => future::pending().await,
+        Manner::Spoken => {}
+    }
     let mut response = Response::builder().status(answer.status);
     for (name, value) in answer.headers {
         response = response.header(name, value);
     }
-    Ok(response.body(Full::new(answer.body)).unwrap())
+    Ok(response.body(answer.body).unwrap())
 }
 
 impl Script {
+    async fn until(&self, enough: impl Fn(&[Asked]) -> bool) {
+        let mut asked = self.asked.subscribe();
+        asked.wait_for(|all| enough(all)).await.unwrap();
+    }
+
     fn next(&self, line: &str) -> Answer {
         let mut routes = self.routes.lock().unwrap();
         let found = routes

@@ -27,6 +27,7 @@ impl Machine {
         progress: &Reporter,
     ) -> Result<String, AgentError> {
         self.permit()?;
+        self.refresh_node()?;
         let device = self.install_device()?;
         let path = self.root.path(&device.name);
         let config_drive = config_drive.as_ref().or(image.config_drive.as_ref());

@@ -1,0 +1,103 @@
+//! An authority, and what it certifies: as it should be, and not.
+
+use ferrite::tls::{Identity, provider};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Somebody who certifies.
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate with its key, in PEM.
+pub(crate) struct Certified {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::default();
+        // Two authorities of one name would be one with two keys.
+        let name = Uuid::new_v4().to_string();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        Self(CertifiedIssuer::self_signed(params, key).unwrap())
+    }
+
+    pub(crate) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// Certifies a host for as long as anybody cares.
+    pub(crate) fn certify(&self, host: &str) -> Certified {
+        self.certify_for_years(host, 1975, 4096)
+    }
+
+    pub(crate) fn certify_for_years(&self, host: &str, from: i32, until: i32) -> Certified {
+        let mut params = CertificateParams::new([host.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        Certified {
+            certificate: params.signed_by(&key, &self.0).unwrap().pem(),
+            key: key.serialize_pem(),
+        }
+    }
+}
+
+impl Certified {
+    pub(crate) fn identity(&self) -> Identity {
+        Identity::from_pem(self.certificate.as_bytes(), self.key.as_bytes()).unwrap()
+    }
+
+    /// A server of one protocol version.
+    pub(crate) fn server(&self, version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
+        Arc::new(self.config(version, None))
+    }
+
+    /// A server that lets in only those whom an authority certifies.
+    pub(crate) fn server_for(&self, authority: &Authority) -> Arc<ServerConfig> {
+        Arc::new(self.config(&rustls::version::TLS13, Some(authority)))
+    }
+
+    fn config(
+        &self,
+        version: &'static SupportedProtocolVersion,
+        clients: Option<&Authority>,
+    ) -> ServerConfig {
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[version])
+            .unwrap();
+        let builder = match clients {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap();
+                roots.add(root).unwrap();
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(roots.into(), provider());
+                builder.with_client_cert_verifier(verifier.build().unwrap())
+            }
+        };
+        let chain = vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        builder.with_single_cert(chain, key).unwrap()
+    }
+
+    /// Both as files.
+    pub(crate) fn files(&self, folder: &Path) -> (PathBuf, PathBuf) {
+        let (certificate, key) = (folder.join("client.pem"), folder.join("client.key"));
+        fs::write(&certificate, &self.certificate).unwrap();
+        fs::write(&key, &self.key).unwrap();
+        (certificate, key)
+    }
+}

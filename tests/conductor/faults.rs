@@ -1,0 +1,95 @@
+//! A conductor that answers as no conductor should. Nothing of it costs more than the one request.
+
+use super::conductor::{self, Answer, Conductor, TOKEN};
+use super::{client, config, heartbeat_of, look_up, machine};
+use ferrite::conductor::{Error, heartbeat, lookup};
+use serde_json::json;
+
+const LOOKUP: &str = "GET /v1/lookup";
+const HEARTBEAT: &str = "POST /v1/heartbeat";
+
+#[tokio::test]
+async fn an_answer_without_end_is_refused_whether_it_tells_its_length_or_not() {
+    let conductor = Conductor::start().await;
+    let huge = Answer::bytes(200, vec![b' '; 8 * 1024 * 1024]);
+    let endless = Answer::bytes(200, vec![b' '; 64 * 1024]).endless();
+    let config = config(&format!("ipa-api-url={}", conductor.url()));
+    for answer in [huge.clone(), huge.chunked(), endless] {
+        conductor.on(LOOKUP, [answer]);
+        let error = lookup::once(&client(&config), &machine(), &config)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, Error::TooLarge(_)), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_without_end_is_told_by_its_beginning() {
+    let conductor = Conductor::start().await;
+    conductor.on(HEARTBEAT, [Answer::bytes(500, vec![b'x'; 4096]).endless()]);
+    let config = config(&format!("ipa-api-url={}", conductor.url()));
+    let error = heartbeat::once(&client(&config), &heartbeat_of(None))
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), format!("error 500: {}", "x".repeat(500)));
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_tell_its_length_is_read() {
+    let conductor = Conductor::start().await;
+    conductor.on(LOOKUP, [conductor::lookup(json!(TOKEN)).chunked()]);
+    let config = config(&format!("ipa-api-url={}", conductor.url()));
+    look_up(&config, &client(&config)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_no_answer() {
+    for nonsense in [
+        &b"\x15\x03\x01\x00\x02\x02\x46"[..],
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 202 Accepted\r\ncontent-length: 1e9\r\n\r\n",
+        b"\0\0\0\0\0\0\0\0",
+    ] {
+        let conductor = Conductor::start_talking(nonsense).await;
+        let config = config(&format!(
+            "ipa-api-url={} ipa-ironic-api-version=1.68",
+            conductor.url()
+        ));
+        let error = heartbeat::once(&client(&config), &heartbeat_of(None))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, Error::Connect { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirection_does_not_take_the_token_elsewhere() {
+    let conductor = Conductor::start().await;
+    let elsewhere = Conductor::start().await;
+    let away = || Answer::redirect(format!("{}/v1/steal", elsewhere.url()));
+    conductor.on(HEARTBEAT, [away()]).on(LOOKUP, [away()]);
+    let config = config(&format!("ipa-api-url={}", conductor.url()));
+    let client = client(&config);
+    assert!(heartbeat::once(&client, &heartbeat_of(None)).await.is_err());
+    assert!(lookup::once(&client, &machine(), &config).await.is_err());
+    assert_eq!(elsewhere.asked("").len(), 0);
+}
+
+#[tokio::test]
+async fn no_error_repeats_what_may_be_the_token() {
+    let conductor = Conductor::start().await;
+    let config = config(&format!("ipa-api-url={}", conductor.url()));
+    for answer in [
+        Answer::bytes(200, format!(r#"{{"config": {{"agent_token": "{TOKEN}""#)),
+        conductor::lookup_with(json!({"agent_token": TOKEN})),
+        conductor::lookup_with(json!({"agent_token": [TOKEN], "heartbeat_timeout": 1})),
+    ] {
+        conductor.on(LOOKUP, [answer]);
+        let error = lookup::once(&client(&config), &machine(), &config)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, Error::Malformed { .. }), "{error:?}");
+        assert!(!format!("{error:?} {error}").contains(TOKEN));
+    }
+}

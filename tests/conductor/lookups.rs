@@ -1,0 +1,203 @@
+//! What is asked for the node, and what its answer may be.
+
+use super::clock::{self, Clock};
+use super::conductor::{self, Answer, Conductor, NODE, TOKEN};
+use super::{client, config, look_up, machine};
+use ferrite::conductor::lookup::{self, LookupToken, Machine};
+use ferrite::conductor::{Error, Law};
+use ferrite::error::chain;
+use ferrite::tls::MinVersion;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const LOOKUP: &str = "GET /v1/lookup";
+
+#[tokio::test]
+async fn a_lookup_asks_as_ipa_does_and_gives_node_settings_and_token() {
+    let conductor = Conductor::start().await;
+    conductor.on(LOOKUP, [conductor::lookup(json!(TOKEN))]);
+    let config = config(&format!(
+        "ipa-api-url={}/ ipa-global-request-id=req-1",
+        conductor.url()
+    ));
+    let found = look_up(&config, &client(&config)).await.unwrap();
+
+    assert_eq!(found.node.uuid.to_string(), NODE);
+    assert_eq!(found.settings.tls_min_version, MinVersion::Tls13);
+    let LookupToken::Given(token) = found.token else {
+        panic!("no token: {:?}", found.token);
+    };
+    assert!(token.matches(TOKEN.as_bytes()));
+
+    let lookups = conductor.asked(LOOKUP);
+    assert_eq!(
+        lookups[0].line,
+        "GET /v1/lookup?addresses=52%3A54%3A00%3A00%3A00%3A01%2C52%3A54%3A00%3A00%3A00%3A02"
+    );
+    for (name, value) in [
+        ("accept", "application/json"),
+        ("content-type", "application/json"),
+        ("x-openstack-request-id", "req-1"),
+    ] {
+        assert_eq!(lookups[0].headers[name], value);
+    }
+    for name in ["authorization", "x-auth-token", "cookie"] {
+        assert!(!lookups[0].headers.contains_key(name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_request_id_none_is_sent() {
+    let conductor = Conductor::start().await;
+    conductor.on(LOOKUP, [conductor::lookup(json!(TOKEN))]);
+    let config = config(&format!("ipa-api-url={}", conductor.url()));
+    look_up(&config, &client(&config)).await.unwrap();
+    for asked in conductor.asked("GET ") {
+        assert!(!asked.headers.contains_key("x-openstack-request-id"));
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_inspection_told_is_named() {
+    let conductor = Conductor::start().await;
+    conductor.on(LOOKUP, [conductor::lookup(json!(TOKEN))]);
+    let config = config(&format!("ipa-api-url={}", conductor.url()));
+    let machine = Machine {
+        node: Some(NODE.parse().unwrap()),
+        ..machine()
+    };
+    lookup::once(&client(&config), &machine, &config)
+        .await
+        .unwrap();
+    let line = &conductor.asked(LOOKUP)[0].line;
+    assert!(line.ends_with(&format!("&node_uuid={NODE}")), "{line}");
+}
+
+#[tokio::test]
+async fn lookups_go_on_through_refusals_and_nonsense() {
+    let conductor = Conductor::start().await;
+    let nonsense = [
+        Answer::fault(404, "Resource could not be found."),
+        Answer::bytes(503, "<html>"),
+        Answer::bytes(200, "not JSON"),
+        Answer::json(200, &json!({"node": {}, "config": {}})),
+        Answer::json(200, &json!({"node": {"uuid": NODE}})),
+        Answer::json(200, &json!({"node": {"uuid": 7}, "heartbeat_timeout": 1})),
+        Answer::json(200, &json!({"node": NODE, "heartbeat_timeout": 1})),
+        Answer::json(200, &json!([])),
+        Answer::bytes(202, ""),
+        Answer::bytes(200, vec![b' '; 1024 * 1024 + 1]),
+    ];
+    let count = nonsense.len();
+    let right = conductor::lookup(json!(TOKEN));
+    conductor.on(LOOKUP, nonsense.into_iter().chain([right]));
+    let config = config(&format!("ipa-api-url={}", conductor.url()));
+    look_up(&config, &client(&config)).await.unwrap();
+    assert_eq!(conductor.asked(LOOKUP).len(), count + 1);
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_in_ironics_words_whatever_its_form() {
+    let inner = json!({"faultcode": "Client", "faultstring": "Node is locked."});
+    let conductor = Conductor::start().await;
+    let config = config(&format!(
+        "ipa-api-url={} ipa-lookup-timeout=0",
+        conductor.url()
+    ));
+    for (body, told) in [
+        (
+            json!({ "error_message": inner }).to_string(),
+            "Node is locked.",
+        ),
+        (
+            json!({ "error_message": inner.to_string() }).to_string(),
+            "Node is locked.",
+        ),
+        (inner.to_string(), "Node is locked."),
+        (json!({"title": "Gone"}).to_string(), "Gone"),
+        (
+            json!({"error_message": {"title": "Gone"}}).to_string(),
+            "Gone",
+        ),
+        ("Service\r\nUnavailable".into(), "Service  Unavailable"),
+    ] {
+        conductor.on(LOOKUP, [Answer::bytes(409, body)]);
+        let error = look_up(&config, &client(&config)).await.unwrap_err();
+        assert_eq!(
+            chain(&error),
+            format!("no lookup succeeded in 0 seconds: error 409: {told}")
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_token_field_is_told_apart() {
+    let conductor = Conductor::start().await;
+    let config = config(&format!("ipa-api-url={}", conductor.url()));
+    let client = client(&config);
+    for (field, wanted) in [
+        (json!("******"), "Masked"),
+        (json!("short"), "Invalid(Short(5))"),
+        (json!(""), "None"),
+        (Value::Null, "None"),
+        (json!(TOKEN), "Given(AgentToken([redacted]))"),
+    ] {
+        conductor.on(LOOKUP, [conductor::lookup(field)]);
+        let found = lookup::once(&client, &machine(), &config).await.unwrap();
+        assert_eq!(format!("{:?}", found.token), wanted);
+    }
+}
+
+#[tokio::test]
+async fn a_node_is_looked_up_again_for_its_own_sake_and_not_for_its_settings() {
+    let conductor = Conductor::start().await;
+    let node = json!({"uuid": NODE, "properties": {"root_device": {"name": "/dev/sdb"}}});
+    // No settings, and where the token was: what could not be a first lookup.
+    let masked = Answer::json(
+        200,
+        &json!({"node": node, "config": {"agent_token": "******"}}),
+    );
+    conductor.on(LOOKUP, [Answer::fault(409, "Node is locked."), masked]);
+    let config = config(&format!(
+        "ipa-api-url={} ipa-lookup-interval=0",
+        conductor.url()
+    ));
+    let machine = Machine {
+        node: Some(NODE.parse().unwrap()),
+        ..machine()
+    };
+    let clock = Clock::stop();
+    let law = Law {
+        chance: clock::longest,
+        ..Law::of(&config)
+    };
+    let (client, cancel) = (client(&config), CancellationToken::new());
+    let asking = lookup::again(&client, &machine, &law, &cancel);
+    let passing = async {
+        clock::waits(1).await;
+        let quiet = || conductor.asked(LOOKUP).len() == 1;
+        clock.pass_quietly(Duration::from_secs(6), quiet).await;
+    };
+    let (found, ()) = tokio::join!(asking, passing);
+    assert_eq!(Value::Object(found.unwrap().raw), node);
+    let line = &conductor.asked(LOOKUP)[1].line;
+    assert!(line.ends_with(&format!("&node_uuid={NODE}")), "{line}");
+}
+
+#[tokio::test]
+async fn a_lookup_ends_when_the_agent_does() {
+    let conductor = Conductor::start().await;
+    conductor.on(LOOKUP, [Answer::silence()]);
+    let config = config(&format!("ipa-api-url={}", conductor.url()));
+    let (client, machine, cancel) = (client(&config), machine(), CancellationToken::new());
+    let law = Law::of(&config);
+    let (found, ()) = tokio::join!(
+        lookup::lookup(&client, &machine, &config, &law, &cancel),
+        async {
+            conductor.until_asked(LOOKUP, 1).await;
+            cancel.cancel();
+        }
+    );
+    assert!(matches!(found, Err(Error::Cancelled)), "{found:?}");
+}
