@@ -4,11 +4,11 @@ use super::Error;
 use crate::api::Readers;
 use crate::boot::media;
 use crate::conductor::lookup;
-use crate::config::{self, CommandLine, Config, ImageServerAuth, KernelArgs, Sources};
+use crate::config::{self, CommandLine, Config, ImageServerAuth, KernelArgs, Loaded, Sources};
 use crate::hardware::wait::Patience;
 use crate::hardware::{self, InstalledSystem, Permit};
 use crate::imaging;
-use crate::logging::{Log, Verbosity};
+use crate::logging::{self, Log, Verbosity};
 use crate::root::Root;
 use crate::tls::client::ClientOptions;
 use std::path::PathBuf;
@@ -28,8 +28,38 @@ pub(super) fn configure(
     if loaded.config.debug {
         log.set_verbosity(Verbosity::Debug);
     }
+    log.send_to(root, &log_settings(&loaded.config));
     loaded.log();
     Ok(loaded.config)
+}
+
+/// What the agent would be configured by if it was started with this command line, for somebody who asks. Virtual media are
+/// read, and none of their files copied.
+///
+/// # Errors
+/// [`Error`]: what keeps the agent from starting.
+pub fn look(root: &Root, command_line: CommandLine) -> Result<Loaded, Error> {
+    let kernel = KernelArgs::of_kernel(root).map_err(Error::KernelArguments)?;
+    let media = media::parameters(root, &kernel).map_err(Error::Media)?;
+    let sources = Sources::of_process(kernel, media, command_line);
+    config::load(root, sources).map_err(Error::Config)
+}
+
+/// Where the log goes; a folder alone gives the file IPA's name, which others look for.
+fn log_settings(config: &Config) -> logging::Settings {
+    let file = config.log_file.as_deref().map(PathBuf::from);
+    let file = match &config.log_dir {
+        Some(folder) => Some(folder.join(file.unwrap_or_else(|| "ironic-python-agent.log".into()))),
+        None => file,
+    };
+    logging::Settings {
+        file,
+        journal: config.use_journal,
+        syslog: config.use_syslog.then(|| config.syslog_log_facility.code()),
+        standard_error: config.use_stderr,
+        json: config.use_json,
+        date_format: config.log_date_format.clone(),
+    }
 }
 
 fn tell_of_media(copied: &[PathBuf]) {

@@ -18,6 +18,7 @@ use crate::extensions::Ending;
 use crate::logging::{self, Log};
 use crate::root::Root;
 use crate::tls;
+pub use configuration::look;
 use configuration::{configure, tell_of_permit};
 use life::{Event, How, Life, Parting};
 use network::take_network_down;

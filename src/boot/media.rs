@@ -69,6 +69,19 @@ pub fn read(root: &Root, arguments: &KernelArgs) -> Result<Media, Error> {
     take(root, &found, &|device| attach(root, device))
 }
 
+/// Reads `parameters.txt` alone, as [`read`] does, and copies nothing.
+///
+/// # Errors
+/// [`Error`] when media are there and cannot be used.
+pub fn parameters(root: &Root, arguments: &KernelArgs) -> Result<Option<KernelArgs>, Error> {
+    if !arguments.booted_from_media() {
+        return Ok(None);
+    }
+    let mut found = find(root, arguments, &Cancel::default());
+    found.iso = None;
+    take(root, &found, &|device| attach(root, device)).map(|media| media.parameters)
+}
+
 /// The devices to read from.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
@@ -202,13 +215,13 @@ fn take(
 ) -> Result<Media, Error> {
     let mut media = Media::default();
     if let Some(device) = &found.parameters {
-        media.parameters = Some(parameters(&attach(device)?)?);
+        media.parameters = Some(parameters_in(&attach(device)?)?);
     } else {
         // A guess by the device's name: without the file, or not even a file system, it is something else.
         media.parameters = found
             .perhaps
             .iter()
-            .find_map(|device| parameters(&attach(device).ok()?).ok());
+            .find_map(|device| parameters_in(&attach(device).ok()?).ok());
     }
     if let Some(device) = &found.iso {
         let attached = attach(device)?;
@@ -228,7 +241,7 @@ fn take(
     Ok(media)
 }
 
-fn parameters(attached: &Attached) -> Result<KernelArgs, Error> {
+fn parameters_in(attached: &Attached) -> Result<KernelArgs, Error> {
     let path = attached.path.join("parameters.txt");
     let bytes = bounded(&path).map_err(|source| Error::Parameters {
         path: "parameters.txt".into(),

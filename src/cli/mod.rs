@@ -1,23 +1,29 @@
 //! The command line: subcommands, what each answers, exit codes. What they answer is made by the rooms below.
 
-use crate::config::{self, CommandLine};
+mod configuration;
+
+use crate::config::CommandLine;
 use crate::root::Root;
 use crate::{agent, hardware};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Command};
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Does what the process's command line says; `--help` and errors of its form end the process here.
+/// Does what the process's command line says.
 #[must_use]
 pub fn run() -> ExitCode {
-    let mut matches = command().get_matches();
+    let mut matches = match command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return explain(error),
+    };
     match matches.remove_subcommand() {
         Some((name, arguments)) if name == "agent" => serve(arguments),
         Some((name, _)) if name == "init" => {
             complain("ferrite init is process 1 of a ramdisk: the kernel starts it, nobody else");
             ExitCode::from(UNUSABLE)
         }
-        Some((name, _)) if name == "config" => answer(&config::sample()),
+        Some((name, arguments)) if name == "config" => configuration::run(arguments),
         _ => {
             let inventory = hardware::inventory::collect(
                 &Root::machine(),
@@ -49,14 +55,20 @@ pub fn command() -> Command {
                 .about("Process 1 of the ramdisk: prepare the machine, keep the agent running"),
         )
         .subcommand(Command::new("inventory").about("Print what the machine is, as JSON"))
-        .subcommand(
-            Command::new("config")
-                .about("About the configuration")
-                .subcommand_required(true)
-                .subcommand(
-                    Command::new("sample").about("Print a configuration file with every option"),
-                ),
-        )
+        .subcommand(configuration::command())
+}
+
+/// Prints help, the version or what is wrong with the arguments; of an option that nobody knows, also the nearest one.
+fn explain(mut error: clap::Error) -> ExitCode {
+    if let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg)
+        && error.kind() == ErrorKind::UnknownArgument
+        && let Some(meant) = CommandLine::nearest(wrong)
+    {
+        error.insert(ContextKind::SuggestedArg, ContextValue::String(meant));
+    }
+    // Nobody is left to be told that standard error is gone.
+    let _gone = error.print();
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 fn serve(mut arguments: ArgMatches) -> ExitCode {

@@ -1,6 +1,7 @@
 //! The command line: arguments made from the table of options, and what was given for them.
 
 use super::merge::{Origin, Raw};
+use super::nearest::nearest;
 use super::table::{DEFAULT, Effect, Kind, RENAMED, Reach, Spec, every};
 use clap::builder::Str;
 use clap::parser::ValueSource;
@@ -61,6 +62,17 @@ impl CommandLine {
                 _ => command,
             }
         })
+    }
+
+    /// The option whose spelling is the nearest to a wrong one: `--listen_prt` is meant to be `--listen_port`.
+    #[must_use]
+    pub fn nearest(wrong: &str) -> Option<String> {
+        let name = wrong.strip_prefix("--")?.split('=').next()?;
+        let shown = |name| spellings(name).0.to_string();
+        let flags = options().filter(|spec| spec.kind == Kind::Flag);
+        let negations = flags.map(|spec| shown(spec.negation));
+        let names = options().map(|spec| shown(spec.name)).chain(negations);
+        nearest(name, names).map(|name| format!("--{name}"))
     }
 
     /// Takes what was given for those arguments. The library keeps copies of its own, as the kernel does of every argument:
@@ -249,6 +261,15 @@ mod tests {
                 ("use_json", "false")
             ]
         );
+    }
+
+    #[test]
+    fn a_wrong_spelling_has_a_nearest_right_one() {
+        let nearest = |wrong| CommandLine::nearest(wrong);
+        assert_eq!(nearest("--listen_prt").unwrap(), "--listen_port");
+        assert_eq!(nearest("--log-fil=x").unwrap(), "--log-file");
+        assert_eq!(nearest("--noinsecrue").unwrap(), "--noinsecure");
+        assert_eq!(nearest("--colour"), None);
     }
 
     #[test]

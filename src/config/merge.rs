@@ -120,7 +120,7 @@ impl Merged {
                 Err(reason) => {
                     self.problems.push(Problem {
                         origin: raw.origin.clone(),
-                        reason: complaint(raw, &reason),
+                        reason: format!("{} {reason}", raw.option.full_name()),
                     });
                     // Told once is enough: as if it were not set.
                     raw.text = Zeroizing::default();

@@ -57,9 +57,15 @@ async fn a_command_line_that_cannot_be_understood_ends_with_two() {
         (&["serve"], "unrecognized subcommand 'serve'"),
         (&["agent", "--colour"], "unexpected argument '--colour'"),
         (
+            &["agent", "--listen_prt=1"],
+            "a similar argument exists: '--listen_port'",
+        ),
+        (
             &["agent", "--listen_port"],
             "a value is required for '--listen_port <PORT>'",
         ),
+        (&["config"], "Usage: ferrite config"),
+        (&["config", "check"], "<FILE>..."),
         (&["inventory", "--json"], "unexpected argument '--json'"),
     ] {
         let ended = run(arguments, &[]).await;

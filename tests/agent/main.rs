@@ -19,6 +19,7 @@ mod caller;
 mod command_line;
 #[path = "../support/conductor.rs"]
 mod conductor;
+mod configuration;
 mod endings;
 mod flow;
 mod inventory;

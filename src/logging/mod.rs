@@ -1,62 +1,28 @@
-//! Log events: one line each on the console, and the latest of them in a ring buffer from which log collection takes them.
+//! Log events: to the console or wherever the operator wants them, and the latest in a ring buffer from which log collection
+//! takes them.
 //!
 //! A line is `time level where: sentence key=value …`. What is secret never gets here: secret types print as `[redacted]`,
-//! and the rooms that see secrets in texts (a request's query) mask them before they make an event.
+//! and the rooms that see secrets in texts (a request's query) mask them before they make an event. Every output gets the same
+//! texts, so that none says more than the console.
 
-use crate::clock;
-use std::collections::VecDeque;
-use std::fmt::{self, Write as _};
-use std::io::Write as _;
+mod event;
+mod outputs;
+mod ring;
+mod sockets;
+
+pub use outputs::Settings;
+pub use ring::Ring;
+
+use crate::root::Root;
+use event::Told;
+use outputs::Outputs;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use tracing::field::{Field, Visit};
+use std::sync::{Arc, PoisonError, RwLock};
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
-
-/// Bytes of log text kept for collection: several deployments' worth, little beside a machine's memory.
-const RING_BYTES: usize = 2 << 20;
-
-/// The latest lines of the log; clones share them.
-#[derive(Clone, Debug, Default)]
-pub struct Ring(Arc<Mutex<Lines>>);
-
-#[derive(Debug, Default)]
-struct Lines {
-    lines: VecDeque<String>,
-    bytes: usize,
-    dropped: u64,
-}
-
-impl Ring {
-    /// Keeps a line; the oldest leave when there are too many.
-    pub fn push(&self, line: String) {
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.bytes += line.len();
-        ring.lines.push_back(line);
-        while ring.bytes > RING_BYTES {
-            let Some(oldest) = ring.lines.pop_front() else {
-                break;
-            };
-            ring.bytes -= oldest.len();
-            ring.dropped += 1;
-        }
-    }
-
-    /// All lines kept, oldest first; says how many older ones are gone.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = String::with_capacity(ring.bytes + 64);
-        if ring.dropped > 0 {
-            let _infallible = writeln!(text, "({} older lines are gone)", ring.dropped);
-        }
-        ring.lines.iter().for_each(|line| text.push_str(line));
-        text
-    }
-}
 
 /// Which events are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +39,7 @@ pub struct Log {
     /// The latest lines.
     pub ring: Ring,
     debug: Arc<AtomicBool>,
+    outputs: Arc<RwLock<Outputs>>,
 }
 
 impl Log {
@@ -80,6 +47,15 @@ impl Log {
     pub fn set_verbosity(&self, verbosity: Verbosity) {
         self.debug
             .store(verbosity == Verbosity::Debug, Ordering::Relaxed);
+    }
+
+    /// Sends events where the operator wants them from now on. What cannot be used is told, and standard error takes its place.
+    pub fn send_to(&self, root: &Root, settings: &Settings) {
+        let (outputs, problems) = Outputs::open(root, settings);
+        *self.outputs.write().unwrap_or_else(PoisonError::into_inner) = outputs;
+        for problem in problems {
+            tracing::warn!("{problem}");
+        }
     }
 }
 
@@ -128,63 +104,10 @@ impl<S: Subscriber> Layer<S> for Console {
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let metadata = event.metadata();
-        let target = metadata.target();
-        let target = target.strip_prefix("ferrite::").unwrap_or(target);
-        let mut line = format!("{} {:5} {target}: ", now(), metadata.level());
-        event.record(&mut Sentence(&mut line));
-        line.push('\n');
-        // A console that is gone must not stop the agent; the ring has the line.
-        let _gone = std::io::stderr().lock().write_all(line.as_bytes());
-        self.0.ring.push(line);
-    }
-}
-
-/// The time of day as `2026-11-23T04:20:11.250Z`.
-fn now() -> String {
-    let since = clock::since_epoch();
-    i64::try_from(since.as_millis())
-        .ok()
-        .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok())
-        .map_or_else(|| "-".to_owned(), |time| format!("{time:.3}"))
-}
-
-struct Sentence<'a>(&'a mut String);
-
-impl Visit for Sentence<'_> {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            "message" => self.text(value),
-            _ if value.contains([' ', '"']) => self.pair(field, format_args!("{value:?}")),
-            _ => self.pair(field, format_args!("{value}")),
-        }
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        match field.name() {
-            "message" => self.text(&format!("{value:?}")),
-            _ => self.pair(field, format_args!("{value:?}")),
-        }
-    }
-}
-
-impl Sentence<'_> {
-    /// The message stays one line: a stranger's line breaks cannot forge another event.
-    fn text(&mut self, message: &str) {
-        for character in message.chars() {
-            match character {
-                '\n' | '\r' => self.0.push(' '),
-                c if c.is_control() => self.0.push('\u{fffd}'),
-                c => self.0.push(c),
-            }
-        }
-    }
-
-    fn pair(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        self.0.push(' ');
-        self.0.push_str(field.name());
-        self.0.push('=');
-        self.text(&value.to_string());
+        let told = Told::of(event);
+        let outputs = self.0.outputs.read();
+        outputs.unwrap_or_else(PoisonError::into_inner).tell(&told);
+        self.0.ring.push(told.line(None));
     }
 }
 
@@ -192,13 +115,18 @@ impl Sentence<'_> {
 pub(crate) mod tests {
     use super::*;
 
-    /// What the log says of it.
-    pub(crate) fn told(verbosity: Verbosity, tell: impl FnOnce()) -> String {
+    /// The log of what is done with it.
+    pub(crate) fn log_of(verbosity: Verbosity, tell: impl FnOnce(&Log)) -> Log {
         let log = Log::default();
         log.set_verbosity(verbosity);
         let subscriber = tracing_subscriber::registry().with(Console(log.clone()));
-        tracing::subscriber::with_default(subscriber, tell);
-        log.ring.text()
+        tracing::subscriber::with_default(subscriber, || tell(&log));
+        log
+    }
+
+    /// What the log says of it.
+    pub(crate) fn told(verbosity: Verbosity, tell: impl FnOnce()) -> String {
+        log_of(verbosity, |_| tell()).ring.text()
     }
 
     #[test]
@@ -262,16 +190,5 @@ pub(crate) mod tests {
                 .ends_with("DEBUG api: how verbosity=Debug\n")
         );
         assert_eq!(log.ring.text().lines().count(), 1);
-    }
-
-    #[test]
-    fn the_ring_keeps_the_latest_lines_within_its_bound() {
-        let ring = Ring::default();
-        let line = "x".repeat(RING_BYTES / 4 - 1) + "\n";
-        (0..6).for_each(|_| ring.push(line.clone()));
-        assert_eq!(
-            ring.text(),
-            format!("(2 older lines are gone)\n{}", line.repeat(4))
-        );
     }
 }

@@ -1,0 +1,158 @@
+//! `ferrite config`: what is in effect, a sample, and a look at files.
+
+use super::{UNUSABLE, answer, complain};
+use crate::agent;
+use crate::config::{self, CommandLine, Origin, Problem, Setting, Settings, Value};
+use crate::error::chain;
+use crate::root::Root;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde_json::{Map, json};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The subcommand with its own.
+pub(super) fn command() -> Command {
+    let show = Command::new("show")
+        .about("Print what an agent started so would use, and where each value is from")
+        .arg(
+            Arg::new(JSON)
+                .long(JSON)
+                .help("Print JSON.")
+                .action(ArgAction::SetTrue),
+        );
+    Command::new("config")
+        .about("About the configuration")
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .subcommand(CommandLine::arguments(show))
+        .subcommand(Command::new("sample").about("Print a configuration file with every option"))
+        .subcommand(
+            Command::new("check")
+                .about("Look for errors in configuration files")
+                .arg(
+                    Arg::new(FILES)
+                        .value_name("FILE")
+                        .help("A file, or a directory with *.conf; later ones win.")
+                        .required(true)
+                        .action(ArgAction::Append)
+                        .value_parser(clap::value_parser!(PathBuf)),
+                ),
+        )
+}
+
+/// Does what was asked.
+pub(super) fn run(mut arguments: ArgMatches) -> ExitCode {
+    match arguments.remove_subcommand() {
+        Some((name, arguments)) if name == "show" => show(arguments),
+        Some((name, arguments)) if name == "check" => check(arguments),
+        _ => answer(&config::sample()),
+    }
+}
+
+fn show(mut arguments: ArgMatches) -> ExitCode {
+    let as_json = arguments.get_flag(JSON);
+    let command_line = CommandLine::taken_from(&mut arguments);
+    match agent::look(&Root::machine(), command_line) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                complain(&format!("warning: {warning}"));
+            }
+            answer(&if as_json {
+                json_of(&loaded.settings)
+            } else {
+                table_of(&loaded.settings)
+            })
+        }
+        Err(error) => {
+            complain(&chain(&error));
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+fn table_of(settings: &Settings) -> String {
+    let rows: Vec<[String; 3]> = std::iter::once(["OPTION", "VALUE", "ORIGIN"].map(str::to_owned))
+        .chain(settings.iter().map(row))
+        .collect();
+    let width = |column: fn(&[String; 3]) -> &String| {
+        let widths = rows.iter().map(|row| column(row).chars().count());
+        widths.max().unwrap_or_default().min(WIDEST)
+    };
+    let (names, values) = (width(|[name, _, _]| name), width(|[_, value, _]| value));
+    rows.iter()
+        .map(|[name, value, origin]| format!("{name:names$}  {value:values$}  {origin}\n"))
+        .collect()
+}
+
+fn row(setting: &Setting) -> [String; 3] {
+    let mut origin = setting.origin();
+    if !setting.has_effect {
+        origin.push_str(" (changes nothing: its part is not here)");
+    }
+    [setting.full_name(), setting.value.to_string(), origin]
+}
+
+fn json_of(settings: &Settings) -> String {
+    let mut groups = Map::new();
+    for setting in settings.iter() {
+        let value = match &setting.value {
+            Value::Flag(flag) => json!(flag),
+            Value::List(words) => json!(words),
+            Value::Number(number) => json!(number),
+            Value::Unset => json!(null),
+            value @ (Value::Secret | Value::Text(_)) => json!(value.to_string()),
+        };
+        let group = groups.entry(setting.group).or_insert_with(|| json!({}));
+        if let Some(group) = group.as_object_mut() {
+            let shown = json!({
+                "value": value,
+                "origin": setting.origin(),
+                "effect": setting.has_effect,
+            });
+            group.insert(setting.name.to_owned(), shown);
+        }
+    }
+    format!("{:#}\n", serde_json::Value::Object(groups))
+}
+
+fn check(mut arguments: ArgMatches) -> ExitCode {
+    let files = arguments.remove_many(FILES).into_iter().flatten();
+    let checked = config::check(files.collect());
+    let unusable = !checked.errors.is_empty();
+    let errors = checked.errors.iter().map(|problem| ("error", problem));
+    let warnings = checked.warnings.iter().map(|problem| ("warning", problem));
+    let mut found: Vec<_> = errors.chain(warnings).collect();
+    found.sort_by_key(|(_, problem)| place(problem));
+    let lines: String = found
+        .into_iter()
+        .map(|(kind, problem)| line(kind, problem))
+        .collect();
+    let answered = answer(&lines);
+    if unusable {
+        ExitCode::from(UNUSABLE)
+    } else {
+        answered
+    }
+}
+
+/// `file:line: error: reason`, as compilers write it.
+fn line(kind: &str, problem: &Problem) -> String {
+    let reason = &problem.reason;
+    match place(problem) {
+        Some((path, 0)) => format!("{}: {kind}: {reason}\n", path.display()),
+        Some((path, line)) => format!("{}:{line}: {kind}: {reason}\n", path.display()),
+        None => format!("{kind}: {problem}\n"),
+    }
+}
+
+fn place(problem: &Problem) -> Option<(&Path, usize)> {
+    match &problem.origin {
+        Origin::File(path, line) => Some((path, *line)),
+        _ => None,
+    }
+}
+
+/// A value wider than this pushes its own origin aside, not those of all others.
+const WIDEST: usize = 40;
+const JSON: &str = "json";
+const FILES: &str = "files";

@@ -1,0 +1,147 @@
+//! One event, read once, in the forms that outputs want it in: a line of text or of JSON.
+
+use crate::clock;
+use jiff::Timestamp;
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+use std::fmt::{self, Write as _};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level};
+
+/// An event. All its texts are one line each: a stranger's line breaks cannot forge another event.
+pub(super) struct Told {
+    pub(super) time: Option<Timestamp>,
+    pub(super) level: Level,
+    /// Which room it is of.
+    pub(super) room: String,
+    pub(super) sentence: String,
+    pub(super) fields: Vec<Pair>,
+}
+
+/// A field of an event.
+pub(super) struct Pair {
+    pub(super) name: &'static str,
+    pub(super) value: String,
+    /// In a line it needs quotes, to end where it ends.
+    pub(super) quoted: bool,
+}
+
+impl Told {
+    pub(super) fn of(event: &Event<'_>) -> Self {
+        let metadata = event.metadata();
+        let target = metadata.target();
+        let mut told = Self {
+            time: now(),
+            level: *metadata.level(),
+            room: target
+                .strip_prefix("ferrite::")
+                .unwrap_or(target)
+                .to_owned(),
+            sentence: String::new(),
+            fields: Vec::new(),
+        };
+        event.record(&mut told);
+        told
+    }
+
+    /// `time level where: sentence key=value …`, with its line break.
+    pub(super) fn line(&self, date_format: Option<&str>) -> String {
+        let time = self.date(date_format);
+        format!("{time} {:5} {}: {}\n", self.level, self.room, self.text())
+    }
+
+    /// The sentence and the fields.
+    pub(super) fn text(&self) -> String {
+        let mut text = self.sentence.clone();
+        for Pair {
+            name,
+            value,
+            quoted,
+        } in &self.fields
+        {
+            text.push(' ');
+            text.push_str(name);
+            text.push('=');
+            if *quoted {
+                // Writing to a text cannot fail.
+                let _infallible = write!(text, "{value:?}");
+            } else {
+                text.push_str(value);
+            }
+        }
+        text
+    }
+
+    /// An object with oslo.log's names where both have the same, and its line break.
+    pub(super) fn json(&self, date_format: Option<&str>) -> String {
+        let fields: Map<String, Value> = self
+            .fields
+            .iter()
+            .map(|pair| (pair.name.to_owned(), Value::from(pair.value.as_str())))
+            .collect();
+        let event = serde_json::json!({
+            "asctime": self.date(date_format),
+            "levelname": self.level.as_str(),
+            "name": self.room,
+            "message": self.sentence,
+            "fields": fields,
+        });
+        format!("{event}\n")
+    }
+
+    /// The time of day: `2026-11-23T04:20:11.250Z` unless it is wanted otherwise.
+    fn date(&self, format: Option<&str>) -> String {
+        let Some(time) = self.time else {
+            return "-".to_owned();
+        };
+        match format {
+            None => format!("{time:.3}"),
+            Some(format) => strftime(format, time).unwrap_or_else(|| format!("{time:.3}")),
+        }
+    }
+}
+
+/// A time in strftime's words; `None` where they are none.
+pub(super) fn strftime(format: &str, time: Timestamp) -> Option<String> {
+    strtime::format(format, &time.to_zoned(TimeZone::UTC)).ok()
+}
+
+fn now() -> Option<Timestamp> {
+    let millis = i64::try_from(clock::since_epoch().as_millis()).ok()?;
+    Timestamp::from_millisecond(millis).ok()
+}
+
+impl Visit for Told {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let quoted = value.contains([' ', '"']);
+        self.take(field, one_line(value), quoted);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.take(field, one_line(&format!("{value:?}")), false);
+    }
+}
+
+impl Told {
+    fn take(&mut self, field: &Field, value: String, quoted: bool) {
+        match field.name() {
+            "message" => self.sentence = value,
+            name => self.fields.push(Pair {
+                name,
+                value,
+                quoted,
+            }),
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|character| match character {
+            '\n' | '\r' => ' ',
+            character if character.is_control() => '\u{fffd}',
+            character => character,
+        })
+        .collect()
+}
