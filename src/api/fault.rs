@@ -15,6 +15,8 @@ pub(super) enum Fault {
     BadRequest(String),
     /// Our own answer could not be written.
     Internal,
+    /// What hyper refused, with its status: no HTTP, or too large a head.
+    Malformed(StatusCode),
     /// The methods of the path.
     MethodNotAllowed(&'static str),
     NotFound,
@@ -32,6 +34,7 @@ impl Fault {
                 .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Malformed(status) => *status,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
@@ -46,6 +49,8 @@ impl Fault {
             Self::Agent(error) => return error.to_string(),
             Self::BadRequest(text) => text.clone(),
             Self::Internal => "The answer could not be written.".to_owned(),
+            Self::Malformed(StatusCode::BAD_REQUEST) => "This is no HTTP/1.1 request.".to_owned(),
+            Self::Malformed(_) => "The request's head is too large.".to_owned(),
             Self::MethodNotAllowed(allowed) => {
                 format!("The method is not allowed for this URL; these are: {allowed}.")
             }

@@ -6,11 +6,12 @@
 //! ```
 //!
 //! The wire's JSON is in `wire`; what a command does is nobody's business here. Bytes that are no HTTP/1.1, and heads
-//! larger than [`Limits::head_bytes`], are answered by hyper itself, with a status and no body.
+//! larger than [`Limits::head_bytes`], are refused by hyper itself; `envelope` puts the body into its answer.
 
 mod answer;
 mod auth;
 mod body;
+mod envelope;
 mod fault;
 mod query;
 mod routes;

@@ -1,6 +1,7 @@
 //! Connections: accepted, bounded, wrapped in TLS, drained at the end.
 
 use super::answer::Service;
+use super::envelope::Enveloping;
 use super::{Limits, State};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -160,22 +161,26 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
             .max_buf_size(limits.head_bytes)
-            .serve_connection(TokioIo::new(stream), answers);
+            .serve_connection(TokioIo::new(Enveloping::new(stream)), answers);
         let serving = poll_fn(|cx| connection.poll_without_shutdown(cx));
-        match self.cancel.run_until_cancelled(serving).await {
-            Some(ended) => ended?,
+        let ended = match self.cancel.run_until_cancelled(serving).await {
+            Some(ended) => ended,
             None => {
                 Pin::new(&mut connection).graceful_shutdown();
-                poll_fn(|cx| connection.poll_without_shutdown(cx)).await?;
+                poll_fn(|cx| connection.poll_without_shutdown(cx)).await
             }
-        }
+        };
+        let unread = match ended {
+            Ok(()) => peer.left_body.load(Ordering::Relaxed),
+            Err(error) if error.is_parse() => {
+                let client = peer.address.ip();
+                tracing::info!(%client, %error, "Refused what is no request");
+                true
+            }
+            Err(error) => return Err(error),
+        };
         let stream = connection.into_parts().io.into_inner();
-        close(
-            stream,
-            peer.left_body.load(Ordering::Relaxed),
-            limits.linger,
-        )
-        .await;
+        close(stream, unread, limits.linger).await;
         Ok(())
     }
 }
@@ -225,13 +230,13 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-/// Ends a connection. Closing one whose body was left unread resets it, and the caller would lose the answer that says why:
+/// Ends a connection. Closing one with bytes left unread resets it, and the caller would lose the answer that says why:
 /// so what still comes is thrown away for a moment.
-async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, left_body: bool, limit: Duration) {
+async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, unread: bool, limit: Duration) {
     let _ = timeout(limit, async {
         stream.shutdown().await?;
         let mut scratch = [0; 4096];
-        while left_body && stream.read(&mut scratch).await? > 0 {}
+        while unread && stream.read(&mut scratch).await? > 0 {}
         io::Result::Ok(())
     })
     .await;

@@ -134,29 +134,72 @@ async fn a_head_without_end_is_cut_off() {
     client
         .write(format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"))
         .await;
-    let answer = String::from_utf8(client.closed().await).unwrap();
-    assert!(
-        answer.starts_with("HTTP/1.1 431 ") || answer.is_empty(),
-        "{answer}"
+    let answer = client.answer("GET").await.unwrap();
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(
+        answer.fault(),
+        (
+            431,
+            "431 Request Header Fields Too Large: The request's head is too large.".into()
+        )
     );
+    assert_eq!(client.closed().await, b"");
     assert_eq!(api.get("/v1/status").await.status, 200);
 }
 
 #[tokio::test]
-async fn what_is_no_http_ends_its_own_connection_only() {
+async fn what_is_no_http_is_told_so_in_the_envelope() {
     let api = Api::start().await;
     for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00"[..],
         b"GET\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"\0\0\0\0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: many\r\n\r\n",
     ] {
         let mut client = api.connect().await;
         client.write(bytes).await;
-        let answer = client.closed().await;
-        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 400 "));
+        let answer = client.answer("GET").await.unwrap();
+        assert_eq!(answer.header("server"), Some("ironic-python-agent"));
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(
+            answer.fault(),
+            (
+                400,
+                "400 Bad Request: This is no HTTP/1.1 request.".to_owned()
+            ),
+            "{bytes:?}"
+        );
+        assert_eq!(client.closed().await, b"");
     }
+    assert_eq!(api.get("/v1/status").await.status, 200);
+}
+
+#[tokio::test]
+async fn nonsense_after_a_request_does_not_spoil_its_answer() {
+    let api = Api::start().await;
+    let mut client = api.connect().await;
+    client
+        .write("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\nnonsense\r\n\r\n")
+        .await;
+    let both = String::from_utf8(client.closed().await).unwrap();
+    let (first, second) = both.split_once("}HTTP/1.1 400 Bad Request\r\n").unwrap();
+    assert!(first.starts_with("HTTP/1.1 404 Not Found\r\n"), "{both}");
+    assert!(first.contains("There is nothing at this URL."), "{both}");
+    assert!(
+        second.ends_with("This is no HTTP/1.1 request.\"}"),
+        "{both}"
+    );
+}
+
+#[tokio::test]
+async fn http_2_is_not_spoken() {
+    let api = Api::start().await;
+    let mut client = api.connect().await;
+    client.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    client.0.shutdown().await.unwrap();
+    assert_eq!(client.closed().await, b"");
     assert_eq!(api.get("/v1/status").await.status, 200);
 }
 
