@@ -93,3 +93,24 @@ async fn the_end_of_a_command_is_news_for_a_heartbeat() {
         session.heartbeat
     );
 }
+
+#[tokio::test]
+async fn both_families_of_addresses_reach_the_agent() {
+    let clear = [("OS_DEFAULT__ENABLE_AUTO_TLS", "false")];
+    // A kernel without IPv6 has one family to show.
+    let both = std::net::TcpListener::bind("[::1]:0").is_ok();
+    let mut rows = vec![(None, [true, both]), (Some("127.0.0.1"), [true, false])];
+    rows.extend(both.then_some((Some("::1"), [false, true])));
+    for (listen, reached) in rows {
+        let port = free_port();
+        let conductor = willing_conductor(json!(TOKEN)).await;
+        let options = listen.map(|host| ["--listen_host", host]);
+        let options = options.as_ref().map_or(&[][..], |options| options);
+        let _agent = start_agent(&conductor, port, options, &clear);
+        within("a heartbeat", conductor.until_asked(HEARTBEAT, 1)).await;
+        for (host, reached) in ["127.0.0.1", "[::1]"].into_iter().zip(reached) {
+            let caller = Caller::new(&format!("http://{host}:{port}"), None, None);
+            assert_eq!(caller.is_answered().await, reached, "{listen:?} {host}");
+        }
+    }
+}

@@ -174,6 +174,29 @@ async fn who_waits_for_an_asynchronous_command_keeps_nobody_else_waiting() {
 }
 
 #[tokio::test]
+async fn a_hundred_who_wait_starve_nobody() {
+    let api = Api::start().await;
+    let made = api.run("test.hold", json!({}), "false").await.json();
+    let id = made["id"].as_str().unwrap();
+    let target = format!("/v1/commands/{id}?wait=true&agent_token={TOKEN}");
+    let mut waiting = Vec::new();
+    for _ in 0..100 {
+        let mut client = api.connect().await;
+        client.send("GET", &target, "").await;
+        waiting.push(client);
+    }
+    for _ in 0..20 {
+        assert_eq!(api.get("/v1/status").await.status, 200);
+        assert_eq!(api.states().await, [("hold".into(), "RUNNING".into())]);
+    }
+    api.probe.release.cancel();
+    for client in &mut waiting {
+        let answer = client.answer("GET").await.unwrap().json();
+        assert_eq!(answer["command_status"], "SUCCEEDED");
+    }
+}
+
+#[tokio::test]
 async fn waiting_answers_with_the_end() {
     let api = Api::start().await;
     for wait in ["true", "True"] {

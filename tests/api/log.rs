@@ -60,6 +60,48 @@ async fn a_request_is_one_line_without_the_token() {
 }
 
 #[tokio::test]
+async fn the_client_is_who_a_proxy_says_or_who_connected() {
+    let lines = Lines::default();
+    let _guard =
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
+    let api = Api::start().await;
+    let mut expected = Vec::new();
+    for (headers, client) in [
+        ("X-Forwarded-For: 192.0.2.7 , 10.0.0.1\r\n", "192.0.2.7"),
+        ("X-Real-IP: 192.0.2.8\r\n", "192.0.2.8"),
+        (
+            "X-Real-IP: 192.0.2.8\r\nX-Forwarded-For: 2001:db8::1\r\n",
+            "2001:db8::1",
+        ),
+        ("X-Forwarded-For: 192.0.2.7:80\r\n", "127.0.0.1"),
+        ("X-Forwarded-For: status=200 client=x\r\n", "127.0.0.1"),
+        ("X-Forwarded-For: \u{1b}[2J\u{e9}\r\n", "127.0.0.1"),
+        ("X-Forwarded-For:\r\n", "127.0.0.1"),
+        (
+            &format!("X-Forwarded-For: {}\r\n", "1".repeat(20_000)),
+            "127.0.0.1",
+        ),
+    ] {
+        let mut proxied = api.connect().await;
+        proxied
+            .write(format!("GET /status HTTP/1.1\r\nHost: a\r\n{headers}\r\n"))
+            .await;
+        if proxied.answer("GET").await.unwrap().status == 200 {
+            expected.push(format!(
+                "message=Answered a request client={client} method=GET target=\"/status\" status=200 "
+            ));
+        }
+    }
+    let answered: Vec<_> = lines
+        .all()
+        .into_iter()
+        .filter(|line| line.contains("Answered"))
+        .collect();
+    assert_eq!(answered, expected);
+    assert!(expected.len() >= 7);
+}
+
+#[tokio::test]
 async fn no_line_ever_holds_a_token_or_a_parameter() {
     let lines = Lines::default();
     let _guard =

@@ -230,13 +230,62 @@ async fn a_connection_serves_many_requests() {
     let mut client = api.connect().await;
     for _ in 0..3 {
         client.send("GET", "/v1/status", "").await;
-        assert_eq!(client.answer("GET").await.unwrap().status, 200);
+        let answer = client.answer("GET").await.unwrap();
+        assert_eq!((answer.status, answer.header("connection")), (200, None));
     }
-    // Two at once: answered in their order.
-    client
-        .write("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\nGET /status HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await;
-    assert_eq!(client.answer("GET").await.unwrap().status, 404);
+}
+
+#[tokio::test]
+async fn requests_sent_at_once_are_answered_in_their_order() {
+    let api = Api::start().await;
+    let mut client = api.connect().await;
+    let body = r#"{"name": "test.text", "params": {}}"#;
+    let run = format!(
+        "POST /v1/commands/?agent_token={TOKEN} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let list = get(&format!("/v1/commands/?agent_token={TOKEN}"));
+    let last = "GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let all = [&get("/nothing"), &run, &get("/v1"), &list, last].concat();
+    client.write(all).await;
+    let answers = String::from_utf8(client.closed().await).unwrap();
+    let statuses: Vec<_> = answers
+        .split("HTTP/1.1 ")
+        .skip(1)
+        .map(|answer| &answer[..3])
+        .collect();
+    assert_eq!(statuses, ["404", "200", "308", "200", "200"], "{answers}");
+    assert_eq!(answers.matches(r#""command_name": "text""#).count(), 2);
+}
+
+#[tokio::test]
+async fn an_old_client_is_answered_once() {
+    let api = Api::start().await;
+    let mut client = api.connect().await;
+    client.write("GET /status HTTP/1.0\r\n\r\n").await;
+    let answer = String::from_utf8(client.closed().await).unwrap();
+    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn every_answer_names_the_server() {
+    let api = Api::start().await;
+    for (method, target) in [
+        ("GET", "/"),
+        ("GET", "/v1"),
+        ("GET", "/nothing"),
+        ("PUT", "/"),
+        ("GET", "/v1/commands/"),
+        ("HEAD", "/v1/status"),
+    ] {
+        let answer = api.request(method, target, "").await;
+        assert_eq!(
+            answer.header("server"),
+            Some("ironic-python-agent"),
+            "{method} {target}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -14,11 +14,17 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::version::TLS13;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use url::Host;
 
 async fn start(limits: Limits) -> (Api, TlsConnector) {
+    let (api, mut connectors) = start_from(limits, MinVersion::Tls13).await;
+    (api, connectors.remove(1))
+}
+
+/// An API from this version on, and clients that speak 1.2 alone and 1.3 alone.
+async fn start_from(limits: Limits, min_version: MinVersion) -> (Api, Vec<TlsConnector>) {
     let made = SelfSigned::generate(&Subject {
         address: Host::Ipv4(Ipv4Addr::LOCALHOST),
         host_name: "agent".into(),
@@ -31,14 +37,17 @@ async fn start(limits: Limits) -> (Api, TlsConnector) {
     roots
         .add(CertificateDer::from_pem_slice(made.pem.as_bytes()).unwrap())
         .unwrap();
-    let client = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&TLS13])
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let server = server_config(&made.identity, MinVersion::Tls13, None).unwrap();
+    let client = |version| {
+        let client = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots.clone())
+            .with_no_client_auth();
+        TlsConnector::from(Arc::new(client))
+    };
+    let server = server_config(&made.identity, min_version, None).unwrap();
     let api = Api::start_with(limits, Some(TOKEN), Some(server)).await;
-    (api, TlsConnector::from(Arc::new(client)))
+    (api, vec![client(&TLS12), client(&TLS13)])
 }
 
 async fn connect(api: &Api, tls: &TlsConnector) -> Client<TlsStream<TcpStream>> {
@@ -109,4 +118,22 @@ async fn a_handshake_that_does_not_come_or_is_none_is_given_up() {
     let mut client = connect(&api, &tls).await;
     client.send("GET", "/v1/status", "").await;
     assert_eq!(client.answer("GET").await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn tls_1_3_is_always_spoken_and_1_2_only_where_it_is_the_minimum() {
+    for (min_version, old_is_let_in) in [(MinVersion::Tls12, true), (MinVersion::Tls13, false)] {
+        let (api, connectors) = start_from(Limits::default(), min_version).await;
+        for (connector, let_in) in connectors.iter().zip([old_is_let_in, true]) {
+            let stream = TcpStream::connect(api.address).await.unwrap();
+            let name = ServerName::from(api.address.ip());
+            let connected = connector.connect(name, stream).await;
+            assert_eq!(connected.is_ok(), let_in, "{min_version:?}");
+            if let Ok(stream) = connected {
+                let mut client = Client(stream);
+                client.send("GET", "/v1/status", "").await;
+                assert_eq!(client.answer("GET").await.unwrap().status, 200);
+            }
+        }
+    }
 }
