@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::Boot;
+use super::grub;
 use super::parts::Parts;
 use super::process::{Service, program};
 use super::sandbox::{ADDRESS, BRIDGE};
@@ -30,6 +31,7 @@ impl Dhcp {
             fs::copy(parts.unpacked(from), tftp.join(to))
                 .with_context(|| format!("no loader {from}"))?;
         }
+        grub::build(parts, work, &tftp.join("http.efi"))?;
         let leases = work.join("dnsmasq.leases");
         let config = work.join("dnsmasq.conf");
         fs::write(&config, configuration(&tftp, &hosts, &leases, logs))?;
@@ -88,7 +90,7 @@ fn configuration(tftp: &Path, hosts: &Path, leases: &Path, logs: &Path) -> Strin
          dhcp-match=set:efihttp,option:client-arch,16\n\
          dhcp-boot=tag:!ipxe,tag:efi64,tag:!grub,tag:!http,snponly.efi\n\
          dhcp-boot=tag:efi64,tag:grub,bootx64.efi\n\
-         dhcp-boot=tag:efihttp,tag:http,http://{ADDRESS}/bootx64.efi\n\
+         dhcp-boot=tag:efihttp,tag:http,http://{ADDRESS}/http.efi\n\
          dhcp-option-force=tag:efihttp,tag:http,60,HTTPClient\n",
         leases = leases.display(),
         hosts = hosts.display(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use super::Boot;
 use super::accelerator::Accelerator;
 use super::parts::Parts;
 use super::process::{Service, last_lines, program, run, wait_until};
@@ -66,7 +67,13 @@ impl Hypervisor {
     }
 
     /// Defines a machine that is switched off and has an empty disk. `number` tells machines of a lab apart.
-    pub(crate) fn define(&self, name: &str, number: u8, firmware: Firmware) -> Result<Machine> {
+    pub(crate) fn define(
+        &self,
+        name: &str,
+        number: u8,
+        boot: Boot,
+        firmware: Firmware,
+    ) -> Result<Machine> {
         let machine = Machine {
             name: name.into(),
             uuid: format!("5f2a6e7c-0000-4000-8000-0000000000{number:02x}"),
@@ -76,12 +83,12 @@ impl Hypervisor {
         };
         File::create(&machine.disk)?.set_len(DISK)?;
         let xml = self.work.join(format!("{name}.xml"));
-        fs::write(&xml, self.definition(&machine, firmware))?;
+        fs::write(&xml, self.definition(&machine, boot, firmware))?;
         run(virsh().arg("define").arg(&xml))?;
         Ok(machine)
     }
 
-    fn definition(&self, machine: &Machine, firmware: Firmware) -> String {
+    fn definition(&self, machine: &Machine, boot: Boot, firmware: Firmware) -> String {
         let loader = match firmware {
             Firmware::Bios => String::new(),
             Firmware::Uefi => format!(
@@ -89,6 +96,15 @@ impl Hypervisor {
     <nvram template='{FIRMWARE_VARIABLES}'>{}/{}.nvram</nvram>",
                 self.work.display(),
                 machine.name
+            ),
+        };
+        // The card's own program is iPXE, which asks for its script; without it the firmware's PXE and HTTP boot are used.
+        let (rom, network) = match boot {
+            Boot::Ipxe | Boot::VirtualMedia => ("", String::new()),
+            Boot::Pxe => ("<rom enabled='no'/>", without(&["IPv6PXESupport"])),
+            Boot::Http => (
+                "<rom enabled='no'/>",
+                without(&["IPv4PXESupport", "IPv6PXESupport"]),
             ),
         };
         let domain_type = self.accelerator.domain_type();
@@ -111,6 +127,7 @@ impl Hypervisor {
     {loader}
     <boot dev='hd'/>
   </os>
+  {network}
   <features><acpi/><apic/></features>
   <cpu mode='maximum'><feature policy='disable' name='la57'/></cpu>
   <on_reboot>restart</on_reboot>
@@ -126,7 +143,7 @@ impl Hypervisor {
     <interface type='bridge'>
       <mac address='{mac}'/>
       <source bridge='{BRIDGE}'/>
-      <model type='virtio'/>
+      <model type='virtio'/>{rom}
     </interface>
     <serial type='file'>
       <source path='{console}' append='on'/>
@@ -217,6 +234,15 @@ impl Machine {
     pub(crate) fn power_off(&self) -> Result<()> {
         run(virsh().args(["destroy", &self.name])).map(drop)
     }
+}
+
+/// Tells the firmware to leave these ways to boot alone, and so to come to the wanted one at once.
+fn without(ways: &[&str]) -> String {
+    let entries: String = ways
+        .iter()
+        .map(|way| format!("<entry name='opt/org.tianocore/{way}'>n</entry>"))
+        .collect();
+    format!("<sysinfo type='fwcfg'>{entries}</sysinfo>")
 }
 
 /// The first complete line that holds `wanted`, from there on.

@@ -25,6 +25,7 @@ pub(crate) mod cell;
 mod cpio;
 mod dhcp;
 pub(crate) mod fake;
+mod grub;
 pub(crate) mod instance;
 pub(crate) mod ironic;
 pub(crate) mod machine;
@@ -170,7 +171,7 @@ impl Lab {
         boot: Boot,
         firmware: Firmware,
     ) -> Result<(Machine, Node)> {
-        let machine = self.hypervisor.define(name, number, firmware)?;
+        let machine = self.hypervisor.define(name, number, boot, firmware)?;
         self.dhcp.boot(&machine.mac, boot)?;
         let description = self.description(&machine, boot, firmware);
         let node = self.ironic.api.enroll(&description, &machine.mac)?;
