@@ -1,10 +1,12 @@
-//! GRUB as UEFI's HTTP boot loads it. Debian's signed one knows its server only after PXE, so one is made that asks for an
-//! address itself and then reads the configuration that Ironic leaves for it.
+//! GRUB for network boot: the loader that UEFI's HTTP boot starts, and the menu that Ironic makes for each node.
+//!
+//! Debian's signed GRUB learns its server only from the firmware's PXE. For HTTP boot one is made that asks for an
+//! address itself, and then reads what Ironic leaves for it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::parts::Parts;
 use super::process::{program, run};
@@ -43,4 +45,23 @@ pub(super) fn build(parts: &Parts, work: &Path, loader: &Path) -> Result<()> {
             "test",
         ]))?;
     Ok(())
+}
+
+/// Ironic's own template with a change to the paths of kernel and ramdisk, and without its time to choose.
+///
+/// They are relative to the folder of TFTP, `../http/…` with the boot interface `http`. That is no request an HTTP server
+/// takes; `/http/…` is, and `/…` is the same as `…` to TFTP.
+pub(super) fn menu(package: &Path, work: &Path) -> Result<PathBuf> {
+    let original = package.join("drivers/modules/pxe_grub_config.template");
+    let mut text = fs::read_to_string(&original)
+        .with_context(|| format!("no template {}", original.display()))?;
+    for file in ["deployment_aki_path", "deployment_ari_path"] {
+        text = text.replace(
+            &format!("{{{{ pxe_options.{file} }}}}"),
+            &format!("/{{{{ pxe_options.{file} | replace('../', '') }}}}"),
+        );
+    }
+    let menu = work.join("grub.template");
+    fs::write(&menu, text.replace("timeout=5", "timeout=0"))?;
+    Ok(menu)
 }

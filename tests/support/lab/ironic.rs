@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use super::api::Client;
 use super::authority::Authority;
+use super::grub;
 use super::parts::Parts;
 use super::process::{Service, program, run};
 use super::sandbox::ADDRESS;
@@ -48,6 +49,14 @@ impl Ironic {
         let config = state.join("ironic.conf");
         let mut text = configuration(parts, work, logs, hardware)?;
         text.push_str(&api_configuration(authority));
+        if hardware == Hardware::Redfish {
+            let menu = grub::menu(&only_site_package(parts)?, work)?;
+            let _ = write!(
+                text,
+                "[pxe]\nuefi_pxe_config_template = {}\n",
+                menu.display()
+            );
+        }
         fs::write(&config, text)?;
         run(ironic(parts, "ironic-dbsync", &config).arg("create_schema"))?;
         let mut service = Service::start("ironic", logs, &ironic(parts, "ironic", &config))?;

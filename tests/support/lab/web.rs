@@ -33,10 +33,7 @@ impl WebServer {
         let state = work.join("nginx");
         fs::create_dir_all(&state)?;
         let config = state.join("nginx.conf");
-        fs::write(
-            &config,
-            configuration(&root, &work.join("tftp"), &state, logs),
-        )?;
+        fs::write(&config, configuration(&root, work, &state, logs))?;
         let mut nginx = program(parts.unpacked("usr/sbin/nginx"));
         nginx
             .arg("-e")
@@ -113,11 +110,12 @@ fn serve_half(mut stream: TcpStream, path: &Path) -> Result<()> {
     Ok(stream.shutdown(Shutdown::Both)?)
 }
 
-/// The second server is for UEFI's HTTP boot: GRUB 2.06 knows no port but 80, and Ironic's `http` boot interface puts its
-/// files, and absolute paths of its own computer, where `pxe` does.
-fn configuration(root: &Path, tftp: &Path, state: &Path, logs: &Path) -> String {
+/// The second server is for UEFI's HTTP boot: GRUB 2.06 knows no port but 80, and Ironic's `http` boot interface leaves
+/// GRUB's configuration where `pxe` does, under the absolute path that it has on Ironic's computer.
+fn configuration(root: &Path, work: &Path, state: &Path, logs: &Path) -> String {
     let (root, state, logs) = (root.display(), state.display(), logs.display());
-    let tftp = tftp.display();
+    let tftp = work.join("tftp");
+    let (tftp, work) = (tftp.display(), work.display());
     format!(
         "daemon off;\nmaster_process off;\nuser root;\npid {state}/nginx.pid;\n\
          events {{ worker_connections 256; }}\n\
@@ -127,7 +125,7 @@ fn configuration(root: &Path, tftp: &Path, state: &Path, logs: &Path) -> String 
            uwsgi_temp_path {state}/uwsgi;\n  scgi_temp_path {state}/scgi;\n\
            sendfile on;\n\
            server {{ listen {ADDRESS}:{PORT}; root {root}; }}\n\
-           server {{ listen {ADDRESS}:80; root {tftp}; location {tftp}/ {{ root /; }} }}\n\
+           server {{ listen {ADDRESS}:80; root {tftp}; location /http/ {{ root {work}; }} location {tftp}/ {{ root /; }} }}\n\
          }}\n"
     )
 }
