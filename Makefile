@@ -23,7 +23,7 @@ test: check agent image iso lab nextest ## Everything: lints, unit and protocol 
 	$(NEXTEST) run --profile full
 
 test-matrix: agent lab lab-generations nextest ## Eight generations of Ironic, each deploying through the agent; prints a table
-	$(NEXTEST) run --profile full --run-ignored only --no-capture -E 'binary(matrix)'
+	$(NEXTEST) run --profile full --test matrix --run-ignored only --no-capture
 
 check: lint unit ## The quick subset: format, clippy, docs, tests that need neither Ironic nor virtual machines
 

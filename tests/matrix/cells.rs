@@ -65,11 +65,11 @@ fn start(parts: &Parts, run: &Run, disk: &CellDisk) -> Result<Cell> {
         name: "cell",
         work: &run.work,
         logs: &run.logs,
-        busybox: &parts.unpacked("bin/busybox"),
+        busybox: parts.unpacked("bin/busybox"),
         disk,
         mac: "52:54:00:77:00:01",
         address: ADDRESS,
-        kernel_arguments: "ipa-disk-wait-attempts=0",
+        kernel_arguments: "ipa-disk-wait-attempts=0".into(),
         shown: &[],
         environment: &[("OS_DEFAULT__AGENT_TOKEN", TOKEN)],
     };

@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, reason = "a scenario tells its steps")]
 
 mod cells;
+mod control;
 mod deployment;
 mod generations;
 #[path = "../support/lab/mod.rs"]

@@ -65,13 +65,13 @@ pub(crate) struct Plan<'a> {
     pub(crate) work: &'a Path,
     pub(crate) logs: &'a Path,
     /// A statically linked busybox.
-    pub(crate) busybox: &'a Path,
+    pub(crate) busybox: PathBuf,
     pub(crate) disk: &'a CellDisk,
     pub(crate) mac: &'a str,
     /// Of its network card, in the lab's network.
     pub(crate) address: &'a str,
     /// What `/proc/cmdline` says.
-    pub(crate) kernel_arguments: &'a str,
+    pub(crate) kernel_arguments: String,
     /// Files (copied) and folders (read-only) of the host that are in the cell too, under the same path.
     pub(crate) shown: &'a [PathBuf],
     /// The agent's environment besides `PATH`.
@@ -140,8 +140,14 @@ impl Plan<'_> {
     /// What `cell.sh` reads.
     fn settings(&self, work: &Path, agent: &Path) -> Result<String> {
         let device = self.disk.node().file_name().unwrap_or_default();
-        let mut shown = vec![agent.display().to_string()];
-        shown.extend(self.shown.iter().map(|path| path.display().to_string()));
+        let mut shown: Vec<_> = self
+            .shown
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        if !self.shown.iter().any(|path| agent.starts_with(path)) {
+            shown.push(agent.display().to_string());
+        }
         let settings = [
             ("work", work.display().to_string()),
             ("busybox", self.busybox.display().to_string()),

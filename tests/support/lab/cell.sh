@@ -31,6 +31,9 @@ cd "$root"
 mkdir cell dev etc host proc root run sys tmp var
 chmod 1777 tmp
 cp "$busybox" cell/busybox
+# What agents that start programs may miss: nobody settles devices here but the loop below, at once.
+printf '#!/cell/busybox sh\n' >cell/udevadm
+chmod 755 cell/udevadm
 for part in $shown; do
     if [ -d "$part" ]; then
         mkdir -p ".$part"
@@ -61,6 +64,8 @@ for path in sys/block sys/class/block sys/class/net sys/dev/block sys/firmware; 
 done
 ln -s "/sys/devices/virtual/block/$loop" "sys/block/$disk"
 ln -s "/sys/devices/virtual/block/$loop" "sys/class/block/$disk"
+IFS=: read -r major minor <"/sys/block/$loop/dev"
+ln -s "/sys/block/$disk" "sys/dev/block/$major:$minor"
 ln -s /sys/devices/virtual/net/lo sys/class/net/lo
 mkdir cell/virtio0 sys/class/net/eth0
 echo 0x1af4 >cell/virtio0/vendor
@@ -71,7 +76,6 @@ ln -s /cell/virtio0 sys/class/net/eth0/device
 mount -t tmpfs -o mode=755 cell dev
 mkdir -m 1777 dev/shm
 for node in null:3 zero:5 full:7 random:8 urandom:9; do mknod -m 666 "dev/${node%:*}" c 1 "${node#*:}"; done
-IFS=: read -r major minor <"/sys/block/$loop/dev"
 mknod -m 600 "dev/$disk" b "$major" "$minor"
 
 # The agent may change its own mounts, but makes no device node: what is not in /dev stays out of its reach.
@@ -90,6 +94,7 @@ while kill -0 $agent 2>/dev/null; do
         name=$disk${partition##*p}
         [ ! -e "dev/$name" ] && IFS=: read -r major minor 2>/dev/null <"$partition/dev" || continue
         ln -sfn "/sys/devices/virtual/block/$loop/${partition##*/}" "sys/class/block/$name"
+        ln -sfn "/sys/class/block/$name" "sys/dev/block/$major:$minor"
         mknod -m 600 "dev/$name" b "$major" "$minor"
     done
     sleep 0.1

@@ -123,19 +123,47 @@ impl FakeLab {
         machine: &FakeMachine,
         arguments: &str,
     ) -> Result<Cell> {
+        let plan = self.plan(log, machine, arguments);
+        Cell::start(&plan, &self.parts.agent(), &["agent"])
+    }
+
+    /// Like `boot`, but with the Python IPA, which needs the host's programs.
+    pub(crate) fn boot_ipa(
+        &self,
+        log: &'static str,
+        machine: &FakeMachine,
+        arguments: &str,
+    ) -> Result<Cell> {
+        let environment = self.parts.ipa();
+        let agent = environment.join("bin/ironic-python-agent");
+        let arguments = format!("ipa-api-url={} {arguments}", ironic::url(None));
+        let shown = ["/usr".into(), "/etc".into(), environment];
         let plan = Plan {
+            shown: &shown,
+            environment: &[("PATH", "/usr/sbin:/usr/bin:/sbin:/bin:/cell")],
+            ..self.plan(log, machine, &arguments)
+        };
+        Cell::start(&plan, &agent, &[])
+    }
+
+    fn plan<'a>(
+        &'a self,
+        log: &'static str,
+        machine: &'a FakeMachine,
+        arguments: &str,
+    ) -> Plan<'a> {
+        Plan {
             name: log,
             work: &self.run.work,
             logs: &self.run.logs,
-            busybox: &self.parts.unpacked("bin/busybox"),
+            busybox: self.parts.unpacked("bin/busybox"),
             disk: &machine.disk,
             mac: &machine.mac,
             address: &machine.address,
-            kernel_arguments: &format!("ipa-debug=1 {arguments}"),
+            kernel_arguments: format!("ipa-debug=1 {arguments}"),
             shown: &[],
             environment: &[],
-        };
-        Cell::start(&plan, &self.parts.agent(), &["agent"])
+        }
     }
 
     /// Deploys what the node's `instance_info` says, through an agent that is started where Ironic waits for one.

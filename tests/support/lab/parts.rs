@@ -88,6 +88,11 @@ impl Parts {
         self.lab.join(environment).join(program)
     }
 
+    /// The environment of the Python IPA.
+    pub(crate) fn ipa(&self) -> PathBuf {
+        self.lab.join("venv/ironic-python-agent-13.0.0")
+    }
+
     /// A program of the Redfish emulator.
     pub(crate) fn sushy(&self, program: &str) -> PathBuf {
         self.lab.join("venv/sushy-tools/bin").join(program)
