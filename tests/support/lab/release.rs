@@ -1,5 +1,8 @@
 //! The generations of Ironic that Ferrite is tried with: one release of each cycle, as pinned in
 //! `tests/support/requirements/`.
+//!
+//! All of them run with the one configuration of `ironic.rs`: what a release has no option for, it passes over. What they
+//! need of Python (`setuptools` below 80, SQLAlchemy 1 for the oldest) is pinned with them.
 
 /// A release of Ironic, and what an agent sees of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +27,7 @@ pub(crate) const RELEASES: [Release; 8] = [
     NEWEST,
 ];
 
-/// Sends no token, wants SQLAlchemy 1.
+/// The oldest.
 pub(crate) const OLDEST: Release = release("21.4.4", "2023.1", false);
 
 /// One between, for a quick look.
