@@ -25,6 +25,8 @@ fn install_bootloader(context: &Context, params: Params, _: &Job) -> Result<Valu
         .unwrap_or_else(|| "bios".to_owned());
     let ignore = reader.flag("ignore_bootloader_failure")?;
     reader.finish()?;
+    // To be refused is no failure of a boot loader: it is never ignored.
+    context.machine.permit()?;
     let request = BootLoader {
         root_uuid,
         efi_partition,

@@ -15,6 +15,7 @@
     reason = "the program is what is tested, and its client has rules of its own"
 )]
 
+mod bootloader;
 mod caller;
 mod command_line;
 #[path = "../support/conductor.rs"]
