@@ -30,15 +30,6 @@ impl<'a> Reader<'a> {
         self.params.remove(name).unwrap_or(Value::Null)
     }
 
-    /// A parameter that is a list, null or missing: its length is all that is of interest.
-    pub(super) fn list(&mut self, name: &str) -> Result<Vec<Value>, AgentError> {
-        match self.params.remove(name) {
-            None | Some(Value::Null) => Ok(Vec::new()),
-            Some(Value::Array(list)) => Ok(list),
-            Some(other) => Err(self.wrong(name, "a list", &other)),
-        }
-    }
-
     /// A parameter that is a text, null or missing.
     pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, AgentError> {
         match self.params.remove(name) {
@@ -129,11 +120,10 @@ mod tests {
 
     #[test]
     fn null_and_missing_are_the_same_for_optional_parameters() {
-        let mut reader = reader(json!({"a": null, "b": null, "c": null, "d": null}));
+        let mut reader = reader(json!({"a": null, "b": null, "c": null}));
         assert_eq!(reader.text("a"), Ok(None));
         assert_eq!(reader.flag("b"), Ok(None));
         assert_eq!(reader.any("c"), Value::Null);
-        assert_eq!(reader.list("d"), Ok(Vec::new()));
         assert_eq!(reader.text("missing"), Ok(None));
         assert_eq!(reader.finish(), Ok(()));
     }
