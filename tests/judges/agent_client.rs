@@ -206,7 +206,7 @@ const HEARTBEAT: &str = "POST /v1/heartbeat/";
 const ENDINGS: &[(&str, &str)] = &[("hwclock", ""), ("poweroff", ""), ("reboot", "")];
 
 /// A stand-in that shows IPA a disk.
-const DISK: &[(&str, &str)] = &[(
+pub(super) const DISK: &[(&str, &str)] = &[(
     "lsblk",
     r#"case "$*" in *--json*) echo '{"blockdevices": [{"kname": "sdx", "model": "none", "size": 21474836480, "rota": false,
         "type": "disk", "uuid": null, "partuuid": null, "serial": null, "log-sec": 512, "phy-sec": 512, "tran": "sata",

@@ -22,3 +22,4 @@ mod ipa;
 mod process;
 
 mod agent_client;
+mod functional;

@@ -111,7 +111,8 @@ pub(crate) fn as_nobody(folder: &Path) -> io::Result<Command> {
     Ok(command)
 }
 
-fn add_tools(folder: &Path, tools: &[(&str, &str)]) -> io::Result<()> {
+/// Adds stand-ins for programs to those of [`as_nobody`].
+pub(crate) fn add_tools(folder: &Path, tools: &[(&str, &str)]) -> io::Result<()> {
     for (name, script) in tools {
         let tool = folder.join("tools").join(name);
         fs::write(&tool, format!("#!/bin/sh\n{script}\n"))?;
