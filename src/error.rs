@@ -84,6 +84,7 @@ classes! {
     BlockDeviceEraseError 500 "Error erasing block device",
     BlockDeviceError 500 "Block device caused unknown error",
     CleaningError 500 "Clean step failed",
+    ClockSyncError 500 "Error syncing system clock",
     CommandExecutionError 500 "Command execution failed",
     DeploymentError 500 "Deploy step failed",
     DeviceNotFound 404 "Error finding the disk or partition device to deploy the image onto",

@@ -6,7 +6,7 @@ use crate::boot::media;
 use crate::conductor::lookup;
 use crate::config::{self, CommandLine, Config, ImageServerAuth, KernelArgs, Loaded, Sources};
 use crate::hardware::wait::Patience;
-use crate::hardware::{self, InstalledSystem, Permit};
+use crate::hardware::{self, InstalledSystem, Permit, clock};
 use crate::imaging;
 use crate::logging::{self, Log, Verbosity};
 use crate::root::Root;
@@ -90,7 +90,7 @@ pub(super) fn readers(config: &Config) -> Readers {
     }
 }
 
-fn installed_system(config: &Config) -> InstalledSystem {
+pub(super) fn installed_system(config: &Config) -> InstalledSystem {
     if config.allow_installed_system {
         InstalledSystem::Allowed
     } else {
@@ -144,8 +144,16 @@ pub(super) fn machine_settings(
             delay: config.disk_wait_delay,
         },
         installed_system: installed_system(config),
+        clock: clock_wishes(config),
         boot_interface: boot_interface(root),
         skip_bmc: settings.skip_bmc_detect,
+    }
+}
+
+pub(super) fn clock_wishes(config: &Config) -> clock::Wishes {
+    clock::Wishes {
+        server: config.ntp_server.clone(),
+        needed: config.fail_if_clock_not_set,
     }
 }
 

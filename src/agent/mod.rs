@@ -15,6 +15,7 @@ use crate::boot::{media, power};
 use crate::conductor::{self, AGENT_VERSION};
 use crate::config::{self, CommandLine, Config};
 use crate::extensions::Ending;
+use crate::hardware::clock;
 use crate::logging::{self, Log};
 use crate::root::Root;
 use crate::tls;
@@ -162,6 +163,9 @@ async fn unless(
 /// Why the agent cannot live, or ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The clock is not right, and must be.
+    #[error("setting the clock")]
+    Clock(#[source] clock::Error),
     /// Ironic cannot be talked to.
     #[error("talking to Ironic")]
     Conductor(#[source] conductor::Error),

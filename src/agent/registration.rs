@@ -1,5 +1,6 @@
 //! From the first look at the hardware to a node with a token: who this machine is to Ironic.
 
+use super::configuration::{clock_wishes, installed_system};
 use super::life::{Event, Silence};
 use super::{Agent, Error};
 use crate::conductor::Law;
@@ -7,7 +8,7 @@ use crate::conductor::client::Client;
 use crate::conductor::lookup::{self, Lookup, Node};
 use crate::config::ApiUrl;
 use crate::error::chain;
-use crate::hardware::{NodeSource, network as interfaces, rescue, wait};
+use crate::hardware::{NodeSource, Permit, clock, network as interfaces, rescue, wait};
 use crate::progress::Cancel;
 use crate::secret::AgentToken;
 use crate::tls::client::ClientOptions;
@@ -37,6 +38,7 @@ impl Agent {
             tracing::info!(mark = %self.root.rescue_mark().display(), "this machine was rescued: the agent stays silent");
             return Ok(Event::Silenced(Silence::Rescued));
         }
+        self.set_clock().await?;
         self.wait_for_hardware().await;
         if self.config.standalone {
             return Ok(Event::NobodyToAsk);
@@ -85,6 +87,30 @@ impl Agent {
             tls_client,
         });
         Ok(event)
+    }
+
+    /// Sets the clock by a time server, where the operator named one: certificates are valid at times.
+    async fn set_clock(&self) -> Result<(), Error> {
+        let clock::Wishes { server, needed } = clock_wishes(&self.config);
+        let Some(server) = server else {
+            return Ok(());
+        };
+        let permit = Permit::ask(&self.root, installed_system(&self.config));
+        let set = match permit {
+            Ok(permit) => spawn_blocking(move || clock::set(&server, permit))
+                .await
+                .map_err(Error::Task)?,
+            Err(refusal) => Err(clock::Error::Installed(refusal)),
+        };
+        match set {
+            Err(error) if needed => Err(Error::Clock(error)),
+            Err(error) => {
+                let error = chain(&error);
+                tracing::error!(error, "the clock stays as it is");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Gives slow hardware the time that the operator wants, before anything is asked of it. (IPA waits when it has asked already.)

@@ -31,7 +31,7 @@ pub use options::{Config, Mdns};
 pub use sample::sample;
 pub use settings::{Setting, Settings, Value};
 pub use token_required::TokenRequired;
-pub use values::{ApiUrl, ApiVersion, Facility, ImageServerAuth, NtpServer, Scheme};
+pub use values::{ApiUrl, ApiVersion, Facility, ImageServerAuth, Scheme};
 
 use crate::root::Root;
 use command_line::Place;

@@ -7,9 +7,8 @@
 use super::merge::Merged;
 use super::table::{Effect, Kind, Reach, Spec};
 use super::values::{
-    ApiUrl, Facility, ImageServerAuth, NtpServer, Reason, Scheme, address, addresses, agent_token,
-    boolean, count, host, known, list, optional, path, port, priority, request_id, seconds, secret,
-    text,
+    ApiUrl, Facility, ImageServerAuth, Reason, Scheme, address, addresses, agent_token, boolean,
+    count, host, known, list, optional, path, port, priority, request_id, seconds, secret, text,
 };
 use crate::secret::{AgentToken, Secret};
 use crate::tls::certificate::Curve;
@@ -137,7 +136,7 @@ options! {
         inject_files_priority: u8 = priority, Number("NUMBER"), "0", "ipa-inject-files-priority";
 
         /// Time server to set the clock by, at start and before the machine is switched off.
-        ntp_server: Option<NtpServer> = optional(known), Value("HOST"), "", "ipa-ntp-server";
+        ntp_server: Option<String> = optional(text), Value("HOST"), "", "ipa-ntp-server";
         /// Fail where the clock cannot be set.
         fail_if_clock_not_set: bool = boolean, Flag, "false", "";
 

@@ -132,31 +132,6 @@ impl FromStr for ImageServerAuth {
     }
 }
 
-/// A time server: an IP address or a host's name, and nothing a program could take for an option.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NtpServer(String);
-
-impl NtpServer {
-    /// As it was given.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for NtpServer {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte);
-        let is_name = !text.is_empty() && text.len() <= 253 && text.bytes().all(of_a_name);
-        if text.parse::<IpAddr>().is_ok() || is_name {
-            return Ok(Self(text.to_owned()));
-        }
-        Err("must be an IP address or a host name")
-    }
-}
-
 /// What syslog is told an event is of (RFC 5424, section 6.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facility(u8);
@@ -397,16 +372,6 @@ mod tests {
         assert_eq!(urls("mdns"), Ok(ApiUrl::Mdns));
         assert_eq!(urls(""), Ok(ApiUrl::Urls(Vec::new())));
         assert!(urls("ftp://a").is_err() && urls("a").is_err() && urls("mdns,http://a").is_err());
-    }
-
-    #[test]
-    fn a_time_server_is_an_address_or_a_name() {
-        for text in ["fd00::1", "10.0.0.1", "n_1.example", &"a".repeat(253)] {
-            assert_eq!(text.parse::<NtpServer>().unwrap().as_str(), text);
-        }
-        for text in ["", "a b", "a;b", "a\n", "ä", &"a".repeat(254)] {
-            assert!(text.parse::<NtpServer>().is_err(), "{text:?}");
-        }
     }
 
     #[test]

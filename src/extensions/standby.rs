@@ -80,11 +80,7 @@ fn end(
     ending: Ending,
 ) -> Result<Value, AgentError> {
     Reader::new(command, params).finish()?;
-    context.machine.permit()?;
-    // What was written is on the disks already; a flush that fails must not keep the machine on.
-    if let Err(error) = context.machine.flush() {
-        tracing::warn!(error = %error, "flushing before the end failed");
-    }
+    context.machine.prepare_end()?;
     context.ending.send_replace(Some(ending));
     Ok(Value::Null)
 }

@@ -1,7 +1,7 @@
 //! A management controller's LAN settings: the bytes of IPMI 2.0's "Get LAN Configuration Parameters" (section 23.2) and of the
 //! parameters in its table 23-4.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 /// Network function of the request: transport.
 pub const NETWORK_FUNCTION: u8 = 0x0c;

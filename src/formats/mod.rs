@@ -9,6 +9,7 @@ pub mod ipmi;
 pub mod iso9660;
 pub mod mbr;
 pub mod module_index;
+pub mod ntp;
 pub mod qcow2;
 pub mod signature;
 pub mod smbios;

@@ -1,6 +1,7 @@
 //! The machine as commands see it: its node, the disk for the operating system, what was written, the steps.
 
 mod deployment;
+mod ending;
 mod refresh;
 
 pub use refresh::NodeSource;
@@ -10,7 +11,7 @@ use super::choice::Wishes;
 use super::permit::{InstalledSystem, Permit, Refusal};
 use super::steps::Phase;
 use super::wait::{self, Patience};
-use super::{inventory, wire};
+use super::{clock, inventory, wire};
 use crate::error::{AgentError, ErrorClass};
 use crate::imaging::configdrive;
 use crate::imaging::{self, ImageInfo};
@@ -38,6 +39,8 @@ pub struct Settings {
     pub guard_shared_file_systems: bool,
     /// How long to wait for the first disk.
     pub disk_patience: Patience,
+    /// Which clocks are set, and whether they must be.
+    pub clock: clock::Wishes,
     /// Whether an installed system may be written to.
     pub installed_system: InstalledSystem,
     /// The interface the machine was booted from, as the boot loader wrote it.

@@ -2,6 +2,7 @@
 
 pub mod bmc;
 pub mod choice;
+pub mod clock;
 pub mod cpu;
 pub mod diagnostics;
 pub mod hints;
@@ -10,6 +11,7 @@ mod machine;
 pub mod memory;
 pub mod network;
 mod permit;
+pub mod power;
 pub mod rescue;
 pub mod steps;
 pub mod system;

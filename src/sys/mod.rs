@@ -15,4 +15,5 @@ pub mod ipmi;
 pub mod loopdev;
 pub mod module;
 pub mod netlink;
+pub mod rtc;
 pub mod uevent;

@@ -17,6 +17,7 @@
 
 mod bootloader;
 mod caller;
+mod clock;
 mod command_line;
 #[path = "../support/conductor.rs"]
 mod conductor;
@@ -26,6 +27,7 @@ mod flow;
 mod inventory;
 mod logs;
 mod poll;
+mod power;
 #[path = "../support/process.rs"]
 mod process;
 mod refusals;

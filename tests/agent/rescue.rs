@@ -28,7 +28,7 @@ fn open_to_all(path: &Path) {
 #[tokio::test]
 async fn the_password_is_left_for_the_ramdisk_and_the_agent_ends_after_its_answer() {
     let etc = etc(&["ipa-rescue-config"]);
-    let session = Session::start_in_ramdisk(etc.path()).await;
+    let session = Session::start_in_ramdisk(etc.path(), &[]).await;
     let params = json!({"rescue_password": HASH, "hashed": true});
     let result = session
         .caller
@@ -50,7 +50,7 @@ async fn the_password_is_left_for_the_ramdisk_and_the_agent_ends_after_its_answe
 #[tokio::test]
 async fn a_plain_password_is_hashed() {
     let etc = etc(&["ipa-rescue-config"]);
-    let session = Session::start_in_ramdisk(etc.path()).await;
+    let session = Session::start_in_ramdisk(etc.path(), &[]).await;
     let params = json!({"rescue_password": "hush"});
     let result = session
         .caller
@@ -76,7 +76,7 @@ async fn an_agent_that_finds_the_mark_stays_silent() {
     let etc = etc(&[]);
     fs::write(etc.path().join(".rescued"), "").unwrap();
     let conductor = willing_conductor(json!("never asked")).await;
-    let mut agent = start_agent_in_ramdisk(etc.path(), &conductor);
+    let mut agent = start_agent_in_ramdisk(etc.path(), &conductor, &[]);
     agent.until_told("the agent stays silent").await;
     agent.signal(Signal::SIGTERM);
     assert_eq!(agent.end().await.status.code(), Some(0));
@@ -87,7 +87,7 @@ async fn an_agent_that_finds_the_mark_stays_silent() {
 #[tokio::test]
 async fn without_login_programs_the_machine_stays_the_agents() {
     let etc = etc(&[]);
-    let session = Session::start_in_ramdisk(etc.path()).await;
+    let session = Session::start_in_ramdisk(etc.path(), &[]).await;
     let caller = &session.caller;
     for (params, kind, details) in [
         (

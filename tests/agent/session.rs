@@ -37,9 +37,9 @@ impl Session {
     }
 
     /// The same in a ramdisk with this /etc.
-    pub(crate) async fn start_in_ramdisk(etc: &Path) -> Self {
+    pub(crate) async fn start_in_ramdisk(etc: &Path, options: &[&str]) -> Self {
         let conductor = willing_conductor(json!(TOKEN)).await;
-        let agent = start_agent_in_ramdisk(etc, &conductor);
+        let agent = start_agent_in_ramdisk(etc, &conductor, options);
         Self::begun(conductor, agent).await
     }
 
@@ -84,9 +84,15 @@ pub(crate) fn start_agent(
 }
 
 /// The same in a ramdisk with this /etc.
-pub(crate) fn start_agent_in_ramdisk(etc: &Path, conductor: &Conductor) -> Program {
+pub(crate) fn start_agent_in_ramdisk(
+    etc: &Path,
+    conductor: &Conductor,
+    options: &[&str],
+) -> Program {
     let (url, port) = (conductor.url(), free_port().to_string());
-    Program::start_in_ramdisk(etc, &impatient(&url, &port), &[])
+    let mut arguments = impatient(&url, &port);
+    arguments.extend(options);
+    Program::start_in_ramdisk(etc, &arguments, &[])
 }
 
 fn impatient<'a>(url: &'a str, port: &'a str) -> Vec<&'a str> {

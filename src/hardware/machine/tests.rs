@@ -76,6 +76,7 @@ impl Lab {
                 delay: Duration::ZERO,
             },
             installed_system: InstalledSystem::Protected,
+            clock: clock::Wishes::default(),
             boot_interface: None,
             skip_bmc: false,
         };

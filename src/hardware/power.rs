@@ -1,0 +1,98 @@
+//! Whether this process has the power to end the machine: asked before Ironic is told that it ends.
+
+use crate::error::{AgentError, ErrorClass};
+use crate::root::Root;
+use std::fs::{self, OpenOptions};
+
+/// It has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this process may neither tell the kernel to end the machine (it has no CAP_SYS_BOOT) nor press its emergency key \
+     (/proc/sysrq-trigger)"
+)]
+pub struct Powerless;
+
+impl From<Powerless> for AgentError {
+    fn from(error: Powerless) -> Self {
+        Self::caused(ErrorClass::SystemRebootError, &error)
+    }
+}
+
+/// Whether one of the two ways to end the machine is open.
+///
+/// # Errors
+/// [`Powerless`].
+pub fn check(root: &Root) -> Result<(), Powerless> {
+    // To open the emergency key is not to press it.
+    let key = || {
+        OpenOptions::new()
+            .write(true)
+            .open(root.path("proc/sysrq-trigger"))
+    };
+    if may_reboot(root) || key().is_ok() {
+        Ok(())
+    } else {
+        Err(Powerless)
+    }
+}
+
+/// The right counts where the process' user namespace is the machine's own: there every user stands for itself. A machine that
+/// does not tell is given the chance.
+fn may_reboot(root: &Root) -> bool {
+    let read = |path: &str| fs::read_to_string(root.path(path)).ok();
+    let capable = read("proc/self/status").and_then(|status| {
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("CapEff:"))?;
+        let rights = u64::from_str_radix(line.trim(), 16).ok()?;
+        Some(rights >> CAP_SYS_BOOT & 1 == 1)
+    });
+    let own = read("proc/self/uid_map").map(|map| {
+        let mut words = map.split_ascii_whitespace();
+        words.by_ref().take(3).eq(["0", "0", EVERY_USER]) && words.next().is_none()
+    });
+    capable.unwrap_or(true) && own.unwrap_or(true)
+}
+
+/// `linux/capability.h`.
+const CAP_SYS_BOOT: u32 = 22;
+const EVERY_USER: &str = "4294967295";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_with(files: &[(&str, &str)]) -> Result<(), Powerless> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("proc/self")).unwrap();
+        for (path, text) in files {
+            fs::write(folder.path().join("proc").join(path), text).unwrap();
+        }
+        check(&Root::at(folder.path()))
+    }
+
+    const ALL: (&str, &str) = ("self/status", "Name:\tferrite\nCapEff:\t000001ffffffffff\n");
+    const NONE: (&str, &str) = ("self/status", "CapEff:\t0000000000000000\n");
+    const ALL_BUT_BOOT: (&str, &str) = ("self/status", "CapEff:\t000001ffffbfffff\n");
+    const OWN: (&str, &str) = ("self/uid_map", "         0          0 4294967295\n");
+    const OTHERS: (&str, &str) = ("self/uid_map", "         0      65534          1\n");
+    const KEY: (&str, &str) = ("sysrq-trigger", "");
+
+    #[test]
+    fn the_right_or_the_emergency_key_is_enough() {
+        assert_eq!(check_with(&[ALL, OWN]), Ok(()));
+        assert_eq!(check_with(&[NONE, OWN, KEY]), Ok(()));
+        assert_eq!(check_with(&[]), Ok(()));
+    }
+
+    #[test]
+    fn without_either_there_is_no_power() {
+        assert_eq!(check_with(&[NONE, OWN]), Err(Powerless));
+        assert_eq!(check_with(&[ALL_BUT_BOOT, OWN]), Err(Powerless));
+    }
+
+    #[test]
+    fn the_right_within_a_namespace_of_ones_own_is_none() {
+        assert_eq!(check_with(&[ALL, OTHERS]), Err(Powerless));
+    }
+}
