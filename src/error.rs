@@ -58,6 +58,9 @@ macro_rules! classes {
         pub enum ErrorClass { $($name,)* }
 
         impl ErrorClass {
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$name,)*];
+
             /// The class's name on the wire (`command_error.type`).
             #[must_use]
             pub const fn name(self) -> &'static str {
@@ -111,6 +114,20 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("writing /dev/sda")]
     struct Writing(#[source] std::io::Error);
+
+    #[test]
+    fn every_class_is_one_of_ipas_with_its_code_and_message() {
+        let ipas = include_str!("../tests/fixtures/wire/errors.json");
+        let ipas: serde_json::Value = serde_json::from_str(ipas).unwrap();
+        for class in ErrorClass::ALL {
+            assert_eq!(
+                ipas[class.name()],
+                serde_json::json!({"code": class.code(), "message": class.message()}),
+                "{}",
+                class.name()
+            );
+        }
+    }
 
     #[test]
     fn the_details_tell_the_whole_chain_once() {

@@ -2,8 +2,11 @@
 
 use super::agents::Kind;
 use super::commanded;
+use super::ipa;
 use super::recording::{self, Conversation};
 use super::told::{self, Start};
+use serde_json::Value;
+use tempfile::TempDir;
 
 #[tokio::test]
 async fn ipa_answers_as_recorded() {
@@ -51,3 +54,42 @@ async fn ipa_tells_ironic_what_is_recorded() {
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
+
+#[test]
+fn ipas_error_classes_are_as_recorded() {
+    let folder = TempDir::new().unwrap();
+    let python = ipa::as_nobody(folder.path())
+        .unwrap()
+        .arg(format!("{}/bin/python", ipa::ENVIRONMENT))
+        .args(["-c", ERROR_CLASSES])
+        .output()
+        .unwrap();
+    assert!(python.status.success(), "{python:?}");
+    let classes: Value = serde_json::from_slice(&python.stdout).unwrap();
+    if recording::is_recording() {
+        recording::write("", "errors.json", &classes);
+    }
+    assert_eq!(recording::document("errors.json"), classes);
+}
+
+/// Prints code and message of every class. Some say their code only when one is made, and one breaks then.
+const ERROR_CLASSES: &str = "
+import json
+from ironic_python_agent import errors
+
+def code(found):
+    for arguments in range(4):
+        try:
+            return found(*['x'] * arguments).code
+        except TypeError:
+            pass
+        except AttributeError:
+            break
+    return found.status_code
+
+print(json.dumps({
+    name: {'code': code(found), 'message': found.message}
+    for name, found in vars(errors).items()
+    if isinstance(found, type) and issubclass(found, errors.RESTError)
+}))
+";

@@ -29,6 +29,11 @@ pub(crate) fn write<T: Serialize>(folder: &str, name: &str, recording: &T) {
     fs::write(path(folder).join(name), text).unwrap();
 }
 
+/// A file's document.
+pub(crate) fn document(name: &str) -> Value {
+    serde_json::from_slice(&fs::read(path(name)).unwrap()).unwrap()
+}
+
 fn path(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures/wire")
