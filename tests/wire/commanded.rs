@@ -92,7 +92,10 @@ async fn ask(port: u16, request: &Request, target: &str) -> Answer {
     if !body.is_empty() {
         head.push_str(&format!("Content-Length: {}\r\n", body.len()));
     }
-    let text = format!("{head}\r\n{body}");
+    let text = match &request.raw {
+        Some(raw) => raw.clone(),
+        None => format!("{head}\r\n{body}"),
+    };
     stream.write_all(text.as_bytes()).await.unwrap();
     read(&mut stream, &request.method).await
 }

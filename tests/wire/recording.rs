@@ -122,6 +122,9 @@ pub(crate) struct Request {
     /// A body that is no document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) text: Option<String>,
+    /// All that is sent, where it is no request: method and target then say what it is meant for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) raw: Option<String>,
 }
 
 /// What came back, its volatile parts replaced.
