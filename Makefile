@@ -32,7 +32,8 @@ lint: rust
 	$(CARGO) clippy --quiet --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps
 
-docs: rust ## Write the generated documents again
+docs: rust ## Write the generated documents again: sample, kernel arguments, completions, man pages, parity
+	$(CARGO) run --quiet --example documents
 	FERRITE_WRITE_DOCS=1 $(CARGO) test --quiet --test parity
 
 # The tests make qcow2 images, loop devices (root) and let Python judge the certificate.

@@ -127,6 +127,13 @@ accepted! {
         check_device_max_retries = number, Number("NUMBER"), "20", "";
     }
 
+    ["oslo_concurrency", Files] {
+        /// Of Python's locks.
+        disable_process_locking = boolean, Flag, "false", "";
+        /// Of Python's locks.
+        lock_path = text, Value("FOLDER"), "", "";
+    }
+
     ["metrics", Files] {
         /// Where metrics go: noop, statsd or collector.
         backend = |text| one_of(&["noop", "statsd", "collector"], text), Value("NAME"), "noop", "";

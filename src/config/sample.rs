@@ -38,15 +38,3 @@ const HEAD: &str = "\
 # Made from the table of options by `ferrite config sample`. A value here counts before the kernel argument's.
 [DEFAULT]
 ";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_sample_in_the_repository_is_the_tables() {
-        let kept = include_str!("../../config/ferrite.conf.sample");
-        let regenerate = "run `make docs`";
-        assert!(kept == sample(), "{regenerate}");
-    }
-}

@@ -44,7 +44,9 @@ impl Given {
                     text: Zeroizing::new(value.to_owned()),
                     origin: origin(key.to_owned()),
                 });
-            } else if key.starts_with("ipa-") && !WITHOUT_OPTION.iter().any(named) {
+            } else if OURS.iter().any(|prefix| key.starts_with(prefix))
+                && !WITHOUT_OPTION.iter().any(named)
+            {
                 self.unknown
                     .push(Unknown::Argument(key.to_owned(), origin(key.to_owned())));
             }
@@ -175,6 +177,9 @@ pub(super) fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// The switch that Ironic once had: read, never obeyed.
 pub(super) const TOKEN_REQUIRED: &str = "agent_token_required";
+
+/// How kernel arguments begin that can be meant for nobody else.
+const OURS: &[&str] = &["ipa-", "ferrite-"];
 
 /// Kernel arguments that mean something without an option.
 pub(super) const WITHOUT_OPTION: &[&str] = &[

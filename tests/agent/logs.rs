@@ -9,7 +9,9 @@ use flate2::read::GzDecoder;
 use nix::sys::signal::Signal;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 
 /// The archive's members, decoded.
 async fn archive(session: &Session) -> BTreeMap<String, String> {
@@ -117,6 +119,17 @@ async fn no_secret_of_a_session_is_in_its_log_its_archive_or_its_list() {
     let ended = session.agent.end().await;
     assert_eq!(ended.status.code(), Some(0));
     assert!(ended.err.contains("DEBUG"), "{}", ended.err);
+    // Every option is told, secrets as such.
+    assert!(
+        ended.err.contains("option option=listen_port value="),
+        "{}",
+        ended.err
+    );
+    assert!(
+        ended.err.contains("option option=agent_token value=******"),
+        "{}",
+        ended.err
+    );
     let texts = [
         ("the log", &ended.err),
         ("standard output", &ended.out),
@@ -127,5 +140,58 @@ async fn no_secret_of_a_session_is_in_its_log_its_archive_or_its_list() {
         for secret in ["canary", TOKEN] {
             assert!(!text.contains(secret), "{secret} is in {name}:\n{text}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_log_file_holds_what_the_console_would_and_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    // For nobody to write in.
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+    let path = folder.path().join("ironic-python-agent.log");
+    let session = Session::start_with(
+        json!(TOKEN),
+        &[
+            "--debug",
+            "--use-json",
+            "--log-dir",
+            folder.path().to_str().unwrap(),
+        ],
+        &[("OS_DEFAULT__IMAGE_SERVER_PASSWORD", "canary-of-the-file")],
+    )
+    .await;
+    session
+        .caller
+        .get(&format!("/v1/commands/?token={TOKEN}"))
+        .await;
+    session.agent.signal(Signal::SIGTERM);
+    let ended = session.agent.end().await;
+    let log = std::fs::read_to_string(path).unwrap();
+    let events: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told = |sentence: &str| events.iter().any(|event| event["message"] == sentence);
+    assert!(told("serving commands") && told("option"), "{log}");
+    assert!(!ended.err.contains("serving commands"), "{}", ended.err);
+    for text in [&log, &ended.err] {
+        assert!(!text.contains("canary") && !text.contains(TOKEN), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_changes_nothing_and_what_nobody_knows_is_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        "collect_lldp = true\nlog-file = /l\nlog_config_append = /c\n[container]\nrunner = docker";
+    let file = super::tokens::config_file(folder.path(), options);
+    let session = Session::start(&["--config-file", file.to_str().unwrap()]).await;
+    let log = session.agent.told();
+    for sentence in [
+        "options are set whose part is not here: they change nothing options=\"collect_lldp, [container] runner\"",
+        "there is no option log-file; did you mean log_file?",
+        "log_config_append names a configuration of Python's logging: it is not read",
+    ] {
+        assert!(log.contains(sentence), "{sentence}\n{log}");
     }
 }

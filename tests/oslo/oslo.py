@@ -14,7 +14,10 @@ import traceback
 from oslo_config import cfg
 from oslo_log import log
 
-from ironic_python_agent import errors, netutils, utils  # noqa: F401: so that a case imports the tables alone
+# What the tables import is imported once, so that a case imports the tables alone.
+import zeroconf  # noqa: F401
+from ironic_python_agent import errors, netutils, utils  # noqa: F401
+from ironic_python_agent.metrics_lib import metrics_utils  # noqa: F401
 
 
 def words(text):

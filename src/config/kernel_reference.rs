@@ -1,0 +1,83 @@
+//! The reference of kernel arguments, from the table of options.
+
+use super::table::{Effect, Kind, Spec, every};
+use std::fmt::Write;
+
+/// The text of `docs/kernel-arguments.md`.
+#[must_use]
+pub fn kernel_reference() -> String {
+    let mut text = String::from(HEAD);
+    let has_argument = |spec: &&Spec| !spec.kernel_argument.is_empty();
+    let own = |spec: &&Spec| spec.kernel_argument.starts_with("ferrite-");
+    let used = |spec: &&Spec| spec.effect == Effect::Used;
+    let arguments = || every().filter(has_argument);
+    section(
+        &mut text,
+        "IPA's",
+        arguments().filter(|spec| used(spec) && !own(spec)),
+    );
+    section(&mut text, "Ferrite's own", arguments().filter(own));
+    text.push_str(WITHOUT_OPTION);
+    section(&mut text, ACCEPTED, arguments().filter(|spec| !used(spec)));
+    text
+}
+
+fn section(text: &mut String, title: &str, specs: impl Iterator<Item = &'static Spec>) {
+    // Writing to a text cannot fail.
+    let _infallible = write!(
+        text,
+        "\n## {title}\n\n| Argument | Type | Default | Option | Meaning |\n|---|---|---|---|---|\n"
+    );
+    for spec in specs {
+        let default = match spec.default {
+            "" => "–".to_owned(),
+            default => format!("`{default}`"),
+        };
+        let _infallible = writeln!(
+            text,
+            "| `{}` | {} | {default} | `{}` | {} |",
+            spec.kernel_argument,
+            kind(spec),
+            spec.full_name(),
+            spec.help.trim().replace("  ", " ").replace('|', "\\|"),
+        );
+    }
+}
+
+fn kind(spec: &Spec) -> String {
+    match spec.kind {
+        Kind::Flag | Kind::Switch => "boolean".to_owned(),
+        Kind::List(words) => format!("list of {}", words.to_lowercase()),
+        Kind::Number("NUMBER") => "number".to_owned(),
+        Kind::Number(what) => format!("number ({})", what.to_lowercase()),
+        Kind::Secret(what) => format!("{}, secret", what.to_lowercase()),
+        Kind::Value(what) => what.to_lowercase(),
+    }
+}
+
+const HEAD: &str = "\
+# Kernel arguments
+
+Made from the table of options by `make docs`.
+
+Arguments are words of the form `key=value` on the kernel command line, and in `parameters.txt` of virtual media, which beats
+it. Keys are exact, nothing is quoted, of equal keys the last one wins. A configuration file, the environment and the
+agent's command line beat them, but for `ipa-debug`, which beats all. `ferrite config show` tells what came of it.
+A boolean is `true` or `false`, `1` or `0`, `yes` or `no`, `on` or `off`, in any case. An argument that begins with `ipa-` and
+is not here is told in the log, with the nearest one that is.
+";
+
+const WITHOUT_OPTION: &str = "
+## Without an option
+
+| Argument | Meaning |
+|---|---|
+| `boot_method=vmedia` | The machine was booted from virtual media: their `parameters.txt` and configuration files are read. |
+| `BOOTIF` | MAC of the interface that the firmware booted from, `aa:bb:cc:dd:ee:ff` or `01-aa-bb-cc-dd-ee-ff`: told to Ironic as `boot.pxe_interface`, and asked for an address first. |
+| `ir_pub_id` | Publisher of the ISO that this boot is of: another ISO's files are not read. |
+| `ip` | A static address as the kernel takes it (`client:server:gateway:netmask:name:device:autoconf:dns`); other forms ask for DHCP, which is done anyway. |
+| `ipa-agent-token-required` | Ironic's old switch: told in the log, never obeyed. The token is always required. |
+| `ipa-inspection-benchmarks` | Accepted, and changes nothing: its part is not here. |
+";
+
+const ACCEPTED: &str = "Accepted, and without effect: their part is not here";
