@@ -37,7 +37,9 @@ pub(crate) mod run;
 pub(crate) mod sandbox;
 pub(crate) mod web;
 
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -49,7 +51,7 @@ use instance::InstanceImage;
 use ironic::{Hardware, Ironic};
 use machine::{Firmware, Hypervisor, Machine};
 use parts::Parts;
-use process::{program, run};
+use process::{program, run, wait_until};
 use run::Run;
 use web::WebServer;
 
@@ -178,7 +180,8 @@ impl Lab {
         Ok((machine, node))
     }
 
-    /// Runs a command line on a machine, as a user who logs in with a password, and returns what it printed.
+    /// Runs a command line on a machine, as a user who logs in with a password, and returns what it printed. Waits for the
+    /// machine to offer logins.
     pub(crate) fn ssh(
         &self,
         machine: &Machine,
@@ -187,6 +190,9 @@ impl Lab {
         line: &str,
     ) -> Result<String> {
         let address = self.dhcp.address(&machine.mac)?;
+        wait_until("logins by SSH", Duration::from_secs(60), || {
+            Ok(TcpStream::connect((address, 22)).ok())
+        })?;
         run(program(self.parts.unpacked("usr/bin/dbclient"))
             .env("HOME", &self.run.work)
             .env("DROPBEAR_PASSWORD", password)
