@@ -35,20 +35,15 @@ pub(super) fn identity(
     let server = |identity: &tls::Identity| {
         tls::server::server_config(identity, min_version, suites).map_err(Error::Tls)
     };
-    if config.listen_tls {
-        let identity = config
-            .tls_server(root)
-            .map_err(Error::Tls)?
-            .ok_or(Error::NoCertificate)?;
+    let made_for = certified.filter(|_| config.enable_auto_tls && !config.listen_tls);
+    let Some(host) = made_for else {
+        // As IPA does, the operator's files count without `listen_tls` too, where no certificate is made.
+        let own = config.tls_server(root).map_err(Error::Tls)?;
+        if config.listen_tls && own.is_none() {
+            return Err(Error::NoCertificate);
+        }
         return Ok(Identity {
-            server: Some(server(&identity)?),
-            pem: None,
-            scheme: config.advertise_protocol,
-        });
-    }
-    let Some(host) = certified.filter(|_| config.enable_auto_tls) else {
-        return Ok(Identity {
-            server: None,
+            server: own.as_ref().map(server).transpose()?,
             pem: None,
             scheme: config.advertise_protocol,
         });

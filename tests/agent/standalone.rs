@@ -48,20 +48,22 @@ async fn it_serves_with_the_given_certificate() {
     let (certificate, key) = (folder.path().join("a.pem"), folder.path().join("a.key"));
     fs::write(&certificate, made.cert.pem()).unwrap();
     fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let port = free_port();
-    let options = [
-        "--listen_tls",
+    let files = [
         "--tls_cert_file",
         certificate.to_str().unwrap(),
         "--tls_key_file",
         key.to_str().unwrap(),
     ];
-    let _agent = serving(port, &options, WITH_TOKEN).await;
-    let url = format!("https://localhost:{port}");
-    let caller = Caller::new(&url, Some(&made.cert.pem()), Some(TOKEN));
-    assert_eq!(caller.list().await, Vec::<Value>::new());
-    let clear = url.replace("https:", "http:");
-    assert!(!Caller::new(&clear, None, None).is_answered().await);
+    // The files are enough: listen_tls only keeps a certificate from being made.
+    for options in [&files[..], &[&files[..], &["--listen_tls"]].concat()] {
+        let port = free_port();
+        let _agent = serving(port, options, WITH_TOKEN).await;
+        let url = format!("https://localhost:{port}");
+        let caller = Caller::new(&url, Some(&made.cert.pem()), Some(TOKEN));
+        assert_eq!(caller.list().await, Vec::<Value>::new());
+        let clear = url.replace("https:", "http:");
+        assert!(!Caller::new(&clear, None, None).is_answered().await);
+    }
 }
 
 #[tokio::test]
