@@ -4,6 +4,7 @@
 //! conversations.
 
 mod configuration;
+mod discovery;
 mod door;
 mod life;
 mod network;

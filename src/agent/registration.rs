@@ -6,7 +6,6 @@ use super::{Agent, Error};
 use crate::conductor::Law;
 use crate::conductor::client::Client;
 use crate::conductor::lookup::{self, Lookup, Node};
-use crate::config::ApiUrl;
 use crate::error::chain;
 use crate::hardware::{NodeSource, Permit, clock, network as interfaces, rescue, wait};
 use crate::progress::Cancel;
@@ -38,12 +37,17 @@ impl Agent {
             tracing::info!(mark = %self.root.rescue_mark().display(), "this machine was rescued: the agent stays silent");
             return Ok(Event::Silenced(Silence::Rescued));
         }
+        let urls = if self.config.standalone {
+            Vec::new()
+        } else {
+            self.api_urls().await?
+        };
         self.set_clock().await?;
         self.wait_for_hardware().await;
         if self.config.standalone {
             return Ok(Event::NobodyToAsk);
         }
-        if self.config.api_url == ApiUrl::Urls(Vec::new()) {
+        if urls.is_empty() {
             // As IPA: the API is open all the same, in clear. Ending would only make process 1 start us anew.
             tracing::error!(
                 "no api_url is configured (ipa-api-url on the kernel command line): nobody is asked for this machine's node, \
@@ -52,9 +56,8 @@ impl Agent {
             return Ok(Event::NobodyToAsk);
         }
         let tls_client = self.config.tls_client(&self.root).map_err(Error::Tls)?;
-        let urls = self.config.api_url.urls();
         let client =
-            Client::new(urls, &self.config, &tls_client, &self.root).map_err(Error::Conductor)?;
+            Client::new(&urls, &self.config, &tls_client, &self.root).map_err(Error::Conductor)?;
         let machine = lookup::Machine {
             addresses: self.wait_for_interface().await,
             node: None,

@@ -1,12 +1,14 @@
 //! The agent's requests to Ironic: version negotiation, lookup, heartbeat, and the address Ironic is told to call.
 //!
-//! What goes over the wire is IPA 13's (`ironic_api_client.py`, `agent.py`). [`client`] knows URLs and HTTP, [`lookup`] and
+//! What goes over the wire is IPA 13's (`ironic_api_client.py`, `agent.py`). [`client`] knows URLs and HTTP, [`mdns`] finds the API where
+//! nobody names it, [`lookup`] and
 //! [`heartbeat`] know what is asked and when to ask again, `wire` alone knows JSON.
 
 pub mod address;
 pub mod client;
 pub mod heartbeat;
 pub mod lookup;
+pub mod mdns;
 mod retry;
 mod wire;
 
@@ -45,6 +47,9 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
+    /// The network cannot be asked for Ironic.
+    #[error("asking the network for Ironic")]
+    Discovery(#[source] std::io::Error),
     /// The time for lookups is over.
     #[error("no lookup succeeded in {} seconds", after.as_secs())]
     LookupTimeout {
@@ -67,6 +72,12 @@ pub enum Error {
     /// No address of this machine leads to Ironic.
     #[error("no address of this machine leads to Ironic, after {0} attempts")]
     NoAddress(u32),
+    /// Nobody on the network knows Ironic.
+    #[error("nobody on the network tells where the service {service} is (multicast DNS)")]
+    NotDiscovered {
+        /// What was asked for.
+        service: &'static str,
+    },
     /// The lookup's answer gave no token, and the agent has none.
     #[error("Ironic gave no agent token")]
     NoToken,
@@ -81,6 +92,14 @@ pub enum Error {
         /// What the kernel says.
         #[source]
         source: std::io::Error,
+    },
+    /// What the network tells of Ironic cannot be used.
+    #[error("what the network tells of the service {service} cannot be used: {reason}")]
+    StrangeService {
+        /// What was asked for.
+        service: &'static str,
+        /// Why.
+        reason: &'static str,
     },
     /// TLS settings cannot be used.
     #[error("setting up TLS for Ironic's API")]

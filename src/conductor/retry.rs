@@ -121,11 +121,15 @@ pub(super) fn between(chance: Chance, low: Duration, high: Duration) -> Duration
 /// The provider's randomness as a number from 0 up to 1. Without randomness agents only wait alike, which is no harm.
 #[must_use]
 pub fn by_chance() -> f64 {
-    let mut bytes = [0; 4];
-    match crate::tls::provider().secure_random.fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_be_bytes(bytes)) / 4_294_967_296.0,
-        Err(_) => 0.5,
+    f64::from(u32::from_be_bytes(bytes_by_chance())) / 4_294_967_296.0
+}
+
+pub(super) fn bytes_by_chance<const N: usize>() -> [u8; N] {
+    let mut bytes = [0x80; N];
+    if let Err(error) = crate::tls::provider().secure_random.fill(&mut bytes) {
+        tracing::debug!(?error, "there is no randomness");
     }
+    bytes
 }
 
 const RANGE_MAX: Duration = Duration::from_secs(60);

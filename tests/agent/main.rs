@@ -22,6 +22,7 @@ mod command_line;
 #[path = "../support/conductor.rs"]
 mod conductor;
 mod configuration;
+mod discovery;
 mod endings;
 mod flow;
 mod inventory;
@@ -30,10 +31,14 @@ mod poll;
 mod power;
 #[path = "../support/process.rs"]
 mod process;
+mod proxies;
 mod refusals;
 mod registration;
 mod rescue;
+#[path = "../support/responder.rs"]
+mod responder;
 mod session;
 mod standalone;
 mod steps;
+mod tls;
 mod tokens;

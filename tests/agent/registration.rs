@@ -1,7 +1,7 @@
 //! From the lookup to the first command: what Ironic is told, and who may call.
 
 use super::caller::Caller;
-use super::conductor::{NODE, TOKEN};
+use super::conductor::{Answer, NODE, TOKEN};
 use super::process::{free_port, within};
 use super::session::{HEARTBEAT, LOOKUP, Session, start_agent, willing_conductor};
 use reqwest::Method;
@@ -113,4 +113,18 @@ async fn both_families_of_addresses_reach_the_agent() {
             assert_eq!(caller.is_answered().await, reached, "{listen:?} {host}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_ironic_that_cannot_be_told_a_certificate_is_called_in_clear() {
+    let conductor = willing_conductor(json!(TOKEN)).await;
+    conductor.on("GET /", [Answer::version("1.65")]);
+    let _agent = start_agent(&conductor, free_port(), &[], &[]);
+    within("a heartbeat", conductor.until_asked(HEARTBEAT, 1)).await;
+    let heartbeat = conductor.asked(HEARTBEAT)[0].json();
+    let url = heartbeat["callback_url"].as_str().unwrap();
+    assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+    assert_eq!(heartbeat.get("agent_verify_ca"), None);
+    let caller = Caller::new(url, None, Some(TOKEN));
+    assert_eq!(caller.list().await, Vec::<Value>::new());
 }

@@ -14,10 +14,13 @@ mod certificates;
 mod clock;
 #[path = "../support/conductor.rs"]
 mod conductor;
+mod discovery;
 mod faults;
 mod heartbeats;
 mod lookups;
 mod negotiation;
+#[path = "../support/responder.rs"]
+mod responder;
 mod settings;
 mod timing;
 mod tls;

@@ -321,3 +321,38 @@ fn only_offered_steps_are_run_and_only_with_their_arguments() {
     );
     lab.assert_untouched();
 }
+
+/// Ironic's answers to whoever asks for the node again.
+#[derive(Debug)]
+struct Answers(Mutex<Vec<Option<Value>>>);
+
+impl NodeSource for Answers {
+    fn node(&self) -> Option<Map<String, Value>> {
+        let node = self.0.lock().unwrap().pop().expect("nobody asks so often");
+        node.map(|node| node.as_object().unwrap().clone())
+    }
+}
+
+#[test]
+fn a_deployment_that_names_no_disk_asks_for_the_node_again() {
+    let mut lab = Lab::new();
+    let named = json!({"uuid": NODE, "properties": {"root_device": {"name": "/dev/sdz"}}});
+    let answers = Answers(Mutex::new(vec![Some(named), None]));
+    lab.machine = lab.machine.with_node_source(Box::new(answers));
+    lab.machine
+        .remember_node(json!({"uuid": NODE, "properties": {}}));
+    let write = || {
+        lab.run(
+            Phase::Deploy,
+            "write_image",
+            json!({"image_info": info_of(image(7))}),
+        )
+    };
+    // Ironic does not tell: what is known counts.
+    write().unwrap();
+    let error = write().unwrap_err();
+    assert_eq!(error.class, ErrorClass::DeviceNotFound);
+    assert!(error.details.contains("/dev/sdz"), "{}", error.details);
+    // A node that names its disk is not asked for.
+    assert_eq!(write().unwrap_err(), error);
+}

@@ -1,0 +1,167 @@
+//! Asking the network for Ironic (multicast DNS): only where the operator says so, for whoever is on the link may answer.
+//!
+//! One-shot questions from a port of our own, to which answers come to us alone (RFC 6762, sections 5.1 and 6.7); there is
+//! nothing to join and nothing that listens afterwards.
+
+mod told;
+
+pub use told::Service;
+
+use super::Error;
+use super::address::Network;
+use socket2::SockRef;
+use std::future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+use tokio::net::UdpSocket;
+use tokio::time::Instant;
+use told::Told;
+
+/// A way out of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By the interface with this address.
+    V4(Ipv4Addr),
+    /// By the interface with this number.
+    V6(u32),
+}
+
+/// How the network is asked.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    /// By which interfaces.
+    pub ways: Vec<Way>,
+    /// The port of those who answer: [`PORT`], but for tests.
+    pub port: u16,
+    /// How often before giving up.
+    pub attempts: u32,
+}
+
+/// Finds a service such as `baremetal`.
+///
+/// # Errors
+/// [`Error::Discovery`] when the network cannot be asked, [`Error::NotDiscovered`] when nobody answers in all attempts,
+/// [`Error::StrangeService`] when what is answered makes no URL.
+pub async fn find(
+    service: &'static str,
+    asking: &Asking,
+    network: &impl Network,
+) -> Result<Service, Error> {
+    let id = u16::from_be_bytes(super::retry::bytes_by_chance());
+    let Some(mut told) = Told::nothing_of(service, id) else {
+        return Err(Error::NotDiscovered { service });
+    };
+    let sockets = Sockets::open().map_err(Error::Discovery)?;
+    let reachable = |address| network.route_source(address).is_ok();
+    let mut pause = FIRST_PAUSE;
+    for attempt in 1..=asking.attempts {
+        tracing::info!(service, attempt, "asking the network (multicast DNS)");
+        sockets.ask(&mut told, asking).await;
+        if let Some(found) = told.service(reachable) {
+            return found.map_err(|reason| Error::StrangeService { service, reason });
+        }
+        if attempt < asking.attempts {
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+    }
+    Err(Error::NotDiscovered { service })
+}
+
+/// One socket for each family that the kernel has.
+struct Sockets {
+    v4: UdpSocket,
+    v6: Option<UdpSocket>,
+}
+
+impl Sockets {
+    fn open() -> io::Result<Self> {
+        Ok(Self {
+            v4: open(Ipv4Addr::UNSPECIFIED.into())?,
+            v6: open(Ipv6Addr::UNSPECIFIED.into()).ok(),
+        })
+    }
+
+    /// Asks until everything is told or the attempt is over: again every second, and at once for what an answer leaves open.
+    async fn ask(&self, told: &mut Told, asking: &Asking) {
+        let over = Instant::now() + ATTEMPT;
+        while let Some(question) = told.question() {
+            self.send(&question, asking).await;
+            let again = over.min(Instant::now() + AGAIN);
+            let heard = async {
+                let mut packet = vec![0; PACKET_MAX];
+                while !told.hear(self.receive(&mut packet).await) {}
+            };
+            if tokio::time::timeout_at(again, heard).await.is_err() && Instant::now() >= over {
+                return;
+            }
+        }
+    }
+
+    async fn send(&self, question: &[u8], asking: &Asking) {
+        for way in &asking.ways {
+            let sent = match way {
+                Way::V4(address) => {
+                    let socket = SockRef::from(&self.v4);
+                    let group = SocketAddr::from((GROUP_V4, asking.port));
+                    match socket.set_multicast_if_v4(address) {
+                        Ok(()) => self.v4.send_to(question, group).await,
+                        Err(error) => Err(error),
+                    }
+                }
+                Way::V6(link) => {
+                    let Some(socket) = &self.v6 else { continue };
+                    let group = SocketAddr::from((GROUP_V6, asking.port));
+                    match SockRef::from(socket).set_multicast_if_v6(*link) {
+                        Ok(()) => socket.send_to(question, group).await,
+                        Err(error) => Err(error),
+                    }
+                }
+            };
+            if let Err(error) = sent {
+                tracing::debug!(?way, %error, "the network cannot be asked this way");
+            }
+        }
+    }
+
+    async fn receive<'a>(&self, packet: &'a mut [u8]) -> &'a [u8] {
+        let readable = async {
+            match &self.v6 {
+                Some(v6) => v6.readable().await,
+                None => future::pending().await,
+            }
+        };
+        let received = tokio::select! {
+            _ = self.v4.readable() => self.v4.try_recv(packet),
+            _ = readable => self.v6.as_ref().map_or(Ok(0), |v6| v6.try_recv(packet)),
+        };
+        // Readiness may be a false alarm: then it was an empty packet.
+        packet.get(..received.unwrap_or(0)).unwrap_or_default()
+    }
+}
+
+fn open(any: IpAddr) -> io::Result<UdpSocket> {
+    let socket = std::net::UdpSocket::bind((any, 0))?;
+    socket.set_nonblocking(true)?;
+    let options = SockRef::from(&socket);
+    match any {
+        IpAddr::V4(_) => options.set_multicast_ttl_v4(HOPS)?,
+        IpAddr::V6(_) => options.set_multicast_hops_v6(HOPS)?,
+    }
+    UdpSocket::from_std(socket)
+}
+
+/// Where everybody is who answers (RFC 6762).
+pub const PORT: u16 = 5353;
+const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
+/// RFC 6762, section 11.
+const HOPS: u32 = 255;
+/// RFC 6762, section 17.
+const PACKET_MAX: usize = 9000;
+/// As python-zeroconf, which IPA asks by.
+const ATTEMPT: Duration = Duration::from_secs(3);
+const AGAIN: Duration = Duration::from_secs(1);
+/// IPA's pause after the first attempt; each is twice the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);

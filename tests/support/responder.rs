@@ -1,0 +1,118 @@
+//! Somebody who answers multicast DNS on the loopback interface, as a test wants it.
+
+#![allow(dead_code, reason = "each test program uses what it needs of this")]
+
+use hickory_proto::op::{Message, OpCode};
+use hickory_proto::rr::rdata::{A, SRV, TXT};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use tokio::net::UdpSocket;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How the service is described.
+#[derive(Clone, Debug)]
+pub(crate) struct Described {
+    /// The service's host.
+    pub(crate) host: &'static str,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) port: u16,
+    pub(crate) properties: Vec<String>,
+    /// So many questions are not answered.
+    pub(crate) deaf: usize,
+    /// Whether the address comes unasked.
+    pub(crate) generous: bool,
+}
+
+/// The responder; it ends with this value.
+pub(crate) struct Responder {
+    pub(crate) port: u16,
+    asked: watch::Sender<Vec<String>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Responder {
+    /// Listens at a port; zero chooses one.
+    pub(crate) fn start(port: u16, described: Described) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let group = Ipv4Addr::new(224, 0, 0, 251);
+        let at = SocketAddr::V4(SocketAddrV4::new(group, port));
+        socket.bind(&at.into()).unwrap();
+        socket
+            .join_multicast_v4(&group, &Ipv4Addr::LOCALHOST)
+            .unwrap();
+        let socket = UdpSocket::from_std(socket.into()).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let asked = watch::Sender::new(Vec::new());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(answer(socket, described, asked.clone()));
+        Self {
+            port,
+            asked,
+            _tasks: tasks,
+        }
+    }
+
+    /// The questions so far: `SRV baremetal._openstack._tcp.local.`, each packet's on one line.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.borrow().clone()
+    }
+
+    /// Waits for so many packets of questions.
+    pub(crate) async fn until_asked(&self, packets: usize) {
+        let mut asked = self.asked.subscribe();
+        asked
+            .wait_for(|asked| asked.len() >= packets)
+            .await
+            .unwrap();
+    }
+}
+
+async fn answer(socket: UdpSocket, described: Described, asked: watch::Sender<Vec<String>>) {
+    let mut packet = vec![0; 9000];
+    loop {
+        let (length, from) = socket.recv_from(&mut packet).await.unwrap();
+        let question = Message::from_vec(&packet[..length]).unwrap();
+        let shown: Vec<_> = question
+            .queries
+            .iter()
+            .map(|query| format!("{} {}", query.query_type, query.name))
+            .collect();
+        asked.send_modify(|asked| asked.push(shown.join(", ")));
+        if asked.borrow().len() <= described.deaf {
+            continue;
+        }
+        let mut message = Message::response(question.metadata.id, OpCode::Query);
+        for query in question.queries {
+            message.add_answers(described.records(&query.name, query.query_type));
+        }
+        // Sent from elsewhere: a socket bound to a group cannot send.
+        let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let answer = message.to_vec().unwrap();
+        sender.send_to(&answer, from).await.unwrap();
+    }
+}
+
+impl Described {
+    fn records(&self, name: &Name, kind: RecordType) -> Vec<Record> {
+        let host = Name::from_ascii(self.host).unwrap();
+        let address = Record::from_rdata(host.clone(), 60, RData::A(A(self.address)));
+        match kind {
+            RecordType::SRV => {
+                let server = RData::SRV(SRV::new(0, 0, self.port, host));
+                let mut records = vec![Record::from_rdata(name.clone(), 60, server)];
+                records.extend(self.generous.then_some(address));
+                records
+            }
+            RecordType::TXT => {
+                let text = RData::TXT(TXT::new(self.properties.clone()));
+                vec![Record::from_rdata(name.clone(), 60, text)]
+            }
+            RecordType::A => vec![address],
+            _ => Vec::new(),
+        }
+    }
+}
