@@ -163,6 +163,8 @@ fn files_to_read(root: &Root, sources: &Sources, problems: &mut Vec<Problem>) ->
         .iter()
         .find(|(name, _)| name == "HOME")
         .map(|(_, value)| Path::new(value));
+    // Whoever starts services often gives them none; the agent is root's.
+    let home = home.or_else(|| Some(Path::new("/root")));
     let named = &sources.command_line.places;
     let mut places = Vec::new();
     if !named.iter().any(|place| matches!(place, Place::File(_))) {

@@ -186,6 +186,32 @@ fn named_files_and_directories_replace_the_usual_ones() {
 }
 
 #[test]
+fn roots_own_file_comes_before_that_of_etc() {
+    let machine = Machine::new();
+    machine.file("etc/ironic-python-agent.conf", "[DEFAULT]\nlisten_port=1\n");
+    fs::create_dir_all(machine.folder.path().join("root")).unwrap();
+    machine.file(
+        "root/ironic-python-agent.conf",
+        "[DEFAULT]\nlisten_port=2\n",
+    );
+    assert_eq!(machine.port(), 2);
+}
+
+#[test]
+fn a_reference_of_a_kernel_argument_is_read_and_a_broken_one_told_with_its_origin() {
+    let mut machine = Machine::new();
+    machine.kernel = "ipa-network-interface=e$listen_port";
+    let config = machine.load().unwrap().config;
+    assert_eq!(config.network_interface.unwrap(), "e9999");
+    machine.kernel = "ipa-network-interface=$nosuch";
+    assert_eq!(
+        machine.load().unwrap_err().to_string(),
+        "configuration cannot be used: kernel argument ipa-network-interface: \
+         network_interface refers to $nosuch, which is no option"
+    );
+}
+
+#[test]
 fn an_unknown_option_and_one_without_effect_are_told() {
     let machine = Machine::new();
     machine.file(

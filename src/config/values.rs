@@ -395,6 +395,13 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_pairs_or_not(text in "[a-c:,'\" \\PC]{0,20}") {
+            let _ = pairs(&text);
+        }
+    }
+
     #[test]
     fn the_priority_of_a_step_stays_below_ironics_own() {
         assert_eq!((priority("0"), priority("99")), (Ok(0), Ok(99)));

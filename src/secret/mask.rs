@@ -54,6 +54,20 @@ fn first_secret(text: &str) -> Option<(usize, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_password_in_any_text_is_masked(
+            before in any::<String>(),
+            password in "[A-Z]{9}[!-+.-9;->A-Z]{0,9}",
+            after in any::<String>(),
+        ) {
+            prop_assume!(!before.contains("://") && !password.contains('/') && !password.contains(['?', '#']));
+            let masked = mask_url(&format!("{before} http://me:{password}@host/{after}"));
+            prop_assert!(!masked.contains(&format!(":{password}@")), "{}", masked);
+        }
+    }
 
     #[test]
     fn who_asks_is_masked_in_urls() {
