@@ -50,7 +50,7 @@ unit: rust nextest check-packages
 record-wire: rust nextest $(LAB)/venv/ironic-python-agent-13.0.0/.done ## Ask IPA 13.0.0 and Ferrite the same and keep both answers
 	RECORD_WIRE=1 $(NEXTEST) run --profile full -E 'binary(wire) & test(/^control::/)'
 
-bench: agent image lab-packages ## Sizes, start-up, memory and write rates, with units and method
+bench: agent image lab-packages $(LAB)/venv/ironic-python-agent-13.0.0/.done ## Sizes, start-up, memory and write rates, beside IPA too, with units and method
 	$(CARGO) bench --quiet --bench ferrite
 
 clean: ## Remove everything that was built

@@ -38,7 +38,12 @@ impl Installed {
 
     /// Starts the agent. The API it serves is on the loopback interface.
     pub(crate) fn start(&self, api_url: &str) -> Result<Agent> {
-        let (port, log) = (free_port()?.to_string(), self.folder.path().join("log"));
+        self.start_at(api_url, free_port()?)
+    }
+
+    /// The same with this port for its API.
+    pub(crate) fn start_at(&self, api_url: &str, port: u16) -> Result<Agent> {
+        let (port, log) = (port.to_string(), self.folder.path().join("log"));
         let output = File::create(&log)?;
         let mut command = program(&self.program);
         command
@@ -67,6 +72,11 @@ impl Agent {
     /// The address of its API.
     pub(crate) fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The error of a wait for it that was in vain, with its last words.
@@ -115,7 +125,7 @@ pub(crate) fn kilobytes(path: &Path, field: &str) -> Result<Size> {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     Ok(listener.local_addr()?.port())
 }

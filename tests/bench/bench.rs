@@ -6,11 +6,21 @@
 #![allow(clippy::print_stdout, reason = "a bench prints what it measured")]
 
 mod agent;
+mod beside;
 #[allow(clippy::unwrap_used, reason = "a conductor that fails ends the bench")]
 #[path = "../support/conductor.rs"]
 mod conductor;
+mod contender;
 mod images;
+#[allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "IPA is a program, and its log is shown when it fails"
+)]
+#[path = "../support/ipa.rs"]
+mod ipa;
 mod ironic;
+mod load;
 mod machine;
 mod memory;
 #[allow(
@@ -26,6 +36,7 @@ mod sizes;
 mod start;
 mod writer;
 mod writing;
+mod writing_beside;
 
 use anyhow::{Context, Result};
 use report::Section;
@@ -38,14 +49,15 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         // `cargo bench` says it last, after what somebody gave.
-        _ if arguments.iter().any(|argument| argument == "--bench") => bench(),
+        _ if arguments.iter().any(|argument| argument == "--bench") => bench(&arguments),
         Some(writer::ARGUMENT) => child(&arguments),
         // A test runner that asks for a list of tests: there are none here.
         _ => ExitCode::SUCCESS,
     }
 }
 
-fn bench() -> ExitCode {
+/// Measures everything, or what is named.
+fn bench(arguments: &[String]) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -54,16 +66,24 @@ fn bench() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail("nothing", &error),
     };
-    let measurements: [(&str, Measurement); 5] = [
+    let measurements: [(&str, Measurement); 7] = [
         ("size", |_| sizes::measure()),
         ("start", |runtime| runtime.block_on(start::measure())),
         ("memory", |runtime| runtime.block_on(memory::measure())),
         ("writing", |_| writing::measure()),
+        ("beside IPA", |_| beside::measure()),
+        ("writing beside IPA", |_| writing_beside::measure()),
         ("machine", |runtime| runtime.block_on(machine::measure())),
     ];
     println!("{}\n", computer());
     let mut code = ExitCode::SUCCESS;
-    for (name, measure) in measurements {
+    let named: Vec<_> = arguments
+        .iter()
+        .filter(|name| !name.starts_with('-'))
+        .collect();
+    let wanted =
+        |(name, _): &(&str, _)| named.is_empty() || named.iter().any(|given| given == name);
+    for (name, measure) in measurements.into_iter().filter(wanted) {
         match measure(&runtime) {
             Ok(section) => println!("{section}"),
             Err(error) => code = fail(name, &error),

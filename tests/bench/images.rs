@@ -123,7 +123,7 @@ impl Noise {
     }
 }
 
-fn sha256(path: &Path) -> Result<String> {
+pub(crate) fn sha256(path: &Path) -> Result<String> {
     let mut context = digest::Context::new(&SHA256);
     let mut file = BufReader::new(File::open(path)?);
     let mut block = vec![0; 1 << 20];

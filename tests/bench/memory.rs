@@ -18,7 +18,7 @@ pub(crate) async fn measure() -> Result<Section> {
         .await
         .map_err(|error| agent.explain(&error))?;
     let idle = at_rest(&agent).await?;
-    ask(&agent, &conductor).await?;
+    ask(&agent.url(), &conductor).await?;
     let asked = at_rest(&agent).await?;
     Ok(Section {
         title: "Memory",
@@ -40,15 +40,9 @@ async fn at_rest(agent: &Agent) -> Result<(Size, Size)> {
 }
 
 /// Asks as Ironic does: it trusts the certificate of the heartbeat and nothing else.
-async fn ask(agent: &Agent, conductor: &Conductor) -> Result<()> {
-    let heartbeats = conductor.asked(HEARTBEAT);
-    let heartbeat = heartbeats.first().context("no heartbeat came")?.json();
-    let certificate = heartbeat
-        .get("agent_verify_ca")
-        .and_then(|text| text.as_str())
-        .context("the heartbeat brought no certificate")?;
+pub(crate) async fn ask(agent: &str, conductor: &Conductor) -> Result<()> {
     let options = ClientOptions {
-        authorities: Some(certificate.into()),
+        authorities: Some(certificate(conductor)?.into()),
         ..ClientOptions::default()
     };
     let client = options
@@ -56,11 +50,23 @@ async fn ask(agent: &Agent, conductor: &Conductor) -> Result<()> {
         .pool_max_idle_per_host(0)
         .timeout(PATIENCE)
         .build()?;
-    let url = format!("{}/v1/commands/?agent_token={TOKEN}", agent.url());
+    let url = format!("{agent}/v1/commands/?agent_token={TOKEN}");
     for _ in 0..REQUESTS {
         client.get(&url).send().await?.error_for_status()?;
     }
     Ok(())
+}
+
+/// The certificate that the first heartbeat brought.
+pub(crate) fn certificate(conductor: &Conductor) -> Result<String> {
+    let heartbeats = conductor.asked(HEARTBEAT);
+    let heartbeat = heartbeats.first().context("no heartbeat came")?.json();
+    let certificate = heartbeat
+        .get("agent_verify_ca")
+        .and_then(|text| text.as_str());
+    Ok(certificate
+        .context("the heartbeat brought no certificate")?
+        .to_owned())
 }
 
 fn row(what: &str, (resident, proportional): (Size, Size)) -> Row {

@@ -72,6 +72,13 @@ impl Display for Section {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Size(pub(crate) u64);
 
+impl Size {
+    /// In millions of bytes.
+    pub(crate) fn megabytes(self) -> f64 {
+        f64::from(u32::try_from(self.0 / 1000).unwrap_or(u32::MAX)) / 1000.0
+    }
+}
+
 impl Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hundredths = self.0.saturating_add(5_000) / 10_000;
@@ -128,6 +135,62 @@ impl Spread {
         let (least, most) = (end(self.0.first()), end(self.0.last()));
         Row::new(what, self.median()).note(format_args!("min {least}, max {most}"))
     }
+}
+
+/// One thing measured of both agents, in turns.
+#[derive(Debug)]
+pub(crate) struct Compared<'a> {
+    pub(crate) what: &'a str,
+    pub(crate) better: Better,
+    pub(crate) unit: &'static str,
+    pub(crate) ferrite: Vec<f64>,
+    pub(crate) ipa: Vec<f64>,
+}
+
+/// Which of two numbers is the better one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Better {
+    Less,
+    More,
+}
+
+impl Compared<'_> {
+    /// A row of how many times better Ferrite is, with both medians and extremes beside it.
+    pub(crate) fn row(mut self) -> Row {
+        self.ferrite.sort_by(f64::total_cmp);
+        self.ipa.sort_by(f64::total_cmp);
+        let (ferrite, ipa) = (median(&self.ferrite), median(&self.ipa));
+        let ratio = match self.better {
+            Better::Less => ipa / ferrite,
+            Better::More => ferrite / ipa,
+        };
+        let told = |numbers: &[f64]| {
+            let ends =
+                [numbers.first(), numbers.last()].map(|end| end.copied().unwrap_or_default());
+            let [least, most] = ends.map(short);
+            format!("{} {} ({least}..{most})", short(median(numbers)), self.unit)
+        };
+        // What cost nothing has no ratio.
+        let times = ratio.is_finite().then(|| format!("{} x", short(ratio)));
+        Row::new(self.what, times.unwrap_or_else(|| "-".into()))
+            .note(format_args!("Ferrite {}", told(&self.ferrite)))
+            .note(format_args!("IPA {}", told(&self.ipa)))
+    }
+}
+
+fn median(sorted: &[f64]) -> f64 {
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+/// A number with about three digits.
+fn short(number: f64) -> String {
+    let digits = match number {
+        number if number < 0.1 => 3,
+        number if number < 10.0 => 2,
+        number if number < 100.0 => 1,
+        _ => 0,
+    };
+    format!("{number:.digits$}")
 }
 
 /// An integer with its thousands apart: `7,800,200`.

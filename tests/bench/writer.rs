@@ -9,6 +9,8 @@ use ferrite::imaging::{self, ImageInfo, Md5, Network, Rules, Settings};
 use ferrite::progress::{Cancel, Reporter};
 use ferrite::root::Root;
 use ferrite::tls::client::ClientOptions;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -25,6 +27,8 @@ pub(crate) struct Written {
     /// Length of the disk in it.
     pub(crate) virtual_size: u64,
     pub(crate) time: Duration,
+    /// Time of the processor.
+    pub(crate) processor: Duration,
     /// The most memory the process ever had resident.
     pub(crate) peak: Size,
 }
@@ -35,12 +39,13 @@ pub(crate) fn write(image: &Image, url: &str, target: &Path) -> Result<Written> 
     let said = run(program(this)
         .args([ARGUMENT, url, image.form.disk_format(), &image.sha256])
         .arg(target))?;
-    let numbers: [u64; 4] = serde_json::from_str(&said).context("reading the child's numbers")?;
-    let [bytes, virtual_size, micros, peak] = numbers;
+    let numbers: [u64; 5] = serde_json::from_str(&said).context("reading the child's numbers")?;
+    let [bytes, virtual_size, micros, processor, peak] = numbers;
     Ok(Written {
         bytes,
         virtual_size,
         time: Duration::from_micros(micros),
+        processor: Duration::from_micros(processor),
         peak: Size(peak),
     })
 }
@@ -56,7 +61,7 @@ pub(crate) fn run_child(arguments: &[String]) -> Result<()> {
         .build()?;
     let info = ImageInfo::parse(&image_info(url, format, sha256), Md5::Refused)?;
     let settings = settings(runtime.handle());
-    let begin = Instant::now();
+    let (begin, used) = (Instant::now(), processor()?);
     let written = imaging::write_image(
         &info,
         Path::new(target),
@@ -65,12 +70,23 @@ pub(crate) fn run_child(arguments: &[String]) -> Result<()> {
         &Reporter::default(),
     )?;
     let micros = u64::try_from(begin.elapsed().as_micros())?;
+    let used = u64::try_from((processor()? - used).as_micros())?;
     let peak = kilobytes(Path::new("/proc/self/status"), "VmHWM:")?;
     println!(
         "{}",
-        json!([written.bytes, written.virtual_size, micros, peak.0])
+        json!([written.bytes, written.virtual_size, micros, used, peak.0])
     );
     Ok(())
+}
+
+/// Time of the processor that this process has used.
+fn processor() -> Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let of = |time: TimeVal| {
+        let micros = u64::try_from(time.num_microseconds()).unwrap_or_default();
+        Duration::from_micros(micros)
+    };
+    Ok(of(usage.user_time()) + of(usage.system_time()))
 }
 
 fn image_info(url: &str, format: &str, sha256: &str) -> Map<String, Value> {

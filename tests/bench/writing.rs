@@ -45,13 +45,13 @@ struct Bench {
 
 impl Bench {
     fn new() -> Result<Self> {
-        let folder = Folder::new()?;
-        let server = Server::start(folder.0.clone())?;
+        let folder = Folder::new(FOLDER)?;
+        let server = Server::start(folder.path().to_owned())?;
         Ok(Self { folder, server })
     }
 
     fn folder(&self) -> &Path {
-        &self.folder.0
+        self.folder.path()
     }
 
     /// The same disk without the agent: the most that can be expected.
@@ -84,6 +84,7 @@ impl Bench {
             virtual_size,
             time,
             peak,
+            ..
         } = written;
         let what = format!("{}, {} MiB", image.form.name(), virtual_size / MIB);
         let row = Row::new(what, Rate(virtual_size, time))
@@ -107,17 +108,22 @@ impl Bench {
 }
 
 /// A folder that was not there before and will not be afterwards.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Result<Self> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER);
+    /// It is below the project.
+    pub(crate) fn new(folder: &str) -> Result<Self> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         // What a broken run left.
         if path.exists() {
             fs::remove_dir_all(&path)?;
         }
         fs::create_dir_all(&path)?;
         Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 
