@@ -18,6 +18,7 @@ use crate::secret::CurrentToken;
 use crate::tls::client::ClientOptions;
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -179,12 +180,16 @@ impl Agent {
                 ) => {
                     let error = crate::error::chain(&error);
                     tracing::error!(error, "Ironic cannot call this agent: looking again");
+                    tokio::time::sleep(self.config.ip_lookup_sleep.max(LOOK_AGAIN)).await;
                 }
                 found => return found.map_err(Error::Conductor),
             }
         }
     }
 }
+
+/// Fewest seconds between two searches for the address, however short the operator wants the wait.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Remembers the node, and waits for the disk that it wishes for: it may belong to a controller that is still starting.
 async fn wait_for_root_device(context: Arc<Context>, node: Map<String, Value>) {

@@ -4,6 +4,7 @@ use super::caller::Caller;
 use super::conductor::{Answer, NODE, TOKEN};
 use super::process::{free_port, within};
 use super::session::{HEARTBEAT, LOOKUP, Session, start_agent, willing_conductor};
+use nix::sys::signal::Signal;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -127,4 +128,42 @@ async fn an_ironic_that_cannot_be_told_a_certificate_is_called_in_clear() {
     assert_eq!(heartbeat.get("agent_verify_ca"), None);
     let caller = Caller::new(url, None, Some(TOKEN));
     assert_eq!(caller.list().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn hardware_gets_its_delay_before_anything_is_asked() {
+    let conductor = willing_conductor(json!(TOKEN)).await;
+    let options = ["--hardware_initialization_delay", "3600"];
+    let mut agent = start_agent(&conductor, free_port(), &options, &[]);
+    agent
+        .until_told("waiting for the hardware seconds=3600")
+        .await;
+    assert_eq!(conductor.asked("").len(), 0);
+    agent.signal(Signal::SIGTERM);
+    let ended = agent.end().await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn the_nodes_disk_is_waited_for_before_commands_are_served() {
+    let session = Session::start(&[]).await;
+    let told = session.agent.told();
+    let at = |text: &str| told.find(text).unwrap();
+    assert!(at("Ironic knows this node") < at("root device"));
+    assert!(at("root device") < at("serving commands"));
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_be_called_says_so_and_goes_on_looking() {
+    let conductor = willing_conductor(json!(TOKEN)).await;
+    let options = ["--network_interface", "none-such"];
+    let mut agent = start_agent(&conductor, free_port(), &options, &[]);
+    agent
+        .until_told("Ironic cannot call this agent: looking again")
+        .await;
+    assert_eq!(conductor.asked(LOOKUP).len(), 1);
+    assert_eq!(conductor.asked(HEARTBEAT).len(), 0);
+    agent.signal(Signal::SIGTERM);
+    let ended = agent.end().await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.err);
 }
