@@ -3,7 +3,8 @@
 //! A cell has a ramdisk as root file system, one network card in the lab's bridge and one disk, a loop device under the
 //! name `/dev/vda`. The agent is root in it, yet the host is out of its reach: it has none of the host's device nodes,
 //! processes and interfaces, and none of the capabilities to switch off, to load modules, to set the clock or to make
-//! device nodes. So a power-off ends the cell alone. `cell.sh` builds it; what the agent says is in `logs/NAME.out`.
+//! device nodes. So a power-off ends the cell alone: the kernel refuses it, and the emergency key the agent then presses
+//! is the cell's own. `cell.sh` builds it; what the agent says is in `logs/NAME.out`.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;

@@ -46,16 +46,21 @@ for part in $shown; do
 done
 for link in bin lib lib64 sbin; do [ ! -L /$link ] || cp -P /$link .; done
 
-# Processes of the cell alone; the kernel's arguments are ours, its switches and its emergency key out of reach.
-mount -t proc proc proc
-mount --bind "$work/cmdline" proc/cmdline
+# Processes of the cell alone, the kernel's switches and its emergency key out of reach. What the agent sees as /proc has
+# arguments and a key of the cell's own.
+mkdir cell/proc
+mount -t proc proc cell/proc
 : >cell/nothing
-for path in proc/sys proc/sysrq-trigger; do
+for path in cell/proc/sys cell/proc/sysrq-trigger; do
     [ -e $path ] || continue
     case $path in */sys) from=$path ;; *) from=cell/nothing ;; esac
     mount --bind $from $path
     mount -o remount,bind,ro $path
 done
+for path in cell/proc/[!0-9]*; do ln -s "/$path" proc; done
+rm -f proc/cmdline proc/sysrq-trigger
+cp "$work/cmdline" proc/cmdline
+: >proc/sysrq-trigger
 
 # Of the host's block devices only the loop device, of its firmware nothing; the cable looks like a network card.
 mount -t sysfs -o ro sysfs sys
@@ -84,8 +89,13 @@ setpriv --bounding-set -mknod --inh-caps -all -- unshare --mount -- \
         exec /cell/busybox sh -c "cd / && /cell/busybox umount -l /host && exec \"\$@\"" sh "$@"' sh "$@" &
 agent=$!
 
-# Meanwhile what udev does on a machine: the disk's partitions come and go under the disk's name.
+# Meanwhile what a machine does: its emergency key ends it. And what udev does: the disk's partitions come and go under
+# the disk's name.
 while kill -0 $agent 2>/dev/null; do
+    if [ -s proc/sysrq-trigger ]; then
+        echo "the cell ends by its emergency key: $(cat proc/sysrq-trigger)"
+        exit 0
+    fi
     for path in dev/"$disk"?* sys/class/block/"$disk"?*; do
         number=${path##*/"$disk"}
         [ -e "/sys/block/$loop/${loop}p$number" ] || rm -f "$path"
