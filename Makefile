@@ -37,7 +37,7 @@ docs: rust ## Write the generated documents again: sample, kernel arguments, com
 	FERRITE_WRITE_DOCS=1 $(CARGO) test --quiet --test parity
 
 # The tests make qcow2 images, loop devices (root) and let Python judge the certificate.
-CHECK_PACKAGES := python3 qemu-utils
+CHECK_PACKAGES := python3 qemu-utils e2fsprogs
 
 .PHONY: check-packages
 check-packages:

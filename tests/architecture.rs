@@ -81,6 +81,8 @@ const MAY_EXPOSE: &[&str] = &[
     "src/boot/rescue.rs",                 // the rescue password, into /etc/shadow
     "src/conductor/wire.rs",              // the token, into the heartbeat's body
     "src/hardware/machine/deployment.rs", // the config drive's text, to be decoded
+    "src/hardware/injection.rs",          // the content of files, to be decoded
+    "src/hardware/machine/injecting.rs",  // the content of files, to be written
     "src/hardware/rescue.rs",             // the rescue password, into its hash and the file
     "src/imaging/configdrive/",           // the config drive's bytes, to be written
     "src/imaging/credentials.rs",         // image servers' passwords, into a header

@@ -145,6 +145,7 @@ pub(super) fn machine_settings(
         },
         installed_system: installed_system(config),
         clock: clock_wishes(config),
+        inject_files_priority: config.inject_files_priority,
         boot_interface: boot_interface(root),
         skip_bmc: settings.skip_bmc_detect,
     }

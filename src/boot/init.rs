@@ -60,7 +60,10 @@ fn prepare(root: &Root) -> Option<Network> {
     let modules = Modules::start(root, ALWAYS);
     let network = Network::start(root, &arguments);
     match &modules {
-        Ok(modules) => modules.settle(DRIVERS_PATIENCE),
+        Ok(modules) => {
+            modules.settle(DRIVERS_PATIENCE);
+            modules.also(TENANTS);
+        }
         Err(error) => tracing::error!(error = chain(error), "No drivers are loaded"),
     }
     let firmware_root = root.clone();
@@ -138,6 +141,9 @@ const ALWAYS: &[&str] = &[
     "usb_storage",
     "uas",
 ];
+/// File systems of installed systems, for files that are put there and for who rescues them: nothing at the start waits for these,
+/// and some of them measure for a second how fast they can compute.
+const TENANTS: &[&str] = &["ext4", "xfs", "btrfs"];
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
 /// Until the modules of `ALWAYS` are there; slow controllers go on loading beside the agent.
 const DRIVERS_PATIENCE: Duration = Duration::from_secs(30);

@@ -105,6 +105,18 @@ impl Modules {
         }
     }
 
+    /// Loads more modules when no device waits for its own.
+    pub(super) fn also(&self, names: &[&str]) {
+        let mut work = self.work();
+        for name in names {
+            if work.asked.insert((*name).into()) {
+                work.others.push_back((*name).into());
+            }
+        }
+        drop(work);
+        self.0.changed.notify_all();
+    }
+
     fn find_devices(&self, uevents: &Uevents, always: &[&str]) {
         self.walk();
         let mut work = self.work();

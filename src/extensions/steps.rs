@@ -21,7 +21,7 @@ pub(super) fn list(
     drop(reader.any("ports"));
     reader.finish()?;
     context.machine.take_node(node, &job.cancel)?;
-    Ok(phase.offer())
+    Ok(context.machine.offer(phase))
 }
 
 /// `T.execute_T_step`.
@@ -36,7 +36,7 @@ pub(super) fn execute(
     let mut reader = Reader::new(&command, params);
     let mut step = reader.object("step")?;
     let node = reader.object("node")?;
-    drop(reader.any("ports"));
+    let ports = reader.any("ports");
     let version = reader.any(&format!("{name}_version"));
     let mut arguments = reader.rest();
     context.machine.take_node(node, &job.cancel)?;
@@ -68,10 +68,14 @@ pub(super) fn execute(
             ));
         }
     }
-    let result =
-        context
-            .machine
-            .run_step(phase, &step_name, arguments, &job.cancel, &job.progress)?;
+    let result = context.machine.run_step(
+        phase,
+        &step_name,
+        arguments,
+        &ports,
+        &job.cancel,
+        &job.progress,
+    )?;
     mask_secrets(&mut step);
     Ok(Value::Object(Map::from_iter([
         (format!("{name}_result"), result),
@@ -99,6 +103,7 @@ fn mask_secrets(object: &mut Map<String, Value>) {
 
 const SECRETS: &[&str] = &[
     "configdrive",
+    "content",
     "image_request_authorization",
     "image_server_password",
     "oci_pull_secret",

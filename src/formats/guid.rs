@@ -8,6 +8,8 @@ use std::str::FromStr;
 pub struct Guid(pub [u8; 16]);
 
 impl Guid {
+    /// A physical volume of Linux' logical volume manager.
+    pub const LINUX_LVM: Self = Self::from_text_order(0xE6D6_D379_F507_44C2_A23C_238F_2A3D_F928);
     /// EFI system partition.
     pub const EFI_SYSTEM: Self = Self::from_text_order(0xC12A_7328_F81F_11D2_BA4B_00A0_C93E_C93B);
     /// Linux file-system data (sgdisk's `8300`).

@@ -2,6 +2,7 @@
 
 mod deployment;
 mod ending;
+mod injecting;
 mod refresh;
 
 pub use refresh::NodeSource;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub disk_patience: Patience,
     /// Which clocks are set, and whether they must be.
     pub clock: clock::Wishes,
+    /// When the files of the operator are injected; 0 only when asked for.
+    pub inject_files_priority: u8,
     /// Whether an installed system may be written to.
     pub installed_system: InstalledSystem,
     /// The interface the machine was booted from, as the boot loader wrote it.
@@ -158,7 +161,13 @@ impl Machine {
         Ok(ImageInfo::parse(info, self.settings.imaging.md5)?)
     }
 
-    /// Runs a step of a kind, with its arguments.
+    /// The answer to `get_T_steps`.
+    #[must_use]
+    pub fn offer(&self, phase: Phase) -> Value {
+        phase.offer(self.settings.inject_files_priority)
+    }
+
+    /// Runs a step of a kind, with its arguments, on the node with these ports.
     ///
     /// # Errors
     /// The step is not offered, or failed.
@@ -167,6 +176,7 @@ impl Machine {
         phase: Phase,
         name: &str,
         mut arguments: Map<String, Value>,
+        ports: &Value,
         cancel: &Cancel,
         progress: &Reporter,
     ) -> Result<Value, AgentError> {
@@ -181,6 +191,22 @@ impl Machine {
             "erase_devices_metadata" => {
                 nothing_else(name, &arguments)?;
                 self.erase_metadata(cancel)
+            }
+            "inject_files" => {
+                let files = arguments.remove("files");
+                let verify = match arguments.remove("verify_ca") {
+                    None | Some(Value::Null) => true,
+                    Some(Value::Bool(verify)) => verify,
+                    Some(_) => return Err(wrong_argument(name, "verify_ca", "true or false")),
+                };
+                nothing_else(name, &arguments)?;
+                let request = injecting::Request {
+                    files: files.as_ref(),
+                    ports,
+                    verify,
+                };
+                self.inject_files(request, cancel)?;
+                Ok(Value::Null)
             }
             "write_image" => {
                 let image = match arguments.remove("image_info") {

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod cpu;
 pub mod diagnostics;
 pub mod hints;
+mod injection;
 pub mod inventory;
 mod machine;
 pub mod memory;

@@ -36,13 +36,16 @@ impl Phase {
         steps.any(|step| step.step == name)
     }
 
-    /// The answer to `get_T_steps`.
+    /// The answer to `get_T_steps`; one priority is the operator's.
     #[must_use]
-    pub fn offer(self) -> Value {
+    pub fn offer(self, inject_files_priority: u8) -> Value {
         let steps: Map<_, _> = deduplicated(MANAGERS, self)
             .into_iter()
             .map(|(class, steps)| {
-                let steps = steps.into_iter().map(StepSpec::offered).collect();
+                let steps = steps
+                    .into_iter()
+                    .map(|step| step.offered(inject_files_priority))
+                    .collect();
                 (class.to_owned(), Value::Array(steps))
             })
             .collect();
@@ -120,10 +123,15 @@ pub struct StepSpec {
 }
 
 impl StepSpec {
-    fn offered(&self) -> Value {
+    fn offered(&self, inject_files_priority: u8) -> Value {
+        let priority = if self.step == INJECT_FILES.step {
+            inject_files_priority.into()
+        } else {
+            self.priority
+        };
         let mut step = Map::from_iter([
             ("step".to_owned(), self.step.into()),
-            ("priority".to_owned(), self.priority.into()),
+            ("priority".to_owned(), priority.into()),
             ("interface".to_owned(), self.interface.into()),
             ("reboot_requested".to_owned(), self.reboot_requested.into()),
         ]);
@@ -178,8 +186,8 @@ static MANAGERS: &[Manager] = &[Manager {
         abortable: Some(true),
         ..ERASE_DEVICES_METADATA
     }],
-    deploy: &[ERASE_DEVICES_METADATA, WRITE_IMAGE],
-    service: &[WRITE_IMAGE],
+    deploy: &[ERASE_DEVICES_METADATA, WRITE_IMAGE, INJECT_FILES],
+    service: &[WRITE_IMAGE, INJECT_FILES],
 }];
 
 const ERASE_DEVICES_METADATA: StepSpec = StepSpec {
@@ -196,14 +204,44 @@ const WRITE_IMAGE: StepSpec = StepSpec {
     argsinfo: &[],
 };
 
+/// Its priority is the operator's (`inject_files_priority`).
+const INJECT_FILES: StepSpec = StepSpec {
+    step: "inject_files",
+    argsinfo: &[
+        Argument {
+            name: "files",
+            description: "Files to write or delete, after those of node.properties[inject_files]: a list of objects with path \
+                          and content (base64, or a URL), or deleted; and, if wanted, partition, mode, dirmode (of a folder \
+                          that is made for the file), owner and group.",
+            required: false,
+        },
+        Argument {
+            name: "verify_ca",
+            description: "Whether servers of content must show a certificate that the agent trusts; they must if not told.",
+            required: false,
+        },
+    ],
+    ..WRITE_IMAGE
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_offers_are_those_of_ipa() {
+        let [files, verify] = INJECT_FILES.argsinfo else {
+            panic!("two arguments");
+        };
+        let injecting = json!({
+            "step": "inject_files", "priority": 7, "interface": "deploy", "reboot_requested": false,
+            "argsinfo": {
+                "files": {"description": files.description, "required": false},
+                "verify_ca": {"description": verify.description, "required": false},
+            },
+        });
         assert_eq!(
-            Phase::Clean.offer(),
+            Phase::Clean.offer(7),
             json!({
                 "clean_steps": {"GenericHardwareManager": [
                     {"step": "erase_devices_metadata", "priority": 99, "interface": "deploy", "reboot_requested": false, "abortable": true},
@@ -212,20 +250,22 @@ mod tests {
             })
         );
         assert_eq!(
-            Phase::Deploy.offer(),
+            Phase::Deploy.offer(7),
             json!({
                 "deploy_steps": {"GenericHardwareManager": [
                     {"step": "erase_devices_metadata", "priority": 0, "interface": "deploy", "reboot_requested": false},
                     {"step": "write_image", "priority": 0, "interface": "deploy", "reboot_requested": false},
+                    injecting,
                 ]},
                 "hardware_manager_version": {"generic_hardware_manager": "1.2"},
             })
         );
         assert_eq!(
-            Phase::Service.offer(),
+            Phase::Service.offer(7),
             json!({
                 "service_steps": {"GenericHardwareManager": [
                     {"step": "write_image", "priority": 0, "interface": "deploy", "reboot_requested": false},
+                    injecting,
                 ]},
                 "hardware_manager_version": {"generic_hardware_manager": "1.2"},
             })
@@ -243,7 +283,7 @@ mod tests {
             ..WRITE_IMAGE
         };
         assert_eq!(
-            step.offered()["argsinfo"],
+            step.offered(7)["argsinfo"],
             json!({"raid_config": {"description": "The RAID configuration to apply.", "required": true}})
         );
     }

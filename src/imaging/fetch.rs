@@ -5,6 +5,7 @@
 
 use super::credentials::{Proxies, with_proxies};
 use super::source::{self, Source};
+use crate::error::chain;
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::tls::{self, client::ClientOptions};
@@ -41,6 +42,32 @@ pub fn small(
 ) -> Result<Vec<u8>, Error> {
     let source = url.parse().map_err(Error::Url)?;
     Fetcher::new(network, &Proxies::default(), None, None, cancel)?.small(&source, limit)
+}
+
+/// The same, tried again after troubles that may pass: so often, after such a pause.
+///
+/// # Errors
+/// The last one.
+pub fn small_again(
+    url: &str,
+    limit: usize,
+    network: &Network,
+    (retries, interval): (u32, Duration),
+    cancel: &Cancel,
+) -> Result<Vec<u8>, Error> {
+    let mut failed = 0;
+    loop {
+        match small(url, limit, network, cancel) {
+            Err(error) if error.remedy() == Remedy::Again && failed < retries => {
+                failed += 1;
+                tracing::warn!(attempt = failed, error = %chain(&error), "a download failed");
+                if cancel.wait(interval) {
+                    return Err(Error::Cancelled);
+                }
+            }
+            end => return end,
+        }
+    }
 }
 
 /// One image's client: its proxies, its credentials, its time limit.

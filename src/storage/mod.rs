@@ -3,6 +3,8 @@
 pub mod device;
 pub mod disk;
 pub mod erase;
+pub mod foreign;
+pub mod mounted;
 pub mod partition;
 pub mod sysfs;
 

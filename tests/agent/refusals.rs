@@ -17,11 +17,17 @@ async fn whatever_writes_is_refused_on_an_installed_system_and_the_agent_lives_o
     });
     let writing = json!({"step": "write_image", "interface": "deploy", "args": {"image_info": image, "configdrive": null}});
     let erasing = json!({"step": "erase_devices_metadata", "interface": "deploy"});
+    let injecting = json!({
+        "step": "inject_files", "interface": "deploy",
+        "args": {"files": [{"path": "/etc/motd", "content": ""}]},
+    });
     let commands = [
         ("clean.execute_clean_step", step(erasing.clone())),
         ("deploy.execute_deploy_step", step(erasing)),
         ("deploy.execute_deploy_step", step(writing.clone())),
         ("service.execute_service_step", step(writing)),
+        ("deploy.execute_deploy_step", step(injecting.clone())),
+        ("service.execute_service_step", step(injecting)),
         ("standby.prepare_image", json!({"image_info": image})),
         (
             "image.install_bootloader",

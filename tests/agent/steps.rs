@@ -11,12 +11,15 @@ pub(crate) fn step(step: Value) -> Value {
 
 #[tokio::test]
 async fn the_steps_are_offered_as_ironic_reads_them() {
-    let session = Session::start(&[]).await;
+    let session = Session::start(&["--inject_files_priority", "7"]).await;
     let offered = |step: &str| json!({"step": step, "priority": 0, "interface": "deploy", "reboot_requested": false});
     let mut erase = offered("erase_devices_metadata");
+    let mut inject = offered("inject_files");
+    inject["priority"] = json!(7);
+    inject["argsinfo"] = json!({"files": {"required": false}, "verify_ca": {"required": false}});
     let (deploy, service) = (
-        json!([erase, offered("write_image")]),
-        json!([offered("write_image")]),
+        json!([erase, offered("write_image"), inject]),
+        json!([offered("write_image"), inject]),
     );
     erase["priority"] = json!(99);
     erase["abortable"] = json!(true);
@@ -27,8 +30,19 @@ async fn the_steps_are_offered_as_ironic_reads_them() {
     ] {
         let params = json!({"node": {"uuid": NODE}, "ports": []});
         let name = format!("{phase}.get_{phase}_steps");
+        let mut result = session.caller.result(&name, params).await;
+        let offers = &mut result[format!("{phase}_steps")]["GenericHardwareManager"];
+        for step in offers.as_array_mut().unwrap() {
+            for argument in ["files", "verify_ca"] {
+                // What people read is the table's own matter.
+                if let Some(about) = step.pointer_mut(&format!("/argsinfo/{argument}")) {
+                    let text = about.as_object_mut().unwrap().remove("description");
+                    assert!(text.unwrap().as_str().unwrap().len() > 40);
+                }
+            }
+        }
         assert_eq!(
-            session.caller.result(&name, params).await,
+            result,
             json!({
                 format!("{phase}_steps"): {"GenericHardwareManager": steps},
                 "hardware_manager_version": {"generic_hardware_manager": "1.2"},

@@ -77,6 +77,7 @@ impl Lab {
             },
             installed_system: InstalledSystem::Protected,
             clock: clock::Wishes::default(),
+            inject_files_priority: 0,
             boot_interface: None,
             skip_bmc: false,
         };
@@ -94,7 +95,7 @@ impl Lab {
         };
         let (cancel, progress) = (Cancel::default(), Reporter::default());
         self.machine
-            .run_step(phase, step, arguments, &cancel, &progress)
+            .run_step(phase, step, arguments, &json!([]), &cancel, &progress)
     }
 
     /// Number, first byte and bytes of each partition.
@@ -355,4 +356,165 @@ fn a_deployment_that_names_no_disk_asks_for_the_node_again() {
     assert!(error.details.contains("/dev/sdz"), "{}", error.details);
     // A node that names its disk is not asked for.
     assert_eq!(write().unwrap_err(), error);
+}
+
+/// Mounts of this thread are its own from here on.
+fn keep_mounts_to_oneself() {
+    use nix::mount::{MsFlags, mount};
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)
+        .expect("a mount namespace (needs root)");
+    let none: Option<&str> = None;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+}
+
+/// Makes an ext4 file system on a partition of the lab's disk and these folders in it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the file system is a tenant's, made as tenants make it"
+)]
+fn tenants_system(lab: &Lab, partition: &str, folders: &[&str]) {
+    let node = lab.files.root().path("dev").join(partition);
+    let made = std::process::Command::new("/usr/sbin/mkfs.ext4")
+        .args(["-q", "-F"])
+        .arg(&node)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    for folder in folders {
+        look_into(lab, partition, |top| {
+            std::fs::create_dir(top.join(folder)).unwrap();
+        });
+    }
+}
+
+/// What somebody finds who mounts the partition.
+fn look_into<T>(lab: &Lab, partition: &str, look: impl FnOnce(&Path) -> T) -> T {
+    use nix::mount::{MsFlags, mount, umount};
+    let place = tempfile::tempdir().unwrap();
+    let node = lab.files.root().path("dev").join(partition);
+    let none: Option<&str> = None;
+    mount(
+        Some(&node),
+        place.path(),
+        Some("ext4"),
+        MsFlags::empty(),
+        none,
+    )
+    .unwrap();
+    let seen = look(place.path());
+    umount(place.path()).unwrap();
+    seen
+}
+
+#[test]
+fn files_are_put_into_the_file_system_that_has_their_folder() {
+    use std::os::unix::fs::{MetadataExt, symlink};
+    keep_mounts_to_oneself();
+    let lab = Lab::new();
+    tenants_system(&lab, "sdx1", &["boot"]);
+    tenants_system(&lab, "sdx2", &["etc"]);
+    look_into(&lab, "sdx2", |top| {
+        symlink("/run/resolv.conf", top.join("etc/resolv.conf")).unwrap();
+        std::fs::create_dir(top.join("run")).unwrap();
+        std::fs::write(top.join("etc/machine-id"), "another's").unwrap();
+    });
+    lab.machine
+        .remember_node(json!({"uuid": NODE, "properties": {"inject_files": [
+            {"path": "/etc/motd", "content": BASE64_STANDARD.encode("from the node")},
+            {"path": "/etc/machine-id", "deleted": true},
+        ]}}));
+    let files = json!([
+        {"path": "/etc/app/app.conf", "content": BASE64_STANDARD.encode("hush"), "mode": 0o640, "dirmode": 0o750,
+         "owner": 7, "group": 8},
+        {"path": "/etc/resolv.conf", "content": BASE64_STANDARD.encode("nameserver 192.0.2.1\n")},
+        {"path": "/first", "partition": 1, "content": served_once(b"from a server".to_vec())},
+    ]);
+    for phase in [Phase::Deploy, Phase::Service] {
+        let mut files = files.clone();
+        if phase == Phase::Service {
+            // Nobody serves it any more.
+            files[2]["content"] = json!("");
+        }
+        let result = lab.run(phase, "inject_files", json!({"files": files}));
+        assert_eq!(result, Ok(Value::Null));
+        if phase == Phase::Deploy {
+            let first = look_into(&lab, "sdx1", |top| {
+                std::fs::read(top.join("first")).unwrap()
+            });
+            assert_eq!(first, b"from a server");
+        }
+    }
+    look_into(&lab, "sdx2", |top| {
+        let text = |path: &str| std::fs::read_to_string(top.join(path)).unwrap();
+        assert_eq!(text("etc/motd"), "from the node");
+        assert_eq!(text("etc/app/app.conf"), "hush");
+        // Where the tenant's own link leads within the tenant's own system.
+        assert_eq!(text("run/resolv.conf"), "nameserver 192.0.2.1\n");
+        assert!(!top.join("etc/machine-id").exists());
+        let file = std::fs::metadata(top.join("etc/app/app.conf")).unwrap();
+        assert_eq!(
+            (file.mode() & 0o7777, file.uid(), file.gid()),
+            (0o640, 7, 8)
+        );
+        let folder = std::fs::metadata(top.join("etc/app")).unwrap();
+        assert_eq!(folder.mode() & 0o7777, 0o750);
+    });
+    let left = lab.files.root().path("run/ferrite/mounted");
+    assert_eq!(std::fs::read_dir(left).unwrap().count(), 0);
+}
+
+#[test]
+fn a_file_that_cannot_be_injected_is_named_without_its_content() {
+    keep_mounts_to_oneself();
+    let lab = Lab::new();
+    tenants_system(&lab, "sdx2", &["etc"]);
+    let secret = BASE64_STANDARD.encode("hush");
+    let failure = |file: Value| {
+        let error = lab.run(Phase::Deploy, "inject_files", json!({"files": [file]}));
+        let error = error.unwrap_err();
+        assert!(!error.details.contains(&secret), "{error}");
+        (error.class, error.details)
+    };
+    assert_eq!(
+        failure(json!({"path": "/var/x", "content": secret})),
+        (
+            ErrorClass::DeviceNotFound,
+            "No partition found with path var, scanned: 1, 2".into()
+        )
+    );
+    let (class, details) = failure(json!({"path": "/etc", "partition": 2, "content": secret}));
+    assert_eq!(class, ErrorClass::CommandExecutionError);
+    assert!(
+        details.starts_with("Failed to process file 1 (/etc): cannot open etc: "),
+        "{details}"
+    );
+    let (class, details) = failure(json!({"path": "/x", "partition": 1, "content": secret}));
+    assert_eq!(class, ErrorClass::CommandExecutionError);
+    let told = "Failed to process file 1 (/x): ";
+    let why = "holds no file system that can be mounted (tried ext4, xfs, btrfs, vfat)";
+    assert!(
+        details.starts_with(told) && details.ends_with(why),
+        "{details}"
+    );
+    let (class, _) = failure(json!({"path": "/etc/x", "content": secret, "deleted": true}));
+    assert_eq!(class, ErrorClass::InvalidCommandParamsError);
+}
+
+#[test]
+fn without_files_nothing_is_touched_and_nothing_asked_for() {
+    let lab = Lab::on("25 1 8:1 / / rw - ext4 /dev/sda1 rw\n");
+    for files in [
+        json!({}),
+        json!({"files": []}),
+        json!({"files": null, "verify_ca": false}),
+    ] {
+        assert_eq!(
+            lab.run(Phase::Deploy, "inject_files", files),
+            Ok(Value::Null)
+        );
+    }
+    let files = json!({"files": [{"path": "/etc/x", "deleted": true}]});
+    let error = lab.run(Phase::Deploy, "inject_files", files).unwrap_err();
+    assert!(error.details.starts_with("refused: "), "{error}");
+    lab.assert_untouched();
 }

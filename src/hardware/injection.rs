@@ -1,0 +1,489 @@
+//! The files of the step `inject_files`: what Ironic and the operator write of them, checked as a whole before any is touched.
+//!
+//! A file's content is a secret: no error shows it. Messages name files by their place in the list and their path.
+
+use crate::error::{AgentError, ErrorClass};
+use crate::secret::Secret;
+use crate::storage::foreign::Attributes;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+
+/// A file that is to be written or deleted.
+#[derive(Debug)]
+pub(super) struct Injection {
+    /// How messages name it.
+    pub(super) name: String,
+    /// Where, from the file system's top.
+    pub(super) path: PathBuf,
+    /// On which file system.
+    pub(super) place: Place,
+    pub(super) change: Change,
+}
+
+/// Which file system a file goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A device by its path.
+    Device(String),
+    /// The first of the root device that has this folder at its top.
+    HasFolder(PathBuf),
+    /// A partition of the root device by its number.
+    Number(u32),
+}
+
+/// What becomes of a file.
+#[derive(Debug)]
+pub(super) enum Change {
+    Delete,
+    Write(Content, Attributes),
+}
+
+/// What a file is to hold.
+#[derive(Debug)]
+pub(super) enum Content {
+    Bytes(Secret<Vec<u8>>),
+    /// Where it is to be had: it may hold credentials.
+    Url(Secret<String>),
+}
+
+/// What URLs may name: the node and its ports.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'a> {
+    pub(super) node: &'a Value,
+    pub(super) ports: &'a Value,
+}
+
+/// Reads the files of the node's properties and of the step, in this order.
+///
+/// # Errors
+/// `InvalidCommandParamsError` with all that is wrong with them.
+pub(super) fn read(
+    properties: Option<&Value>,
+    arguments: Option<&Value>,
+    names: Names<'_>,
+) -> Result<Vec<Injection>, AgentError> {
+    let mut files = list(properties, "the `inject_files` node property")?.to_vec();
+    files.extend_from_slice(list(arguments, "the `files` argument")?);
+    let mut problems = Vec::new();
+    let mut injections = Vec::new();
+    for (index, file) in files.iter().enumerate() {
+        let mut reader = Reader::new(index + 1, file);
+        let injection = reader.injection(names);
+        problems.append(&mut reader.problems);
+        injections.extend(injection);
+    }
+    if problems.is_empty() {
+        Ok(injections)
+    } else {
+        let problems = problems.join("; ");
+        Err(invalid(format!("Validation of files failed: {problems}")))
+    }
+}
+
+fn list<'a>(value: Option<&'a Value>, what: &str) -> Result<&'a [Value], AgentError> {
+    match value {
+        None | Some(Value::Null) => Ok(&[]),
+        Some(Value::Array(files)) => Ok(files),
+        Some(_) => Err(invalid(format!("{what} must be a list"))),
+    }
+}
+
+fn invalid(details: String) -> AgentError {
+    AgentError::new(ErrorClass::InvalidCommandParamsError, details)
+}
+
+/// Reads one file's record and collects what is wrong with it.
+struct Reader<'a> {
+    name: String,
+    record: Option<&'a Map<String, Value>>,
+    problems: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(number: usize, file: &'a Value) -> Self {
+        let record = file.as_object();
+        let path = record.and_then(|record| record.get("path")?.as_str());
+        Self {
+            name: match path {
+                Some(path) => format!("file {number} ({path})"),
+                None => format!("file {number}"),
+            },
+            record,
+            problems: Vec::new(),
+        }
+    }
+
+    fn problem(&mut self, what: &str) {
+        self.problems.push(format!("{what} in {}", self.name));
+    }
+
+    fn field(&self, name: &str) -> Option<&'a Value> {
+        self.record?.get(name).filter(|value| !value.is_null())
+    }
+
+    /// `None` only with a problem.
+    fn injection(&mut self, names: Names<'_>) -> Option<Injection> {
+        let Some(record) = self.record else {
+            self.problem("expected an object");
+            return None;
+        };
+        let unknown: Vec<_> = record
+            .keys()
+            .filter(|key| !FIELDS.contains(&key.as_str()))
+            .map(String::as_str)
+            .collect();
+        if !unknown.is_empty() {
+            self.problem(&format!("unexpected fields {}", unknown.join(", ")));
+        }
+        let place = self.place();
+        let path = self.path(place.is_some());
+        let change = self.change(names);
+        let (path, first) = path?;
+        Some(Injection {
+            name: self.name.clone(),
+            place: place.unwrap_or(Place::HasFolder(first)),
+            path,
+            change: change?,
+        })
+    }
+
+    /// The path, and the first folder of it.
+    fn path(&mut self, has_place: bool) -> Option<(PathBuf, PathBuf)> {
+        let path = match self.field("path") {
+            Some(Value::String(path)) if !path.is_empty() => path,
+            _ => {
+                self.problem("expected a path");
+                return None;
+            }
+        };
+        if path.ends_with('/') {
+            self.problem("directories are not supported");
+            return None;
+        }
+        let parts: Vec<_> = path
+            .split('/')
+            .filter(|part| !part.is_empty() && *part != ".")
+            .collect();
+        if parts.contains(&"..") || path.contains('\0') {
+            self.problem("the path must lead down from the root directory");
+            return None;
+        }
+        let whole: PathBuf = parts.iter().collect();
+        match parts.as_slice() {
+            [first, _, ..] => Some((whole, PathBuf::from(first))),
+            [_] if has_place => Some((whole, PathBuf::new())),
+            _ => {
+                self.problem("a path in the root directory requires \"partition\"");
+                None
+            }
+        }
+    }
+
+    fn place(&mut self) -> Option<Place> {
+        let text = match self.field("partition")? {
+            Value::String(text) if text.is_empty() => return None,
+            Value::String(text) => text.trim().to_owned(),
+            Value::Number(number) => number.to_string(),
+            _ => String::new(),
+        };
+        let is_device = text.starts_with("/dev/") && !text.contains("..");
+        match text.parse() {
+            Ok(number) if number > 0 => Some(Place::Number(number)),
+            _ if is_device => Some(Place::Device(text)),
+            _ => {
+                self.problem("partition must be a number from 1 on or the path of a device");
+                None
+            }
+        }
+    }
+
+    fn change(&mut self, names: Names<'_>) -> Option<Change> {
+        let attributes = Attributes {
+            mode: self.number("mode", MOST_MODE).filter(|mode| *mode != 0),
+            folder_mode: self.number("dirmode", MOST_MODE).filter(|mode| *mode != 0),
+            owner: self.number("owner", MOST_ID),
+            group: self.number("group", MOST_ID),
+        };
+        let deleted = match self.field("deleted") {
+            None => false,
+            Some(Value::Bool(deleted)) => *deleted,
+            Some(_) => {
+                self.problem("deleted must be true or false");
+                false
+            }
+        };
+        match (self.field("content"), deleted) {
+            (None, true) => Some(Change::Delete),
+            (Some(Value::String(text)), true) if text.is_empty() => Some(Change::Delete),
+            (Some(_), true) => {
+                self.problem("content cannot be used with deleted");
+                None
+            }
+            (Some(Value::String(text)), false) => {
+                let content = self.content(text, names)?;
+                Some(Change::Write(content, attributes))
+            }
+            (_, false) => {
+                self.problem("expected content as a string, or deleted");
+                None
+            }
+        }
+    }
+
+    fn content(&mut self, text: &str, names: Names<'_>) -> Option<Content> {
+        if text.contains("://") {
+            return match filled(text, names) {
+                Ok(url) => Some(Content::Url(Secret::new(url))),
+                Err(NoSuchName) => {
+                    self.problem("the URL names what neither the node nor its ports have");
+                    None
+                }
+            };
+        }
+        // Lines of base64 are as usual as one long one.
+        let text: String = text.split_ascii_whitespace().collect();
+        let text = Secret::new(text);
+        if let Ok(bytes) = BASE64_STANDARD.decode(text.expose()) {
+            Some(Content::Bytes(Secret::new(bytes)))
+        } else {
+            self.problem("content is neither a URL nor base64");
+            None
+        }
+    }
+
+    /// A whole number; -1 is none, as for chown(2).
+    fn number(&mut self, field: &str, most: u64) -> Option<u32> {
+        let value = self.field(field)?;
+        let number = value.as_u64().filter(|number| *number <= most);
+        match number.and_then(|number| u32::try_from(number).ok()) {
+            Some(number) => Some(number),
+            None if value.as_i64() == Some(-1) && most == MOST_ID => None,
+            None => {
+                self.problem(&format!("{field} must be a number"));
+                None
+            }
+        }
+    }
+}
+
+/// A URL names what is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct NoSuchName;
+
+/// A text with `{node[…]}` and `{ports[…]}` replaced, as Python's `str.format` does it. Keys and numbers alone lead on: Python's
+/// attributes and formats, which reach into the program, do not.
+fn filled(template: &str, names: Names<'_>) -> Result<String, NoSuchName> {
+    let mut text = String::new();
+    let mut rest = template;
+    while let Some(at) = rest.find(['{', '}']) {
+        let (before, from) = rest.split_at(at);
+        text.push_str(before);
+        if let Some(after) = from.strip_prefix("{{").or_else(|| from.strip_prefix("}}")) {
+            text.push_str(from.get(..1).unwrap_or_default());
+            rest = after;
+            continue;
+        }
+        let inner = from.strip_prefix('{').ok_or(NoSuchName)?;
+        let (name, after) = inner.split_once('}').ok_or(NoSuchName)?;
+        text.push_str(&looked_up(name, names)?);
+        rest = after;
+    }
+    text.push_str(rest);
+    Ok(text)
+}
+
+fn looked_up(name: &str, names: Names<'_>) -> Result<String, NoSuchName> {
+    let (first, keys) = name.split_once('[').ok_or(NoSuchName)?;
+    let mut value = match first {
+        "node" => names.node,
+        "ports" => names.ports,
+        _ => return Err(NoSuchName),
+    };
+    for key in keys.strip_suffix(']').ok_or(NoSuchName)?.split("][") {
+        let next = match value {
+            Value::Array(list) => key.parse::<usize>().ok().and_then(|index| list.get(index)),
+            value => value.get(key),
+        };
+        value = next.ok_or(NoSuchName)?;
+    }
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => Err(NoSuchName),
+    }
+}
+
+const FIELDS: [&str; 8] = [
+    "path",
+    "partition",
+    "content",
+    "deleted",
+    "mode",
+    "dirmode",
+    "owner",
+    "group",
+];
+const MOST_MODE: u64 = 0o7777;
+/// The one above means "unchanged" to the kernel.
+const MOST_ID: u64 = 0xFFFF_FFFE;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn read_list(files: Value) -> Result<Vec<Injection>, AgentError> {
+        let node = json!({"uuid": "1be2", "driver_info": {"secret": "******"}, "extra": {"n": 7}});
+        let ports = json!([{"address": "52:54:00:12:34:56"}]);
+        let names = Names {
+            node: &node,
+            ports: &ports,
+        };
+        read(None, Some(&files), names)
+    }
+
+    fn one(file: Value) -> Injection {
+        let mut files = read_list(json!([file])).unwrap();
+        assert_eq!(files.len(), 1);
+        files.remove(0)
+    }
+
+    fn url(content: &str) -> Result<String, AgentError> {
+        let file = json!({"path": "/a/b", "content": content});
+        let mut files = read_list(json!([file]))?;
+        match files.remove(0).change {
+            Change::Write(Content::Url(url), _) => Ok(url.expose().clone()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_with_all_its_fields() {
+        let file = one(json!({
+            "path": "/etc//ssh/./key", "partition": null, "content": "aGVs\nbG8=", "mode": 0o600, "dirmode": 0o700,
+            "owner": 0, "group": -1, "deleted": false,
+        }));
+        assert_eq!(file.path, PathBuf::from("etc/ssh/key"));
+        assert_eq!(file.place, Place::HasFolder("etc".into()));
+        let Change::Write(Content::Bytes(bytes), attributes) = file.change else {
+            panic!("{file:?}");
+        };
+        assert_eq!(bytes.expose(), b"hello");
+        let expected = Attributes {
+            mode: Some(0o600),
+            folder_mode: Some(0o700),
+            owner: Some(0),
+            group: None,
+        };
+        assert_eq!(attributes, expected);
+    }
+
+    #[test]
+    fn a_partition_is_a_number_or_a_device() {
+        for (partition, place) in [
+            (json!(2), Place::Number(2)),
+            (json!("2"), Place::Number(2)),
+            (json!("/dev/sdb1"), Place::Device("/dev/sdb1".into())),
+        ] {
+            let file = one(json!({"path": "x", "partition": partition, "deleted": true}));
+            assert_eq!((file.path, file.place), (PathBuf::from("x"), place));
+            assert!(matches!(file.change, Change::Delete));
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once_and_no_content_with_it() {
+        let files = json!([
+            {"path": "/etc/a", "content": "hush!"},
+            {"path": "/etc/b", "content": "aHVzaA==", "deleted": true, "colour": "hush"},
+            {"content": "aHVzaA=="},
+            {"path": "/motd", "content": "aHVzaA=="},
+            {"path": "/etc/", "content": "aHVzaA=="},
+            {"path": "/etc/../../x", "content": "aHVzaA=="},
+            {"path": "/etc/c", "mode": "0600", "owner": true, "partition": "/etc/passwd"},
+            {"path": "/etc/d", "deleted": "yes", "content": "aHVzaA==", "mode": 0o10000, "group": 4_294_967_295_u64},
+            {"path": "/etc/e", "content": "http://hush/{node.uuid}"},
+            "hush",
+        ]);
+        let error = read_list(files).unwrap_err();
+        assert_eq!(error.class, ErrorClass::InvalidCommandParamsError);
+        let told = error.details.strip_prefix("Validation of files failed: ");
+        let told: Vec<_> = told.unwrap().split("; ").collect();
+        assert_eq!(
+            told,
+            [
+                "content is neither a URL nor base64 in file 1 (/etc/a)",
+                "unexpected fields colour in file 2 (/etc/b)",
+                "content cannot be used with deleted in file 2 (/etc/b)",
+                "expected a path in file 3",
+                "a path in the root directory requires \"partition\" in file 4 (/motd)",
+                "directories are not supported in file 5 (/etc/)",
+                "the path must lead down from the root directory in file 6 (/etc/../../x)",
+                "partition must be a number from 1 on or the path of a device in file 7 (/etc/c)",
+                "mode must be a number in file 7 (/etc/c)",
+                "owner must be a number in file 7 (/etc/c)",
+                "expected content as a string, or deleted in file 7 (/etc/c)",
+                "mode must be a number in file 8 (/etc/d)",
+                "group must be a number in file 8 (/etc/d)",
+                "deleted must be true or false in file 8 (/etc/d)",
+                "the URL names what neither the node nor its ports have in file 9 (/etc/e)",
+                "expected an object in file 10",
+            ]
+        );
+    }
+
+    #[test]
+    fn properties_come_before_arguments_and_both_may_be_missing() {
+        let names = Names {
+            node: &Value::Null,
+            ports: &Value::Null,
+        };
+        let file = |path: &str| json!([{"path": path, "deleted": true}]);
+        let (first, second) = (file("/a/b"), file("/c/d"));
+        let paths: Vec<_> = read(Some(&first), Some(&second), names)
+            .unwrap()
+            .into_iter()
+            .map(|file| file.path)
+            .collect();
+        assert_eq!(paths, [PathBuf::from("a/b"), PathBuf::from("c/d")]);
+        assert!(read(None, Some(&Value::Null), names).unwrap().is_empty());
+        let error = read(Some(&json!({})), None, names).unwrap_err();
+        assert_eq!(
+            error.details,
+            "the `inject_files` node property must be a list"
+        );
+    }
+
+    #[test]
+    fn urls_name_the_node_and_its_ports_by_keys_alone() {
+        assert_eq!(
+            url("http://s/{node[uuid]}/{ports[0][address]}?n={node[extra][n]}&b={{}}").unwrap(),
+            "http://s/1be2/52:54:00:12:34:56?n=7&b={}"
+        );
+        for wrong in [
+            "http://s/{node}",
+            "http://s/{node.uuid}",
+            "http://s/{node[uuid].__class__}",
+            "http://s/{node[uuid]!r}",
+            "http://s/{node[uuid]:>9}",
+            "http://s/{node[nothing]}",
+            "http://s/{ports[1][address]}",
+            "http://s/{self[uuid]}",
+            "http://s/{node[uuid]",
+            "http://s/}",
+            "http://s/{}",
+        ] {
+            assert!(url(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_template_makes_it_panic(template in "[{}\\[\\]a-z0ß]{0,20}") {
+            let _ = url(&format!("x://{template}"));
+        }
+    }
+}

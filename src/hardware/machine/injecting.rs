@@ -1,0 +1,154 @@
+//! The step `inject_files`: files into file systems of the deployed system, before it ever runs.
+
+use super::Machine;
+use crate::error::{AgentError, ErrorClass, chain};
+use crate::hardware::injection::{self, Change, Content, Injection, Names, Place};
+use crate::imaging;
+use crate::progress::Cancel;
+use crate::secret::Secret;
+use crate::storage::foreign;
+use crate::storage::mounted::{Mounted, Purpose};
+use crate::storage::partition::{self, Kind, Partition};
+use serde_json::Value;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+/// What the step is told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request<'a> {
+    pub(super) files: Option<&'a Value>,
+    pub(super) ports: &'a Value,
+    /// Whether servers of content are verified as all are; if not, not at all.
+    pub(super) verify: bool,
+}
+
+impl Machine {
+    /// Writes and deletes the files of the node's properties and of the request.
+    pub(super) fn inject_files(
+        &self,
+        request: Request<'_>,
+        cancel: &Cancel,
+    ) -> Result<(), AgentError> {
+        let node = self.state().node.clone().unwrap_or_default();
+        let properties = node
+            .get("properties")
+            .and_then(|properties| properties.get("inject_files"));
+        let names = Names {
+            node: &node,
+            ports: request.ports,
+        };
+        let files = injection::read(properties, request.files, names)?;
+        if files.is_empty() {
+            tracing::info!("there are no files to inject");
+            return Ok(());
+        }
+        self.permit()?;
+        let disk = self.root.path(&self.install_device()?.name);
+        for file in files {
+            self.inject(&file, &disk, request.verify, cancel)?;
+            tracing::info!(file = file.name, "Injected a file");
+        }
+        Ok(())
+    }
+
+    fn inject(
+        &self,
+        file: &Injection,
+        disk: &Path,
+        verify: bool,
+        cancel: &Cancel,
+    ) -> Result<(), AgentError> {
+        let device = self.device_of(&file.place, disk)?;
+        let failed = |error: &(dyn Error + 'static)| {
+            AgentError::new(
+                ErrorClass::CommandExecutionError,
+                format!("Failed to process {}: {}", file.name, chain(error)),
+            )
+        };
+        // Nothing is opened for writing before the content is there.
+        let content = match &file.change {
+            Change::Delete => None,
+            Change::Write(content, attributes) => {
+                let bytes = self.content(content, verify, cancel);
+                Some((bytes.map_err(|error| failed(&error))?, *attributes))
+            }
+        };
+        let mounted = Mounted::mount(&self.root, &device, Purpose::Write);
+        let mounted = mounted.map_err(|error| failed(&error))?;
+        match content {
+            None => foreign::delete(mounted.top(), &file.path),
+            Some((bytes, attributes)) => {
+                foreign::write(mounted.top(), &file.path, bytes.expose(), attributes)
+            }
+        }
+        .map_err(|error| failed(&error))?;
+        mounted.unmount().map_err(|error| failed(&error))
+    }
+
+    fn content(
+        &self,
+        content: &Content,
+        verify: bool,
+        cancel: &Cancel,
+    ) -> Result<Secret<Vec<u8>>, imaging::fetch::Error> {
+        let url = match content {
+            Content::Bytes(bytes) => return Ok(Secret::new(bytes.expose().clone())),
+            Content::Url(url) => url,
+        };
+        let settings = &self.settings.imaging;
+        let mut network = settings.network.clone();
+        network.tls.insecure |= !verify;
+        let patience = (settings.retries, settings.interval);
+        imaging::fetch::small_again(url.expose(), MOST_CONTENT, &network, patience, cancel)
+            .map(Secret::new)
+    }
+
+    fn device_of(&self, place: &Place, disk: &Path) -> Result<PathBuf, AgentError> {
+        match place {
+            Place::Device(path) => Ok(self.root.path(path)),
+            Place::Number(number) => Ok(partition::node(disk, *number)),
+            Place::HasFolder(folder) => self.partition_with(folder, disk),
+        }
+    }
+
+    fn partition_with(&self, folder: &Path, disk: &Path) -> Result<PathBuf, AgentError> {
+        let partitions = partition::list(disk)?.partitions;
+        let candidates = partitions.iter().filter(|partition| !is_lvm(partition));
+        for partition in candidates {
+            match Mounted::mount(&self.root, &partition.node, Purpose::Look) {
+                Ok(mounted) if foreign::is_folder(mounted.top(), folder) => {
+                    return Ok(partition.node.clone());
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::info!(partition = %partition.node.display(), error, "a partition is not looked into");
+                }
+            }
+        }
+        let scanned: Vec<_> = partitions
+            .iter()
+            .map(|partition| partition.number.to_string())
+            .collect();
+        Err(AgentError::new(
+            ErrorClass::DeviceNotFound,
+            format!(
+                "No partition found with path {}, scanned: {}",
+                folder.display(),
+                scanned.join(", ")
+            ),
+        ))
+    }
+}
+
+/// What lies in a volume group is no file system.
+fn is_lvm(partition: &Partition) -> bool {
+    match partition.kind {
+        Kind::Gpt(kind) => kind == crate::formats::guid::Guid::LINUX_LVM,
+        Kind::Mbr(kind) => kind == LVM_OF_MBR,
+    }
+}
+
+const LVM_OF_MBR: u8 = 0x8E;
+/// It is held in memory until the file system takes it.
+const MOST_CONTENT: usize = 256 << 20;

@@ -1,0 +1,147 @@
+//! A file system of somebody else's, mounted for a moment at a place that nobody else knows.
+//!
+//! Which kind it is the kernel finds out: each that it may be is tried, as mount(8) does. Programs, devices and set-user-ID bits on
+//! it have no force.
+
+use crate::root::Root;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::stat::Mode;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// Whether the file system may be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To look into it.
+    Look,
+    /// To change it.
+    Write,
+}
+
+/// Why a file system is not there, or not whole.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// None of the kinds that tenants have.
+    #[error("{} holds no file system that can be mounted (tried {})", .0.display(), KINDS.join(", "))]
+    Kind(PathBuf),
+    /// The kernel refuses it.
+    #[error("{} cannot be mounted as {kind}", .device.display())]
+    Mount {
+        /// The device.
+        device: PathBuf,
+        /// As which kind.
+        kind: &'static str,
+        /// What it says.
+        #[source]
+        source: io::Error,
+    },
+    /// The place for it.
+    #[error("the place {} for a file system cannot be made", .0.display())]
+    Place(PathBuf, #[source] io::Error),
+    /// Its changes may not have reached the device.
+    #[error("{} does not take all changes", .0.display())]
+    Write(PathBuf, #[source] io::Error),
+}
+
+/// A mounted file system; unmounted when dropped.
+#[derive(Debug)]
+pub struct Mounted {
+    device: PathBuf,
+    place: Place,
+    top: OwnedFd,
+}
+
+impl Mounted {
+    /// Mounts what is on a device.
+    ///
+    /// # Errors
+    /// [`Error::Kind`] where nothing known is on it.
+    pub fn mount(root: &Root, device: &Path, purpose: Purpose) -> Result<Self, Error> {
+        let place = Place::new(root)?;
+        mount_any_kind(device, &place.0, purpose)?;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let top = open(&place.0, flags, Mode::empty())
+            .map_err(|error| Error::Place(place.0.clone(), error.into()))?;
+        Ok(Self {
+            device: device.to_owned(),
+            place,
+            top,
+        })
+    }
+
+    /// Its top folder.
+    #[must_use]
+    pub fn top(&self) -> BorrowedFd<'_> {
+        self.top.as_fd()
+    }
+
+    /// Unmounts it when its changes are on the device.
+    ///
+    /// # Errors
+    /// The device does not take them.
+    pub fn unmount(self) -> Result<(), Error> {
+        tracing::debug!(device = %self.device.display(), place = %self.place.0.display(), "Unmounting");
+        nix::unistd::syncfs(&self.top).map_err(|error| Error::Write(self.device, error.into()))
+    }
+}
+
+/// A folder to mount on. It goes with what is mounted there.
+#[derive(Debug)]
+struct Place(PathBuf);
+
+impl Place {
+    /// A new one that only root may look into.
+    fn new(root: &Root) -> Result<Self, Error> {
+        let folder = root.path(FOLDER);
+        let place = folder.join(uuid::Uuid::new_v4().to_string());
+        let make = |path: &Path| {
+            let mut builder = DirBuilder::new();
+            builder.mode(0o700).recursive(true).create(path)
+        };
+        match make(&folder).and_then(|()| make(&place)) {
+            Ok(()) => Ok(Self(place)),
+            Err(error) => Err(Error::Place(place, error)),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Nothing is mounted there where mounting failed; what is in use goes when its last user has gone.
+        let _nothing = umount2(&self.0, MntFlags::MNT_DETACH);
+        if let Err(error) = fs::remove_dir(&self.0) {
+            tracing::warn!(place = %self.0.display(), %error, "A place to mount stays behind");
+        }
+    }
+}
+
+fn mount_any_kind(device: &Path, place: &Path, purpose: Purpose) -> Result<(), Error> {
+    let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    if purpose == Purpose::Look {
+        flags |= MsFlags::MS_RDONLY;
+    }
+    for kind in KINDS {
+        match mount(Some(device), place, Some(kind), flags, None::<&str>) {
+            Ok(()) => return Ok(()),
+            // Another kind's, or one whose driver is not there.
+            Err(Errno::EINVAL | Errno::ENODEV) => {}
+            Err(source) => {
+                return Err(Error::Mount {
+                    device: device.to_owned(),
+                    kind,
+                    source: source.into(),
+                });
+            }
+        }
+    }
+    Err(Error::Kind(device.to_owned()))
+}
+
+const FOLDER: &str = "run/ferrite/mounted";
+/// What tenants' systems and their EFI system partitions are made of. The first takes ext2 and ext3, too.
+const KINDS: [&str; 4] = ["ext4", "xfs", "btrfs", "vfat"];
