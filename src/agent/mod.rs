@@ -1,6 +1,6 @@
 //! The service: builds every room, owns the tasks, decides when the agent ends.
 //!
-//! [`life`] says which states there are and what leads on; [`registration`] finds the node, [`service`] holds both
+//! `life` says which states there are and what leads on; `registration` finds the node, `service` holds both
 //! conversations.
 
 mod configuration;

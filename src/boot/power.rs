@@ -7,8 +7,8 @@ use crate::progress::Cancel;
 use crate::root::Root;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::reboot::{RebootMode, reboot};
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,17 +40,30 @@ pub fn end(root: &Root, end: End) -> Error {
         }
     }
     settle(SYNC_PATIENCE, nix::unistd::sync);
-    let (mode, key) = match end {
-        End::PowerOff => (RebootMode::RB_POWER_OFF, "o"),
-        End::Reboot => (RebootMode::RB_AUTOBOOT, "b"),
+    let mode = match end {
+        End::PowerOff => RebootMode::RB_POWER_OFF,
+        End::Reboot => RebootMode::RB_AUTOBOOT,
     };
     let Err(refusal) = reboot(mode);
     tracing::error!(error = %refusal, "The kernel refuses; pressing its emergency key");
-    if fs::write(root.path("proc/sysrq-trigger"), key).is_ok() {
+    if press_emergency_key(root, end).is_ok() {
         // The key works from the kernel's own work queue.
         let _never = Cancel::default().wait(KEY_PATIENCE);
     }
     Error::Refused(refusal.into())
+}
+
+/// The kernel's "magic SysRq" (Documentation/admin-guide/sysrq.rst), which asks for no rights but to write to the file.
+fn press_emergency_key(root: &Root, end: End) -> io::Result<()> {
+    let key = match end {
+        End::PowerOff => "o",
+        End::Reboot => "b",
+    };
+    // Never a new file: on a machine without the key nothing was pressed.
+    OpenOptions::new()
+        .write(true)
+        .open(root.path("proc/sysrq-trigger"))?
+        .write_all(key.as_bytes())
 }
 
 /// Runs `work` on a thread of its own and waits so long for it: a disk that does not answer must not hold the machine.
@@ -108,6 +121,20 @@ mod tests {
             disk_mounts(mounts),
             [PathBuf::from("/mnt/a b/boot"), PathBuf::from("/mnt/a b")]
         );
+    }
+
+    #[test]
+    fn the_emergency_key_is_the_one_of_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let path = root.path("proc/sysrq-trigger");
+        assert!(press_emergency_key(&root, End::PowerOff).is_err() && !path.exists());
+        fs::create_dir(folder.path().join("proc")).unwrap();
+        for (end, key) in [(End::PowerOff, "o"), (End::Reboot, "b")] {
+            fs::write(&path, "").unwrap();
+            press_emergency_key(&root, end).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), key);
+        }
     }
 
     #[test]
