@@ -23,30 +23,14 @@ fn an_agent_in_a_cell_sees_one_disk_and_its_power_off_ends_the_cell_alone() -> R
     sandbox::enter(&run.work)?;
     let neighbour = Service::start("neighbour", &run.logs, program("sleep").arg("600"))?;
     let disk = CellDisk::new(run.work.join("disk"), 1 << 20)?;
-    let mut cell = start(&parts, &run, &disk)?;
-    wait_until("the agent to serve", PATIENCE, || {
-        Ok(cell.told()?.contains("serving commands").then_some(()))
-    })?;
+    let mut cell = start(&parts, &run, "cell", &disk)?;
 
     let processes = cell.processes()?;
     let agent = cell.agent()?.context("the agent is not in the cell")?;
     assert_powerless(agent)?;
     assert_sees_one_disk(agent)?;
 
-    let call = format!("http://{ADDRESS}:9999/v1/commands/?wait=true&agent_token={TOKEN}");
-    let body = json!({"name": "standby.power_off", "params": {}});
-    let answer = http_builder().build()?.post(call).json(&body).send()?;
-    ensure!(answer.status().is_success(), "{}", answer.text()?);
-    let status = cell.wait_end(PATIENCE)?;
-    let told = cell.told()?;
-    ensure!(told.contains("The machine ends end=PowerOff"), "{told}");
-    // Without the capability the kernel refuses, and what the agent takes for the emergency key is the cell's own.
-    ensure!(
-        told.contains("The kernel refuses")
-            && told.contains("the cell ends by its emergency key: o")
-            && status.success(),
-        "{told}"
-    );
+    end(&mut cell, "standby.power_off", "PowerOff", 'o')?;
     for process in processes {
         ensure!(
             !is_alive(process),
@@ -62,9 +46,39 @@ fn an_agent_in_a_cell_sees_one_disk_and_its_power_off_ends_the_cell_alone() -> R
     Ok(())
 }
 
-fn start(parts: &Parts, run: &Run, disk: &CellDisk) -> Result<Cell> {
+#[test]
+fn an_agent_in_a_cell_is_told_to_start_the_machine_anew() -> Result<()> {
+    let parts = Parts::find_for_cells(NEWEST)?;
+    let run = Run::new(&parts, "anew")?;
+    sandbox::enter(&run.work)?;
+    let disk = CellDisk::new(run.work.join("disk"), 1 << 20)?;
+    let mut cell = start(&parts, &run, "anew", &disk)?;
+    end(&mut cell, "standby.run_image", "Reboot", 'b')
+}
+
+/// Sends the command and waits for what it does to the machine: the kernel refuses without the capability, and what the agent
+/// then takes for the emergency key is the cell's own.
+fn end(cell: &mut Cell, command: &str, end: &str, key: char) -> Result<()> {
+    let call = format!("http://{ADDRESS}:9999/v1/commands/?wait=true&agent_token={TOKEN}");
+    let body = json!({"name": command, "params": {}});
+    let answer = http_builder().build()?.post(call).json(&body).send()?;
+    ensure!(answer.status().is_success(), "{}", answer.text()?);
+    let status = cell.wait_end(PATIENCE)?;
+    let told = cell.told()?;
+    ensure!(
+        told.contains(&format!("The machine ends end={end}"))
+            && told.contains("The kernel refuses")
+            && told.contains(&format!("the cell ends by its emergency key: {key}"))
+            && status.success(),
+        "{told}"
+    );
+    Ok(())
+}
+
+/// A cell whose agent serves.
+fn start(parts: &Parts, run: &Run, name: &'static str, disk: &CellDisk) -> Result<Cell> {
     let plan = Plan {
-        name: "cell",
+        name,
         work: &run.work,
         logs: &run.logs,
         busybox: parts.unpacked("bin/busybox"),
@@ -75,7 +89,11 @@ fn start(parts: &Parts, run: &Run, disk: &CellDisk) -> Result<Cell> {
         shown: &[],
         environment: &[("OS_DEFAULT__AGENT_TOKEN", TOKEN)],
     };
-    Cell::start(&plan, &parts.agent(), &["agent", "--standalone"])
+    let cell = Cell::start(&plan, &parts.agent(), &["agent", "--standalone"])?;
+    wait_until("the agent to serve", PATIENCE, || {
+        Ok(cell.told()?.contains("serving commands").then_some(()))
+    })?;
+    Ok(cell)
 }
 
 /// The process is root, in a ramdisk, and lacks what reaches past its namespaces.
