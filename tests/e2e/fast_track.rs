@@ -1,4 +1,4 @@
-//! Plain PXE (GRUB over TFTP) and fast track: one agent cleans and then deploys without a second start.
+//! Plain PXE (GRUB over TFTP) and fast track: one agent cleans and then deploys without a second start; service afterwards.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::lab::machine::Firmware;
 use crate::{BOOTED, DEPLOYED, image, start_lab, step};
 
 #[test]
-fn an_agent_booted_by_grub_cleans_and_then_deploys_without_a_restart() -> Result<()> {
+fn an_agent_booted_by_grub_cleans_deploys_without_a_restart_and_serves_again() -> Result<()> {
     let lab = start_lab("fast-track")?;
     let (machine, node) = lab.manageable("fast", 1, Boot::Pxe, Firmware::Uefi)?;
     node.set("/driver_info/fast_track", &json!(true))?;
@@ -48,6 +48,29 @@ fn an_agent_booted_by_grub_cleans_and_then_deploys_without_a_restart() -> Result
         starts == 1,
         "the ramdisk's kernel started {starts} times instead of once"
     );
+
+    step("a service step puts a file into the deployed system, which then boots again");
+    let mark = machine.console_mark();
+    node.provision(
+        "service",
+        &json!({"service_steps": [{
+            "interface": "deploy",
+            "step": "inject_files",
+            // "a-file-that-was-injected"
+            "args": {"files": [{
+                "path": "/from-service",
+                "partition": 1,
+                "content": "YS1maWxlLXRoYXQtd2FzLWluamVjdGVkCg==",
+            }]},
+        }]}),
+    )?;
+    node.wait_state("service wait", DEPLOYED)?;
+    node.wait_state("active", DEPLOYED)?;
+    machine.wait_console(
+        mark,
+        "FERRITE-INSTANCE-SERVICED a-file-that-was-injected",
+        BOOTED,
+    )?;
     Ok(())
 }
 

@@ -27,6 +27,11 @@ fi
 
 tries=0
 while [ -z "$(findfs LABEL=config-2)" ] && [ $tries -lt 20 ]; do sleep 0.2; tries=$((tries + 1)); done
+# What a service step put into the first partition, if one did.
+if mount -o ro /dev/sda1 /mnt; then
+    [ ! -e /mnt/from-service ] || say "SERVICED $(cat /mnt/from-service)"
+    umount /mnt
+fi
 if mount -o ro "$(findfs LABEL=config-2)" /mnt; then
     for file in meta_data.json user_data; do
         say "CONFIG-DRIVE $file: $(cat /mnt/openstack/latest/$file)"
