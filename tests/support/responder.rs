@@ -60,15 +60,6 @@ impl Responder {
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.borrow().clone()
     }
-
-    /// Waits for so many packets of questions.
-    pub(crate) async fn until_asked(&self, packets: usize) {
-        let mut asked = self.asked.subscribe();
-        asked
-            .wait_for(|asked| asked.len() >= packets)
-            .await
-            .unwrap();
-    }
 }
 
 async fn answer(socket: UdpSocket, described: Described, asked: watch::Sender<Vec<String>>) {
