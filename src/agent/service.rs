@@ -2,7 +2,7 @@
 
 use super::configuration::{machine_settings, readers};
 use super::network::Routes;
-use super::registration::{AskAgain, Registered, StopWhenDropped};
+use super::registration::{AskAgain, Registered};
 use super::{Agent, Error, GRACE, door};
 use crate::api;
 use crate::clock;
@@ -16,13 +16,13 @@ use crate::extensions::{self, Context, Ending};
 use crate::hardware::Machine;
 use crate::secret::CurrentToken;
 use crate::tls::client::ClientOptions;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
 /// Both conversations while they go on.
 pub(super) struct Service {
@@ -78,11 +78,9 @@ impl Agent {
             runtime: Handle::current(),
         }));
         let context = Arc::new(context);
-        let (advertised, ()) = tokio::join!(
-            self.advertised(&client),
-            wait_for_root_device(Arc::clone(&context), node.raw)
-        );
-        let advertised = advertised?;
+        // Its disk is waited for when a command brings a node: a machine without one still tells Ironic that it is there.
+        context.machine.remember_node(Value::Object(node.raw));
+        let advertised = self.advertised(&client).await?;
         let identity = {
             let told = client.takes_certificate().await;
             let host = told.map_err(Error::Conductor)?.then_some(&advertised.host);
@@ -190,15 +188,6 @@ impl Agent {
 
 /// Fewest seconds between two searches for the address, however short the operator wants the wait.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// Remembers the node, and waits for the disk that it wishes for: it may belong to a controller that is still starting.
-async fn wait_for_root_device(context: Arc<Context>, node: Map<String, Value>) {
-    let (cancel, _forgotten) = StopWhenDropped::new();
-    let waiting = spawn_blocking(move || context.machine.take_node(node, &cancel));
-    if let Ok(Err(error)) = waiting.await {
-        tracing::warn!(%error, "the lookup's node is not understood");
-    }
-}
 
 fn tell_of_door(listener: &TcpListener, identity: &door::Identity) {
     let tls = identity.server.is_some();

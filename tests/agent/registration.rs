@@ -145,15 +145,6 @@ async fn hardware_gets_its_delay_before_anything_is_asked() {
 }
 
 #[tokio::test]
-async fn the_nodes_disk_is_waited_for_before_commands_are_served() {
-    let session = Session::start(&[]).await;
-    let told = session.agent.told();
-    let at = |text: &str| told.find(text).unwrap();
-    assert!(at("Ironic knows this node") < at("root device"));
-    assert!(at("root device") < at("serving commands"));
-}
-
-#[tokio::test]
 async fn an_agent_that_cannot_be_called_says_so_and_goes_on_looking() {
     let conductor = willing_conductor(json!(TOKEN)).await;
     let options = ["--network_interface", "none-such"];
