@@ -172,11 +172,11 @@ impl NodeSource for AskAgain {
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Ends blocking work that nobody waits for any more: a signal would otherwise wait for it.
-pub(super) struct StopWhenDropped(Cancel);
+struct StopWhenDropped(Cancel);
 
 impl StopWhenDropped {
     /// The wish to stop, for the work and for whoever waits.
-    pub(super) fn new() -> (Cancel, Self) {
+    fn new() -> (Cancel, Self) {
         let cancel = Cancel::default();
         (cancel.clone(), Self(cancel))
     }

@@ -145,6 +145,14 @@ async fn hardware_gets_its_delay_before_anything_is_asked() {
 }
 
 #[tokio::test]
+async fn the_heart_beats_before_a_disk_is_waited_for() {
+    let session = Session::start(&[]).await;
+    let told = session.agent.told();
+    assert!(told.contains("Ironic is told to call"), "{told}");
+    assert!(!told.contains("root device"), "{told}");
+}
+
+#[tokio::test]
 async fn an_agent_that_cannot_be_called_says_so_and_goes_on_looking() {
     let conductor = willing_conductor(json!(TOKEN)).await;
     let options = ["--network_interface", "none-such"];
