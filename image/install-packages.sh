@@ -53,7 +53,8 @@ use_backports() {
     codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' "Codename: $codename" | head -1)
     sources=$(mktemp -d)
-    trap 'rm -rf "$sources"' EXIT
+    # Its name stays known when the sources are forgotten, which they are before the script ends.
+    trap "rm -rf '$sources'" EXIT
     cp -a /etc/apt/sources.list.d/. "$sources"
     cat >"$sources/backports.sources" <<-EOF
 	Types: deb
