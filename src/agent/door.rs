@@ -6,6 +6,7 @@ use crate::conductor::lookup::Settings;
 use crate::config::{Config, Scheme};
 use crate::hardware;
 use crate::root::Root;
+use crate::secret::Vault;
 use crate::tls;
 use crate::tls::certificate::{SelfSigned, Subject};
 use std::io;
@@ -24,6 +25,7 @@ pub(super) struct Identity {
 /// The API's certificate: the operator's own, one of our making for the host that Ironic is told of, or none.
 pub(super) fn identity(
     root: &Root,
+    vault: &Vault,
     config: &Config,
     settings: &Settings,
     certified: Option<&Host>,
@@ -49,7 +51,7 @@ pub(super) fn identity(
         });
     };
     let made = SelfSigned::kept(
-        root,
+        vault,
         &Subject {
             address: host.clone(),
             host_name: hardware::system::hostname(root),

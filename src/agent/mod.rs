@@ -19,6 +19,8 @@ use crate::extensions::Ending;
 use crate::hardware::clock;
 use crate::logging::{self, Log};
 use crate::root::Root;
+use crate::secret::Vault;
+use crate::sys::process;
 use crate::tls;
 pub use configuration::look;
 use configuration::{configure, tell_of_permit};
@@ -48,6 +50,10 @@ pub fn run(root: Root, command_line: CommandLine) -> Result<(), Error> {
         ipa_version = AGENT_VERSION,
         "the agent starts"
     );
+    if let Err(error) = process::harden() {
+        tracing::warn!(%error, "this process cannot be closed to others");
+    }
+    let vault = Vault::create().map_err(Error::Memory)?;
     let config = configure(&root, command_line, &log)?;
     tell_of_permit(&root, &config);
     // Two threads carry both conversations; disk work has threads of its own.
@@ -58,6 +64,7 @@ pub fn run(root: Root, command_line: CommandLine) -> Result<(), Error> {
         .map_err(Error::Runtime)?;
     let agent = Agent {
         root: root.clone(),
+        vault,
         log,
         cancel: CancellationToken::new(),
         config,
@@ -78,6 +85,8 @@ fn end(runtime: Runtime, root: &Root, how: How) -> Result<(), Error> {
 
 struct Agent {
     root: Root,
+    /// What outlives this agent.
+    vault: Vault,
     config: Config,
     log: Log,
     cancel: CancellationToken,
@@ -136,6 +145,10 @@ impl Agent {
         if let Some(service) = self.service.take() {
             service.stop().await;
         }
+        if let Parting::Wished(_) = parting {
+            // Nobody comes after this agent, and it has said its last word.
+            self.vault.wipe();
+        }
         match parting {
             Parting::Wished(Ending::Lockdown) => {
                 take_network_down();
@@ -185,6 +198,9 @@ pub enum Error {
     /// The API's address is taken, say.
     #[error("listening on {0}")]
     Listen(SocketAddr, #[source] io::Error),
+    /// The kernel gives no memory for secrets.
+    #[error("making memory for secrets")]
+    Memory(#[source] io::Error),
     /// Virtual media that cannot be read.
     #[error("configuring the agent from virtual media")]
     Media(#[source] media::Error),

@@ -70,8 +70,9 @@ impl Agent {
             token,
             ..
         } = found.map_err(Error::Conductor)?;
-        let token = match token.settle(self.config.agent_token.take()) {
-            Ok(token) => Arc::new(token),
+        let token = match token.settle(self.own_token()) {
+            // Before anything else: Ironic gives it once.
+            Ok(token) => Arc::new(self.vault.keep_token(token)),
             Err(reason) => {
                 tracing::error!(node = %node.uuid, %reason, "the agent stays silent: no API, no heartbeat");
                 return Ok(Event::Silenced(Silence::NoToken));
@@ -90,6 +91,13 @@ impl Agent {
             tls_client,
         });
         Ok(event)
+    }
+
+    /// The token that this agent has without asking: the one an agent before it settled, the operator's, the boot's.
+    pub(super) fn own_token(&mut self) -> Option<AgentToken> {
+        let configured = self.config.agent_token.take();
+        let settled = self.vault.token();
+        settled.or(configured).or_else(|| self.vault.boot_token())
     }
 
     /// Sets the clock by a time server, where the operator named one: certificates are valid at times.

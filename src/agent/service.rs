@@ -84,7 +84,7 @@ impl Agent {
         let identity = {
             let told = client.takes_certificate().await;
             let host = told.map_err(Error::Conductor)?.then_some(&advertised.host);
-            door::identity(&self.root, &self.config, &settings, host)?
+            door::identity(&self.root, &self.vault, &self.config, &settings, host)?
         };
         let heartbeat = Heartbeat {
             node: node.uuid,
@@ -107,7 +107,8 @@ impl Agent {
     /// Opens the API where there is no Ironic.
     pub(super) fn open_alone(&mut self) -> Result<Service, Error> {
         let tls_client = self.config.tls_client(&self.root).map_err(Error::Tls)?;
-        let token = self.config.agent_token.take().map(Arc::new);
+        let own = self.own_token();
+        let token = own.map(|token| Arc::new(self.vault.keep_token(token)));
         if token.is_none() {
             tracing::warn!("no agent token was given: every command will be refused");
         }
@@ -115,7 +116,7 @@ impl Agent {
         let settable = self.config.standalone.then(|| token.clone());
         let settings = Settings::of(&self.config);
         let (context, wish) = self.context(&settings, tls_client, settable);
-        let identity = door::identity(&self.root, &self.config, &settings, None)?;
+        let identity = door::identity(&self.root, &self.vault, &self.config, &settings, None)?;
         self.open_api(&Arc::new(context), wish, token, identity)
     }
 

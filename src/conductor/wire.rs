@@ -121,19 +121,24 @@ pub(super) fn heartbeat(
     agent_version: &str,
     verify_ca: Option<&str>,
 ) -> Bytes {
-    let body = HeartbeatBody {
-        callback_url,
-        agent_token: token.expose(),
-        agent_version,
-        agent_verify_ca: verify_ca,
-    };
+    token.reveal(|agent_token| {
+        written(&HeartbeatBody {
+            callback_url,
+            agent_token,
+            agent_version,
+            agent_verify_ca: verify_ca,
+        })
+    })
+}
+
+fn written(body: &HeartbeatBody<'_>) -> Bytes {
     // Measured first, so that the buffer does not grow and leave pieces of the token behind.
     let mut length = Length(0);
     let mut buffer = Zeroizing::new(Vec::new());
-    if serde_json::to_writer(&mut length, &body).is_ok() {
+    if serde_json::to_writer(&mut length, body).is_ok() {
         buffer.reserve_exact(length.0);
     }
-    match serde_json::to_writer(&mut *buffer, &body) {
+    match serde_json::to_writer(&mut *buffer, body) {
         Ok(()) => Bytes::from_owner(buffer),
         // Texts always are JSON, and memory takes them.
         Err(_) => Bytes::new(),

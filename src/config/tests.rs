@@ -84,7 +84,7 @@ fn each_source_beats_the_ones_before_it() {
 fn the_token_comes_from_every_static_source() {
     let token = |machine: &Machine| {
         let config = machine.load().unwrap().config;
-        config.agent_token.map(|token| token.expose().to_owned())
+        config.agent_token.map(|token| token.reveal(str::to_owned))
     };
     let mut machine = Machine::new();
     assert_eq!(token(&machine), None);

@@ -355,7 +355,7 @@ mod tests {
         let file = json!({"path": "/a/b", "content": content});
         let mut files = read_list(json!([file]))?;
         match files.remove(0).change {
-            Change::Write(Content::Url(url), _) => Ok(url.expose().clone()),
+            Change::Write(Content::Url(url), _) => Ok(url.expose().to_owned()),
             other => panic!("{other:?}"),
         }
     }

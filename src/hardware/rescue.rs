@@ -88,7 +88,7 @@ fn hashed(password: &Password) -> Result<Secret<String>, Error> {
         Password::Hashed(hash) => {
             let fits = |c: char| c.is_ascii_graphic() && c != ':';
             if hash.expose().chars().all(fits) {
-                Ok(Secret::new(hash.expose().clone()))
+                Ok(Secret::new(hash.expose().to_owned()))
             } else {
                 Err(Error::NoHash)
             }

@@ -65,11 +65,11 @@ pub(super) fn with_proxies(
 ) -> Result<ClientBuilder, Error> {
     let exceptions = || proxies.no_proxy.as_deref().and_then(NoProxy::from_string);
     if let Some(proxy) = &proxies.http {
-        let proxy = Proxy::http(proxy.expose().as_str()).map_err(Error::Proxy)?;
+        let proxy = Proxy::http(proxy.expose()).map_err(Error::Proxy)?;
         builder = builder.proxy(proxy.no_proxy(exceptions()));
     }
     if let Some(proxy) = &proxies.https {
-        let proxy = Proxy::https(proxy.expose().as_str()).map_err(Error::Proxy)?;
+        let proxy = Proxy::https(proxy.expose()).map_err(Error::Proxy)?;
         builder = builder.proxy(proxy.no_proxy(exceptions()));
     }
     Ok(builder)

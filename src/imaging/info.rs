@@ -218,10 +218,7 @@ mod tests {
             (json!(null), None),
         ] {
             let info = parse(&json!({"configdrive": given})).unwrap();
-            let found = info
-                .config_drive
-                .as_ref()
-                .map(|text| text.expose().as_str());
+            let found = info.config_drive.as_ref().map(Secret::expose);
             assert_eq!(found, expected);
         }
     }

@@ -1,12 +1,13 @@
 //! The agent token (Ironic's administrator guide, chapter "Agent Token").
 
-use super::Secret;
+use super::Held;
+use super::vault::Item;
 use std::fmt;
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 /// The value that proves the conductor to the agent and the agent to the conductor. Ironic makes 43 characters of URL-safe
 /// base64; the length is a default of Ironic's, not a law.
-pub struct AgentToken(Secret<String>);
+pub struct AgentToken(Held);
 
 impl AgentToken {
     /// What Ironic answers instead of a token that was handed out before.
@@ -19,12 +20,13 @@ impl AgentToken {
     /// # Errors
     /// [`TokenError`] when the text cannot be anybody's token.
     pub fn from_operator(text: String) -> Result<Self, TokenError> {
-        let secret = Secret::new(text);
-        match secret.expose().as_str() {
+        let token = Self(Held::own(text.into()));
+        token.reveal(|text| match text {
             "" => Err(TokenError::Empty),
             Self::MASKED => Err(TokenError::Masked),
-            _ => Ok(Self(secret)),
-        }
+            _ => Ok(()),
+        })?;
+        Ok(token)
     }
 
     /// A token from a lookup's answer: at least [`AgentToken::MINIMUM_FROM_LOOKUP`] characters.
@@ -33,7 +35,7 @@ impl AgentToken {
     /// [`TokenError::Masked`] when somebody took the token before us; another [`TokenError`] when the text is none.
     pub fn from_lookup(text: String) -> Result<Self, TokenError> {
         let token = Self::from_operator(text)?;
-        match token.0.expose().chars().count() {
+        match token.reveal(|text| text.chars().count()) {
             n if n < Self::MINIMUM_FROM_LOOKUP => Err(TokenError::Short(n)),
             _ => Ok(token),
         }
@@ -42,13 +44,25 @@ impl AgentToken {
     /// Whether a caller's text is this token. Takes the same time wherever the two differ; only a different length shows.
     #[must_use]
     pub fn matches(&self, presented: &[u8]) -> bool {
-        self.0.expose().as_bytes().ct_eq(presented).into()
+        // A vault that was wiped holds the empty text, which is nobody's token.
+        self.0
+            .reveal(|own| own.ct_eq(presented) & Choice::from(u8::from(!own.is_empty())))
+            .into()
     }
 
-    /// The token itself: for the heartbeat's body alone.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        self.0.expose()
+    /// Does something with the token itself, in its place: for the heartbeat's body alone.
+    pub fn reveal<R>(&self, look: impl FnOnce(&str) -> R) -> R {
+        // It came from a text.
+        self.0
+            .reveal(|bytes| look(std::str::from_utf8(bytes).unwrap_or_default()))
+    }
+
+    pub(super) fn held(held: Held) -> Self {
+        Self(held)
+    }
+
+    pub(super) fn item(&self) -> Option<Item> {
+        self.0.item()
     }
 }
 

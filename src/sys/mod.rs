@@ -15,5 +15,8 @@ pub mod ipmi;
 pub mod loopdev;
 pub mod module;
 pub mod netlink;
+pub mod process;
 pub mod rtc;
+pub mod sealed;
 pub mod uevent;
+pub mod wiping;

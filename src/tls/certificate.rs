@@ -11,12 +11,13 @@
 //! * **Time.** The reader checks validity by *its* clock; ours may stand in 1970, at a firmware's build date, or hours ahead
 //!   in local time. The key lives for one boot and is pinned, so dates protect nothing here: the window is wide on purpose.
 
+use super::key::PrivateKey;
 use super::{Error, Identity};
-use crate::secret::Secret;
+use crate::secret::Held;
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, DnType, IsCa, KeyPair};
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Host;
 use zeroize::Zeroizing;
@@ -87,13 +88,6 @@ impl SelfSigned {
     /// # Errors
     /// [`Error::Generate`] when the address is no valid name or the library refuses.
     pub fn generate(subject: &Subject) -> Result<Self, Error> {
-        Self::generate_with_text(subject).map(|(made, _)| made)
-    }
-
-    /// Makes a key and its certificate, and PEM text of the certificate and the key after it.
-    pub(super) fn generate_with_text(
-        subject: &Subject,
-    ) -> Result<(Self, Zeroizing<String>), Error> {
         let key = Zeroizing::new(
             KeyPair::generate_for(match subject.curve {
                 Curve::P256 => &rcgen::PKCS_ECDSA_P256_SHA256,
@@ -105,21 +99,13 @@ impl SelfSigned {
         let certificate = parameters(subject)
             .self_signed(&*key)
             .map_err(Error::Generate)?;
-        let pem = certificate.pem().replace('\r', "");
-        let key_pem = Zeroizing::new(key.serialize_pem());
-        let mut text = Zeroizing::new(String::with_capacity(pem.len() + key_pem.len()));
-        text.push_str(&pem);
-        text.push_str(&key_pem);
-        let made = Self {
-            pem,
+        Ok(Self {
+            pem: certificate.pem().replace('\r', ""),
             identity: Identity {
                 chain: vec![certificate.der().clone()],
-                key: Secret::new(PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(
-                    key.serialize_der(),
-                ))),
+                key: Arc::new(PrivateKey::pkcs8(Held::own(key.serialize_der()))),
             },
-        };
-        Ok((made, text))
+        })
     }
 }
 
@@ -212,7 +198,6 @@ mod tests {
     use crate::tls::client::ClientOptions;
     use crate::tls::{CipherSuites, MinVersion, server};
     use rustls_pki_types::ServerName;
-    use std::sync::Arc;
     use x509_parser::prelude::*;
 
     const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -63,9 +63,7 @@ impl ClientOptions {
             builder.with_root_certificates(self.roots(root)?)
         };
         let mut config = match &self.identity {
-            Some(identity) => builder
-                .with_client_auth_cert(identity.chain.clone(), identity.key())
-                .map_err(Error::Handshake)?,
+            Some(identity) => builder.with_client_cert_resolver(identity.certified()?),
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -5,14 +5,16 @@
 pub mod certificate;
 pub mod client;
 mod kept;
+mod key;
 pub mod server;
 mod suites;
 
 pub use suites::CipherSuites;
 
-use crate::secret::Secret;
+use key::PrivateKey;
 use rustls::SupportedProtocolVersion;
 use rustls::crypto::CryptoProvider;
+use rustls::sign::SingleCertAndKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::PathBuf;
@@ -60,7 +62,7 @@ impl FromStr for MinVersion {
 #[derive(Debug)]
 pub struct Identity {
     chain: Vec<CertificateDer<'static>>,
-    key: Secret<PrivateKeyDer<'static>>,
+    key: Arc<PrivateKey>,
 }
 
 impl Identity {
@@ -73,13 +75,13 @@ impl Identity {
         let key = PrivateKeyDer::from_pem_slice(key).map_err(Error::KeyPem)?;
         Ok(Self {
             chain,
-            key: Secret::new(key),
+            key: Arc::new(PrivateKey::new(key)?),
         })
     }
 
-    /// A copy of the key for the TLS library, which wipes it.
-    fn key(&self) -> PrivateKeyDer<'static> {
-        self.key.expose().clone_key()
+    /// What the TLS library is handed; the key itself stays where it is.
+    fn certified(&self) -> Result<Arc<SingleCertAndKey>, Error> {
+        key::certified(&self.chain, &self.key)
     }
 }
 
@@ -113,6 +115,9 @@ pub enum Error {
     /// Certificate, key or settings do not fit together.
     #[error("setting up TLS")]
     Handshake(#[source] rustls::Error),
+    /// A private key is written in a way that nobody knows.
+    #[error("a private key is neither PKCS #1, PKCS #8 nor SEC 1")]
+    KeyForm,
     /// A PEM text holds no readable private key.
     #[error("reading a private key from PEM")]
     KeyPem(#[source] rustls_pki_types::pem::Error),

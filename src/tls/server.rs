@@ -19,8 +19,7 @@ pub fn server_config(
         .with_protocol_versions(min_version.versions())
         .map_err(Error::Handshake)?
         .with_no_client_auth()
-        .with_single_cert(identity.chain.clone(), identity.key())
-        .map_err(Error::Handshake)?;
+        .with_cert_resolver(identity.certified()?);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

@@ -92,7 +92,7 @@ impl Machine {
         cancel: &Cancel,
     ) -> Result<Secret<Vec<u8>>, imaging::fetch::Error> {
         let url = match content {
-            Content::Bytes(bytes) => return Ok(Secret::new(bytes.expose().clone())),
+            Content::Bytes(bytes) => return Ok(Secret::new(bytes.expose().to_vec())),
             Content::Url(url) => url,
         };
         let settings = &self.settings.imaging;

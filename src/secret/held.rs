@@ -1,0 +1,47 @@
+//! A secret that is in a page of its own, or in the vault: read in place either way.
+
+use super::Secret;
+use super::vault::{Item, Vault};
+use std::fmt;
+
+/// Secret bytes, wherever they are held.
+pub struct Held(Holder);
+
+enum Holder {
+    Own(Secret<Vec<u8>>),
+    Vault(Vault, Item),
+}
+
+impl Held {
+    /// In a page of its own.
+    #[must_use]
+    pub fn own(bytes: Vec<u8>) -> Self {
+        Self(Holder::Own(Secret::new(bytes)))
+    }
+
+    pub(super) fn in_vault(vault: &Vault, item: Item) -> Self {
+        Self(Holder::Vault(vault.clone(), item))
+    }
+
+    /// The vault's item that this is.
+    pub(super) fn item(&self) -> Option<Item> {
+        match &self.0 {
+            Holder::Own(_) => None,
+            Holder::Vault(_, item) => Some(*item),
+        }
+    }
+
+    /// Does something with the bytes in their place; with none when the vault was wiped. No copy may outlive it.
+    pub fn reveal<R>(&self, look: impl FnOnce(&[u8]) -> R) -> R {
+        match &self.0 {
+            Holder::Own(secret) => look(secret.expose()),
+            Holder::Vault(vault, item) => vault.read(*item, look),
+        }
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}

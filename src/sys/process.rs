@@ -1,0 +1,87 @@
+//! What this process lets others see of it.
+
+use nix::sys::mman::{MlockAllFlags, mlockall};
+use nix::sys::resource::{Resource, setrlimit};
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+/// Closes this process to everybody else: no core dump, no tracing, no reading of its memory, but by who may trace everything
+/// (`CAP_SYS_PTRACE`). And nothing of it is ever swapped out, where it may lock its memory.
+///
+/// # Errors
+/// What the kernel says of the first part that it refuses.
+pub fn harden() -> io::Result<()> {
+    nix::sys::prctl::set_dumpable(false)?;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    if may_lock_all() {
+        // Pages are locked when they are first used: stacks are large and mostly never are.
+        let flags = MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE;
+        mlockall(flags | MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT))?;
+    }
+    Ok(())
+}
+
+/// Whether this process may lock memory without limit. Under a limit, locking everything would make memory end early.
+fn may_lock_all() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let capabilities = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    capabilities.is_some_and(|bits| bits & CAP_IPC_LOCK != 0)
+}
+
+/// Writes over secrets among the arguments and variables that this process was started with: everybody of its user reads them in
+/// `/proc/PID/cmdline` and `environ`. `secrets` finds their places in a text of words that end with a zero byte.
+///
+/// # Errors
+/// The kernel does not tell where they are, or does not let them be written.
+pub fn mask_arguments(secrets: impl Fn(&[u8]) -> Vec<Range<usize>>) -> io::Result<()> {
+    let memory = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/proc/self/mem")?;
+    for place in arguments_and_variables()? {
+        let length = usize::try_from(place.end - place.start).map_err(io::Error::other)?;
+        let mut words = zeroize::Zeroizing::new(vec![0; length]);
+        memory.read_exact_at(&mut words, place.start)?;
+        for secret in secrets(&words) {
+            let at = u64::try_from(secret.start).map_err(io::Error::other)?;
+            memory.write_all_at(&vec![b'*'; secret.len()], place.start + at)?;
+        }
+    }
+    Ok(())
+}
+
+/// `arg_start` to `arg_end`, and `env_start` to `env_end` (proc(5), fields 48 to 51 of `stat`).
+fn arguments_and_variables() -> io::Result<[Range<u64>; 2]> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // The name in parentheses may hold anything.
+    let (_, fields) = stat.rsplit_once(')').unwrap_or_default();
+    let mut addresses = fields.split_whitespace().skip(45);
+    let mut next = || addresses.next()?.parse::<u64>().ok();
+    match (next(), next(), next(), next()) {
+        (Some(a), Some(b), Some(c), Some(d)) if a <= b && c <= d => Ok([a..b, c..d]),
+        _ => Err(io::Error::other("/proc/self/stat tells no addresses")),
+    }
+}
+
+/// linux/capability.h: the 15th.
+const CAP_IPC_LOCK: u64 = 1 << 14;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_finds_its_own_arguments() {
+        let [arguments, _] = arguments_and_variables().unwrap();
+        let shown = fs::read("/proc/self/cmdline").unwrap();
+        assert_eq!(
+            arguments.end - arguments.start,
+            u64::try_from(shown.len()).unwrap()
+        );
+    }
+}
