@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{Ordering, compiler_fence};
 use std::sync::{Arc, PoisonError, RwLock};
 use uuid::Uuid;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// What an agent leaves to the next; clones share it.
 #[derive(Clone)]
@@ -150,7 +150,9 @@ impl Vault {
         if token.item() == Some(item) {
             return token;
         }
-        match token.reveal(|text| self.write(item, text.as_bytes())) {
+        // By way of a copy: it may be here already, and what is looked at cannot be written to.
+        let copy = token.reveal(|text| Zeroizing::new(text.as_bytes().to_vec()));
+        match self.write(item, &copy) {
             Ok(()) => AgentToken::held(Held::in_vault(self, item)),
             Err(error) => {
                 tracing::warn!(%error, "the agent token cannot be kept: if the agent is started anew, it will have none");
@@ -183,9 +185,9 @@ impl Vault {
     ) -> Result<Identity, (Identity, io::Error)> {
         self.remove(Item::Certificate);
         let text = format!("{name}\n{}", made.certificate);
-        let kept = made
-            .key
-            .reveal(|key| self.write(Item::Key, key))
+        let key = made.key.reveal(|key| Zeroizing::new(key.to_vec()));
+        let kept = self
+            .write(Item::Key, &key)
             .and_then(|()| self.write(Item::Certificate, text.as_bytes()));
         match kept {
             Ok(()) => Ok(Identity {
