@@ -2,6 +2,8 @@
 //! an answer is replaced here, on its way out, by one with the envelope that every error has.
 //!
 //! It can be told from ours: each of ours names the server.
+//!
+//! And what hyper reads into is wiped first.
 
 use super::fault::Fault;
 use hyper::StatusCode;
@@ -91,6 +93,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Enveloping<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // hyper reads into the memory that held the request before, with its token: while a connection idles it must not.
+        buffer.initialize_unfilled();
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }

@@ -3,9 +3,11 @@
 use super::answer::Service;
 use super::envelope::Enveloping;
 use super::{Limits, State};
+use crate::tls::stream::ServerStream;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -19,8 +21,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
 /// Serves the API until cancelled, then finishes the answers in flight. Plain HTTP without TLS settings.
@@ -47,7 +47,7 @@ pub async fn serve_within(
             limits,
             scheme: if tls.is_some() { "https" } else { "http" },
         }),
-        tls: tls.map(TlsAcceptor::from),
+        tls,
         cancel,
     };
     server.run(listener).await;
@@ -76,7 +76,7 @@ impl Peer {
 #[derive(Clone)]
 struct Server {
     service: Arc<Service>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<ServerConfig>>,
     cancel: CancellationToken,
 }
 
@@ -130,7 +130,7 @@ impl Server {
             None => self.http(stream, &peer).await,
             Some(tls) => {
                 let limit = self.service.limits.handshake;
-                let handshake = timeout(limit, tls.accept(stream));
+                let handshake = timeout(limit, ServerStream::accept(Arc::clone(tls), stream));
                 match self.cancel.run_until_cancelled(handshake).await {
                     None => return,
                     Some(Ok(Ok(stream))) => self.http(stream, &peer).await,

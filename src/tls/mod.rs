@@ -7,6 +7,7 @@ pub mod client;
 mod kept;
 mod key;
 pub mod server;
+pub mod stream;
 mod suites;
 
 pub use suites::CipherSuites;

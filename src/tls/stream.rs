@@ -1,0 +1,365 @@
+//! The server's end of a TLS connection, with buffers of its own that keep nothing.
+//!
+//! The library's own stream decrypts in a buffer that it keeps for the connection's life: the last request, with its token, would
+//! stay there while the connection idles. Here a record is wiped as soon as its content is handed on, and the content as
+//! soon as it is read.
+
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError};
+use rustls::{Error, ServerConfig};
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use zeroize::{Zeroize, Zeroizing};
+
+/// A TLS connection after its handshake.
+pub struct ServerStream<S> {
+    stream: S,
+    records: Box<Records>,
+}
+
+/// The protocol, between the bytes of the wire and those of the caller.
+struct Records {
+    tls: UnbufferedServerConnection,
+    /// What came and was not processed; beyond `filled` there is nothing.
+    incoming: Zeroizing<Vec<u8>>,
+    filled: usize,
+    /// What is to be sent; it is encrypted.
+    outgoing: Vec<u8>,
+    sent: usize,
+    /// What was decrypted and not read.
+    content: Zeroizing<Vec<u8>>,
+    read: usize,
+    /// The peer will send nothing more.
+    ended: bool,
+    /// We shall send nothing more.
+    closing: bool,
+}
+
+/// What stands in the way of more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Want {
+    /// Nothing: there may be more to process.
+    Again,
+    /// The handshake needs the peer's next bytes.
+    Handshake,
+    /// The handshake is over, and everything that came is processed.
+    Traffic,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> ServerStream<S> {
+    /// Makes the handshake.
+    ///
+    /// # Errors
+    /// The peer speaks no TLS, nothing that suits, or has gone; it is told where that can be.
+    pub async fn accept(config: Arc<ServerConfig>, stream: S) -> io::Result<Self> {
+        let tls = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
+        let mut accepted = Self {
+            stream,
+            records: Box::new(Records {
+                tls,
+                incoming: Zeroizing::new(Vec::new()),
+                filled: 0,
+                outgoing: Vec::new(),
+                sent: 0,
+                content: Zeroizing::new(Vec::new()),
+                read: 0,
+                ended: false,
+                closing: false,
+            }),
+        };
+        poll_fn(|cx| accepted.poll_handshake(cx)).await?;
+        poll_fn(|cx| accepted.poll_send(cx)).await?;
+        Ok(accepted)
+    }
+
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match self.advance(cx)? {
+                Want::Again => {}
+                Want::Traffic => return Poll::Ready(Ok(())),
+                Want::Handshake if self.records.ended => {
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
+                Want::Handshake => {
+                    // Whoever waits for our bytes sends none.
+                    ready!(self.poll_send(cx))?;
+                    ready!(self.poll_receive(cx))?;
+                }
+            }
+        }
+    }
+
+    /// Takes one step. What a fault leaves to be said is sent as far as the peer takes it at once.
+    fn advance(&mut self, cx: &mut Context<'_>) -> io::Result<Want> {
+        self.records.advance().map_err(|error| {
+            self.records.say_what_failed();
+            let _as_far_as_it_goes = self.poll_send(cx);
+            io::Error::new(io::ErrorKind::InvalidData, error)
+        })
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let records = &mut *self.records;
+        while let Some(rest @ [_, ..]) = records.outgoing.get(records.sent..) {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                sent => records.sent += sent,
+            }
+        }
+        records.outgoing.clear();
+        records.sent = 0;
+        if records.outgoing.capacity() > KEPT {
+            records.outgoing.shrink_to(KEPT);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The peer's next bytes; its end is an error unless it was announced.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let records = &mut *self.records;
+        let mut room = ReadBuf::new(records.room()?);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room))?;
+        match room.filled().len() {
+            0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            length => {
+                records.filled += length;
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl Records {
+    /// Takes the protocol one step on.
+    fn advance(&mut self) -> Result<Want, Error> {
+        let came = self.incoming.get_mut(..self.filled).unwrap_or_default();
+        let status = self.tls.process_tls_records(came);
+        let discard = status.discard;
+        let want = match status.state {
+            Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                while let Some(record) = traffic.next_record() {
+                    self.content.extend_from_slice(record?.payload);
+                }
+                Ok(Want::Again)
+            }
+            Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                let encoded = append(&mut self.outgoing, |room| {
+                    data.encode(room).map_err(|error| match error {
+                        EncodeError::InsufficientSize(size) => Some(size.required_size),
+                        EncodeError::AlreadyEncoded => None,
+                    })
+                });
+                encoded.map(|()| Want::Again)
+            }
+            Ok(ConnectionState::TransmitTlsData(data)) => {
+                // It is sent before anything that comes after it.
+                data.done();
+                Ok(Want::Again)
+            }
+            Ok(ConnectionState::PeerClosed) => {
+                self.ended = true;
+                Ok(Want::Again)
+            }
+            Ok(ConnectionState::WriteTraffic(_) | ConnectionState::Closed) => Ok(Want::Traffic),
+            Ok(ConnectionState::BlockedHandshake) => Ok(Want::Handshake),
+            // Nobody is offered to send data before the handshake.
+            Ok(_) => Err(Error::General("early data".into())),
+            Err(error) => Err(error),
+        };
+        self.discard(discard);
+        want
+    }
+
+    /// Forgets the first bytes that came; nothing of them is left behind the others.
+    fn discard(&mut self, length: usize) {
+        let filled = self.filled.saturating_sub(length);
+        if let Some(came) = self.incoming.get_mut(..self.filled)
+            && length <= came.len()
+        {
+            came.copy_within(length.., 0);
+            if let Some(behind) = came.get_mut(filled..) {
+                behind.zeroize();
+            }
+        }
+        self.filled = filled;
+    }
+
+    /// Room for what comes next.
+    fn room(&mut self) -> io::Result<&mut [u8]> {
+        let full = self.filled == self.incoming.len();
+        if full {
+            let larger = (self.incoming.len() * 2).clamp(KEPT, LARGEST);
+            if larger <= self.filled {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a TLS message is larger than any honest one",
+                ));
+            }
+            let mut incoming = Zeroizing::new(vec![0; larger]);
+            if let Some(place) = incoming.get_mut(..self.filled) {
+                place.copy_from_slice(self.incoming.get(..self.filled).unwrap_or_default());
+            }
+            self.incoming = incoming;
+        }
+        Ok(self.incoming.get_mut(self.filled..).unwrap_or_default())
+    }
+
+    /// Encrypts what fits into one record.
+    fn encrypt(&mut self, bytes: &[u8]) -> Result<usize, Error> {
+        let bytes = bytes.get(..FRAGMENT).unwrap_or(bytes);
+        self.with_traffic(|traffic, room| traffic.encrypt(bytes, room))?;
+        Ok(bytes.len())
+    }
+
+    /// Tells the peer, once, that nothing more will come.
+    fn close(&mut self) -> Result<(), Error> {
+        if std::mem::replace(&mut self.closing, true) {
+            return Ok(());
+        }
+        self.with_traffic(|traffic, room| traffic.queue_close_notify(room))
+    }
+
+    fn with_traffic(
+        &mut self,
+        mut write: impl FnMut(&mut WriteTraffic<'_>, &mut [u8]) -> Result<usize, EncryptError>,
+    ) -> Result<(), Error> {
+        // What came may hold records that change the keys, and must be processed first.
+        while self.advance()? == Want::Again {}
+        let came = self.incoming.get_mut(..self.filled).unwrap_or_default();
+        let status = self.tls.process_tls_records(came);
+        let discard = status.discard;
+        let written = match status.state? {
+            ConnectionState::WriteTraffic(mut traffic) => append(&mut self.outgoing, |room| {
+                write(&mut traffic, room).map_err(|error| match error {
+                    EncryptError::InsufficientSize(size) => Some(size.required_size),
+                    EncryptError::EncryptExhausted => None,
+                })
+            }),
+            _ => Err(Error::General("nothing can be sent any more".into())),
+        };
+        self.discard(discard);
+        written
+    }
+
+    /// After a fault: the alert that tells the peer of it.
+    fn say_what_failed(&mut self) {
+        for _ in 0..ALERTS {
+            let status = self.tls.process_tls_records(&mut []);
+            match status.state {
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    let _said = append(&mut self.outgoing, |room| {
+                        data.encode(room).map_err(|error| match error {
+                            EncodeError::InsufficientSize(size) => Some(size.required_size),
+                            EncodeError::AlreadyEncoded => None,
+                        })
+                    });
+                }
+                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+                _ => return,
+            }
+        }
+    }
+}
+
+type WriteTraffic<'c> = rustls::unbuffered::WriteTraffic<'c, rustls::server::ServerConnectionData>;
+
+/// Lets something be written behind a buffer's content, with as much room as it asks for; `Err(None)` is its end.
+fn append(
+    buffer: &mut Vec<u8>,
+    mut write: impl FnMut(&mut [u8]) -> Result<usize, Option<usize>>,
+) -> Result<(), Error> {
+    let begin = buffer.len();
+    let mut needed = 0;
+    loop {
+        buffer.resize(begin + needed, 0);
+        match write(buffer.get_mut(begin..).unwrap_or_default()) {
+            Ok(written) => {
+                buffer.truncate(begin + written);
+                return Ok(());
+            }
+            Err(Some(required)) if required > needed => needed = required,
+            Err(_) => {
+                buffer.truncate(begin);
+                return Err(Error::EncryptError);
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ServerStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            let records = &mut *this.records;
+            if let Some(unread @ [_, ..]) = records.content.get(records.read..) {
+                let length = unread.len().min(buffer.remaining());
+                buffer.put_slice(unread.get(..length).unwrap_or_default());
+                records.read += length;
+                if records.read == records.content.len() {
+                    records.content.zeroize();
+                    records.read = 0;
+                }
+                return Poll::Ready(Ok(()));
+            }
+            if records.ended {
+                return Poll::Ready(Ok(()));
+            }
+            if this.advance(cx)? != Want::Again {
+                // An answer to what came, such as new keys, goes before the wait for more.
+                if let Poll::Ready(Err(error)) = this.poll_send(cx) {
+                    return Poll::Ready(Err(error));
+                }
+                ready!(this.poll_receive(cx))?;
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        // Small writes wait for each other until they are flushed; large ones for the peer.
+        if self.records.outgoing.len() >= FRAGMENT {
+            ready!(self.poll_send(cx))?;
+        }
+        Poll::Ready(self.records.encrypt(bytes).map_err(io::Error::other))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A connection that is broken is closed without a word.
+        let _broken = self.records.close();
+        ready!(self.poll_send(cx))?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl<S> std::fmt::Debug for ServerStream<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ServerStream")
+    }
+}
+
+/// Most bytes of a record's content (RFC 8446, section 5.1).
+const FRAGMENT: usize = 16 * 1024;
+/// What buffers have room for as long as nothing larger comes.
+const KEPT: usize = 4 * 1024;
+/// A handshake message has at most 64 KiB here (the library's own limit), in records with their heads.
+const LARGEST: usize = 80 * 1024;
+/// More alerts than one never follow a fault.
+const ALERTS: usize = 4;
