@@ -50,11 +50,18 @@ pub fn run(root: Root, command_line: CommandLine) -> Result<(), Error> {
         ipa_version = AGENT_VERSION,
         "the agent starts"
     );
+    let arguments = process::Arguments::reach();
     if let Err(error) = process::harden() {
         tracing::warn!(%error, "this process cannot be closed to others");
     }
     let vault = Vault::create().map_err(Error::Memory)?;
-    let config = configure(&root, command_line, &log)?;
+    let config = configure(&root, command_line, &log);
+    // What was given to be read was read.
+    let masked = arguments.and_then(|arguments| arguments.mask(config::places_of_secrets));
+    if let Err(error) = masked {
+        tracing::warn!(%error, "secrets among this process's arguments and variables stay there to be seen");
+    }
+    let config = config?;
     tell_of_permit(&root, &config);
     // Two threads carry both conversations; disk work has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -149,7 +149,12 @@ fn redirect(base: &str, uri: &Uri) -> Result<Answer, Fault> {
     let location = HeaderValue::try_from(location).map_err(|_| Fault::Internal)?;
     let mut answer = with_type(REDIRECTED.into(), "text/html; charset=utf-8");
     *answer.status_mut() = StatusCode::PERMANENT_REDIRECT;
-    answer.headers_mut().insert(LOCATION, location);
+    let headers = answer.headers_mut();
+    headers.insert(LOCATION, location);
+    if uri.query().is_some() {
+        // It may hold the token, and the buffer it is written from lives as long as the connection.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     Ok(answer)
 }
 

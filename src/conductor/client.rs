@@ -5,7 +5,7 @@ use crate::config::{ApiVersion, Config};
 use crate::root::Root;
 use crate::tls::client::ClientOptions;
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode, redirect};
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -195,6 +195,10 @@ impl Client {
         if let Some(version) = request.version {
             builder = builder.header(API_VERSION, version.to_string());
         }
+        if request.answer == Content::Secret {
+            // A connection that is kept would keep the answer in its buffers.
+            builder = builder.header(CONNECTION, "close");
+        }
         if let Some(body) = &request.body {
             builder = builder.body(body.clone());
         }
@@ -243,6 +247,16 @@ pub(super) struct Request {
     pub(super) version: Option<ApiVersion>,
     /// Shared by all attempts.
     pub(super) body: Option<Bytes>,
+    pub(super) answer: Content,
+}
+
+/// What an answer may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// What anybody may see.
+    Plain,
+    /// The token.
+    Secret,
 }
 
 impl Request {
@@ -253,6 +267,7 @@ impl Request {
             query: Vec::new(),
             version: None,
             body: None,
+            answer: Content::Plain,
         }
     }
 }

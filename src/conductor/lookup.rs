@@ -1,6 +1,6 @@
 //! The lookup: which node this machine is, what Ironic wants of its agent, and the agent token.
 
-use super::client::{Answer, Client, Request, TOKEN};
+use super::client::{Answer, Client, Content, Request, TOKEN};
 use super::{Error, Law, wire};
 use crate::config::{ApiVersion, Config};
 use crate::secret::{AgentToken, TokenError};
@@ -239,6 +239,7 @@ async fn ask(client: &Client, machine: &Machine) -> Result<Answer, Error> {
     let version: ApiVersion = client.version().await?.map_or(TOKEN, |v| v.min(TOKEN));
     let answer = client
         .send(&Request {
+            answer: Content::Secret,
             query,
             version: Some(version),
             ..Request::get("/v1/lookup")

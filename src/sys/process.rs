@@ -2,10 +2,11 @@
 
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::resource::{Resource, setrlimit};
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use zeroize::Zeroizing;
 
 /// Closes this process to everybody else: no core dump, no tracing, no reading of its memory, but by who may trace everything
 /// (`CAP_SYS_PTRACE`). And nothing of it is ever swapped out, where it may lock its memory.
@@ -33,26 +34,41 @@ fn may_lock_all() -> bool {
     capabilities.is_some_and(|bits| bits & CAP_IPC_LOCK != 0)
 }
 
-/// Writes over secrets among the arguments and variables that this process was started with: everybody of its user reads them in
-/// `/proc/PID/cmdline` and `environ`. `secrets` finds their places in a text of words that end with a zero byte.
-///
-/// # Errors
-/// The kernel does not tell where they are, or does not let them be written.
-pub fn mask_arguments(secrets: impl Fn(&[u8]) -> Vec<Range<usize>>) -> io::Result<()> {
-    let memory = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/proc/self/mem")?;
-    for place in arguments_and_variables()? {
-        let length = usize::try_from(place.end - place.start).map_err(io::Error::other)?;
-        let mut words = zeroize::Zeroizing::new(vec![0; length]);
-        memory.read_exact_at(&mut words, place.start)?;
-        for secret in secrets(&words) {
-            let at = u64::try_from(secret.start).map_err(io::Error::other)?;
-            memory.write_all_at(&vec![b'*'; secret.len()], place.start + at)?;
-        }
+/// The arguments and variables that this process was started with, as everybody reads them in `/proc/PID/cmdline` and (of its
+/// user) `environ`.
+#[derive(Debug)]
+pub struct Arguments(File);
+
+impl Arguments {
+    /// Reaches them. To be called before [`harden`], which closes this process's memory even to itself.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn reach() -> io::Result<Self> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/proc/self/mem")
+            .map(Self)
     }
-    Ok(())
+
+    /// Writes over secrets among them; `secrets` finds their places in a text of words that end with a zero byte.
+    ///
+    /// # Errors
+    /// The kernel does not tell where they are, or does not let them be written.
+    pub fn mask(&self, secrets: impl Fn(&[u8]) -> Vec<Range<usize>>) -> io::Result<()> {
+        for place in arguments_and_variables()? {
+            let length = usize::try_from(place.end - place.start).map_err(io::Error::other)?;
+            let mut words = Zeroizing::new(vec![0; length]);
+            self.0.read_exact_at(&mut words, place.start)?;
+            for secret in secrets(&words) {
+                let at = u64::try_from(secret.start).map_err(io::Error::other)?;
+                let stars = vec![b'*'; secret.len()];
+                self.0.write_all_at(&stars, place.start + at)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// `arg_start` to `arg_end`, and `env_start` to `env_end` (proc(5), fields 48 to 51 of `stat`).

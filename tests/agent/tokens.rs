@@ -7,7 +7,7 @@ use super::session::{HEARTBEAT, LOOKUP, Session, start_agent, willing_conductor}
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 const OF_FILE: &str = "canary-of-the-file-0123456789abcdefghijklmn";
@@ -102,4 +102,43 @@ async fn a_list_of_commands_that_is_open_is_told_of_loudly() {
     );
     let wrong = session.caller.with_token(Some("wrong"));
     assert_eq!(wrong.get("/v1/commands/").await.0, 401);
+}
+
+#[tokio::test]
+async fn a_token_among_arguments_and_variables_is_seen_by_nobody_once_it_was_read() {
+    let environment = [("OS_DEFAULT__AGENT_TOKEN", OF_ENVIRONMENT)];
+    let options = ["--agent_token", OF_COMMAND_LINE];
+    let session = Session::start_with(json!("******"), &options, &environment).await;
+    assert_eq!(session.heartbeat["agent_token"], OF_COMMAND_LINE);
+    let shown = |file: &str| {
+        let path = format!("/proc/{}/{file}", session.agent.pid());
+        String::from_utf8(fs::read(path).unwrap()).unwrap()
+    };
+    let arguments = shown("cmdline");
+    let (_, value) = arguments.split_once("--agent_token\0").unwrap();
+    assert_eq!(value, format!("{}\0", "*".repeat(OF_COMMAND_LINE.len())));
+    assert_eq!(
+        shown("environ"),
+        format!(
+            "OS_DEFAULT__AGENT_TOKEN={}\0",
+            "*".repeat(OF_ENVIRONMENT.len())
+        )
+    );
+}
+
+#[tokio::test]
+async fn the_agent_is_closed_to_others_of_its_user() {
+    let session = Session::start(&[]).await;
+    let of_agent = |file: &str| PathBuf::from(format!("/proc/{}/{file}", session.agent.pid()));
+    let limits = fs::read_to_string(of_agent("limits")).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
+    assert_eq!(
+        core.split_whitespace().collect::<Vec<_>>(),
+        ["Max", "core", "file", "size", "0", "0", "bytes"]
+    );
+    // Of a process that cannot be dumped root owns what others of its user could look into.
+    assert_eq!(fs::metadata(of_agent("mem")).unwrap().uid(), 0);
 }
