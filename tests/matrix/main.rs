@@ -8,12 +8,22 @@
 #![allow(clippy::print_stdout, reason = "a scenario tells its steps")]
 
 mod cells;
+#[allow(
+    clippy::unwrap_used,
+    reason = "a conductor that fails ends the scenario"
+)]
+#[path = "../support/conductor.rs"]
+mod conductor;
 mod control;
 mod deployment;
 mod generations;
 #[path = "../support/lab/mod.rs"]
 mod lab;
+mod memory;
 mod refusal;
+#[path = "../support/scan.rs"]
+mod scan;
+mod secrets;
 mod written;
 
 use std::path::Path;

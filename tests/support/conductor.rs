@@ -78,6 +78,12 @@ impl Conductor {
         Self::serve(None, None).await
     }
 
+    /// The same, but not on the loopback interface.
+    pub(crate) async fn start_on(address: &str) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.unwrap();
+        Self::serve_on(listener, None, None)
+    }
+
     /// Serves over TLS.
     pub(crate) async fn start_tls(config: Arc<rustls::ServerConfig>) -> Self {
         Self::serve(Some(TlsAcceptor::from(config)), None).await
@@ -90,6 +96,14 @@ impl Conductor {
 
     async fn serve(acceptor: Option<TlsAcceptor>, nonsense: Option<&'static [u8]>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::serve_on(listener, acceptor, nonsense)
+    }
+
+    fn serve_on(
+        listener: TcpListener,
+        acceptor: Option<TlsAcceptor>,
+        nonsense: Option<&'static [u8]>,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let script = Arc::new(Script {
             routes: Mutex::default(),

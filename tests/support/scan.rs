@@ -85,6 +85,8 @@ pub(crate) struct Place {
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scan {
+    /// What was searched for, by name.
+    pub(crate) needles: Vec<&'static str>,
     pub(crate) places: Vec<Place>,
     /// Mappings with bytes that nobody can read but, perhaps, the process itself.
     pub(crate) unreadable: Vec<Mapping>,
@@ -93,12 +95,17 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    /// Searches the memory of processes. One that is ending has no memory left, which is told as nothing read.
+    /// Searches the memory of processes. Needles of one name are counted together.
     ///
     /// # Errors
     /// A process is gone, or is none of ours.
     pub(crate) fn of(processes: &[u32], needles: &[Needle]) -> io::Result<Self> {
-        let mut scan = Self::default();
+        let mut names: Vec<_> = needles.iter().map(|needle| needle.name).collect();
+        names.dedup();
+        let mut scan = Self {
+            needles: names,
+            ..Self::default()
+        };
         for process in processes {
             scan.process(*process, needles)?;
         }
@@ -171,7 +178,7 @@ impl Scan {
     }
 }
 
-/// Copies by needle, process and mapping; then what cannot be read.
+/// Copies by needle; the same by process and mapping; then what cannot be read.
 impl Display for Scan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rows: BTreeMap<_, Vec<u64>> = BTreeMap::new();
@@ -179,7 +186,12 @@ impl Display for Scan {
             let of = rows.entry((place.needle, &place.mapping)).or_default();
             of.push(place.offset);
         }
-        writeln!(f, "{} KiB read", self.bytes / 1024)?;
+        let mut counts = Vec::new();
+        for needle in &self.needles {
+            counts.push(format!("{needle} {}", self.copies(needle)));
+        }
+        let (counts, read) = (counts.join(", "), self.bytes / 1024);
+        writeln!(f, "{counts} (in {read} KiB)")?;
         for ((needle, mapping), offsets) in rows {
             let mut shown = String::new();
             for offset in offsets.iter().take(SHOWN) {
