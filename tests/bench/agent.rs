@@ -1,5 +1,6 @@
 //! The released agent as a child process. It is never root, and this machine is no ramdisk: it can do nothing to it.
 
+use crate::field::kilobytes;
 use crate::process::{last_lines, program};
 use crate::report::Size;
 use anyhow::{Context, Result, anyhow};
@@ -43,11 +44,20 @@ impl Installed {
 
     /// The same with this port for its API.
     pub(crate) fn start_at(&self, api_url: &str, port: u16) -> Result<Agent> {
+        self.start_as("agent", api_url, port)
+    }
+
+    /// The same below a process that starts it anew.
+    pub(crate) fn supervise_at(&self, api_url: &str, port: u16) -> Result<Agent> {
+        self.start_as("supervise", api_url, port)
+    }
+
+    fn start_as(&self, subcommand: &str, api_url: &str, port: u16) -> Result<Agent> {
         let (port, log) = (port.to_string(), self.folder.path().join("log"));
         let output = File::create(&log)?;
         let mut command = program(&self.program);
         command
-            .args(["agent", "--api_url", api_url])
+            .args([subcommand, "--api_url", api_url])
             .args(["--listen_host", "127.0.0.1", "--listen_port", &port])
             .args(["--advertise_port", &port])
             .stdout(output.try_clone()?)
@@ -79,9 +89,26 @@ impl Agent {
         self.child.id()
     }
 
+    /// Those that it started and that run.
+    pub(crate) fn children(&self) -> Result<Vec<i32>> {
+        let mut children = Vec::new();
+        for thread in fs::read_dir(self.proc("task"))? {
+            let list = fs::read_to_string(thread?.path().join("children"))?;
+            for child in list.split_whitespace() {
+                children.push(child.parse()?);
+            }
+        }
+        Ok(children)
+    }
+
+    /// All it said so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The error of a wait for it that was in vain, with its last words.
     pub(crate) fn explain(&self, error: &anyhow::Error) -> anyhow::Error {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let log = self.log();
         anyhow!(
             "{error:#}; the agent's last words:\n{}",
             last_lines(&log, 5)
@@ -111,17 +138,6 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A field in kB of a file of `/proc/PID`.
-pub(crate) fn kilobytes(path: &Path, field: &str) -> Result<Size> {
-    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    let number = text
-        .lines()
-        .find_map(|line| line.strip_prefix(field))
-        .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok())
-        .with_context(|| format!("no {field} in {}", path.display()))?;
-    Ok(Size(number * 1024))
 }
 
 /// A port that was free a moment ago.

@@ -7,10 +7,13 @@
 
 mod agent;
 mod beside;
+mod child;
 #[allow(clippy::unwrap_used, reason = "a conductor that fails ends the bench")]
 #[path = "../support/conductor.rs"]
 mod conductor;
 mod contender;
+mod crash;
+mod field;
 mod images;
 #[allow(
     clippy::disallowed_methods,
@@ -31,9 +34,12 @@ mod memory;
 #[path = "../support/lab/process.rs"]
 mod process;
 mod report;
+#[path = "../support/scan.rs"]
+mod scan;
 mod server;
 mod sizes;
 mod start;
+mod token;
 mod writer;
 mod writing;
 mod writing_beside;
@@ -50,7 +56,7 @@ fn main() -> ExitCode {
     match arguments.first().map(String::as_str) {
         // `cargo bench` says it last, after what somebody gave.
         _ if arguments.iter().any(|argument| argument == "--bench") => bench(&arguments),
-        Some(writer::ARGUMENT) => child(&arguments),
+        Some(child::ARGUMENT) => write(&arguments),
         // A test runner that asks for a list of tests: there are none here.
         _ => ExitCode::SUCCESS,
     }
@@ -66,13 +72,15 @@ fn bench(arguments: &[String]) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail("nothing", &error),
     };
-    let measurements: [(&str, Measurement); 7] = [
+    let measurements: [(&str, Measurement); 9] = [
         ("size", |_| sizes::measure()),
         ("start", |runtime| runtime.block_on(start::measure())),
         ("memory", |runtime| runtime.block_on(memory::measure())),
         ("writing", |_| writing::measure()),
         ("beside IPA", |_| beside::measure()),
         ("writing beside IPA", |_| writing_beside::measure()),
+        ("token", |_| token::measure()),
+        ("crash", |runtime| runtime.block_on(crash::measure())),
         ("machine", |runtime| runtime.block_on(machine::measure())),
     ];
     println!("{}\n", computer());
@@ -102,8 +110,8 @@ fn computer() -> String {
 
 type Measurement = fn(&Runtime) -> Result<Section>;
 
-fn child(arguments: &[String]) -> ExitCode {
-    match writer::run_child(arguments) {
+fn write(arguments: &[String]) -> ExitCode {
+    match child::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail("writing", &error),
     }

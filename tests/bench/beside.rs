@@ -4,7 +4,7 @@ use crate::agent::Installed;
 use crate::conductor::Conductor;
 use crate::contender::{Contender, Kind, MEASURING, on_core};
 use crate::ironic::{self, HEARTBEAT, LOOKUP};
-use crate::load;
+use crate::load::{self, Question};
 use crate::memory;
 use crate::report::{Better, Compared, Section};
 use anyhow::{Context, Result};
@@ -104,7 +104,8 @@ async fn once(kind: Kind, installed: &Installed) -> Result<Run> {
     memory::ask(&url, &conductor).await?;
     tokio::time::sleep(REST).await;
     let asked = agent.memory()?;
-    let requests = load::rate(agent.port, &memory::certificate(&conductor)?).await?;
+    let certificate = memory::certificate(&conductor)?;
+    let requests = load::answers(agent.port, &certificate, &Question::status()).await?;
     Ok(Run {
         kind,
         lookup: millis(lookup - begin),
@@ -113,7 +114,7 @@ async fn once(kind: Kind, installed: &Installed) -> Result<Run> {
         idle: millis(idle) / IDLE.as_secs_f64(),
         memory: memory.megabytes(),
         asked: asked.megabytes(),
-        requests,
+        requests: requests.a_second(),
     })
 }
 

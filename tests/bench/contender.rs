@@ -1,7 +1,8 @@
 //! One of the two agents that are compared, as a process of nobody's on a core of its own.
 
-use crate::agent::{self, Agent, Installed, kilobytes};
+use crate::agent::{self, Agent, Installed};
 use crate::conductor::Conductor;
+use crate::field::kilobytes;
 use crate::ipa::Ipa;
 use crate::report::Size;
 use anyhow::{Context, Result, anyhow};
@@ -85,6 +86,22 @@ impl Contender {
         kilobytes(&self.proc("smaps_rollup"), "Pss:")
     }
 
+    /// All it said so far.
+    pub(crate) fn log(&self) -> String {
+        match &self.process {
+            Process::Ferrite(agent) => agent.log(),
+            Process::Ipa(ipa) => ipa.log(),
+        }
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        match &self.process {
+            Process::Ferrite(agent) => agent.pid(),
+            Process::Ipa(ipa) => ipa.pid(),
+        }
+    }
+
     /// The error of a wait for it that was in vain, with its last words.
     pub(crate) fn explain(&self, error: &anyhow::Error) -> anyhow::Error {
         match &self.process {
@@ -94,11 +111,7 @@ impl Contender {
     }
 
     fn proc(&self, file: &str) -> PathBuf {
-        let id = match &self.process {
-            Process::Ferrite(agent) => agent.pid(),
-            Process::Ipa(ipa) => ipa.pid(),
-        };
-        Path::new("/proc").join(id.to_string()).join(file)
+        Path::new("/proc").join(self.pid().to_string()).join(file)
     }
 }
 

@@ -8,24 +8,85 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Answers a second to `GET /v1/status`, over connections that stay open.
-pub(crate) async fn rate(port: u16, certificate: &str) -> Result<f64> {
+/// What is asked, again and again.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) target: String,
+    /// Of the answer.
+    pub(crate) status: u16,
+}
+
+impl Question {
+    /// What everybody may ask.
+    pub(crate) fn status() -> Self {
+        Self {
+            target: "/v1/status".into(),
+            status: 200,
+        }
+    }
+}
+
+/// How many answers came, and how long that took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answers {
+    pub(crate) number: u32,
+    pub(crate) time: Duration,
+}
+
+impl Answers {
+    pub(crate) fn a_second(self) -> f64 {
+        f64::from(self.number) / self.time.as_secs_f64()
+    }
+}
+
+/// Asks over connections that stay open if the agent lets them, each from a loopback address of its own.
+pub(crate) async fn answers(port: u16, certificate: &str, question: &Question) -> Result<Answers> {
     let connector = connector(certificate)?;
     let mut clients = JoinSet::new();
     let begin = Instant::now();
-    for _ in 0..CONNECTIONS {
-        clients.spawn(ask(connector.clone(), port, begin + DURATION));
+    for number in 0..CONNECTIONS {
+        let client = Client {
+            connector: connector.clone(),
+            from: Ipv4Addr::new(127, 0, 0, 10 + number),
+            port,
+            question: question.clone(),
+        };
+        clients.spawn(async move { client.ask_until(begin + DURATION).await });
     }
-    let mut answers = 0;
+    let mut number = 0;
     while let Some(count) = clients.join_next().await {
-        answers += count??;
+        number += count??;
     }
-    Ok(f64::from(answers) / begin.elapsed().as_secs_f64())
+    let time = begin.elapsed();
+    Ok(Answers { number, time })
+}
+
+/// How long it takes until a question is answered, of an agent that perhaps nobody runs yet.
+pub(crate) async fn until_answered(
+    port: u16,
+    certificate: &str,
+    question: &Question,
+    limit: Duration,
+) -> Result<Duration> {
+    let client = Client {
+        connector: connector(certificate)?,
+        from: Ipv4Addr::LOCALHOST,
+        port,
+        question: question.clone(),
+    };
+    let begin = Instant::now();
+    loop {
+        match client.ask_until(begin).await {
+            Ok(_) => return Ok(begin.elapsed()),
+            Err(error) if begin.elapsed() > limit => return Err(error),
+            Err(_) => tokio::time::sleep(AGAIN).await,
+        }
+    }
 }
 
 /// A client that trusts the agent's own certificate and nothing else.
@@ -40,27 +101,57 @@ fn connector(certificate: &str) -> Result<TlsConnector> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-async fn ask(connector: TlsConnector, port: u16, end: Instant) -> Result<u32> {
-    let host = IpAddr::from(Ipv4Addr::LOCALHOST);
-    let stream = TcpStream::connect((host, port)).await?;
-    stream.set_nodelay(true)?;
-    let mut stream = connector
-        .connect(ServerName::IpAddress(host.into()), stream)
-        .await?;
-    let mut buffer = Vec::new();
-    let mut answers = 0;
-    while Instant::now() < end {
-        stream.write_all(REQUEST).await?;
-        answer(&mut stream, &mut buffer).await?;
-        answers += 1;
-    }
-    Ok(answers)
+struct Client {
+    connector: TlsConnector,
+    from: Ipv4Addr,
+    port: u16,
+    question: Question,
 }
 
-/// Reads one whole answer.
-async fn answer(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>) -> Result<()> {
+impl Client {
+    /// Asks at least once, and counts the answers.
+    async fn ask_until(&self, end: Instant) -> Result<u32> {
+        let request = format!(
+            "GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+            self.question.target
+        );
+        let mut stream = self.connect().await?;
+        let mut buffer = Vec::new();
+        let mut answers = 0;
+        loop {
+            stream.write_all(request.as_bytes()).await?;
+            let head = answer(&mut stream, &mut buffer).await?;
+            let (status, closes) = (status(head)?, closes(head));
+            if status != self.question.status {
+                bail!("answered {status}");
+            }
+            answers += 1;
+            if Instant::now() >= end {
+                return Ok(answers);
+            }
+            if closes {
+                stream = self.connect().await?;
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<TlsStream<TcpStream>> {
+        let host = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((self.from, 0).into())?;
+        let stream = socket.connect((host, self.port).into()).await?;
+        stream.set_nodelay(true)?;
+        Ok(self
+            .connector
+            .connect(ServerName::IpAddress(host.into()), stream)
+            .await?)
+    }
+}
+
+/// Reads one whole answer, and shows its head.
+async fn answer<'a>(stream: &mut TlsStream<TcpStream>, buffer: &'a mut Vec<u8>) -> Result<&'a str> {
     buffer.clear();
-    loop {
+    let head = loop {
         if stream.read_buf(buffer).await? == 0 {
             bail!("the agent hung up");
         }
@@ -68,13 +159,25 @@ async fn answer(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>) -> Resu
             continue;
         };
         let text = std::str::from_utf8(buffer.get(..head).unwrap_or_default())?;
-        if !text.starts_with("HTTP/1.1 200 ") {
-            bail!("answered {text}");
-        }
         if buffer.len() >= head + 4 + length(text)? {
-            return Ok(());
+            break head;
         }
-    }
+    };
+    Ok(std::str::from_utf8(buffer.get(..head).unwrap_or_default())?)
+}
+
+fn status(head: &str) -> Result<u16> {
+    let status = head
+        .split(' ')
+        .nth(1)
+        .context("an answer without a status")?;
+    Ok(status.parse()?)
+}
+
+/// Whether nothing more can be asked over this connection.
+fn closes(head: &str) -> bool {
+    head.lines()
+        .any(|line| line.to_ascii_lowercase().starts_with("connection: close"))
 }
 
 fn length(head: &str) -> Result<usize> {
@@ -89,7 +192,8 @@ fn length(head: &str) -> Result<usize> {
 }
 
 /// Connections at once.
-pub(crate) const CONNECTIONS: usize = 8;
+pub(crate) const CONNECTIONS: u8 = 8;
 /// How long it is asked.
 pub(crate) const DURATION: Duration = Duration::from_secs(4);
-const REQUEST: &[u8] = b"GET /v1/status HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+/// Between two attempts to reach an agent that is not there yet.
+const AGAIN: Duration = Duration::from_millis(2);

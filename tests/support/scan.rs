@@ -73,6 +73,15 @@ pub(crate) struct Mapping {
     pub(crate) name: String,
 }
 
+impl Mapping {
+    fn name(&self) -> &str {
+        match self.name.as_str() {
+            "" => "(anonymous)",
+            name => name,
+        }
+    }
+}
+
 /// A copy of a needle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -200,8 +209,14 @@ impl Display for Scan {
             let copies = offsets.len();
             writeln!(f, "  {copies:>4} of {needle:<24} {mapping} at{shown}")?;
         }
+        let mut unreadable: BTreeMap<_, Vec<&str>> = BTreeMap::new();
         for mapping in &self.unreadable {
-            writeln!(f, "  unreadable {:27} {mapping}", "")?;
+            let names = unreadable.entry(mapping.process).or_default();
+            names.push(mapping.name());
+        }
+        for (process, names) in unreadable {
+            let names = names.join(", ");
+            writeln!(f, "  unreadable of process {process}: {names}")?;
         }
         Ok(())
     }
@@ -209,11 +224,7 @@ impl Display for Scan {
 
 impl Display for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = if self.name.is_empty() {
-            "(anonymous)"
-        } else {
-            &self.name
-        };
+        let name = self.name();
         let kilobytes = (self.end - self.start) / 1024;
         write!(
             f,
