@@ -5,6 +5,7 @@
 //! (pages of files, buffers of sockets) is not looked at.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -27,7 +28,7 @@ use crate::lab::run::Run;
 use crate::lab::sandbox;
 use crate::lab::web::WebServer;
 use crate::scan::{Needle, Scan};
-use crate::secrets::{self, CONTROL, KEY, Secrets, TOKEN};
+use crate::secrets::{self, CONTROL, Certified, KEY, Secrets, TOKEN};
 use crate::step;
 
 #[test]
@@ -70,10 +71,9 @@ fn the_token_of_an_agent_at_work_is_in_memory_once_and_after_a_lockdown_not_at_a
     }
 
     step("the search, with connections open and no request under way");
-    let agent = served.cell.agent()?.context("the agent is gone")?;
-    needles.extend(secrets::key(agent)?);
+    needles.push(secrets::key_head()?);
     served.wait_rest()?;
-    let open = served.connections(agent)?;
+    let open = served.connections()?;
     ensure!(open >= KEPT, "{open} connections are open, not {KEPT}");
     let working = served.search(&needles)?;
 
@@ -83,25 +83,22 @@ fn the_token_of_an_agent_at_work_is_in_memory_once_and_after_a_lockdown_not_at_a
     let locked = served.search(&needles)?;
     drop(kept);
 
-    let mut wrong = at_most("at work", &working, |needle| match needle {
-        // The heartbeat needs the one, the library of TLS the other.
-        TOKEN | KEY => 1,
-        _ => 0,
-    });
-    wrong.extend(at_most("locked down", &locked, |_| 0));
+    let mut wrong = at_most("at work", &working, once);
+    wrong.extend(at_most("locked down", &locked, never));
     judge(&wrong, &[("at work", &working), ("locked down", &locked)])
 }
 
 #[test]
-fn when_the_machine_ends_no_token_is_left_in_its_memory() -> Result<()> {
+fn when_the_machine_ends_neither_token_nor_key_is_left_in_its_memory() -> Result<()> {
     let stage = Stage::new("memory-end")?;
     let secrets = Secrets::new()?;
-    let mut served = stage.serve("ending", &secrets)?;
-    let mut needles = secrets.needles();
-    let agent = served.cell.agent()?.context("the agent is gone")?;
-    needles.extend(secrets::key(agent)?);
+    let own = Certified::new(&stage.run.work, ADDRESS)?;
+    let mut served = stage.serve_with("ending", &secrets, Some(&own))?;
+    let needles: Vec<_> = secrets.needles().into_iter().chain(own.needles).collect();
     let status = served.list(&served.client()?, &secrets.token)?;
     ensure!(status == 200, "answered {status} to the token");
+    served.wait_rest()?;
+    let working = served.search(&needles)?;
 
     // The cell's first program would end the cell as soon as the agent presses the emergency key.
     let watching = *served.cell.processes()?.get(1).context("an empty cell")?;
@@ -113,8 +110,9 @@ fn when_the_machine_ends_no_token_is_left_in_its_memory() -> Result<()> {
     let status = served.cell.wait_end(PATIENCE)?;
     ensure!(status.success(), "{}", served.cell.told()?);
 
-    let wrong = at_most("at the end", &ending, |_| 0);
-    judge(&wrong, &[("at the end", &ending)])
+    let mut wrong = at_most("at work", &working, once);
+    wrong.extend(at_most("at the end", &ending, never));
+    judge(&wrong, &[("at work", &working), ("at the end", &ending)])
 }
 
 /// The lab of this proof: a conductor of the test's own, an image server, a disk.
@@ -150,6 +148,16 @@ impl Stage {
 
     /// An agent in a cell that has looked itself up and told where it is to be called.
     fn serve(&self, name: &'static str, secrets: &Secrets) -> Result<Served<'_>> {
+        self.serve_with(name, secrets, None)
+    }
+
+    /// The same with a certificate that it does not make itself.
+    fn serve_with(
+        &self,
+        name: &'static str,
+        secrets: &Secrets,
+        own: Option<&Certified>,
+    ) -> Result<Served<'_>> {
         let config = json!({
             // The heart beats once a second.
             "heartbeat_timeout": 1,
@@ -160,6 +168,18 @@ impl Stage {
             .on("GET /v1/lookup", [lookup_with(config)])
             .on(HEARTBEAT, [Answer::json(202, &json!({}))]);
         let url = self.conductor.url();
+        let mut environment = Vec::new();
+        if let Some([certificate, key]) = own.map(|own| &own.files) {
+            let path = |file: &Path| file.display().to_string();
+            environment.push(("OS_DEFAULT__LISTEN_TLS", "true".to_owned()));
+            environment.push(("OS_DEFAULT__ADVERTISE_PROTOCOL", "https".to_owned()));
+            environment.push(("OS_DEFAULT__TLS_CERT_FILE", path(certificate)));
+            environment.push(("OS_DEFAULT__TLS_KEY_FILE", path(key)));
+        }
+        let environment: Vec<_> = environment
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let plan = Plan {
             name,
             work: &self.run.work,
@@ -167,10 +187,10 @@ impl Stage {
             busybox: self.parts.unpacked("bin/busybox"),
             disk: &self.disk,
             mac: "52:54:00:77:00:01",
-            address: "172.30.77.101",
+            address: ADDRESS,
             kernel_arguments: format!("ipa-debug=1 ipa-api-url={url}"),
-            shown: &[],
-            environment: &[],
+            shown: own.map_or(&[], |own| &own.files),
+            environment: &environment,
         };
         let cell = Cell::start(&plan, &self.parts.agent(), AGENT)?;
         let mut served = Served {
@@ -186,7 +206,7 @@ impl Stage {
         let text = |name: &str| heartbeat[name].as_str().unwrap_or_default().to_owned();
         ensure!(text("agent_token") == secrets.token, "not the token");
         served.url = text("callback_url");
-        served.certificate = text("agent_verify_ca");
+        served.certificate = own.map_or_else(|| text("agent_verify_ca"), |own| own.pem.clone());
         ensure!(served.url.starts_with("https://"), "{}", served.url);
         Ok(served)
     }
@@ -275,7 +295,8 @@ impl Served<'_> {
     }
 
     /// Established connections to the agent's API, by the kernel's own list.
-    fn connections(&self, agent: u32) -> Result<usize> {
+    fn connections(&self) -> Result<usize> {
+        let agent = self.cell.agent()?.context("the agent is gone")?;
         let mut open = 0;
         for list in ["tcp", "tcp6"] {
             let text = fs::read_to_string(format!("/proc/{agent}/net/{list}"))?;
@@ -306,6 +327,15 @@ impl Served<'_> {
         }
         Ok(found?)
     }
+}
+
+/// An agent at work needs its token and its key, and nothing else.
+fn once(needle: &str) -> usize {
+    usize::from(matches!(needle, TOKEN | KEY))
+}
+
+fn never(_: &str) -> usize {
+    0
 }
 
 /// What is found more often than it may be, or not at all although it is there.
@@ -347,6 +377,7 @@ fn erase() -> Value {
     json!({"step": step, "node": {"uuid": NODE}, "ports": []})
 }
 
+const ADDRESS: &str = "172.30.77.101";
 /// How the agent is started.
 const AGENT: &[&str] = &["agent"];
 const HEARTBEAT: &str = "POST /v1/heartbeat/";

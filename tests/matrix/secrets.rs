@@ -1,13 +1,13 @@
-//! The secrets that a conductor trusts an agent with, made anew for each run, and the agent's own key.
+//! The secrets that a conductor trusts an agent with, made anew for each run, and keys of certificates.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
+use rcgen::{CertificateParams, KeyPair};
 
 use crate::lab::process::{program, run};
 use crate::scan::Needle;
@@ -74,28 +74,55 @@ impl Secrets {
     }
 }
 
-/// The number that is the key of the agent's certificate, both ways round: as files have it, and as arithmetic does.
-pub(crate) fn key(agent: u32) -> Result<Vec<Needle>> {
-    let folder = PathBuf::from(format!("/proc/{agent}/root/run/ferrite"));
-    let mut files = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
-    let file = files.next().context("the agent keeps no certificate")??;
-    let PrivateKeyDer::Pkcs8(der) = PrivateKeyDer::from_pem_file(file.path())? else {
-        anyhow::bail!("{} is no PKCS#8", file.path().display());
-    };
-    let der = der.secret_pkcs8_der();
-    // RFC 5915: the version, which is 1, and the number in an octet string.
+/// A certificate that a test made, and so knows the key of.
+pub(crate) struct Certified {
+    pub(crate) pem: String,
+    /// Certificate and key.
+    pub(crate) files: [PathBuf; 2],
+    /// The key's number, both ways round: as files have it, and as arithmetic does.
+    pub(crate) needles: [Needle; 2],
+}
+
+impl Certified {
+    pub(crate) fn new(folder: &Path, address: &str) -> Result<Self> {
+        let key = key_pair()?;
+        let certificate = CertificateParams::new(vec![address.to_owned()])?.self_signed(&key)?;
+        let files = [folder.join("own.pem"), folder.join("own.key")];
+        fs::write(&files[0], certificate.pem())?;
+        fs::write(&files[1], key.serialize_pem())?;
+        let der = key.serialize_der();
+        let number = der.get(number(&der)?).context("the key ends early")?;
+        Ok(Self {
+            pem: certificate.pem(),
+            files,
+            needles: [
+                Needle::new(KEY, number.iter().copied()),
+                Needle::new(KEY, number.iter().rev().copied()),
+            ],
+        })
+    }
+}
+
+/// What stands before the number of every key like the one that the agent makes itself.
+pub(crate) fn key_head() -> Result<Needle> {
+    let der = key_pair()?.serialize_der();
+    let head = der.get(..number(&der)?.start);
+    let head = head.context("the key ends early")?;
+    Ok(Needle::new(KEY, head.iter().copied()))
+}
+
+fn key_pair() -> Result<KeyPair> {
+    Ok(KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384)?)
+}
+
+/// Where a key in PKCS #8 has its number. RFC 5915: after the version, which is 1, in an octet string.
+fn number(der: &[u8]) -> Result<Range<usize>> {
     let at = der
         .windows(4)
         .position(|bytes| bytes == [2, 1, 1, 4])
         .context("the key has no number")?;
     let length = usize::from(*der.get(at + 4).context("the key ends early")?);
-    let number = der.get(at + 5..at + 5 + length);
-    let number = number.context("the key ends early")?;
-    ensure!(number.len() >= 32, "a key of {} bytes alone", number.len());
-    Ok(vec![
-        Needle::new(KEY, number.iter().copied()),
-        Needle::new(KEY, number.iter().rev().copied()),
-    ])
+    Ok(at + 5..at + 5 + length)
 }
 
 fn random() -> Result<String> {
