@@ -93,6 +93,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(128)?;
+    // A flood must not push the conductor's first packet out of the kernel's queue.
+    socket.listen(1024)?;
     TcpListener::from_std(socket.into())
 }

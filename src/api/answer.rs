@@ -6,6 +6,7 @@ use super::fault::Fault;
 use super::query::Query;
 use super::routes::{self, Document, Operation, Route};
 use super::server::Peer;
+use super::strangers::Strangers;
 use super::wire::{self, RunRequest};
 use super::{Limits, Readers, State};
 use bytes::Bytes;
@@ -26,6 +27,7 @@ pub(super) type Answer = Response<Full<Bytes>>;
 pub(super) struct Service {
     pub(super) state: State,
     pub(super) limits: Limits,
+    pub(super) strangers: Strangers,
     pub(super) scheme: &'static str,
 }
 
@@ -46,6 +48,7 @@ impl Service {
             peer.leave_body();
         }
         log.status = Some(answer.status());
+        log.is_strangers = !peer.is_trusted();
         answer
     }
 
@@ -57,7 +60,14 @@ impl Service {
             }
             Route::Guarded(operation) => {
                 let query = Query::of(&head.uri);
-                let proof = authorise(self.state.token.get().as_deref(), query)?;
+                let shown = authorise(self.state.token.get().as_deref(), query);
+                let proof = match shown {
+                    Ok(proof) => proof,
+                    Err(fault) => {
+                        self.strangers.refuse(peer.address.ip()).await;
+                        return Err(fault);
+                    }
+                };
                 peer.trust();
                 self.operate(operation, query, body, proof).await
             }
@@ -165,13 +175,15 @@ fn with_type(body: Vec<u8>, kind: &'static str) -> Answer {
     answer
 }
 
-/// The request's line in the log, written when its answer is there or its caller is gone.
+/// The request's line in the log, written when its answer is there or its caller is gone. A stranger who is refused gets none
+/// at the usual level: [`Strangers`] tells of them all, and nobody fills the log by being refused.
 struct RequestLog {
     client: IpAddr,
     method: Method,
     target: String,
     begin: Instant,
     status: Option<StatusCode>,
+    is_strangers: bool,
 }
 
 impl RequestLog {
@@ -184,6 +196,7 @@ impl RequestLog {
             target: format!("{:.256}{mark}{query:.256}", shown(head.uri.path())),
             begin: Instant::now(),
             status: None,
+            is_strangers: !peer.is_trusted(),
         }
     }
 }
@@ -206,9 +219,17 @@ impl Drop for RequestLog {
     fn drop(&mut self) {
         let (client, method, target) = (self.client, &self.method, &self.target);
         let ms = self.begin.elapsed().as_millis();
-        match self.status.map(|status| status.as_u16()) {
+        match self.status {
+            Some(status) if self.is_strangers && status.is_client_error() => {
+                let status = status.as_u16();
+                tracing::debug!(%client, %method, target, status, ms, "Answered a request");
+            }
             Some(status) => {
+                let status = status.as_u16();
                 tracing::info!(%client, %method, target, status, ms, "Answered a request");
+            }
+            None if self.is_strangers => {
+                tracing::debug!(%client, %method, target, ms, "A caller left before its answer");
             }
             None => tracing::info!(%client, %method, target, ms, "A caller left before its answer"),
         }

@@ -5,7 +5,8 @@
 //!                                              └────────┴────────┴────► fault (every answer of 400 and more)
 //! ```
 //!
-//! The wire's JSON is in `wire`; what a command does is nobody's business here. Bytes that are no HTTP/1.1, and heads
+//! Callers without the right token are remembered in `strangers`, which slows them down; `handshakes` bounds what they make
+//! the agent compute. The wire's JSON is in `wire`; what a command does is nobody's business here. Bytes that are no HTTP/1.1, and heads
 //! larger than [`Limits::head_bytes`], are refused by hyper itself; `envelope` puts the body into its answer.
 
 mod answer;
@@ -13,9 +14,11 @@ mod auth;
 mod body;
 mod envelope;
 mod fault;
+mod handshakes;
 mod query;
 mod routes;
 mod server;
+mod strangers;
 mod wire;
 
 pub use server::{serve, serve_within};
@@ -51,10 +54,12 @@ pub enum Readers {
 /// How much of the agent a stranger may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time. The next one ends the oldest of those that never showed the token.
+    /// Connections at a time. The next one ends the oldest of those that never showed the token, of the network that has most.
     pub connections: usize,
-    /// Time for the TLS handshake.
+    /// Time for the TLS handshake, and for its turn to come.
     pub handshake: Duration,
+    /// TLS handshakes at a time; one network has half of them at most.
+    pub handshakes: usize,
     /// Time for a request's head, and how long a connection may idle before it.
     pub head: Duration,
     /// Largest head (hyper wants 8 KiB at least).
@@ -67,6 +72,12 @@ pub struct Limits {
     pub drain: Duration,
     /// Time in which a caller who still sends may read the answer that refused its body.
     pub linger: Duration,
+    /// What the second wrong token from a network waits for its answer; each further one waits twice as long.
+    pub refusal: Duration,
+    /// The longest such wait.
+    pub refusal_most: Duration,
+    /// Refused callers who are kept waiting at a time; the next one is answered at once.
+    pub refused_waiting: usize,
 }
 
 impl Default for Limits {
@@ -74,12 +85,16 @@ impl Default for Limits {
         Self {
             connections: 128,
             handshake: Duration::from_secs(10),
+            handshakes: 32,
             head: Duration::from_secs(30),
             head_bytes: 32 * 1024,
             body: Duration::from_secs(30),
             body_bytes: 100 * 1024 * 1024,
             drain: Duration::from_secs(3),
             linger: Duration::from_secs(2),
+            refusal: Duration::from_millis(50),
+            refusal_most: Duration::from_secs(2),
+            refused_waiting: 32,
         }
     }
 }

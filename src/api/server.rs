@@ -2,17 +2,20 @@
 
 use super::answer::Service;
 use super::envelope::Enveloping;
+use super::handshakes::Handshakes;
+use super::strangers::{Strangers, network};
 use super::{Limits, State};
 use crate::tls::stream::ServerStream;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,9 +48,11 @@ pub async fn serve_within(
         service: Arc::new(Service {
             state,
             limits,
+            strangers: Strangers::new(&limits),
             scheme: if tls.is_some() { "https" } else { "http" },
         }),
         tls,
+        handshakes: Arc::new(Handshakes::new(limits.handshakes)),
         cancel,
     };
     server.run(listener).await;
@@ -67,6 +72,11 @@ impl Peer {
         self.trusted.store(true, Ordering::Relaxed);
     }
 
+    /// Whether it ever did.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.trusted.load(Ordering::Relaxed)
+    }
+
     /// A body was answered unread.
     pub(super) fn leave_body(&self) {
         self.left_body.store(true, Ordering::Relaxed);
@@ -77,6 +87,7 @@ impl Peer {
 struct Server {
     service: Arc<Service>,
     tls: Option<Arc<ServerConfig>>,
+    handshakes: Arc<Handshakes>,
     cancel: CancellationToken,
 }
 
@@ -130,14 +141,24 @@ impl Server {
             None => self.http(stream, &peer).await,
             Some(tls) => {
                 let limit = self.service.limits.handshake;
-                let handshake = timeout(limit, ServerStream::accept(Arc::clone(tls), stream));
+                let handshake = timeout(limit, async {
+                    // Who says nothing takes no turn.
+                    stream.readable().await?;
+                    let _turn = self.handshakes.turn(client).await;
+                    ServerStream::accept(Arc::clone(tls), stream).await
+                });
                 match self.cancel.run_until_cancelled(handshake).await {
                     None => return,
                     Some(Ok(Ok(stream))) => self.http(stream, &peer).await,
                     Some(Ok(Err(error))) => {
-                        return tracing::warn!(%client, %error, "A TLS handshake failed");
+                        return self.service.strangers.broke(client, error);
                     }
-                    Some(Err(_)) => return tracing::warn!(%client, "A TLS handshake took too long"),
+                    Some(Err(_)) => {
+                        return self
+                            .service
+                            .strangers
+                            .broke(client, "its TLS handshake took too long");
+                    }
                 }
             }
         };
@@ -173,8 +194,7 @@ impl Server {
         let unread = match ended {
             Ok(()) => peer.left_body.load(Ordering::Relaxed),
             Err(error) if error.is_parse() => {
-                let client = peer.address.ip();
-                tracing::info!(%client, %error, "Refused what is no request");
+                self.service.strangers.broke(peer.address.ip(), error);
                 true
             }
             Err(error) => return Err(error),
@@ -193,22 +213,34 @@ struct Connections {
 }
 
 impl Connections {
-    /// Whether one more fits: the oldest that never showed the token goes if need be, so that strangers who only hold
-    /// connections open cannot keep the conductor out.
+    /// Whether one more fits: one that never showed the token goes if need be, so that strangers who only hold connections
+    /// open cannot keep the conductor out.
     fn make_room(&mut self, most: usize) -> bool {
         self.open.retain(|(task, _)| !task.is_finished());
         if self.open.len() < most {
             return true;
         }
-        let stranger = |(_, peer): &(AbortHandle, Arc<Peer>)| !peer.trusted.load(Ordering::Relaxed);
-        let stranger = self.open.iter().position(stranger);
-        match stranger.and_then(|at| self.open.remove(at)) {
+        match self.one_too_many().and_then(|at| self.open.remove(at)) {
             Some((task, _)) => {
                 task.abort();
                 true
             }
             None => false,
         }
+    }
+
+    /// The oldest stranger of the network that has the most of them: a crowd makes room for itself, and not at the cost of a
+    /// caller from elsewhere who is about to show the token.
+    fn one_too_many(&self) -> Option<usize> {
+        let mut crowds: HashMap<IpAddr, (usize, Reverse<usize>)> = HashMap::new();
+        for (at, (_, peer)) in self.open.iter().enumerate() {
+            if !peer.is_trusted() {
+                let crowd = crowds.entry(network(peer.address.ip()));
+                crowd.or_insert((0, Reverse(at))).0 += 1;
+            }
+        }
+        let (_, Reverse(oldest)) = crowds.into_values().max()?;
+        Some(oldest)
     }
 }
 

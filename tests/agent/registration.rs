@@ -44,13 +44,16 @@ async fn nobody_commands_without_the_token() {
     let refusal = json!({"faultcode": "Client", "faultstring": "401 Unauthorized: Token invalid."});
     for token in [None, Some(""), Some("******"), Some(&TOKEN[1..])] {
         let stranger = session.caller.with_token(token);
-        for (method, path) in [
-            (Method::GET, "/v1/commands/"),
-            (Method::GET, "/v1/commands/7"),
-            (Method::POST, "/v1/commands/"),
-        ] {
-            let answer = stranger.ask(method, path, &json!({"name": "x"})).await;
-            assert_eq!(answer, (401, refusal.clone()), "{token:?} {path}");
+        let body = json!({"name": "x"});
+        let ask = |method, path| stranger.ask(method, path, &body);
+        // At once, for each of them is kept waiting.
+        let (list, one, run) = tokio::join!(
+            ask(Method::GET, "/v1/commands/"),
+            ask(Method::GET, "/v1/commands/7"),
+            ask(Method::POST, "/v1/commands/"),
+        );
+        for answer in [list, one, run] {
+            assert_eq!(answer, (401, refusal.clone()), "{token:?}");
         }
     }
     assert_eq!(session.caller.list().await, Vec::<Value>::new());

@@ -28,9 +28,17 @@ pub(crate) struct Api {
     pub(crate) server: JoinSet<()>,
 }
 
+/// The usual limits, but a wrong token is answered at once: what slows it down has tests of its own.
+pub(crate) fn unhurried() -> Limits {
+    Limits {
+        refusal_most: Duration::ZERO,
+        ..Limits::default()
+    }
+}
+
 impl Api {
     pub(crate) async fn start() -> Self {
-        Self::start_with(Limits::default(), Some(TOKEN), None).await
+        Self::start_with(unhurried(), Some(TOKEN), None).await
     }
 
     pub(crate) async fn limited(limits: Limits) -> Self {
@@ -47,7 +55,7 @@ impl Api {
 
     /// An API whose list of commands is open.
     pub(crate) async fn open(token: Option<&str>) -> Self {
-        Self::serve(Limits::default(), token, None, Readers::Everybody).await
+        Self::serve(unhurried(), token, None, Readers::Everybody).await
     }
 
     async fn serve(

@@ -5,6 +5,7 @@ use serde_json::json;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
@@ -57,6 +58,41 @@ async fn a_request_is_one_line_without_the_token() {
             "message=Answered a request client=192.0.2.7 method=GET target=\"/***\" status=404 ",
         ]
     );
+}
+
+#[tokio::test]
+async fn wrong_tokens_are_counted_in_the_log_and_do_not_fill_it() {
+    let lines = Lines::default();
+    let usual = lines.clone().with_filter(LevelFilter::INFO);
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(usual));
+    let api = Api::start().await;
+    for _ in 0..100 {
+        let refused = api.get("/v1/commands/?agent_token=wrong").await;
+        assert_eq!(refused.status, 401);
+        api.get("/nothing").await;
+        let mut client = api.connect().await;
+        client.write("nonsense\r\n\r\n").await;
+        client.closed().await;
+    }
+    let told = |message: &str| {
+        let lines = lines.all();
+        let told = lines.iter().filter(|line| line.contains(message));
+        let times = |line: &String| {
+            let (_, after) = line.split_once(" times=").unwrap();
+            after.split(' ').next().unwrap().parse::<u32>().unwrap()
+        };
+        told.map(times).collect::<Vec<_>>()
+    };
+    let doublings = [1, 2, 4, 8, 16, 32, 64];
+    assert_eq!(
+        told("Refused a caller without the right agent token client=127.0.0.1"),
+        doublings
+    );
+    assert_eq!(
+        told("Ended a stranger's connection client=127.0.0.1"),
+        doublings
+    );
+    assert_eq!(lines.all().len(), 14);
 }
 
 #[tokio::test]

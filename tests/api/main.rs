@@ -14,5 +14,6 @@ mod log;
 mod open_list;
 mod records;
 mod routes;
+mod strangers;
 mod tls;
 mod token;

@@ -18,7 +18,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use url::Host;
 
-async fn start(limits: Limits) -> (Api, TlsConnector) {
+pub(crate) async fn start(limits: Limits) -> (Api, TlsConnector) {
     let (api, mut connectors) = start_from(limits, MinVersion::Tls13).await;
     (api, connectors.remove(1))
 }

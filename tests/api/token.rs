@@ -1,7 +1,6 @@
 //! Who is let in: every route times every way to show a token (LP 2160196).
 
-use super::harness::{Api, TOKEN};
-use ferrite::api::Limits;
+use super::harness::{Api, TOKEN, unhurried};
 use serde_json::json;
 
 const REFUSED: &str =
@@ -81,7 +80,7 @@ async fn nobody_without_the_token_gets_past_any_command_route() {
 
 #[tokio::test]
 async fn an_agent_without_a_token_lets_nobody_in() {
-    let api = Api::start_with(Limits::default(), None, None).await;
+    let api = Api::start_with(unhurried(), None, None).await;
     for (method, path) in GUARDED.iter().filter(|(method, _)| *method != "HEAD") {
         for query in [
             "",

@@ -1,0 +1,271 @@
+//! Strangers at the door: those who guess, and those who only want it shut.
+
+use super::harness::{Answer, Api, Client, TOKEN};
+use super::tls;
+use ferrite::api::Limits;
+use serde_json::json;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+/// Longer than any test takes: a refusal that waits so long is not answered.
+const NEVER: Duration = Duration::from_secs(3600);
+
+#[tokio::test]
+async fn a_right_token_is_let_in_at_once_from_the_address_that_showed_wrong_ones() {
+    let api = Api::limited(Limits {
+        refusal: NEVER,
+        refusal_most: NEVER,
+        ..Limits::default()
+    })
+    .await;
+    let wrong = "/v1/commands/?agent_token=wrong";
+    let right = format!("/v1/commands/?agent_token={TOKEN}");
+    // The first is answered, the others wait.
+    assert_eq!(api.get(wrong).await.status, 401);
+    let mut waiting = Vec::new();
+    for _ in 0..5 {
+        let mut guesser = api.connect().await;
+        guesser.send("GET", wrong, "").await;
+        waiting.push(guesser);
+    }
+    for _ in 0..5 {
+        assert_eq!(api.get(&right).await.status, 200);
+        assert_eq!(api.get("/v1/status").await.status, 200);
+    }
+    for guesser in &mut waiting {
+        assert!(
+            timeout(Duration::from_millis(1), guesser.answer("GET"))
+                .await
+                .is_err()
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_more_guessers_are_kept_waiting_than_may() {
+    let api = Api::limited(Limits {
+        refusal: NEVER,
+        refusal_most: NEVER,
+        refused_waiting: 1,
+        ..Limits::default()
+    })
+    .await;
+    let wrong = "/v1/commands/?agent_token=wrong";
+    assert_eq!(api.get(wrong).await.status, 401);
+    let mut answered = JoinSet::new();
+    for _ in 0..10 {
+        let mut guesser = api.connect().await;
+        guesser.send("GET", wrong, "").await;
+        answered.spawn(async move { guesser.answer("GET").await.unwrap().status });
+    }
+    // Nine of the ten: which one waits is for chance to say.
+    for _ in 0..9 {
+        assert_eq!(answered.join_next().await.unwrap().unwrap(), 401);
+    }
+    answered.abort_all();
+}
+
+#[tokio::test]
+async fn every_refusal_is_the_same_bytes_whatever_was_shown() {
+    let api = Api::start().await;
+    let mut refusals = Vec::new();
+    for query in [
+        String::new(),
+        "?agent_token=".into(),
+        "?agent_token=x".into(),
+        format!("?agent_token={}", &TOKEN[1..]),
+        format!("?agent_token={}", TOKEN.to_lowercase()),
+        format!("?agent_token={TOKEN}x"),
+        format!("?agent_token={}", "x".repeat(8000)),
+    ] {
+        let answer = api.get(&format!("/v1/commands/{query}")).await;
+        let mut headers = answer.headers;
+        headers.retain(|(name, _)| name != "date");
+        refusals.push((answer.status, headers, answer.body));
+    }
+    assert_eq!(refusals[0].0, 401);
+    assert!(refusals.iter().all(|refusal| *refusal == refusals[0]));
+}
+
+#[tokio::test]
+async fn requests_behind_one_with_the_token_are_answered_in_their_order() {
+    let api = Api::start().await;
+    let mut client = api.connect().await;
+    let get = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let right = get(&format!("/v1/commands/?agent_token={TOKEN}"));
+    let all = [
+        right.clone(),
+        get("/v1/commands/?agent_token=wrong"),
+        get("/nothing"),
+        right,
+        "nonsense\r\n\r\n".into(),
+    ];
+    client.write(all.concat()).await;
+    let all = String::from_utf8(client.closed().await).unwrap();
+    let statuses: Vec<_> = all
+        .split("HTTP/1.1 ")
+        .skip(1)
+        .map(|answer| &answer[..3])
+        .filter(|status| status.parse::<u16>().is_ok())
+        .collect();
+    assert_eq!(statuses, ["200", "401", "404", "200", "400"], "{all}");
+}
+
+#[tokio::test]
+async fn a_crowd_from_one_address_makes_room_for_itself_and_not_at_the_cost_of_others() {
+    let api = Api::limited(Limits {
+        connections: 4,
+        ..Limits::default()
+    })
+    .await;
+    // Older than everybody, and a stranger yet.
+    let mut conductor = Client(from(CONDUCTOR, &api).await.unwrap());
+    let mut crowd = Vec::new();
+    for _ in 0..20 {
+        crowd.push(api.connect().await);
+    }
+    for early in crowd.iter_mut().take(17) {
+        assert_eq!(early.closed().await, b"");
+    }
+    let list = format!("/v1/commands/?agent_token={TOKEN}");
+    conductor.send("GET", &list, "").await;
+    assert_eq!(conductor.answer("GET").await.unwrap().status, 200);
+}
+
+/// Strangers at a time.
+const STRANGERS: usize = 1000;
+/// Another address than theirs.
+const CONDUCTOR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+/// What the conductor's command may take, from the first packet to the answer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
+/// The machine may have something else to do: one of so many commands must be answered in time, and all of them at all.
+const COMMANDS: usize = 5;
+/// What the process may grow by: the server's part of a thousand connections, and the strangers' own.
+const MOST_GROWTH: u64 = 64 << 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_hostile_connections_do_not_keep_the_conductor_out() {
+    let (api, connector) = tls::start(Limits::default()).await;
+    let (api, before) = (Arc::new(api), resident());
+    let begun = Arc::new(AtomicUsize::new(0));
+    let mut strangers = JoinSet::new();
+    for number in 0..STRANGERS {
+        let (api, connector) = (Arc::clone(&api), connector.clone());
+        let begun = Arc::clone(&begun);
+        strangers.spawn(async move {
+            // Whoever is shown the door comes again.
+            loop {
+                let Ok(stream) = TcpStream::connect(api.address).await else {
+                    continue;
+                };
+                begun.fetch_add(1, Ordering::Relaxed);
+                hostile(number, stream, &connector).await;
+            }
+        });
+    }
+    while begun.load(Ordering::Relaxed) < STRANGERS {
+        tokio::task::yield_now().await;
+    }
+    let mut took = Vec::new();
+    for _ in 0..COMMANDS {
+        let begin = Instant::now();
+        let answer = timeout(Duration::from_secs(60), command(&api, &connector)).await;
+        let record = answer.unwrap().json();
+        assert_eq!(record["command_status"], "SUCCEEDED");
+        took.push(begin.elapsed());
+    }
+    let grown = resident().saturating_sub(before);
+    strangers.shutdown().await;
+    assert!(grown < MOST_GROWTH, "{grown} bytes");
+    let best = took.iter().min().unwrap();
+    assert!(*best < ANSWERED_WITHIN, "{took:?}");
+    // Nobody else's command ran.
+    assert_eq!(api.dispatcher.list().len(), COMMANDS);
+}
+
+/// A command over a connection of its own.
+async fn command(api: &Api, connector: &TlsConnector) -> Answer {
+    let stream = from(CONDUCTOR, api).await.unwrap();
+    let name = api.address.ip().into();
+    let mut client = Client(connector.connect(name, stream).await.unwrap());
+    let target = format!("/v1/commands/?wait=true&agent_token={TOKEN}");
+    let body = json!({"name": "test.text", "params": {}}).to_string();
+    client.send("POST", &target, &body).await;
+    client.answer("POST").await.unwrap()
+}
+
+async fn from(address: Ipv4Addr, api: &Api) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((address, 0).into())?;
+    socket.connect(api.address).await
+}
+
+/// One connection of one of ten kinds, until the server ends it.
+async fn hostile(number: usize, mut stream: TcpStream, connector: &TlsConnector) {
+    let name = stream.peer_addr().map(|peer| peer.ip().into());
+    // A hello of TLS 1.2 that announces more than it brings.
+    let hello = [0x16, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc, 3, 3];
+    let sent = match number % 10 {
+        0 => Ok(()),
+        1 => slowly(&mut stream, &hello).await,
+        2 => stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await,
+        3 => stream.write_all(&[0xff; 4096]).await,
+        4 => match stream.write_all(&hello).await {
+            Ok(()) => stream.shutdown().await,
+            error => error,
+        },
+        kind => {
+            if let Ok(mut stream) = connector.connect(name.unwrap(), stream).await {
+                let _ = match kind {
+                    5 => Ok(()),
+                    6 => slowly(&mut stream, b"GET /v1/status HTTP/1.1\r\nHost: a\r\n").await,
+                    7 => stream.write_all(&[b'x'; 64 * 1024]).await,
+                    8 => {
+                        let wrong =
+                            "GET /v1/commands/?agent_token=wrong HTTP/1.1\r\nHost: a\r\n\r\n";
+                        stream.write_all(wrong.repeat(50).as_bytes()).await
+                    }
+                    _ => {
+                        let deep = "[".repeat(100_000);
+                        let head = "POST /v1/commands/ HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
+                        stream.write_all(format!("{head}{deep}").as_bytes()).await
+                    }
+                };
+                drain(&mut stream).await;
+            }
+            return;
+        }
+    };
+    if sent.is_ok() {
+        drain(&mut stream).await;
+    }
+}
+
+/// A byte at a time, each as soon as it may be sent and everybody else had a turn.
+async fn slowly(stream: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) -> std::io::Result<()> {
+    for byte in bytes {
+        stream.write_all(&[*byte]).await?;
+        stream.flush().await?;
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+async fn drain(stream: &mut (impl AsyncReadExt + Unpin)) {
+    let mut scratch = [0; 1024];
+    while matches!(stream.read(&mut scratch).await, Ok(1..)) {}
+}
+
+/// Bytes of memory that this process has.
+fn resident() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = text.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096
+}
