@@ -40,6 +40,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l lookup_timeout
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l lookup_interval -d 'Fewest seconds between two lookups. [default: 1]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l agent_token -d 'The agent token, where Ironic does not give it with the lookup.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l listen_host -d 'Address the agent\'s API listens on; every address if not set.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l listen_interface -d 'Network interface to whose address the agent\'s API is bound, or auto for the address by which Ironic is reached; every address if not set. The interface itself is not checked: a packet for that address is taken wherever it comes in.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l listen_port -d 'Port the agent\'s API listens on. [default: 9999]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l tls_cert_file -d 'Certificate of the agent\'s API.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l tls_key_file -d 'Private key of the agent\'s API.' -r
@@ -53,6 +54,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l advertise_prot
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l ip_lookup_attempts -d 'How often the route to Ironic is looked for. [default: 6]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l ip_lookup_sleep -d 'Seconds between two such looks. [default: 10]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l network_interface -d 'Network interface whose address Ironic is told.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l api_pin -d 'Keys of which Ironic\'s API must show one, instead of a chain to an authority, and with insecure too: the SHA-256 of the certificate\'s public key (SubjectPublicKeyInfo) as curl writes it, sha256//BASE64, or in hexadecimal digits, separated by commas. Image servers are verified as ever.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l cafile -d 'The only authorities that are trusted; the system\'s if not set.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l certfile -d 'Certificate the agent shows to servers.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l keyfile -d 'Private key of that certificate.' -r
@@ -141,6 +143,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l lookup_interval -d 'Fewest seconds between two lookups. [default: 1]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l agent_token -d 'The agent token, where Ironic does not give it with the lookup.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l listen_host -d 'Address the agent\'s API listens on; every address if not set.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l listen_interface -d 'Network interface to whose address the agent\'s API is bound, or auto for the address by which Ironic is reached; every address if not set. The interface itself is not checked: a packet for that address is taken wherever it comes in.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l listen_port -d 'Port the agent\'s API listens on. [default: 9999]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l tls_cert_file -d 'Certificate of the agent\'s API.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l tls_key_file -d 'Private key of the agent\'s API.' -r
@@ -154,6 +157,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l ip_lookup_attempts -d 'How often the route to Ironic is looked for. [default: 6]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l ip_lookup_sleep -d 'Seconds between two such looks. [default: 10]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l network_interface -d 'Network interface whose address Ironic is told.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l api_pin -d 'Keys of which Ironic\'s API must show one, instead of a chain to an authority, and with insecure too: the SHA-256 of the certificate\'s public key (SubjectPublicKeyInfo) as curl writes it, sha256//BASE64, or in hexadecimal digits, separated by commas. Image servers are verified as ever.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l cafile -d 'The only authorities that are trusted; the system\'s if not set.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l certfile -d 'Certificate the agent shows to servers.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l keyfile -d 'Private key of that certificate.' -r

@@ -78,6 +78,22 @@ pub(super) fn tell_of_permit(root: &Root, config: &Config) {
     }
 }
 
+/// Tells loudly where servers are taken at their word; each client that is made says so again.
+pub(super) fn tell_of_trust(config: &Config) {
+    if !config.insecure {
+        return;
+    }
+    if config.api_pin.is_some() {
+        tracing::warn!(
+            "insecure is set: IMAGE SERVERS ARE NOT VERIFIED, whoever is between chooses what is written to disks; Ironic's API must show its pinned key"
+        );
+    } else {
+        tracing::warn!(
+            "insecure is set: NEITHER IRONIC'S API NOR IMAGE SERVERS ARE VERIFIED: whoever is between learns the agent token, commands this machine and chooses what is written to its disks"
+        );
+    }
+}
+
 /// Who may read the list of commands; told loudly where that is everybody.
 pub(super) fn readers(config: &Config) -> Readers {
     if config.open_command_list {

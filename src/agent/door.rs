@@ -68,13 +68,14 @@ pub(super) fn identity(
     })
 }
 
-/// The listening socket: the configured address, else every one, of both families where the kernel has IPv6.
-pub(super) fn listen(config: &Config) -> Result<TcpListener, Error> {
+/// The listening socket: the configured address, else the one of the configured interface, else every one, of both families
+/// where the kernel has IPv6.
+pub(super) fn listen(config: &Config, of_interface: Option<IpAddr>) -> Result<TcpListener, Error> {
     let at = |host: IpAddr| {
         let address = SocketAddr::new(host, config.listen_port);
         bind(address).map_err(|error| Error::Listen(address, error))
     };
-    match config.listen_host {
+    match config.listen_host.or(of_interface) {
         Some(host) => at(host),
         None => at(Ipv6Addr::UNSPECIFIED.into())
             .or_else(|error| at(Ipv4Addr::UNSPECIFIED.into()).map_err(|_| error)),

@@ -11,6 +11,7 @@ mod network;
 mod registration;
 mod service;
 mod signals;
+mod silence;
 
 use crate::boot::{media, power};
 use crate::conductor::{self, AGENT_VERSION};
@@ -23,17 +24,19 @@ use crate::secret::Vault;
 use crate::sys::process;
 use crate::tls;
 pub use configuration::look;
-use configuration::{configure, tell_of_permit};
+use configuration::{configure, tell_of_permit, tell_of_trust};
 use life::{Event, How, Life, Parting};
 use network::take_network_down;
 use registration::Registered;
 use service::Service;
 use signals::EndSignal;
+use silence::Speechless;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::runtime::Runtime;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How long running work may take to stop when the agent ends.
@@ -63,6 +66,7 @@ pub fn run(root: Root, command_line: CommandLine) -> Result<(), Error> {
     }
     let config = config?;
     tell_of_permit(&root, &config);
+    tell_of_trust(&config);
     // Two threads carry both conversations; disk work has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -75,8 +79,10 @@ pub fn run(root: Root, command_line: CommandLine) -> Result<(), Error> {
         log,
         cancel: CancellationToken::new(),
         config,
+        begun: Instant::now(),
         registered: None,
         service: None,
+        speechless: None,
     };
     let how = runtime.block_on(agent.live());
     end(runtime, &root, how?)
@@ -97,10 +103,13 @@ struct Agent {
     config: Config,
     log: Log,
     cancel: CancellationToken,
+    begun: Instant,
     /// Since Ironic knows the node.
     registered: Option<Registered>,
     /// While commands are answered.
     service: Option<Service>,
+    /// Where Ironic gave no token.
+    speechless: Option<Speechless>,
 }
 
 impl Agent {
@@ -115,7 +124,10 @@ impl Agent {
                 Life::Serving => unless(&mut end_signal, self.serve()).await?,
                 Life::Leaving(parting) => self.leave(parting).await,
                 Life::Silent(_) => {
-                    end_signal.wait().await;
+                    match &self.speechless {
+                        Some(speechless) => speechless.tell_until(end_signal.wait()).await,
+                        None => end_signal.wait().await,
+                    }
                     Event::Signalled
                 }
                 Life::Over(how) => {
@@ -132,7 +144,7 @@ impl Agent {
     async fn open(&mut self) -> Result<Event, Error> {
         let service = match self.registered.take() {
             Some(registered) => self.open_for(registered).await?,
-            None => self.open_alone()?,
+            None => self.open_alone().await?,
         };
         self.service = Some(service);
         Ok(Event::Opened)

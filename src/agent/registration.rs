@@ -2,6 +2,7 @@
 
 use super::configuration::{clock_wishes, installed_system};
 use super::life::{Event, Silence};
+use super::silence::Speechless;
 use super::{Agent, Error};
 use crate::conductor::Law;
 use crate::conductor::client::Client;
@@ -74,7 +75,7 @@ impl Agent {
             // Before anything else: Ironic gives it once.
             Ok(token) => Arc::new(self.vault.keep_token(token)),
             Err(reason) => {
-                tracing::error!(node = %node.uuid, %reason, "the agent stays silent: no API, no heartbeat");
+                self.speechless = Some(Speechless::now(node.uuid, reason, self.begun));
                 return Ok(Event::Silenced(Silence::NoToken));
             }
         };

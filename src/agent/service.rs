@@ -17,12 +17,15 @@ use crate::hardware::Machine;
 use crate::secret::CurrentToken;
 use crate::tls::client::ClientOptions;
 use serde_json::Value;
+use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use url::Host;
 
 /// Both conversations while they go on.
 pub(super) struct Service {
@@ -81,6 +84,8 @@ impl Agent {
         // Its disk is waited for when a command brings a node: a machine without one still tells Ironic that it is there.
         context.machine.remember_node(Value::Object(node.raw));
         let advertised = self.advertised(&client).await?;
+        let bound = self.bound(Some(&client)).await?;
+        tell_of_other_address(bound, &advertised);
         let identity = {
             let told = client.takes_certificate().await;
             let host = told.map_err(Error::Conductor)?.then_some(&advertised.host);
@@ -95,7 +100,7 @@ impl Agent {
             chance: conductor::by_chance,
         };
         let token = CurrentToken::new(Some(token));
-        let mut service = self.open_api(&context, wish, token, identity)?;
+        let mut service = self.open_api(&context, wish, token, identity, bound)?;
         tracing::info!(url = heartbeat.callback_url, "Ironic is told to call");
         let (completions, cancel) = (service.dispatcher.completions(), self.cancel.clone());
         service.tasks.spawn(async move {
@@ -105,7 +110,7 @@ impl Agent {
     }
 
     /// Opens the API where there is no Ironic.
-    pub(super) fn open_alone(&mut self) -> Result<Service, Error> {
+    pub(super) async fn open_alone(&mut self) -> Result<Service, Error> {
         let tls_client = self.config.tls_client(&self.root).map_err(Error::Tls)?;
         let own = self.own_token();
         let token = own.map(|token| Arc::new(self.vault.keep_token(token)));
@@ -117,7 +122,8 @@ impl Agent {
         let settings = Settings::of(&self.config);
         let (context, wish) = self.context(&settings, tls_client, settable);
         let identity = door::identity(&self.root, &self.vault, &self.config, &settings, None)?;
-        self.open_api(&Arc::new(context), wish, token, identity)
+        let bound = self.bound(None).await?;
+        self.open_api(&Arc::new(context), wish, token, identity, bound)
     }
 
     fn open_api(
@@ -126,9 +132,10 @@ impl Agent {
         wish: watch::Receiver<Option<Ending>>,
         token: CurrentToken,
         identity: door::Identity,
+        bound: Option<IpAddr>,
     ) -> Result<Service, Error> {
         let dispatcher = Dispatcher::new(extensions::commands(context));
-        let listener = door::listen(&self.config)?;
+        let listener = door::listen(&self.config, bound)?;
         let state = api::State {
             dispatcher: dispatcher.clone(),
             token,
@@ -172,8 +179,22 @@ impl Agent {
     /// Where Ironic is told to call. It is looked for as long as it takes: the token is here and nowhere else, so an agent that
     /// was started anew could not take this one's place.
     async fn advertised(&self, client: &Client) -> Result<Advertised, Error> {
+        self.until_found(|| address::find(client, &self.config, &Routes, &self.cancel))
+            .await
+    }
+
+    /// The address that the API is bound to; none is every one. It is looked for just as long.
+    async fn bound(&self, client: Option<&Client>) -> Result<Option<IpAddr>, Error> {
+        self.until_found(|| address::bound(client, &self.config, &Routes, &self.cancel))
+            .await
+    }
+
+    async fn until_found<T, F>(&self, mut look: impl FnMut() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, conductor::Error>>,
+    {
         loop {
-            match address::find(client, &self.config, &Routes, &self.cancel).await {
+            match look().await {
                 Err(
                     error @ (conductor::Error::NoAddress(_) | conductor::Error::Interface { .. }),
                 ) => {
@@ -189,6 +210,20 @@ impl Agent {
 
 /// Fewest seconds between two searches for the address, however short the operator wants the wait.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// An operator's choice that cannot work, unless something in between leads from one address to the other.
+fn tell_of_other_address(bound: Option<IpAddr>, advertised: &Advertised) {
+    let told = match advertised.host {
+        Host::Ipv4(address) => Some(IpAddr::V4(address)),
+        Host::Ipv6(address) => Some(IpAddr::V6(address)),
+        Host::Domain(_) => None,
+    };
+    if let (Some(bound), Some(told)) = (bound, told)
+        && bound != told
+    {
+        tracing::warn!(%bound, %told, "the API is bound to another address than Ironic is told to call");
+    }
+}
 
 fn tell_of_door(listener: &TcpListener, identity: &door::Identity) {
     let tls = identity.server.is_some();

@@ -1,4 +1,4 @@
-//! The address Ironic is told to call: found once, then the same for the agent's whole life.
+//! The address Ironic is told to call, and the one the API is bound to: found once, then the same for the agent's whole life.
 
 use super::Error;
 use super::client::{Client, Request};
@@ -55,7 +55,7 @@ pub async fn find(
         Some(host) => host.clone(),
         None => tokio::select! {
             () = cancel.cancelled() => return Err(Error::Cancelled),
-            found = search(client, config, network) => host_of(found?),
+            found = search(Some(client), config.network_interface.as_deref(), config, network) => host_of(found?),
         },
     };
     tracing::info!(%host, "address that Ironic is told");
@@ -65,14 +65,46 @@ pub async fn find(
     })
 }
 
-async fn search(client: &Client, config: &Config, network: &impl Network) -> Result<IpAddr, Error> {
+/// Finds the address that the API is bound to, where that is not every one: the named interface's, or with [`AUTO`] what
+/// [`find`] finds, whatever Ironic is told. Without a client there is no Ironic to be reached, and [`AUTO`] means every one.
+///
+/// # Errors
+/// As [`find`].
+pub async fn bound(
+    client: Option<&Client>,
+    config: &Config,
+    network: &impl Network,
+    cancel: &CancellationToken,
+) -> Result<Option<IpAddr>, Error> {
+    let interface = match config.listen_interface.as_deref() {
+        None => return Ok(None),
+        Some(AUTO) => config.network_interface.as_deref(),
+        named => named,
+    };
+    if interface.is_none() && client.is_none() {
+        return Ok(None);
+    }
+    let found = tokio::select! {
+        () = cancel.cancelled() => return Err(Error::Cancelled),
+        found = search(client, interface, config, network) => found?,
+    };
+    tracing::info!(address = %found, "address that the API is bound to");
+    Ok(Some(found))
+}
+
+async fn search(
+    client: Option<&Client>,
+    interface: Option<&str>,
+    config: &Config,
+    network: &impl Network,
+) -> Result<IpAddr, Error> {
     let mut attempt = 1;
     loop {
-        let found = match &config.network_interface {
+        let found = match interface {
             Some(name) => {
                 let address = network.interface_address(name);
                 address.map_err(|source| Error::Interface {
-                    name: name.clone(),
+                    name: name.to_owned(),
                     source,
                 })
             }
@@ -108,9 +140,12 @@ fn by_route(destinations: &[IpAddr], network: &impl Network) -> Option<IpAddr> {
 ///
 /// The probe verifies TLS like every other request: an API that cannot be trusted is not one to be called back by. Those that
 /// gave no answer are asked last from now on. (IPA forgets them, where its client would notice; they may come back.)
-async fn destinations(client: &Client) -> Vec<IpAddr> {
+async fn destinations(client: Option<&Client>) -> Vec<IpAddr> {
     let mut answering = Vec::new();
     let mut literal = Vec::new();
+    let Some(client) = client else {
+        return literal;
+    };
     for url in client.urls() {
         literal.extend(address_in(&url));
         match client.send_to(&url, &Request::get("/")).await {
@@ -145,6 +180,9 @@ fn host_of(address: IpAddr) -> Host {
         IpAddr::V6(address) => Host::Ipv6(address),
     }
 }
+
+/// The interface by whose address Ironic is reached, in the place of a name (`listen_interface`).
+const AUTO: &str = "auto";
 
 /// Whether an address is of use on its own link alone.
 #[must_use]

@@ -39,7 +39,7 @@ impl Client {
     /// A client for the API at these URLs.
     ///
     /// # Errors
-    /// [`Error::NoUrl`] without any; [`Error::Tls`] and [`Error::Client`] when settings cannot be used.
+    /// [`Error::NoUrl`] without any; [`Error::PinnedInClear`] where a key is pinned and a URL has none to show; [`Error::Tls`] and [`Error::Client`] when settings cannot be used.
     pub fn new(
         urls: &[Url],
         config: &Config,
@@ -49,6 +49,19 @@ impl Client {
         if urls.is_empty() {
             return Err(Error::NoUrl);
         }
+        if let Some(url) = urls.iter().find(|url| url.scheme() == "http") {
+            if config.api_pin.is_some() {
+                return Err(Error::PinnedInClear(origin(url)));
+            }
+            tracing::warn!(
+                url = origin(url),
+                "NO TLS TO IRONIC (http:// in api_url): THE AGENT TOKEN TRAVELS IN CLEAR, and whoever sees it can command this machine"
+            );
+        }
+        let tls = &ClientOptions {
+            pins: config.api_pin.clone(),
+            ..tls.clone()
+        };
         let patience = config.http_request_timeout;
         // Proxies are those of the environment (`http_proxy`, `https_proxy`, `no_proxy`): what the library does by itself.
         let http = tls
@@ -161,7 +174,7 @@ impl Client {
     /// Sends a request to one URL and reads the whole answer, as far as it is not too long.
     pub(super) async fn send_to(&self, url: &Url, request: &Request) -> Result<Answer, Error> {
         let failed = |source: reqwest::Error| Error::Connect {
-            url: url.origin().ascii_serialization(),
+            url: origin(url),
             source: source.without_url(),
         };
         let response = self.built(url, request).send().await.map_err(failed)?;
@@ -222,6 +235,11 @@ impl Client {
     fn order(&self) -> MutexGuard<'_, Vec<Url>> {
         self.urls.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Scheme, host and port: what of a URL may be told.
+fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
 }
 
 /// The version that the operator gives. One that is none is told, and Ironic asked instead.

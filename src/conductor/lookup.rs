@@ -170,7 +170,7 @@ impl LookupToken {
 pub enum NoToken {
     /// The lookup's answer was masked, and the agent has none of its own.
     #[error(
-        "the agent token was given out before: somebody looked this node up before us, or this agent was started anew; \
+        "this node was already looked up since its last power-on, and Ironic gives its agent token out only once: \
          no command can be accepted until Ironic restarts the machine"
     )]
     GivenToAnother,

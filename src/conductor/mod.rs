@@ -93,6 +93,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A key is pinned, and this API shows none.
+    #[error("api_pin is set, and {0} has no key to show: it must be https://")]
+    PinnedInClear(String),
     /// What the network tells of Ironic cannot be used.
     #[error("what the network tells of the service {service} cannot be used: {reason}")]
     StrangeService {

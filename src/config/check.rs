@@ -6,6 +6,7 @@ use super::sources::{Given, files_in};
 use super::table::{DEFAULT, Effect};
 use super::unknown;
 use std::path::PathBuf;
+use url::Url;
 
 /// What a look at configuration files found.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -50,8 +51,9 @@ pub fn check(paths: Vec<PathBuf>) -> Checked {
         }
     }
     let mut merged = Merged::of(raws);
-    let _parsed = Config::parse(&mut merged);
-    let winners = std::mem::take(&mut merged.problems);
+    let parsed = Config::parse(&mut merged);
+    let mut winners = std::mem::take(&mut merged.problems);
+    winners.extend(contradictions(parsed.as_ref(), &merged));
     errors.extend(
         winners
             .into_iter()
@@ -68,6 +70,35 @@ pub fn check(paths: Vec<PathBuf>) -> Checked {
             }),
     );
     Checked { errors, warnings }
+}
+
+/// Values each of which could be used, and both of which cannot.
+pub(super) fn contradictions(config: Option<&Config>, merged: &Merged) -> Vec<Problem> {
+    let Some(config) = config else {
+        return Vec::new();
+    };
+    let in_clear = |url: &Url| url.scheme() == "http";
+    let mut wrong = Vec::new();
+    if config.api_pin.is_some() && config.api_url.urls().iter().any(in_clear) {
+        wrong.push((
+            "api_pin",
+            "api_pin is set, and api_url has http:// URLs: an API without TLS has no key to show",
+        ));
+    }
+    if config.listen_interface.is_some() && config.listen_host.is_some() {
+        wrong.push((
+            "listen_interface",
+            "listen_interface is set, and so is listen_host: the API is bound to one of them",
+        ));
+    }
+    wrong
+        .into_iter()
+        .filter_map(|(name, reason)| {
+            let origin = merged.winner(DEFAULT, name)?.origin.clone();
+            let reason = reason.to_owned();
+            Some(Problem { origin, reason })
+        })
+        .collect()
 }
 
 /// What is set and cannot be meant so.

@@ -146,6 +146,7 @@ pub fn load(root: &Root, sources: Sources) -> Result<Loaded, Error> {
     let config = Config::parse(&mut merged);
     let mut problems = std::mem::take(&mut given.problems);
     problems.append(&mut merged.problems);
+    problems.extend(check::contradictions(config.as_ref(), &merged));
     match config {
         Some(config) if problems.is_empty() => Ok(Loaded {
             warnings: check::warnings(&given, &merged),

@@ -12,6 +12,7 @@ use super::values::{
 };
 use crate::secret::{AgentToken, Secret};
 use crate::tls::certificate::Curve;
+use crate::tls::client::pin::Pins;
 use crate::tls::{CipherSuites, MinVersion};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -82,6 +83,9 @@ options! {
 
         /// Address the agent's API listens on; every address if not set.
         listen_host: Option<IpAddr> = optional(address), Value("ADDRESS"), "", "ipa-listen-host";
+        /// Network interface to whose address the agent's API is bound, or auto for the address by which Ironic is reached; every
+        /// address if not set. The interface itself is not checked: a packet for that address is taken wherever it comes in.
+        listen_interface: Option<String> = optional(text), Value("NAME"), "", "ferrite-listen-interface";
         /// Port the agent's API listens on.
         listen_port: u16 = port, Number("PORT"), "9999", "ipa-listen-port";
         /// Serve with tls_cert_file and tls_key_file; no certificate is made.
@@ -116,6 +120,10 @@ options! {
 
         /// Do not verify TLS servers: Ironic's API and image servers.
         insecure: bool = boolean, Flag, "false", "ipa-insecure";
+        /// Keys of which Ironic's API must show one, instead of a chain to an authority, and with insecure too: the SHA-256 of the
+        /// certificate's public key (SubjectPublicKeyInfo) as curl writes it, sha256//BASE64, or in hexadecimal digits, separated
+        /// by commas. Image servers are verified as ever.
+        api_pin: Option<Pins> = optional(known), List("PINS"), "", "ferrite-api-pin";
         /// The only authorities that are trusted; the system's if not set.
         cafile: Option<PathBuf> = optional(path), Value("FILE"), "", "";
         /// Certificate the agent shows to servers.

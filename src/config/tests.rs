@@ -289,3 +289,36 @@ fn an_authority_that_cannot_be_read_is_named() {
         .unwrap_err();
     assert!(error.to_string().ends_with("etc/none.crt"));
 }
+
+#[test]
+fn values_that_contradict_each_other_are_told_with_their_origin() {
+    const PIN: &str = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+    let mut machine = Machine::new();
+    machine.environment = vec![
+        ("OS_DEFAULT__API_PIN", PIN),
+        ("OS_DEFAULT__LISTEN_HOST", "192.0.2.1"),
+    ];
+    machine.kernel = "ipa-api-url=https://a,http://b ferrite-listen-interface=eth0";
+    let Error(problems) = machine.load().unwrap_err();
+    let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "environment, OS_DEFAULT__API_PIN: api_pin is set, and api_url has http:// URLs: an API without TLS has no key to show",
+            "kernel argument ferrite-listen-interface: listen_interface is set, and so is listen_host: the API is bound to one of them",
+        ]
+    );
+    machine.kernel = "ipa-api-url=https://a,https://b";
+    assert!(machine.load().unwrap().config.api_pin.is_some());
+    let file = machine.file(
+        "pinned.conf",
+        &format!("[DEFAULT]\napi_url = http://a\napi_pin = {PIN}\n"),
+    );
+    let Checked { errors, .. } = check(vec![file.clone()]);
+    let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    let wanted = format!(
+        "{}, line 3: api_pin is set, and api_url has http:// URLs: an API without TLS has no key to show",
+        file.display()
+    );
+    assert_eq!(told, [wanted]);
+}

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 impl Config {
-    /// TLS settings of every client: Ironic's API and image servers.
+    /// TLS settings of every client: Ironic's API and image servers. The API's pin is not theirs, see [`Config::api_pin`].
     ///
     /// # Errors
     /// [`Error`] when a file cannot be read or holds something else.
@@ -22,6 +22,7 @@ impl Config {
         Ok(ClientOptions {
             insecure: self.insecure,
             authorities,
+            pins: None,
             identity: identity(root, self.certfile.as_deref(), self.keyfile.as_deref())?
                 .map(Arc::new),
             min_version: self.tls_min_version,

@@ -3,8 +3,12 @@
 //! The roots are always ours to choose, never the library's: a ramdisk may hold no bundle, and an operator's `cafile` is
 //! meant to be the only authority.
 
+pub mod pin;
+
 use super::{CipherSuites, Error, Identity, MinVersion, certificates, provider};
 use crate::root::Root;
+use pin::{Pinned, Pins};
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -19,6 +23,8 @@ pub struct ClientOptions {
     pub insecure: bool,
     /// PEM text of the only authorities that are trusted; without it, the system's.
     pub authorities: Option<Vec<u8>>,
+    /// The keys of which every server must show one, in the place of a chain to an authority.
+    pub pins: Option<Pins>,
     /// What the client shows when a server asks who it is.
     pub identity: Option<Arc<Identity>>,
     /// The oldest protocol version that is spoken.
@@ -52,22 +58,40 @@ impl ClientOptions {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(self.min_version.versions())
             .map_err(Error::Handshake)?;
-        let builder = if self.insecure {
-            tracing::warn!(
-                "TLS servers are NOT verified (insecure is set): anybody between here and them can read and change everything"
-            );
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AcceptAll(provider)))
-        } else {
-            builder.with_root_certificates(self.roots(root)?)
-        };
+        let builder = builder
+            .dangerous()
+            .with_custom_certificate_verifier(self.verifier(root, provider)?);
         let mut config = match &self.identity {
             Some(identity) => builder.with_client_cert_resolver(identity.certified()?),
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
+    }
+
+    fn verifier(
+        &self,
+        root: &Root,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+        let usual: Arc<dyn ServerCertVerifier> = if self.insecure {
+            Arc::new(AcceptAll(provider))
+        } else {
+            let roots = Arc::new(self.roots(root)?);
+            WebPkiServerVerifier::builder_with_provider(roots, provider)
+                .build()
+                .map_err(|error| Error::Handshake(rustls::Error::General(error.to_string())))?
+        };
+        match self.pins.clone() {
+            Some(pins) => Ok(Arc::new(Pinned { pins, usual })),
+            None if self.insecure => {
+                tracing::warn!(
+                    "TLS servers, Ironic's API or of images, are NOT verified (insecure is set): anybody between here and them can read and change everything"
+                );
+                Ok(usual)
+            }
+            None => Ok(usual),
+        }
     }
 
     pub(super) fn roots(&self, root: &Root) -> Result<RootCertStore, Error> {

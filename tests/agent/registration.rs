@@ -120,6 +120,38 @@ async fn both_families_of_addresses_reach_the_agent() {
 }
 
 #[tokio::test]
+async fn an_agent_that_is_bound_to_the_way_to_ironic_is_reached_by_no_other_address() {
+    let clear = [("OS_DEFAULT__ENABLE_AUTO_TLS", "false")];
+    for (interface, reached) in [(None, true), (Some("auto"), false), (Some("lo"), false)] {
+        let port = free_port();
+        let conductor = willing_conductor(json!(TOKEN)).await;
+        let options = interface.map(|interface| ["--listen_interface", interface]);
+        let options = options.as_ref().map_or(&[][..], |options| options);
+        let _agent = start_agent(&conductor, port, options, &clear);
+        within("a heartbeat", conductor.until_asked(HEARTBEAT, 1)).await;
+        for (host, reached) in [("127.0.0.1", true), ("127.0.0.2", reached)] {
+            let caller = Caller::new(&format!("http://{host}:{port}"), None, None);
+            assert_eq!(caller.is_answered().await, reached, "{interface:?} {host}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_interface_to_listen_on_that_has_no_address_is_told_and_waited_for() {
+    let conductor = willing_conductor(json!(TOKEN)).await;
+    let options = ["--listen_interface", "none-such"];
+    let mut agent = start_agent(&conductor, free_port(), &options, &[]);
+    agent
+        .until_told("finding the address of the network interface none-such")
+        .await;
+    assert_eq!(conductor.asked(LOOKUP).len(), 1);
+    assert_eq!(conductor.asked(HEARTBEAT).len(), 0);
+    agent.signal(Signal::SIGTERM);
+    let ended = agent.end().await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.err);
+}
+
+#[tokio::test]
 async fn an_ironic_that_cannot_be_told_a_certificate_is_called_in_clear() {
     let conductor = willing_conductor(json!(TOKEN)).await;
     conductor.on("GET /", [Answer::version("1.65")]);

@@ -1,7 +1,7 @@
 //! Whose token counts, and what an agent without one does.
 
 use super::caller::Caller;
-use super::conductor::TOKEN;
+use super::conductor::{NODE, TOKEN};
 use super::process::free_port;
 use super::session::{HEARTBEAT, LOOKUP, Session, start_agent, willing_conductor};
 use nix::sys::signal::Signal;
@@ -59,7 +59,10 @@ async fn the_lookups_token_beats_the_agents_own() {
 #[tokio::test]
 async fn an_agent_without_a_token_stays_alive_silent_and_says_why() {
     for (lookup, reason) in [
-        (json!("******"), "the agent token was given out before"),
+        (
+            json!("******"),
+            "the agent stays silent, no API, no heartbeat: this node was already looked up since its last power-on",
+        ),
         (
             json!(null),
             "neither the boot nor the lookup gave an agent token",
@@ -77,6 +80,8 @@ async fn an_agent_without_a_token_stays_alive_silent_and_says_why() {
         let ended = agent.end().await;
         assert_eq!(ended.status.code(), Some(0), "{}", ended.err);
         assert!(ended.err.contains(reason), "{}", ended.err);
+        let remedy = format!("baremetal node reboot {NODE}");
+        assert!(ended.err.contains(&remedy), "{}", ended.err);
         assert_eq!(conductor.asked(LOOKUP).len(), 1);
         assert_eq!(conductor.asked(HEARTBEAT).len(), 0);
     }
@@ -141,4 +146,49 @@ async fn the_agent_is_closed_to_others_of_its_user() {
     );
     // Of a process that cannot be dumped root owns what others of its user could look into.
     assert_eq!(fs::metadata(of_agent("mem")).unwrap().uid(), 0);
+}
+
+#[tokio::test]
+async fn a_token_that_somebody_else_has_is_told_with_causes_and_a_remedy() {
+    let conductor = willing_conductor(json!("******")).await;
+    let mut agent = start_agent(&conductor, free_port(), &[], &[]);
+    agent.until_told("the agent stays silent").await;
+    agent.signal(Signal::SIGTERM);
+    let told = agent.end().await.err;
+    let line = told
+        .lines()
+        .find(|line| line.contains("the agent stays silent"));
+    let (_, line) = line.unwrap().split_once("That was before ").unwrap();
+    let (asked_at, line) = line.split_once(", when this agent was ").unwrap();
+    assert!(
+        asked_at.starts_with("20") && asked_at.ends_with('Z'),
+        "{asked_at}"
+    );
+    let (age, rest) = line.split_once(' ').unwrap();
+    assert!(age.parse::<u64>().is_ok(), "{age}");
+    for part in [
+        "seconds old and asked for the first time",
+        "ANOTHER MACHINE asked in this one's name (one with a MAC address of this machine)",
+        "an agent was started here before and its memory is gone",
+        &format!("baremetal node reboot {NODE}"),
+    ] {
+        assert!(rest.contains(part), "{part}: {rest}");
+    }
+}
+
+#[tokio::test]
+async fn trust_in_strangers_and_a_token_in_clear_are_told_loudly() {
+    let insecure = [("OS_DEFAULT__INSECURE", "true")];
+    let session = Session::start_with(json!(TOKEN), &[], &insecure).await;
+    let told = session.agent.told();
+    for warning in [
+        "WARN  agent::configuration: insecure is set: NEITHER IRONIC'S API NOR IMAGE SERVERS ARE VERIFIED",
+        "WARN  tls::client: TLS servers, Ironic's API or of images, are NOT verified (insecure is set)",
+        "WARN  conductor::client: NO TLS TO IRONIC (http:// in api_url): THE AGENT TOKEN TRAVELS IN CLEAR",
+    ] {
+        assert_eq!(told.matches(warning).count(), 1, "{warning}: {told}");
+    }
+    // With neither, nothing of the kind is said.
+    let careful = Session::start(&[]).await.agent.told();
+    assert!(!careful.contains("VERIFIED"), "{careful}");
 }

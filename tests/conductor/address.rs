@@ -105,6 +105,59 @@ async fn an_ipv6_address_stands_in_brackets_and_nothing_follows_the_port() {
     assert_eq!(found.url(Scheme::Https), "https://[2001:db8::7]:9999");
 }
 
+async fn bound(arguments: &str, routes: Routes) -> Result<Option<IpAddr>, Error> {
+    let config = config(arguments);
+    let cancel = CancellationToken::new();
+    address::bound(Some(&client(&config)), &config, &routes, &cancel).await
+}
+
+#[tokio::test]
+async fn the_api_is_bound_to_the_interface_that_the_operator_names_or_that_leads_to_ironic() {
+    let base = format!("ipa-api-url={}", dead_url());
+    let routes = || Routes(|_| Some("192.0.2.9"));
+    let by_route = Ok(Some("192.0.2.9".parse().unwrap()));
+    let of_eth1 = Ok(Some("198.51.100.7".parse().unwrap()));
+    for (arguments, wanted) in [
+        ("", Ok(None)),
+        ("ferrite-listen-interface=eth1", of_eth1),
+        ("ferrite-listen-interface=auto", by_route),
+        // What Ironic is told may be somebody else's address, which leads here.
+        (
+            "ferrite-listen-interface=auto ipa-advertise-host=203.0.113.1",
+            by_route,
+        ),
+        (
+            "ferrite-listen-interface=auto ipa-network-interface=eth1",
+            of_eth1,
+        ),
+        (
+            "ferrite-listen-interface=eth2 ipa-ip-lookup-attempts=1",
+            Err("finding the address of the network interface eth2"),
+        ),
+    ] {
+        let found = bound(&format!("{base} {arguments}"), routes()).await;
+        let found = found.map_err(|error| error.to_string());
+        assert_eq!(
+            found.as_ref().map_err(String::as_str),
+            wanted.as_ref().map_err(|error| *error),
+            "{arguments}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_ironic_the_api_is_bound_to_a_named_interface_or_to_every_address() {
+    let cancel = CancellationToken::new();
+    for (interface, wanted) in [("auto", None), ("eth1", Some("198.51.100.7"))] {
+        let config = config(&format!("ferrite-listen-interface={interface}"));
+        let found = address::bound(None, &config, &Routes(|_| None), &cancel).await;
+        assert_eq!(
+            found.unwrap(),
+            wanted.map(|address| address.parse().unwrap())
+        );
+    }
+}
+
 #[tokio::test]
 async fn an_api_that_gives_no_answer_is_asked_last_from_then_on() {
     let (one, two) = (Conductor::start().await, Conductor::start().await);

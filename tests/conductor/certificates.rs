@@ -55,6 +55,33 @@ impl Authority {
 }
 
 impl Certified {
+    /// A host that certifies itself, until a year.
+    pub(crate) fn by_itself(host: &str, until: i32, is_ca: IsCa) -> Self {
+        let mut params = CertificateParams::new([host.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(1975, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 1);
+        params.is_ca = is_ca;
+        let key = KeyPair::generate().unwrap();
+        Self {
+            certificate: params.self_signed(&key).unwrap().pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
+    /// A server that shows the certificate and signs by the key, whether or not they belong together.
+    pub(crate) fn unmatched_server(&self) -> Arc<ServerConfig> {
+        let chain = vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let key = provider().key_provider.load_private_key(key).unwrap();
+        let certified = rustls::sign::CertifiedKey::new(chain, key);
+        let resolver = rustls::sign::SingleCertAndKey::from(certified);
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap();
+        let builder = builder.with_no_client_auth();
+        Arc::new(builder.with_cert_resolver(Arc::new(resolver)))
+    }
+
     pub(crate) fn identity(&self) -> Identity {
         Identity::from_pem(self.certificate.as_bytes(), self.key.as_bytes()).unwrap()
     }

@@ -3,9 +3,15 @@
 use super::certificates::{Authority, Certified};
 use super::conductor::{Answer, Conductor};
 use super::{client, config_with, heartbeat_of};
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ferrite::conductor::client::Client;
 use ferrite::conductor::heartbeat;
 use ferrite::error::chain;
+use ferrite::root::Root;
 use ferrite::tls::{MinVersion, server};
+use rcgen::{BasicConstraints, IsCa, PublicKeyData};
 use rustls::ServerConfig;
 use rustls::version::{TLS12, TLS13};
 use std::fs;
@@ -166,3 +172,114 @@ async fn a_conductor_in_clear_where_tls_is_spoken_is_none() {
     assert!(outcome.is_err());
     assert_eq!(conductor.asked("").len(), 0);
 }
+
+/// Three ways to write the same pin.
+fn pins(certified: &Certified) -> [String; 3] {
+    let key = rcgen::KeyPair::from_pem(&certified.key).unwrap();
+    let sum = digest(&SHA256, &key.subject_public_key_info());
+    let base64 = STANDARD.encode(sum.as_ref());
+    let hexadecimal = sum.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    [
+        format!("sha256//{base64}"),
+        base64,
+        hexadecimal.collect::<String>(),
+    ]
+}
+
+#[tokio::test]
+async fn a_conductor_that_nobody_certifies_is_believed_by_its_pinned_key() {
+    for certified in [
+        Certified::by_itself("127.0.0.1", 4096, IsCa::NoCa),
+        // What `openssl req -x509` makes.
+        Certified::by_itself("127.0.0.1", 4096, IsCa::Ca(BasicConstraints::Unconstrained)),
+        // Without a chain, a name is nobody's word but the key's owner's.
+        Certified::by_itself("elsewhere", 4096, IsCa::NoCa),
+        Authority::new().certify("127.0.0.1"),
+    ] {
+        let [curl, base64, hexadecimal] = pins(&certified);
+        for pin in [
+            curl.clone(),
+            base64,
+            hexadecimal,
+            format!("{OTHER_PIN},{curl}"),
+        ] {
+            for version in [&TLS12, &TLS13] {
+                let arguments = format!("ferrite-api-pin={pin}");
+                let outcome = beat(certified.server(version), &arguments, &[]).await;
+                assert_eq!(outcome, Ok(()), "{pin}");
+            }
+        }
+        assert!(beat(certified.server(&TLS13), "", &[]).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn another_key_than_the_pinned_one_is_never_believed_and_both_are_told() {
+    let authority = Authority::new();
+    let certified = authority.certify("127.0.0.1");
+    let [shown, ..] = pins(&certified);
+    for insecure in ["", "ipa-insecure=1"] {
+        let arguments = format!("ferrite-api-pin={OTHER_PIN} {insecure}");
+        let outcome = beat_trusting(&authority, certified.server(&TLS13), &arguments).await;
+        let error = outcome.unwrap_err();
+        let told =
+            format!("the server's key is {shown}, and only {OTHER_PIN} is believed (api_pin)");
+        assert!(error.contains(&told), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_pinned_key_is_not_believed_beyond_what_its_certificate_says() {
+    let authority = Authority::new();
+    for (certified, reason) in [
+        (authority.certify("192.0.2.1"), "not valid for name"),
+        (
+            authority.certify_for_years("127.0.0.1", 1980, 1990),
+            "expired",
+        ),
+        (
+            Certified::by_itself("127.0.0.1", 1990, IsCa::NoCa),
+            "expired",
+        ),
+    ] {
+        let pin = format!("ferrite-api-pin={}", pins(&certified)[0]);
+        let outcome = beat_trusting(&authority, certified.server(&TLS13), &pin).await;
+        let error = outcome.unwrap_err();
+        assert!(error.contains(reason), "{error}");
+        // Who wants no verification has the pin all the same, and nothing else.
+        let insecure = format!("{pin} ipa-insecure=1");
+        let outcome = beat_trusting(&authority, certified.server(&TLS13), &insecure).await;
+        assert_eq!(outcome, Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_pinned_must_be_shown_and_not_only_named() {
+    let certified = Certified::by_itself("127.0.0.1", 4096, IsCa::NoCa);
+    let thief = Certified {
+        certificate: certified.certificate.clone(),
+        key: Authority::new().certify("127.0.0.1").key,
+    };
+    let arguments = format!("ferrite-api-pin={} ipa-insecure=1", pins(&certified)[0]);
+    let outcome = beat(thief.unmatched_server(), &arguments, &[]).await;
+    let error = outcome.unwrap_err();
+    assert!(error.contains("BadSignature"), "{error}");
+}
+
+#[test]
+fn image_servers_are_not_pinned_and_an_api_in_clear_cannot_be() {
+    let pinned = |url: &str| config_with(&format!("{url} ferrite-api-pin={OTHER_PIN}"), &[]);
+    let config = pinned("ipa-api-url=https://127.0.0.1:6385");
+    let tls = config.tls_client(&Root::machine()).unwrap();
+    assert!(config.api_pin.is_some() && tls.pins.is_none());
+    // What the network tells comes too late for the check of configuration.
+    let url = "http://user:hush@127.0.0.1:6385/x".parse().unwrap();
+    let error = Client::new(&[url], &config, &tls, &Root::machine()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "api_pin is set, and http://127.0.0.1:6385 has no key to show: it must be https://"
+    );
+}
+
+/// Nobody's.
+const OTHER_PIN: &str = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";

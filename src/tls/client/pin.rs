@@ -1,0 +1,237 @@
+//! The pin of Ironic's API: whose key it must show, whatever certificate is around it.
+//!
+//! A pin takes the place of the chain alone: where a known authority has signed the certificate, or where it is checked as far
+//! as it goes, its times and its name count as ever; and the server always proves, by the handshake's signature, that it has
+//! the key. `insecure` gives up what the usual check says, and the pin stays.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The SHA-256 of a public key, as a certificate holds it (SubjectPublicKeyInfo).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pin([u8; 32]);
+
+/// The keys of which a server must show one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pins(Vec<Pin>);
+
+impl Pin {
+    fn of(certificate: &CertificateDer<'_>) -> Result<Self, rustls::Error> {
+        let key = ParsedCertificate::try_from(certificate)?.subject_public_key_info();
+        let sum = <[u8; 32]>::try_from(digest(&SHA256, &key).as_ref());
+        sum.map(Self)
+            .map_err(|_| CertificateError::BadEncoding.into())
+    }
+}
+
+/// As curl writes it.
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}{}", STANDARD.encode(self.0))
+    }
+}
+
+impl FromStr for Pin {
+    type Err = &'static str;
+
+    /// In base64 or in hexadecimal digits, with curl's `sha256//` before it or without.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.strip_prefix(PREFIX).unwrap_or(text);
+        let bytes = match text.len() {
+            64 => hexadecimal(text),
+            43 => STANDARD_NO_PAD.decode(text).ok(),
+            44 => STANDARD.decode(text).ok(),
+            _ => None,
+        };
+        bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(Self)
+            .ok_or(WANTED)
+    }
+}
+
+impl FromStr for Pins {
+    type Err = &'static str;
+
+    /// Separated by commas; at least one.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let words = text.split(',').map(str::trim);
+        let pins = words
+            .filter(|word| !word.is_empty())
+            .map(str::parse)
+            .collect::<Result<Vec<_>, _>>()?;
+        if pins.is_empty() || pins.len() > MOST {
+            return Err(WANTED);
+        }
+        Ok(Self(pins))
+    }
+}
+
+impl fmt::Display for Pins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, pin) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { " or " };
+            write!(f, "{separator}{pin}")?;
+        }
+        Ok(())
+    }
+}
+
+fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks_exact(2);
+    digits
+        .map(|pair| match pair {
+            [a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => {
+                u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// The server's key is none of those that are pinned.
+#[derive(Debug, thiserror::Error)]
+#[error("the server's key is {shown}, and only {pinned} is believed (api_pin)")]
+struct OtherKey {
+    shown: Pin,
+    pinned: Pins,
+}
+
+/// Takes a server that shows a pinned key, and whatever else the usual check says of it that is not about its chain.
+#[derive(Debug)]
+pub(super) struct Pinned {
+    pub(super) pins: Pins,
+    pub(super) usual: Arc<dyn ServerCertVerifier>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let shown = Pin::of(end_entity)?;
+        if !self.pins.0.contains(&shown) {
+            let error = OtherKey {
+                shown,
+                pinned: self.pins.clone(),
+            };
+            return Err(rustls::Error::Other(OtherError(Arc::new(error))));
+        }
+        let usual = self.usual.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        match usual {
+            Err(error) if is_of_the_chain(&error) => Ok(ServerCertVerified::assertion()),
+            usual => usual,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.usual.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.usual.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
+    }
+}
+
+/// Whether all that is wrong is who signed: an unknown authority, or the certificate itself (`openssl req -x509` makes one that
+/// calls itself an authority, for which the library has no name).
+fn is_of_the_chain(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::Other(_)
+        )
+    )
+}
+
+const PREFIX: &str = "sha256//";
+const WANTED: &str = "must be SHA-256 sums of public keys, as curl's sha256//… or in hexadecimal digits, separated by commas";
+/// Keys that one API may have: today's and tomorrow's on several machines.
+const MOST: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    const BASE64: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+
+    #[test]
+    fn a_pin_is_written_as_curl_does_or_in_hexadecimal_digits() {
+        let wanted: Pin = HEX.parse().unwrap();
+        assert_eq!(wanted.to_string(), format!("sha256//{BASE64}"));
+        for text in [
+            BASE64.to_owned(),
+            BASE64.trim_end_matches('=').to_owned(),
+            format!("sha256//{BASE64}"),
+            format!("sha256//{HEX}"),
+            HEX.to_uppercase(),
+        ] {
+            assert_eq!(text.parse(), Ok(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn several_pins_are_separated_by_commas_and_none_is_no_pin() {
+        let both = format!(" {HEX}, sha256//{BASE64},");
+        assert_eq!(both.parse::<Pins>().unwrap().0.len(), 2);
+        for text in [
+            "",
+            ",",
+            "sha256//",
+            "sha1//2jmj7l5rSw0yVb/vlWAYkK/YBwk=",
+            &HEX[1..],
+            &format!("+{}", &HEX[1..]),
+            &format!("{HEX}0"),
+            &format!("{HEX},x"),
+            &format!("{HEX},").repeat(MOST + 1),
+        ] {
+            assert_eq!(text.parse::<Pins>(), Err(WANTED), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_pin_or_refused(text in "\\PC{0,70}") {
+            let _ = text.parse::<Pins>();
+        }
+
+        #[test]
+        fn a_pin_is_read_back_as_it_is_shown(sum: [u8; 32]) {
+            prop_assert_eq!(Pin(sum).to_string().parse(), Ok(Pin(sum)));
+        }
+    }
+}
