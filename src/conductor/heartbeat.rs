@@ -127,6 +127,13 @@ fn tell(outcome: &Result<(), Error>, wait: Duration) {
             seconds,
             "heartbeat in conflict with other work on the node: trying again"
         ),
+        // Ironic's own words are in the error.
+        Err(error @ Error::Answer { code: 400, .. }) => tracing::error!(
+            error = chain(error),
+            seconds,
+            "Ironic REFUSES this agent's heartbeat: what it knows of the node's agent (token, URL, certificate) is another one's, \
+             or of another boot. Trying again; if it stays so, let Ironic restart the machine"
+        ),
         Err(error) => {
             tracing::warn!(
                 error = chain(error),

@@ -1,7 +1,7 @@
 //! Whose token counts, and what an agent without one does.
 
 use super::caller::Caller;
-use super::conductor::{NODE, TOKEN};
+use super::conductor::{Answer, NODE, TOKEN};
 use super::process::free_port;
 use super::session::{HEARTBEAT, LOOKUP, Session, start_agent, willing_conductor};
 use nix::sys::signal::Signal;
@@ -191,4 +191,31 @@ async fn trust_in_strangers_and_a_token_in_clear_are_told_loudly() {
     // With neither, nothing of the kind is said.
     let careful = Session::start(&[]).await.agent.told();
     assert!(!careful.contains("VERIFIED"), "{careful}");
+}
+
+#[tokio::test]
+async fn a_refused_token_is_told_with_ironics_words() {
+    let conductor = willing_conductor(json!(TOKEN)).await;
+    let refused = Answer::fault(400, "Invalid or missing agent token received.");
+    conductor.on(HEARTBEAT, [refused]);
+    let mut agent = start_agent(&conductor, free_port(), &[], &[]);
+    let told = "Ironic REFUSES this agent's heartbeat: what it knows of the node's agent (token, URL, certificate) is another one's";
+    agent.until_told(told).await;
+    let line = agent.told();
+    let line = line.lines().find(|line| line.contains(told)).unwrap();
+    let reason = "error 400: Invalid or missing agent token received.";
+    assert!(line.contains(reason) && line.contains("ERROR"), "{line}");
+    assert!(!line.contains(TOKEN), "{line}");
+}
+
+#[tokio::test]
+async fn an_ironic_without_agent_tokens_is_told_in_one_sentence_and_asked_for_nothing() {
+    let conductor = willing_conductor(json!(TOKEN)).await;
+    conductor.on("GET /", [Answer::version("1.61")]);
+    let ended = start_agent(&conductor, free_port(), &[], &[]).end().await;
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.err);
+    let told = "Ironic's API speaks version 1.61 at most, and agents need 1.62 for their token: upgrade Ironic";
+    assert_eq!(ended.err.matches(told).count(), 1, "{}", ended.err);
+    assert_eq!(conductor.asked(LOOKUP).len(), 0);
+    assert_eq!(conductor.asked(HEARTBEAT).len(), 0);
 }

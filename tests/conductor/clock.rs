@@ -69,7 +69,13 @@ pub(crate) fn longest() -> f64 {
     1.0
 }
 
-/// Waits until so many waits have been drawn by [`longest`]: the agent waits for time to pass.
+/// The shortest one, as well remembered.
+pub(crate) fn shortest() -> f64 {
+    longest();
+    0.0
+}
+
+/// Waits until so many waits have been drawn by [`longest`] or [`shortest`]: the agent waits for time to pass.
 pub(crate) async fn waits(count: usize) {
     let mut drawn = DRAWN.with(watch::Sender::subscribe);
     drawn.wait_for(|drawn| *drawn >= count).await.unwrap();

@@ -120,6 +120,11 @@ async fn lookups_end_when_their_time_is_over() {
 
 /// Heartbeats while these answers are given, each of which is followed by a wait of so many seconds.
 async fn heartbeat_waits(answers: Vec<(Answer, u64)>) {
+    heartbeat_waits_by(clock::longest, answers).await;
+}
+
+/// The same, with waits drawn so.
+async fn heartbeat_waits_by(chance: fn() -> f64, answers: Vec<(Answer, u64)>) {
     let clock = Clock::stop();
     let conductor = Conductor::start().await;
     let (answers, waits): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
@@ -127,7 +132,7 @@ async fn heartbeat_waits(answers: Vec<(Answer, u64)>) {
     let config = config(&format!("ipa-api-url={}", conductor.url()));
     let (client, cancel) = (client(&config), CancellationToken::new());
     let mut heartbeat = heartbeat_of(None);
-    heartbeat.chance = clock::longest;
+    heartbeat.chance = chance;
     let (_commands, completions) = watch::channel(0);
     let beating = heartbeat::run(&client, &heartbeat, completions, &cancel);
     let passing = async {
@@ -171,6 +176,13 @@ async fn a_heartbeat_that_fails_in_any_way_follows_in_ten_seconds_at_most() {
         (no(500), 10),
     ];
     heartbeat_waits(answers).await;
+}
+
+#[tokio::test]
+async fn a_heartbeat_with_a_refused_token_is_tried_again_for_ever_and_never_within_five_seconds() {
+    let refused = || Answer::fault(400, "Invalid or missing agent token received.");
+    let answers = (0..50).map(|_| (refused(), 5)).collect();
+    heartbeat_waits_by(clock::shortest, answers).await;
 }
 
 #[tokio::test]
