@@ -1,8 +1,9 @@
 //! The configuration that Ironic puts on virtual media: `parameters.txt` on a small FAT volume, files on the boot ISO.
 //!
 //! Believed only after `boot_method=vmedia`, only from a CD or a small USB disk (IPA: `utils._check_vmedia_device`), and an
-//! ISO only when its publisher is the `ir_pub_id` that this boot was given, where it was given one. No udev: devices come
-//! from sysfs, labels from their first bytes.
+//! ISO only when its publisher is the `ir_pub_id` that this boot was given, where it was given one. Of several volumes that
+//! claim to be the same none is believed: all but one are a stranger's. No udev: devices come from sysfs, labels from their
+//! first bytes.
 
 use crate::config::KernelArgs;
 use crate::formats::volume::{VOLUME_HEAD, Volume};
@@ -78,7 +79,7 @@ pub fn parameters(root: &Root, arguments: &KernelArgs) -> Result<Option<KernelAr
         return Ok(None);
     }
     let mut found = find(root, arguments, &Cancel::default());
-    found.iso = None;
+    found.isos.clear();
     take(root, &found, &|device| attach(root, device)).map(|media| media.parameters)
 }
 
@@ -86,10 +87,12 @@ pub fn parameters(root: &Root, arguments: &KernelArgs) -> Result<Option<KernelAr
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
     /// The boot ISO, with configuration files.
-    iso: Option<Device>,
+    isos: Vec<Device>,
+    /// Whether it is known who published it: two such are one that is there twice.
+    published: bool,
     /// The volume that was made for `parameters.txt`.
-    parameters: Option<Device>,
-    /// Devices that only look like it: their name says "virtual media".
+    parameters: Vec<Device>,
+    /// Devices that only look like it: their name says "virtual media". Looked at where no volume has the label.
     perhaps: Vec<Device>,
 }
 
@@ -110,7 +113,7 @@ fn find(root: &Root, arguments: &KernelArgs, cancel: &Cancel) -> Found {
     let start = Instant::now();
     loop {
         let found = Found::among(devices(root), arguments.value("ir_pub_id"));
-        let enough = found.parameters.is_some() || (complete && found.iso.is_some());
+        let enough = !found.parameters.is_empty() || (complete && !found.isos.is_empty());
         if enough || start.elapsed() > patience || cancel.wait(PAUSE) {
             return found;
         }
@@ -119,19 +122,45 @@ fn find(root: &Root, arguments: &KernelArgs, cancel: &Cancel) -> Found {
 
 impl Found {
     fn among(devices: Vec<Device>, publisher: Option<&str>) -> Self {
-        let mut found = Self::default();
+        let mut found = Self {
+            published: publisher.is_some(),
+            ..Self::default()
+        };
         for device in devices {
             let label = device.volume.label().to_lowercase();
             let iso = ISO_LABELS.contains(&label.as_str());
             if label == PARAMETERS_LABEL {
-                found.parameters.get_or_insert(device);
+                found.parameters.push(device);
             } else if iso && device.is_published_by(publisher) {
-                found.iso.get_or_insert(device);
+                found.isos.push(device);
             } else if !iso && device.model.to_lowercase().contains("virtual media") {
                 found.perhaps.push(device);
             }
         }
         found
+    }
+
+    fn iso(&self) -> Option<&Device> {
+        match self.isos.as_slice() {
+            [first, _, ..] if self.published => Some(first),
+            isos => the_only_one(isos, "boot ISO"),
+        }
+    }
+}
+
+/// One of several would be a stranger's, and nothing says which.
+fn the_only_one<'a>(devices: &'a [Device], what: &str) -> Option<&'a Device> {
+    match devices {
+        [] => None,
+        [device] => Some(device),
+        several => {
+            let paths: Vec<_> = several.iter().map(|device| device.path.display()).collect();
+            tracing::error!(
+                devices = ?paths,
+                "more than one volume claims to be this boot's {what}: NONE OF THEM IS BELIEVED. Take the others away"
+            );
+            None
+        }
     }
 }
 
@@ -214,16 +243,12 @@ fn take(
     attach: &dyn Fn(&Device) -> Result<Attached, Error>,
 ) -> Result<Media, Error> {
     let mut media = Media::default();
-    if let Some(device) = &found.parameters {
+    if found.parameters.is_empty() {
+        media.parameters = guessed(&found.perhaps, attach);
+    } else if let Some(device) = the_only_one(&found.parameters, PARAMETERS) {
         media.parameters = Some(parameters_in(&attach(device)?)?);
-    } else {
-        // A guess by the device's name: without the file, or not even a file system, it is something else.
-        media.parameters = found
-            .perhaps
-            .iter()
-            .find_map(|device| parameters_in(&attach(device).ok()?).ok());
     }
-    if let Some(device) = &found.iso {
+    if let Some(device) = found.iso() {
         let attached = attach(device)?;
         for folder in FOLDERS {
             copy_folder(
@@ -239,6 +264,23 @@ fn take(
         "Read the virtual media"
     );
     Ok(media)
+}
+
+/// The parameters on a device that only its name speaks for: without the file, or not even a file system, it is something else.
+fn guessed(
+    perhaps: &[Device],
+    attach: &dyn Fn(&Device) -> Result<Attached, Error>,
+) -> Option<KernelArgs> {
+    let (mut devices, mut parameters) = (Vec::new(), None);
+    for device in perhaps {
+        if let Ok(attached) = attach(device)
+            && let Ok(found) = parameters_in(&attached)
+        {
+            devices.push(device.clone());
+            parameters = Some(found);
+        }
+    }
+    the_only_one(&devices, PARAMETERS).and(parameters)
 }
 
 fn parameters_in(attached: &Attached) -> Result<KernelArgs, Error> {
@@ -347,6 +389,8 @@ impl Drop for Attached {
 
 /// Labels of the ISO that Ironic builds, with network data and without.
 const ISO_LABELS: &[&str] = &["config-2", "vmedia_boot_iso"];
+/// What parameters are on, in words.
+const PARAMETERS: &str = "volume of parameters";
 const PARAMETERS_LABEL: &str = "ir-vfd-dev";
 const FOLDERS: &[&str] = &["etc/ironic-python-agent", "etc/ironic-python-agent.d"];
 /// 4 GiB in the 512-byte sectors of sysfs.
@@ -457,12 +501,79 @@ mod tests {
         machine.block("ata1", "sr0", "5", 9, &iso("VMEDIA_BOOT_ISO", "other"));
         machine.block("ata1", "sr1", "5", 9, &iso("VMEDIA_BOOT_ISO", "ours"));
         let chosen = |publisher| {
-            let iso = Found::among(devices(&machine.root()), publisher).iso;
+            let found = Found::among(devices(&machine.root()), publisher);
+            let iso = found.iso();
             iso.map(|device| device.path.file_name().unwrap().to_owned())
         };
         assert_eq!(chosen(Some("ours")), Some("sr1".into()));
         assert_eq!(chosen(Some("nobody")), None);
+        // Who is not told which one it is believes none of two.
+        assert_eq!(chosen(None), None);
+        // A BMC may show the right one twice.
+        machine.block("ata1", "sr2", "5", 9, &iso("VMEDIA_BOOT_ISO", "ours"));
+        assert_eq!(chosen(Some("ours")), Some("sr1".into()));
+        fs::remove_file(machine.0.path().join("dev/sr1")).unwrap();
+        fs::remove_file(machine.0.path().join("dev/sr2")).unwrap();
         assert_eq!(chosen(None), Some("sr0".into()));
+    }
+
+    #[test]
+    fn of_two_volumes_with_parameters_neither_is_believed_nor_a_guess() {
+        let machine = Machine::new();
+        machine.block("usb1", "sda", "0", 9, &fat("ir-vfd-dev"));
+        machine.file("media/sda/parameters.txt", "ipa-agent-token=one");
+        machine.block("usb2", "sdb", "0", 9, &fat("IR-VFD-DEV"));
+        machine.file("media/sdb/parameters.txt", "ipa-agent-token=other");
+        machine.block("usb3", "sdc", "0", 9, &fat("other"));
+        machine.file("media/sdc/parameters.txt", "ipa-agent-token=third");
+        let model = "sys/devices/usb3/block/sdc/device/model";
+        machine.file(model, "Virtual Media FDD");
+        let root = machine.root();
+        // Both are there: nothing more is waited for.
+        let found = find(&root, &arguments("boot_method=vmedia"), &Cancel::default());
+        let media = take(&root, &found, &machine.attach()).unwrap();
+        assert!(media.parameters.is_none());
+        fs::remove_file(machine.0.path().join("dev/sdb")).unwrap();
+        let found = Found::among(devices(&root), None);
+        let media = take(&root, &found, &machine.attach()).unwrap();
+        assert_eq!(
+            media.parameters.unwrap().value("ipa-agent-token"),
+            Some("one")
+        );
+    }
+
+    #[test]
+    fn a_label_on_a_fixed_disk_or_a_partition_is_not_believed() {
+        let machine = Machine::new();
+        let head = fat("ir-vfd-dev");
+        machine.block("pci0000:00/ata1/host1", "sda", "0", 99, &head);
+        machine.block("pci0000:00/nvme/nvme0", "nvme0n1", "", 99, &head);
+        machine.block("pci0000:00/usb1", "sdb1", "0", 99, &head);
+        machine.file("sys/devices/pci0000:00/usb1/block/sdb1/partition", "1");
+        machine.block("virtual", "loop0", "", 99, &head);
+        let found = Found::among(devices(&machine.root()), None);
+        assert_eq!(found, Found::default());
+        // Ironic's own: a small disk, or a CD, of the BMC's.
+        machine.block("pci0000:00/usb1/1-1/host2", "sdc", "0", 2880, &head);
+        let found = Found::among(devices(&machine.root()), None);
+        assert_eq!(found.parameters.len(), 1);
+    }
+
+    #[test]
+    fn of_two_guesses_neither_is_believed() {
+        let machine = Machine::new();
+        for (bus, name) in [("usb1", "sda"), ("usb2", "sdb")] {
+            machine.block(bus, name, "0", 9, &fat("other"));
+            let model = format!("sys/devices/{bus}/block/{name}/device/model");
+            machine.file(&model, "Virtual Media FDD");
+            machine.file(&format!("media/{name}/parameters.txt"), name);
+        }
+        let found = Found::among(devices(&machine.root()), None);
+        let media = take(&machine.root(), &found, &machine.attach()).unwrap();
+        assert!(media.parameters.is_none());
+        fs::remove_file(machine.0.path().join("media/sdb/parameters.txt")).unwrap();
+        let media = take(&machine.root(), &found, &machine.attach()).unwrap();
+        assert!(media.parameters.is_some());
     }
 
     #[test]
