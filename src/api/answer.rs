@@ -161,8 +161,8 @@ fn redirect(base: &str, uri: &Uri) -> Result<Answer, Fault> {
     *answer.status_mut() = StatusCode::PERMANENT_REDIRECT;
     let headers = answer.headers_mut();
     headers.insert(LOCATION, location);
-    if uri.query().is_some() {
-        // It may hold the token, and the buffer it is written from lives as long as the connection.
+    if Query::of(uri).token().is_some() {
+        // It is repeated here, and the buffer it is written from lives as long as the connection.
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(answer)

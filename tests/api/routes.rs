@@ -105,6 +105,22 @@ async fn a_missing_slash_is_redirected_with_its_query() {
 }
 
 #[tokio::test]
+async fn a_redirect_that_repeats_the_token_ends_the_connection_whose_buffers_hold_it() {
+    let api = Api::start().await;
+    for (query, connection) in [
+        ("?agent_token=hush", Some("close")),
+        ("?agent%5Ftoken=hush", Some("close")),
+        ("?wait=true", None),
+    ] {
+        let answer = api.get(&format!("/v1/commands{query}")).await;
+        assert_eq!(
+            (answer.status, answer.header("connection")),
+            (308, connection)
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_host_that_is_none_is_replaced_by_our_address() {
     let api = Api::start().await;
     let own = api.address.to_string();
