@@ -58,8 +58,13 @@ macro_rules! classes {
         pub enum ErrorClass { $($name,)* }
 
         impl ErrorClass {
-            #[cfg(test)]
             const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The class of this name.
+            #[must_use]
+            pub fn of_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|class| class.name() == name)
+            }
 
             /// The class's name on the wire (`command_error.type`).
             #[must_use]

@@ -4,7 +4,8 @@
 //! decisions rest on them. A command's work belongs to the thread it runs on: it goes on, and is recorded, when the
 //! caller is long gone.
 
-use super::record::{CommandView, Ledger, Record};
+use super::journal::{Journal, Kept};
+use super::record::{CommandView, Ledger, Outcome, Record};
 use super::spec::{Command, Job, Mode, Params};
 use crate::error::{AgentError, ErrorClass};
 use crate::progress::Cancel;
@@ -26,6 +27,8 @@ struct Shared {
     turn: Arc<AsyncMutex<()>>,
     work: Mutex<Work>,
     completions: watch::Sender<u64>,
+    /// Who keeps the records for the next agent.
+    journal: Option<Box<dyn Journal>>,
 }
 
 #[derive(Default)]
@@ -38,14 +41,48 @@ struct Work {
 }
 
 impl Dispatcher {
-    /// A dispatcher of these commands, with an empty list.
+    /// A dispatcher of these commands, with an empty list that nobody keeps.
     #[must_use]
     pub fn new(commands: Vec<Command>) -> Self {
+        Self::with(commands, Ledger::default(), None)
+    }
+
+    /// A dispatcher of these commands, with the list that an agent before this one left: a command that ran when that ended
+    /// has failed, and says why.
+    #[must_use]
+    pub fn resumed(commands: Vec<Command>, left: Vec<Kept>, journal: Box<dyn Journal>) -> Self {
+        let mut ledger = Ledger::default();
+        for kept in left {
+            let Some(command) = commands.iter().find(|command| command.name == kept.name) else {
+                tracing::warn!(
+                    command = kept.name,
+                    "An agent before this one ran a command that is not known: forgotten"
+                );
+                continue;
+            };
+            if kept.outcome.is_none() {
+                let (command, id) = (command.name, &kept.id);
+                tracing::error!(
+                    command,
+                    id,
+                    "A command ran when the agent before this one ended: it has failed"
+                );
+            }
+            ledger.push(Arc::new(Record::resumed(command.name, kept)));
+        }
+        Self::with(commands, ledger, Some(journal))
+    }
+
+    fn with(commands: Vec<Command>, ledger: Ledger, journal: Option<Box<dyn Journal>>) -> Self {
         Self(Arc::new(Shared {
             commands,
             turn: Arc::default(),
-            work: Mutex::default(),
+            work: Mutex::new(Work {
+                ledger,
+                ..Work::default()
+            }),
             completions: watch::Sender::new(0),
+            journal,
         }))
     }
 
@@ -172,7 +209,8 @@ impl Dispatcher {
         let shared = Arc::clone(&self.0);
         let worker = spawn_blocking(move || {
             let record = Arc::new(Record::new(command.name, command.mode, job.clone()));
-            work(&command, params, &job, &record);
+            let outcome = work(&command, params, &job, &record);
+            shared.end(&record, outcome);
             let view = record.view();
             shared.work().ledger.push(record);
             drop(turn);
@@ -187,9 +225,11 @@ impl Dispatcher {
     fn start(&self, command: Command, params: Params, job: Job) -> Arc<Record> {
         let record = Arc::new(Record::new(command.name, command.mode, job.clone()));
         self.0.work().ledger.push(Arc::clone(&record));
+        self.0.keep(&record.kept());
         let (shared, started) = (Arc::clone(&self.0), Arc::clone(&record));
         spawn_blocking(move || {
-            work(&command, params, &job, &started);
+            let outcome = work(&command, params, &job, &started);
+            shared.end(&started, outcome);
             shared.completions.send_modify(|count| *count += 1);
         });
         record
@@ -205,6 +245,18 @@ impl fmt::Debug for Dispatcher {
 impl Shared {
     fn work(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends a record. It is kept before anybody reads it: what Ironic was told once, the next agent says too.
+    fn end(&self, record: &Record, outcome: Outcome) {
+        self.keep(&record.kept_with(Some(&outcome)));
+        record.finish(outcome);
+    }
+
+    fn keep(&self, record: &Kept) {
+        if let Some(journal) = &self.journal {
+            journal.keep(record, &|| self.work().ledger.kept());
+        }
     }
 
     /// Only the last command is looked at: none before it can still run.
@@ -233,8 +285,8 @@ impl Shared {
     }
 }
 
-/// The command's work and its record's end.
-fn work(command: &Command, params: Params, job: &Job, record: &Record) {
+/// The command's work, and how its record is to end.
+fn work(command: &Command, params: Params, job: &Job, record: &Record) -> Outcome {
     let (id, name) = (&record.id, command.name);
     tracing::info!(command = name, id, "Started a command");
     let begin = Instant::now();
@@ -246,7 +298,7 @@ fn work(command: &Command, params: Params, job: &Job, record: &Record) {
         Ok(_) => tracing::info!(command = name, id, ms, "Finished a command"),
         Err(error) => tracing::error!(command = name, id, ms, reason = %error, "A command failed"),
     }
-    record.finish(outcome);
+    record.outcome_of(outcome)
 }
 
 /// A panic's text is for nobody: it may hold whatever was at hand. Its place is in the log already.

@@ -3,9 +3,11 @@
 //! This room is handed its table and knows no command by name, no HTTP and no disk.
 
 mod dispatcher;
+mod journal;
 mod record;
 mod spec;
 
 pub use dispatcher::Dispatcher;
+pub use journal::{Journal, Kept};
 pub use record::{CommandView, State, Status};
 pub use spec::{Command, CommandSpec, Job, Mode, Params};

@@ -4,6 +4,7 @@
 //! while its record is the last one. So the list keeps its order and its newest records whole, and lets go of what nobody
 //! asks for again (a log archive, an echoed config drive): see [`Ledger::push`].
 
+use super::journal::{Kept, interrupted};
 use super::spec::{Job, Mode};
 use crate::error::{AgentError, ErrorClass};
 use crate::progress::Progress;
@@ -105,13 +106,51 @@ impl Record {
         }
     }
 
-    /// Ends the record and wakes who waits for it. A second end is ignored.
-    pub(super) fn finish(&self, outcome: Result<Value, AgentError>) {
-        let outcome = match outcome {
-            Ok(value) => Outcome::succeeded(self.named(value)),
-            Err(error) => Outcome::Failed(shortened(error)),
+    /// The record that an agent before this one left; one that had no end then has failed.
+    pub(super) fn resumed(name: &'static str, kept: Kept) -> Self {
+        let outcome = match kept.outcome {
+            Some(Ok(value)) => Outcome::succeeded(value),
+            Some(Err(error)) => Outcome::Failed(error),
+            None => Outcome::Failed(interrupted(name)),
         };
+        Self {
+            id: kept.id,
+            name,
+            mode: kept.mode,
+            job: Job::default(),
+            outcome: SetOnce::new_with(Some(outcome)),
+        }
+    }
+
+    /// How the record is to end.
+    pub(super) fn outcome_of(&self, done: Result<Value, AgentError>) -> Outcome {
+        match done {
+            Ok(value) => Outcome::succeeded(Arc::new(self.named(value))),
+            Err(error) => Outcome::Failed(shortened(error)),
+        }
+    }
+
+    /// Ends the record and wakes who waits for it. A second end is ignored.
+    pub(super) fn finish(&self, outcome: Outcome) {
         let _ = self.outcome.set(outcome);
+    }
+
+    /// What the next agent is to know of it.
+    pub(super) fn kept(&self) -> Kept {
+        self.kept_with(self.outcome.get())
+    }
+
+    /// The same, once it has ended so.
+    pub(super) fn kept_with(&self, outcome: Option<&Outcome>) -> Kept {
+        Kept {
+            id: self.id.clone(),
+            name: self.name.to_owned(),
+            mode: self.mode,
+            outcome: outcome.map(|outcome| match outcome {
+                Outcome::Succeeded { value, .. } => Ok(Arc::clone(value)),
+                Outcome::Failed(error) => Err(error.clone()),
+            }),
+        }
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -154,27 +193,28 @@ impl Record {
                 name: self.name,
                 mode: self.mode,
                 job: self.job.clone(),
-                outcome: SetOnce::new_with(Some(Outcome::succeeded(
+                outcome: SetOnce::new_with(Some(Outcome::succeeded(Arc::new(
                     json!({ "omitted": format!("{bytes} bytes, kept until the next command") }),
-                ))),
+                )))),
             }),
             _ => None,
         }
     }
 }
 
-enum Outcome {
+/// How a command ended.
+pub(super) enum Outcome {
     Succeeded { value: Arc<Value>, bytes: usize },
     Failed(AgentError),
 }
 
 impl Outcome {
-    fn succeeded(value: Value) -> Self {
+    fn succeeded(value: Arc<Value>) -> Self {
         let mut size = Size(0);
         // Counting cannot fail, and a JSON value can always be written.
-        let _ = serde_json::to_writer(&mut size, &value);
+        let _ = serde_json::to_writer(&mut size, &*value);
         Self::Succeeded {
-            value: Arc::new(value),
+            value,
             bytes: size.0,
         }
     }
@@ -212,6 +252,10 @@ impl Ledger {
 
     pub(super) fn views(&self) -> Vec<CommandView> {
         self.0.iter().map(|record| record.view()).collect()
+    }
+
+    pub(super) fn kept(&self) -> Vec<Kept> {
+        self.0.iter().map(|record| record.kept()).collect()
     }
 }
 
@@ -253,7 +297,7 @@ mod tests {
 
     fn finished(name: &'static str, mode: Mode, outcome: Result<Value, AgentError>) -> Arc<Record> {
         let record = Record::new(name, mode, Job::default());
-        record.finish(outcome);
+        record.finish(record.outcome_of(outcome));
         Arc::new(record)
     }
 

@@ -3,6 +3,7 @@
 pub mod detect;
 pub mod efi;
 pub mod fat;
+pub mod frames;
 pub mod gpt;
 pub mod guid;
 pub mod ipmi;
