@@ -22,6 +22,7 @@ pub mod config;
 pub mod error;
 pub mod extensions;
 pub mod formats;
+pub mod handover;
 pub mod hardware;
 pub mod imaging;
 pub mod logging;

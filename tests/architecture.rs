@@ -29,6 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "conductor",
             "config",
             "extensions",
+            "handover",
             "hardware",
             "imaging",
             "logging",
@@ -38,7 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("api", &["command", "config", "tls"]),
-    ("boot", &["config", "formats", "logging", "sys"]),
+    ("boot", &["config", "formats", "handover", "logging", "sys"]),
     ("conductor", &["command", "config", "tls"]),
     (
         "extensions",
@@ -54,6 +55,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("command", &[]),
+    ("handover", &["command", "formats", "logging"]),
     (
         "hardware",
         &["bootloader", "formats", "imaging", "storage", "sys"],

@@ -11,7 +11,7 @@ mod ring;
 mod sockets;
 
 pub use outputs::Settings;
-pub use ring::Ring;
+pub use ring::{Mirror, Ring};
 
 use crate::root::Root;
 use event::Told;

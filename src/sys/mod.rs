@@ -11,6 +11,7 @@ pub mod address;
 pub mod block;
 pub mod efivars;
 pub mod ethtool;
+pub mod inherited;
 pub mod ipmi;
 pub mod loopdev;
 pub mod module;

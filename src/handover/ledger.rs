@@ -1,0 +1,296 @@
+//! The records of commands, so that Ironic reads from the next agent what it read from the one before.
+//!
+//! A memory file of frames (see [`crate::formats::frames`]), each a record as it was when it changed: a later word about the
+//! same record replaces the earlier one, and a frame that an agent died over is not read. The number in the header says where
+//! the frames begin. When there are many words about few records, all are written once more behind the last, the number is set
+//! to them, and the memory before them is given back.
+
+use super::memory::{AFTER_HEADER, Header, memory_file};
+use super::record;
+use crate::command::{Journal, Kept};
+use crate::formats::frames::{frame, frames};
+use nix::fcntl::{FallocateFlags, fallocate};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The records in memory that outlives the process; clones share it.
+#[derive(Clone, Debug)]
+pub struct LedgerFile(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    file: File,
+    place: Mutex<Place>,
+}
+
+/// Where the frames are, and how many bytes of them are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    start: u64,
+    end: u64,
+    most: u64,
+}
+
+impl Place {
+    const EMPTY: Self = Self {
+        start: AFTER_HEADER,
+        end: AFTER_HEADER,
+        most: MOST_BYTES,
+    };
+}
+
+impl LedgerFile {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// What the kernel says when it has no memory.
+    pub fn create() -> io::Result<Self> {
+        Self::of(memory_file(c"ferrite-ledger")?.into())
+    }
+
+    /// The one in this file; what is none becomes an empty one.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn of(file: OwnedFd) -> io::Result<Self> {
+        let ledger = Self(Arc::new(Shared {
+            file: File::from(file),
+            place: Mutex::new(Place::EMPTY),
+        }));
+        let start = HEADER.read(&ledger.0.file);
+        let length = ledger.0.file.metadata()?.len();
+        match start {
+            Some(start) if (AFTER_HEADER..=length).contains(&start) => {
+                let read = {
+                    let bytes = ledger.0.bytes(start, length)?;
+                    let mut whole = frames(&bytes);
+                    whole.by_ref().for_each(drop);
+                    u64::try_from(whole.read()).map_err(io::Error::other)?
+                };
+                let end = start + read;
+                if end < length {
+                    tracing::warn!(
+                        "the agent before this one ended while it kept a record: its last word is lost"
+                    );
+                    ledger.0.file.set_len(end)?;
+                }
+                *ledger.0.place() = Place {
+                    start,
+                    end,
+                    most: MOST_BYTES.max(2 * read),
+                };
+            }
+            _ => ledger.forget()?,
+        }
+        Ok(ledger)
+    }
+
+    /// Its memory file.
+    #[must_use]
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.file.as_fd()
+    }
+
+    /// Every record, in the order of the commands.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn records(&self) -> io::Result<Vec<Kept>> {
+        let Place { start, end, .. } = *self.0.place();
+        let mut records: Vec<Kept> = Vec::new();
+        for content in frames(&self.0.bytes(start, end)?) {
+            let Some(kept) = record::parsed(content) else {
+                tracing::warn!(
+                    "a record of the agent before this one is not understood: forgotten"
+                );
+                continue;
+            };
+            match records.iter_mut().rev().find(|r| r.id == kept.id) {
+                Some(earlier) => *earlier = kept,
+                None => records.push(kept),
+            }
+        }
+        Ok(records)
+    }
+
+    /// Forgets every record: nobody is to come after this agent.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn forget(&self) -> io::Result<()> {
+        let mut place = self.0.place();
+        HEADER.begin(&self.0.file, AFTER_HEADER)?;
+        *place = Place::EMPTY;
+        Ok(())
+    }
+}
+
+impl Journal for LedgerFile {
+    fn keep(&self, record: &Kept, all: &dyn Fn() -> Vec<Kept>) {
+        let kept = || -> io::Result<()> {
+            let mut place = self.0.place();
+            if place.end - place.start > place.most {
+                self.0.rewrite(&mut place, &all())?;
+            }
+            self.0.append(&mut place, record)
+        };
+        if let Err(error) = kept() {
+            let (command, id) = (&record.name, &record.id);
+            tracing::warn!(command, id, %error, "a record cannot be kept for an agent after this one");
+        }
+    }
+}
+
+impl Shared {
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bytes(&self, start: u64, end: u64) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(end - start).map_err(io::Error::other)?;
+        let mut bytes = vec![0; length];
+        self.file.read_exact_at(&mut bytes, start)?;
+        Ok(bytes)
+    }
+
+    fn append(&self, place: &mut Place, kept: &Kept) -> io::Result<()> {
+        let frame = frame(&record::written(kept)).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.file.write_all_at(&frame, place.end)?;
+        place.end += u64::try_from(frame.len()).map_err(io::Error::other)?;
+        Ok(())
+    }
+
+    /// One word about each record, behind all that were said. Who dies before the number is set leaves the old words, each
+    /// true, and some of them twice.
+    fn rewrite(&self, place: &mut Place, all: &[Kept]) -> io::Result<()> {
+        let mut anew = Place {
+            start: place.end,
+            ..*place
+        };
+        for kept in all {
+            self.append(&mut anew, kept)?;
+        }
+        HEADER.set(&self.file, anew.start)?;
+        anew.most = MOST_BYTES.max(2 * (anew.end - anew.start));
+        *place = anew;
+        let past = i64::try_from(anew.start).map_err(io::Error::other)? - PAST_FROM;
+        let give_back = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        fallocate(&self.file, give_back, PAST_FROM, past)?;
+        Ok(())
+    }
+}
+
+const HEADER: Header = Header(b"ferrled1");
+/// Behind the header.
+const PAST_FROM: i64 = 16;
+/// Bytes of words that may lie there before the first rewriting; then twice of what was left.
+const MOST_BYTES: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Mode;
+    use crate::error::{AgentError, ErrorClass};
+    use serde_json::{Value, json};
+    use std::os::unix::fs::MetadataExt;
+
+    fn kept(id: &str, outcome: Option<Result<Value, AgentError>>) -> Kept {
+        Kept {
+            id: id.into(),
+            name: "execute_clean_step".into(),
+            mode: Mode::Async,
+            outcome: outcome.map(|outcome| outcome.map(Arc::new)),
+        }
+    }
+
+    fn failed() -> Option<Result<Value, AgentError>> {
+        let class = ErrorClass::CleaningError;
+        Some(Err(AgentError::new(class, "no disk")))
+    }
+
+    fn nobody() -> Vec<Kept> {
+        panic!("nobody is to be asked for all records")
+    }
+
+    fn next(ledger: &LedgerFile) -> LedgerFile {
+        LedgerFile::of(ledger.descriptor().try_clone_to_owned().unwrap()).unwrap()
+    }
+
+    fn assert_holds(ledger: &LedgerFile, wanted: &[Kept]) {
+        assert!(ledger.records().unwrap() == wanted);
+    }
+
+    #[test]
+    fn the_last_word_about_each_record_is_found_in_the_order_of_the_commands() {
+        let ledger = LedgerFile::create().unwrap();
+        let (first, second) = (kept("a", failed()), kept("b", Some(Ok(json!(null)))));
+        for word in [&kept("a", None), &first, &kept("b", None), &second] {
+            ledger.keep(word, &nobody);
+        }
+        let running = kept("c", None);
+        ledger.keep(&running, &nobody);
+        assert_holds(&next(&ledger), &[first, second, running]);
+    }
+
+    #[test]
+    fn a_word_that_an_agent_died_over_is_not_read_and_the_next_one_is() {
+        let ledger = LedgerFile::create().unwrap();
+        let before = kept("a", failed());
+        ledger.keep(&before, &nobody);
+        let whole = ledger.0.file.metadata().unwrap().len();
+        ledger.keep(&kept("b", None), &nobody);
+        let torn = ledger.0.file.metadata().unwrap().len() - 1;
+        ledger.0.file.set_len(torn).unwrap();
+        let next_one = next(&ledger);
+        assert_holds(&next_one, std::slice::from_ref(&before));
+        assert_eq!(next_one.0.file.metadata().unwrap().len(), whole);
+        let after = kept("c", None);
+        next_one.keep(&after, &nobody);
+        assert_holds(&next(&next_one), &[before, after]);
+    }
+
+    #[test]
+    fn the_memory_stays_bounded_however_often_records_change() {
+        let ledger = LedgerFile::create().unwrap();
+        let result = |round: usize| Some(Ok(json!({ "text": "x".repeat(10_000), "round": round })));
+        for round in 0..1000 {
+            ledger.keep(&kept("a", result(round)), &|| {
+                vec![kept("a", result(round - 1))]
+            });
+        }
+        let bytes = ledger.0.file.metadata().unwrap().blocks() * 512;
+        assert!(bytes < 2 * MOST_BYTES, "{bytes}");
+        assert_holds(&next(&ledger), &[kept("a", result(999))]);
+    }
+
+    #[test]
+    fn nothing_is_left_when_it_was_forgotten() {
+        let ledger = LedgerFile::create().unwrap();
+        ledger.keep(&kept("a", failed()), &nobody);
+        ledger.forget().unwrap();
+        assert_holds(&next(&ledger), &[]);
+        assert_eq!(ledger.0.file.metadata().unwrap().len(), AFTER_HEADER);
+    }
+
+    #[test]
+    fn other_memory_becomes_an_empty_ledger() {
+        for (number, strange) in [
+            &[][..],
+            &[7; 100],
+            b"ferrled1\xff\xff\xff\xff\xff\xff\xff\xff",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let file = memory_file(c"strange").unwrap();
+            file.write_all_at(strange, 0).unwrap();
+            let ledger = LedgerFile::of(file.into()).unwrap();
+            assert_holds(&ledger, &[]);
+            ledger.keep(&kept("a", None), &nobody);
+            assert!(next(&ledger).records().unwrap().len() == 1, "{number}");
+        }
+    }
+}

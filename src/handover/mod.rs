@@ -1,0 +1,109 @@
+//! What an agent that ended leaves to the one after it, so that Ironic notices no more than a command that failed.
+//!
+//! ```text
+//! keeper (process 1, `ferrite supervise`, systemd) ── holds three memory files, looks into none but the log
+//!   └─ agent ── maps the vault, reads the ledger's records and the log's last lines, and writes all three
+//! ```
+//!
+//! Nothing of it is ever on a disk: it is gone with the keeper, and so with the machine.
+
+mod ledger;
+mod log;
+mod memory;
+mod record;
+pub mod systemd;
+
+pub use ledger::LedgerFile;
+pub use log::LogTail;
+
+use crate::secret::Vault;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// What an agent leaves, open for who works with it.
+#[derive(Debug)]
+pub struct Handover {
+    /// Its secrets, and who it was to Ironic.
+    pub vault: Vault,
+    /// The records of its commands.
+    pub ledger: LedgerFile,
+    /// What it said last.
+    pub log: LogTail,
+}
+
+impl Handover {
+    /// Nothing left by anybody.
+    ///
+    /// # Errors
+    /// What the kernel says when it has no memory.
+    pub fn create() -> io::Result<Self> {
+        Ok(Self {
+            vault: Vault::create()?,
+            ledger: LedgerFile::create()?,
+            log: LogTail::create()?,
+        })
+    }
+
+    /// What an agent before this one left.
+    ///
+    /// # Errors
+    /// The first is no vault, or one of the others cannot be written.
+    pub fn of([vault, ledger, log]: [OwnedFd; FILES]) -> io::Result<Self> {
+        Ok(Self {
+            vault: Vault::of(vault)?,
+            ledger: LedgerFile::of(ledger)?,
+            log: LogTail::of(log)?,
+        })
+    }
+
+    /// Its memory files, in their order.
+    #[must_use]
+    pub fn files(&self) -> [BorrowedFd<'_>; FILES] {
+        [
+            self.vault.descriptor(),
+            self.ledger.descriptor(),
+            self.log.descriptor(),
+        ]
+    }
+}
+
+/// The memory files in the hands of who keeps them for one agent after the other, and looks into none but the log.
+#[derive(Debug)]
+pub struct Keeper([OwnedFd; FILES]);
+
+impl Keeper {
+    /// A keeper of new files.
+    ///
+    /// # Errors
+    /// What the kernel says when it has no memory.
+    pub fn create() -> io::Result<Self> {
+        Self::of(&Handover::create()?)
+    }
+
+    /// A keeper of these.
+    ///
+    /// # Errors
+    /// The process has too many files open.
+    pub fn of(handover: &Handover) -> io::Result<Self> {
+        let [vault, ledger, log] = handover.files().map(|file| file.try_clone_to_owned());
+        Ok(Self([vault?, ledger?, log?]))
+    }
+
+    /// The files, in their order.
+    #[must_use]
+    pub fn files(&self) -> [BorrowedFd<'_>; FILES] {
+        self.0.each_ref().map(AsFd::as_fd)
+    }
+
+    /// What the agent said last, line by line.
+    ///
+    /// # Errors
+    /// The log's file cannot be read.
+    pub fn last_lines(&self, lines: usize) -> io::Result<Vec<String>> {
+        let [_, _, log] = &self.0;
+        LogTail::of(log.try_clone()?)?.last(lines)
+    }
+}
+
+/// How many memory files there are: vault, ledger, log.
+pub const FILES: usize = 3;

@@ -1,0 +1,92 @@
+//! A command's record as text, for the next agent alone: nobody else reads it.
+
+use crate::command::{Kept, Mode};
+use crate::error::{AgentError, ErrorClass};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// The text of a record.
+pub(super) fn written(kept: &Kept) -> Vec<u8> {
+    let mut text = Map::new();
+    text.insert("id".into(), json!(kept.id));
+    text.insert("name".into(), json!(kept.name));
+    text.insert("waited".into(), json!(kept.mode == Mode::Sync));
+    match &kept.outcome {
+        None => {}
+        Some(Ok(result)) => {
+            text.insert("result".into(), Value::clone(result));
+        }
+        Some(Err(error)) => {
+            let error = json!({"class": error.class.name(), "details": error.details});
+            text.insert("error".into(), error);
+        }
+    }
+    Value::Object(text).to_string().into_bytes()
+}
+
+/// The record of a text; none where it is not one of ours.
+pub(super) fn parsed(text: &[u8]) -> Option<Kept> {
+    let Ok(Value::Object(mut text)) = serde_json::from_slice(text) else {
+        return None;
+    };
+    let outcome = match (text.remove("result"), text.get("error")) {
+        (Some(result), _) => Some(Ok(Arc::new(result))),
+        (None, Some(error)) => {
+            let class = ErrorClass::of_name(error.get("class")?.as_str()?)?;
+            Some(Err(AgentError::new(class, error.get("details")?.as_str()?)))
+        }
+        (None, None) => None,
+    };
+    Some(Kept {
+        id: text.get("id")?.as_str()?.to_owned(),
+        name: text.get("name")?.as_str()?.to_owned(),
+        mode: if text.get("waited")?.as_bool()? {
+            Mode::Sync
+        } else {
+            Mode::Async
+        },
+        outcome,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_record_or_none(text in prop::collection::vec(any::<u8>(), 0..256)) {
+            let _ = parsed(&text);
+        }
+
+        #[test]
+        fn what_was_written_is_read(id in ".*", name in ".*", details in ".*", waited: bool, end in 0..3) {
+            let kept = Kept {
+                id,
+                name,
+                mode: if waited { Mode::Sync } else { Mode::Async },
+                outcome: match end {
+                    0 => None,
+                    1 => Some(Ok(Arc::new(json!({ "text": details })))),
+                    _ => Some(Err(AgentError::new(ErrorClass::VersionMismatch, details))),
+                },
+            };
+            prop_assert!(parsed(&written(&kept)) == Some(kept));
+        }
+    }
+
+    #[test]
+    fn no_result_is_not_the_result_null() {
+        let kept = |outcome| Kept {
+            id: "a".into(),
+            name: "sync".into(),
+            mode: Mode::Sync,
+            outcome,
+        };
+        for outcome in [None, Some(Ok(Arc::new(Value::Null)))] {
+            let read = parsed(&written(&kept(outcome.clone())));
+            assert!(read == Some(kept(outcome)));
+        }
+    }
+}

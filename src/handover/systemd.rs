@@ -1,0 +1,127 @@
+//! systemd as the keeper: its store of descriptors, by its protocol alone (sd_notify(3), sd_listen_fds(3)).
+
+use super::FILES;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, sendmsg, socket,
+};
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+
+/// The manager that started this process and wants to be told of it.
+#[derive(Debug)]
+pub struct Manager {
+    socket: OwnedFd,
+    address: UnixAddr,
+}
+
+impl Manager {
+    /// The one that a variable of the environment names; none where there is none, or where it cannot be spoken to.
+    #[must_use]
+    pub fn of_environment(variable: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
+        let path = variable("NOTIFY_SOCKET")?;
+        Self::at(path.as_bytes())
+            .inspect_err(
+                |error| tracing::warn!(%error, "the service manager cannot be told anything"),
+            )
+            .ok()
+    }
+
+    fn at(path: &[u8]) -> io::Result<Self> {
+        Ok(Self {
+            socket: socket(
+                AddressFamily::Unix,
+                SockType::Datagram,
+                SockFlag::SOCK_CLOEXEC,
+                None,
+            )?,
+            address: match path.split_first() {
+                Some((b'@', name)) => UnixAddr::new_abstract(name)?,
+                _ => UnixAddr::new(path)?,
+            },
+        })
+    }
+
+    /// Tells it that commands are answered.
+    pub fn ready(&self) {
+        if let Err(error) = self.send("READY=1", &[]) {
+            tracing::warn!(%error, "the service manager cannot be told that the agent is ready");
+        }
+    }
+
+    /// Gives it the memory files, for the agent that it starts after this one.
+    ///
+    /// # Errors
+    /// It does not take them.
+    pub fn store(&self, files: [BorrowedFd<'_>; FILES]) -> io::Result<()> {
+        for (name, file) in NAMES.iter().zip(files) {
+            self.send(&format!("FDSTORE=1\nFDNAME={name}"), &[file.as_raw_fd()])?;
+        }
+        Ok(())
+    }
+
+    fn send(&self, text: &str, files: &[RawFd]) -> io::Result<()> {
+        let with = [ControlMessage::ScmRights(files)];
+        let with = if files.is_empty() { &[][..] } else { &with };
+        let (text, address) = ([IoSlice::new(text.as_bytes())], Some(&self.address));
+        sendmsg(
+            self.socket.as_raw_fd(),
+            &text,
+            with,
+            MsgFlags::MSG_NOSIGNAL,
+            address,
+        )?;
+        Ok(())
+    }
+}
+
+/// The numbers of the memory files that systemd hands to the process `own`; none unless all are there.
+#[must_use]
+pub fn handed_over(
+    own: u32,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Option<[RawFd; FILES]> {
+    let text = |name| variable(name)?.into_string().ok();
+    let number = |name| text(name)?.parse::<u32>().ok();
+    if number("LISTEN_PID") != Some(own) {
+        return None;
+    }
+    let names = text("LISTEN_FDNAMES")?;
+    let count = usize::try_from(number("LISTEN_FDS")?).ok()?;
+    let by_name: HashMap<_, _> = names.split(':').zip(FIRST..).take(count).collect();
+    let [vault, ledger, log] = NAMES.map(|name| by_name.get(name).copied());
+    Some([vault?, ledger?, log?])
+}
+
+/// Their names in the store.
+const NAMES: [&str; FILES] = ["ferrite-vault", "ferrite-ledger", "ferrite-log"];
+/// `SD_LISTEN_FDS_START`.
+const FIRST: RawFd = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handed(pairs: &[(&str, &str)]) -> Option<[RawFd; FILES]> {
+        handed_over(7, |name| {
+            let pair = pairs.iter().find(|(known, _)| *known == name);
+            pair.map(|(_, value)| value.into())
+        })
+    }
+
+    #[test]
+    fn files_are_found_by_their_names_in_any_order() {
+        let names = "other:ferrite-log:ferrite-vault:ferrite-ledger";
+        let of = |pid, count| {
+            let names = ("LISTEN_FDNAMES", names);
+            handed(&[("LISTEN_PID", pid), ("LISTEN_FDS", count), names])
+        };
+        assert_eq!(of("7", "4"), Some([5, 6, 4]));
+        assert_eq!(of("7", "3"), None, "the ledger is not there");
+        assert_eq!(of("8", "4"), None, "they are somebody else's");
+        assert_eq!(of("7", "x"), None);
+        assert_eq!(handed(&[]), None);
+    }
+}
