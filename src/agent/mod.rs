@@ -6,6 +6,7 @@
 mod configuration;
 mod discovery;
 mod door;
+mod inheritance;
 mod life;
 mod network;
 mod registration;
@@ -16,7 +17,10 @@ mod silence;
 use crate::boot::{media, power};
 use crate::conductor::{self, AGENT_VERSION};
 use crate::config::{self, CommandLine, Config};
+use crate::error::chain;
 use crate::extensions::Ending;
+use crate::handover::LedgerFile;
+use crate::handover::systemd::Manager;
 use crate::hardware::clock;
 use crate::logging::{self, Log};
 use crate::root::Root;
@@ -25,6 +29,7 @@ use crate::sys::process;
 use crate::tls;
 pub use configuration::look;
 use configuration::{configure, tell_of_permit, tell_of_trust};
+use inheritance::{Inheritance, inherit};
 use life::{Event, How, Life, Parting};
 use network::take_network_down;
 use registration::Registered;
@@ -34,6 +39,7 @@ use silence::Speechless;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -43,11 +49,25 @@ use tokio_util::sync::CancellationToken;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Lives the whole life of the service on the machine below `root`; returns when it ended by a signal or was told to.
+/// `handed_over` are the numbers of descriptors that a parent of ours kept for it.
 ///
 /// # Errors
 /// [`Error`]: why it cannot live, or ended early.
-pub fn run(root: Root, command_line: CommandLine) -> Result<(), Error> {
+pub fn run(root: Root, command_line: CommandLine, handed_over: &[RawFd]) -> Result<(), Error> {
     let log = logging::start();
+    let inheritance = inherit(handed_over, &log)?;
+    let ring = log.ring.clone();
+    // Whoever started us tells it on standard error; it is to outlive us, too.
+    live(root, command_line, log, inheritance)
+        .inspect_err(|error| ring.push(format!("ferrite: {}\n", chain(error))))
+}
+
+fn live(
+    root: Root,
+    command_line: CommandLine,
+    log: Log,
+    inheritance: Inheritance,
+) -> Result<(), Error> {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         ipa_version = AGENT_VERSION,
@@ -57,7 +77,6 @@ pub fn run(root: Root, command_line: CommandLine) -> Result<(), Error> {
     if let Err(error) = process::harden() {
         tracing::warn!(%error, "this process cannot be closed to others");
     }
-    let vault = Vault::create().map_err(Error::Memory)?;
     let config = configure(&root, command_line, &log);
     // What was given to be read was read.
     let masked = arguments.and_then(|arguments| arguments.mask(config::places_of_secrets));
@@ -73,9 +92,16 @@ pub fn run(root: Root, command_line: CommandLine) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(Error::Runtime)?;
+    let Inheritance {
+        vault,
+        ledger,
+        manager,
+    } = inheritance;
     let agent = Agent {
         root: root.clone(),
         vault,
+        ledger,
+        manager,
         log,
         cancel: CancellationToken::new(),
         config,
@@ -100,6 +126,10 @@ struct Agent {
     root: Root,
     /// What outlives this agent.
     vault: Vault,
+    /// The records of its commands, which outlive it too.
+    ledger: LedgerFile,
+    /// Who keeps both, where no parent of ours does.
+    manager: Option<Manager>,
     config: Config,
     log: Log,
     cancel: CancellationToken,
@@ -124,6 +154,7 @@ impl Agent {
                 Life::Serving => unless(&mut end_signal, self.serve()).await?,
                 Life::Leaving(parting) => self.leave(parting).await,
                 Life::Silent(_) => {
+                    self.tell_ready();
                     match &self.speechless {
                         Some(speechless) => speechless.tell_until(end_signal.wait()).await,
                         None => end_signal.wait().await,
@@ -147,7 +178,14 @@ impl Agent {
             None => self.open_alone().await?,
         };
         self.service = Some(service);
+        self.tell_ready();
         Ok(Event::Opened)
+    }
+
+    fn tell_ready(&self) {
+        if let Some(manager) = &self.manager {
+            manager.ready();
+        }
     }
 
     /// Answers commands and heartbeats until a command wishes for an end.
@@ -167,6 +205,9 @@ impl Agent {
         if let Parting::Wished(_) = parting {
             // Nobody comes after this agent, and it has said its last word.
             self.vault.wipe();
+            if let Err(error) = self.ledger.forget() {
+                tracing::warn!(%error, "the records of commands are not forgotten");
+            }
         }
         match parting {
             Parting::Wished(Ending::Lockdown) => {

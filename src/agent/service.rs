@@ -14,7 +14,7 @@ use crate::conductor::lookup::Settings;
 use crate::conductor::{self, AGENT_VERSION, Law};
 use crate::extensions::{self, Context, Ending};
 use crate::hardware::Machine;
-use crate::secret::CurrentToken;
+use crate::secret::{CurrentToken, Session};
 use crate::tls::client::ClientOptions;
 use serde_json::Value;
 use std::future::Future;
@@ -26,6 +26,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use url::Host;
+use uuid::Uuid;
 
 /// Both conversations while they go on.
 pub(super) struct Service {
@@ -83,7 +84,11 @@ impl Agent {
         let context = Arc::new(context);
         // Its disk is waited for when a command brings a node: a machine without one still tells Ironic that it is there.
         context.machine.remember_node(Value::Object(node.raw));
-        let advertised = self.advertised(&client).await?;
+        let known = self.known_address(node.uuid);
+        let advertised = match &known {
+            Some((_, advertised)) => advertised.clone(),
+            None => self.advertised(&client).await?,
+        };
         let bound = self.bound(Some(&client)).await?;
         tell_of_other_address(bound, &advertised);
         let identity = {
@@ -93,12 +98,17 @@ impl Agent {
         };
         let heartbeat = Heartbeat {
             node: node.uuid,
-            callback_url: advertised.url(identity.scheme),
+            callback_url: known.map_or_else(|| advertised.url(identity.scheme), |(url, _)| url),
             token: Arc::clone(&token),
             verify_ca: identity.pem.clone(),
             timeout: settings.heartbeat_timeout,
             chance: conductor::by_chance,
         };
+        // Before Ironic hears of it: it takes no other until the machine starts anew.
+        self.vault.keep_session(&Session {
+            node: heartbeat.node,
+            callback_url: heartbeat.callback_url.clone(),
+        });
         let token = CurrentToken::new(Some(token));
         let mut service = self.open_api(&context, wish, token, identity, bound)?;
         tracing::info!(url = heartbeat.callback_url, "Ironic is told to call");
@@ -134,7 +144,12 @@ impl Agent {
         identity: door::Identity,
         bound: Option<IpAddr>,
     ) -> Result<Service, Error> {
-        let dispatcher = Dispatcher::new(extensions::commands(context));
+        let left = self.ledger.records().unwrap_or_else(|error| {
+            tracing::error!(%error, "the records of the agent before this one cannot be read");
+            Vec::new()
+        });
+        let journal = Box::new(self.ledger.clone());
+        let dispatcher = Dispatcher::resumed(extensions::commands(context), left, journal);
         let listener = door::listen(&self.config, bound)?;
         let state = api::State {
             dispatcher: dispatcher.clone(),
@@ -174,6 +189,21 @@ impl Agent {
             ending,
         };
         (context, wish)
+    }
+
+    /// Where Ironic was told to call by an agent before this one.
+    fn known_address(&self, node: Uuid) -> Option<(String, Advertised)> {
+        let session = self.vault.session()?;
+        if session.node != node {
+            tracing::warn!(node = %session.node, "an agent before this one was of another node: it leaves no address");
+            return None;
+        }
+        let advertised = Advertised::of_url(&session.callback_url)?;
+        tracing::info!(
+            url = session.callback_url,
+            "Ironic knows the address from an agent before this one"
+        );
+        Some((session.callback_url, advertised))
     }
 
     /// Where Ironic is told to call. It is looked for as long as it takes: the token is here and nowhere else, so an agent that

@@ -1,6 +1,8 @@
 //! The signals that end the agent.
 
 use super::Error;
+use nix::sys::signal::SigSet;
+use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// SIGTERM or SIGINT.
@@ -12,10 +14,15 @@ pub(super) struct EndSignal {
 impl EndSignal {
     pub(super) fn listen() -> Result<Self, Error> {
         let listen = |kind| signal(kind).map_err(Error::Runtime);
-        Ok(Self {
+        let heard = Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
-        })
+        };
+        // Whoever started this process may have kept them from itself, and a program inherits that.
+        SigSet::all()
+            .thread_unblock()
+            .map_err(|error| Error::Runtime(io::Error::from(error)))?;
+        Ok(heard)
     }
 
     pub(super) async fn wait(&mut self) {

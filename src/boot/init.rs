@@ -5,9 +5,10 @@ use super::modules::Modules;
 use super::mounts;
 use super::network::Network;
 use super::rescue;
-use super::supervisor::{Program, keep_running};
+use super::supervisor::{Order, Program, keep_running};
 use crate::config::KernelArgs;
 use crate::error::chain;
+use crate::handover::Keeper;
 use crate::progress::Cancel;
 use crate::root::Root;
 use std::fs::{self, File, OpenOptions};
@@ -25,17 +26,25 @@ pub fn run() -> ! {
         tracing::error!("Process 1 met a defect of its own; the agent starts as things are");
         None
     });
+    let keeper = Keeper::create()
+        .inspect_err(
+            |error| tracing::error!(%error, "An agent that ends will leave nothing to the next"),
+        )
+        .ok();
+    let never = Order::default();
     loop {
         let served = catch_unwind(AssertUnwindSafe(|| {
             if !rescue::is_wished(&root) {
-                keep_running(&[Program::agent()], || rescue::is_wished(&root));
+                keep_running(&[Program::agent()], keeper.as_ref(), &never, |_| {
+                    rescue::is_wished(&root)
+                });
             }
             let logins = rescue::begin(&root);
             if let Some(network) = &network {
                 told("ask for addresses again", network.move_elsewhere());
             }
             tracing::info!("This machine is a rescue system now");
-            keep_running(&logins, || false);
+            keep_running(&logins, None, &never, |_| false);
         }));
         if served.is_err() {
             tracing::error!("Process 1 met a defect of its own; it begins again");

@@ -6,12 +6,13 @@
 //!                                                          or, once it handed the machine over: rescue ─► logins
 //! ```
 //!
-//! [`init`] never ends. [`media`] and [`power`] are what the agent itself uses of this room: the configuration on virtual
+//! [`init`] never ends; [`supervise`] is its last part alone, for machines with an init of their own. [`media`] and [`power`] are what the agent itself uses of this room: the configuration on virtual
 //! media, and the end of the machine.
 
 pub mod init;
 pub mod media;
 pub mod power;
+pub mod supervise;
 
 mod modules;
 mod mounts;

@@ -1,15 +1,20 @@
 //! Process 1's children: kept running, started again whenever they end; and the burial of everybody else's children.
 //!
 //! There is one: the agent, the same file as process 1, so that the ramdisk needs nothing else. A machine that was handed to
-//! its owner has logins instead. A later version may hand a restarted agent the secrets of the one before over a descriptor that
-//! the child inherits: `start` is the place.
+//! its owner has logins instead. What an agent leaves to the next is in memory files that it inherits, their numbers its last
+//! argument; they are not looked into here, but for the log when agents end again and again.
 
+use crate::handover::Keeper;
 use crate::progress::Cancel;
+use crate::sys::inherited;
 use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use std::io;
+use std::io::{self, Write as _};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A program, and how it is started.
@@ -26,11 +31,28 @@ pub(super) struct Program {
 impl Program {
     /// The agent in the file that this process runs.
     pub(super) fn agent() -> Self {
+        Self::agent_with(Vec::new())
+    }
+
+    /// The same with options.
+    pub(super) fn agent_with(options: Vec<String>) -> Self {
         Self {
             path: Path::new("/proc/self/exe").into(),
-            arguments: vec!["agent".into()],
+            arguments: std::iter::once("agent".to_owned()).chain(options).collect(),
             home: "/",
         }
+    }
+
+    /// Starts it with the keeper's files.
+    fn start_with(&self, keeper: Option<&Keeper>) -> io::Result<Pid> {
+        let Some(keeper) = keeper else {
+            return self.start();
+        };
+        let files = keeper.files();
+        let numbers = files.map(|file| file.as_raw_fd().to_string()).join(",");
+        let mut program = self.clone();
+        program.arguments.extend([HANDED_OVER.to_owned(), numbers]);
+        inherited::started_with(&files, || program.start())
     }
 
     #[expect(
@@ -53,12 +75,25 @@ impl Program {
     }
 }
 
-/// Keeps the programs running, until one has ended and it is enough. Runs on process 1's main thread.
-pub(super) fn keep_running(programs: &[Program], enough: impl Fn() -> bool) {
-    let mut children: Vec<_> = programs.iter().map(Child::new).collect();
+/// Keeps the programs running, until one has ended and by its end it is enough, or until it is told to end. Runs on the
+/// process's main thread: only one starts programs.
+pub(super) fn keep_running(
+    programs: &[Program],
+    keeper: Option<&Keeper>,
+    order: &Order,
+    enough: impl Fn(WaitStatus) -> bool,
+) {
+    let mut children: Vec<_> = programs
+        .iter()
+        .map(|program| Child::new(program, keeper))
+        .collect();
     loop {
-        for child in &mut children {
-            child.start_if_due();
+        if !order.is_given() {
+            for child in &mut children {
+                child.start_if_due(order);
+            }
+        } else if !children.iter().any(Child::is_running) {
+            return;
         }
         let idle = children.iter().all(Child::is_running);
         let Some(status) = bury(idle) else {
@@ -67,10 +102,56 @@ pub(super) fn keep_running(programs: &[Program], enough: impl Fn() -> bool) {
             continue;
         };
         for child in &mut children {
-            if child.note_end(status) && enough() {
-                return;
+            if child.note_end(status, order) {
+                if enough(status) {
+                    return;
+                }
+                child.start_again(status);
             }
         }
+    }
+}
+
+/// The order to end, given from another thread, and who it is passed on to.
+#[derive(Debug, Default)]
+pub(super) struct Order(Mutex<Given>);
+
+#[derive(Debug, Default)]
+struct Given {
+    signal: Option<Signal>,
+    running: Vec<Pid>,
+}
+
+impl Order {
+    /// Tells the running programs, and starts none any more.
+    pub(super) fn give(&self, signal: Signal) {
+        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        given.signal = Some(signal);
+        given.running.iter().for_each(|pid| tell(*pid, signal));
+    }
+
+    fn is_given(&self) -> bool {
+        let given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        given.signal.is_some()
+    }
+
+    fn note_start(&self, pid: Pid) {
+        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        given.running.push(pid);
+        if let Some(signal) = given.signal {
+            tell(pid, signal);
+        }
+    }
+
+    fn note_end(&self, ended: Pid) {
+        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        given.running.retain(|pid| *pid != ended);
+    }
+}
+
+fn tell(pid: Pid, signal: Signal) {
+    if let Err(error) = kill(pid, signal) {
+        tracing::warn!(pid = pid.as_raw(), %error, "A program cannot be told to end");
     }
 }
 
@@ -97,19 +178,22 @@ fn bury(wait: bool) -> Option<WaitStatus> {
 /// A program while it is kept running.
 struct Child<'a> {
     program: &'a Program,
+    keeper: Option<&'a Keeper>,
     state: State,
     pause: Pause,
 }
 
 enum State {
     Due(Instant),
+    Ended { run: Duration },
     Running { pid: Pid, since: Instant },
 }
 
 impl<'a> Child<'a> {
-    fn new(program: &'a Program) -> Self {
+    fn new(program: &'a Program, keeper: Option<&'a Keeper>) -> Self {
         Self {
             program,
+            keeper,
             state: State::Due(Instant::now()),
             pause: Pause::default(),
         }
@@ -119,17 +203,19 @@ impl<'a> Child<'a> {
         matches!(self.state, State::Running { .. })
     }
 
-    fn start_if_due(&mut self) {
+    fn start_if_due(&mut self, order: &Order) {
         let now = Instant::now();
         if !matches!(self.state, State::Due(at) if at <= now) {
             return;
         }
         let program = self.program.path.display();
-        match self.program.start() {
+        match self.program.start_with(self.keeper) {
             Ok(pid) => {
-                let arguments = self.program.arguments.join(" ");
-                tracing::info!(%program, arguments, pid = pid.as_raw(), "Started a program");
+                // The others may be secrets.
+                let argument = self.program.arguments.first();
+                tracing::info!(%program, argument, pid = pid.as_raw(), "Started a program");
                 self.state = State::Running { pid, since: now };
+                order.note_start(pid);
             }
             Err(error) => {
                 tracing::error!(%program, %error, "Cannot start a program");
@@ -139,23 +225,69 @@ impl<'a> Child<'a> {
     }
 
     /// Whether this is the end of ours.
-    fn note_end(&mut self, end: WaitStatus) -> bool {
+    fn note_end(&mut self, end: WaitStatus, order: &Order) -> bool {
         match self.state {
             State::Running { pid, since } if end.pid() == Some(pid) => {
+                order.note_end(pid);
                 let program = self.program.path.display();
-                tracing::warn!(%program, ?end, "A program ended");
-                self.start_again_after(since.elapsed());
+                tracing::warn!(%program, end = how(end), "A program ended");
+                self.state = State::Ended {
+                    run: since.elapsed(),
+                };
                 true
             }
             _ => false,
         }
     }
 
-    fn start_again_after(&mut self, run: Duration) {
+    /// Makes the program that has ended due again, and says what is known where that happens again and again.
+    fn start_again(&mut self, end: WaitStatus) {
+        let State::Ended { run } = self.state else {
+            return;
+        };
+        let pause = self.start_again_after(run);
+        if self.pause.quick_ends >= MANY {
+            let program = self.program.path.display();
+            tracing::error!(
+                %program,
+                times = self.pause.quick_ends,
+                end = how(end),
+                "THIS PROGRAM ENDS AGAIN AND AGAIN soon after its start. Its last lines follow: put right what they name, in the \
+                 configuration or in the image. It is tried every {} seconds all the same",
+                pause.as_secs(),
+            );
+            self.tell_last_lines();
+        }
+    }
+
+    fn start_again_after(&mut self, run: Duration) -> Duration {
         let pause = self.pause.after(run);
         let program = self.program.path.display();
         tracing::info!(%program, seconds = pause.as_secs(), "A program is started again soon");
         self.state = State::Due(Instant::now() + pause);
+        pause
+    }
+
+    /// What the program said last, so that it stays in sight.
+    fn tell_last_lines(&self) {
+        let Some(keeper) = self.keeper else { return };
+        match keeper.last_lines(LAST_LINES) {
+            Ok(lines) => {
+                let text: String = lines.iter().map(|line| format!("  | {line}\n")).collect();
+                // Nobody is left to be told that the console is gone.
+                let _gone = io::stderr().lock().write_all(text.as_bytes());
+            }
+            Err(error) => tracing::error!(%error, "Its last lines cannot be read"),
+        }
+    }
+}
+
+/// An end in words.
+fn how(end: WaitStatus) -> String {
+    match end {
+        WaitStatus::Exited(_, code) => format!("exit code {code}"),
+        WaitStatus::Signaled(_, signal, _) => format!("killed by {signal}"),
+        other => format!("{other:?}"),
     }
 }
 
@@ -171,7 +303,10 @@ impl Pause {
             self.quick_ends = 0;
         }
         let pause = SHORTEST * 2u32.saturating_pow(self.quick_ends);
-        self.quick_ends += 1;
+        self.quick_ends = self.quick_ends.saturating_add(1);
+        if self.quick_ends >= MANY {
+            return LONGEST;
+        }
         pause.min(LONGEST)
     }
 }
@@ -180,6 +315,12 @@ const SHORTEST: Duration = Duration::from_secs(1);
 /// What systemd waits in front of the Python agent.
 const LONGEST: Duration = Duration::from_secs(30);
 const GOOD_RUN: Duration = Duration::from_secs(120);
+/// So many quick ends in a row are no accident.
+const MANY: u32 = 5;
+/// Of a program that ends again and again: what fits on a screen beside what was said around it.
+const LAST_LINES: usize = 20;
+/// The option that tells an agent the numbers of the memory files.
+const HANDED_OVER: &str = "--handed-over";
 /// How often children are buried while a program waits for its start.
 const LOOK_AROUND: Duration = Duration::from_millis(250);
 
@@ -201,16 +342,16 @@ mod tests {
         let mut seconds = |run| pause.after(Duration::from_secs(run)).as_secs();
         assert_eq!(
             [0, 0, 0, 0, 0, 0, 0].map(&mut seconds),
-            [1, 2, 4, 8, 16, 30, 30]
+            [1, 2, 4, 8, 30, 30, 30]
         );
         assert_eq!([120, 0].map(&mut seconds), [1, 2]);
     }
 
     #[test]
     fn the_end_of_a_program_is_noticed_and_it_is_due_again() {
-        let program = program("/bin/false");
-        let mut child = Child::new(&program);
-        child.start_if_due();
+        let (program, order) = (program("/bin/false"), Order::default());
+        let mut child = Child::new(&program, None);
+        child.start_if_due(&order);
         let State::Running { pid, .. } = child.state else {
             panic!("it does not run");
         };
@@ -218,17 +359,39 @@ mod tests {
         let end = waitpid(pid, None).unwrap();
         assert_eq!(end, WaitStatus::Exited(pid, 1));
         let other = WaitStatus::Exited(Pid::from_raw(1), 0);
-        assert!(!child.note_end(other) && child.is_running());
-        assert!(child.note_end(end) && !child.is_running());
-        child.start_if_due();
+        assert!(!child.note_end(other, &order) && child.is_running());
+        assert!(child.note_end(end, &order) && !child.is_running());
+        child.start_if_due(&order);
+        assert!(!child.is_running(), "nobody said that it is to run again");
+        child.start_again(end);
+        child.start_if_due(&order);
         assert!(!child.is_running(), "the pause is not over");
+    }
+
+    #[test]
+    fn a_program_that_is_started_after_the_order_to_end_is_told_too() {
+        let order = Order::default();
+        order.give(Signal::SIGTERM);
+        assert!(order.is_given());
+        let program = Program {
+            arguments: vec!["1000".into()],
+            ..program("/bin/sleep")
+        };
+        let mut child = Child::new(&program, None);
+        child.start_if_due(&order);
+        let State::Running { pid, .. } = child.state else {
+            panic!("it does not run");
+        };
+        let end = waitpid(pid, None).unwrap();
+        assert_eq!(end, WaitStatus::Signaled(pid, Signal::SIGTERM, false));
+        assert_eq!(how(end), "killed by SIGTERM");
     }
 
     #[test]
     fn a_program_that_is_not_there_is_tried_again() {
         let program = program("/nonexistent");
-        let mut child = Child::new(&program);
-        child.start_if_due();
+        let mut child = Child::new(&program, None);
+        child.start_if_due(&Order::default());
         assert!(matches!(child.state, State::Due(at) if at > Instant::now()));
     }
 }

@@ -4,9 +4,9 @@ mod configuration;
 
 use crate::config::CommandLine;
 use crate::root::Root;
-use crate::{agent, hardware};
+use crate::{agent, boot, hardware, logging};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -23,6 +23,7 @@ pub fn run() -> ExitCode {
             complain("ferrite init is process 1 of a ramdisk: the kernel starts it, nobody else");
             ExitCode::from(UNUSABLE)
         }
+        Some((name, _)) if name == "supervise" => supervise(),
         Some((name, arguments)) if name == "config" => configuration::run(arguments),
         _ => {
             let inventory = hardware::inventory::collect(
@@ -47,13 +48,27 @@ pub fn command() -> Command {
         .after_help(
             "Exit codes: 0 done, 1 failed, 2 the command line or configuration cannot be used.",
         )
-        .subcommand(CommandLine::arguments(
-            Command::new("agent").about("Look up the node, heartbeat, serve Ironic's commands"),
-        ))
+        .subcommand(
+            CommandLine::arguments(
+                Command::new("agent").about("Look up the node, heartbeat, serve Ironic's commands"),
+            )
+            .arg(
+                // Said by whoever keeps the agent running, nobody else.
+                Arg::new(HANDED_OVER)
+                    .long(HANDED_OVER)
+                    .hide(true)
+                    .value_delimiter(',')
+                    .value_parser(clap::value_parser!(i32)),
+            ),
+        )
         .subcommand(
             Command::new("init")
                 .about("Process 1 of the ramdisk: prepare the machine, keep the agent running"),
         )
+        .subcommand(CommandLine::arguments(Command::new("supervise").about(
+            "Keep an agent with these options running where no init of ours does: one that is started again goes on as the one \
+             before it",
+        )))
         .subcommand(Command::new("inventory").about("Print what the machine is, as JSON"))
         .subcommand(configuration::command())
 }
@@ -72,7 +87,10 @@ fn explain(mut error: clap::Error) -> ExitCode {
 }
 
 fn serve(mut arguments: ArgMatches) -> ExitCode {
-    match agent::run(Root::machine(), CommandLine::taken_from(&mut arguments)) {
+    let handed_over = arguments.remove_many(HANDED_OVER).into_iter().flatten();
+    let handed_over: Vec<i32> = handed_over.collect();
+    let command_line = CommandLine::taken_from(&mut arguments);
+    match agent::run(Root::machine(), command_line, &handed_over) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&crate::error::chain(&error));
@@ -81,6 +99,20 @@ fn serve(mut arguments: ArgMatches) -> ExitCode {
             } else {
                 ExitCode::FAILURE
             }
+        }
+    }
+}
+
+/// The options were understood already; the agent is told them as they were written.
+fn supervise() -> ExitCode {
+    let _log = logging::start();
+    let options = std::env::args_os().skip(2);
+    let options = options.map(|option| option.to_string_lossy().into_owned());
+    match boot::supervise::run(options.collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("no agent can be kept running: {error}"));
+            ExitCode::FAILURE
         }
     }
 }
@@ -97,5 +129,7 @@ fn complain(what: &str) {
     let _gone = writeln!(std::io::stderr().lock(), "ferrite: {what}");
 }
 
+/// The option that tells an agent the numbers of the memory files it inherits.
+const HANDED_OVER: &str = "handed-over";
 /// The command line or the configuration cannot be used.
 const UNUSABLE: u8 = 2;

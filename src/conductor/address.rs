@@ -34,6 +34,17 @@ pub struct Advertised {
 }
 
 impl Advertised {
+    /// What a callback URL says; none where the text is no URL of a host.
+    #[must_use]
+    pub fn of_url(url: &str) -> Option<Self> {
+        let url = Url::parse(url).ok()?;
+        // `host` of a scheme that is a web's is an address or a name, never an opaque text.
+        Some(Self {
+            host: url.host()?.to_owned(),
+            port: url.port_or_known_default()?,
+        })
+    }
+
     /// The callback URL: without path, an IPv6 address in brackets.
     #[must_use]
     pub fn url(&self, scheme: Scheme) -> String {

@@ -1,5 +1,6 @@
 //! What the log and its archive hold, and what they never do.
 
+use super::caller::Caller;
 use super::conductor::{NODE, TOKEN};
 use super::session::Session;
 use super::steps::step;
@@ -15,10 +16,12 @@ use std::os::unix::fs::PermissionsExt;
 
 /// The archive's members, decoded.
 async fn archive(session: &Session) -> BTreeMap<String, String> {
-    let result = session
-        .caller
-        .result("log.collect_system_logs", json!({}))
-        .await;
+    members(&session.caller).await
+}
+
+/// The members of the archive that a caller is given.
+pub(crate) async fn members(caller: &Caller) -> BTreeMap<String, String> {
+    let result = caller.result("log.collect_system_logs", json!({})).await;
     let encoded = result["system_logs"].as_str().unwrap();
     let bytes = BASE64_STANDARD.decode(encoded).unwrap();
     let mut archive = tar::Archive::new(GzDecoder::new(bytes.as_slice()));

@@ -22,6 +22,7 @@ mod command_line;
 #[path = "../support/conductor.rs"]
 mod conductor;
 mod configuration;
+mod crash;
 mod discovery;
 mod endings;
 mod flow;

@@ -96,8 +96,22 @@ pub(crate) fn start_agent_in_ramdisk(
 }
 
 fn impatient<'a>(url: &'a str, port: &'a str) -> Vec<&'a str> {
-    let mut arguments = vec!["agent", "--api_url", url];
-    arguments.extend(["--listen_port", port, "--advertise_port", port]);
-    arguments.extend(["--disk_wait_attempts", "0", "--ip_lookup_attempts", "1"]);
+    let mut arguments = vec!["agent"];
+    arguments.extend(knowing(url, port));
+    arguments.extend(["--disk_wait_attempts", "0"]);
     arguments
+}
+
+/// Options of an agent that knows its conductor, whatever keeps it running.
+pub(crate) fn knowing<'a>(url: &'a str, port: &'a str) -> [&'a str; 8] {
+    [
+        "--api_url",
+        url,
+        "--listen_port",
+        port,
+        "--advertise_port",
+        port,
+        "--ip_lookup_attempts",
+        "1",
+    ]
 }

@@ -2,13 +2,14 @@
 
 #![allow(dead_code, reason = "each test program uses what it needs of this")]
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use std::fs::File;
 use std::future::Future;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -34,6 +35,13 @@ mount --bind /dev/null dev/null
 for folder in bin lib lib64; do ln -s "usr/$folder" "$folder"; done
 pivot_root . old
 umount -l old
+exec -a ferrite /proc/self/fd/9 "$@"
+"#;
+
+/// Becomes the program, which stands on standard input, with its own process number said to it.
+const STORED: &str = r#"
+exec 9<&0 </dev/null
+export LISTEN_PID=$$
 exec -a ferrite /proc/self/fd/9 "$@"
 "#;
 
@@ -105,6 +113,32 @@ impl Program {
         Self::spawn(command)
     }
 
+    /// Starts the program as systemd does when it hands over what is in its store: these files by these names.
+    pub(crate) fn start_with_store(
+        names: &str,
+        files: &[OwnedFd],
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut script = String::new();
+        for (number, file) in (3..).zip(files) {
+            // Out of the way of the numbers that they are to have, and open in the program; closed when the test's process ends.
+            let copy = fcntl(file, FcntlArg::F_DUPFD(100)).unwrap();
+            script += &format!("exec {number}<&{copy} {copy}<&-\n");
+        }
+        script += STORED;
+        let mut command = Command::new("/bin/bash");
+        command
+            .args(["-c", &script, "ferrite"])
+            .args(arguments)
+            .env_clear()
+            .envs(environment.iter().copied())
+            .env("LISTEN_FDS", files.len().to_string())
+            .env("LISTEN_FDNAMES", names)
+            .stdin(File::open(env!("CARGO_BIN_EXE_ferrite")).unwrap());
+        Self::spawn(command)
+    }
+
     fn spawn(mut command: Command) -> Self {
         command
             .current_dir("/")
@@ -133,6 +167,16 @@ impl Program {
     /// The process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits until the log holds a text so often.
+    pub(crate) async fn until_told_often(&mut self, text: &str, times: usize) {
+        let often = |told: &String| told.matches(text).count() >= times;
+        let found = within(text, self.err.wait_for(often)).await;
+        assert!(
+            found.is_ok(),
+            "the program ended before it told again: {text}"
+        );
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -1,0 +1,64 @@
+//! What an agent before this one left, from whoever kept it: a parent of ours, or systemd.
+
+use super::Error;
+use crate::handover::systemd::{self, Manager};
+use crate::handover::{FILES, Handover, LedgerFile};
+use crate::logging::Log;
+use crate::secret::Vault;
+use crate::sys::inherited;
+use std::env;
+use std::io;
+use std::os::fd::RawFd;
+use std::process;
+
+/// What this agent leaves to the next, and the manager that keeps it where no parent of ours does.
+pub(super) struct Inheritance {
+    pub(super) vault: Vault,
+    pub(super) ledger: LedgerFile,
+    pub(super) manager: Option<Manager>,
+}
+
+/// Takes over what was left, or begins anew; the log goes on after the one before. `told` are the numbers that a parent of ours
+/// says; call this before any file is opened.
+pub(super) fn inherit(told: &[RawFd], log: &Log) -> Result<Inheritance, Error> {
+    let by_systemd = || systemd::handed_over(process::id(), |name| env::var_os(name));
+    let numbers = told.try_into().ok().or_else(by_systemd);
+    let taken = numbers.map(take);
+    let manager = Manager::of_environment(|name| env::var_os(name));
+    let left = match taken {
+        Some(Ok(left)) => Some(left),
+        Some(Err(error)) => {
+            tracing::error!(%error, "what the agent before this one left cannot be used: beginning anew");
+            None
+        }
+        None => None,
+    };
+    let Handover {
+        vault,
+        ledger,
+        log: tail,
+    } = match left {
+        Some(left) => left,
+        None => {
+            let new = Handover::create().map_err(Error::Memory)?;
+            if let Some(manager) = &manager
+                && let Err(error) = manager.store(new.files())
+            {
+                tracing::warn!(%error, "the service manager keeps nothing for an agent after this one");
+            }
+            new
+        }
+    };
+    let earlier = tail.text().unwrap_or_default();
+    log.ring.resume(&earlier, Box::new(tail));
+    Ok(Inheritance {
+        vault,
+        ledger,
+        manager,
+    })
+}
+
+fn take(numbers: [RawFd; FILES]) -> io::Result<Handover> {
+    let [vault, ledger, log] = numbers.map(inherited::take);
+    Handover::of([vault?, ledger?, log?])
+}
