@@ -28,6 +28,9 @@ _ferrite() {
             ferrite,inventory)
                 cmd="ferrite__subcmd__inventory"
                 ;;
+            ferrite,supervise)
+                cmd="ferrite__subcmd__supervise"
+                ;;
             ferrite__subcmd__config,check)
                 cmd="ferrite__subcmd__config__subcmd__check"
                 ;;
@@ -44,7 +47,7 @@ _ferrite() {
 
     case "${cmd}" in
         ferrite)
-            opts="-h -V --help --version agent init inventory config"
+            opts="-h -V --help --version agent init supervise inventory config"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -58,7 +61,7 @@ _ferrite() {
             return 0
             ;;
         ferrite__subcmd__agent)
-            opts="-d -h --config-file --config-dir --api_url --global_request_id --ironic_api_version --http_request_timeout --lookup_timeout --lookup_interval --agent_token --listen_host --listen_interface --listen_port --listen_tls --nolisten_tls --tls_cert_file --tls_key_file --enable_auto_tls --noenable_auto_tls --auto_tls_allowed_clock_skew --tls_min_version --tls_cipher_suites --tls_certificate_curve --advertise_host --advertise_port --advertise_protocol --ip_lookup_attempts --ip_lookup_sleep --network_interface --insecure --noinsecure --api_pin --cafile --certfile --keyfile --hardware_initialization_delay --disk_wait_attempts --disk_wait_delay --guard-special-filesystems --noguard-special-filesystems --inject_files_priority --ntp_server --fail_if_clock_not_set --nofail_if_clock_not_set --image_server_user --image_server_password --image_server_auth_strategy --image_download_connection_timeout --image_download_connection_retries --image_download_connection_retry_interval --image_download_max_duration --md5_enabled --nomd5_enabled --disable_deep_image_inspection --nodisable_deep_image_inspection --permitted_image_formats --config_drive_rebuild --noconfig_drive_rebuild --ignore_bootloader_failure --noignore_bootloader_failure --enable_bios_bootloader_install --noenable_bios_bootloader_install --debug --nodebug --log-config-append --log-file --log-dir --log-date-format --use-json --nouse-json --use-journal --nouse-journal --use-syslog --nouse-syslog --syslog-log-facility --use-stderr --nouse-stderr --allow_installed_system --open_command_list --noopen_command_list --standalone --inspection_callback_url --inspection_collectors --inspection_dhcp_wait_timeout --inspection_dhcp_all_interfaces --noinspection_dhcp_all_interfaces --introspection_daemon --nointrospection_daemon --introspection_daemon_post_interval --lldp_timeout --collect_lldp --nocollect_lldp --enable_vlan_interfaces --enable_discard_erase --noenable_discard_erase --disable_bootc_deploy --nodisable_bootc_deploy --help"
+            opts="-d -h --config-file --config-dir --api_url --global_request_id --ironic_api_version --http_request_timeout --lookup_timeout --lookup_interval --agent_token --listen_host --listen_port --listen_tls --nolisten_tls --tls_cert_file --tls_key_file --enable_auto_tls --noenable_auto_tls --auto_tls_allowed_clock_skew --tls_min_version --tls_cipher_suites --tls_certificate_curve --advertise_host --advertise_port --advertise_protocol --ip_lookup_attempts --ip_lookup_sleep --network_interface --insecure --noinsecure --cafile --certfile --keyfile --hardware_initialization_delay --disk_wait_attempts --disk_wait_delay --guard-special-filesystems --noguard-special-filesystems --inject_files_priority --ntp_server --fail_if_clock_not_set --nofail_if_clock_not_set --image_server_user --image_server_password --image_server_auth_strategy --image_download_connection_timeout --image_download_connection_retries --image_download_connection_retry_interval --image_download_max_duration --md5_enabled --nomd5_enabled --disable_deep_image_inspection --nodisable_deep_image_inspection --permitted_image_formats --config_drive_rebuild --noconfig_drive_rebuild --ignore_bootloader_failure --noignore_bootloader_failure --enable_bios_bootloader_install --noenable_bios_bootloader_install --debug --nodebug --log-config-append --log-file --log-dir --log-date-format --use-json --nouse-json --use-journal --nouse-journal --use-syslog --nouse-syslog --syslog-log-facility --use-stderr --nouse-stderr --allow_installed_system --open_command_list --noopen_command_list --standalone --inspection_callback_url --inspection_collectors --inspection_dhcp_wait_timeout --inspection_dhcp_all_interfaces --noinspection_dhcp_all_interfaces --introspection_daemon --nointrospection_daemon --introspection_daemon_post_interval --lldp_timeout --collect_lldp --nocollect_lldp --enable_vlan_interfaces --enable_discard_erase --noenable_discard_erase --disable_bootc_deploy --nodisable_bootc_deploy --handed-over --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -101,10 +104,6 @@ _ferrite() {
                     return 0
                     ;;
                 --listen_host)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --listen_interface)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -157,10 +156,6 @@ _ferrite() {
                     return 0
                     ;;
                 --network_interface)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --api_pin)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -272,6 +267,10 @@ _ferrite() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --handed-over)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -322,7 +321,7 @@ _ferrite() {
             return 0
             ;;
         ferrite__subcmd__config__subcmd__show)
-            opts="-d -h --json --config-file --config-dir --api_url --global_request_id --ironic_api_version --http_request_timeout --lookup_timeout --lookup_interval --agent_token --listen_host --listen_interface --listen_port --listen_tls --nolisten_tls --tls_cert_file --tls_key_file --enable_auto_tls --noenable_auto_tls --auto_tls_allowed_clock_skew --tls_min_version --tls_cipher_suites --tls_certificate_curve --advertise_host --advertise_port --advertise_protocol --ip_lookup_attempts --ip_lookup_sleep --network_interface --insecure --noinsecure --api_pin --cafile --certfile --keyfile --hardware_initialization_delay --disk_wait_attempts --disk_wait_delay --guard-special-filesystems --noguard-special-filesystems --inject_files_priority --ntp_server --fail_if_clock_not_set --nofail_if_clock_not_set --image_server_user --image_server_password --image_server_auth_strategy --image_download_connection_timeout --image_download_connection_retries --image_download_connection_retry_interval --image_download_max_duration --md5_enabled --nomd5_enabled --disable_deep_image_inspection --nodisable_deep_image_inspection --permitted_image_formats --config_drive_rebuild --noconfig_drive_rebuild --ignore_bootloader_failure --noignore_bootloader_failure --enable_bios_bootloader_install --noenable_bios_bootloader_install --debug --nodebug --log-config-append --log-file --log-dir --log-date-format --use-json --nouse-json --use-journal --nouse-journal --use-syslog --nouse-syslog --syslog-log-facility --use-stderr --nouse-stderr --allow_installed_system --open_command_list --noopen_command_list --standalone --inspection_callback_url --inspection_collectors --inspection_dhcp_wait_timeout --inspection_dhcp_all_interfaces --noinspection_dhcp_all_interfaces --introspection_daemon --nointrospection_daemon --introspection_daemon_post_interval --lldp_timeout --collect_lldp --nocollect_lldp --enable_vlan_interfaces --enable_discard_erase --noenable_discard_erase --disable_bootc_deploy --nodisable_bootc_deploy --help"
+            opts="-d -h --json --config-file --config-dir --api_url --global_request_id --ironic_api_version --http_request_timeout --lookup_timeout --lookup_interval --agent_token --listen_host --listen_port --listen_tls --nolisten_tls --tls_cert_file --tls_key_file --enable_auto_tls --noenable_auto_tls --auto_tls_allowed_clock_skew --tls_min_version --tls_cipher_suites --tls_certificate_curve --advertise_host --advertise_port --advertise_protocol --ip_lookup_attempts --ip_lookup_sleep --network_interface --insecure --noinsecure --cafile --certfile --keyfile --hardware_initialization_delay --disk_wait_attempts --disk_wait_delay --guard-special-filesystems --noguard-special-filesystems --inject_files_priority --ntp_server --fail_if_clock_not_set --nofail_if_clock_not_set --image_server_user --image_server_password --image_server_auth_strategy --image_download_connection_timeout --image_download_connection_retries --image_download_connection_retry_interval --image_download_max_duration --md5_enabled --nomd5_enabled --disable_deep_image_inspection --nodisable_deep_image_inspection --permitted_image_formats --config_drive_rebuild --noconfig_drive_rebuild --ignore_bootloader_failure --noignore_bootloader_failure --enable_bios_bootloader_install --noenable_bios_bootloader_install --debug --nodebug --log-config-append --log-file --log-dir --log-date-format --use-json --nouse-json --use-journal --nouse-journal --use-syslog --nouse-syslog --syslog-log-facility --use-stderr --nouse-stderr --allow_installed_system --open_command_list --noopen_command_list --standalone --inspection_callback_url --inspection_collectors --inspection_dhcp_wait_timeout --inspection_dhcp_all_interfaces --noinspection_dhcp_all_interfaces --introspection_daemon --nointrospection_daemon --introspection_daemon_post_interval --lldp_timeout --collect_lldp --nocollect_lldp --enable_vlan_interfaces --enable_discard_erase --noenable_discard_erase --disable_bootc_deploy --nodisable_bootc_deploy --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -365,10 +364,6 @@ _ferrite() {
                     return 0
                     ;;
                 --listen_host)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --listen_interface)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -421,10 +416,6 @@ _ferrite() {
                     return 0
                     ;;
                 --network_interface)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --api_pin)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -564,6 +555,220 @@ _ferrite() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ferrite__subcmd__supervise)
+            opts="-d -h --config-file --config-dir --api_url --global_request_id --ironic_api_version --http_request_timeout --lookup_timeout --lookup_interval --agent_token --listen_host --listen_port --listen_tls --nolisten_tls --tls_cert_file --tls_key_file --enable_auto_tls --noenable_auto_tls --auto_tls_allowed_clock_skew --tls_min_version --tls_cipher_suites --tls_certificate_curve --advertise_host --advertise_port --advertise_protocol --ip_lookup_attempts --ip_lookup_sleep --network_interface --insecure --noinsecure --cafile --certfile --keyfile --hardware_initialization_delay --disk_wait_attempts --disk_wait_delay --guard-special-filesystems --noguard-special-filesystems --inject_files_priority --ntp_server --fail_if_clock_not_set --nofail_if_clock_not_set --image_server_user --image_server_password --image_server_auth_strategy --image_download_connection_timeout --image_download_connection_retries --image_download_connection_retry_interval --image_download_max_duration --md5_enabled --nomd5_enabled --disable_deep_image_inspection --nodisable_deep_image_inspection --permitted_image_formats --config_drive_rebuild --noconfig_drive_rebuild --ignore_bootloader_failure --noignore_bootloader_failure --enable_bios_bootloader_install --noenable_bios_bootloader_install --debug --nodebug --log-config-append --log-file --log-dir --log-date-format --use-json --nouse-json --use-journal --nouse-journal --use-syslog --nouse-syslog --syslog-log-facility --use-stderr --nouse-stderr --allow_installed_system --open_command_list --noopen_command_list --standalone --inspection_callback_url --inspection_collectors --inspection_dhcp_wait_timeout --inspection_dhcp_all_interfaces --noinspection_dhcp_all_interfaces --introspection_daemon --nointrospection_daemon --introspection_daemon_post_interval --lldp_timeout --collect_lldp --nocollect_lldp --enable_vlan_interfaces --enable_discard_erase --noenable_discard_erase --disable_bootc_deploy --nodisable_bootc_deploy --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api_url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --global_request_id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ironic_api_version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --http_request_timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lookup_timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lookup_interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --agent_token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen_host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen_port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls_cert_file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls_key_file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --auto_tls_allowed_clock_skew)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls_min_version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls_cipher_suites)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls_certificate_curve)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --advertise_host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --advertise_port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --advertise_protocol)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip_lookup_attempts)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ip_lookup_sleep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network_interface)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cafile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --certfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keyfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hardware_initialization_delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk_wait_attempts)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk_wait_delay)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inject_files_priority)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ntp_server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --image_server_user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --image_server_password)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --image_server_auth_strategy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --image_download_connection_timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --image_download_connection_retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --image_download_connection_retry_interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --image_download_max_duration)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --permitted_image_formats)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-config-append)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-date-format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --syslog-log-facility)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inspection_callback_url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inspection_collectors)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inspection_dhcp_wait_timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --introspection_daemon_post_interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lldp_timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --enable_vlan_interfaces)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -28,6 +28,7 @@ complete -c ferrite -n "__fish_ferrite_needs_command" -s h -l help -d 'Print hel
 complete -c ferrite -n "__fish_ferrite_needs_command" -s V -l version -d 'Print version'
 complete -c ferrite -n "__fish_ferrite_needs_command" -f -a "agent" -d 'Look up the node, heartbeat, serve Ironic\'s commands'
 complete -c ferrite -n "__fish_ferrite_needs_command" -f -a "init" -d 'Process 1 of the ramdisk: prepare the machine, keep the agent running'
+complete -c ferrite -n "__fish_ferrite_needs_command" -f -a "supervise" -d 'Keep an agent with these options running where no init of ours does: one that is started again goes on as the one before it'
 complete -c ferrite -n "__fish_ferrite_needs_command" -f -a "inventory" -d 'Print what the machine is, as JSON'
 complete -c ferrite -n "__fish_ferrite_needs_command" -f -a "config" -d 'About the configuration'
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l config-file -d 'Read this file instead of the usual one.' -r -F
@@ -82,6 +83,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l inspection_dhc
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l introspection_daemon_post_interval -d 'Seconds between two inspections. [default: 300]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l lldp_timeout -d 'Seconds to listen for LLDP. [default: 30.0]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l enable_vlan_interfaces -d 'VLAN interfaces to make.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l handed-over -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l listen_tls -d 'Serve with tls_cert_file and tls_key_file; no certificate is made. [default: false]'
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l nolisten_tls
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l enable_auto_tls -d 'Make a certificate for the agent\'s API. [default: true]'
@@ -128,6 +130,101 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l disable_bootc_
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l nodisable_bootc_deploy
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -s h -l help -d 'Print help'
 complete -c ferrite -n "__fish_ferrite_using_subcommand init" -s h -l help -d 'Print help'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l config-file -d 'Read this file instead of the usual one.' -r -F
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l config-dir -d 'Read *.conf in this directory instead of the usual ones.' -r -F
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l api_url -d 'Addresses of Ironic\'s API, separated by commas, or mdns to ask the network; without one there is no lookup and no heartbeat.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l global_request_id -d 'Sent as X-OpenStack-Request-ID with every request to Ironic.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l ironic_api_version -d 'Ironic\'s API version; asked from Ironic if not set.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l http_request_timeout -d 'Seconds a request to Ironic may take. [default: 30]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l lookup_timeout -d 'Seconds after which the agent stops looking for its node and starts anew. [default: 600]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l lookup_interval -d 'Fewest seconds between two lookups. [default: 1]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l agent_token -d 'The agent token, where Ironic does not give it with the lookup.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l listen_host -d 'Address the agent\'s API listens on; every address if not set.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l listen_port -d 'Port the agent\'s API listens on. [default: 9999]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l tls_cert_file -d 'Certificate of the agent\'s API.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l tls_key_file -d 'Private key of the agent\'s API.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l auto_tls_allowed_clock_skew -d 'Seconds the reader\'s clock may at least be behind the agent\'s for the made certificate. [default: 3600]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l tls_min_version -d 'Oldest TLS version, both ways: 1.2 or 1.3. [default: 1.2]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l tls_cipher_suites -d 'Cipher suites of TLS 1.2, by OpenSSL\'s names, separated by colons.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l tls_certificate_curve -d 'Key of the made certificate: p256, p384 or p521. [default: p384]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l advertise_host -d 'Host that Ironic is told to call; found by the route to Ironic if not set.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l advertise_port -d 'Port that Ironic is told to call. [default: 9999]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l advertise_protocol -d 'Protocol that Ironic is told to call: http or https; https where a certificate is made. [default: http]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l ip_lookup_attempts -d 'How often the route to Ironic is looked for. [default: 6]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l ip_lookup_sleep -d 'Seconds between two such looks. [default: 10]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l network_interface -d 'Network interface whose address Ironic is told.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l cafile -d 'The only authorities that are trusted; the system\'s if not set.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l certfile -d 'Certificate the agent shows to servers.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l keyfile -d 'Private key of that certificate.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l hardware_initialization_delay -d 'Seconds to wait before the hardware is looked at. [default: 0]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l disk_wait_attempts -d 'How often to look for the first disk; 0 does not wait. [default: 10]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l disk_wait_delay -d 'Seconds between two such looks. [default: 3]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l inject_files_priority -d 'Priority of the inject_files deploy step, 0 to 99; 0 leaves it out. [default: 0]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l ntp_server -d 'Time server to set the clock by, at start and before the machine is switched off.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_server_user -d 'User name for image servers.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_server_password -d 'Password for image servers.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_server_auth_strategy -d 'How image servers are told who asks: noauth or http_basic. [default: noauth]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_download_connection_timeout -d 'Seconds an image server may be silent. [default: 60]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_download_connection_retries -d 'How often a failed download is tried again. [default: 9]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_download_connection_retry_interval -d 'Seconds between two such tries. [default: 10]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_download_max_duration -d 'Seconds a whole download may take; 0 is no limit. [default: 0]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l permitted_image_formats -d 'Image formats that may be written, separated by commas. [default: raw,gpt,qcow2]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l log-config-append -d 'A configuration of Python\'s logging, which means nothing here.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l log-file -d 'Write the log to this file instead of standard error.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l log-dir -d 'Folder of log_file where that is no absolute path.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l log-date-format -d 'How the time of an event is written, in strftime\'s words; RFC 3339 with milliseconds if not set.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l syslog-log-facility -d 'Facility that syslog is told: LOG_USER, LOG_DAEMON, LOG_LOCAL0, …. [default: LOG_USER]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l inspection_callback_url -d 'Where inspection data are sent; or mdns.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l inspection_collectors -d 'What inspection collects.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l inspection_dhcp_wait_timeout -d 'Seconds to wait for an address before inspection. [default: 60]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l introspection_daemon_post_interval -d 'Seconds between two inspections. [default: 300]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l lldp_timeout -d 'Seconds to listen for LLDP. [default: 30.0]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l enable_vlan_interfaces -d 'VLAN interfaces to make.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l listen_tls -d 'Serve with tls_cert_file and tls_key_file; no certificate is made. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l nolisten_tls
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l enable_auto_tls -d 'Make a certificate for the agent\'s API. [default: true]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l noenable_auto_tls
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l insecure -d 'Do not verify TLS servers: Ironic\'s API and image servers. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l noinsecure
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l guard-special-filesystems -d 'Refuse to erase disks that hold a shared file system. [default: true]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l noguard-special-filesystems
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l fail_if_clock_not_set -d 'Fail where the clock cannot be set. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l nofail_if_clock_not_set
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l md5_enabled -d 'Accept MD5 checksums. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l nomd5_enabled
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l disable_deep_image_inspection -d 'Do not look into images before they are written. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l nodisable_deep_image_inspection
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l config_drive_rebuild -d 'Make the config drive\'s file system anew, always. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l noconfig_drive_rebuild
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l ignore_bootloader_failure -d 'Go on when the boot loader cannot be installed; the image\'s own wish counts if not set.'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l noignore_bootloader_failure
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l enable_bios_bootloader_install -d 'Install a BIOS boot loader by programs of the image. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l noenable_bios_bootloader_install
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -s d -l debug -d 'Log what helps to find a fault. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l nodebug
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l use-json -d 'Write each event as a JSON object. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l nouse-json
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l use-journal -d 'Send the log to the journal. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l nouse-journal
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l use-syslog -d 'Send the log to syslog. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l nouse-syslog
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l use-stderr -d 'Log to standard error beside a file, syslog or the journal. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l nouse-stderr
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l allow_installed_system -d 'Do what destroys even where the root file system is no ramdisk.'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l open_command_list -d 'Show the list of commands, without results, to conductors that send no token there (2023.1 to 2024.2). [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l noopen_command_list
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l standalone -d 'Serve commands without a lookup and without heartbeats.'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l inspection_dhcp_all_interfaces -d 'Wait for every interface\'s address before inspection. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l noinspection_dhcp_all_interfaces
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l introspection_daemon -d 'Repeat inspection. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l nointrospection_daemon
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l collect_lldp -d 'Listen for LLDP when the inventory is made. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l nocollect_lldp
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l enable_discard_erase -d 'Erase disks by discarding where nothing better is known. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l noenable_discard_erase
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l disable_bootc_deploy -d 'Do not deploy by bootc. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l nodisable_bootc_deploy
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -s h -l help -d 'Print help'
 complete -c ferrite -n "__fish_ferrite_using_subcommand inventory" -s h -l help -d 'Print help'
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and not __fish_seen_subcommand_from show sample check" -s h -l help -d 'Print help'
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and not __fish_seen_subcommand_from show sample check" -f -a "show" -d 'Print what an agent started so would use, and where each value is from'

@@ -124,4 +124,18 @@ mod tests {
         assert_eq!(of("7", "x"), None);
         assert_eq!(handed(&[]), None);
     }
+
+    #[test]
+    fn the_unit_lets_the_store_hold_every_file_and_the_agent_speak() {
+        let unit = include_str!("../../config/ferrite.service");
+        let value = |name: &str| {
+            let line = unit.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|rest| rest.strip_prefix('='))
+        };
+        let room: usize = value("FileDescriptorStoreMax").unwrap().parse().unwrap();
+        assert!(room >= FILES, "{room}");
+        assert_eq!(value("Type"), Some("notify"));
+        assert_eq!(value("NotifyAccess"), Some("main"));
+        assert_eq!(value("Restart"), Some("always"));
+    }
 }
