@@ -140,6 +140,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l lookup_tim
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l lookup_interval -d 'Fewest seconds between two lookups. [default: 1]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l agent_token -d 'The agent token, where Ironic does not give it with the lookup.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l listen_host -d 'Address the agent\'s API listens on; every address if not set.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l listen_interface -d 'Network interface to whose address the agent\'s API is bound, or auto for the address by which Ironic is reached; every address if not set. The interface itself is not checked: a packet for that address is taken wherever it comes in.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l listen_port -d 'Port the agent\'s API listens on. [default: 9999]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l tls_cert_file -d 'Certificate of the agent\'s API.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l tls_key_file -d 'Private key of the agent\'s API.' -r
@@ -153,6 +154,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l advertise_
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l ip_lookup_attempts -d 'How often the route to Ironic is looked for. [default: 6]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l ip_lookup_sleep -d 'Seconds between two such looks. [default: 10]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l network_interface -d 'Network interface whose address Ironic is told.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l api_pin -d 'Keys of which Ironic\'s API must show one, instead of a chain to an authority, and with insecure too: the SHA-256 of the certificate\'s public key (SubjectPublicKeyInfo) as curl writes it, sha256//BASE64, or in hexadecimal digits, separated by commas. Image servers are verified as ever.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l cafile -d 'The only authorities that are trusted; the system\'s if not set.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l certfile -d 'Certificate the agent shows to servers.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l keyfile -d 'Private key of that certificate.' -r

@@ -44,7 +44,8 @@ impl Speechless {
                 %node,
                 "the agent stays silent, no API, no heartbeat: {reason}. That was before {asked_at}, when this agent was {age} \
                  seconds old and asked for the first time. Either ANOTHER MACHINE asked in this one's name (one with a MAC address \
-                 of this machine), or an agent was started here before and its memory is gone. Find out which, then let Ironic \
+                 of this machine), or an agent was started here before and its memory is gone (below `ferrite init`, `ferrite supervise` or \
+                 with systemd's store of descriptors it outlives its own end). Find out which, then let Ironic \
                  restart the machine, so that the old token is worthless: baremetal node reboot {node}"
             ),
             NoToken::Invalid(_) | NoToken::NeverGiven => tracing::error!(
