@@ -2,7 +2,7 @@
 
 use super::{UNUSABLE, answer, complain};
 use crate::agent;
-use crate::config::{self, CommandLine, Origin, Problem, Setting, Settings, Value};
+use crate::config::{self, CommandLine, Loaded, Origin, Problem, Setting, TokenRequired, Value};
 use crate::error::chain;
 use crate::root::Root;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -58,9 +58,9 @@ fn show(mut arguments: ArgMatches) -> ExitCode {
                 complain(&format!("warning: {warning}"));
             }
             answer(&if as_json {
-                json_of(&loaded.settings)
+                json_of(&loaded)
             } else {
-                table_of(&loaded.settings)
+                table_of(&loaded)
             })
         }
         Err(error) => {
@@ -70,9 +70,15 @@ fn show(mut arguments: ArgMatches) -> ExitCode {
     }
 }
 
-fn table_of(settings: &Settings) -> String {
+fn table_of(loaded: &Loaded) -> String {
+    let Loaded {
+        settings,
+        token_required,
+        ..
+    } = loaded;
     let rows: Vec<[String; 3]> = std::iter::once(["OPTION", "VALUE", "ORIGIN"].map(str::to_owned))
         .chain(settings.iter().map(row))
+        .chain(token_required.iter().map(assertion))
         .collect();
     let width = |column: fn(&[String; 3]) -> &String| {
         let widths = rows.iter().map(|row| column(row).chars().count());
@@ -92,9 +98,26 @@ fn row(setting: &Setting) -> [String; 3] {
     [setting.full_name(), setting.value.to_string(), origin]
 }
 
-fn json_of(settings: &Settings) -> String {
+/// Each assertion that the agent token is required, for none of them is an option that another could overrule.
+fn assertion(assertion: &TokenRequired) -> [String; 3] {
+    [
+        TOKEN_REQUIRED.to_owned(),
+        said(assertion).to_owned(),
+        format!("{} ({ALWAYS})", assertion.origin),
+    ]
+}
+
+fn said(assertion: &TokenRequired) -> &'static str {
+    match assertion.asserted {
+        Some(true) => "true",
+        Some(false) => "false",
+        None => "neither true nor false",
+    }
+}
+
+fn json_of(loaded: &Loaded) -> String {
     let mut groups = Map::new();
-    for setting in settings.iter() {
+    for setting in loaded.settings.iter() {
         let value = match &setting.value {
             Value::Flag(flag) => json!(flag),
             Value::List(words) => json!(words),
@@ -110,6 +133,13 @@ fn json_of(settings: &Settings) -> String {
                 "effect": setting.has_effect,
             });
             group.insert(setting.name.to_owned(), shown);
+        }
+    }
+    for assertion in &loaded.token_required {
+        let group = groups.entry(TOKEN_REQUIRED).or_insert_with(|| json!({}));
+        if let Some(group) = group.as_object_mut() {
+            let shown = json!({"value": said(assertion), "effect": false});
+            group.insert(assertion.origin.to_string(), shown);
         }
     }
     format!("{:#}\n", serde_json::Value::Object(groups))
@@ -154,5 +184,7 @@ fn place(problem: &Problem) -> Option<(&Path, usize)> {
 
 /// A value wider than this pushes its own origin aside, not those of all others.
 const WIDEST: usize = 40;
+const TOKEN_REQUIRED: &str = "agent_token_required";
+const ALWAYS: &str = "changes nothing: the token is always required";
 const JSON: &str = "json";
 const FILES: &str = "files";

@@ -96,6 +96,29 @@ async fn the_table_has_a_line_for_each_option_and_no_secret() {
 }
 
 #[tokio::test]
+async fn who_says_that_the_token_is_required_is_shown_and_changes_nothing() {
+    for (said, shown) in [
+        ("True", "true"),
+        ("no", "false"),
+        ("perhaps", "neither true nor false"),
+    ] {
+        let (_folder, path) = file(&format!("agent_token_required = {said}"));
+        let table = run(&["config", "show", "--config-file", &path], &[]).await;
+        let line = table.out.lines().last().unwrap();
+        let words: Vec<_> = line.split("  ").filter(|word| !word.is_empty()).collect();
+        let origin = format!("{path}, line 2");
+        let told = format!("{origin} (changes nothing: the token is always required)");
+        let trimmed: Vec<_> = words.iter().map(|word| word.trim()).collect();
+        assert_eq!(trimmed, ["agent_token_required", shown, &told]);
+        let json = self::shown(&["--config-file", &path], &[]).await;
+        assert_eq!(
+            json["agent_token_required"],
+            json!({ origin: {"value": shown, "effect": false} })
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_would_keep_the_agent_from_starting_is_said_instead() {
     let ended = run(&["config", "show", "--listen_port=x"], &[]).await;
     assert_eq!((ended.status.code(), ended.out.as_str()), (Some(2), ""));
