@@ -1,13 +1,18 @@
 //! Turns at the TLS handshake: it is what a stranger makes the agent compute for, so only so many are done at a time.
 //!
 //! A network begins one more only while more turns are free than it has taken: a flood from one address takes half of them at
-//! most, one from two addresses three quarters, and there is always one for somebody else.
+//! most, one from two addresses three quarters, and there is always one for somebody else. Who dawdles loses the turn, and may
+//! go on without: what takes long does not compute much.
 
 use super::strangers::network;
 use std::collections::HashMap;
+use std::future::Future;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 /// The turns of one listener.
 pub(super) struct Handshakes {
@@ -21,7 +26,7 @@ struct Taken {
 }
 
 /// Leave to do a handshake, until dropped.
-pub(super) struct Turn<'a> {
+struct Turn<'a> {
     of: &'a Handshakes,
     network: IpAddr,
 }
@@ -37,8 +42,19 @@ impl Handshakes {
         }
     }
 
-    /// Waits for a turn; for how long is the caller's to bound.
-    pub(super) async fn turn(&self, address: IpAddr) -> Turn<'_> {
+    /// Does a handshake when its turn has come; how long all of that may take is the caller's to bound.
+    pub(super) async fn take_turn<F: Future>(&self, address: IpAddr, handshake: F) -> F::Output {
+        let turn = self.turn(address).await;
+        let mut handshake = pin!(handshake);
+        let soon = timeout(DAWDLING, handshake.as_mut()).await;
+        drop(turn);
+        match soon {
+            Ok(done) => done,
+            Err(_) => handshake.await,
+        }
+    }
+
+    async fn turn(&self, address: IpAddr) -> Turn<'_> {
         let network = network(address);
         loop {
             // Made before the look, so that a turn that is freed in between is not missed.
@@ -81,11 +97,13 @@ impl Drop for Turn<'_> {
     }
 }
 
+/// As long as nobody needs who means it, even far away.
+const DAWDLING: Duration = Duration::from_secs(1);
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::Future;
-    use std::pin::pin;
+    use std::future::pending;
     use std::task::{Context, Poll, Waker};
 
     fn address(last: u8) -> IpAddr {
@@ -121,6 +139,29 @@ mod tests {
         }
         let taken = handshakes.taken();
         assert_eq!((taken.free, taken.by.len()), (2, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_dawdles_in_many_networks_keeps_nobody_waiting_for_longer_than_a_second() {
+        let handshakes = Handshakes::new(2);
+        let begin = tokio::time::Instant::now();
+        let dawdling = |last| handshakes.take_turn(address(last), pending::<()>());
+        let other = handshakes.take_turn(address(3), async { begin.elapsed().as_secs() });
+        let waited = tokio::select! {
+            biased;
+            () = dawdling(1) => None,
+            () = dawdling(2) => None,
+            waited = other => Some(waited),
+        };
+        assert_eq!(waited, Some(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_without_a_turn_goes_on() {
+        let handshakes = Handshakes::new(1);
+        let slow = tokio::time::sleep(DAWDLING * 5);
+        handshakes.take_turn(address(1), slow).await;
+        assert_eq!(handshakes.taken().free, 1);
     }
 
     #[tokio::test]

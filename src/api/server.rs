@@ -144,8 +144,8 @@ impl Server {
                 let handshake = timeout(limit, async {
                     // Who says nothing takes no turn.
                     stream.readable().await?;
-                    let _turn = self.handshakes.turn(client).await;
-                    ServerStream::accept(Arc::clone(tls), stream).await
+                    let handshake = ServerStream::accept(Arc::clone(tls), stream);
+                    self.handshakes.take_turn(client, handshake).await
                 });
                 match self.cancel.run_until_cancelled(handshake).await {
                     None => return,
