@@ -76,8 +76,8 @@ pub async fn find(
     })
 }
 
-/// Finds the address that the API is bound to, where that is not every one: the named interface's, or with [`AUTO`] what
-/// [`find`] finds, whatever Ironic is told. Without a client there is no Ironic to be reached, and [`AUTO`] means every one.
+/// Finds the address that the API is bound to, where that is not every one: the named interface's, or with `auto` what
+/// [`find`] finds, whatever Ironic is told. Without a client there is no Ironic to be reached, and `auto` means every one.
 ///
 /// # Errors
 /// As [`find`].
