@@ -31,13 +31,16 @@ pub fn run() -> ! {
             |error| tracing::error!(%error, "An agent that ends will leave nothing to the next"),
         )
         .ok();
-    let never = Order::default();
+    let (agent, never) = (Program::agent(Vec::new(), Vec::new()), Order::default());
     loop {
         let served = catch_unwind(AssertUnwindSafe(|| {
             if !rescue::is_wished(&root) {
-                keep_running(&[Program::agent()], keeper.as_ref(), &never, |_| {
-                    rescue::is_wished(&root)
-                });
+                keep_running(
+                    std::slice::from_ref(&agent),
+                    keeper.as_ref(),
+                    &never,
+                    |_| rescue::is_wished(&root),
+                );
             }
             let logins = rescue::begin(&root);
             if let Some(network) = &network {

@@ -105,6 +105,7 @@ fn logins(root: &Root) -> Vec<Program> {
         path: root.path(path),
         arguments: arguments.iter().copied().map(str::to_owned).collect(),
         home: "/root",
+        environment: Vec::new(),
     };
     let mut programs = Vec::new();
     if root.path(SSH_SERVER).exists() {
@@ -221,6 +222,7 @@ mod tests {
             path: ramdisk.0.path().join(path),
             arguments: arguments.iter().map(ToString::to_string).collect(),
             home: "/root",
+            environment: Vec::new(),
         };
         assert_eq!(
             programs,

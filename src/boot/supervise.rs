@@ -2,9 +2,12 @@
 //! hands it over.
 
 use super::supervisor::{Order, Program, keep_running};
+use crate::config;
 use crate::handover::Keeper;
+use crate::sys::process::{self, Arguments};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::WaitStatus;
+use std::env;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -18,7 +21,17 @@ pub fn run(options: Vec<String>) -> io::Result<()> {
     let keeper = Keeper::create()?;
     let order = Arc::new(Order::default());
     pass_signals_on(&order)?;
-    let agent = Program::agent_with(options);
+    let variables = env::vars_os().filter(|(name, _)| !MANAGERS.iter().any(|own| name == own));
+    let agent = Program::agent(options, variables.collect());
+    // The agent covers its own; from here on ours are needed no more.
+    let covered = Arguments::reach().and_then(|own| own.mask(config::places_of_secrets));
+    if let Err(error) = covered {
+        tracing::warn!(%error, "secrets among this process's arguments and variables stay there to be seen");
+    }
+    // The files of the vault are open here, too.
+    if let Err(error) = process::harden() {
+        tracing::warn!(%error, "this process cannot be closed to others");
+    }
     keep_running(&[agent], Some(&keeper), &order, |end| {
         matches!(end, WaitStatus::Exited(_, 0))
     });
@@ -45,3 +58,13 @@ fn pass_signals_on(order: &Arc<Order>) -> io::Result<()> {
         .spawn(hear)
         .map(drop)
 }
+
+/// What systemd says to one process: its socket, its store and its watchdog are not the agent's.
+const MANAGERS: [&str; 6] = [
+    "LISTEN_FDNAMES",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -26,20 +27,18 @@ pub(super) struct Program {
     pub(super) arguments: Vec<String>,
     /// Its home.
     pub(super) home: &'static str,
+    /// Its variables, beside its home and where programs are.
+    pub(super) environment: Vec<(OsString, OsString)>,
 }
 
 impl Program {
-    /// The agent in the file that this process runs.
-    pub(super) fn agent() -> Self {
-        Self::agent_with(Vec::new())
-    }
-
-    /// The same with options.
-    pub(super) fn agent_with(options: Vec<String>) -> Self {
+    /// The agent in the file that this process runs, with these options.
+    pub(super) fn agent(options: Vec<String>, environment: Vec<(OsString, OsString)>) -> Self {
         Self {
             path: Path::new("/proc/self/exe").into(),
             arguments: std::iter::once("agent".to_owned()).chain(options).collect(),
             home: "/",
+            environment,
         }
     }
 
@@ -63,6 +62,7 @@ impl Program {
         let child = std::process::Command::new(&self.path)
             .args(&self.arguments)
             .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", self.home)
             .env("LC_ALL", "C")
@@ -333,6 +333,7 @@ mod tests {
             path: path.into(),
             arguments: Vec::new(),
             home: "/",
+            environment: Vec::new(),
         }
     }
 
