@@ -197,6 +197,37 @@ async fn an_agent_that_was_told_to_end_is_not_started_again() {
 }
 
 #[tokio::test]
+async fn an_agent_is_given_its_supervisors_options_and_variables_and_both_are_covered() {
+    let own = "canary-of-the-environment-0123456789abcdefg";
+    let password = "canary-of-the-options";
+    let conductor = willing_conductor(json!("******")).await;
+    let (url, port) = (conductor.url(), free_port().to_string());
+    let mut arguments = vec!["supervise"];
+    arguments.extend(knowing(&url, &port));
+    arguments.extend(["--image_server_password", password]);
+    let variables = [("OS_DEFAULT__AGENT_TOKEN", own)];
+    let mut kept = Kept {
+        supervisor: Program::start(&arguments, &variables),
+        conductor,
+    };
+    kept.until_served_by(1).await;
+    kept.kill().await;
+    kept.until_served_by(2).await;
+    for heartbeat in kept.heartbeats() {
+        assert_eq!(heartbeat["agent_token"], own);
+    }
+    let agent = u32::try_from(kept.agent().unwrap().as_raw()).unwrap();
+    for process in [agent, kept.supervisor.pid()] {
+        for file in ["cmdline", "environ"] {
+            let text = std::fs::read(format!("/proc/{process}/{file}")).unwrap();
+            let text = String::from_utf8_lossy(&text);
+            assert!(!text.is_empty() && !text.contains("canary"), "{text}");
+        }
+    }
+    assert!(!kept.supervisor.told().contains("canary"));
+}
+
+#[tokio::test]
 async fn an_agent_that_ends_again_and_again_is_told_of_with_its_last_lines() {
     let conductor = Conductor::start().await;
     conductor.on(LOOKUP, [Answer::fault(404, "Resource could not be found.")]);

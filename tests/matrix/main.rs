@@ -15,6 +15,7 @@ mod cells;
 #[path = "../support/conductor.rs"]
 mod conductor;
 mod control;
+mod crash;
 mod deployment;
 mod generations;
 #[path = "../support/lab/mod.rs"]
