@@ -1,5 +1,6 @@
 //! What crosses the wire when something fails: a closed list of the error classes an Ironic conductor knows.
 
+use crate::redact::redact;
 use std::error::Error;
 use std::fmt;
 
@@ -13,11 +14,12 @@ pub struct AgentError {
 }
 
 impl AgentError {
-    /// An error of a class with its details.
-    pub fn new(class: ErrorClass, details: impl Into<String>) -> Self {
+    /// An error of a class with its details. Every error is made here, so that no record, answer or log line has a secret of
+    /// the details.
+    pub fn new(class: ErrorClass, details: impl AsRef<str>) -> Self {
         Self {
             class,
-            details: details.into(),
+            details: redact(details.as_ref()),
         }
     }
 
@@ -132,6 +134,16 @@ mod tests {
                 class.name()
             );
         }
+    }
+
+    #[test]
+    fn no_secret_of_a_cause_is_in_the_details() {
+        let cause = std::io::Error::other("GET http://me:hush@host/x?temp_url_sig=hush&a=1");
+        let error = AgentError::caused(ErrorClass::ImageDownloadError, &cause);
+        assert_eq!(
+            error.details,
+            "GET http://******@host/x?temp_url_sig=******&a=1"
+        );
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod hardware;
 pub mod imaging;
 pub mod logging;
 pub mod progress;
+pub mod redact;
 pub mod root;
 pub mod secret;
 pub mod storage;

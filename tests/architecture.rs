@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms that every other one may use; they use only one another.
-const FOUNDATION: &[&str] = &["clock", "error", "progress", "root", "secret"];
+const FOUNDATION: &[&str] = &["clock", "error", "progress", "redact", "root", "secret"];
 
 /// What each room may use besides the foundation and itself.
 const MAY_USE: &[(&str, &[&str])] = &[
@@ -71,6 +71,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("error", &[]),
     ("progress", &[]),
+    ("redact", &[]),
     ("root", &[]),
     // Pages for secrets are the kernel's to give.
     ("secret", &["sys"]),

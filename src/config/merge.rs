@@ -3,7 +3,7 @@
 use super::references::References;
 use super::table::{DEFAULT, Spec};
 use super::values::boolean;
-use crate::secret::mask_url;
+use crate::redact::redact;
 use std::fmt;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -63,7 +63,7 @@ pub(super) fn complaint(raw: &Raw, reason: &str) -> String {
     if raw.option.is_secret() {
         format!("{name} {reason}")
     } else {
-        format!("{name} {reason}, not {:?}", shortened(&mask_url(&raw.text)))
+        format!("{name} {reason}, not {:?}", shortened(&redact(&raw.text)))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::merge::{Merged, Origin};
 use super::table::{Effect, Kind, Spec, by_group, full_name};
 use super::values::{boolean, list};
-use crate::secret::mask_url;
+use crate::redact::redact;
 use std::fmt;
 
 /// Every option, group by group.
@@ -67,7 +67,7 @@ fn setting(spec: &Spec, merged: &Merged) -> Setting {
 }
 
 fn value(spec: &Spec, text: &str) -> Value {
-    let shown = || mask_url(text);
+    let shown = || redact(text);
     match spec.kind {
         _ if text.is_empty() => Value::Unset,
         Kind::Secret(_) => Value::Secret,

@@ -2,20 +2,22 @@
 
 use crate::clock;
 use crate::hardware::diagnostics::Member;
+use crate::redact::redact;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io;
 
-/// Packs texts into a `tar.gz`.
+/// Packs texts into a `tar.gz`, redacted once more: whatever a member is made of, its secrets stay here.
 pub(super) fn pack(members: &[Member]) -> io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     let now = clock::since_epoch().as_secs();
     for member in members {
+        let text = redact(&member.text);
         let mut header = tar::Header::new_gnu();
-        header.set_size(u64::try_from(member.text.len()).unwrap_or(u64::MAX));
+        header.set_size(u64::try_from(text.len()).unwrap_or(u64::MAX));
         header.set_mode(0o600);
         header.set_mtime(now);
-        archive.append_data(&mut header, member.name, member.text.as_bytes())?;
+        archive.append_data(&mut header, member.name, text.as_bytes())?;
     }
     archive.into_inner()?.finish()
 }
@@ -30,7 +32,7 @@ mod tests {
     fn an_archive_holds_its_members() {
         let member = Member {
             name: "dmesg",
-            text: "hello\n".into(),
+            text: "hello ipa-agent-token=hush\n".into(),
         };
         let bytes = pack(std::slice::from_ref(&member)).unwrap();
         let mut archive = tar::Archive::new(GzDecoder::new(bytes.as_slice()));
@@ -44,6 +46,6 @@ mod tests {
                 (entry.path().unwrap().into_owned(), text)
             })
             .collect();
-        assert_eq!(read, [("dmesg".into(), "hello\n".to_owned())]);
+        assert_eq!(read, [("dmesg".into(), "hello ipa-agent-token=******\n".to_owned())]);
     }
 }

@@ -1,7 +1,7 @@
 //! What helps to find a fault afterwards: the kernel's log and its view of disks, mounts and network.
 
 use crate::root::Root;
-use crate::secret::mask_arguments;
+use crate::redact::redact;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -56,7 +56,7 @@ pub fn collect(root: &Root) -> Vec<Member> {
         .chain(files)
         .map(|(name, text)| Member {
             name,
-            text: mask_arguments(&text),
+            text: redact(&text),
         })
         .collect()
 }

@@ -1,6 +1,7 @@
 //! One event, read once, in the forms that outputs want it in: a line of text or of JSON.
 
 use crate::clock;
+use crate::redact::{MASK, is_secret, redact};
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
@@ -9,7 +10,7 @@ use std::fmt::{self, Write as _};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-/// An event. All its texts are one line each: a stranger's line breaks cannot forge another event.
+/// An event. All its texts are redacted, and one line each: a stranger's line breaks cannot forge another event.
 pub(super) struct Told {
     pub(super) time: Option<Timestamp>,
     pub(super) level: Level,
@@ -114,25 +115,33 @@ fn now() -> Option<Timestamp> {
 
 impl Visit for Told {
     fn record_str(&mut self, field: &Field, value: &str) {
-        let quoted = value.contains([' ', '"']);
-        self.take(field, one_line(value), quoted);
+        self.take(field, value, true);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.take(field, one_line(&format!("{value:?}")), false);
+        self.take(field, &format!("{value:?}"), false);
     }
 }
 
 impl Told {
-    fn take(&mut self, field: &Field, value: String, quoted: bool) {
-        match field.name() {
-            "message" => self.sentence = value,
-            name => self.fields.push(Pair {
-                name,
-                value,
-                quoted,
-            }),
+    /// The only way in: no output has what the redactor has not seen. Lines are still lines for it.
+    fn take(&mut self, field: &Field, value: &str, is_text: bool) {
+        let name = field.name();
+        let value = if is_secret(name) {
+            MASK.to_owned()
+        } else {
+            one_line(&redact(value))
+        };
+        if name == "message" {
+            self.sentence = value;
+            return;
         }
+        let quoted = is_text && value.contains([' ', '"']);
+        self.fields.push(Pair {
+            name,
+            value,
+            quoted,
+        });
     }
 }
 

@@ -1,9 +1,9 @@
 //! Log events: to the console or wherever the operator wants them, and the latest in a ring buffer from which log collection
 //! takes them.
 //!
-//! A line is `time level where: sentence key=value …`. What is secret never gets here: secret types print as `[redacted]`,
-//! and the rooms that see secrets in texts (a request's query) mask them before they make an event. Every output gets the same
-//! texts, so that none says more than the console.
+//! A line is `time level where: sentence key=value …`. What is secret rarely gets here: secret types print as `[redacted]`,
+//! and the rooms that see secrets in texts (a request's query) mask them before they make an event. What gets here all the same
+//! is masked by the redactor before any output has it. Every output gets the same texts, so that none says more than the console.
 
 mod event;
 mod outputs;

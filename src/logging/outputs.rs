@@ -189,7 +189,7 @@ mod tests {
             told,
             [
                 "MESSAGE=first agent=a b\nPRIORITY=3\nSYSLOG_IDENTIFIER=ferrite\nLOGGER=api\nFERRITE_AGENT=a b\n",
-                "MESSAGE=second token=[redacted]\nPRIORITY=7\nSYSLOG_IDENTIFIER=ferrite\nLOGGER=api\nFERRITE_TOKEN=[redacted]\n",
+                "MESSAGE=second token=******\nPRIORITY=7\nSYSLOG_IDENTIFIER=ferrite\nLOGGER=api\nFERRITE_TOKEN=******\n",
             ]
         );
     }

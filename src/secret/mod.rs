@@ -7,13 +7,11 @@
 
 mod current;
 mod held;
-mod mask;
 mod token;
 mod vault;
 
 pub use current::CurrentToken;
 pub use held::Held;
-pub use mask::{mask_arguments, mask_url};
 pub use token::{AgentToken, TokenError};
 pub use vault::{Identity, Session, Vault};
 

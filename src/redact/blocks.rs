@@ -1,0 +1,81 @@
+//! Secrets that are known by their own form: hashes of passwords (crypt(5)) and private keys in PEM (RFC 7468).
+
+use super::{MASK, byte, part};
+
+/// The text with hashes and private keys masked.
+pub(super) fn mask(text: &str) -> String {
+    mask_hashes(&mask_keys(text))
+}
+
+/// From `-----BEGIN … PRIVATE KEY…-----` to its end, or to the text's where that was cut off.
+fn mask_keys(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(BEGIN) {
+        masked.push_str(before);
+        let label = part(after, 0, after.floor_char_boundary(LONGEST_LABEL));
+        let label = label.split_once(DASHES).map_or("", |(label, _)| label);
+        if !label.contains(PRIVATE) {
+            masked.push_str(BEGIN);
+            rest = after;
+            continue;
+        }
+        masked.push_str(MASK);
+        let end = after.split_once(END).map_or("", |(_, end)| end);
+        rest = end.split_once(DASHES).map_or("", |(_, rest)| rest);
+    }
+    masked.push_str(rest);
+    masked
+}
+
+const BEGIN: &str = "-----BEGIN ";
+const END: &str = "-----END ";
+const DASHES: &str = "-----";
+const PRIVATE: &str = "PRIVATE KEY";
+const LONGEST_LABEL: usize = 64;
+
+/// `$6$salt$hash` and its like.
+fn mask_hashes(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut masked = String::with_capacity(text.len());
+    let (mut copied, mut at) = (0, 0);
+    while at < bytes.len() {
+        let length = hash_length(bytes.get(at..).unwrap_or_default());
+        if length == 0 {
+            at += 1;
+            continue;
+        }
+        if length >= SHORTEST_HASH {
+            masked.push_str(part(text, copied, at));
+            masked.push_str(MASK);
+            copied = at + length;
+        }
+        at += length;
+    }
+    masked.push_str(part(text, copied, text.len()));
+    masked
+}
+
+/// Bytes of what looks like a hash and begins here; 0 where there is none.
+fn hash_length(bytes: &[u8]) -> usize {
+    if byte(bytes, 0) != b'$' {
+        return 0;
+    }
+    let method = bytes.get(1..).unwrap_or_default();
+    let Some(method) = METHODS.iter().find(|known| method.starts_with(known)) else {
+        return 0;
+    };
+    let prefix = 1 + method.len();
+    let body = bytes.iter().skip(prefix).take_while(|byte| is_hash(**byte));
+    prefix + body.count()
+}
+
+fn is_hash(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"./$=,+-".contains(&byte)
+}
+
+const METHODS: &[&[u8]] = &[
+    b"1$", b"2a$", b"2b$", b"2x$", b"2y$", b"5$", b"6$", b"7$", b"y$", b"gy$", b"sha1$", b"argon2",
+];
+/// Shorter than any hash, longer than `$1$2` in somebody's script.
+const SHORTEST_HASH: usize = 24;

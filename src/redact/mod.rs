@@ -1,0 +1,69 @@
+//! The one redactor: every text that leaves the agent passes it, be it a log line, an error or a member of the log archive.
+//!
+//! It knows how secrets look in texts that others wrote: values by their names ([`assignments`]), who asks in URLs
+//! ([`url`]), credentials of HTTP ([`headers`]), hashes of passwords and private keys ([`blocks`]). It does not know the
+//! secrets themselves. Where it is in doubt it masks: a reader misses a word rather than a stranger finds one.
+//!
+//! ```
+//! use ferrite::redact::redact;
+//! assert_eq!(redact("GET /?agent_token=abc&wait=true"), "GET /?agent_token=******&wait=true");
+//! ```
+
+mod assignments;
+mod blocks;
+mod headers;
+mod names;
+mod separators;
+mod url;
+mod values;
+
+pub use names::is_secret;
+
+/// What stands in the place of a secret.
+pub const MASK: &str = "******";
+
+/// The text with every secret that can be told from its surroundings replaced by [`MASK`].
+///
+/// It takes time in proportion to the text's length. Redacting the result changes nothing.
+#[must_use]
+pub fn redact(text: &str) -> String {
+    let mut text = text.to_owned();
+    for _ in 0..ROUNDS {
+        let masked = once(&text);
+        if masked == text {
+            return text;
+        }
+        text = masked;
+    }
+    // No honest text gets here, so nobody misses it.
+    MASK.to_owned()
+}
+
+/// A mask may bring together what stood apart, and so make something else look like a secret: the text is read until
+/// nothing changes, but no more often than this.
+const ROUNDS: usize = 8;
+
+fn once(text: &str) -> String {
+    let text = blocks::mask(text);
+    let text = url::mask(&text);
+    let text = assignments::mask(&text);
+    headers::mask(&text)
+}
+
+/// Whether a value is fit to be seen as it is: nothing, or masked by somebody already.
+fn is_masked(value: &str) -> bool {
+    value.bytes().all(|byte| byte == b'*') || value == "[redacted]"
+}
+
+/// The byte there; none is a zero.
+fn byte(text: &[u8], at: usize) -> u8 {
+    text.get(at).copied().unwrap_or_default()
+}
+
+/// The part of a text; its ends are between characters.
+fn part(text: &str, from: usize, to: usize) -> &str {
+    text.get(from..to).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

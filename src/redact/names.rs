@@ -1,0 +1,181 @@
+//! Which names have secrets as their values.
+
+/// A name with one of these in it has a secret.
+const ANYWHERE: &[&str] = &[
+    "accesskeyid",
+    "access_key",
+    "api_key",
+    "apikey",
+    "authorization",
+    "passphrase",
+    "passwd",
+    "password",
+    "secret",
+    "temp_url_expires",
+    "temp_url_key",
+    "temp_url_sig",
+    "token",
+    "x_amz_credential",
+    "x_amz_expires",
+    "x_amz_signature",
+    "x_goog_credential",
+    "x_goog_expires",
+    "x_goog_signature",
+];
+
+/// A name that ends like this has one.
+const AT_THE_END: &[&str] = &["configdrive", "config_drive", "image_server_user"];
+
+/// Names that end like this only tell of a secret: `agent_token_required`, `password_file`, `systemd-ask-password.path`.
+const TELLING: &[&str] = &[
+    "_algorithm",
+    "_count",
+    "_file",
+    "_length",
+    "_required",
+    "_timeout",
+    ".c",
+    ".conf",
+    ".json",
+    ".log",
+    ".mount",
+    ".path",
+    ".py",
+    ".rs",
+    ".service",
+    ".slice",
+    ".socket",
+    ".target",
+    ".timer",
+    ".txt",
+];
+
+/// Parameters of temporary URLs, whose names mean something else anywhere else: Azure's shared access signatures, and the
+/// signatures of S3 (version 2), CloudFront and Google.
+const IN_QUERIES: &[&str] = &[
+    "expires",
+    "googleaccessid",
+    "key_pair_id",
+    "policy",
+    "se",
+    "sig",
+    "signature",
+    "sip",
+    "ske",
+    "skoid",
+    "sks",
+    "skt",
+    "sktid",
+    "skv",
+    "sp",
+    "spr",
+    "sr",
+    "st",
+    "sv",
+];
+
+/// No name is longer.
+const LONGEST: usize = 256;
+
+/// Whether what has this name is a secret, in any case, with dashes or underscores, percent-encoded or not.
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
+    let name = normal(name);
+    ANYWHERE.iter().any(|word| name.contains(word)) && !is_telling(&name)
+        || AT_THE_END.iter().any(|end| name.ends_with(end))
+}
+
+/// Whether a parameter of a URL's query with this name is a secret.
+pub(super) fn is_secret_in_query(name: &str) -> bool {
+    let name = normal(name);
+    // The escapes that JSON may have for the ampersand and the question mark before the name.
+    let name = name
+        .strip_prefix("u0026")
+        .or_else(|| name.strip_prefix("u003f"))
+        .unwrap_or(&name);
+    IN_QUERIES.contains(&name)
+}
+
+/// Whether the name is of HTTP's header or of the option like it: its value may be two words.
+pub(super) fn is_authorization(name: &str) -> bool {
+    normal(name).contains("authorization")
+}
+
+fn is_telling(name: &str) -> bool {
+    TELLING.iter().any(|end| name.ends_with(end))
+}
+
+/// Lower case, underscores, percent-encoding undone. What is too long is told by its end.
+fn normal(name: &str) -> String {
+    let start = name.ceil_char_boundary(name.len().saturating_sub(LONGEST));
+    let mut rest = name.as_bytes().get(start..).unwrap_or_default();
+    let mut normal = String::with_capacity(rest.len());
+    while let Some((first, following)) = rest.split_first() {
+        let encoded = following.get(..2).filter(|_| *first == b'%');
+        let encoded = encoded
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let byte = encoded.unwrap_or(*first);
+        normal.push(match byte {
+            b'-' => '_',
+            byte => char::from(byte.to_ascii_lowercase()),
+        });
+        rest = match encoded {
+            Some(_) => following.get(2..).unwrap_or_default(),
+            None => following,
+        };
+    }
+    normal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_secrets_are_known_however_they_are_written() {
+        for name in [
+            "token",
+            "agent_token",
+            "ipa-agent-token",
+            "AGENT_TOKEN",
+            "agent%5Ftoken",
+            "agent%5ftoke%6E",
+            "X-Auth-Token",
+            "image_server_password",
+            "oci_pull_secret",
+            "passwd",
+            "Authorization",
+            "image_request_authorization",
+            "configdrive",
+            "temp_url_sig",
+            "AWSAccessKeyId",
+            "X-Amz-Security-Token",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_only_tell_of_secrets_are_none() {
+        for name in [
+            "agent_token_required",
+            "ipa-agent-token-required",
+            "systemd-ask-password-console.path",
+            "configdrive_mb",
+            "checksum",
+            "sig",
+            "signature",
+            "author",
+            "",
+        ] {
+            assert!(!is_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn short_names_are_secrets_in_queries_only() {
+        assert!(is_secret_in_query("Signature") && is_secret_in_query("u0026sig"));
+        assert!(!is_secret_in_query("wait") && !is_secret("sv"));
+    }
+}
