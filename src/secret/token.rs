@@ -41,13 +41,22 @@ impl AgentToken {
         }
     }
 
-    /// Whether a caller's text is this token. Takes the same time wherever the two differ; only a different length shows.
+    /// Whether a caller's text is this token. Takes the same time wherever, and in what, the two differ: as many steps as this
+    /// token has bytes.
     #[must_use]
     pub fn matches(&self, presented: &[u8]) -> bool {
-        // A vault that was wiped holds the empty text, which is nobody's token.
-        self.0
-            .reveal(|own| own.ct_eq(presented) & Choice::from(u8::from(!own.is_empty())))
-            .into()
+        self.0.reveal(|own| {
+            // A vault that was wiped holds the empty text, which is nobody's token.
+            let is_there = Choice::from(u8::from(!own.is_empty()));
+            let as_long = own.len().ct_eq(&presented.len());
+            let padding = std::iter::repeat(&0);
+            own.iter()
+                .zip(presented.iter().chain(padding))
+                .fold(is_there & as_long, |same, (own, shown)| {
+                    same & own.ct_eq(shown)
+                })
+                .into()
+        })
     }
 
     /// Does something with the token itself, in its place: for the heartbeat's body alone.
@@ -99,6 +108,10 @@ mod tests {
         assert!(!token.matches(b""));
         assert!(!token.matches(&TOKEN.as_bytes()[1..]));
         assert!(!token.matches(&TOKEN.to_lowercase().into_bytes()));
+        assert!(!token.matches(format!("{TOKEN}x").as_bytes()));
+        assert!(!token.matches(format!("{TOKEN}\0").as_bytes()));
+        let short = AgentToken::from_operator("a\0".into()).unwrap();
+        assert!(!short.matches(b"a") && short.matches(b"a\0"));
     }
 
     #[test]
