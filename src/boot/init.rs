@@ -2,15 +2,15 @@
 //! next thing is tried.
 
 use super::modules::Modules;
-use super::mounts;
-use super::network::Network;
-use super::rescue;
-use super::supervisor::{Order, Program, keep_running};
-use crate::config::KernelArgs;
+use super::network::Readiness;
+use super::supervisor::{Child, Inherited, Order, Program, keep_running};
+use super::{command_line, kernel_log, mounts, rescue};
 use crate::error::chain;
-use crate::handover::Keeper;
+use crate::handover::{Handover, Keeper};
 use crate::progress::Cancel;
 use crate::root::Root;
+use crate::sys::process;
+use nix::sys::signal::Signal;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,55 +22,70 @@ use std::time::Duration;
 /// Call this as process 1 of a ramdisk, before any other thread exists, and start logging before.
 pub fn run() -> ! {
     let root = Root::machine();
-    let network = catch_unwind(AssertUnwindSafe(|| prepare(&root))).unwrap_or_else(|_defect| {
-        tracing::error!("Process 1 met a defect of its own; the agent starts as things are");
-        None
-    });
-    let keeper = Keeper::create()
-        .inspect_err(
-            |error| tracing::error!(%error, "An agent that ends will leave nothing to the next"),
-        )
-        .ok();
-    let (agent, never) = (Program::agent(Vec::new(), Vec::new()), Order::default());
+    let never = Order::default();
+    let keeper = defended(|| begin(&root)).flatten();
+    let mut network = Child::new(Program::network(), Inherited::Nothing);
+    let _defended = defended(|| prepare(&root, &mut network, &never));
+    let mut agent = Child::new(Program::agent(Vec::new(), Vec::new()), keeper.into());
     loop {
-        let served = catch_unwind(AssertUnwindSafe(|| {
+        let _defended = defended(|| {
             if !rescue::is_wished(&root) {
-                keep_running(
-                    std::slice::from_ref(&agent),
-                    keeper.as_ref(),
-                    &never,
-                    |_| rescue::is_wished(&root),
-                );
+                // The network may end while the agent still writes what the rescue needs.
+                let enough = |ended: &Program, _| ended.is_agent() && rescue::is_wished(&root);
+                keep_running(&mut [&mut agent, &mut network], &never, enough);
             }
-            let logins = rescue::begin(&root);
-            if let Some(network) = &network {
-                told("ask for addresses again", network.move_elsewhere());
-            }
+            // Nobody comes after that agent: what it left is gone before anybody logs in.
+            agent.inherits(Inherited::Nothing);
+            let mut logins: Vec<_> = rescue::begin(&root)
+                .into_iter()
+                .map(|login| Child::new(login, Inherited::Nothing))
+                .collect();
+            network.tell(Signal::SIGHUP);
             tracing::info!("This machine is a rescue system now");
-            keep_running(&logins, None, &never, |_| false);
-        }));
-        if served.is_err() {
-            tracing::error!("Process 1 met a defect of its own; it begins again");
-        }
+            let mut children: Vec<_> = logins.iter_mut().chain([&mut network]).collect();
+            keep_running(&mut children, &never, |_, _| false);
+        });
         let _never = Cancel::default().wait(AFTER_DEFECT);
     }
 }
 
-fn prepare(root: &Root) -> Option<Network> {
+/// Does a part of what process 1 does; a defect in it is no reason to end.
+fn defended<T>(part: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(part))
+        .inspect_err(|_defect| {
+            tracing::error!("Process 1 met a defect of its own; it goes on as things are");
+        })
+        .ok()
+}
+
+/// What must be done before there is any other process or thread: secrets are put where nobody else reads them.
+fn begin(root: &Root) -> Option<Keeper> {
     mounts::mount_all(root);
     told("open the console", open_console(root));
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, "Ferrite starts this machine");
+    let handover = Handover::create()
+        .inspect_err(
+            |error| tracing::error!(%error, "An agent that ends will leave nothing to the next"),
+        )
+        .ok();
+    command_line::cover(root, handover.as_ref().map(|left| &left.vault));
+    kernel_log::purge(root);
+    told("close process 1 to others", process::harden());
+    handover.and_then(|left| Keeper::of(&left).ok())
+}
+
+fn prepare(root: &Root, network: &mut Child, never: &Order) {
     let etc = root.path("etc");
     let hosts = fs::create_dir_all(&etc).and_then(|()| fs::write(etc.join("hosts"), HOSTS));
     told("write /etc/hosts", hosts);
 
     told("offer a rescue system", rescue::offer(root));
     told("wait for entropy", start_entropy(root));
-    let arguments = KernelArgs::of_kernel(root).unwrap_or_default();
     // The two wait for each other's interfaces, so neither waits here.
     let modules = Modules::start(root, ALWAYS);
-    let network = Network::start(root, &arguments);
+    let ready = Readiness::of_first_start(network);
+    network.start_if_due(never);
     match &modules {
         Ok(modules) => {
             modules.settle(DRIVERS_PATIENCE);
@@ -85,11 +100,10 @@ fn prepare(root: &Root) -> Option<Network> {
             mounts::mount_firmware_variables(&firmware_root);
         }),
     );
-    match &network {
-        Ok(network) => network.wait_ready(NETWORK_PATIENCE),
-        Err(error) => tracing::error!(error = chain(error), "There is no network"),
-    }
-    network.ok()
+    told(
+        "wait for the network",
+        ready.and_then(|ready| ready.wait(NETWORK_PATIENCE)),
+    );
 }
 
 /// The kernel's console for our standard streams: the one it opened for us lies below the /dev that is mounted now, and on
@@ -160,5 +174,5 @@ const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
 /// Until the modules of `ALWAYS` are there; slow controllers go on loading beside the agent.
 const DRIVERS_PATIENCE: Duration = Duration::from_secs(30);
 /// After this the agent starts without an address: it says itself, to whoever reads the console, what it lacks.
-const NETWORK_PATIENCE: Duration = Duration::from_secs(60);
+const NETWORK_PATIENCE: Duration = Duration::from_secs(70);
 const AFTER_DEFECT: Duration = Duration::from_secs(10);

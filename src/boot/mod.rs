@@ -1,21 +1,27 @@
 //! Process 1: from the kernel's hand-over to a running agent, and the machine's end.
 //!
 //! ```text
-//! init ─► mounts ─► modules (by modalias, for ever) ─┐
-//!                 └► network (DHCP, IPv6, for ever) ─┴► supervisor ─► the agent, a child of the same file
-//!                                                          or, once it handed the machine over: rescue ─► logins
+//! init ─► mounts ─► secrets of the kernel's put away ─► modules (by modalias, for ever) ─► supervisor
+//! supervisor ─┬► network (DHCP, IPv6, for ever), a child of the same file
+//!             └► the agent, likewise; or, once it handed the machine over: rescue ─► logins
 //! ```
 //!
-//! [`init`] never ends; [`supervise`] is its last part alone, for machines with an init of their own. [`media`] and [`power`] are what the agent itself uses of this room: the configuration on virtual
-//! media, and the end of the machine.
+//! Process 1 itself speaks with the kernel alone: drivers are loaded by it, because it reads for them nothing but the image's own
+//! tables and the kernel's announcements. What strangers say on the network is read by a child that has no secrets.
+//!
+//! [`init`] never ends; [`supervise`] is its last part alone, for machines with an init of their own. [`network`] is the child;
+//! [`media`] and [`power`] are what the agent itself uses of this room: the configuration on virtual media, and the end of the
+//! machine.
 
 pub mod init;
 pub mod media;
+pub mod network;
 pub mod power;
 pub mod supervise;
 
+mod command_line;
+mod kernel_log;
 mod modules;
 mod mounts;
-mod network;
 mod rescue;
 mod supervisor;

@@ -1,7 +1,7 @@
 //! An agent kept running where no init of ours does: what an agent that ends leaves to the next is handed over as process 1
 //! hands it over.
 
-use super::supervisor::{Order, Program, keep_running};
+use super::supervisor::{Child, Inherited, Order, Program, keep_running};
 use crate::config;
 use crate::handover::Keeper;
 use crate::sys::process::{self, Arguments};
@@ -32,7 +32,8 @@ pub fn run(options: Vec<String>) -> io::Result<()> {
     if let Err(error) = process::harden() {
         tracing::warn!(%error, "this process cannot be closed to others");
     }
-    keep_running(&[agent], Some(&keeper), &order, |end| {
+    let mut agent = Child::new(agent, Inherited::Kept(keeper));
+    keep_running(&mut [&mut agent], &order, |_, end| {
         matches!(end, WaitStatus::Exited(_, 0))
     });
     tracing::info!("The agent was told to end: it is not started again");

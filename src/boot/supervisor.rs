@@ -1,7 +1,7 @@
 //! Process 1's children: kept running, started again whenever they end; and the burial of everybody else's children.
 //!
-//! There is one: the agent, the same file as process 1, so that the ramdisk needs nothing else. A machine that was handed to
-//! its owner has logins instead. What an agent leaves to the next is in memory files that it inherits, their numbers its last
+//! There are two: the agent and the network, the same file as process 1, so that the ramdisk needs nothing else. A machine that
+//! was handed to its owner has logins instead of the agent. What an agent leaves to the next is in memory files that it inherits, their numbers its last
 //! argument; they are not looked into here, but for the log when agents end again and again.
 
 use crate::handover::Keeper;
@@ -13,7 +13,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,22 +36,40 @@ impl Program {
     pub(super) fn agent(options: Vec<String>, environment: Vec<(OsString, OsString)>) -> Self {
         Self {
             path: Path::new("/proc/self/exe").into(),
-            arguments: std::iter::once("agent".to_owned()).chain(options).collect(),
+            arguments: std::iter::once(AGENT.to_owned()).chain(options).collect(),
             home: "/",
             environment,
         }
     }
 
-    /// Starts it with the keeper's files.
-    fn start_with(&self, keeper: Option<&Keeper>) -> io::Result<Pid> {
-        let Some(keeper) = keeper else {
+    pub(super) fn is_agent(&self) -> bool {
+        self.arguments.first().is_some_and(|name| name == AGENT)
+    }
+
+    /// The network, likewise.
+    pub(super) fn network() -> Self {
+        Self {
+            path: Path::new("/proc/self/exe").into(),
+            arguments: vec!["network".into()],
+            home: "/",
+            environment: Vec::new(),
+        }
+    }
+
+    /// Starts it with files that it inherits, and is told the numbers of.
+    fn start_with(&self, files: &[BorrowedFd<'_>]) -> io::Result<Pid> {
+        if files.is_empty() {
             return self.start();
-        };
-        let files = keeper.files();
-        let numbers = files.map(|file| file.as_raw_fd().to_string()).join(",");
+        }
+        let numbers: Vec<_> = files
+            .iter()
+            .map(|file| file.as_raw_fd().to_string())
+            .collect();
         let mut program = self.clone();
-        program.arguments.extend([HANDED_OVER.to_owned(), numbers]);
-        inherited::started_with(&files, || program.start())
+        program
+            .arguments
+            .extend([HANDED_OVER.to_owned(), numbers.join(",")]);
+        inherited::started_with(files, || program.start())
     }
 
     #[expect(
@@ -75,35 +93,59 @@ impl Program {
     }
 }
 
+/// What a program inherits besides its standard streams.
+#[derive(Debug)]
+pub(super) enum Inherited {
+    /// At every start: what an agent leaves to the next.
+    Kept(Keeper),
+    Nothing,
+    /// At the first start alone: what it closes once it is ready.
+    Once(OwnedFd),
+}
+
+impl From<Option<Keeper>> for Inherited {
+    fn from(keeper: Option<Keeper>) -> Self {
+        keeper.map_or(Self::Nothing, Self::Kept)
+    }
+}
+
+impl Inherited {
+    fn files(&self) -> Vec<BorrowedFd<'_>> {
+        match self {
+            Self::Kept(keeper) => keeper.files().to_vec(),
+            Self::Nothing => Vec::new(),
+            Self::Once(file) => vec![file.as_fd()],
+        }
+    }
+}
+
 /// Keeps the programs running, until one has ended and by its end it is enough, or until it is told to end. Runs on the
 /// process's main thread: only one starts programs.
 pub(super) fn keep_running(
-    programs: &[Program],
-    keeper: Option<&Keeper>,
+    children: &mut [&mut Child],
     order: &Order,
-    enough: impl Fn(WaitStatus) -> bool,
+    enough: impl Fn(&Program, WaitStatus) -> bool,
 ) {
-    let mut children: Vec<_> = programs
-        .iter()
-        .map(|program| Child::new(program, keeper))
-        .collect();
+    for child in &mut *children {
+        child.resume();
+    }
     loop {
         if !order.is_given() {
-            for child in &mut children {
+            for child in &mut *children {
                 child.start_if_due(order);
             }
-        } else if !children.iter().any(Child::is_running) {
+        } else if !children.iter().any(|child| child.is_running()) {
             return;
         }
-        let idle = children.iter().all(Child::is_running);
+        let idle = children.iter().all(|child| child.is_running());
         let Some(status) = bury(idle) else {
             // Somebody waits for a start: nobody's end is waited for.
             let _never = Cancel::default().wait(LOOK_AROUND);
             continue;
         };
-        for child in &mut children {
+        for child in &mut *children {
             if child.note_end(status, order) {
-                if enough(status) {
+                if enough(&child.program, status) {
                     return;
                 }
                 child.start_again(status);
@@ -151,7 +193,7 @@ impl Order {
 
 fn tell(pid: Pid, signal: Signal) {
     if let Err(error) = kill(pid, signal) {
-        tracing::warn!(pid = pid.as_raw(), %error, "A program cannot be told to end");
+        tracing::warn!(pid = pid.as_raw(), %signal, %error, "A program cannot be sent a signal");
     }
 }
 
@@ -176,9 +218,9 @@ fn bury(wait: bool) -> Option<WaitStatus> {
 }
 
 /// A program while it is kept running.
-struct Child<'a> {
-    program: &'a Program,
-    keeper: Option<&'a Keeper>,
+pub(super) struct Child {
+    program: Program,
+    inherited: Inherited,
     state: State,
     pause: Pause,
 }
@@ -189,13 +231,32 @@ enum State {
     Running { pid: Pid, since: Instant },
 }
 
-impl<'a> Child<'a> {
-    fn new(program: &'a Program, keeper: Option<&'a Keeper>) -> Self {
+impl Child {
+    pub(super) fn new(program: Program, inherited: Inherited) -> Self {
         Self {
             program,
-            keeper,
+            inherited,
             state: State::Due(Instant::now()),
             pause: Pause::default(),
+        }
+    }
+
+    /// From its next start on it inherits nothing but this; what it would have inherited is closed.
+    pub(super) fn inherits(&mut self, inherited: Inherited) {
+        self.inherited = inherited;
+    }
+
+    /// Sends it a signal, where it runs.
+    pub(super) fn tell(&self, signal: Signal) {
+        if let State::Running { pid, .. } = self.state {
+            tell(pid, signal);
+        }
+    }
+
+    /// One that has ended when it was enough is to run again.
+    fn resume(&mut self) {
+        if let State::Ended { .. } = self.state {
+            self.state = State::Due(Instant::now());
         }
     }
 
@@ -203,13 +264,17 @@ impl<'a> Child<'a> {
         matches!(self.state, State::Running { .. })
     }
 
-    fn start_if_due(&mut self, order: &Order) {
+    pub(super) fn start_if_due(&mut self, order: &Order) {
         let now = Instant::now();
         if !matches!(self.state, State::Due(at) if at <= now) {
             return;
         }
         let program = self.program.path.display();
-        match self.program.start_with(self.keeper) {
+        let started = self.program.start_with(&self.inherited.files());
+        if let Inherited::Once(_) = self.inherited {
+            self.inherited = Inherited::Nothing;
+        }
+        match started {
             Ok(pid) => {
                 // The others may be secrets.
                 let argument = self.program.arguments.first();
@@ -270,7 +335,9 @@ impl<'a> Child<'a> {
 
     /// What the program said last, so that it stays in sight.
     fn tell_last_lines(&self) {
-        let Some(keeper) = self.keeper else { return };
+        let Inherited::Kept(keeper) = &self.inherited else {
+            return;
+        };
         match keeper.last_lines(LAST_LINES) {
             Ok(lines) => {
                 let text: String = lines.iter().map(|line| format!("  | {line}\n")).collect();
@@ -319,6 +386,8 @@ const GOOD_RUN: Duration = Duration::from_secs(120);
 const MANY: u32 = 5;
 /// Of a program that ends again and again: what fits on a screen beside what was said around it.
 const LAST_LINES: usize = 20;
+/// The subcommand.
+const AGENT: &str = "agent";
 /// The option that tells an agent the numbers of the memory files.
 const HANDED_OVER: &str = "--handed-over";
 /// How often children are buried while a program waits for its start.
@@ -327,6 +396,9 @@ const LOOK_AROUND: Duration = Duration::from_millis(250);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::fcntl::OFlag;
+    use std::collections::BTreeSet;
+    use std::fs;
 
     fn program(path: &str) -> Program {
         Program {
@@ -351,7 +423,7 @@ mod tests {
     #[test]
     fn the_end_of_a_program_is_noticed_and_it_is_due_again() {
         let (program, order) = (program("/bin/false"), Order::default());
-        let mut child = Child::new(&program, None);
+        let mut child = Child::new(program, Inherited::Nothing);
         child.start_if_due(&order);
         let State::Running { pid, .. } = child.state else {
             panic!("it does not run");
@@ -378,7 +450,7 @@ mod tests {
             arguments: vec!["1000".into()],
             ..program("/bin/sleep")
         };
-        let mut child = Child::new(&program, None);
+        let mut child = Child::new(program, Inherited::Nothing);
         child.start_if_due(&order);
         let State::Running { pid, .. } = child.state else {
             panic!("it does not run");
@@ -388,10 +460,89 @@ mod tests {
         assert_eq!(how(end), "killed by SIGTERM");
     }
 
+    /// Descriptors of this process that every program inherits, whoever opened them.
+    fn inherited_by_all() -> BTreeSet<i32> {
+        let folder = fs::read_dir("/proc/self/fd").unwrap();
+        let numbers = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        numbers
+            .map(|number| number.parse().unwrap())
+            .filter(|number| {
+                // One that is gone by now is none.
+                let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}"));
+                info.is_ok_and(|info| flags(&info) & libc::O_CLOEXEC == 0)
+            })
+            .collect()
+    }
+
+    fn flags(info: &str) -> i32 {
+        let octal = info.lines().find_map(|line| line.strip_prefix("flags:"));
+        i32::from_str_radix(octal.unwrap().trim(), 8).unwrap()
+    }
+
+    #[test]
+    fn a_program_has_its_standard_streams_and_what_it_is_to_inherit_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = folder.path().join("list");
+        let looks = format!(
+            "for f in /proc/$$/fd/*; do [ -e $f ] && all=\"$all ${{f##*/}}\"; done; echo $all $2 >{}",
+            list.display()
+        );
+        let program = Program {
+            arguments: ["-c", &looks, "sh"].map(str::to_owned).to_vec(),
+            ..program("/bin/sh")
+        };
+        let numbers_of_next_start = |child: &mut Child| {
+            child.state = State::Due(Instant::now());
+            child.start_if_due(&Order::default());
+            let State::Running { pid, .. } = child.state else {
+                panic!("it does not run");
+            };
+            assert_eq!(waitpid(pid, None).unwrap(), WaitStatus::Exited(pid, 0));
+            fs::read_to_string(&list).unwrap().trim_end().to_owned()
+        };
+        let expected = |more: &[i32], told: &str| {
+            let mut numbers = inherited_by_all();
+            assert!(numbers.is_superset(&BTreeSet::from([0, 1, 2])));
+            numbers.extend(more);
+            let mut sorted: Vec<_> = numbers.iter().map(ToString::to_string).collect();
+            sorted.sort();
+            format!("{} {told}", sorted.join(" ")).trim_end().to_owned()
+        };
+
+        let keeper = Keeper::create().unwrap();
+        let kept = keeper.files().map(|file| file.as_raw_fd());
+        let told = kept.map(|number| number.to_string()).join(",");
+        let mut agent = Child::new(program.clone(), Inherited::Kept(keeper));
+        for _ in 0..2 {
+            assert_eq!(numbers_of_next_start(&mut agent), expected(&kept, &told));
+        }
+        let mut other = Child::new(program.clone(), Inherited::Nothing);
+        assert_eq!(numbers_of_next_start(&mut other), expected(&[], ""));
+
+        let (_ours, once) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
+        let number = once.as_raw_fd();
+        let mut network = Child::new(program, Inherited::Once(once));
+        assert_eq!(
+            numbers_of_next_start(&mut network),
+            expected(&[number], &number.to_string())
+        );
+        assert_eq!(numbers_of_next_start(&mut network), expected(&[], ""));
+    }
+
+    #[test]
+    fn a_program_that_had_ended_when_it_was_enough_runs_again_when_it_is_kept_running_again() {
+        let mut child = Child::new(program("/nonexistent"), Inherited::Nothing);
+        child.state = State::Ended {
+            run: Duration::ZERO,
+        };
+        child.resume();
+        assert!(matches!(child.state, State::Due(at) if at <= Instant::now()));
+    }
+
     #[test]
     fn a_program_that_is_not_there_is_tried_again() {
         let program = program("/nonexistent");
-        let mut child = Child::new(&program, None);
+        let mut child = Child::new(program, Inherited::Nothing);
         child.start_if_due(&Order::default());
         assert!(matches!(child.state, State::Due(at) if at > Instant::now()));
     }

@@ -23,6 +23,7 @@ pub fn run() -> ExitCode {
             complain("ferrite init is process 1 of a ramdisk: the kernel starts it, nobody else");
             ExitCode::from(UNUSABLE)
         }
+        Some((name, arguments)) if name == "network" => network(arguments),
         Some((name, _)) if name == "supervise" => supervise(),
         Some((name, arguments)) if name == "config" => configuration::run(arguments),
         _ => {
@@ -52,18 +53,17 @@ pub fn command() -> Command {
             CommandLine::arguments(
                 Command::new("agent").about("Look up the node, heartbeat, serve Ironic's commands"),
             )
-            .arg(
-                // Said by whoever keeps the agent running, nobody else.
-                Arg::new(HANDED_OVER)
-                    .long(HANDED_OVER)
-                    .hide(true)
-                    .value_delimiter(',')
-                    .value_parser(clap::value_parser!(i32)),
-            ),
+            .arg(handed_over()),
         )
         .subcommand(
             Command::new("init")
                 .about("Process 1 of the ramdisk: prepare the machine, keep the agent running"),
+        )
+        .subcommand(
+            Command::new("network")
+                .about("A part of process 1: addresses for every interface")
+                .hide(true)
+                .arg(handed_over()),
         )
         .subcommand(CommandLine::arguments(Command::new("supervise").about(
             "Keep an agent with these options running where no init of ours does: one that is started again goes on as the one \
@@ -71,6 +71,15 @@ pub fn command() -> Command {
         )))
         .subcommand(Command::new("inventory").about("Print what the machine is, as JSON"))
         .subcommand(configuration::command())
+}
+
+/// The numbers of descriptors that a program inherits: said by whoever keeps it running, nobody else.
+fn handed_over() -> Arg {
+    Arg::new(HANDED_OVER)
+        .long(HANDED_OVER)
+        .hide(true)
+        .value_delimiter(',')
+        .value_parser(clap::value_parser!(i32))
 }
 
 /// Prints help, the version or what is wrong with the arguments; of an option that nobody knows, also the nearest one.
@@ -103,6 +112,22 @@ fn serve(mut arguments: ArgMatches) -> ExitCode {
     }
 }
 
+fn network(mut arguments: ArgMatches) -> ExitCode {
+    let _log = logging::start();
+    let handed_over = arguments.remove_many(HANDED_OVER).into_iter().flatten();
+    let handed_over: Vec<i32> = handed_over.collect();
+    match boot::network::serve(&Root::machine(), &handed_over) {
+        Ok(never) => match never {},
+        Err(error) => {
+            complain(&crate::error::chain(&error));
+            match error {
+                boot::network::Error::NotAChild => ExitCode::from(UNUSABLE),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
 /// The options were understood already; the agent is told them as they were written.
 fn supervise() -> ExitCode {
     let _log = logging::start();
@@ -129,7 +154,7 @@ fn complain(what: &str) {
     let _gone = writeln!(std::io::stderr().lock(), "ferrite: {what}");
 }
 
-/// The option that tells an agent the numbers of the memory files it inherits.
+/// The option that tells an agent the numbers of the files it inherits.
 const HANDED_OVER: &str = "handed-over";
 /// The command line or the configuration cannot be used.
 const UNUSABLE: u8 = 2;

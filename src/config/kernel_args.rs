@@ -4,7 +4,10 @@
 //! `=` separates key and value, of equal keys the last wins, and nothing is ever quoted.
 
 use super::read::read_bounded;
+use super::table::every;
+use crate::redact::MASK;
 use crate::root::Root;
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use zeroize::Zeroizing;
@@ -35,6 +38,28 @@ impl KernelArgs {
             .filter(|(found, _)| *found == key)
             .last()
             .map(|(_, value)| value)
+    }
+
+    /// The text as everybody may see it; `None` where it has no secrets. Nothing else changes: it is still what the machine is
+    /// configured by.
+    #[must_use]
+    pub fn masked(&self) -> Option<String> {
+        let is_secret = |key: &str| {
+            let mut secrets = every().filter(|spec| spec.is_secret());
+            secrets.any(|spec| spec.kernel_argument == key)
+        };
+        let masked: String = self
+            .0
+            .split_inclusive(char::is_whitespace)
+            .map(|word| match word.split_once('=') {
+                Some((key, value)) if is_secret(key) => {
+                    let behind = value.trim_start_matches(|c: char| !c.is_whitespace());
+                    Cow::Owned(format!("{key}={MASK}{behind}"))
+                }
+                _ => Cow::Borrowed(word),
+            })
+            .collect();
+        (masked != *self.0).then_some(masked)
     }
 
     /// Whether the machine was booted from virtual media, so that other media are looked at too.
@@ -91,11 +116,31 @@ mod tests {
     }
 
     #[test]
+    fn everybody_may_see_the_text_without_secrets() {
+        assert_eq!(
+            args("ro ipa-agent-token=hush x=1\n").masked().unwrap(),
+            "ro ipa-agent-token=****** x=1\n"
+        );
+        assert_eq!(args("ro ipa-agent-token=******").masked(), None);
+        assert_eq!(args("ro x=1").masked(), None);
+    }
+
+    #[test]
     fn debug_shows_keys_alone() {
         assert_eq!(
             format!("{:?}", args("ipa-agent-token=hush ro")),
             r#"["ipa-agent-token"]"#
         );
+    }
+
+    #[test]
+    fn the_masked_text_is_the_same_but_for_secrets() {
+        let given = "quiet  ipa-agent-token=a\"b'c ro\nipa-api-url=http://me:pw@a/ x-ipa-agent-token=d ipa-agent-token=e\n";
+        assert_eq!(
+            args(given).masked().unwrap(),
+            "quiet  ipa-agent-token=****** ro\nipa-api-url=http://me:pw@a/ x-ipa-agent-token=d ipa-agent-token=******\n"
+        );
+        assert_eq!(args("quiet ro").masked(), None);
     }
 
     proptest! {

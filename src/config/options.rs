@@ -79,7 +79,7 @@ options! {
         lookup_interval: Duration = seconds::<0>, Number("SECONDS"), "1", "ipa-lookup-interval";
 
         /// The agent token, where Ironic does not give it with the lookup.
-        agent_token: Option<AgentToken> = optional(agent_token), Hidden("TOKEN"), "", "ipa-agent-token";
+        agent_token: Option<AgentToken> = agent_token, Hidden("TOKEN"), "", "ipa-agent-token";
 
         /// Address the agent's API listens on; every address if not set.
         listen_host: Option<IpAddr> = optional(address), Value("ADDRESS"), "", "ipa-listen-host";

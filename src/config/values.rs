@@ -1,7 +1,7 @@
 //! From text to a value: one function a kind of value. Messages say what was expected, and never repeat the text: it may be a
 //! secret, and the caller knows better.
 
-use crate::secret::{AgentToken, Secret};
+use crate::secret::{AgentToken, Secret, TokenError};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -328,8 +328,13 @@ pub(super) fn request_id(text: &str) -> Result<String, Reason> {
     Err("must be visible ASCII characters without blanks".into())
 }
 
-pub(super) fn agent_token(text: &str) -> Result<AgentToken, Reason> {
-    AgentToken::from_operator(text.to_owned()).map_err(|error| format!("cannot be used: {error}"))
+/// A token; none where there is only its mask, which process 1 puts over the one on the kernel's command line.
+pub(super) fn agent_token(text: &str) -> Result<Option<AgentToken>, Reason> {
+    match AgentToken::from_operator(text.to_owned()) {
+        Ok(token) => Ok(Some(token)),
+        Err(TokenError::Empty | TokenError::Masked) => Ok(None),
+        Err(error) => Err(format!("cannot be used: {error}")),
+    }
 }
 
 pub(super) fn secret(text: &str) -> Result<Secret<String>, Reason> {

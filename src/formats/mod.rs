@@ -8,6 +8,7 @@ pub mod gpt;
 pub mod guid;
 pub mod ipmi;
 pub mod iso9660;
+pub mod kernel_log;
 pub mod mbr;
 pub mod module_index;
 pub mod ntp;

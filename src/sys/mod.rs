@@ -13,6 +13,7 @@ pub mod efivars;
 pub mod ethtool;
 pub mod inherited;
 pub mod ipmi;
+pub mod kernel_log;
 pub mod loopdev;
 pub mod module;
 pub mod netlink;

@@ -86,6 +86,16 @@ async fn init_is_for_the_kernel_alone() {
 }
 
 #[tokio::test]
+async fn the_network_is_for_process_1_alone() {
+    let ended = run(&["network"], &[]).await;
+    assert_eq!(ended.status.code(), Some(2));
+    assert_eq!(
+        ended.err,
+        "ferrite: ferrite network is a part of process 1 of a ramdisk: nobody else starts it\n"
+    );
+}
+
+#[tokio::test]
 async fn every_bad_value_is_named_with_its_origin() {
     let folder = tempfile::tempdir().unwrap();
     let file = super::tokens::config_file(folder.path(), "lookup_timeout = soon");

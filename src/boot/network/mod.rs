@@ -8,8 +8,12 @@ mod dhcp4;
 mod dhcp6;
 mod names;
 mod options;
+mod process;
 mod worker4;
 mod worker6;
+
+pub(super) use process::Readiness;
+pub use process::serve;
 
 use crate::config::KernelArgs;
 use crate::progress::Cancel;
@@ -26,7 +30,13 @@ use std::time::{Duration, Instant};
 
 /// Why there is no network at all.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub enum Error {
+    /// Whoever starts it is not process 1.
+    #[error("ferrite network is a part of process 1 of a ramdisk: nobody else starts it")]
+    NotAChild,
+    /// To be told of a move.
+    #[error("cannot listen to signals")]
+    Signals(#[source] io::Error),
     /// The kernel's route socket.
     #[error("cannot speak with the kernel about interfaces")]
     Netlink(#[source] io::Error),
@@ -37,7 +47,7 @@ pub(super) enum Error {
 
 /// The network, for as long as the machine runs; clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Network(Arc<Shared>);
+struct Network(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -72,7 +82,7 @@ impl Network {
     ///
     /// # Errors
     /// [`Error`] when the kernel does not speak about interfaces.
-    pub(super) fn start(root: &Root, arguments: &KernelArgs) -> Result<Self, Error> {
+    fn start(root: &Root, arguments: &KernelArgs) -> Result<Self, Error> {
         // To listen comes first, so that no change falls between.
         let changes = Changes::listen().map_err(Error::Netlink)?;
         let netlink = Netlink::open().map_err(Error::Netlink)?;
@@ -93,7 +103,7 @@ impl Network {
 
     /// Waits until the interface booted from has an address, or any other has one and a moment more has passed; at most so
     /// long.
-    pub(super) fn wait_ready(&self, patience: Duration) {
+    fn wait_ready(&self, patience: Duration) {
         let start = Instant::now();
         let view = self.wait(patience, |view| !view.addressed.is_empty());
         if view.addressed.is_empty() {
@@ -115,7 +125,7 @@ impl Network {
     ///
     /// # Errors
     /// There is no thread for it.
-    pub(super) fn move_elsewhere(&self) -> io::Result<()> {
+    fn move_elsewhere(&self) -> io::Result<()> {
         let network = self.clone();
         let watch = move || {
             for pause in MOVES {

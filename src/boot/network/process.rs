@@ -1,0 +1,122 @@
+//! The network as a process of its own: what strangers on the wire say is read where no secret is, and a defect in it costs a
+//! restart. Addresses in use stay with the kernel meanwhile.
+
+use super::{Error, Network};
+use crate::boot::supervisor::{Child, Inherited};
+use crate::config::KernelArgs;
+use crate::root::Root;
+use crate::sys::{inherited, process};
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use std::convert::Infallible;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+/// Configures the machine's network for as long as it runs, and asks for addresses again at each `SIGHUP`. Closes the descriptor
+/// that process 1 has handed over once the network is there. Call this before any other thread exists, and start logging before.
+///
+/// # Errors
+/// [`Error`] when there is no network to configure, or process 1 does not ask for it.
+pub fn serve(root: &Root, handed_over: &[RawFd]) -> Result<Infallible, Error> {
+    // Elsewhere it would take over the network of an installed system.
+    if nix::unistd::getppid().as_raw() != 1 {
+        return Err(Error::NotAChild);
+    }
+    let ready: Vec<_> = handed_over.iter().copied().map(inherited::take).collect();
+    if let Err(error) = process::harden() {
+        tracing::warn!(%error, "This process cannot be closed to others");
+    }
+    let mut moves = SigSet::empty();
+    moves.add(Signal::SIGHUP);
+    // Of every thread from now on: the signal waits for the loop below.
+    moves
+        .thread_block()
+        .map_err(|error| Error::Signals(error.into()))?;
+    let network = Network::start(root, &KernelArgs::of_kernel(root).unwrap_or_default())?;
+    if !ready.is_empty() {
+        network.wait_ready(PATIENCE);
+        drop(ready);
+    }
+    loop {
+        moves.wait().map_err(|error| Error::Signals(error.into()))?;
+        network.move_elsewhere().map_err(Error::Thread)?;
+    }
+}
+
+/// Whether the network is there, to be asked of its process.
+#[derive(Debug)]
+pub(in crate::boot) struct Readiness(OwnedFd);
+
+impl Readiness {
+    /// Of a process that is to be started for the first time.
+    pub(in crate::boot) fn of_first_start(network: &mut Child) -> io::Result<Self> {
+        let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+        network.inherits(Inherited::Once(theirs));
+        Ok(Self(ours))
+    }
+
+    /// Waits until the network is there, or its process has ended; at most so long.
+    pub(in crate::boot) fn wait(&self, patience: Duration) -> io::Result<()> {
+        let end = Instant::now() + patience;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            // Nothing is ever written: it is closed.
+            match poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], left) {
+                Ok(0) => {
+                    tracing::warn!(
+                        seconds = patience.as_secs(),
+                        "The network is not waited for any longer"
+                    );
+                    return Ok(());
+                }
+                Ok(_) => return Ok(()),
+                Err(nix::Error::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// After this the network's process goes on without having an address; process 1 may have gone on before.
+/// Slow controllers may need half a minute before there is an interface at all.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boot::supervisor::{Order, Program};
+
+    fn ends_at_once() -> Child {
+        let program = Program {
+            path: "/bin/true".into(),
+            arguments: Vec::new(),
+            home: "/",
+            environment: Vec::new(),
+        };
+        Child::new(program, Inherited::Nothing)
+    }
+
+    #[test]
+    fn a_process_that_ended_is_not_waited_for() {
+        let mut network = ends_at_once();
+        let ready = Readiness::of_first_start(&mut network).unwrap();
+        network.start_if_due(&Order::default());
+        ready.wait(Duration::from_secs(3600)).unwrap();
+    }
+
+    #[test]
+    fn a_process_that_is_not_ready_in_time_is_left_to_itself() {
+        let mut network = ends_at_once();
+        let ready = Readiness::of_first_start(&mut network).unwrap();
+        ready.wait(Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn nobody_but_process_1_starts_it() {
+        let root = Root::at("/nonexistent");
+        assert!(matches!(serve(&root, &[]), Err(Error::NotAChild)));
+    }
+}

@@ -1,0 +1,121 @@
+//! The kernel's log: its records, its size, and how loud it is on the console.
+
+use crate::formats::kernel_log::Record;
+use nix::unistd::{Whence, lseek};
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::ptr;
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With the oldest record there is.
+    Oldest,
+    /// With the first after the log was cleared; the oldest, where it never was.
+    Cleared,
+}
+
+/// The records that are in the log now, at most so many bytes of text: one a read, until there are no more.
+///
+/// # Errors
+/// `/dev/kmsg`, here `path`, cannot be read.
+pub fn records(path: &Path, start: Start, most: usize) -> io::Result<Vec<Record>> {
+    let mut log = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    if start == Start::Cleared {
+        lseek(&log, 0, Whence::SeekData)?;
+    }
+    let mut records = Vec::new();
+    let mut bytes = 0_usize;
+    let mut buffer = [0; LONGEST_RECORD];
+    while bytes < most {
+        match log.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => {
+                bytes = bytes.saturating_add(length);
+                records.push(Record::parse(buffer.get(..length).unwrap_or_default()));
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            // The record was overwritten while we read: the next one is there.
+            Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(records)
+}
+
+/// How many bytes of records the log has room for.
+///
+/// # Errors
+/// What the kernel says.
+pub fn size() -> io::Result<usize> {
+    usize::try_from(control(SIZE_BUFFER)?).map_err(io::Error::other)
+}
+
+/// Lets `dmesg`, and [`records`] from [`Start::Cleared`], begin with what is told from now on. The records stay.
+///
+/// # Errors
+/// This process may not.
+pub fn clear() -> io::Result<()> {
+    control(CLEAR).map(drop)
+}
+
+/// Keeps everything but emergencies from the console while it lives.
+#[derive(Debug)]
+pub struct QuietConsole(());
+
+impl QuietConsole {
+    /// From now on.
+    ///
+    /// # Errors
+    /// This process may not.
+    pub fn new() -> io::Result<Self> {
+        control(CONSOLE_OFF).map(|_| Self(()))
+    }
+}
+
+impl Drop for QuietConsole {
+    fn drop(&mut self) {
+        if let Err(error) = control(CONSOLE_ON) {
+            tracing::error!(%error, "The console stays quiet");
+        }
+    }
+}
+
+fn control(action: libc::c_int) -> io::Result<libc::c_int> {
+    // SAFETY: the actions of this file take no buffer.
+    match unsafe { libc::klogctl(action, ptr::null_mut(), 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        answer => Ok(answer),
+    }
+}
+
+/// linux/syslog.h.
+const CLEAR: libc::c_int = 5;
+const CONSOLE_OFF: libc::c_int = 6;
+const CONSOLE_ON: libc::c_int = 7;
+const SIZE_BUFFER: libc::c_int = 10;
+/// linux/printk.h: `PRINTK_MESSAGE_MAX` is 2 KiB.
+const LONGEST_RECORD: usize = 8192;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_until_its_end_or_the_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kmsg");
+        std::fs::write(&path, "6,1,2000000,-;hello\n").unwrap();
+        for start in [Start::Oldest, Start::Cleared] {
+            let records = records(&path, start, 100).unwrap();
+            let texts: Vec<_> = records.iter().map(ToString::to_string).collect();
+            assert_eq!(texts, ["[    2.000000] hello"]);
+        }
+        assert_eq!(records(&path, Start::Oldest, 0).unwrap(), []);
+    }
+}
