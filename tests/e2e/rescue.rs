@@ -39,7 +39,11 @@ fn a_machine_that_stays_on_is_deployed_by_http_boot_rescued_entered_and_brought_
         "the machine was switched off from within"
     );
 
-    step("the node is rescued");
+    step("the node is rescued, with a token on its kernel's command line");
+    node.set(
+        "/driver_info/kernel_append_params",
+        &json!(format!("%default% ipa-agent-token={TOKEN}")),
+    )?;
     let mark = machine.console_mark();
     node.provision("rescue", &json!({"rescue_password": PASSWORD}))?;
     let mut agent = None;
@@ -73,6 +77,33 @@ fn a_machine_that_stays_on_is_deployed_by_http_boot_rescued_entered_and_brought_
             .is_err(),
         "any password will do"
     );
+
+    step("its owner finds no token, nor anything else of the agent's");
+    let told = lab.ssh(&machine, "rescue", PASSWORD, LOOK)?;
+    ensure!(
+        !told.contains(TOKEN),
+        "the token is there: {}",
+        lines_with(&told, TOKEN)
+    );
+    ensure!(
+        told.lines()
+            .any(|line| line.starts_with("SHOWN ") && line.contains("ipa-agent-token=******")),
+        "the kernel shows no covered command line: {told}"
+    );
+    ensure!(
+        told.contains("Kernel command line: ") && told.contains("Linux version"),
+        "the kernel's log was not told again: {told}"
+    );
+    ensure!(
+        !told.contains("memfd") && !told.contains("secretmem"),
+        "somebody still holds the agent's memory: {}",
+        lines_with(&told, "mem")
+    );
+    ensure!(
+        told.contains("RUNS /proc/self/exe network"),
+        "the network is no process of its own: {}",
+        lines_with(&told, "RUNS")
+    );
     let agent = agent.context("no agent was seen while the node was rescued")?;
     ensure!(!agent.answers(), "the agent's API is still there");
 
@@ -89,4 +120,21 @@ fn a_machine_that_stays_on_is_deployed_by_http_boot_rescued_entered_and_brought_
     Ok(())
 }
 
+fn lines_with(text: &str, word: &str) -> String {
+    let lines: Vec<_> = text.lines().filter(|line| line.contains(word)).collect();
+    lines.join("\n")
+}
+
 const PASSWORD: &str = "correct horse battery";
+/// Ironic's own answer takes its place; who looks for it finds whatever shows the command line.
+const TOKEN: &str = "planted-0123456789-planted-0123456789-planted";
+/// Everything that shows the kernel's command line, and what each process has, was started with and holds open.
+const LOOK: &str = "echo SHOWN $(cat /proc/cmdline)
+for p in /proc/[0-9]*; do
+    echo RUNS $(tr '\\0' ' ' <$p/cmdline)
+    tr '\\0' '\\n' <$p/environ
+    ls -l $p/fd
+done
+dmesg
+timeout 5 cat /dev/kmsg
+true";

@@ -40,6 +40,13 @@ fn a_machine_is_deployed_cleaned_and_deployed_again_by_virtual_media() -> Result
         Ok(())
     })?;
     progress.check()?;
+    let said = machine.console_since(0)?;
+    for line in [
+        "The kernel's command line is covered",
+        "The kernel's log was told again without the agent token",
+    ] {
+        ensure!(said.contains(line), "the ramdisk did not say \"{line}\"");
+    }
 
     step("the deployed disk boots by the entry made for it, and finds its config drive");
     let said = machine
