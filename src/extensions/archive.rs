@@ -46,6 +46,9 @@ mod tests {
                 (entry.path().unwrap().into_owned(), text)
             })
             .collect();
-        assert_eq!(read, [("dmesg".into(), "hello ipa-agent-token=******\n".to_owned())]);
+        assert_eq!(
+            read,
+            [("dmesg".into(), "hello ipa-agent-token=******\n".to_owned())]
+        );
     }
 }

@@ -114,6 +114,7 @@ impl<S: Subscriber> Layer<S> for Console {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// The log of what is done with it.
     pub(crate) fn log_of(verbosity: Verbosity, tell: impl FnOnce(&Log)) -> Log {
@@ -190,5 +191,66 @@ pub(crate) mod tests {
                 .ends_with("DEBUG api: how verbosity=Debug\n")
         );
         assert_eq!(log.ring.text().lines().count(), 1);
+    }
+
+    /// What each output is made of, of events that somebody put secrets into.
+    fn told_with(secret: &str, level: Level) -> String {
+        let text = format!(
+            "the body {{\"agent_token\": \"{secret}\"}} of https://me:{secret}@h/x?sig={secret}"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let log = log_of(Verbosity::Debug, |log| {
+            let mut all = String::new();
+            for json in [false, true] {
+                let root = Root::at(folder.path());
+                let settings = Settings {
+                    file: Some(format!("/{json}").into()),
+                    json,
+                    ..Settings::default()
+                };
+                log.send_to(&root, &settings);
+                macro_rules! tell {
+                    ($level:ident) => {
+                        tracing::$level!(target: "ferrite::api", token = secret, password = ?secret, url = %text, "{text}")
+                    };
+                }
+                match level {
+                    Level::ERROR => tell!(error),
+                    Level::WARN => tell!(warn),
+                    Level::INFO => tell!(info),
+                    Level::DEBUG => tell!(debug),
+                    _ => tell!(trace),
+                }
+                all += &std::fs::read_to_string(root.path(json.to_string())).unwrap();
+            }
+            log.ring.push(all);
+        });
+        log.ring.text()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn a_secret_in_an_event_of_any_level_reaches_no_output(secret in "Canary[A-Za-z0-9]{12,30}") {
+            for level in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
+                let told = told_with(&secret, level);
+                prop_assert!(!told.contains("Canary"), "{}", told);
+                // Trace events are not told at all; the others are in the ring and in each file.
+                let lines = if level == Level::TRACE { 0 } else { 4 };
+                prop_assert_eq!(told.matches("agent_token").count(), lines * 2, "{}", told);
+            }
+        }
+    }
+
+    #[test]
+    fn a_field_with_a_secrets_name_is_masked_whatever_it_holds() {
+        let text = told(Verbosity::Info, || {
+            tracing::info!(target: "ferrite::api", agent_token = 5, token_required = true, "told");
+        });
+        assert!(
+            text.ends_with(" INFO  api: told agent_token=****** token_required=true\n"),
+            "{text}"
+        );
     }
 }

@@ -113,9 +113,9 @@ fn is_separating(bytes: &[u8], at: usize) -> bool {
 /// `?name`, `&name`, `&amp;name`, also percent-encoded or with JSON's escape, which is then part of the name.
 fn is_after_query_mark(bytes: &[u8], start: usize) -> bool {
     let before = bytes.get(..start).unwrap_or_default();
-    let encoded = start.checked_sub(3).is_some_and(|at| {
-        is_encoded(bytes, at, b"26") || is_encoded(bytes, at, b"3f")
-    });
+    let encoded = start
+        .checked_sub(3)
+        .is_some_and(|at| is_encoded(bytes, at, b"26") || is_encoded(bytes, at, b"3f"));
     encoded || before.ends_with(b"&amp;") || matches!(before.last(), Some(b'?' | b'&' | b'\\'))
 }
 

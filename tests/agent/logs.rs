@@ -15,7 +15,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 
 /// The archive's members, decoded.
-async fn archive(session: &Session) -> BTreeMap<String, String> {
+pub(crate) async fn archive(session: &Session) -> BTreeMap<String, String> {
     members(&session.caller).await
 }
 

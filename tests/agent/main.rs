@@ -38,6 +38,7 @@ mod registration;
 mod rescue;
 #[path = "../support/responder.rs"]
 mod responder;
+mod secrets;
 mod session;
 mod standalone;
 mod steps;
