@@ -1,7 +1,7 @@
 //! The one redactor: every text that leaves the agent passes it, be it a log line, an error or a member of the log archive.
 //!
-//! It knows how secrets look in texts that others wrote: values by their names ([`assignments`]), who asks in URLs
-//! ([`url`]), credentials of HTTP ([`headers`]), hashes of passwords and private keys ([`blocks`]). It does not know the
+//! It knows how secrets look in texts that others wrote: values by their names (`assignments`), who asks in URLs
+//! (`url`), credentials of HTTP (`headers`), hashes of passwords and private keys (`blocks`). It does not know the
 //! secrets themselves. Where it is in doubt it masks: a reader misses a word rather than a stranger finds one.
 //!
 //! ```
