@@ -130,13 +130,14 @@ impl Told {
         let value = if is_secret(name) {
             MASK.to_owned()
         } else {
-            one_line(&redact(value))
+            redact(value)
         };
+        let quoted = is_text && value.contains([' ', '"']);
+        let value = one_line(&value);
         if name == "message" {
             self.sentence = value;
             return;
         }
-        let quoted = is_text && value.contains([' ', '"']);
         self.fields.push(Pair {
             name,
             value,
