@@ -55,6 +55,7 @@ record-wire: rust nextest $(LAB)/venv/ironic-python-agent-13.0.0/.done ## Ask IP
 	RECORD_WIRE=1 $(NEXTEST) run --profile full -E 'binary(wire) & test(/^control::/)'
 
 bench: agent image lab-packages $(LAB)/venv/ironic-python-agent-13.0.0/.done ## Sizes, start-up, memory and write rates, beside IPA too, with units and method
+	$(CARGO) build --quiet --profile bench --example wiping-child
 	$(CARGO) bench --quiet --bench ferrite
 
 clean: ## Remove everything that was built

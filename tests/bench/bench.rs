@@ -40,6 +40,7 @@ mod server;
 mod sizes;
 mod start;
 mod token;
+mod wiping;
 mod writer;
 mod writing;
 mod writing_beside;
@@ -72,11 +73,12 @@ fn bench(arguments: &[String]) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail("nothing", &error),
     };
-    let measurements: [(&str, Measurement); 9] = [
+    let measurements: [(&str, Measurement); 10] = [
         ("size", |_| sizes::measure()),
         ("start", |runtime| runtime.block_on(start::measure())),
         ("memory", |runtime| runtime.block_on(memory::measure())),
         ("writing", |_| writing::measure()),
+        ("wiping", |_| wiping::measure()),
         ("beside IPA", |_| beside::measure()),
         ("writing beside IPA", |_| writing_beside::measure()),
         ("token", |_| token::measure()),

@@ -3,7 +3,7 @@
 use crate::agent::{Agent, Installed, free_port};
 use crate::conductor::TOKEN;
 use crate::ironic::{self, HEARTBEAT};
-use crate::load::{self, Question};
+use crate::load::{self, Asker, Question};
 use crate::memory;
 use crate::report::{Row, Section, Spread};
 use anyhow::{Context, Result};
@@ -45,6 +45,7 @@ async fn once(installed: &Installed) -> Result<Duration> {
     let commands = Question {
         target: format!("/v1/commands/?agent_token={TOKEN}"),
         status: 200,
+        asker: Asker::Same,
     };
     load::until_answered(port, &certificate, &commands, PATIENCE).await?;
     kill(Pid::from_raw(only_child(&supervisor)?), Signal::SIGKILL)?;

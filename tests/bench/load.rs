@@ -19,6 +19,16 @@ pub(crate) struct Question {
     pub(crate) target: String,
     /// Of the answer.
     pub(crate) status: u16,
+    pub(crate) asker: Asker,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// The same one again, over a connection that stays open if the agent lets it.
+    Same,
+    /// Somebody with another loopback address each time.
+    Stranger,
 }
 
 impl Question {
@@ -27,6 +37,7 @@ impl Question {
         Self {
             target: "/v1/status".into(),
             status: 200,
+            asker: Asker::Same,
         }
     }
 }
@@ -44,7 +55,7 @@ impl Answers {
     }
 }
 
-/// Asks over connections that stay open if the agent lets them, each from a loopback address of its own.
+/// Asks over several connections at once, each from a loopback address of its own.
 pub(crate) async fn answers(port: u16, certificate: &str, question: &Question) -> Result<Answers> {
     let connector = connector(certificate)?;
     let mut clients = JoinSet::new();
@@ -52,7 +63,7 @@ pub(crate) async fn answers(port: u16, certificate: &str, question: &Question) -
     for number in 0..CONNECTIONS {
         let client = Client {
             connector: connector.clone(),
-            from: Ipv4Addr::new(127, 0, 0, 10 + number),
+            number: number + 1,
             port,
             question: question.clone(),
         };
@@ -75,7 +86,7 @@ pub(crate) async fn until_answered(
 ) -> Result<Duration> {
     let client = Client {
         connector: connector(certificate)?,
-        from: Ipv4Addr::LOCALHOST,
+        number: 0,
         port,
         question: question.clone(),
     };
@@ -103,7 +114,8 @@ fn connector(certificate: &str) -> Result<TlsConnector> {
 
 struct Client {
     connector: TlsConnector,
-    from: Ipv4Addr,
+    /// Among those who ask at once.
+    number: u8,
     port: u16,
     question: Question,
 }
@@ -115,7 +127,7 @@ impl Client {
             "GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
             self.question.target
         );
-        let mut stream = self.connect().await?;
+        let mut stream = self.connect(0).await?;
         let mut buffer = Vec::new();
         let mut answers = 0;
         loop {
@@ -129,16 +141,22 @@ impl Client {
             if Instant::now() >= end {
                 return Ok(answers);
             }
-            if closes {
-                stream = self.connect().await?;
+            if closes || self.question.asker == Asker::Stranger {
+                stream = self.connect(answers).await?;
             }
         }
     }
 
-    async fn connect(&self) -> Result<TlsStream<TcpStream>> {
+    async fn connect(&self, answers: u32) -> Result<TlsStream<TcpStream>> {
         let host = IpAddr::from(Ipv4Addr::LOCALHOST);
         let socket = TcpSocket::new_v4()?;
-        socket.bind((self.from, 0).into())?;
+        let stranger = match self.question.asker {
+            Asker::Same => 0,
+            Asker::Stranger => answers % 0xff00 + 1,
+        };
+        let [_, _, third, fourth] = stranger.to_be_bytes();
+        let from = Ipv4Addr::new(127, 10 + self.number, third, fourth.max(1));
+        socket.bind((from, 0).into())?;
         let stream = socket.connect((host, self.port).into()).await?;
         stream.set_nodelay(true)?;
         Ok(self

@@ -4,7 +4,7 @@ use crate::agent::Installed;
 use crate::conductor::{Conductor, TOKEN};
 use crate::contender::{Contender, Kind, MEASURING, on_core};
 use crate::ironic::{self, HEARTBEAT};
-use crate::load::{self, Question};
+use crate::load::{self, Asker, Question};
 use crate::memory;
 use crate::report::{Better, Compared, Row, Section};
 use crate::scan::{Needle, Scan};
@@ -39,9 +39,10 @@ pub(crate) fn measure() -> Result<Section> {
             "both in one sitting, in turns, {RUNS} runs each after one to warm up, as nobody, each alone on one core, the bench \
              with its conductor on another; copies: of the token in all that can be read of the process's memory \
              (/proc/PID/mem) a second after 200 requests with the token over connections of their own, and in all that the \
-             process has told by then; requests: GET /v1/commands/ over TLS by {} connections for {} s, each from a loopback \
-             address of its own, with the token, and without one (answered 401); processor: of the agent's threads meanwhile; \
-             median (least..most); x: how many times better Ferrite is",
+             process has told by then; requests: GET /v1/commands/ over TLS, {0} at once for {1} s each, with the token over \
+             connections that stay open, with a wrong one over a connection and from a loopback address of its own each, and \
+             with a wrong one from the same {0} addresses; processor: of the agent's threads meanwhile; median (least..most); \
+             x: how many times better Ferrite is",
             load::CONNECTIONS,
             load::DURATION.as_secs()
         ),
@@ -56,12 +57,18 @@ pub(crate) fn measure() -> Result<Section> {
             row("processor for one of them", Better::Less, "us", |run| {
                 run.accepted.processor
             }),
-            row("refusals without a token", Better::More, "/s", |run| {
+            row("refusals of strangers", Better::More, "/s", |run| {
                 run.refused.rate
             }),
             row("processor for one of them", Better::Less, "us", |run| {
                 run.refused.processor
             }),
+            row(
+                "guesses of one who comes again",
+                Better::Less,
+                "/s",
+                |run| run.guesses,
+            ),
         ],
     })
 }
@@ -72,6 +79,7 @@ struct Run {
     logged: f64,
     accepted: Cost,
     refused: Cost,
+    guesses: f64,
 }
 
 /// Answers a second, and microseconds of the processor for each.
@@ -107,19 +115,23 @@ async fn once(kind: Kind, installed: &Installed) -> Result<Run> {
     tokio::time::sleep(REST).await;
     let found = Scan::of(&[agent.pid()], &[Needle::new("token", TOKEN.bytes())])?;
     let logged = agent.log().matches(TOKEN).count();
-    let asked = |query, status| Question {
-        target: format!("/v1/commands/{query}"),
+    let asked = |token: &str, status, asker| Question {
+        target: format!("/v1/commands/?agent_token={token}"),
         status,
+        asker,
     };
-    let query = format!("?agent_token={TOKEN}");
-    let accepted = cost(&agent, &conductor, &asked(query, 200)).await?;
-    let refused = cost(&agent, &conductor, &asked(String::new(), 401)).await?;
+    let wrong = TOKEN.replace('0', "1");
+    let accepted = asked(TOKEN, 200, Asker::Same);
+    let accepted = cost(&agent, &conductor, &accepted).await?;
+    let refused = cost(&agent, &conductor, &asked(&wrong, 401, Asker::Stranger)).await?;
+    let guessed = cost(&agent, &conductor, &asked(&wrong, 401, Asker::Same)).await?;
     Ok(Run {
         kind,
         copies: count(found.copies("token")),
         logged: count(logged),
         accepted,
         refused,
+        guesses: guessed.rate,
     })
 }
 
