@@ -39,7 +39,8 @@ pub(crate) fn measure() -> Result<Section> {
         method: format!(
             "writing {MIB} MiB as above, to a sparse file in target/, by two programs of the same code, one with the allocator \
              that wipes what is given back, one without; in turns, {RUNS} runs each after one to warm up, each alone on one \
-             core, the image server on another; medians, and how much more it is with wiping"
+             core, the image server on another; of each the least, which others on this computer have disturbed least, and how \
+             much more it is with wiping"
         ),
         rows,
     })
@@ -64,8 +65,8 @@ impl Bench<'_> {
             }
         }
         let row = |what: &str, seconds: fn(&Written) -> f64| {
-            let median = |runs: &[Written]| median(runs.iter().map(seconds).collect());
-            let (with, without) = (median(&with), median(&without));
+            let least = |runs: &[Written]| runs.iter().map(seconds).fold(f64::INFINITY, f64::min);
+            let (with, without) = (least(&with), least(&without));
             let more = Percent((with / without - 1.0) * 100.0);
             Row::new(format!("{}: {what}", self.image.form.name()), more)
                 .note(format_args!("{with:.3} s, without {without:.3} s"))
@@ -94,11 +95,6 @@ fn wiping_program() -> Result<PathBuf> {
         bail!("{} is missing: run `make bench`", program.display());
     }
     Ok(program)
-}
-
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    numbers.get(numbers.len() / 2).copied().unwrap_or_default()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
