@@ -38,11 +38,11 @@ pub(crate) fn measure() -> Result<Section> {
         method: format!(
             "both in one sitting, in turns, {RUNS} runs each after one to warm up, as nobody, each alone on one core, the bench \
              with its conductor on another; copies: of the token in all that can be read of the process's memory \
-             (/proc/PID/mem; not what the kernel hides from everybody) a second after 200 requests with the token over connections of their own, and in all that the \
-             process has told by then; requests: GET /v1/commands/ over TLS, {0} at once for {1} s each, with the token over \
-             connections that stay open, with a wrong one over a connection and from a loopback address of its own each, and \
-             with a wrong one from the same {0} addresses; processor: of the agent's threads meanwhile; median (least..most); \
-             x: how many times better Ferrite is",
+             (/proc/PID/mem; not what the kernel hides from everybody) a second after 200 requests with the token over \
+             connections of their own, and in all that the process has told by then; requests: GET /v1/commands/ over TLS, {0} \
+             at once for {1} s each, with the token over connections that stay open, with a wrong one over a connection and \
+             from a loopback address of its own each, and with a wrong one from the same {0} addresses; processor: of the \
+             agent's threads meanwhile; median (least..most); x: how many times better Ferrite is",
             load::CONNECTIONS,
             load::DURATION.as_secs()
         ),
