@@ -168,18 +168,15 @@ impl Stage {
             .on("GET /v1/lookup", [lookup_with(config)])
             .on(HEARTBEAT, [Answer::json(202, &json!({}))]);
         let url = self.conductor.url();
-        let mut environment = Vec::new();
+        let mut arguments = vec![AGENT.to_owned()];
         if let Some([certificate, key]) = own.map(|own| &own.files) {
             let path = |file: &Path| file.display().to_string();
-            environment.push(("OS_DEFAULT__LISTEN_TLS", "true".to_owned()));
-            environment.push(("OS_DEFAULT__ADVERTISE_PROTOCOL", "https".to_owned()));
-            environment.push(("OS_DEFAULT__TLS_CERT_FILE", path(certificate)));
-            environment.push(("OS_DEFAULT__TLS_KEY_FILE", path(key)));
+            arguments.push("--listen_tls".into());
+            arguments.extend(["--advertise_protocol".into(), "https".into()]);
+            arguments.extend(["--tls_cert_file".into(), path(certificate)]);
+            arguments.extend(["--tls_key_file".into(), path(key)]);
         }
-        let environment: Vec<_> = environment
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let plan = Plan {
             name,
             work: &self.run.work,
@@ -190,9 +187,9 @@ impl Stage {
             address: ADDRESS,
             kernel_arguments: format!("ipa-debug=1 ipa-api-url={url}"),
             shown: own.map_or(&[], |own| &own.files),
-            environment: &environment,
+            environment: &[],
         };
-        let cell = Cell::start(&plan, &self.parts.agent(), AGENT)?;
+        let cell = Cell::start(&plan, &self.parts.agent(), &arguments)?;
         let mut served = Served {
             stage: self,
             cell,
@@ -378,8 +375,8 @@ fn erase() -> Value {
 }
 
 const ADDRESS: &str = "172.30.77.101";
-/// How the agent is started.
-const AGENT: &[&str] = &["agent"];
+/// How the agent is started: below a process that would start it anew, and is searched like it.
+const AGENT: &str = "supervise";
 const HEARTBEAT: &str = "POST /v1/heartbeat/";
 const HEARTBEATS: usize = 100;
 const REQUESTS: usize = 200;
