@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, reason = "a scenario tells its steps")]
 
 mod bios;
+mod canary;
 mod failures;
 mod fast_track;
 mod ipxe;

@@ -243,13 +243,22 @@ impl Node {
         }))
     }
 
+    /// The config drive as Ironic hands it to the agent; empty without one. The API masks it.
+    pub(crate) fn config_drive(&self) -> Result<String> {
+        Ok(text(&self.kept("instance_info")?, "configdrive"))
+    }
+
     /// What Ironic keeps of the node and does not show: only its database tells.
     fn internal_info(&self) -> Result<Value> {
-        let internal = run(program(&self.client.python)
-            .args(["-c", READ_INTERNAL_INFO])
+        self.kept("driver_internal_info")
+    }
+
+    fn kept(&self, column: &str) -> Result<Value> {
+        let kept = run(program(&self.client.python)
+            .args(["-c", READ_COLUMN, column])
             .arg(&self.client.database)
             .arg(&self.uuid))?;
-        serde_json::from_str(&internal).context("Ironic's database holds no JSON")
+        serde_json::from_str(&kept).context("Ironic's database holds no JSON")
     }
 }
 
@@ -273,6 +282,24 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
+    /// What the agent knows its conductor by.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// What the agent answers to whoever holds the token, route for route; nothing where it does not answer.
+    pub(crate) fn tells(&self) -> Vec<(&'static str, Value)> {
+        let ask = |route: &'static str| {
+            let url = format!("{}{route}?agent_token={}", self.url, self.token);
+            let answer = self.http.get(url).send().ok()?;
+            Some((route, answer.json::<Value>().ok()?))
+        };
+        ["/", "/v1/", "/v1/status", "/v1/commands/"]
+            .into_iter()
+            .filter_map(ask)
+            .collect()
+    }
+
     /// Whether somebody listens at the agent's address.
     pub(crate) fn answers(&self) -> bool {
         self.http.get(&self.url).send().is_ok()
@@ -321,9 +348,9 @@ fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_default().into()
 }
 
-const READ_INTERNAL_INFO: &str = "import sqlite3, sys
-rows = sqlite3.connect('file:' + sys.argv[1] + '?mode=ro', uri=True, timeout=20).execute(
-    'select driver_internal_info from nodes where uuid = ?', (sys.argv[2],))
+const READ_COLUMN: &str = "import sqlite3, sys
+rows = sqlite3.connect('file:' + sys.argv[2] + '?mode=ro', uri=True, timeout=20).execute(
+    'select ' + sys.argv[1] + ' from nodes where uuid = ?', (sys.argv[3],))
 print(rows.fetchone()[0])";
 const POLL: Duration = Duration::from_millis(500);
 const BUSY: Duration = Duration::from_secs(60);

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use super::Boot;
 use super::accelerator::Accelerator;
@@ -49,8 +49,8 @@ pub(crate) struct Machine {
     pub(crate) name: String,
     pub(crate) uuid: String,
     pub(crate) mac: String,
-    disk: PathBuf,
-    console: PathBuf,
+    pub(crate) disk: PathBuf,
+    pub(crate) console: PathBuf,
 }
 
 impl Hypervisor {
@@ -233,6 +233,20 @@ impl Machine {
     /// Cuts the machine's power, past Ironic.
     pub(crate) fn power_off(&self) -> Result<()> {
         run(virsh().args(["destroy", &self.name])).map(drop)
+    }
+
+    /// Freezes the machine for a moment and writes all of its memory into a file.
+    pub(crate) fn save_memory(&self, file: &Path) -> Result<()> {
+        run(virsh().args(["suspend", &self.name]))?;
+        let bytes = u64::from(MEMORY_MIB) << 20;
+        let line = format!("pmemsave 0 {bytes} {}", file.display());
+        let saved = run(virsh().args(["qemu-monitor-command", &self.name, "--hmp", &line]));
+        run(virsh().args(["resume", &self.name]))?;
+        ensure!(
+            fs::metadata(file).is_ok_and(|file| file.len() == bytes),
+            "the machine's memory was not written: {saved:?}"
+        );
+        Ok(())
     }
 }
 

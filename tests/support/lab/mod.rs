@@ -21,6 +21,7 @@ mod accelerator;
 pub(crate) mod api;
 mod authority;
 mod bios;
+pub(crate) mod canary;
 pub(crate) mod cell;
 mod cpio;
 mod dhcp;
