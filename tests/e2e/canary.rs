@@ -4,17 +4,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::io::Write as _;
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ferrite::formats::gpt;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::lab::api::{Agent, Node};
 use crate::lab::canary::{Canaries, Found, Hit};
 use crate::lab::instance::Clusters;
 use crate::lab::machine::Machine;
+use crate::lab::process::{program, run};
 use crate::lab::{Boot, Lab};
 use crate::{BOOTED, DEPLOYED, image, image_with_wrong_checksum, start_lab, step};
 
@@ -32,10 +36,8 @@ fn no_secret_is_left_anywhere_by_a_failure_a_deployment_and_cleaning() -> Result
     let file = lab.image("canary", 32)?.qcow2(Clusters::Plain)?;
     let url = lab.web.publish(&file)?;
     let url = format!("{url}?temp_url_sig={signature}&temp_url_expires=4102444800");
-    let drive = json!({"configdrive": {
-        "meta_data": {"name": "canary", "uuid": node.uuid},
-        "user_data": format!("password={user_data}"),
-    }});
+    let packed = config_drive(&lab, &format!("password={user_data}"))?;
+    let drive = json!({"configdrive": packed});
     let mut watch = Watch::new(&lab, &machine, &node);
     let mut report = Report::default();
 
@@ -55,7 +57,7 @@ fn no_secret_is_left_anywhere_by_a_failure_a_deployment_and_cleaning() -> Result
     machine.wait_console(0, "FERRITE-INSTANCE-READY", BOOTED)?;
     let others = [
         (USER_DATA, user_data),
-        (DRIVE, middle(&node.config_drive()?)?),
+        (DRIVE, middle(&packed)?),
         (SIGNATURE, signature),
     ];
     search_disk(&machine, &watch.canaries(&others)?, &mut report)?;
@@ -391,6 +393,22 @@ fn fields(name: &str, value: &Value, texts: &mut BTreeSet<(String, String)>) {
         Value::String(text) => drop(texts.insert((name.into(), text.clone()))),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// A config drive as whoever makes it beforehand hands it to Ironic: a compressed ISO image in base64.
+fn config_drive(lab: &Lab, user_data: &str) -> Result<String> {
+    let folder = lab.logs().with_file_name("config-drive");
+    let latest = folder.join("openstack/latest");
+    fs::create_dir_all(&latest)?;
+    fs::write(latest.join("meta_data.json"), r#"{"name": "canary"}"#)?;
+    fs::write(latest.join("user_data"), user_data)?;
+    let image = folder.with_extension("iso");
+    let mut make = program("genisoimage");
+    make.args(["-quiet", "-R", "-V", "config-2", "-o"]);
+    run(make.arg(&image).arg(&folder))?;
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(&fs::read(&image)?)?;
+    Ok(STANDARD.encode(packed.finish()?))
 }
 
 /// 64 characters out of the middle of a text.

@@ -243,22 +243,13 @@ impl Node {
         }))
     }
 
-    /// The config drive as Ironic hands it to the agent; empty without one. The API masks it.
-    pub(crate) fn config_drive(&self) -> Result<String> {
-        Ok(text(&self.kept("instance_info")?, "configdrive"))
-    }
-
     /// What Ironic keeps of the node and does not show: only its database tells.
     fn internal_info(&self) -> Result<Value> {
-        self.kept("driver_internal_info")
-    }
-
-    fn kept(&self, column: &str) -> Result<Value> {
-        let kept = run(program(&self.client.python)
-            .args(["-c", READ_COLUMN, column])
+        let internal = run(program(&self.client.python)
+            .args(["-c", READ_INTERNAL_INFO])
             .arg(&self.client.database)
             .arg(&self.uuid))?;
-        serde_json::from_str(&kept).context("Ironic's database holds no JSON")
+        serde_json::from_str(&internal).context("Ironic's database holds no JSON")
     }
 }
 
@@ -348,9 +339,9 @@ fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_default().into()
 }
 
-const READ_COLUMN: &str = "import sqlite3, sys
-rows = sqlite3.connect('file:' + sys.argv[2] + '?mode=ro', uri=True, timeout=20).execute(
-    'select ' + sys.argv[1] + ' from nodes where uuid = ?', (sys.argv[3],))
+const READ_INTERNAL_INFO: &str = "import sqlite3, sys
+rows = sqlite3.connect('file:' + sys.argv[1] + '?mode=ro', uri=True, timeout=20).execute(
+    'select driver_internal_info from nodes where uuid = ?', (sys.argv[2],))
 print(rows.fetchone()[0])";
 const POLL: Duration = Duration::from_millis(500);
 const BUSY: Duration = Duration::from_secs(60);

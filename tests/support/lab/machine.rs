@@ -239,7 +239,7 @@ impl Machine {
     pub(crate) fn save_memory(&self, file: &Path) -> Result<()> {
         run(virsh().args(["suspend", &self.name]))?;
         let bytes = u64::from(MEMORY_MIB) << 20;
-        let line = format!("pmemsave 0 {bytes} {}", file.display());
+        let line = format!("pmemsave 0 {bytes} \"{}\"", file.display());
         let saved = run(virsh().args(["qemu-monitor-command", &self.name, "--hmp", &line]));
         run(virsh().args(["resume", &self.name]))?;
         ensure!(
