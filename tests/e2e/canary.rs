@@ -315,7 +315,8 @@ fn search_logs(
     canaries.search_path(&machine.console, &mut console)?;
     report.add("the console", console, |hit| {
         let line = hit.line();
-        if hit.canary == TOKEN && line.contains("ommand line: ") {
+        let kernels = ["Command line: ", "Kernel command line: ", UNKNOWN];
+        if hit.canary == TOKEN && kernels.iter().any(|words| line.contains(words)) {
             Some("the kernel's own line, before any program runs".into())
         } else if hit.canary == USER_DATA && line.contains("FERRITE-INSTANCE-CONFIG-DRIVE") {
             Some("the deployed system tells its config drive".into())
@@ -424,5 +425,7 @@ fn random() -> Result<String> {
     Ok(format!("canary-{}", id.trim()))
 }
 
+/// The kernel on arguments that are not its own: it hands them to the first program.
+const UNKNOWN: &str = "Unknown kernel command line parameters ";
 /// What is there by design, and is there: place, canary, reason or field.
 const MEANT: &[(&str, &str, &str)] = &[];
