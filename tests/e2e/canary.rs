@@ -300,7 +300,7 @@ fn search_disk(machine: &Machine, canaries: &Canaries, report: &mut Report) -> R
     canaries.search_raw(&machine.disk, &mut found)?;
     report.add("the deployed disk", found, |hit| {
         let within = hit.canary == USER_DATA && range.contains(&hit.offset);
-        within.then(|| "in the config drive's partition".into())
+        within.then(|| PARTITION.into())
     });
     Ok(())
 }
@@ -317,9 +317,9 @@ fn search_logs(
         let line = hit.line();
         let kernels = ["Command line: ", "Kernel command line: ", UNKNOWN];
         if hit.canary == TOKEN && kernels.iter().any(|words| line.contains(words)) {
-            Some("the kernel's own line, before any program runs".into())
+            Some(KERNEL.into())
         } else if hit.canary == USER_DATA && line.contains("FERRITE-INSTANCE-CONFIG-DRIVE") {
-            Some("the deployed system tells its config drive".into())
+            Some(TENANT.into())
         } else {
             None
         }
@@ -341,7 +341,7 @@ fn search_logs(
     ensure!(archives.files > 3, "no log archive was kept: {archives:?}");
     report.add("the log archives that Ironic keeps", archives, |_| None);
     report.add("the image server's log", requests, |hit| {
-        (hit.canary == SIGNATURE).then(|| "the requests for the image".into())
+        (hit.canary == SIGNATURE).then(|| REQUESTS.into())
     });
     report.add("the other logs", rest, |_| None);
     for hit in foreign.hits {
@@ -351,7 +351,11 @@ fn search_logs(
 }
 
 fn search_told(watch: &Watch<'_>, canaries: &Canaries, report: &mut Report) -> Result<()> {
-    let field = |hit: &Hit| (hit.canary != TOKEN).then(|| hit.place.clone());
+    // Its reasons are the fields: those that the operator wrote the address into, and the step that Ironic wants back.
+    let field = |hit: &Hit| {
+        let known = hit.canary == SIGNATURE && ADDRESSES.contains(&hit.place.as_str());
+        known.then(|| hit.place.clone())
+    };
     let agent = search_fields(&watch.agent, canaries)?;
     report.add("the agent's answers", agent, field);
     let ironic = search_fields(&watch.ironic, canaries)?;
@@ -427,5 +431,27 @@ fn random() -> Result<String> {
 
 /// The kernel on arguments that are not its own: it hands them to the first program.
 const UNKNOWN: &str = "Unknown kernel command line parameters ";
+/// Where the address of the image is, as the operator gave it.
+const ADDRESSES: [&str; 3] = [STEP_ID, STEP_URLS, "node.instance_info.image_source"];
+const STEP_ID: &str =
+    "/v1/commands/ execute_deploy_step.command_result.deploy_step.args.image_info.id";
+const STEP_URLS: &str =
+    "/v1/commands/ execute_deploy_step.command_result.deploy_step.args.image_info.urls[]";
+const KERNEL: &str = "the kernel's own line, before any program runs";
+const TENANT: &str = "the deployed system tells its config drive";
+const PARTITION: &str = "in the config drive's partition";
+const REQUESTS: &str = "the requests for the image";
 /// What is there by design, and is there: place, canary, reason or field.
-const MEANT: &[(&str, &str, &str)] = &[];
+const MEANT: [(&str, &str, &str); 7] = [
+    ("the agent's answers", SIGNATURE, STEP_ID),
+    ("the agent's answers", SIGNATURE, STEP_URLS),
+    ("the console", TOKEN, KERNEL),
+    ("the console", USER_DATA, TENANT),
+    ("the deployed disk", USER_DATA, PARTITION),
+    ("the image server's log", SIGNATURE, REQUESTS),
+    (
+        "what Ironic shows of the node",
+        SIGNATURE,
+        "node.instance_info.image_source",
+    ),
+];
