@@ -28,6 +28,9 @@ _ferrite() {
             ferrite,inventory)
                 cmd="ferrite__subcmd__inventory"
                 ;;
+            ferrite,network)
+                cmd="ferrite__subcmd__network"
+                ;;
             ferrite,supervise)
                 cmd="ferrite__subcmd__supervise"
                 ;;
@@ -47,7 +50,7 @@ _ferrite() {
 
     case "${cmd}" in
         ferrite)
-            opts="-h -V --help --version agent init supervise inventory config"
+            opts="-h -V --help --version agent init network supervise inventory config"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -571,6 +574,24 @@ _ferrite() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ferrite__subcmd__network)
+            opts="-h --handed-over --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --handed-over)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

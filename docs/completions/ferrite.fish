@@ -28,6 +28,7 @@ complete -c ferrite -n "__fish_ferrite_needs_command" -s h -l help -d 'Print hel
 complete -c ferrite -n "__fish_ferrite_needs_command" -s V -l version -d 'Print version'
 complete -c ferrite -n "__fish_ferrite_needs_command" -f -a "agent" -d 'Look up the node, heartbeat, serve Ironic\'s commands'
 complete -c ferrite -n "__fish_ferrite_needs_command" -f -a "init" -d 'Process 1 of the ramdisk: prepare the machine, keep the agent running'
+complete -c ferrite -n "__fish_ferrite_needs_command" -f -a "network" -d 'A part of process 1: addresses for every interface'
 complete -c ferrite -n "__fish_ferrite_needs_command" -f -a "supervise" -d 'Keep an agent with these options running where no init of ours does: one that is started again goes on as the one before it'
 complete -c ferrite -n "__fish_ferrite_needs_command" -f -a "inventory" -d 'Print what the machine is, as JSON'
 complete -c ferrite -n "__fish_ferrite_needs_command" -f -a "config" -d 'About the configuration'
@@ -130,6 +131,8 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l disable_bootc_
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l nodisable_bootc_deploy
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -s h -l help -d 'Print help'
 complete -c ferrite -n "__fish_ferrite_using_subcommand init" -s h -l help -d 'Print help'
+complete -c ferrite -n "__fish_ferrite_using_subcommand network" -l handed-over -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand network" -s h -l help -d 'Print help'
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l config-file -d 'Read this file instead of the usual one.' -r -F
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l config-dir -d 'Read *.conf in this directory instead of the usual ones.' -r -F
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l api_url -d 'Addresses of Ironic\'s API, separated by commas, or mdns to ask the network; without one there is no lookup and no heartbeat.' -r

@@ -3,7 +3,7 @@
 use super::references::References;
 use super::table::{DEFAULT, Spec};
 use super::values::boolean;
-use crate::redact::redact;
+use crate::redact::{MASK, redact};
 use std::fmt;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -103,8 +103,26 @@ impl Merged {
             winners,
             problems: Vec::new(),
         };
+        merged.refuse_masks();
         merged.read_references();
         merged
+    }
+
+    /// A mask says that the secret is elsewhere: among the boot's arguments process 1 has put it there, and anywhere else somebody
+    /// has copied what was shown to him.
+    fn refuse_masks(&mut self) {
+        for raw in &mut self.winners {
+            if raw.option.is_secret() && *raw.text == MASK && !of_the_boot(&raw.origin) {
+                self.problems.push(Problem {
+                    origin: raw.origin.clone(),
+                    reason: format!(
+                        "{} cannot be used: it is only a mask",
+                        raw.option.full_name()
+                    ),
+                });
+                raw.text = Zeroizing::default();
+            }
+        }
     }
 
     fn read_references(&mut self) {
@@ -169,9 +187,12 @@ impl Merged {
 
 /// `ipa-debug` beats every other source (IPA: `config.py`, at its end).
 fn is_final(raw: &Raw) -> bool {
-    let of_the_boot = matches!(
-        raw.origin,
+    raw.option.is_named(DEFAULT, "debug") && of_the_boot(&raw.origin)
+}
+
+fn of_the_boot(origin: &Origin) -> bool {
+    matches!(
+        origin,
         Origin::KernelArgument(_) | Origin::MediaParameter(_)
-    );
-    raw.option.is_named(DEFAULT, "debug") && of_the_boot
+    )
 }

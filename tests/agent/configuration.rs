@@ -151,7 +151,7 @@ async fn errors_and_warnings_of_a_file_are_said_with_their_lines() {
         [
             ":2: error: listen_port must be a port, 0 to 65535, not \"x\"",
             ":3: warning: there is no option api-url; did you mean api_url?",
-            ":5: error: agent_token cannot be used: the agent token is masked: it was handed out before",
+            ":5: error: agent_token cannot be used: it is only a mask",
             ":6: error: ntp_server refers to $nosuch, which is no option",
         ]
     );
