@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 /// How many features the table of IPA 13.0.0 has.
 const FEATURES: usize = 222;
+/// Rows of the promises that SECURITY.md keeps.
+const TOKEN_PROMISES: usize = 17;
 /// Set by `make docs`: write the page instead of comparing it.
 const WRITE: &str = "FERRITE_WRITE_DOCS";
 
@@ -94,6 +96,22 @@ fn every_named_test_exists() {
         .map(|(number, test)| format!("{number}: {test}"))
         .collect();
     assert!(missing.is_empty(), "no such tests:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn every_promise_about_the_token_names_tests_that_exist() {
+    let page = fs::read_to_string(in_project("SECURITY.md")).unwrap();
+    let mut known = BTreeMap::new();
+    for number in 1..=TOKEN_PROMISES {
+        let begin = format!("| T{number} |");
+        let row = page.lines().find(|line| line.starts_with(&begin));
+        let row = row.unwrap_or_else(|| panic!("SECURITY.md has no row T{number}"));
+        let tests: Vec<_> = row.split('`').filter(|word| word.contains("::")).collect();
+        assert!(!tests.is_empty(), "T{number} names no test");
+        for test in tests {
+            assert!(exists(test, &mut known), "T{number}: no such test: {test}");
+        }
+    }
 }
 
 #[test]

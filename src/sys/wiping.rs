@@ -2,6 +2,9 @@
 //!
 //! Libraries (TLS, HTTP, JSON) copy bytes of a request through buffers of their own and forget them. What they forget is wiped
 //! here, in one place, instead of in each of theirs.
+//!
+//! Large blocks are left out: the C library gives each of them back to the kernel at once (musl's mallocng: `MMAP_THRESHOLD`), which
+//! wipes pages before anybody gets them. An image goes through such blocks, and pays nothing.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -24,10 +27,12 @@ unsafe impl GlobalAlloc for Wiping {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller gives the whole block back, so all its bytes may be written.
-        unsafe { block.write_bytes(0, layout.size()) };
-        // Nobody reads the block again, and the compiler must not know that.
-        black_box(block);
+        if layout.size() < LARGE {
+            // SAFETY: the caller gives the whole block back, so all its bytes may be written.
+            unsafe { block.write_bytes(0, layout.size()) };
+            // Nobody reads the block again, and the compiler must not know that.
+            black_box(block);
+        }
         // SAFETY: the caller's promise is handed on.
         unsafe { System.dealloc(block, layout) }
     }
@@ -47,6 +52,9 @@ unsafe impl GlobalAlloc for Wiping {
         moved
     }
 }
+
+/// What is at least as large has a mapping of its own.
+const LARGE: usize = 128 * 1024;
 
 #[cfg(test)]
 mod tests {
