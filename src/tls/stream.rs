@@ -147,13 +147,7 @@ impl Records {
                 Ok(Want::Again)
             }
             Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                let encoded = append(&mut self.outgoing, |room| {
-                    data.encode(room).map_err(|error| match error {
-                        EncodeError::InsufficientSize(size) => Some(size.required_size),
-                        EncodeError::AlreadyEncoded => None,
-                    })
-                });
-                encoded.map(|()| Want::Again)
+                append(&mut self.outgoing, |room| encoded(&mut data, room)).map(|()| Want::Again)
             }
             Ok(ConnectionState::TransmitTlsData(data)) => {
                 // It is sent before anything that comes after it.
@@ -245,27 +239,28 @@ impl Records {
         written
     }
 
-    /// After a fault: the alert that tells the peer of it.
+    /// After a fault: the alert that tells the peer of it, where there is one. The library is asked once: the next time it would look
+    /// at what is at fault again.
     fn say_what_failed(&mut self) {
-        for _ in 0..ALERTS {
-            let status = self.tls.process_tls_records(&mut []);
-            match status.state {
-                Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    let _said = append(&mut self.outgoing, |room| {
-                        data.encode(room).map_err(|error| match error {
-                            EncodeError::InsufficientSize(size) => Some(size.required_size),
-                            EncodeError::AlreadyEncoded => None,
-                        })
-                    });
-                }
-                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                _ => return,
-            }
+        // It remembers how far into these it is.
+        let came = self.incoming.get_mut(..self.filled).unwrap_or_default();
+        let status = self.tls.process_tls_records(came);
+        if let Ok(ConnectionState::EncodeTlsData(mut data)) = status.state {
+            let _said = append(&mut self.outgoing, |room| encoded(&mut data, room));
         }
     }
 }
 
 type WriteTraffic<'c> = rustls::unbuffered::WriteTraffic<'c, rustls::server::ServerConnectionData>;
+
+type EncodeData<'c> = rustls::unbuffered::EncodeTlsData<'c, rustls::server::ServerConnectionData>;
+
+fn encoded(data: &mut EncodeData<'_>, room: &mut [u8]) -> Result<usize, Option<usize>> {
+    data.encode(room).map_err(|error| match error {
+        EncodeError::InsufficientSize(size) => Some(size.required_size),
+        EncodeError::AlreadyEncoded => None,
+    })
+}
 
 /// Lets something be written behind a buffer's content, with as much room as it asks for; `Err(None)` is its end.
 fn append(
@@ -361,5 +356,157 @@ const FRAGMENT: usize = 16 * 1024;
 const KEPT: usize = 4 * 1024;
 /// A handshake message has at most 64 KiB here (the library's own limit), in records with their heads.
 const LARGEST: usize = 80 * 1024;
-/// More alerts than one never follow a fault.
-const ALERTS: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::root::Root;
+    use crate::tls::certificate::{Curve, SelfSigned, Subject};
+    use crate::tls::client::ClientOptions;
+    use crate::tls::{MinVersion, server};
+    use proptest::prelude::*;
+    use rustls_pki_types::ServerName;
+    use std::sync::LazyLock;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio_rustls::{TlsConnector, client::TlsStream};
+    use url::Host;
+
+    fn made() -> SelfSigned {
+        SelfSigned::generate(&Subject {
+            address: Host::Ipv4([127, 0, 0, 1].into()),
+            host_name: "node-1".into(),
+            curve: Curve::P256,
+            allowed_clock_skew: Duration::ZERO,
+            now: Duration::ZERO,
+        })
+        .unwrap()
+    }
+
+    /// Both ends of a connection over a wire that holds so many bytes.
+    async fn connected(
+        wire: usize,
+        version: MinVersion,
+    ) -> (ServerStream<DuplexStream>, TlsStream<DuplexStream>) {
+        let made = made();
+        let server = server::server_config(&made.identity, version, None).unwrap();
+        let client = ClientOptions {
+            authorities: Some(made.pem.into_bytes()),
+            ..ClientOptions::default()
+        };
+        let client = client.config(&Root::at("/nonexistent")).unwrap();
+        let (ours, theirs) = duplex(wire);
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let connector = TlsConnector::from(Arc::new(client));
+        let (ours, theirs) = tokio::join!(
+            ServerStream::accept(server, ours),
+            connector.connect(name, theirs)
+        );
+        (ours.unwrap(), theirs.unwrap())
+    }
+
+    #[tokio::test]
+    async fn nothing_of_what_was_read_stays_in_an_idle_connection() {
+        let (mut server, mut client) = connected(1 << 16, MinVersion::Tls12).await;
+        for length in [20, 5000, 20] {
+            let said = "canary!".repeat(length);
+            client.write_all(said.as_bytes()).await.unwrap();
+            client.flush().await.unwrap();
+            let mut heard = vec![0; said.len()];
+            server.read_exact(&mut heard).await.unwrap();
+            assert!(heard == said.as_bytes());
+            let records = &server.records;
+            for buffer in [&*records.incoming, &*records.content, &records.outgoing] {
+                assert!(!buffer.windows(7).any(|window| window == b"canary!"));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn much_goes_both_ways_at_once_over_a_narrow_wire() {
+        for version in [MinVersion::Tls12, MinVersion::Tls13] {
+            let (server, client) = connected(700, version).await;
+            let said: Vec<u8> = (0..300_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+            let (mut server_reads, mut server_writes) = tokio::io::split(server);
+            let (mut client_reads, mut client_writes) = tokio::io::split(client);
+            let (mut at_server, mut at_client) = (Vec::new(), Vec::new());
+            let (a, b, c, d) = tokio::join!(
+                async {
+                    server_writes.write_all(&said).await?;
+                    server_writes.shutdown().await
+                },
+                async {
+                    client_writes.write_all(&said).await?;
+                    client_writes.shutdown().await
+                },
+                server_reads.read_to_end(&mut at_server),
+                client_reads.read_to_end(&mut at_client),
+            );
+            (a.unwrap(), b.unwrap(), c.unwrap(), d.unwrap());
+            assert!(at_server == said && at_client == said);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_goes_without_a_word_is_an_error() {
+        let (mut server, client) = connected(1 << 16, MinVersion::Tls12).await;
+        drop(client.into_inner());
+        let error = server.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[tokio::test]
+    async fn a_broken_record_ends_the_connection_and_the_peer_is_told() {
+        let (mut server, client) = connected(1 << 16, MinVersion::Tls12).await;
+        let (mut wire, _) = client.into_inner();
+        // Application data that nobody encrypted.
+        wire.write_all(b"\x17\x03\x03\x00\x20ABCDEFGHIJKLMNOPQRSTUVWXYZ012345")
+            .await
+            .unwrap();
+        let error = server.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        drop(server);
+        let mut told = Vec::new();
+        wire.read_to_end(&mut told).await.unwrap();
+        assert!(!told.is_empty(), "no alert came");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_tls_and_never_ends_is_refused() {
+        let (ours, mut theirs) = duplex(1 << 20);
+        let config = server::server_config(&made().identity, MinVersion::Tls12, None).unwrap();
+        // Handshake records of a message that is said to be of 16 MiB.
+        let record = [&b"\x16\x03\x01\x40\x00\x01\xff\xff\xff"[..], &[0; 16380]].concat();
+        theirs.write_all(&record.repeat(10)).await.unwrap();
+        assert!(ServerStream::accept(config, ours).await.is_err());
+    }
+
+    /// Something like a record, or nothing of the kind.
+    fn record() -> impl Strategy<Value = Vec<u8>> {
+        let kind = prop_oneof![20_u8..25, any::<u8>()];
+        let payload = prop::collection::vec(any::<u8>(), 0..80);
+        let message = (prop_oneof![Just(1_u8), any::<u8>()], 0_u8..3, payload);
+        (kind, message, any::<bool>()).prop_map(|(kind, (first, length, rest), honest)| {
+            let payload = [&[first, 0, 0, length][..], &rest].concat();
+            let length = if honest { payload.len() } else { 40 };
+            let [high, low] = u16::try_from(length).unwrap().to_be_bytes();
+            [&[kind, 3, 3, high, low], payload.as_slice()].concat()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_stranger_says_instead_of_a_handshake_is_refused(records in prop::collection::vec(record(), 1..6)) {
+            static CONFIG: LazyLock<Arc<ServerConfig>> = LazyLock::new(|| {
+                server::server_config(&made().identity, MinVersion::Tls12, None).unwrap()
+            });
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let (ours, mut theirs) = duplex(1 << 16);
+                theirs.write_all(&records.concat()).await.unwrap();
+                theirs.shutdown().await.unwrap();
+                assert!(ServerStream::accept(Arc::clone(&CONFIG), ours).await.is_err());
+            });
+        }
+    }
+}
