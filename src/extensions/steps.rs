@@ -4,6 +4,7 @@ use super::{Context, params::Reader};
 use crate::command::{Job, Params};
 use crate::error::{AgentError, ErrorClass};
 use crate::hardware::steps::{Phase, is_same_version, versions};
+use crate::redact::{MASK, redact};
 use serde_json::{Map, Value};
 
 /// `T.get_T_steps`.
@@ -84,20 +85,23 @@ pub(super) fn execute(
 }
 
 /// The step goes back as it came, because Ironic compares its name and interface; but what nobody needs to read again
-/// (weakness of IPA: config drives and passwords stay in its command list) is masked.
+/// (weakness of IPA: config drives, passwords and signatures of URLs stay in its command list) is masked.
 fn mask_secrets(object: &mut Map<String, Value>) {
     for (key, value) in object {
         match value {
             Value::Null => {}
-            _ if SECRETS.contains(&key.as_str()) => *value = Value::from("******"),
-            Value::Object(inner) => mask_secrets(inner),
-            Value::Array(list) => {
-                list.iter_mut()
-                    .filter_map(Value::as_object_mut)
-                    .for_each(mask_secrets);
-            }
-            _ => {}
+            _ if SECRETS.contains(&key.as_str()) => *value = Value::from(MASK),
+            _ => mask_texts(value),
         }
+    }
+}
+
+fn mask_texts(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = redact(text),
+        Value::Object(inner) => mask_secrets(inner),
+        Value::Array(list) => list.iter_mut().for_each(mask_texts),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -122,6 +126,18 @@ mod tests {
         };
         mask_secrets(&mut step);
         Value::Object(step)
+    }
+
+    #[test]
+    fn signatures_of_addresses_are_masked_and_the_step_is_else_as_it_came() {
+        let step = |signature: &str| {
+            let address = format!("http://a/x?temp_url_sig={signature}");
+            json!({
+                "step": "write_image", "interface": "deploy", "priority": 80,
+                "args": {"image_info": {"id": "x", "urls": [address], "checksum": "0123abcd"}},
+            })
+        };
+        assert_eq!(masked(step("hush")), step(MASK));
     }
 
     #[test]

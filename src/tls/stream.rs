@@ -442,7 +442,7 @@ mod tests {
                 server_reads.read_to_end(&mut at_server),
                 client_reads.read_to_end(&mut at_client),
             );
-            (a.unwrap(), b.unwrap(), c.unwrap(), d.unwrap());
+            assert!(a.is_ok() && b.is_ok() && c.is_ok() && d.is_ok());
             assert!(at_server == said && at_client == said);
         }
     }

@@ -351,13 +351,13 @@ fn search_logs(
 }
 
 fn search_told(watch: &Watch<'_>, canaries: &Canaries, report: &mut Report) -> Result<()> {
-    // Its reasons are the fields: those that the operator wrote the address into, and the step that Ironic wants back.
+    let agent = search_fields(&watch.agent, canaries)?;
+    report.add("the agent's answers", agent, |_| None);
+    // The reason is the field that the operator wrote the address into.
     let field = |hit: &Hit| {
-        let known = hit.canary == SIGNATURE && ADDRESSES.contains(&hit.place.as_str());
+        let known = hit.canary == SIGNATURE && hit.place == ADDRESS;
         known.then(|| hit.place.clone())
     };
-    let agent = search_fields(&watch.agent, canaries)?;
-    report.add("the agent's answers", agent, field);
     let ironic = search_fields(&watch.ironic, canaries)?;
     report.add("what Ironic shows of the node", ironic, field);
     let mut errors = Found::default();
@@ -432,26 +432,16 @@ fn random() -> Result<String> {
 /// The kernel on arguments that are not its own: it hands them to the first program.
 const UNKNOWN: &str = "Unknown kernel command line parameters ";
 /// Where the address of the image is, as the operator gave it.
-const ADDRESSES: [&str; 3] = [STEP_ID, STEP_URLS, "node.instance_info.image_source"];
-const STEP_ID: &str =
-    "/v1/commands/ execute_deploy_step.command_result.deploy_step.args.image_info.id";
-const STEP_URLS: &str =
-    "/v1/commands/ execute_deploy_step.command_result.deploy_step.args.image_info.urls[]";
+const ADDRESS: &str = "node.instance_info.image_source";
 const KERNEL: &str = "the kernel's own line, before any program runs";
 const TENANT: &str = "the deployed system tells its config drive";
 const PARTITION: &str = "in the config drive's partition";
 const REQUESTS: &str = "the requests for the image";
 /// What is there by design, and is there: place, canary, reason or field.
-const MEANT: [(&str, &str, &str); 7] = [
-    ("the agent's answers", SIGNATURE, STEP_ID),
-    ("the agent's answers", SIGNATURE, STEP_URLS),
+const MEANT: [(&str, &str, &str); 5] = [
     ("the console", TOKEN, KERNEL),
     ("the console", USER_DATA, TENANT),
     ("the deployed disk", USER_DATA, PARTITION),
     ("the image server's log", SIGNATURE, REQUESTS),
-    (
-        "what Ironic shows of the node",
-        SIGNATURE,
-        "node.instance_info.image_source",
-    ),
+    ("what Ironic shows of the node", SIGNATURE, ADDRESS),
 ];

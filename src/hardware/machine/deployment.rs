@@ -6,6 +6,7 @@ use crate::error::{AgentError, ErrorClass, chain};
 use crate::imaging::configdrive::{self, Drive};
 use crate::imaging::{self, ImageInfo};
 use crate::progress::{Cancel, Reporter};
+use crate::redact::redact;
 use crate::secret::Secret;
 use crate::storage;
 use crate::storage::disk::{Access, Disk};
@@ -72,7 +73,9 @@ impl Machine {
             root_uuid: root_uuid.clone(),
         });
         Ok(format!(
-            "image ({id}) written to device {} root_uuid={root_uuid}",
+            "image ({}) written to device {} root_uuid={root_uuid}",
+            // Ironic names an image after its address, with what signs that.
+            redact(&id),
             device.name
         ))
     }
