@@ -5,6 +5,7 @@ use super::fault::Fault;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 /// A body that nobody has asked for yet, or that was read whole.
 pub(super) struct Body {
@@ -23,15 +24,15 @@ impl Body {
         self.left
     }
 
-    /// The whole body.
-    pub(super) async fn read(&mut self, limits: &Limits) -> Result<Vec<u8>, Fault> {
+    /// The whole body; wiped when dropped, for a command may bring passwords.
+    pub(super) async fn read(&mut self, limits: &Limits) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let most = limits.body_bytes;
         let announced = self.incoming.size_hint().lower();
         let announced = usize::try_from(announced).map_err(|_| Fault::TooLarge(most))?;
         if announced > most {
             return Err(Fault::TooLarge(most));
         }
-        let mut bytes = Vec::with_capacity(announced);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(announced));
         loop {
             let frame = timeout(limits.body, self.incoming.frame()).await;
             match frame.map_err(|_elapsed| Fault::SlowBody)? {

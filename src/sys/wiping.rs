@@ -3,8 +3,9 @@
 //! Libraries (TLS, HTTP, JSON) copy bytes of a request through buffers of their own and forget them. What they forget is wiped
 //! here, in one place, instead of in each of theirs.
 //!
-//! Large blocks are left out: the C library gives each of them back to the kernel at once (musl's mallocng: `MMAP_THRESHOLD`), which
-//! wipes pages before anybody gets them. An image goes through such blocks, and pays nothing.
+//! Large blocks are left out: an image goes through them, and is to pay nothing. No room puts secrets into one without wiping it
+//! itself (bodies, config drives, files). The largest the C library gives back to the kernel at once, which wipes pages before
+//! anybody gets them (musl's mallocng: `MMAP_THRESHOLD`).
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -53,8 +54,8 @@ unsafe impl GlobalAlloc for Wiping {
     }
 }
 
-/// What is at least as large has a mapping of its own.
-const LARGE: usize = 128 * 1024;
+/// Twice what the API reads at once (`api::Limits::head_bytes`).
+const LARGE: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
