@@ -51,10 +51,10 @@ impl SealedMemory {
     /// # Errors
     /// What the kernel says when it has no memory, or no room for another mapping.
     pub fn new(bytes: usize) -> io::Result<Self> {
-        match secret_file(whole_pages(bytes)?) {
-            Ok(file) => Self::map(Some(file.as_fd()), bytes, Content::Ours),
-            Err(_) => Self::map(None, bytes, Content::Ours),
-        }
+        // The kernel may have such files, and no more room in the limit on locked memory.
+        secret_file(whole_pages(bytes)?)
+            .and_then(|file| Self::map(Some(file.as_fd()), bytes, Content::Ours))
+            .or_else(|_| Self::map(None, bytes, Content::Ours))
     }
 
     /// The pages of a memory file that [`memory_file`] made with room for as many bytes.
@@ -79,11 +79,12 @@ impl SealedMemory {
         // SAFETY: a new mapping at an address of the kernel's choice, which nothing refers to.
         let base =
             unsafe { mmap_anonymous(None, mapped, ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE)? };
-        let sealed = Self {
+        let mut sealed = Self {
             base,
             mapped: mapped.get(),
             length,
-            content,
+            // There are only guards yet, and nothing to wipe.
+            content: Content::OfAFile,
         };
         let at = NonZeroUsize::new(sealed.at().as_ptr().addr());
         let (length, access) = (
@@ -112,6 +113,7 @@ impl SealedMemory {
                 unsafe { mlock(sealed.at().cast(), sealed.length) }
             }
         };
+        sealed.content = content;
         sealed.protect(advice, locked);
         Ok(sealed)
     }
@@ -155,7 +157,6 @@ impl SealedMemory {
 impl Drop for SealedMemory {
     fn drop(&mut self) {
         if self.content == Content::Ours {
-            // Where only the guards were mapped there is nothing to wipe, and nobody has seen this value.
             self.bytes_mut().zeroize();
         }
         // SAFETY: the whole mapping is this value's own, and nothing borrows from it any more.
@@ -238,6 +239,12 @@ mod tests {
         let mut memory = SealedMemory::map(None, 1, Content::Ours).unwrap();
         memory.bytes_mut()[0] = 7;
         assert_eq!(memory.bytes()[0], 7);
+    }
+
+    #[test]
+    fn pages_that_cannot_be_mapped_are_an_error_and_no_more() {
+        let for_reading = File::open("/proc/self/exe").unwrap();
+        assert!(SealedMemory::map(Some(for_reading.as_fd()), 1, Content::Ours).is_err());
     }
 
     #[test]
