@@ -3,6 +3,7 @@
 mod configuration;
 
 use crate::config::CommandLine;
+use crate::redact::redact;
 use crate::root::Root;
 use crate::{agent, boot, hardware, logging};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -151,7 +152,7 @@ fn answer(text: &str) -> ExitCode {
 
 fn complain(what: &str) {
     // Nobody is left to be told that standard error is gone.
-    let _gone = writeln!(std::io::stderr().lock(), "ferrite: {what}");
+    let _gone = writeln!(std::io::stderr().lock(), "ferrite: {}", redact(what));
 }
 
 /// The option that tells an agent the numbers of the files it inherits.
