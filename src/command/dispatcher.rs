@@ -5,13 +5,14 @@
 //! caller is long gone.
 
 use super::journal::{Journal, Kept};
-use super::record::{CommandView, Ledger, Outcome, Record};
+use super::record::{CommandView, Ledger, Outcome, Record, Secrets};
 use super::spec::{Command, Job, Mode, Params};
 use crate::error::{AgentError, ErrorClass};
 use crate::progress::Cancel;
 use serde_json::Value;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
@@ -27,6 +28,8 @@ struct Shared {
     turn: Arc<AsyncMutex<()>>,
     work: Mutex<Work>,
     completions: watch::Sender<u64>,
+    /// Whether secrets in results are kept beside the masked ones.
+    keep_secrets: AtomicBool,
     /// Who keeps the records for the next agent.
     journal: Option<Box<dyn Journal>>,
 }
@@ -82,6 +85,7 @@ impl Dispatcher {
                 ..Work::default()
             }),
             completions: watch::Sender::new(0),
+            keep_secrets: AtomicBool::new(false),
             journal,
         }))
     }
@@ -142,6 +146,12 @@ impl Dispatcher {
     #[must_use]
     pub fn completions(&self) -> watch::Receiver<u64> {
         self.0.completions.subscribe()
+    }
+
+    /// Whether the secrets in results to come stay in memory, beside the masked result, for callers who may see them. They do not
+    /// unless this is said, and never outlive this agent.
+    pub fn keep_secrets(&self, keep: bool) {
+        self.0.keep_secrets.store(keep, Ordering::Relaxed);
     }
 
     /// Ends the work: refuses new commands, wishes the running one to stop, and waits until nothing runs.
@@ -209,7 +219,7 @@ impl Dispatcher {
         let shared = Arc::clone(&self.0);
         let worker = spawn_blocking(move || {
             let record = Arc::new(Record::new(command.name, command.mode, job.clone()));
-            let outcome = work(&command, params, &job, &record);
+            let outcome = shared.work_on(&command, params, &job, &record);
             shared.end(&record, outcome);
             let view = record.view();
             shared.work().ledger.push(record);
@@ -228,7 +238,7 @@ impl Dispatcher {
         self.0.keep(&record.kept());
         let (shared, started) = (Arc::clone(&self.0), Arc::clone(&record));
         spawn_blocking(move || {
-            let outcome = work(&command, params, &job, &started);
+            let outcome = shared.work_on(&command, params, &job, &started);
             shared.end(&started, outcome);
             shared.completions.send_modify(|count| *count += 1);
         });
@@ -245,6 +255,34 @@ impl fmt::Debug for Dispatcher {
 impl Shared {
     fn work(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The command's work, and how its record is to end.
+    fn work_on(&self, command: &Command, params: Params, job: &Job, record: &Record) -> Outcome {
+        let (id, name) = (&record.id, command.name);
+        tracing::info!(command = name, id, "Started a command");
+        let begin = Instant::now();
+        let outcome: Result<Value, AgentError> =
+            catch_unwind(AssertUnwindSafe(|| command.work.run(params, job)))
+                .unwrap_or_else(|_| Err(panicked(command)));
+        let ms = begin.elapsed().as_millis();
+        match &outcome {
+            Ok(_) => tracing::info!(command = name, id, ms, "Finished a command"),
+            Err(error) => {
+                tracing::error!(command = name, id, ms, reason = %error, "A command failed")
+            }
+        }
+        record.outcome_of(outcome, self.secrets_of(command))
+    }
+
+    fn secrets_of(&self, command: &Command) -> Secrets {
+        if command.result_as_it_is {
+            Secrets::NotThere
+        } else if self.keep_secrets.load(Ordering::Relaxed) {
+            Secrets::Kept
+        } else {
+            Secrets::Masked
+        }
     }
 
     /// Ends a record. It is kept before anybody reads it: what Ironic was told once, the next agent says too.
@@ -283,22 +321,6 @@ impl Shared {
         work.newest = Some(job.cancel.clone());
         Ok(job)
     }
-}
-
-/// The command's work, and how its record is to end.
-fn work(command: &Command, params: Params, job: &Job, record: &Record) -> Outcome {
-    let (id, name) = (&record.id, command.name);
-    tracing::info!(command = name, id, "Started a command");
-    let begin = Instant::now();
-    let outcome: Result<Value, AgentError> =
-        catch_unwind(AssertUnwindSafe(|| command.work.run(params, job)))
-            .unwrap_or_else(|_| Err(panicked(command)));
-    let ms = begin.elapsed().as_millis();
-    match &outcome {
-        Ok(_) => tracing::info!(command = name, id, ms, "Finished a command"),
-        Err(error) => tracing::error!(command = name, id, ms, reason = %error, "A command failed"),
-    }
-    record.outcome_of(outcome)
 }
 
 /// A panic's text is for nobody: it may hold whatever was at hand. Its place is in the log already.

@@ -8,6 +8,7 @@ use super::journal::{Kept, interrupted};
 use super::spec::{Job, Mode};
 use crate::error::{AgentError, ErrorClass};
 use crate::progress::Progress;
+use crate::redact::mask_json;
 use serde_json::{Value, json};
 use std::fmt;
 use std::io;
@@ -22,8 +23,10 @@ pub struct CommandView {
     pub id: String,
     /// The command's name without its extension.
     pub name: &'static str,
-    /// How far it is.
+    /// How far it is; secrets in a result are masked.
     pub state: State,
+    /// The result with its secrets, where the dispatcher was told to keep them and there are some.
+    pub unmasked: Option<Arc<Value>>,
 }
 
 impl CommandView {
@@ -54,7 +57,7 @@ impl fmt::Debug for CommandView {
 pub enum State {
     /// Still at work; how far, where it says so.
     Running(Option<Progress>),
-    /// Done; its result as it goes over the wire.
+    /// Done; its result as it goes over the wire, without secrets.
     Succeeded(Arc<Value>),
     /// Not done, and why.
     Failed(AgentError),
@@ -109,7 +112,7 @@ impl Record {
     /// The record that an agent before this one left; one that had no end then has failed.
     pub(super) fn resumed(name: &'static str, kept: Kept) -> Self {
         let outcome = match kept.outcome {
-            Some(Ok(value)) => Outcome::succeeded(value),
+            Some(Ok(value)) => Outcome::succeeded(value, None),
             Some(Err(error)) => Outcome::Failed(error),
             None => Outcome::Failed(interrupted(name)),
         };
@@ -123,9 +126,9 @@ impl Record {
     }
 
     /// How the record is to end.
-    pub(super) fn outcome_of(&self, done: Result<Value, AgentError>) -> Outcome {
+    pub(super) fn outcome_of(&self, done: Result<Value, AgentError>, secrets: Secrets) -> Outcome {
         match done {
-            Ok(value) => Outcome::succeeded(Arc::new(self.named(value))),
+            Ok(value) => Outcome::with(self.named(value), secrets),
             Err(error) => Outcome::Failed(shortened(error)),
         }
     }
@@ -166,6 +169,10 @@ impl Record {
         CommandView {
             id: self.id.clone(),
             name: self.name,
+            unmasked: match self.outcome.get() {
+                Some(Outcome::Succeeded { unmasked, .. }) => unmasked.clone(),
+                None | Some(Outcome::Failed(_)) => None,
+            },
             state: match self.outcome.get() {
                 None => State::Running(self.job.progress.latest()),
                 Some(Outcome::Succeeded { value, .. }) => State::Succeeded(Arc::clone(value)),
@@ -193,9 +200,12 @@ impl Record {
                 name: self.name,
                 mode: self.mode,
                 job: self.job.clone(),
-                outcome: SetOnce::new_with(Some(Outcome::succeeded(Arc::new(
-                    json!({ "omitted": format!("{bytes} bytes, kept until the next command") }),
-                )))),
+                outcome: SetOnce::new_with(Some(Outcome::succeeded(
+                    Arc::new(
+                        json!({ "omitted": format!("{bytes} bytes, kept until the next command") }),
+                    ),
+                    None,
+                ))),
             }),
             _ => None,
         }
@@ -204,18 +214,46 @@ impl Record {
 
 /// How a command ended.
 pub(super) enum Outcome {
-    Succeeded { value: Arc<Value>, bytes: usize },
+    Succeeded {
+        /// Without secrets.
+        value: Arc<Value>,
+        bytes: usize,
+        /// With its secrets, where they are kept.
+        unmasked: Option<Arc<Value>>,
+    },
     Failed(AgentError),
 }
 
+/// What becomes of the secrets in a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Secrets {
+    /// They stay beside the masked result, in this memory alone, for whom the policy shows them to.
+    Kept,
+    /// They are masked, and gone.
+    Masked,
+    /// The result has none that are recognised by name or form, and must go back as it is.
+    NotThere,
+}
+
 impl Outcome {
-    fn succeeded(value: Arc<Value>) -> Self {
+    fn with(result: Value, secrets: Secrets) -> Self {
+        if secrets == Secrets::NotThere {
+            return Self::succeeded(Arc::new(result), None);
+        }
+        let whole = (secrets == Secrets::Kept).then(|| result.clone());
+        let mut masked = result;
+        let unmasked = mask_json(&mut masked).then_some(whole).flatten();
+        Self::succeeded(Arc::new(masked), unmasked.map(Arc::new))
+    }
+
+    fn succeeded(value: Arc<Value>, unmasked: Option<Arc<Value>>) -> Self {
         let mut size = Size(0);
         // Counting cannot fail, and a JSON value can always be written.
         let _ = serde_json::to_writer(&mut size, &*value);
         Self::Succeeded {
             value,
             bytes: size.0,
+            unmasked,
         }
     }
 }
@@ -294,10 +332,11 @@ const MOST_RECORDS: usize = 500;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redact::MASK;
 
     fn finished(name: &'static str, mode: Mode, outcome: Result<Value, AgentError>) -> Arc<Record> {
         let record = Record::new(name, mode, Job::default());
-        record.finish(record.outcome_of(outcome));
+        record.finish(record.outcome_of(outcome, Secrets::Masked));
         Arc::new(record)
     }
 
@@ -326,6 +365,28 @@ mod tests {
         for value in [json!(null), json!([1]), json!({"a": 1})] {
             let record = finished("x", Mode::Async, Ok(value.clone()));
             assert_eq!(result(&record.view()), value);
+        }
+    }
+
+    #[test]
+    fn secrets_of_a_result_are_masked_and_kept_only_when_told_and_only_where_there_are_some() {
+        let step =
+            |secret: &str| json!({"clean_step": {"step": "x", "args": {"password": secret}}});
+        for (given, secrets, shown, unmasked) in [
+            (step("hush"), Secrets::Masked, step(MASK), None),
+            (step("hush"), Secrets::Kept, step(MASK), Some(step("hush"))),
+            (step(MASK), Secrets::Kept, step(MASK), None),
+            (step("hush"), Secrets::NotThere, step("hush"), None),
+        ] {
+            let record = Record::new("x", Mode::Async, Job::default());
+            record.finish(record.outcome_of(Ok(given), secrets));
+            let view = record.view();
+            assert_eq!(result(&view), shown, "{secrets:?}");
+            assert_eq!(view.unmasked.as_deref(), unmasked.as_ref(), "{secrets:?}");
+            let Some(Ok(kept)) = record.kept().outcome else {
+                panic!("it has ended");
+            };
+            assert_eq!(*kept, shown, "what outlives the agent has no secrets");
         }
     }
 

@@ -49,6 +49,7 @@ impl<C: Send + Sync + 'static> CommandSpec<C> {
             extension: self.extension,
             name: self.name,
             mode: self.mode,
+            result_as_it_is: false,
             work: Arc::new(Bound {
                 spec: self,
                 context: Arc::clone(context),
@@ -69,7 +70,25 @@ pub struct Command {
     pub(super) extension: &'static str,
     pub(super) name: &'static str,
     pub(super) mode: Mode,
+    pub(super) result_as_it_is: bool,
     pub(super) work: Arc<dyn Work>,
+}
+
+impl Command {
+    /// The same command, but nothing in its result is masked: Ironic reads it, and takes no mask for what it looks for.
+    #[must_use]
+    pub fn with_result_as_it_is(self) -> Self {
+        Self {
+            result_as_it_is: true,
+            ..self
+        }
+    }
+
+    /// The name on the wire: `standby.sync`.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", self.extension, self.name)
+    }
 }
 
 impl fmt::Debug for Command {

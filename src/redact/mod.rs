@@ -12,11 +12,13 @@
 mod assignments;
 mod blocks;
 mod headers;
+mod json;
 mod names;
 mod separators;
 mod url;
 mod values;
 
+pub use json::mask as mask_json;
 pub use names::is_secret;
 
 /// What stands in the place of a secret.

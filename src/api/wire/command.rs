@@ -140,6 +140,7 @@ mod tests {
             id: "7".into(),
             name: "sync",
             state,
+            unmasked: None,
         };
         String::from_utf8(command(&view).unwrap()).unwrap()
     }

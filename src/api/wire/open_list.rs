@@ -75,6 +75,7 @@ mod tests {
             id: "7".into(),
             name,
             state,
+            unmasked: None,
         };
         let list = open_list(&[view]).unwrap();
         serde_json::from_slice::<Value>(&list).unwrap()["commands"][0].take()

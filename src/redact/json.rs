@@ -1,0 +1,79 @@
+//! Secrets in JSON: values by their names, texts by what stands in them.
+
+use super::{MASK, is_secret, redact};
+use serde_json::{Map, Value};
+
+/// Masks every secret in a document in place: what has a secret's name, whatever its kind, and what of a text is one. Null and
+/// yes or no are none. Tells whether something was masked.
+pub fn mask(value: &mut Value) -> bool {
+    match value {
+        Value::String(text) => {
+            let masked = redact(text);
+            let changed = masked != *text;
+            *text = masked;
+            changed
+        }
+        Value::Object(object) => mask_members(object),
+        Value::Array(list) => list
+            .iter_mut()
+            .fold(false, |masked, value| mask(value) | masked),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn mask_members(object: &mut Map<String, Value>) -> bool {
+    object.iter_mut().fold(false, |masked, (name, value)| {
+        let may_be_one = !matches!(value, Value::Null | Value::Bool(_));
+        if !may_be_one || !(SECRETS.contains(&name.as_str()) || is_secret(name)) {
+            return mask(value) | masked;
+        }
+        let changed = value.as_str() != Some(MASK);
+        *value = Value::from(MASK);
+        changed | masked
+    })
+}
+
+/// Members that Ironic and IPA give secrets in, and whose names tell nothing: files' contents, and the password of a rescue.
+const SECRETS: &[&str] = &["adminPass", "content"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn masked(mut value: Value) -> (Value, bool) {
+        let changed = mask(&mut value);
+        (value, changed)
+    }
+
+    #[test]
+    fn signatures_of_addresses_are_masked_and_all_else_is_as_it_came() {
+        let step = |signature: &str| {
+            let address = format!("http://a/x?temp_url_sig={signature}");
+            json!({
+                "step": "write_image", "interface": "deploy", "priority": 80, "abortable": true,
+                "args": {"image_info": {"id": "x", "urls": [address], "checksum": "0123abcd"}},
+            })
+        };
+        assert_eq!(masked(step("hush")), (step(MASK), true));
+        assert_eq!(masked(step(MASK)), (step(MASK), false));
+    }
+
+    #[test]
+    fn a_secret_is_masked_by_its_name_whatever_its_kind_and_null_is_none() {
+        let step = json!({"args": {
+            "configdrive": {"user_data": "hush"}, "list": [{"pull_secret": ["hush"]}, {"password": null, "content": 7}],
+            "image_info": {"image_server_password": "hush", "image_server_auth_strategy": "http_basic"},
+        }});
+        assert_eq!(
+            masked(step),
+            (
+                json!({"args": {
+                    "configdrive": MASK, "list": [{"pull_secret": MASK}, {"password": null, "content": MASK}],
+                    "image_info": {"image_server_password": MASK, "image_server_auth_strategy": "http_basic"},
+                }}),
+                true
+            )
+        );
+    }
+}
