@@ -41,6 +41,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l http_request_t
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l lookup_timeout -d 'Seconds after which the agent stops looking for its node and starts anew. [default: 600]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l lookup_interval -d 'Fewest seconds between two lookups. [default: 1]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l agent_token -d 'The agent token, where Ironic does not give it with the lookup.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l observer_token_sha256 -d 'SHA-256, in hexadecimal digits, of the secret that an observer shows as Authorization: Bearer; it reads and changes nothing.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l listen_host -d 'Address the agent\'s API listens on; every address if not set.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l listen_interface -d 'Network interface to whose address the agent\'s API is bound, or auto for the address by which Ironic is reached; every address if not set. The interface itself is not checked: a packet for that address is taken wherever it comes in.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l listen_port -d 'Port the agent\'s API listens on. [default: 9999]' -r
@@ -142,6 +143,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l http_reque
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l lookup_timeout -d 'Seconds after which the agent stops looking for its node and starts anew. [default: 600]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l lookup_interval -d 'Fewest seconds between two lookups. [default: 1]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l agent_token -d 'The agent token, where Ironic does not give it with the lookup.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l observer_token_sha256 -d 'SHA-256, in hexadecimal digits, of the secret that an observer shows as Authorization: Bearer; it reads and changes nothing.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l listen_host -d 'Address the agent\'s API listens on; every address if not set.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l listen_interface -d 'Network interface to whose address the agent\'s API is bound, or auto for the address by which Ironic is reached; every address if not set. The interface itself is not checked: a packet for that address is taken wherever it comes in.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l listen_port -d 'Port the agent\'s API listens on. [default: 9999]' -r
@@ -244,6 +246,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l lookup_timeout -d 'Seconds after which the agent stops looking for its node and starts anew. [default: 600]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l lookup_interval -d 'Fewest seconds between two lookups. [default: 1]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l agent_token -d 'The agent token, where Ironic does not give it with the lookup.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l observer_token_sha256 -d 'SHA-256, in hexadecimal digits, of the secret that an observer shows as Authorization: Bearer; it reads and changes nothing.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l listen_host -d 'Address the agent\'s API listens on; every address if not set.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l listen_interface -d 'Network interface to whose address the agent\'s API is bound, or auto for the address by which Ironic is reached; every address if not set. The interface itself is not checked: a packet for that address is taken wherever it comes in.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l listen_port -d 'Port the agent\'s API listens on. [default: 9999]' -r

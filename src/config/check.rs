@@ -1,5 +1,6 @@
 //! What is wrong with configuration, and what cannot be meant so.
 
+use super::keystone;
 use super::merge::{Merged, Origin, Problem, complaint};
 use super::options::Config;
 use super::sources::{Given, files_in};
@@ -91,14 +92,12 @@ pub(super) fn contradictions(config: Option<&Config>, merged: &Merged) -> Vec<Pr
             "listen_interface is set, and so is listen_host: the API is bound to one of them",
         ));
     }
-    wrong
-        .into_iter()
-        .filter_map(|(name, reason)| {
-            let origin = merged.winner(DEFAULT, name)?.origin.clone();
-            let reason = reason.to_owned();
-            Some(Problem { origin, reason })
-        })
-        .collect()
+    let of_default = wrong.into_iter().filter_map(|(name, reason)| {
+        let origin = merged.winner(DEFAULT, name)?.origin.clone();
+        let reason = reason.to_owned();
+        Some(Problem { origin, reason })
+    });
+    of_default.chain(keystone::contradictions(merged)).collect()
 }
 
 /// What is set and cannot be meant so.
@@ -137,6 +136,7 @@ pub(super) fn warnings(given: &Given, merged: &Merged) -> Vec<Problem> {
             );
         }
     }
+    warnings.extend(keystone::warnings(merged));
     for raw in merged.winners().iter().filter(|raw| !raw.text.is_empty()) {
         if raw.option.effect == Effect::None
             && let Err(reason) = (raw.option.check)(&raw.text)

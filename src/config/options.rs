@@ -1,14 +1,16 @@
 //! The one table of options. From it come the fields of [`Config`], their parsing, the command line and the documentation.
 //!
 //! A row reads: what it is for; name and type; how its text is parsed; how it looks on the command line; its default and its
-//! kernel argument, empty where there is none. Names, defaults and kernel arguments are IPA 13's (`config.py`, `mdns.py`) and
-//! oslo.log's. Options of `[DEFAULT]` are arguments too; other groups stand in files and the environment alone.
+//! kernel argument, empty where there is none. Names, defaults and kernel arguments are IPA 13's (`config.py`, `mdns.py`),
+//! oslo.log's, keystonemiddleware's (`auth_token/_opts.py`), keystoneauth1's and oslo.policy's (`opts.py`). Options of `[DEFAULT]` are arguments too; other groups stand in files and the environment alone.
 
+use super::keystone::{Interface, Sha256Digest, SystemScope, cache_time, service_url};
 use super::merge::Merged;
 use super::table::{Effect, Kind, Reach, Spec};
 use super::values::{
     ApiUrl, Facility, ImageServerAuth, Reason, Scheme, address, addresses, agent_token, boolean,
-    count, host, known, list, optional, path, port, priority, request_id, seconds, secret, text,
+    count, host, known, list, optional, path, paths, port, priority, request_id, seconds, secret,
+    text,
 };
 use crate::secret::{AgentToken, Secret};
 use crate::tls::certificate::Curve;
@@ -17,7 +19,7 @@ use crate::tls::{CipherSuites, MinVersion};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use url::Host;
+use url::{Host, Url};
 
 macro_rules! options {
     ($($(#[doc = $what:literal])+ $group:ident [$section:literal, $reach:ident] {
@@ -80,6 +82,9 @@ options! {
 
         /// The agent token, where Ironic does not give it with the lookup.
         agent_token: Option<AgentToken> = agent_token, Hidden("TOKEN"), "", "ipa-agent-token";
+        /// SHA-256, in hexadecimal digits, of the secret that an observer shows as Authorization: Bearer; it reads and changes
+        /// nothing.
+        observer_token_sha256: Option<Sha256Digest> = optional(known), Value("SHA256"), "", "ferrite-observer-token-sha256";
 
         /// Address the agent's API listens on; every address if not set.
         listen_host: Option<IpAddr> = optional(address), Value("ADDRESS"), "", "ipa-listen-host";
@@ -206,6 +211,10 @@ options! {
         with {
             /// `[mdns]`.
             mdns: Mdns,
+            /// `[keystone_authtoken]`.
+            keystone: KeystoneAuth,
+            /// `[oslo_policy]`.
+            policy: OsloPolicy,
         }
     }
 
@@ -219,6 +228,55 @@ options! {
         lookup_attempts: u32 = count::<1>, Number("NUMBER"), "3", "";
         /// Addresses of the interfaces to ask by; all interfaces if not set.
         interfaces: Vec<IpAddr> = addresses, List("ADDRESSES"), "", "";
+    }
+
+    /// `[keystone_authtoken]`: who shows a Keystone token.
+    KeystoneAuth ["keystone_authtoken", Files] {
+        /// Where Keystone is, with or without /v3 at its end; without it, nobody is let in by a Keystone token.
+        auth_url: Option<Url> = optional(service_url), Value("URL"), "", "ferrite-keystone-auth-url";
+        /// Which of the catalogue's endpoints of Keystone is asked about tokens: internal, public or admin. There is a catalogue
+        /// only where the agent has credentials of its own; else auth_url is asked.
+        interface: Interface = known, Value("INTERFACE"), "internal", "";
+        /// Region of that endpoint; any region if not set.
+        region_name: Option<String> = optional(text), Value("NAME"), "", "";
+        /// The only authorities that are trusted for Keystone; those of every other client if not set.
+        cafile: Option<PathBuf> = optional(path), Value("FILE"), "", "";
+        /// Do not verify Keystone's TLS server; insecure of [DEFAULT] is not for Keystone.
+        insecure: bool = boolean, Flag, "false", "";
+        /// Seconds in which Keystone must have told whose a token is.
+        http_connect_timeout: Duration = seconds::<1>, Number("SECONDS"), "10", "";
+        /// Seconds for which Keystone's answer is remembered, and so at most how late a revoked token is refused; 0 always asks.
+        token_cache_time: Duration = cache_time, Number("SECONDS"), "60", "";
+        /// User as whom the agent asks Keystone; without credentials, a token is shown to Keystone to ask about itself.
+        username: Option<String> = optional(text), Value("NAME"), "", "";
+        /// Domain of that user.
+        user_domain_name: String = text, Value("NAME"), "Default", "";
+        /// Password of that user.
+        password: Option<Secret<String>> = optional(secret), Hidden("PASSWORD"), "", "";
+        /// Project in which that user asks.
+        project_name: Option<String> = optional(text), Value("NAME"), "", "";
+        /// Domain of that project.
+        project_domain_name: String = text, Value("NAME"), "Default", "";
+        /// Scope in which that user asks, instead of a project: all.
+        system_scope: Option<SystemScope> = optional(known), Value("SCOPE"), "", "";
+        /// Application credential with which the agent asks Keystone, instead of a user's name and password.
+        application_credential_id: Option<String> = optional(text), Value("ID"), "", "";
+        /// Secret of that application credential.
+        application_credential_secret: Option<Secret<String>> = optional(secret), Hidden("SECRET"), "", "";
+    }
+
+    /// `[oslo_policy]`: what those may do who show a Keystone token.
+    OsloPolicy ["oslo_policy", Files] {
+        /// File with rules that replace built-in ones, below the configuration's folder where that is no absolute path.
+        policy_file: PathBuf = path, Value("FILE"), "policy.yaml", "";
+        /// Folders with more such files, separated by commas.
+        policy_dirs: Vec<PathBuf> = paths, List("FOLDERS"), "policy.d", "";
+        /// Rule that decides where one is named that does not exist.
+        policy_default_rule: String = text, Value("NAME"), "default", "";
+        /// Refuse tokens of another scope than a rule is made for.
+        enforce_scope: bool = boolean, Flag, "true", "";
+        /// Do not let in by deprecated rules too.
+        enforce_new_defaults: bool = boolean, Flag, "true", "";
     }
 }
 

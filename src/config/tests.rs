@@ -305,6 +305,70 @@ fn an_authority_that_cannot_be_read_is_named() {
 }
 
 #[test]
+fn credentials_for_keystone_are_whole_and_one() {
+    let mut machine = Machine::new();
+    let told = |machine: &Machine| -> Vec<_> {
+        let Error(problems) = machine.load().unwrap_err();
+        problems.into_iter().map(|problem| problem.reason).collect()
+    };
+    let variable = |name: &str| -> &'static str { format!("OS_KEYSTONE_AUTHTOKEN__{name}").leak() };
+    machine.kernel = "ferrite-keystone-auth-url=https://k";
+    machine.environment = vec![(variable("PASSWORD"), "hush")];
+    assert_eq!(
+        told(&machine),
+        ["[keystone_authtoken] password is set and username is not"]
+    );
+    machine.environment = vec![
+        (variable("USERNAME"), "u"),
+        (variable("PASSWORD"), "hush"),
+        (variable("APPLICATION_CREDENTIAL_ID"), "i"),
+    ];
+    assert_eq!(
+        told(&machine),
+        [
+            "[keystone_authtoken] application_credential_id is set and application_credential_secret is not",
+            "[keystone_authtoken] application_credential_id is set, and so is username: the agent is one user",
+        ]
+    );
+    machine.environment.truncate(2);
+    machine.environment.push((variable("SYSTEM_SCOPE"), "all"));
+    let keystone = machine.load().unwrap().config.keystone;
+    assert_eq!(keystone.auth_url.unwrap().as_str(), "https://k/");
+    assert_eq!(keystone.system_scope, Some(SystemScope::All));
+    assert_eq!(keystone.user_domain_name, "Default");
+    machine.environment.push((variable("PROJECT_NAME"), "p"));
+    assert_eq!(
+        told(&machine),
+        ["[keystone_authtoken] system_scope is set, and so is project_name: a token has one scope"]
+    );
+}
+
+#[test]
+fn tokens_in_clear_and_a_keystone_that_is_not_verified_are_told() {
+    let mut machine = Machine::new();
+    machine.kernel = "ferrite-keystone-auth-url=http://k ipa-insecure=1";
+    let loaded = machine.load().unwrap();
+    let [warning] = &loaded.warnings[..] else {
+        panic!("{:?}", loaded.warnings);
+    };
+    assert!(warning.to_string().starts_with(
+        "kernel argument ferrite-keystone-auth-url: [keystone_authtoken] auth_url is without TLS"
+    ));
+    let root = Root::at(machine.folder.path());
+    let every = loaded.config.tls_client(&root).unwrap();
+    let keystones = loaded.config.keystone.tls_client(&every, &root).unwrap();
+    assert!(every.insecure && !keystones.insecure);
+    machine.kernel = "";
+    machine.environment = vec![
+        ("OS_KEYSTONE_AUTHTOKEN__INSECURE", "yes"),
+        ("OS_KEYSTONE_AUTHTOKEN__USERNAME", "u"),
+        ("OS_KEYSTONE_AUTHTOKEN__PASSWORD", "hush"),
+    ];
+    let loaded = machine.load().unwrap();
+    assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
+}
+
+#[test]
 fn values_that_contradict_each_other_are_told_with_their_origin() {
     const PIN: &str = "sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
     let mut machine = Machine::new();

@@ -1,7 +1,7 @@
 //! The files that TLS options name, read into settings.
 
-use super::Config;
 use super::read::read_bounded;
+use super::{Config, KeystoneAuth};
 use crate::root::Root;
 use crate::tls::client::ClientOptions;
 use crate::tls::{Error, Identity};
@@ -40,6 +40,27 @@ impl Config {
             self.tls_cert_file.as_deref(),
             self.tls_key_file.as_deref(),
         )
+    }
+}
+
+impl KeystoneAuth {
+    /// TLS settings of the client of Keystone: those of every client, but for its own authorities, and verified unless this group
+    /// says otherwise: a token is worth more than an image.
+    ///
+    /// # Errors
+    /// [`Error`] when the file cannot be read.
+    pub fn tls_client(&self, every: &ClientOptions, root: &Root) -> Result<ClientOptions, Error> {
+        let authorities = match &self.cafile {
+            Some(path) => Some(read(root, path)?.as_bytes().to_vec()),
+            None => every.authorities.clone(),
+        };
+        Ok(ClientOptions {
+            insecure: self.insecure,
+            authorities,
+            // They are of Ironic's API.
+            pins: None,
+            ..every.clone()
+        })
     }
 }
 

@@ -270,6 +270,11 @@ pub(super) fn list(text: &str) -> Result<Vec<String>, Reason> {
     Ok(words(text).map(str::to_owned).collect())
 }
 
+/// Paths, separated by commas.
+pub(super) fn paths(text: &str) -> Result<Vec<PathBuf>, Reason> {
+    Ok(words(text).map(PathBuf::from).collect())
+}
+
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(',')
         .map(str::trim)

@@ -29,6 +29,7 @@ const AT_THE_END: &[&str] = &["configdrive", "config_drive", "image_server_user"
 /// Names that end like this only tell of a secret: `agent_token_required`, `password_file`, `systemd-ask-password.path`.
 const TELLING: &[&str] = &[
     "_algorithm",
+    "_cache_time",
     "_count",
     "_file",
     "_length",
@@ -163,6 +164,7 @@ mod tests {
             "ipa-agent-token-required",
             "systemd-ask-password-console.path",
             "configdrive_mb",
+            "token_cache_time",
             "checksum",
             "sig",
             "signature",

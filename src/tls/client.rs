@@ -1,4 +1,4 @@
-//! Settings of every client the agent makes: Ironic's API and image servers.
+//! Settings of every client the agent makes: of Ironic's API, of Keystone and of image servers.
 //!
 //! The roots are always ours to choose, never the library's: a ramdisk may hold no bundle, and an operator's `cafile` is
 //! meant to be the only authority.
