@@ -14,7 +14,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms that every other one may use; they use only one another.
-const FOUNDATION: &[&str] = &["clock", "error", "progress", "redact", "root", "secret"];
+const FOUNDATION: &[&str] = &[
+    "clock", "error", "nearest", "progress", "redact", "root", "secret",
+];
 
 /// What each room may use besides the foundation and itself.
 const MAY_USE: &[(&str, &[&str])] = &[
@@ -70,6 +72,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("formats", &[]),
     ("clock", &[]),
     ("error", &[]),
+    ("nearest", &[]),
     ("progress", &[]),
     ("redact", &[]),
     ("root", &[]),

@@ -11,7 +11,6 @@ mod file;
 pub mod kernel_args;
 mod kernel_reference;
 mod merge;
-mod nearest;
 mod options;
 mod places;
 mod read;
