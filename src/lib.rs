@@ -27,6 +27,7 @@ pub mod hardware;
 pub mod imaging;
 pub mod logging;
 mod nearest;
+pub mod policy;
 pub mod progress;
 pub mod redact;
 pub mod root;

@@ -21,7 +21,10 @@ const FOUNDATION: &[&str] = &[
 /// What each room may use besides the foundation and itself.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("main", &["boot", "cli", "logging", "sys"]),
-    ("cli", &["agent", "boot", "config", "hardware", "logging"]),
+    (
+        "cli",
+        &["agent", "boot", "config", "hardware", "logging", "policy"],
+    ),
     (
         "agent",
         &[
@@ -73,6 +76,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("error", &[]),
     ("nearest", &[]),
+    ("policy", &[]),
     ("progress", &[]),
     ("redact", &[]),
     ("root", &[]),
