@@ -26,6 +26,8 @@ pub mod handover;
 pub mod hardware;
 pub mod imaging;
 pub mod logging;
+mod nearest;
+pub mod policy;
 pub mod progress;
 pub mod redact;
 pub mod root;

@@ -14,12 +14,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms that every other one may use; they use only one another.
-const FOUNDATION: &[&str] = &["clock", "error", "progress", "redact", "root", "secret"];
+const FOUNDATION: &[&str] = &[
+    "clock", "error", "nearest", "progress", "redact", "root", "secret",
+];
 
 /// What each room may use besides the foundation and itself.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("main", &["boot", "cli", "logging", "sys"]),
-    ("cli", &["agent", "boot", "config", "hardware", "logging"]),
+    (
+        "cli",
+        &["agent", "boot", "config", "hardware", "logging", "policy"],
+    ),
     (
         "agent",
         &[
@@ -70,6 +75,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("formats", &[]),
     ("clock", &[]),
     ("error", &[]),
+    ("nearest", &[]),
+    ("policy", &[]),
     ("progress", &[]),
     ("redact", &[]),
     ("root", &[]),

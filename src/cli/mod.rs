@@ -1,6 +1,7 @@
 //! The command line: subcommands, what each answers, exit codes. What they answer is made by the rooms below.
 
 mod configuration;
+mod policy;
 
 use crate::config::CommandLine;
 use crate::redact::redact;
@@ -27,6 +28,7 @@ pub fn run() -> ExitCode {
         Some((name, arguments)) if name == "network" => network(arguments),
         Some((name, _)) if name == "supervise" => supervise(),
         Some((name, arguments)) if name == "config" => configuration::run(arguments),
+        Some((name, arguments)) if name == "policy" => policy::run(arguments),
         _ => {
             let inventory = hardware::inventory::collect(
                 &Root::machine(),
@@ -72,6 +74,7 @@ pub fn command() -> Command {
         )))
         .subcommand(Command::new("inventory").about("Print what the machine is, as JSON"))
         .subcommand(configuration::command())
+        .subcommand(policy::command())
 }
 
 /// The numbers of descriptors that a program inherits: said by whoever keeps it running, nobody else.

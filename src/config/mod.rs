@@ -12,7 +12,6 @@ pub mod kernel_args;
 mod kernel_reference;
 mod keystone;
 mod merge;
-mod nearest;
 mod options;
 mod places;
 mod read;

@@ -1,9 +1,9 @@
 //! Names that are no options: said with the name that was probably meant.
 
 use super::merge::{Origin, Problem, shortened};
-use super::nearest::nearest;
 use super::sources::WITHOUT_OPTION;
 use super::table::{Spec, every, full_name};
+use crate::nearest::nearest;
 
 /// A name that somebody took for an option's.
 #[derive(Clone, Debug, PartialEq, Eq)]

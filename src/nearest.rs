@@ -2,7 +2,7 @@
 
 /// The nearest of the known names, if any is near: no more than a third of its characters added, left out, replaced or
 /// swapped with their neighbour. Hyphens and underscores, and upper and lower case, are the same.
-pub(super) fn nearest(wrong: &str, known: impl IntoIterator<Item = String>) -> Option<String> {
+pub(crate) fn nearest(wrong: &str, known: impl IntoIterator<Item = String>) -> Option<String> {
     let letters = letters(wrong)?;
     known
         .into_iter()

@@ -1,0 +1,355 @@
+//! Rules by name, and what it takes to hold.
+//!
+//! Kept from `_checks.py` of oslo.policy 6.0.1, and the parts of `policy.py` that look rules up. Where the real library raises
+//! an exception the whole answer here is no, whatever `not` stands before it. `http:` and `https:` checks are understood but
+//! never asked.
+
+use super::Attributes;
+use super::format::{Template, Unfilled};
+use super::literal::{Reading, read};
+use super::parse::{is_true, parse_rule};
+use super::python::text;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// What must hold.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Check {
+    Always,
+    And(Vec<Check>),
+    Attribute(Attribute),
+    /// Python would raise an exception: whoever asks it is refused.
+    Failing,
+    Never,
+    Not(Box<Check>),
+    Or(Vec<Check>),
+    /// `http:` or `https:`, and the whole of it.
+    Remote(String),
+    Role(Role),
+    Rule(String),
+}
+
+/// `kind:match` of any other kind: an attribute of the credentials, or a literal, is equal to a value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Attribute {
+    reading: Reading,
+    wanted: Template,
+    /// `kind` as it is written: two readings may be the same.
+    kind: String,
+}
+
+/// `role:name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Role {
+    wanted: Template,
+    /// The name in small letters, if nothing is filled in.
+    lowered: Option<String>,
+}
+
+/// Python raised an exception.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Failure;
+
+impl Check {
+    /// What a kind of check is.
+    pub(super) fn of_kind(kind: &str, wanted: &str) -> Self {
+        match kind {
+            "http" | "https" => Self::Remote(format!("{kind}:{wanted}")),
+            "role" => {
+                let wanted = Template::parse(wanted);
+                let lowered = match &wanted {
+                    Template::Text(text) => Some(text.to_lowercase()),
+                    Template::Pieces(_) => None,
+                };
+                Self::Role(Role { wanted, lowered })
+            }
+            "rule" => Self::Rule(wanted.to_owned()),
+            kind => Self::Attribute(Attribute {
+                reading: read(kind),
+                wanted: Template::parse(wanted),
+                kind: kind.to_owned(),
+            }),
+        }
+    }
+}
+
+impl Attribute {
+    /// The answer, if it is the same whoever asks for whatever.
+    pub(super) fn constant(&self) -> Option<Result<bool, Failure>> {
+        let Template::Text(wanted) = &self.wanted else {
+            return None;
+        };
+        match &self.reading {
+            Reading::Failing => Some(Err(Failure)),
+            Reading::Literal(value) => Some(Ok(value == wanted.as_bytes())),
+            Reading::Path(_) => None,
+        }
+    }
+
+    /// Why it always fails, if it does.
+    pub(super) fn doubt(&self) -> Option<String> {
+        if self.reading == Reading::Failing {
+            return Some(format!(
+                "{:?} is neither a literal nor the name of an attribute in Python",
+                self.kind
+            ));
+        }
+        doubt(&self.wanted)
+    }
+
+    fn holds(&self, credentials: &Attributes, target: &Attributes) -> Result<bool, Failure> {
+        let wanted = match self.wanted.fill(target) {
+            Ok(wanted) => wanted,
+            Err(Unfilled::Missing) => return Ok(false),
+            Err(Unfilled::Failed) => return Err(Failure),
+        };
+        let path = match &self.reading {
+            Reading::Failing => return Err(Failure),
+            Reading::Literal(value) => return Ok(*value == *wanted),
+            Reading::Path(path) => path,
+        };
+        let Some((first, rest)) = path.split_first() else {
+            return Err(Failure);
+        };
+        top(credentials, first).map_or(Ok(false), |value| below(value, rest, &wanted))
+    }
+}
+
+/// An attribute of the credentials. `system` is what `system_scope` says, if it says anything.
+fn top<'a>(credentials: &'a Attributes, name: &str) -> Option<&'a Value> {
+    if name == "system"
+        && let Some(scope) = credentials.get("system_scope")
+        && is_true(scope)
+    {
+        return Some(scope);
+    }
+    credentials.get(name)
+}
+
+/// Whether a value below one is the wanted one; of lists on the way, any.
+fn below(mut value: &Value, mut path: &[String], wanted: &[u8]) -> Result<bool, Failure> {
+    // A list is looked into once it was found by a name; one within a list is no mapping and no value.
+    loop {
+        if let Value::Array(items) = value {
+            for item in items {
+                if element(item, path, wanted)? {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
+        }
+        let Some((name, rest)) = path.split_first() else {
+            return Ok(text(value).as_bytes() == wanted);
+        };
+        let Value::Object(map) = value else {
+            return Err(Failure);
+        };
+        let Some(found) = map.get(name) else {
+            return Ok(false);
+        };
+        (value, path) = (found, rest);
+    }
+}
+
+fn element(item: &Value, path: &[String], wanted: &[u8]) -> Result<bool, Failure> {
+    match (path.split_first(), item) {
+        (None, item) => Ok(text(item).as_bytes() == wanted),
+        (Some((name, rest)), Value::Object(map)) => map
+            .get(name)
+            .map_or(Ok(false), |value| below(value, rest, wanted)),
+        (Some(_), _) => Err(Failure),
+    }
+}
+
+fn doubt(wanted: &Template) -> Option<String> {
+    wanted.is_broken().then(|| {
+        "after a % stands the name of a value and its conversion, as in %(node.uuid)s".to_owned()
+    })
+}
+
+impl Role {
+    /// Why it always fails, if it does.
+    pub(super) fn doubt(&self) -> Option<String> {
+        doubt(&self.wanted)
+    }
+
+    fn holds(&self, credentials: &Attributes, target: &Attributes) -> Result<bool, Failure> {
+        let lowered = match &self.lowered {
+            Some(lowered) => Cow::Borrowed(lowered.as_bytes()),
+            None => match self.wanted.fill(target) {
+                Ok(wanted) => match std::str::from_utf8(&wanted) {
+                    Ok(wanted) => Cow::Owned(wanted.to_lowercase().into_bytes()),
+                    // Half a surrogate pair, which is no role's.
+                    Err(_) => wanted,
+                },
+                Err(Unfilled::Missing) => return Ok(false),
+                Err(Unfilled::Failed) => return Err(Failure),
+            },
+        };
+        match credentials.get("roles") {
+            None => Ok(false),
+            Some(Value::Array(roles)) => {
+                let mut found = false;
+                for role in roles {
+                    let role = role.as_str().ok_or(Failure)?;
+                    found |= is_lowered(role, &lowered);
+                }
+                Ok(found)
+            }
+            // Python goes through the letters of a text and the names of a mapping.
+            Some(Value::String(role)) => Ok(role
+                .chars()
+                .any(|letter| is_lowered(letter.encode_utf8(&mut [0; 4]), &lowered))),
+            Some(Value::Object(roles)) => Ok(roles.keys().any(|role| is_lowered(role, &lowered))),
+            Some(_) => Err(Failure),
+        }
+    }
+}
+
+/// Whether a role in small letters is the wanted one.
+fn is_lowered(role: &str, lowered: &[u8]) -> bool {
+    if role.is_ascii() {
+        role.len() == lowered.len()
+            && role
+                .bytes()
+                .map(|byte| byte.to_ascii_lowercase())
+                .eq(lowered.iter().copied())
+    } else {
+        role.to_lowercase().as_bytes() == lowered
+    }
+}
+
+/// Rules by their names, and the one that stands for those that are missing.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    checks: HashMap<String, Check>,
+    default_rule: Option<String>,
+    /// One of the values is no rule at all, and the real library would have taken none of them.
+    is_broken: bool,
+}
+
+impl Rules {
+    /// Rules as a policy file has them, each a text or an old list of lists.
+    #[must_use]
+    pub fn from_json(rules: &Map<String, Value>, default_rule: Option<&str>) -> Self {
+        let mut made = Self::new(default_rule);
+        for (name, rule) in rules {
+            match parse_rule(rule) {
+                Ok(parsed) => made.insert(name.clone(), parsed.check),
+                Err(_) => made.is_broken = true,
+            }
+        }
+        made
+    }
+
+    /// No rules.
+    pub(super) fn new(default_rule: Option<&str>) -> Self {
+        Self {
+            default_rule: default_rule
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned),
+            ..Self::default()
+        }
+    }
+
+    /// The name of the rule that is asked where this one is.
+    pub(super) fn name_of(&self, name: &str) -> Option<&str> {
+        let found = self.checks.get_key_value(name);
+        let found = found.or_else(|| self.checks.get_key_value(self.default_rule.as_deref()?));
+        found.map(|(name, _)| name.as_str())
+    }
+
+    pub(super) fn insert(&mut self, name: String, check: Check) {
+        self.checks.insert(name, check);
+    }
+
+    /// Every rule.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Check)> {
+        self.checks
+            .iter()
+            .map(|(name, check)| (name.as_str(), check))
+    }
+
+    /// Whether there is a rule of this name, and not the default one in its place.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.checks.contains_key(name)
+    }
+
+    /// The rule of a name, or the default one.
+    pub(super) fn find(&self, name: &str) -> Option<&Check> {
+        self.checks
+            .get(name)
+            .or_else(|| self.checks.get(self.default_rule.as_deref()?))
+    }
+
+    /// Whether a rule allows these credentials to do something with this target. Of a rule that does not exist and has no
+    /// default the answer is no.
+    #[must_use]
+    pub fn allows(&self, rule: &str, credentials: &Attributes, target: &Attributes) -> bool {
+        if self.is_broken {
+            return false;
+        }
+        let mut evaluation = Evaluation {
+            rules: self,
+            credentials,
+            target,
+            steps: 0,
+        };
+        self.find(rule)
+            .is_some_and(|check| evaluation.holds(check, 0) == Ok(true))
+    }
+}
+
+/// One question.
+struct Evaluation<'a> {
+    rules: &'a Rules,
+    credentials: &'a Attributes,
+    target: &'a Attributes,
+    steps: usize,
+}
+
+impl Evaluation<'_> {
+    fn holds(&mut self, check: &Check, depth: usize) -> Result<bool, Failure> {
+        self.steps += 1;
+        if self.steps > MAX_STEPS || depth >= MAX_DEPTH {
+            return Err(Failure);
+        }
+        match check {
+            Check::Always => Ok(true),
+            Check::Never => Ok(false),
+            Check::Failing | Check::Remote(_) => Err(Failure),
+            Check::Attribute(attribute) => attribute.holds(self.credentials, self.target),
+            Check::Role(role) => role.holds(self.credentials, self.target),
+            Check::Not(check) => Ok(!self.holds(check, depth + 1)?),
+            Check::And(checks) => {
+                for check in checks {
+                    if !self.holds(check, depth + 1)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Check::Or(checks) => {
+                for check in checks {
+                    if self.holds(check, depth + 1)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+            Check::Rule(name) => {
+                let rules = self.rules;
+                match rules.find(name) {
+                    Some(check) => self.holds(check, depth + 1),
+                    None => Ok(false),
+                }
+            }
+        }
+    }
+}
+
+/// How deep a tree may be, rules it refers to included: about where Python's own stack ends.
+pub(super) const MAX_DEPTH: usize = 480;
+/// Checks that one question may ask. Rules that refer to others twice on each level reach it, no honest policy does.
+const MAX_STEPS: usize = 100_000;

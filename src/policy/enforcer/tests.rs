@@ -1,0 +1,410 @@
+//! Files over registered rules, scopes, old names, and what is refused.
+
+use super::*;
+use crate::policy::{DeprecatedRule, Deprecation, Operation};
+use serde_json::json;
+use std::fs;
+use tempfile::TempDir;
+
+const fn rule(name: &'static str, check: &'static str) -> RuleDefault {
+    RuleDefault {
+        name,
+        check,
+        description: "",
+        operations: &[Operation::Command("standby.sync")],
+        scope_types: &[],
+        deprecated_rule: None,
+        deprecated_for_removal: None,
+    }
+}
+
+static DEFAULTS: &[RuleDefault] = &[
+    rule("admin_required", "role:admin"),
+    rule("machine:wipe", "rule:admin_required"),
+    rule("machine:never", "!"),
+    RuleDefault {
+        scope_types: &[Scope::System, Scope::Domain],
+        ..rule("machine:scoped", "@")
+    },
+    RuleDefault {
+        deprecated_rule: Some(DeprecatedRule {
+            name: "wash",
+            check: "role:washer",
+            reason: "it is more than water",
+            since: "2",
+        }),
+        ..rule("machine:clean", "role:cleaner")
+    },
+    RuleDefault {
+        deprecated_for_removal: Some(Deprecation {
+            reason: "nobody does it",
+            since: "3",
+        }),
+        ..rule("machine:old", "role:admin")
+    },
+];
+
+fn credentials(value: &serde_json::Value) -> Attributes {
+    value.as_object().unwrap().clone()
+}
+
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder }
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn settings(&self, text: &str) -> Settings {
+        Settings {
+            file: Some(self.write("policy.yaml", text)),
+            ..Settings::default()
+        }
+    }
+
+    fn load(&self, text: &str) -> Result<Enforcer, String> {
+        Enforcer::load(DEFAULTS, self.settings(text))
+            .map_err(|error| crate::error::chain(&error).replace(&self.shown(), ""))
+    }
+
+    fn warnings(&self, enforcer: &Enforcer) -> Vec<String> {
+        let warnings = enforcer.warnings().into_iter();
+        warnings
+            .map(|warning| warning.replace(&self.shown(), ""))
+            .collect()
+    }
+
+    fn shown(&self) -> String {
+        format!("{}/", self.folder.path().display())
+    }
+}
+
+fn why(enforcer: &Enforcer, rule: &str, who: &serde_json::Value) -> Option<Refusal> {
+    let answer = enforcer.enforce(rule, &credentials(who), &Attributes::new());
+    answer.err().map(|denied| denied.why)
+}
+
+fn allows(enforcer: &Enforcer, rule: &str, role: &str) -> bool {
+    why(enforcer, rule, &json!({"roles": [role]})).is_none()
+}
+
+#[test]
+fn without_files_the_defaults_are_in_force() {
+    let enforcer = Enforcer::load(DEFAULTS, Settings::default()).unwrap();
+    assert!(allows(&enforcer, "machine:wipe", "ADMIN"));
+    assert!(!allows(&enforcer, "machine:wipe", "member"));
+    assert_eq!(
+        why(&enforcer, "nothing", &json!({})),
+        Some(Refusal::UnknownRule)
+    );
+    assert_eq!(enforcer.warnings(), Vec::<String>::new());
+    assert_eq!(enforcer.files(), []);
+}
+
+#[test]
+fn a_file_overrides_and_directories_override_it_in_their_order() {
+    let place = Place::new();
+    let mut settings =
+        place.settings("machine:wipe: role:a\nmachine:old: role:a\nadmin_required: role:a\n");
+    place.write("policy.d/20.yaml", "machine:old: role:c\n");
+    place.write(
+        "policy.d/10.json",
+        r#"{"machine:old": "role:b", "machine:wipe": "role:b"}"#,
+    );
+    place.write("policy.d/.hidden", "this is no policy");
+    place.write("policy.d/below/30.yaml", "machine:old: role:d\n");
+    settings.directories = vec![place.folder.path().join("policy.d"), "/none".into()];
+    let enforcer = Enforcer::load(DEFAULTS, settings).unwrap();
+    assert!(allows(&enforcer, "admin_required", "a"));
+    assert!(allows(&enforcer, "machine:wipe", "b"));
+    assert!(allows(&enforcer, "machine:old", "c"));
+    assert!(!allows(&enforcer, "machine:old", "d"));
+    let read: Vec<_> = enforcer
+        .files()
+        .into_iter()
+        .map(|file| {
+            (
+                file.path.file_name().unwrap().to_str().unwrap().to_owned(),
+                file.rules,
+            )
+        })
+        .collect();
+    assert_eq!(
+        read,
+        [
+            ("policy.yaml".to_owned(), 3),
+            ("10.json".to_owned(), 2),
+            ("20.yaml".to_owned(), 1)
+        ]
+    );
+}
+
+#[test]
+fn a_token_of_another_scope_is_refused_unless_scopes_are_not_enforced() {
+    let mut settings = Settings::default();
+    let enforcer = Enforcer::load(DEFAULTS, settings.clone()).unwrap();
+    for (who, refusal) in [
+        (json!({}), Some(Refusal::WrongScope)),
+        (json!({"project_id": "p"}), Some(Refusal::WrongScope)),
+        (json!({"domain_id": "d"}), None),
+        (json!({"system_scope": "all", "project_id": "p"}), None),
+        (json!({"system": "all"}), None),
+        (
+            json!({"system_scope": null, "domain_id": ""}),
+            Some(Refusal::WrongScope),
+        ),
+    ] {
+        assert_eq!(why(&enforcer, "machine:scoped", &who), refusal, "{who}");
+    }
+    settings.enforce_scope = false;
+    let enforcer = Enforcer::load(DEFAULTS, settings).unwrap();
+    assert_eq!(why(&enforcer, "machine:scoped", &json!({})), None);
+}
+
+#[test]
+fn what_a_file_says_of_an_old_name_holds_for_the_new_one() {
+    let place = Place::new();
+    let enforcer = place.load("wash: role:bather\n").unwrap();
+    assert!(allows(&enforcer, "machine:clean", "bather"));
+    assert!(!allows(&enforcer, "machine:clean", "cleaner"));
+    assert_eq!(
+        place.warnings(&enforcer),
+        [
+            "policy.yaml:1: the rule \"wash\" (\"role:washer\") was given up in 2 in favour of \"machine:clean\" (\"role:cleaner\"): \
+             it is more than water"
+        ]
+    );
+    // The old default, a reference to the new name, and a rule for the new name change nothing.
+    for text in [
+        "wash: role:washer",
+        "wash: rule:machine:clean",
+        "wash: role:a\nmachine:clean: role:cleaner",
+    ] {
+        let enforcer = place.load(text).unwrap();
+        assert!(allows(&enforcer, "machine:clean", "cleaner"), "{text}");
+        assert!(!allows(&enforcer, "machine:clean", "washer"), "{text}");
+    }
+}
+
+#[test]
+fn old_defaults_are_allowed_besides_when_new_ones_are_not_enforced() {
+    let settings = Settings {
+        enforce_new_defaults: false,
+        ..Settings::default()
+    };
+    let enforcer = Enforcer::load(DEFAULTS, settings).unwrap();
+    assert!(allows(&enforcer, "machine:clean", "washer"));
+    assert!(allows(&enforcer, "machine:clean", "cleaner"));
+    let enforcer = Enforcer::load(DEFAULTS, Settings::default()).unwrap();
+    assert!(!allows(&enforcer, "machine:clean", "washer"));
+}
+
+#[test]
+fn the_default_rule_stands_for_missing_ones() {
+    let place = Place::new();
+    let enforcer = place
+        .load("default: role:a\nmachine:wipe: rule:gone\n")
+        .unwrap();
+    assert!(allows(&enforcer, "nothing", "a"));
+    assert!(allows(&enforcer, "machine:wipe", "a"));
+    assert!(!allows(&enforcer, "nothing", "b"));
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_with_its_place() {
+    let place = Place::new();
+    for (text, error) in [
+        (
+            "a: rule:b\nb: role:x or rule:a",
+            "policy.yaml:1: the rules refer to one another in a circle, a → b → a: break it, for no question could ever be answered",
+        ),
+        (
+            "x: '@'\nmachine:wipe: role:a and https://judge/%(x)s",
+            "policy.yaml:2: the rule \"machine:wipe\" asks a server (https://judge/%(x)s): an agent asks nobody on the network whether it may obey; write the rule with roles and attributes",
+        ),
+        (
+            "a: 1",
+            "policy.yaml:1: the rule \"a\" is a text, and this is a number: write it in quotes",
+        ),
+        (
+            "a: 1:30",
+            "policy.yaml:1: the rule \"a\" is a text, and this is a number: write it in quotes",
+        ),
+        (
+            "a: 2026-01-01",
+            "policy.yaml:1: the rule \"a\" is a text, and this is a date: write it in quotes",
+        ),
+        (
+            "a: {b: c}",
+            "policy.yaml:1: the rule \"a\" is a text, and this is a mapping: write it in quotes",
+        ),
+        (
+            "a: [[yes]]",
+            "policy.yaml:1: the rule \"a\" is a text, and this is a truth value: write it in quotes",
+        ),
+        (
+            "a: [[[b]]]",
+            "policy.yaml:1: the rule \"a\" is a text, and this is a list of lists of lists: write it in quotes",
+        ),
+        ("1: role:a", "policy.yaml:1: the name of a rule is a text"),
+        (
+            "a: !",
+            "policy.yaml:1: tags (!) are not taken: a rule that nobody passes is \"!\", in quotes",
+        ),
+        (
+            "a: &x role:a\nb: *x",
+            "policy.yaml:1: anchors and aliases (&, *) are not taken: write the rule out, or refer to it with rule:",
+        ),
+        (
+            "- a",
+            "policy.yaml:1: a policy file is a mapping of names to rules, one a line: \"name\": \"rule\"",
+        ),
+        (
+            "role:a",
+            "policy.yaml:1: a policy file is a mapping of names to rules, one a line: \"name\": \"rule\"",
+        ),
+        (
+            "a: role:b\n---\nc: role:d",
+            "policy.yaml:2: a policy file is one document, and here begins another",
+        ),
+    ] {
+        assert_eq!(place.load(text).unwrap_err(), error, "{text}");
+    }
+    let big = format!("a: role:b\n#{}", "x".repeat(256 << 10));
+    assert_eq!(
+        place.load(&big).unwrap_err(),
+        "policy.yaml is larger than 262144 bytes: no policy needs that many"
+    );
+    let settings = |file: &str| Settings {
+        file: Some(file.into()),
+        ..Settings::default()
+    };
+    let error = Enforcer::load(DEFAULTS, settings("/dev/null")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "/dev/null is no regular file: name a file with rules"
+    );
+    let error = Enforcer::load(DEFAULTS, settings("/none")).unwrap_err();
+    assert_eq!(error.to_string(), "/none cannot be read");
+    fs::write(place.folder.path().join("latin"), b"a: role:b\n# \xff").unwrap();
+    let error = Enforcer::load(DEFAULTS, settings(&format!("{}latin", place.shown()))).unwrap_err();
+    assert!(
+        error.to_string().ends_with("latin:2: this is not UTF-8"),
+        "{error}"
+    );
+}
+
+#[test]
+fn files_without_rules_have_none() {
+    let place = Place::new();
+    for text in ["", "# nothing\n", "---\n", "{}", "null", "---\n...\n"] {
+        let enforcer = place.load(text).unwrap();
+        assert_eq!(enforcer.files()[0].rules, 0, "{text}");
+        assert!(allows(&enforcer, "machine:wipe", "admin"));
+    }
+}
+
+#[test]
+fn what_is_suspicious_is_said() {
+    let place = Place::new();
+    let enforcer = place
+        .load(
+            "machine:wip: role:a\nmachine:wipe: rule:admin_requird or role:b\nmachine:old: ~\nmachine:clean: a b\n\
+             machine:clean: admin and role:x\nmachine:never: class:a or '%(a'\n",
+        )
+        .unwrap();
+    assert_eq!(
+        place.warnings(&enforcer),
+        [
+            "policy.yaml:3: the rule \"machine:old\" has no value, and so everybody passes it: write \"!\" for nobody or \"@\" for everybody",
+            "policy.yaml:5: the rule \"machine:clean\" is here again, and the one of line 4 is not used",
+            "policy.yaml:5: the rule \"machine:clean\" cannot be understood, and allows nothing there: \"admin\" is no check, for it has no colon",
+            "policy.yaml:6: the rule \"machine:never\" cannot be understood, and allows nothing there: '%(a' is a text, and no check takes one",
+            "policy.yaml:6: the rule \"machine:never\" cannot be understood, and allows nothing there: \"class:a or '%(a'\" is not a sequence of checks, and, or, not and parentheses",
+            "policy.yaml:3: the rule \"machine:old\" will be gone, and what is said of it with it (since 3): nobody does it",
+            "policy.yaml:1: nothing asks the rule \"machine:wip\", and no rule refers to it; is \"machine:wipe\" meant?",
+            "policy.yaml:2: the rule \"machine:wipe\" refers to \"admin_requird\", which does not exist: that part is false; is \"admin_required\" meant?",
+        ]
+    );
+    assert!(allows(&enforcer, "machine:old", "anybody"));
+}
+
+#[test]
+fn comments_above_the_first_rule_have_options() {
+    let place = Place::new();
+    let text = "# A policy.\n\n#ferrite: allow-conductor-lockout\n---\n# ferrite:  another \na: role:b\n# ferrite: too late\n";
+    let enforcer = place.load(text).unwrap();
+    assert_eq!(
+        enforcer.files()[0].options,
+        ["allow-conductor-lockout", "another"]
+    );
+}
+
+#[test]
+fn a_changed_file_is_in_force_at_once_and_a_wrong_one_never() {
+    let place = Place::new();
+    let settings = place.settings("machine:wipe: role:a");
+    let directory = place.folder.path().join("policy.d");
+    let settings = Settings {
+        directories: vec![directory],
+        ..settings
+    };
+    let enforcer = Enforcer::load(DEFAULTS, settings).unwrap();
+    assert_eq!(enforcer.reload_if_changed().unwrap(), Reload::Unchanged);
+
+    place.write("policy.yaml", "machine:wipe: role:bb");
+    assert_eq!(enforcer.reload_if_changed().unwrap(), Reload::Replaced);
+    assert!(allows(&enforcer, "machine:wipe", "bb"));
+    assert_eq!(enforcer.reload_if_changed().unwrap(), Reload::Unchanged);
+
+    place.write("policy.yaml", "machine:wipe: 17");
+    for _ in 0..2 {
+        let error = enforcer.reload_if_changed().unwrap_err().to_string();
+        assert!(
+            error.ends_with("this is a number: write it in quotes"),
+            "{error}"
+        );
+        assert!(allows(&enforcer, "machine:wipe", "bb"));
+    }
+
+    place.write("policy.yaml", "machine:wipe: role:bb");
+    place.write("policy.d/a.yaml", "machine:wipe: role:ccc");
+    assert_eq!(enforcer.reload_if_changed().unwrap(), Reload::Replaced);
+    assert!(allows(&enforcer, "machine:wipe", "ccc"));
+
+    fs::remove_file(place.folder.path().join("policy.d/a.yaml")).unwrap();
+    assert_eq!(enforcer.reload_if_changed().unwrap(), Reload::Replaced);
+    assert!(allows(&enforcer, "machine:wipe", "bb"));
+
+    fs::remove_file(place.folder.path().join("policy.yaml")).unwrap();
+    assert!(enforcer.reload_if_changed().is_err());
+    assert!(allows(&enforcer, "machine:wipe", "bb"));
+}
+
+#[test]
+fn nobody_passes_never() {
+    let place = Place::new();
+    let enforcer = place
+        .load("machine:wipe: rule:machine:never and role:a")
+        .unwrap();
+    assert!(enforcer.is_never("machine:never"));
+    assert!(enforcer.is_never("machine:wipe"));
+    assert!(enforcer.is_never("nothing"));
+    assert!(!enforcer.is_never("admin_required"));
+}
+
+#[test]
+fn an_enforcer_is_shared() {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<Enforcer>();
+}

@@ -1,0 +1,359 @@
+//! Policy files: YAML, of which JSON is a part, with names and their rules.
+//!
+//! A file is read from the parser's events, without a loader: no anchors, tags or types, and each thing that is wrong has its
+//! line. What `yaml.safe_load` makes of a plain word counts: a rule that is `yes` would be a truth value there, and is an error
+//! here.
+
+use nix::fcntl::OFlag;
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use serde_json::Value;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Why policies cannot be used.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// Rules refer to one another in a circle.
+    #[error(
+        "{place}the rules refer to one another in a circle, {}: break it, for no question could ever be answered",
+        circle.join(" → ")
+    )]
+    Circle {
+        /// Where the first of them is from, with a colon and a space; empty if no file has it.
+        place: String,
+        /// From its first name back to it.
+        circle: Vec<String>,
+    },
+    /// It is a directory, a pipe, a device.
+    #[error("{} is no regular file: name a file with rules", path.display())]
+    NotAFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file system says no.
+    #[error("{} cannot be read", path.display())]
+    Read {
+        /// The file or directory.
+        path: PathBuf,
+        /// What it says.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// A rule would ask a server.
+    #[error(
+        "{place}the rule {name:?} asks a server ({check}): an agent asks nobody on the network whether it may obey; write the rule \
+         with roles and attributes"
+    )]
+    Remote {
+        /// Where it is from, with a colon and a space; empty if no file has it.
+        place: String,
+        /// The rule's name.
+        name: String,
+        /// The check, as it is written.
+        check: String,
+    },
+    /// It is not what a policy file is.
+    #[error("{}:{line}: {reason}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// More than anybody would write.
+    #[error("{} is larger than {LONGEST} bytes: no policy needs that many", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A file that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What comment lines above the first rule say to this program: of `# ferrite: allow-conductor-lockout` the last word.
+    pub options: Vec<String>,
+    /// How many rules it has.
+    pub rules: usize,
+}
+
+/// A file's rules in its order, later ones winning, and what to say of them.
+#[derive(Debug)]
+pub(super) struct Content {
+    pub(super) rules: Vec<Entry>,
+    pub(super) options: Vec<String>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// A rule as a file has it.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) rule: Value,
+    pub(super) line: usize,
+}
+
+/// Reads a file.
+pub(super) fn read(path: &Path) -> Result<Content, Error> {
+    let unreadable = |source| Error::Read {
+        path: path.to_owned(),
+        source: Arc::new(source),
+    };
+    // A pipe must not hold up whoever reads it.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)
+        .map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(Error::NotAFile {
+            path: path.to_owned(),
+        });
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(Error::TooLarge {
+            path: path.to_owned(),
+        });
+    }
+    let wrong = |(line, reason)| Error::Syntax {
+        path: path.to_owned(),
+        line,
+        reason,
+    };
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
+            let before = error.as_bytes().iter().take(valid);
+            let line = 1 + before.filter(|byte| **byte == b'\n').count();
+            return Err(wrong((line, "this is not UTF-8".to_owned())));
+        }
+    };
+    parse(&text, path).map_err(wrong)
+}
+
+/// What is wrong, and in which line.
+type Wrong = (usize, String);
+
+fn parse(text: &str, path: &Path) -> Result<Content, Wrong> {
+    let mut content = Content {
+        rules: Vec::new(),
+        options: options(text),
+        warnings: Vec::new(),
+    };
+    let mut reader = Reader {
+        events: Parser::new_from_str(text),
+    };
+    reader.document(&mut content, path)?;
+    Ok(content)
+}
+
+/// What the comments above the first rule say to this program.
+fn options(text: &str) -> Vec<String> {
+    let above = text.lines().map(str::trim).take_while(|line| {
+        line.is_empty() || line.starts_with('#') || line.starts_with('%') || *line == "---"
+    });
+    let said = above.filter_map(|line| line.strip_prefix('#')?.trim().strip_prefix("ferrite:"));
+    said.map(|option| option.trim().to_owned()).collect()
+}
+
+struct Reader<'a> {
+    events: Parser<'a, saphyr_parser::StrInput<'a>>,
+}
+
+impl<'a> Reader<'a> {
+    /// The next event that says something; anchors, aliases and tags are refused.
+    fn next(&mut self) -> Result<(Event<'a>, usize), Wrong> {
+        loop {
+            let (event, span): (Event<'a>, Span) = match self.events.next_event() {
+                None => return Ok((Event::StreamEnd, 0)),
+                Some(Ok(event)) => event,
+                Some(Err(error)) => {
+                    return Err((
+                        error.marker().line(),
+                        format!(
+                            "this is not YAML: {}; a rule that begins with !, @, %, ' or \" is written in quotes",
+                            error.info()
+                        ),
+                    ));
+                }
+            };
+            let line = span.start.line();
+            let (anchor, tag) = match &event {
+                Event::Alias(_) => (1, &None),
+                Event::Scalar(_, _, anchor, tag)
+                | Event::SequenceStart(anchor, tag)
+                | Event::MappingStart(anchor, tag) => (*anchor, tag),
+                Event::Nothing => continue,
+                _ => (0, &None),
+            };
+            if anchor != 0 {
+                return Err((
+                    line,
+                    "anchors and aliases (&, *) are not taken: write the rule out, or refer to it with rule:".to_owned(),
+                ));
+            }
+            if tag.is_some() {
+                return Err((
+                    line,
+                    "tags (!) are not taken: a rule that nobody passes is \"!\", in quotes"
+                        .to_owned(),
+                ));
+            }
+            return Ok((event, line));
+        }
+    }
+
+    fn document(&mut self, content: &mut Content, path: &Path) -> Result<(), Wrong> {
+        loop {
+            match self.next()? {
+                (Event::StreamStart | Event::DocumentStart(_), _) => {}
+                (Event::StreamEnd, _) => return Ok(()),
+                (Event::MappingStart(..), _) => break,
+                // Nothing but a mark of the start.
+                (Event::Scalar(text, style, ..), _) if is_null(&text, style) => return self.end(),
+                (_, line) => {
+                    return Err((
+                        line,
+                        "a policy file is a mapping of names to rules, one a line: \"name\": \"rule\"".to_owned(),
+                    ));
+                }
+            }
+        }
+        loop {
+            let (name, line) = match self.next()? {
+                (Event::MappingEnd, _) => return self.end(),
+                (Event::Scalar(name, style, ..), line)
+                    if style != ScalarStyle::Plain || type_of(&name).is_none() =>
+                {
+                    (name.into_owned(), line)
+                }
+                (_, line) => {
+                    return Err((line, "the name of a rule is a text".to_owned()));
+                }
+            };
+            let rule = self.rule(&name)?;
+            let place = format!("{}:{line}: ", path.display());
+            if rule.is_null() {
+                content.warnings.push(format!(
+                    "{place}the rule {name:?} has no value, and so everybody passes it: write \"!\" for nobody or \"@\" for everybody"
+                ));
+            }
+            if let Some(before) = content.rules.iter().position(|entry| entry.name == name) {
+                let before = content.rules.remove(before);
+                content.warnings.push(format!(
+                    "{place}the rule {name:?} is here again, and the one of line {} is not used",
+                    before.line
+                ));
+            }
+            content.rules.push(Entry { name, rule, line });
+        }
+    }
+
+    /// Nothing may follow.
+    fn end(&mut self) -> Result<(), Wrong> {
+        loop {
+            match self.next()? {
+                (Event::DocumentEnd, _) => {}
+                (Event::StreamEnd, _) => return Ok(()),
+                (_, line) => {
+                    return Err((
+                        line,
+                        "a policy file is one document, and here begins another".to_owned(),
+                    ));
+                }
+            }
+        }
+    }
+
+    /// A text, nothing, or the old list of lists of texts.
+    fn rule(&mut self, name: &str) -> Result<Value, Wrong> {
+        let mut lists: Vec<Vec<Value>> = Vec::new();
+        loop {
+            let value = match self.next()? {
+                (Event::SequenceStart(..), line) => {
+                    if lists.len() >= 2 {
+                        return Err((line, not_a_rule(name, "a list of lists of lists")));
+                    }
+                    lists.push(Vec::new());
+                    continue;
+                }
+                (Event::SequenceEnd, _) => Value::Array(lists.pop().unwrap_or_default()),
+                (Event::Scalar(text, style, ..), _)
+                    if is_null(&text, style) && lists.is_empty() =>
+                {
+                    Value::Null
+                }
+                (Event::Scalar(text, style, ..), line) => {
+                    match type_of(&text).filter(|_| style == ScalarStyle::Plain) {
+                        Some(kind) => return Err((line, not_a_rule(name, kind))),
+                        None => Value::String(text.into_owned()),
+                    }
+                }
+                (Event::MappingStart(..), line) => {
+                    return Err((line, not_a_rule(name, "a mapping")));
+                }
+                (_, line) => return Err((line, not_a_rule(name, "nothing"))),
+            };
+            match lists.last_mut() {
+                Some(list) => list.push(value),
+                None => return Ok(value),
+            }
+        }
+    }
+}
+
+fn not_a_rule(name: &str, what: &str) -> String {
+    format!("the rule {name:?} is a text, and this is {what}: write it in quotes")
+}
+
+fn is_null(text: &str, style: ScalarStyle) -> bool {
+    style == ScalarStyle::Plain && matches!(text, "" | "~" | "null" | "Null" | "NULL")
+}
+
+/// What YAML 1.1 takes a plain word for, if not for a text.
+fn type_of(word: &str) -> Option<&'static str> {
+    let lower = word.to_ascii_lowercase();
+    match lower.as_str() {
+        "" | "~" | "null" => return Some("nothing"),
+        "yes" | "no" | "true" | "false" | "on" | "off" => return Some("a truth value"),
+        "=" | "<<" => return Some("a sign of YAML's own"),
+        ".inf" | "+.inf" | "-.inf" | ".nan" => return Some("a number"),
+        _ => {}
+    }
+    let unsigned = lower.strip_prefix(['-', '+']).unwrap_or(&lower);
+    let starts_as_number = unsigned
+        .trim_start_matches('.')
+        .starts_with(|letter: char| letter.is_ascii_digit());
+    if !starts_as_number {
+        return None;
+    }
+    let only = |letters: &str| unsigned.chars().all(|letter| letters.contains(letter));
+    let is_radix = ["0x", "0b", "0o"].iter().any(|prefix| {
+        unsigned.strip_prefix(prefix).is_some_and(|digits| {
+            digits
+                .chars()
+                .all(|digit| digit == '_' || digit.is_ascii_hexdigit())
+        })
+    });
+    let date = unsigned.get(..10).filter(|_| only("0123456789_-:.tz +"));
+    if date.is_some_and(|date| date.split('-').map(str::len).eq([4, 2, 2])) {
+        return Some("a date");
+    }
+    (is_radix || only("0123456789_.:e+-")).then_some("a number")
+}
+
+/// Bytes of a file.
+const LONGEST: u64 = 256 << 10;

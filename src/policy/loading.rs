@@ -1,0 +1,265 @@
+//! From files and the program's own rules to what is in force.
+
+use super::check::{Check, Rules};
+use super::enforcer::Settings;
+use super::file::{self, Content, Error, PolicyFile};
+use super::inspect::{circle, doubts, references, remote};
+use super::parse::{parse_rule, parse_text};
+use super::rule::RuleDefault;
+use crate::nearest::nearest;
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Everything that is replaced at once.
+#[derive(Debug)]
+pub(super) struct InForce {
+    pub(super) rules: Rules,
+    pub(super) warnings: Vec<String>,
+    pub(super) files: Vec<PolicyFile>,
+}
+
+/// What of a file changes with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trace {
+    path: PathBuf,
+    /// Device, inode, size, and seconds and nanoseconds of its last change; nothing if it is not there.
+    state: Option<[i128; 5]>,
+}
+
+/// The files there are, in the order they are read, as they are now.
+pub(super) fn traces(settings: &Settings) -> Result<Vec<Trace>, Error> {
+    let mut paths: Vec<PathBuf> = settings.file.iter().cloned().collect();
+    for directory in &settings.directories {
+        paths.extend(files_of(directory)?);
+    }
+    let traces = paths.into_iter().map(|path| {
+        let state = match fs::metadata(&path) {
+            Ok(metadata) => Some([
+                metadata.dev().into(),
+                metadata.ino().into(),
+                metadata.size().into(),
+                metadata.ctime().into(),
+                metadata.ctime_nsec().into(),
+            ]),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(unreadable(&path, error)),
+        };
+        Ok(Trace { path, state })
+    });
+    traces.collect()
+}
+
+/// The files of a directory by their names, but not those below it and not hidden ones (`_walk_through_policy_directory`).
+fn files_of(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(directory, error)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| unreadable(directory, error))?;
+        let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        let path = entry.path();
+        if !is_hidden && !path.is_dir() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Error {
+    Error::Read {
+        path: path.to_owned(),
+        source: Arc::new(error),
+    }
+}
+
+/// A file's rule.
+struct Written {
+    check: Check,
+    /// `file:line: `.
+    place: String,
+}
+
+impl InForce {
+    /// Reads the files and lays them over the program's own rules.
+    pub(super) fn load(
+        defaults: &'static [RuleDefault],
+        settings: &Settings,
+        traces: &[Trace],
+    ) -> Result<Self, Error> {
+        let mut files = Vec::new();
+        let mut warnings = Vec::new();
+        let mut written: BTreeMap<String, Written> = BTreeMap::new();
+        for Trace { path, .. } in traces {
+            let content = file::read(path)?;
+            files.push(PolicyFile {
+                path: path.clone(),
+                options: content.options.clone(),
+                rules: content.rules.len(),
+            });
+            take(content, path, &mut written, &mut warnings)?;
+        }
+        let mut rules = Rules::new(Some(&settings.default_rule));
+        for (name, rule) in &written {
+            rules.insert(name.clone(), rule.check.clone());
+        }
+        for default in defaults {
+            if let Some(deprecation) = default.deprecated_for_removal
+                && let Some(Written { place, .. }) = written.get(default.name)
+            {
+                warnings.push(format!(
+                    "{place}the rule {:?} will be gone, and what is said of it with it (since {}): {}",
+                    default.name, deprecation.since, deprecation.reason
+                ));
+            }
+            if !written.contains_key(default.name) {
+                let check = registered(default, &written, settings, &mut warnings);
+                rules.insert(default.name.to_owned(), check);
+            }
+        }
+        let place = |name: &str| written.get(name).map_or("", |rule| rule.place.as_str());
+        for (name, check) in rules.iter() {
+            if let Some(check) = remote(check) {
+                return Err(Error::Remote {
+                    place: place(name).to_owned(),
+                    name: name.to_owned(),
+                    check: check.to_owned(),
+                });
+            }
+        }
+        if let Some(circle) = circle(&rules) {
+            let place = circle.iter().map(|name| place(name));
+            return Err(Error::Circle {
+                place: place
+                    .max_by_key(|place| !place.is_empty())
+                    .unwrap_or_default()
+                    .to_owned(),
+                circle,
+            });
+        }
+        warnings.extend(strangers(&rules, defaults, &written, settings));
+        Ok(Self {
+            rules,
+            warnings,
+            files,
+        })
+    }
+}
+
+/// Takes a file's rules over those of the files before it.
+fn take(
+    content: Content,
+    path: &Path,
+    written: &mut BTreeMap<String, Written>,
+    warnings: &mut Vec<String>,
+) -> Result<(), Error> {
+    warnings.extend(content.warnings);
+    for entry in content.rules {
+        let Ok(parsed) = parse_rule(&entry.rule) else {
+            return Err(Error::Syntax {
+                path: path.to_owned(),
+                line: entry.line,
+                reason: format!("the rule {:?} is no text and no list", entry.name),
+            });
+        };
+        let place = format!("{}:{}: ", path.display(), entry.line);
+        let wrong = parsed.doubts.into_iter().chain(doubts(&parsed.check));
+        warnings.extend(wrong.map(|doubt| {
+            format!(
+                "{place}the rule {:?} cannot be understood, and allows nothing there: {doubt}",
+                entry.name
+            )
+        }));
+        let check = parsed.check;
+        written.insert(entry.name, Written { check, place });
+    }
+    Ok(())
+}
+
+/// A rule that no file has, with what it was before (`_handle_deprecated_rule`).
+fn registered(
+    default: &RuleDefault,
+    written: &BTreeMap<String, Written>,
+    settings: &Settings,
+    warnings: &mut Vec<String>,
+) -> Check {
+    let check = parse_text(default.check).check;
+    let Some(old) = default.deprecated_rule else {
+        return check;
+    };
+    let old_check = parse_text(old.check).check;
+    let advice = format!(
+        "{:?} (\"{}\") was given up in {} in favour of {:?} (\"{}\"): {}",
+        old.name, old.check, old.since, default.name, default.check, old.reason
+    );
+    if old.name != default.name
+        && let Some(rule) = written.get(old.name)
+    {
+        warnings.push(format!("{}the rule {advice}", rule.place));
+        // A sample refers from the old name to the new one; nothing else is meant by that.
+        if rule.check != old_check && rule.check != Check::Rule(default.name.to_owned()) {
+            return rule.check.clone();
+        }
+    }
+    if !settings.enforce_new_defaults && old.check != default.check {
+        warnings.push(format!(
+            "what {advice}; both are allowed, for new defaults are not enforced"
+        ));
+        return Check::Or(vec![check, old_check]);
+    }
+    check
+}
+
+/// Names in files that nobody knows: of rules, and in references.
+fn strangers(
+    rules: &Rules,
+    defaults: &[RuleDefault],
+    written: &BTreeMap<String, Written>,
+    settings: &Settings,
+) -> Vec<String> {
+    let referred: HashSet<&str> = rules
+        .iter()
+        .flat_map(|(_, check)| references(check))
+        .collect();
+    let known: HashSet<&str> = defaults
+        .iter()
+        .flat_map(|rule| [Some(rule.name), rule.deprecated_rule.map(|old| old.name)])
+        .flatten()
+        .chain([settings.default_rule.as_str()])
+        .collect();
+    let meant = |wrong: &str, known: &mut dyn Iterator<Item = &str>| {
+        let others = known.filter(|name| *name != wrong).map(str::to_owned);
+        nearest(wrong, others).map_or_else(String::new, |name| format!("; is {name:?} meant?"))
+    };
+    let mut found = Vec::new();
+    for (name, rule) in written {
+        if !known.contains(name.as_str()) && !referred.contains(name.as_str()) {
+            let meant = meant(name, &mut defaults.iter().map(|rule| rule.name));
+            found.push(format!(
+                "{}nothing asks the rule {name:?}, and no rule refers to it{meant}",
+                rule.place
+            ));
+        }
+        for reference in references(&rule.check) {
+            if !rules.has(reference) {
+                let instead = match rules.find(reference) {
+                    Some(_) => format!("{:?} is asked instead", settings.default_rule),
+                    None => "that part is false".to_owned(),
+                };
+                let meant = meant(reference, &mut rules.iter().map(|(name, _)| name));
+                found.push(format!(
+                    "{}the rule {name:?} refers to {reference:?}, which does not exist: {instead}{meant}",
+                    rule.place
+                ));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,38 @@
+//! Who may do what: the policies of OpenStack, as oslo.policy 6.0.1 understands them.
+//!
+//! A rule is a small sentence about the credentials of whoever asks and the target of what is asked: `role:admin and
+//! project_id:%(node.owner)s`. The program registers its rules with what they are by default ([`RuleDefault`]), files say
+//! otherwise, and an [`Enforcer`] answers. [`Rules`] is the language alone.
+//!
+//! The room knows no requests, tokens or options. What the real library does when it raises an exception is "no" here; what it
+//! would ask of a server over HTTP is refused when a file is loaded. `tests/oslo_policy` compares both on millions of cases.
+//!
+//! ```
+//! use ferrite::policy::Rules;
+//! use serde_json::json;
+//!
+//! let rules = json!({"admin": "role:admin", "wipe": "rule:admin and not project_id:%(protected)s"});
+//! let rules = Rules::from_json(rules.as_object().unwrap(), None);
+//! let (credentials, target) = (json!({"roles": ["Admin"], "project_id": "p"}), json!({"protected": "q"}));
+//! assert!(rules.allows("wipe", credentials.as_object().unwrap(), target.as_object().unwrap()));
+//! ```
+
+mod check;
+mod convert;
+mod enforcer;
+mod file;
+mod format;
+mod inspect;
+mod literal;
+mod loading;
+mod parse;
+mod python;
+mod rule;
+
+pub use check::Rules;
+pub use enforcer::{Denied, Enforcer, Refusal, Reload, Settings};
+pub use file::{Error, PolicyFile};
+pub use rule::{DeprecatedRule, Deprecation, Operation, RuleDefault, Scope};
+
+/// What is known of whoever asks, or of what is asked for.
+pub type Attributes = serde_json::Map<String, serde_json::Value>;
