@@ -25,6 +25,7 @@ pub mod formats;
 pub mod handover;
 pub mod hardware;
 pub mod imaging;
+pub mod keystone;
 pub mod logging;
 mod nearest;
 pub mod policy;

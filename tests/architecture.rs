@@ -37,13 +37,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "handover",
             "hardware",
             "imaging",
+            "keystone",
             "logging",
             "storage",
             "sys",
             "tls",
         ],
     ),
-    ("api", &["command", "config", "tls"]),
+    ("api", &["command", "config", "keystone", "tls"]),
     ("boot", &["config", "formats", "handover", "logging", "sys"]),
     ("conductor", &["command", "config", "tls"]),
     (
@@ -65,6 +66,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "hardware",
         &["bootloader", "formats", "imaging", "storage", "sys"],
     ),
+    ("keystone", &["config", "tls"]),
     ("imaging", &["formats", "storage", "sys", "tls"]),
     ("bootloader", &["formats", "storage", "sys"]),
     ("storage", &["formats", "sys"]),
@@ -97,6 +99,7 @@ const MAY_EXPOSE: &[&str] = &[
     "src/hardware/rescue.rs",             // the rescue password, into its hash and the file
     "src/imaging/configdrive/",           // the config drive's bytes, to be written
     "src/imaging/credentials.rs",         // image servers' passwords, into a header
+    "src/keystone/account.rs", // the agent's own password and token, into requests to Keystone
     "src/secret/",
     "src/tls/key.rs", // private keys, into the TLS library for one signature
 ];

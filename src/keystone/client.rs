@@ -1,0 +1,211 @@
+//! Requests to Keystone, and answers of a bounded size.
+
+use super::Error;
+use super::wire;
+use super::wire::token::{Verdict, verdict};
+use crate::root::Root;
+use crate::secret::Secret;
+use crate::tls::client::ClientOptions;
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{RequestBuilder, Response, StatusCode, redirect};
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+use zeroize::Zeroizing;
+
+/// The HTTP client.
+pub(super) struct Client(reqwest::Client);
+
+impl Client {
+    pub(super) fn new(tls: &ClientOptions, root: &Root) -> Result<Self, Error> {
+        let client = tls
+            .builder(root)
+            .map_err(Error::Tls)?
+            // A redirect would take tokens to whoever it names.
+            .redirect(redirect::Policy::none())
+            // Each brings or fetches a token, and a connection that is kept would keep it in its buffers.
+            .pool_max_idle_per_host(0)
+            .build()
+            .map_err(Error::Client)?;
+        Ok(Self(client))
+    }
+
+    /// Asks about a token, as the owner of another or of the same.
+    pub(super) async fn look(
+        &self,
+        keystone: &Url,
+        own: &HeaderValue,
+        subject: &HeaderValue,
+        deadline: Instant,
+    ) -> Result<Answer, Error> {
+        let mut url = tokens(keystone);
+        url.set_query(Some("nocatalog"));
+        let request = self.0.get(url.clone()).header(AUTH_TOKEN, own.clone());
+        let request = request.header(SUBJECT_TOKEN, subject.clone());
+        send(request, &url, deadline).await
+    }
+
+    /// Asks for a token of the agent's own, with a catalogue.
+    pub(super) async fn authenticate(
+        &self,
+        keystone: &Url,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Result<Answer, Error> {
+        let url = tokens(keystone);
+        let request = self.0.post(url.clone()).body(body);
+        let request = request.header(CONTENT_TYPE, HeaderValue::from_static(JSON));
+        send(request, &url, deadline).await
+    }
+}
+
+/// Where tokens are made and looked at.
+fn tokens(keystone: &Url) -> Url {
+    let mut url = keystone.clone();
+    let path = format!("{}/auth/tokens", url.path().trim_end_matches('/'));
+    url.set_path(&path);
+    url
+}
+
+async fn send(request: RequestBuilder, url: &Url, deadline: Instant) -> Result<Answer, Error> {
+    let url = shown(url);
+    let request = request
+        .header(ACCEPT, HeaderValue::from_static(JSON))
+        .header(CONNECTION, HeaderValue::from_static("close"));
+    let exchange = async {
+        let mut response = request.send().await?;
+        let status = response.status();
+        let token = response.headers_mut().remove(SUBJECT_TOKEN);
+        let token = token.map(|token| Secret::new(token.as_bytes().to_vec()));
+        let limit = if status.is_success() {
+            BODY_MAX
+        } else {
+            REFUSAL_MAX
+        };
+        let (body, whole) = read(response, limit).await?;
+        Ok((status, token, body, whole))
+    };
+    match timeout_at(deadline, exchange).await {
+        Ok(Ok((status, token, body, whole))) => Ok(Answer {
+            url,
+            status,
+            token,
+            body,
+            whole,
+        }),
+        Ok(Err(source)) => {
+            let source: reqwest::Error = source;
+            let source = source.without_url();
+            Err(Error::Connect { url, source })
+        }
+        Err(_) => Err(Error::Silent { url }),
+    }
+}
+
+/// What Keystone answered.
+pub(super) struct Answer {
+    /// Who.
+    url: String,
+    pub(super) status: StatusCode,
+    /// The token that was asked about or made.
+    pub(super) token: Option<Secret<Vec<u8>>>,
+    body: Zeroizing<Vec<u8>>,
+    whole: bool,
+}
+
+impl Answer {
+    /// Whose the token is that was asked about.
+    pub(super) fn verdict(&self) -> Result<Verdict, Error> {
+        match self.status {
+            StatusCode::OK => verdict(self.document()?).map_err(|what| self.malformed(what)),
+            StatusCode::NOT_FOUND => self.refused(),
+            // A token that no server takes as a header.
+            StatusCode::BAD_REQUEST
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                Ok(Verdict::Nobody("it does not take the token as a header"))
+            }
+            StatusCode::FORBIDDEN => Err(self.no_credentials()),
+            _ => Err(self.failure()),
+        }
+    }
+
+    /// Nobody's, where it is Keystone that says so: anything else at a wrong URL has its own 401 and 404.
+    pub(super) fn refused(&self) -> Result<Verdict, Error> {
+        if !wire::is_keystones(&self.body) {
+            return Err(self.failure());
+        }
+        Ok(Verdict::Nobody("the token is unknown, expired or revoked"))
+    }
+
+    /// The body, where it is what was asked for.
+    pub(super) fn document(&self) -> Result<&[u8], Error> {
+        if self.whole {
+            return Ok(&self.body);
+        }
+        Err(Error::TooLarge {
+            url: self.url.clone(),
+            most: BODY_MAX,
+        })
+    }
+
+    pub(super) fn malformed(&self, what: &'static str) -> Error {
+        Error::Malformed {
+            url: self.url.clone(),
+            what,
+        }
+    }
+
+    /// That the agent is not let in itself.
+    pub(super) fn no_credentials(&self) -> Error {
+        Error::Credentials {
+            url: self.url.clone(),
+            code: self.status.as_u16(),
+            text: wire::server_message(&self.body),
+        }
+    }
+
+    fn failure(&self) -> Error {
+        Error::Answer {
+            url: self.url.clone(),
+            code: self.status.as_u16(),
+            text: wire::server_message(&self.body),
+        }
+    }
+}
+
+/// Up to `limit` bytes of a body, and whether that is all of it. The buffer never grows, so that no pieces are left behind.
+async fn read(
+    mut answer: Response,
+    limit: usize,
+) -> Result<(Zeroizing<Vec<u8>>, bool), reqwest::Error> {
+    let announced = answer
+        .content_length()
+        .and_then(|length| usize::try_from(length).ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Ok((Zeroizing::default(), false));
+    }
+    let capacity = announced.unwrap_or(limit);
+    let mut body = Zeroizing::new(Vec::with_capacity(capacity));
+    while let Some(chunk) = answer.chunk().await? {
+        let room = capacity - body.len();
+        body.extend(chunk.iter().take(room));
+        if chunk.len() > room {
+            return Ok((body, false));
+        }
+    }
+    Ok((body, true))
+}
+
+/// Scheme, host, port and path: there is no user and no secret in it.
+fn shown(url: &Url) -> String {
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
+}
+
+const JSON: &str = "application/json";
+const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
+/// A token has some kilobytes, a large cloud's catalogue some dozens.
+const BODY_MAX: usize = 256 * 1024;
+/// Enough for a message.
+const REFUSAL_MAX: usize = 16 * 1024;

@@ -1,0 +1,220 @@
+//! How the agent asks for a token of its own, and the catalogue that comes with it.
+
+use super::{parse, time, versioned};
+use crate::config::Interface;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::time::Duration;
+use url::Url;
+use zeroize::Zeroizing;
+
+/// What the agent shows to get a token of its own.
+pub(in super::super) enum Credentials<'a> {
+    ApplicationCredential {
+        id: &'a str,
+        secret: &'a str,
+    },
+    Password {
+        user: &'a str,
+        domain: &'a str,
+        password: &'a str,
+    },
+}
+
+/// What the agent's own token is for.
+pub(in super::super) enum Scope {
+    Project { name: String, domain: String },
+    System,
+}
+
+#[derive(Serialize)]
+struct Authentication<'a> {
+    auth: Auth<'a>,
+}
+
+#[derive(Serialize)]
+struct Auth<'a> {
+    identity: IdentityPart<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<ScopePart<'a>>,
+}
+
+#[derive(Serialize)]
+struct IdentityPart<'a> {
+    methods: [&'static str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<PasswordPart<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    application_credential: Option<CredentialPart<'a>>,
+}
+
+#[derive(Serialize)]
+struct PasswordPart<'a> {
+    user: UserPart<'a>,
+}
+
+#[derive(Serialize)]
+struct UserPart<'a> {
+    name: &'a str,
+    domain: NamePart<'a>,
+    password: &'a str,
+}
+
+#[derive(Serialize)]
+struct CredentialPart<'a> {
+    id: &'a str,
+    secret: &'a str,
+}
+
+#[derive(Serialize)]
+struct NamePart<'a> {
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum ScopePart<'a> {
+    Project { name: &'a str, domain: NamePart<'a> },
+    System { all: bool },
+}
+
+impl Credentials<'_> {
+    /// The body of `POST /v3/auth/tokens`, in memory that is wiped when the request is done.
+    pub(in super::super) fn request(&self, scope: Option<&Scope>) -> Bytes {
+        let identity = match *self {
+            Self::ApplicationCredential { id, secret } => IdentityPart {
+                methods: ["application_credential"],
+                password: None,
+                application_credential: Some(CredentialPart { id, secret }),
+            },
+            Self::Password {
+                user,
+                domain,
+                password,
+            } => IdentityPart {
+                methods: ["password"],
+                password: Some(PasswordPart {
+                    user: UserPart {
+                        name: user,
+                        domain: NamePart { name: domain },
+                        password,
+                    },
+                }),
+                application_credential: None,
+            },
+        };
+        let scope = scope.map(|scope| match scope {
+            Scope::Project { name, domain } => ScopePart::Project {
+                name,
+                domain: NamePart { name: domain },
+            },
+            Scope::System => ScopePart::System { all: true },
+        });
+        written(&Authentication {
+            auth: Auth { identity, scope },
+        })
+    }
+}
+
+fn written(body: &impl Serialize) -> Bytes {
+    // Measured first, so that the buffer does not grow and leave pieces of the secret behind.
+    let mut length = Length(0);
+    let mut buffer = Zeroizing::new(Vec::new());
+    if serde_json::to_writer(&mut length, body).is_ok() {
+        buffer.reserve_exact(length.0);
+    }
+    match serde_json::to_writer(&mut *buffer, body) {
+        Ok(()) => Bytes::from_owner(buffer),
+        // Texts always are JSON, and memory takes them.
+        Err(_) => Bytes::new(),
+    }
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What Keystone tells of the agent's own token.
+pub(in super::super) struct Made {
+    /// How long it counts, by Keystone's own clock.
+    pub(in super::super) life: Duration,
+    catalog: Vec<Service>,
+}
+
+#[derive(Deserialize)]
+struct OwnDocument {
+    token: OwnToken,
+}
+
+#[derive(Deserialize)]
+struct OwnToken {
+    #[serde(deserialize_with = "time")]
+    issued_at: Duration,
+    #[serde(deserialize_with = "time")]
+    expires_at: Duration,
+    #[serde(default)]
+    catalog: Vec<Service>,
+}
+
+#[derive(Deserialize)]
+struct Service {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Deserialize)]
+struct Endpoint {
+    interface: Option<String>,
+    region_id: Option<String>,
+    region: Option<String>,
+    url: Option<String>,
+}
+
+/// The answer to the agent's credentials.
+pub(in super::super) fn own(body: &[u8]) -> Result<Made, &'static str> {
+    let OwnDocument { token } = parse(body)?;
+    Ok(Made {
+        life: token.expires_at.saturating_sub(token.issued_at),
+        catalog: token.catalog,
+    })
+}
+
+impl Made {
+    /// Keystone's own endpoint of this kind, the first in this region (keystoneauth1: `service_catalog.py`).
+    pub(in super::super) fn endpoint(
+        &self,
+        interface: Interface,
+        region: Option<&str>,
+    ) -> Option<Url> {
+        let services = self.catalog.iter();
+        let endpoints = services
+            .filter(|service| service.kind.as_deref() == Some("identity"))
+            .flat_map(|service| &service.endpoints);
+        endpoints
+            .filter(|endpoint| endpoint.interface.as_deref() == Some(interface.as_str()))
+            .filter(|endpoint| region.is_none() || endpoint.region() == region)
+            .filter_map(|endpoint| Url::parse(endpoint.url.as_deref()?).ok())
+            .find(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            .map(|url| versioned(&url))
+    }
+}
+
+impl Endpoint {
+    fn region(&self) -> Option<&str> {
+        let id = self.region_id.as_deref().filter(|id| !id.is_empty());
+        id.or(self.region.as_deref())
+    }
+}

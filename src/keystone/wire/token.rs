@@ -1,0 +1,178 @@
+//! What is told of a token.
+//!
+//! What of it becomes an attribute is what keystonemiddleware's headers (`auth_token/_request.py`, over keystoneauth1's
+//! `AccessInfoV3`) and oslo.context's `from_environ` make of it on its way into Ironic's context.
+
+use super::super::Identity;
+use super::{parse, time};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// What Keystone says of a token.
+pub(in super::super) enum Verdict {
+    Known(Identity),
+    /// And why.
+    Nobody(&'static str),
+}
+
+/// `GET /v3/auth/tokens`.
+#[derive(Deserialize)]
+struct Document {
+    token: Option<Token>,
+    /// The second version's.
+    access: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Token {
+    user: User,
+    #[serde(deserialize_with = "time")]
+    expires_at: Duration,
+    #[serde(default)]
+    roles: Vec<Named>,
+    project: Option<Project>,
+    domain: Option<Place>,
+    system: Option<System>,
+    is_admin_project: Option<Value>,
+    bind: Option<Map<String, Value>>,
+    application_credential: Option<ApplicationCredential>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: String,
+    name: String,
+    domain: Place,
+}
+
+#[derive(Deserialize)]
+struct Project {
+    id: Option<String>,
+    name: Option<String>,
+    domain: Option<Place>,
+}
+
+/// A domain.
+#[derive(Deserialize)]
+struct Place {
+    id: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct System {
+    all: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct ApplicationCredential {
+    access_rules: Option<IgnoredAny>,
+}
+
+/// Whose a token is, from the answer to a question about it.
+pub(in super::super) fn verdict(body: &[u8]) -> Result<Verdict, &'static str> {
+    let document: Document = parse(body)?;
+    let Some(token) = document.token else {
+        return match document.access {
+            Some(_) => Ok(Verdict::Nobody(
+                "it is a token of Keystone's second version",
+            )),
+            None => Err("it tells of no token"),
+        };
+    };
+    if token
+        .bind
+        .as_ref()
+        .is_some_and(|bind| bind.contains_key("kerberos"))
+    {
+        return Ok(Verdict::Nobody("the token is bound to a Kerberos ticket"));
+    }
+    let credential = token.application_credential.as_ref();
+    if credential.is_some_and(|credential| credential.access_rules.is_some()) {
+        // As keystonemiddleware without `service_type`: a rule names paths of a service in the catalogue, and that is no agent.
+        return Ok(Verdict::Nobody(
+            "the application credential has access rules",
+        ));
+    }
+    Ok(Verdict::Known(token.into()))
+}
+
+impl From<Token> for Identity {
+    fn from(token: Token) -> Self {
+        let is_system = token
+            .system
+            .and_then(|system| system.all)
+            .is_some_and(|all| is_true(&all));
+        let roles: Vec<String> = token.roles.into_iter().map(|role| role.name).collect();
+        let project = token.project.as_ref();
+        let project_domain = project.and_then(|project| project.domain.as_ref());
+        let project_name = project.and_then(|project| project.name.as_deref());
+        let attributes = json!({
+            "user_id": token.user.id,
+            "user_domain_id": token.user.domain.id,
+            "system_scope": is_system.then_some("all"),
+            "domain_id": token.domain.as_ref().map(|domain| &domain.id),
+            "project_id": project.and_then(|project| project.id.as_deref()),
+            "project_domain_id": project_domain.map(|domain| &domain.id),
+            "roles": through_header(&roles),
+            "is_admin_project": token.is_admin_project.as_ref().is_none_or(is_true),
+            "service_user_id": null,
+            "service_user_domain_id": null,
+            "service_project_id": null,
+            "service_project_domain_id": null,
+            "service_roles": [],
+            // Ironic's own.
+            "project_name": project_name,
+            "is_public_api": false,
+        });
+        let scope = match (project_name, &token.domain) {
+            _ if is_system => "system all".to_owned(),
+            (Some(name), _) => {
+                let domain = project_domain.map_or("?", |domain| &domain.name);
+                format!("project {name}@{domain}")
+            }
+            (None, Some(domain)) => format!("domain {}", domain.name),
+            (None, None) => "no scope".to_owned(),
+        };
+        Self {
+            attributes: match attributes {
+                Value::Object(attributes) => attributes,
+                _ => Map::new(),
+            },
+            user: format!("{}@{}", token.user.name, token.user.domain.name),
+            scope,
+            expires: token.expires_at,
+        }
+    }
+}
+
+/// Names of roles as they come out of the `X-Roles` header: one with a comma is two.
+fn through_header(roles: &[String]) -> Vec<String> {
+    let header = roles.join(",");
+    if header.is_empty() {
+        return Vec::new();
+    }
+    header
+        .split(',')
+        .map(|role| role.trim().to_owned())
+        .collect()
+}
+
+/// What Python takes for yes.
+fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(yes) => *yes,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+    }
+}
