@@ -1,7 +1,6 @@
 //! From configuration and the lookup's answer to what the rooms are told: each gets plain values.
 
 use super::Error;
-use crate::api::Readers;
 use crate::boot::media;
 use crate::conductor::lookup;
 use crate::config::{self, CommandLine, Config, ImageServerAuth, KernelArgs, Loaded, Sources};
@@ -91,18 +90,6 @@ pub(super) fn tell_of_trust(config: &Config) {
         tracing::warn!(
             "insecure is set: NEITHER IRONIC'S API NOR IMAGE SERVERS ARE VERIFIED: whoever is between learns the agent token, commands this machine and chooses what is written to its disks"
         );
-    }
-}
-
-/// Who may read the list of commands; told loudly where that is everybody.
-pub(super) fn readers(config: &Config) -> Readers {
-    if config.open_command_list {
-        tracing::warn!(
-            "open_command_list: WHOEVER REACHES THIS AGENT READS WHICH COMMANDS RAN, HOW THEY ENDED AND WHY THEY FAILED, without a token. Only conductors of 2023.1 to 2024.2 need this"
-        );
-        Readers::Everybody
-    } else {
-        Readers::TokenHolders
     }
 }
 

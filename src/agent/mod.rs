@@ -9,6 +9,7 @@ mod door;
 mod inheritance;
 mod life;
 mod network;
+mod policy;
 mod registration;
 mod service;
 mod signals;
@@ -22,7 +23,9 @@ use crate::extensions::Ending;
 use crate::handover::LedgerFile;
 use crate::handover::systemd::Manager;
 use crate::hardware::clock;
+use crate::keystone;
 use crate::logging::{self, Log};
+use crate::policy::Enforcer;
 use crate::redact::redact;
 use crate::root::Root;
 use crate::secret::Vault;
@@ -41,6 +44,8 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -85,6 +90,7 @@ fn live(
         tracing::warn!(%error, "secrets among this process's arguments and variables stay there to be seen");
     }
     let config = config?;
+    let policy = policy::load(&root, &config)?;
     tell_of_permit(&root, &config);
     tell_of_trust(&config);
     // Two threads carry both conversations; disk work has threads of its own.
@@ -106,6 +112,7 @@ fn live(
         log,
         cancel: CancellationToken::new(),
         config,
+        policy,
         begun: Instant::now(),
         registered: None,
         service: None,
@@ -132,6 +139,8 @@ struct Agent {
     /// Who keeps both, where no parent of ours does.
     manager: Option<Manager>,
     config: Config,
+    /// Who may do what on its API.
+    policy: Arc<Enforcer>,
     log: Log,
     cancel: CancellationToken,
     begun: Instant,
@@ -259,6 +268,9 @@ pub enum Error {
     /// The API's address is taken, say.
     #[error("listening on {0}")]
     Listen(SocketAddr, #[source] io::Error),
+    /// Keystone is named, and cannot be asked.
+    #[error("setting up Keystone's client")]
+    Keystone(#[source] keystone::Error),
     /// The kernel gives no memory for secrets.
     #[error("making memory for secrets")]
     Memory(#[source] io::Error),
@@ -268,6 +280,12 @@ pub enum Error {
     /// `listen_tls` without files.
     #[error("listen_tls is set, but not both of tls_cert_file and tls_key_file")]
     NoCertificate,
+    /// A policy that cannot be lived by.
+    #[error("the policy is refused")]
+    Policy(#[source] crate::policy::Error),
+    /// A file of the policy's, or a folder, which cannot be taken.
+    #[error("the policy is refused: {0}")]
+    PolicyFile(PathBuf, #[source] io::Error),
     /// The machine did not end.
     #[error("ending the machine")]
     Power(#[source] power::Error),
@@ -286,6 +304,13 @@ impl Error {
     /// Whether the operator must say something else before the agent can live: starting it anew does not help.
     #[must_use]
     pub fn is_of_configuration(&self) -> bool {
-        matches!(self, Self::Config(_) | Self::NoCertificate)
+        matches!(
+            self,
+            Self::Config(_)
+                | Self::Keystone(_)
+                | Self::NoCertificate
+                | Self::Policy(_)
+                | Self::PolicyFile(..)
+        )
     }
 }

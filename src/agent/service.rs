@@ -1,9 +1,9 @@
 //! The two conversations: commands are answered, and Ironic hears the heart beat.
 
-use super::configuration::{machine_settings, readers};
+use super::configuration::machine_settings;
 use super::network::Routes;
 use super::registration::{AskAgain, Registered};
-use super::{Agent, Error, GRACE, door};
+use super::{Agent, Error, GRACE, door, policy};
 use crate::api;
 use crate::clock;
 use crate::command::Dispatcher;
@@ -153,14 +153,22 @@ impl Agent {
         let listener = door::listen(&self.config, bound)?;
         let state = api::State {
             dispatcher: dispatcher.clone(),
-            token,
-            readers: readers(&self.config),
+            gate: api::Gate {
+                credentials: policy::credentials(&self.root, &self.config, token)?,
+                policy: Arc::clone(&self.policy),
+                subject: Arc::new(policy::Told(Arc::clone(context))),
+            },
             started_at: clock::since_epoch(),
             version: AGENT_VERSION,
         };
         tell_of_door(&listener, &identity);
         let cancel = self.cancel.clone();
         let mut tasks = JoinSet::new();
+        tasks.spawn(policy::follow(
+            Arc::clone(&self.policy),
+            dispatcher.clone(),
+            cancel.clone(),
+        ));
         tasks.spawn(async move {
             api::serve(listener, identity.server, state, cancel).await;
         });

@@ -1,14 +1,16 @@
 //! One request to one answer: route, token, body, dispatcher; and the line in the log.
 
-use super::auth::{Authorised, authorise};
 use super::body::Body;
+use super::caller::Caller;
 use super::fault::Fault;
+use super::gate::Admitted;
 use super::query::Query;
-use super::routes::{self, Document, Operation, Route};
+use super::routes::{self, Operation, Route};
 use super::server::Peer;
 use super::strangers::Strangers;
 use super::wire::{self, RunRequest};
-use super::{Limits, Readers, State};
+use super::{Limits, State};
+use crate::command::CommandView;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -19,7 +21,10 @@ use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
@@ -29,6 +34,7 @@ pub(super) struct Service {
     pub(super) limits: Limits,
     pub(super) strangers: Strangers,
     pub(super) scheme: &'static str,
+    pub(super) inventory_turn: Mutex<()>,
 }
 
 impl Service {
@@ -37,7 +43,7 @@ impl Service {
         let (head, incoming) = request.into_parts();
         let mut log = RequestLog::begin(&head, peer);
         let mut body = Body::new(incoming);
-        let mut answer = match self.route(&head, &mut body, peer).await {
+        let mut answer = match self.route(&head, &mut body, peer, &mut log).await {
             Ok(answer) => answer,
             Err(fault) => refusal(&fault),
         };
@@ -48,74 +54,98 @@ impl Service {
             peer.leave_body();
         }
         log.status = Some(answer.status());
-        log.is_strangers = !peer.is_trusted();
         answer
     }
 
-    async fn route(&self, head: &Parts, body: &mut Body, peer: &Peer) -> Result<Answer, Fault> {
+    async fn route(
+        &self,
+        head: &Parts,
+        body: &mut Body,
+        peer: &Peer,
+        log: &mut RequestLog,
+    ) -> Result<Answer, Fault> {
         let path = routes::decoded(head.uri.path());
         match routes::find(&head.method, &path) {
-            Route::Guarded(Operation::List) if self.is_for_everybody(head) => {
-                document(wire::open_list(&self.state.dispatcher.list()))
-            }
-            Route::Guarded(operation) => {
-                let query = Query::of(&head.uri);
-                let shown = authorise(self.state.token.get().as_deref(), query);
-                let proof = match shown {
-                    Ok(proof) => proof,
-                    Err(fault) => {
-                        self.strangers.refuse(peer.address.ip()).await;
-                        return Err(fault);
-                    }
-                };
-                peer.trust();
-                self.operate(operation, query, body, proof).await
+            Route::To(operation) => {
+                let admitted = self.admit(operation, head, peer).await?;
+                log.caller = Some(admitted.caller().clone());
+                self.operate(operation, admitted, head, body, peer).await
             }
             Route::MethodNotAllowed(allowed) => Err(Fault::MethodNotAllowed(allowed)),
             Route::NotFound => Err(Fault::NotFound),
-            Route::Open(document) => self.document(document, &self.base(head, peer)),
             Route::Slash => redirect(&self.base(head, peer), &head.uri),
         }
     }
 
-    /// Whether this is how an old conductor asks for the list: at one path, with one method, and with no token at all. A wrong
-    /// one is refused as ever.
-    fn is_for_everybody(&self, head: &Parts) -> bool {
-        self.state.readers == Readers::Everybody
-            && head.method == Method::GET
-            && head.uri.path() == "/v1/commands/"
-            && Query::of(&head.uri).token().is_none()
+    /// Who may not is told so; a stranger, later and later.
+    async fn admit(
+        &self,
+        operation: Operation<'_>,
+        head: &Parts,
+        peer: &Peer,
+    ) -> Result<Admitted<'_>, Fault> {
+        let admitted = self.state.gate.admit(operation, head).await;
+        match &admitted {
+            Ok(admitted) if admitted.is_conductors() => peer.trust(),
+            Err(Fault::Unauthorized) => self.strangers.refuse(peer.address.ip()).await,
+            Ok(_) | Err(_) => {}
+        }
+        admitted
     }
 
     async fn operate(
         &self,
         operation: Operation<'_>,
-        query: Query<'_>,
+        admitted: Admitted<'_>,
+        head: &Parts,
         body: &mut Body,
-        _proof: Authorised,
+        peer: &Peer,
     ) -> Result<Answer, Fault> {
-        let dispatcher = &self.state.dispatcher;
-        let view = match operation {
-            Operation::List => return document(wire::list(&dispatcher.list())),
-            Operation::Command(id) => dispatcher.command(id, query.wait()).await,
-            Operation::Run => {
-                let body = body.read(&self.limits).await?;
-                let request = RunRequest::parse(&body).map_err(Fault::BadRequest)?;
-                drop(body);
-                dispatcher
-                    .run(&request.name, request.params, query.wait())
-                    .await
+        let state = &self.state;
+        let wait = Query::of(&head.uri).wait();
+        match operation {
+            Operation::Command(id) => {
+                let view = state.dispatcher.command(id, wait).await;
+                record(&view.map_err(Fault::Agent)?, &admitted)
             }
-        };
-        document(wire::command(&view.map_err(Fault::Agent)?))
+            Operation::Inventory => self.inventory().await,
+            Operation::List => records(&state.dispatcher.list(), &admitted),
+            Operation::Log => {
+                let log = state.gate.subject.log().into_bytes();
+                Ok(with_type(log, "text/plain; charset=utf-8"))
+            }
+            Operation::Root => document(wire::root(&self.base(head, peer))),
+            Operation::Run => self.run(admitted, body, wait).await,
+            Operation::Status => document(wire::status(state.started_at, state.version)),
+            Operation::Version => document(wire::version(&self.base(head, peer))),
+        }
     }
 
-    fn document(&self, wanted: Document, base: &str) -> Result<Answer, Fault> {
-        document(match wanted {
-            Document::Root => wire::root(base),
-            Document::Status => wire::status(self.state.started_at, self.state.version),
-            Document::Version => wire::version(base),
-        })
+    async fn run(
+        &self,
+        mut admitted: Admitted<'_>,
+        body: &mut Body,
+        wait: bool,
+    ) -> Result<Answer, Fault> {
+        let body = body.read(&self.limits).await?;
+        let request = RunRequest::parse(&body).map_err(Fault::BadRequest)?;
+        drop(body);
+        admitted.check_command(&request)?;
+        let dispatcher = &self.state.dispatcher;
+        let view = dispatcher.run(&request.name, request.params, wait).await;
+        record(&view.map_err(Fault::Agent)?, &admitted)
+    }
+
+    /// The inventory of this moment, for one caller at a time: it asks every disk.
+    async fn inventory(&self) -> Result<Answer, Fault> {
+        let _turn = self.inventory_turn.lock().await;
+        let subject = Arc::clone(&self.state.gate.subject);
+        let inventory = spawn_blocking(move || subject.inventory()).await;
+        let inventory = inventory.map_err(|error| {
+            tracing::error!(%error, "The inventory could not be collected");
+            Fault::Internal
+        })?;
+        document(wire::json(&inventory))
     }
 
     /// Scheme and host as the caller sees them; our own address where the caller names none that could be one.
@@ -130,6 +160,22 @@ impl Service {
             None => format!("{}://{}", self.scheme, peer.local),
         }
     }
+}
+
+/// A command as this caller may see it.
+fn record(view: &CommandView, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
+    document(match admitted.is_nobodys() {
+        true => wire::open_command(view),
+        false => wire::command(view, admitted.sees_secrets()),
+    })
+}
+
+/// All commands as this caller may see them.
+fn records(views: &[CommandView], admitted: &Admitted<'_>) -> Result<Answer, Fault> {
+    document(match admitted.is_nobodys() {
+        true => wire::open_list(views),
+        false => wire::list(views, admitted.sees_secrets()),
+    })
 }
 
 fn document(json: serde_json::Result<Vec<u8>>) -> Result<Answer, Fault> {
@@ -183,7 +229,10 @@ struct RequestLog {
     target: String,
     begin: Instant,
     status: Option<StatusCode>,
-    is_strangers: bool,
+    /// Who asked, where that was found out.
+    caller: Option<Caller>,
+    /// The token was shown on this connection before.
+    is_trusted: bool,
 }
 
 impl RequestLog {
@@ -196,8 +245,13 @@ impl RequestLog {
             target: format!("{:.256}{mark}{query:.256}", shown(head.uri.path())),
             begin: Instant::now(),
             status: None,
-            is_strangers: !peer.is_trusted(),
+            caller: None,
+            is_trusted: peer.is_trusted(),
         }
+    }
+
+    fn is_strangers(&self) -> bool {
+        !self.is_trusted && matches!(self.caller, None | Some(Caller::Nobody))
     }
 }
 
@@ -205,7 +259,7 @@ impl RequestLog {
 /// 404, and the log does not repeat it.
 fn shown(path: &str) -> String {
     let known = |part: &str| {
-        let ours = ["", "v1", "status", "commands"].contains(&part);
+        let ours = ["", "v1", "status", "commands", "inventory", "log"].contains(&part);
         ours || uuid::Uuid::try_parse(part).is_ok()
     };
     let parts: Vec<&str> = path
@@ -219,19 +273,28 @@ impl Drop for RequestLog {
     fn drop(&mut self) {
         let (client, method, target) = (self.client, &self.method, &self.target);
         let ms = self.begin.elapsed().as_millis();
-        match self.status {
-            Some(status) if self.is_strangers && status.is_client_error() => {
-                let status = status.as_u16();
+        let status = self.status.map(|status| status.as_u16());
+        let is_refusal = self.status.is_none_or(|status| status.is_client_error());
+        // Who is the conductor or nobody is told by the token, or its lack, in the target.
+        let caller = match &self.caller {
+            Some(caller @ (Caller::Observer | Caller::User(_))) => {
+                Some(tracing::field::display(caller))
+            }
+            _ => None,
+        };
+        match status {
+            Some(status) if self.is_strangers() && is_refusal => {
                 tracing::debug!(%client, %method, target, status, ms, "Answered a request");
             }
             Some(status) => {
-                let status = status.as_u16();
-                tracing::info!(%client, %method, target, status, ms, "Answered a request");
+                tracing::info!(%client, caller, %method, target, status, ms, "Answered a request");
             }
-            None if self.is_strangers => {
+            None if self.is_strangers() => {
                 tracing::debug!(%client, %method, target, ms, "A caller left before its answer");
             }
-            None => tracing::info!(%client, %method, target, ms, "A caller left before its answer"),
+            None => {
+                tracing::info!(%client, caller, %method, target, ms, "A caller left before its answer");
+            }
         }
     }
 }

@@ -13,6 +13,8 @@ pub(super) enum Fault {
     Agent(AgentError),
     /// The body is not what the route wants.
     BadRequest(String),
+    /// A known caller without the right; the rule that says so.
+    Forbidden(String),
     /// Our own answer could not be written.
     Internal,
     /// What hyper refused, with its status: no HTTP, or too large a head.
@@ -25,6 +27,8 @@ pub(super) enum Fault {
     /// The most bytes a body may have.
     TooLarge(usize),
     Unauthorized,
+    /// Nobody can say whose the shown token is.
+    Unavailable,
 }
 
 impl Fault {
@@ -33,6 +37,7 @@ impl Fault {
             Self::Agent(error) => StatusCode::from_u16(error.class.code())
                 .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Malformed(status) => *status,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -40,6 +45,7 @@ impl Fault {
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -48,6 +54,10 @@ impl Fault {
         let text = match self {
             Self::Agent(error) => return error.to_string(),
             Self::BadRequest(text) => text.clone(),
+            // Ironic's own sentence (`exception.HTTPForbidden`).
+            Self::Forbidden(rule) => {
+                format!("Access was denied to the following resource: {rule}")
+            }
             Self::Internal => "The answer could not be written.".to_owned(),
             Self::Malformed(StatusCode::BAD_REQUEST) => "This is no HTTP/1.1 request.".to_owned(),
             Self::Malformed(_) => "The request's head is too large.".to_owned(),
@@ -58,6 +68,9 @@ impl Fault {
             Self::SlowBody => "The request body stopped coming.".to_owned(),
             Self::TooLarge(most) => format!("A request body has at most {most} bytes."),
             Self::Unauthorized => "Token invalid.".to_owned(),
+            Self::Unavailable => {
+                "The identity service is not available: the token cannot be verified.".to_owned()
+            }
         };
         let status = self.status();
         let name = status.canonical_reason().unwrap_or_default();
@@ -99,6 +112,10 @@ mod tests {
         assert_eq!(
             body(&Fault::Unauthorized),
             r#"{"faultcode": "Client", "faultstring": "401 Unauthorized: Token invalid."}"#
+        );
+        assert_eq!(
+            body(&Fault::Forbidden("baremetal:agent:command:run".into())),
+            r#"{"faultcode": "Client", "faultstring": "403 Forbidden: Access was denied to the following resource: baremetal:agent:command:run"}"#
         );
         assert_eq!(
             body(&Fault::Internal),

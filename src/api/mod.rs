@@ -1,19 +1,21 @@
 //! The agent's HTTP(S) API: what the conductor calls (contract of IPA's `api/app`).
 //!
 //! ```text
-//! connection ─► server (TLS, time limits) ─► routes ─► auth ─► body ─► dispatcher
-//!                                              └────────┴────────┴────► fault (every answer of 400 and more)
+//! connection ─► server (TLS, time limits) ─► routes ─► gate ─► body ─► gate ─► dispatcher
+//!                                              │  (caller, policy)  │    │
+//!                                              └────────┴───────────┴────┴────► fault (every answer of 400 and more)
 //! ```
 //!
-//! Callers without the right token are remembered in `strangers`, which slows them down; `handshakes` bounds what they make
+//! `caller` says who asks, `gate` whether that may be: by one rule for each operation. Callers without a right credential are remembered in `strangers`, which slows them down; `handshakes` bounds what they make
 //! the agent compute. The wire's JSON is in `wire`; what a command does is nobody's business here. Bytes that are no HTTP/1.1, and heads
 //! larger than [`Limits::head_bytes`], are refused by hyper itself; `envelope` puts the body into its answer.
 
 mod answer;
-mod auth;
 mod body;
+mod caller;
 mod envelope;
 mod fault;
+mod gate;
 mod handshakes;
 mod query;
 mod routes;
@@ -21,10 +23,11 @@ mod server;
 mod strangers;
 mod wire;
 
+pub use caller::Credentials;
+pub use gate::{Gate, Subject};
 pub use server::{serve, serve_within};
 
 use crate::command::Dispatcher;
-use crate::secret::CurrentToken;
 use std::time::Duration;
 
 /// What the API answers from.
@@ -32,23 +35,12 @@ use std::time::Duration;
 pub struct State {
     /// Runs the commands.
     pub dispatcher: Dispatcher,
-    /// The token every command route wants. Without one nobody is let in.
-    pub token: CurrentToken,
-    /// Who may read the list of commands.
-    pub readers: Readers,
+    /// Decides who may do what.
+    pub gate: Gate,
     /// When the agent started, since 1970-01-01 UTC.
     pub started_at: Duration,
     /// The agent's version as `/v1/status` shows it.
     pub version: &'static str,
-}
-
-/// Who may read the list of commands; everything else of commands is only for who shows the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readers {
-    /// Also who shows no token at all: what a conductor of 2023.1 to 2024.2 reads of it, and nothing else.
-    Everybody,
-    /// Who shows the token.
-    TokenHolders,
 }
 
 /// How much of the agent a stranger may use.

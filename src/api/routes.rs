@@ -1,41 +1,67 @@
 //! Method and path to what is asked for: pure, no token and no body.
 //!
-//! Every route but the documents exists with and without `/v1`. IPA's router (werkzeug) redirects a missing slash for the
+//! Every route of IPA's but the documents exists with and without `/v1`; `/v1/inventory` and `/v1/log` are ours. IPA's router (werkzeug) redirects a missing slash for the
 //! methods of its target, finds nothing there for any other, and knows no path with a slash too many.
 
 use super::query::escape;
+use crate::policy::names;
 use hyper::Method;
 use std::borrow::Cow;
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route<'a> {
-    /// A command operation: only with the token.
-    Guarded(Operation<'a>),
     /// The path is known, the method is not; these are (`Allow`).
     MethodNotAllowed(&'static str),
     /// Nothing has this path.
     NotFound,
-    /// For everybody.
-    Open(Document),
     /// The same path with a slash at its end.
     Slash,
+    /// Something that a rule decides about.
+    To(Operation<'a>),
 }
 
-/// What everybody may read.
+/// What can be asked of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Document {
+pub(super) enum Operation<'a> {
+    /// One command's record.
+    Command(&'a str),
+    /// What the machine is.
+    Inventory,
+    /// The commands' records.
+    List,
+    /// The agent's log.
+    Log,
+    /// Which versions the API has.
     Root,
+    /// To run a command.
+    Run,
+    /// Since when the agent runs.
     Status,
+    /// What version 1 has.
     Version,
 }
 
-/// What only the conductor may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation<'a> {
-    Command(&'a str),
-    List,
-    Run,
+impl Operation<'_> {
+    /// The rule that decides who may.
+    pub(super) const fn rule(self) -> &'static str {
+        match self {
+            Self::Command(_) => names::COMMAND_GET,
+            Self::Inventory => names::INVENTORY_GET,
+            Self::List => names::COMMAND_LIST,
+            Self::Log => names::LOG_GET,
+            Self::Root => names::ROOT_GET,
+            Self::Run => names::COMMAND_RUN,
+            Self::Status => names::STATUS_GET,
+            Self::Version => names::VERSION_GET,
+        }
+    }
+
+    /// Whether it is one of the documents that say what is here: everybody reads them, unless a policy says otherwise, and IPA
+    /// looks at no credential there.
+    pub(super) const fn is_document(self) -> bool {
+        matches!(self, Self::Root | Self::Status | Self::Version)
+    }
 }
 
 /// The route of a request.
@@ -46,18 +72,20 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Route<'a> {
         false => Route::MethodNotAllowed("GET, HEAD"),
     };
     match path {
-        "/" => read_only(Route::Open(Document::Root)),
-        "/v1/" => read_only(Route::Open(Document::Version)),
+        "/" => read_only(Route::To(Operation::Root)),
+        "/v1/" => read_only(Route::To(Operation::Version)),
         "/v1" if reads => Route::Slash,
         "/v1/commands" | "/commands" if reads || method == Method::POST => Route::Slash,
-        "/v1/status" | "/status" => read_only(Route::Open(Document::Status)),
+        "/v1/status" | "/status" => read_only(Route::To(Operation::Status)),
+        "/v1/inventory" => read_only(Route::To(Operation::Inventory)),
+        "/v1/log" => read_only(Route::To(Operation::Log)),
         "/v1/commands/" | "/commands/" => match reads {
-            true => Route::Guarded(Operation::List),
-            false if method == Method::POST => Route::Guarded(Operation::Run),
+            true => Route::To(Operation::List),
+            false if method == Method::POST => Route::To(Operation::Run),
             false => Route::MethodNotAllowed("GET, HEAD, POST"),
         },
         _ => match command_id(path) {
-            Some(id) => read_only(Route::Guarded(Operation::Command(id))),
+            Some(id) => read_only(Route::To(Operation::Command(id))),
             None => Route::NotFound,
         },
     }
@@ -94,31 +122,32 @@ fn command_id(path: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{self, DEFAULTS};
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn every_row_of_the_table() {
-        use Document::{Root, Status, Version};
-        use Operation::{Command, List, Run};
-        use Route::{Guarded, MethodNotAllowed, NotFound, Open, Slash};
+        use Operation::{Command, Inventory, List, Log, Root, Run, Status, Version};
+        use Route::{MethodNotAllowed, NotFound, Slash, To};
         let both = MethodNotAllowed("GET, HEAD, POST");
         let reading = MethodNotAllowed("GET, HEAD");
         for (method, path, route) in [
-            ("GET", "/", Open(Root)),
-            ("HEAD", "/", Open(Root)),
+            ("GET", "/", To(Root)),
+            ("HEAD", "/", To(Root)),
             ("POST", "/", reading),
             ("GET", "/v1", Slash),
-            ("GET", "/v1/", Open(Version)),
+            ("GET", "/v1/", To(Version)),
             ("DELETE", "/v1/", reading),
-            ("GET", "/v1/status", Open(Status)),
-            ("GET", "/status", Open(Status)),
+            ("GET", "/v1/status", To(Status)),
+            ("GET", "/status", To(Status)),
             ("PUT", "/status", reading),
             ("GET", "/v1/status/", NotFound),
             ("GET", "/status/", NotFound),
-            ("GET", "/v1/commands/", Guarded(List)),
-            ("HEAD", "/commands/", Guarded(List)),
-            ("POST", "/v1/commands/", Guarded(Run)),
-            ("POST", "/commands/", Guarded(Run)),
+            ("GET", "/v1/commands/", To(List)),
+            ("HEAD", "/commands/", To(List)),
+            ("POST", "/v1/commands/", To(Run)),
+            ("POST", "/commands/", To(Run)),
             ("PATCH", "/commands/", both),
             ("OPTIONS", "/v1/commands/", both),
             ("GET", "/v1/commands", Slash),
@@ -126,13 +155,19 @@ mod tests {
             ("HEAD", "/commands", Slash),
             ("DELETE", "/commands", NotFound),
             ("POST", "/v1", NotFound),
-            ("GET", "/v1/commands/7", Guarded(Command("7"))),
-            ("HEAD", "/commands/7", Guarded(Command("7"))),
+            ("GET", "/v1/commands/7", To(Command("7"))),
+            ("HEAD", "/commands/7", To(Command("7"))),
             ("POST", "/commands/7", reading),
             ("GET", "/v1/commands/7/", NotFound),
             ("GET", "/v1/commands/7/8", NotFound),
             ("GET", "/v1/v1/status", NotFound),
             ("GET", "/v1x/status", NotFound),
+            ("GET", "/v1/inventory", To(Inventory)),
+            ("POST", "/v1/inventory", reading),
+            ("HEAD", "/v1/log", To(Log)),
+            ("DELETE", "/v1/log", reading),
+            ("GET", "/log", NotFound),
+            ("GET", "/v1/log/", NotFound),
             ("GET", "//", NotFound),
             ("GET", "", NotFound),
             ("OPTIONS", "*", NotFound),
@@ -140,6 +175,38 @@ mod tests {
             let found = find(&Method::from_bytes(method.as_bytes()).unwrap(), path);
             assert_eq!(found, route, "{method} {path}");
         }
+    }
+
+    /// Of each operation that a rule names, what the router finds there has that rule; and no rule of the API is without one.
+    #[test]
+    fn every_operation_of_the_api_has_the_rule_that_names_it() {
+        let named = DEFAULTS
+            .iter()
+            .filter(|rule| rule.name != names::SECRETS_SHOW)
+            .flat_map(|rule| rule.operations.iter().map(move |of| (rule.name, of)));
+        let mut rules = BTreeSet::new();
+        for (rule, of) in named {
+            if let policy::Operation::Request { method, path } = of {
+                let path = path.replace("{id}", "7");
+                let Route::To(operation) = find(&method.parse().unwrap(), &path) else {
+                    panic!("nothing is at {method} {path}");
+                };
+                assert_eq!(operation.rule(), rule, "{method} {path}");
+                rules.insert(rule);
+            }
+        }
+        use Operation::{Command, Inventory, List, Log, Root, Run, Status, Version};
+        let every = [
+            Command("7"),
+            Inventory,
+            List,
+            Log,
+            Root,
+            Run,
+            Status,
+            Version,
+        ];
+        assert_eq!(rules, every.iter().map(|of| of.rule()).collect());
     }
 
     #[test]
@@ -163,10 +230,10 @@ mod tests {
         }
 
         #[test]
-        fn only_the_two_documents_of_the_root_have_no_twin(path in "/[a-z0-9/]{0,12}") {
+        fn only_the_documents_of_the_root_and_what_ipa_has_not_have_no_twin(path in "/[a-z0-9/]{0,12}") {
             let with = format!("/v1{path}");
             let (with, without) = (find(&Method::GET, &with), find(&Method::GET, &path));
-            if !path.starts_with("/v1") && path != "/" {
+            if !path.starts_with("/v1") && !["/", "/inventory", "/log"].contains(&path.as_str()) {
                 prop_assert_eq!(with, without);
             }
         }

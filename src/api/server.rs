@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,7 @@ pub async fn serve_within(
             state,
             limits,
             strangers: Strangers::new(&limits),
+            inventory_turn: Mutex::default(),
             scheme: if tls.is_some() { "https" } else { "http" },
         }),
         tls,

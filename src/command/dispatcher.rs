@@ -269,7 +269,7 @@ impl Shared {
         match &outcome {
             Ok(_) => tracing::info!(command = name, id, ms, "Finished a command"),
             Err(error) => {
-                tracing::error!(command = name, id, ms, reason = %error, "A command failed")
+                tracing::error!(command = name, id, ms, reason = %error, "A command failed");
             }
         }
         record.outcome_of(outcome, self.secrets_of(command))

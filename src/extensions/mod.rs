@@ -110,7 +110,26 @@ fn accept(_: &Context, _: &Params) -> Result<(), AgentError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{DEFAULTS, Operation, names};
     use std::collections::BTreeSet;
+
+    #[test]
+    fn every_command_has_a_rule_and_every_rule_for_one_has_its_command() {
+        let commands = EXTENSIONS.iter().copied().flatten();
+        let commands: BTreeSet<_> = commands
+            .map(|spec| format!("{}.{}", spec.extension, spec.name))
+            .map(|name| (format!("{}{name}", names::COMMAND), name))
+            .collect();
+        let rules: BTreeSet<_> = DEFAULTS
+            .iter()
+            .flat_map(|rule| rule.operations.iter().map(move |of| (rule.name, of)))
+            .filter_map(|(rule, of)| match of {
+                Operation::Command(name) => Some((rule.to_owned(), (*name).to_owned())),
+                Operation::Request { .. } | Operation::Step(_) => None,
+            })
+            .collect();
+        assert_eq!(commands, rules);
+    }
 
     #[test]
     fn every_command_whose_result_ironic_reads_is_there() {

@@ -109,6 +109,11 @@ impl Machine {
         self.state().node = Some(node);
     }
 
+    /// Looks at the node as Ironic last sent it.
+    pub fn with_node<R>(&self, look: impl FnOnce(Option<&Value>) -> R) -> R {
+        look(self.state().node.as_ref())
+    }
+
     /// Leave to write to disks, firmware and the power state.
     ///
     /// # Errors

@@ -227,6 +227,27 @@ const INJECT_FILES: StepSpec = StepSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{DEFAULTS, Operation, names};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_step_has_a_rule_and_every_rule_for_one_has_its_step() {
+        let phases = [Phase::Clean, Phase::Deploy, Phase::Service];
+        let steps: BTreeSet<_> = phases
+            .iter()
+            .flat_map(|phase| MANAGERS.iter().flat_map(|manager| manager.steps(*phase)))
+            .map(|step| (format!("{}{}", names::STEP, step.step), step.step))
+            .collect();
+        let rules: BTreeSet<_> = DEFAULTS
+            .iter()
+            .flat_map(|rule| rule.operations.iter().map(move |of| (rule.name, of)))
+            .filter_map(|(rule, of)| match of {
+                Operation::Step(name) => Some((rule.to_owned(), *name)),
+                Operation::Request { .. } | Operation::Command(_) => None,
+            })
+            .collect();
+        assert_eq!(steps, rules);
+    }
 
     #[test]
     fn the_offers_are_those_of_ipa() {

@@ -12,11 +12,12 @@ use super::parse::is_true;
 use super::rule::{RuleDefault, Scope};
 use std::collections::HashMap;
 use std::fmt;
+use std::fs::Metadata;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Where policies are, and how they are read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// What a rule was before it was replaced is not allowed besides.
     pub enforce_new_defaults: bool,
@@ -24,6 +25,10 @@ pub struct Settings {
     pub enforce_scope: bool,
     /// The rule that stands for those that do not exist; empty for none.
     pub default_rule: String,
+    /// Rules in the place of the program's, which files replace: names and what they are.
+    pub given: Vec<(&'static str, &'static str)>,
+    /// Whether a file or a folder with files may be believed; the reason why not is told.
+    pub believed: fn(&Metadata) -> Result<(), &'static str>,
     /// A file that must be there.
     pub file: Option<PathBuf>,
     /// Directories with more files, which are read in the order of their names; one that is not there has none.
@@ -36,6 +41,8 @@ impl Default for Settings {
             enforce_new_defaults: true,
             enforce_scope: true,
             default_rule: "default".to_owned(),
+            given: Vec::new(),
+            believed: |_| Ok(()),
             file: None,
             directories: Vec::new(),
         }

@@ -4,10 +4,11 @@
 //! line. What `yaml.safe_load` makes of a plain word counts: a rule that is `yes` would be a truth value there, and is an error
 //! here.
 
+use super::guard::Unfit;
 use nix::fcntl::OFlag;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::Value;
-use std::fs::OpenOptions;
+use std::fs::{Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,14 @@ pub enum Error {
         place: String,
         /// From its first name back to it.
         circle: Vec<String>,
+    },
+    /// It is nothing to be believed.
+    #[error("{} is not taken: {reason}", path.display())]
+    NotBelieved {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: &'static str,
     },
     /// It is a directory, a pipe, a device.
     #[error("{} is no regular file: name a file with rules", path.display())]
@@ -65,6 +74,9 @@ pub enum Error {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// Nobody can live by it.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// More than anybody would write.
     #[error("{} is larger than {LONGEST} bytes: no policy needs that many", path.display())]
     TooLarge {
@@ -100,8 +112,11 @@ pub(super) struct Entry {
     pub(super) line: usize,
 }
 
+/// Whether a file may be believed, or why not.
+pub(super) type Believed = fn(&Metadata) -> Result<(), &'static str>;
+
 /// Reads a file.
-pub(super) fn read(path: &Path) -> Result<Content, Error> {
+pub(super) fn read(path: &Path, believed: Believed) -> Result<Content, Error> {
     let unreadable = |source| Error::Read {
         path: path.to_owned(),
         source: Arc::new(source),
@@ -118,6 +133,10 @@ pub(super) fn read(path: &Path) -> Result<Content, Error> {
             path: path.to_owned(),
         });
     }
+    believed(&metadata).map_err(|reason| Error::NotBelieved {
+        path: path.to_owned(),
+        reason,
+    })?;
     let mut bytes = Vec::new();
     file.take(LONGEST + 1)
         .read_to_end(&mut bytes)

@@ -1,8 +1,10 @@
 //! From files and the program's own rules to what is in force.
 
+use super::Attributes;
 use super::check::{Check, Rules};
 use super::enforcer::Settings;
 use super::file::{self, Content, Error, PolicyFile};
+use super::guard::{LOCKOUT, judge};
 use super::inspect::{circle, doubts, references, remote};
 use super::parse::{parse_rule, parse_text};
 use super::rule::RuleDefault;
@@ -34,7 +36,7 @@ pub(super) struct Trace {
 pub(super) fn traces(settings: &Settings) -> Result<Vec<Trace>, Error> {
     let mut paths: Vec<PathBuf> = settings.file.iter().cloned().collect();
     for directory in &settings.directories {
-        paths.extend(files_of(directory)?);
+        paths.extend(files_of(directory, settings.believed)?);
     }
     let traces = paths.into_iter().map(|path| {
         let state = match fs::metadata(&path) {
@@ -54,12 +56,17 @@ pub(super) fn traces(settings: &Settings) -> Result<Vec<Trace>, Error> {
 }
 
 /// The files of a directory by their names, but not those below it and not hidden ones (`_walk_through_policy_directory`).
-fn files_of(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+fn files_of(directory: &Path, believed: file::Believed) -> Result<Vec<PathBuf>, Error> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(unreadable(directory, error)),
     };
+    let metadata = fs::metadata(directory).map_err(|error| unreadable(directory, error))?;
+    believed(&metadata).map_err(|reason| Error::NotBelieved {
+        path: directory.to_owned(),
+        reason,
+    })?;
     let mut paths = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|error| unreadable(directory, error))?;
@@ -98,7 +105,7 @@ impl InForce {
         let mut warnings = Vec::new();
         let mut written: BTreeMap<String, Written> = BTreeMap::new();
         for Trace { path, .. } in traces {
-            let content = file::read(path)?;
+            let content = file::read(path, settings.believed)?;
             files.push(PolicyFile {
                 path: path.clone(),
                 options: content.options.clone(),
@@ -110,6 +117,11 @@ impl InForce {
         for (name, rule) in &written {
             rules.insert(name.clone(), rule.check.clone());
         }
+        for (name, rule) in &settings.given {
+            if !written.contains_key(*name) {
+                rules.insert((*name).to_owned(), parse_text(rule).check);
+            }
+        }
         for default in defaults {
             if let Some(deprecation) = default.deprecated_for_removal
                 && let Some(Written { place, .. }) = written.get(default.name)
@@ -119,7 +131,7 @@ impl InForce {
                     default.name, deprecation.since, deprecation.reason
                 ));
             }
-            if !written.contains_key(default.name) {
+            if !rules.has(default.name) {
                 let check = registered(default, &written, settings, &mut warnings);
                 rules.insert(default.name.to_owned(), check);
             }
@@ -144,6 +156,10 @@ impl InForce {
                 circle,
             });
         }
+        let confirmed = |file: &PolicyFile| file.options.iter().any(|said| said == LOCKOUT);
+        judge(defaults, files.iter().any(confirmed), |rule, caller| {
+            rules.allows(rule, caller, &Attributes::new())
+        })?;
         warnings.extend(strangers(&rules, defaults, &written, settings));
         Ok(Self {
             rules,

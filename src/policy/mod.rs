@@ -19,9 +19,12 @@
 
 mod check;
 mod convert;
+pub mod credentials;
+mod defaults;
 mod enforcer;
 mod file;
 mod format;
+mod guard;
 mod inspect;
 mod literal;
 mod loading;
@@ -30,8 +33,10 @@ mod python;
 mod rule;
 
 pub use check::Rules;
+pub use defaults::{DEFAULTS, names};
 pub use enforcer::{Denied, Enforcer, Refusal, Reload, Settings};
 pub use file::{Error, PolicyFile};
+pub use guard::Unfit;
 pub use rule::{DeprecatedRule, Deprecation, Operation, RuleDefault, Scope};
 
 /// What is known of whoever asks, or of what is asked for.

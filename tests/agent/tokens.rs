@@ -91,7 +91,7 @@ async fn an_agent_without_a_token_stays_alive_silent_and_says_why() {
 async fn a_list_of_commands_that_is_open_is_told_of_loudly() {
     let opened = [("OS_DEFAULT__OPEN_COMMAND_LIST", "true")];
     let mut session = Session::start_with(json!(TOKEN), &[], &opened).await;
-    let warning = "WARN  agent::configuration: open_command_list: WHOEVER REACHES THIS AGENT READS";
+    let warning = "WARN  agent::policy: open_command_list: WHOEVER REACHES THIS AGENT READS";
     session.agent.until_told(warning).await;
     session.caller.run("standby.sync", json!({})).await;
     let stranger = session.caller.with_token(None);

@@ -1,8 +1,11 @@
 //! A served API with a table of test commands, and a client that sees every byte.
 
-use ferrite::api::{self, Limits, Readers, State};
-use ferrite::command::{CommandSpec, Dispatcher, Job, Mode, Params};
+use ferrite::api::{self, Credentials, Gate, Limits, State, Subject};
+use ferrite::command::{Command, CommandSpec, Dispatcher, Job, Mode, Params};
+use ferrite::config::Sha256Digest;
 use ferrite::error::{AgentError, ErrorClass};
+use ferrite::keystone::Keystone;
+use ferrite::policy::{self, Attributes, Enforcer};
 use ferrite::progress::Cancel;
 use ferrite::secret::{AgentToken, CurrentToken};
 use serde_json::{Value, json};
@@ -28,6 +31,54 @@ pub(crate) struct Api {
     pub(crate) server: JoinSet<()>,
 }
 
+/// Who is let in, and to what.
+pub(crate) struct Door<'a> {
+    pub(crate) token: Option<&'a str>,
+    pub(crate) observer: Option<Sha256Digest>,
+    pub(crate) keystone: Option<Arc<Keystone>>,
+    /// In the place of built-in rules.
+    pub(crate) rules: Vec<(&'static str, &'static str)>,
+}
+
+impl Default for Door<'_> {
+    fn default() -> Self {
+        Self {
+            token: Some(TOKEN),
+            observer: None,
+            keystone: None,
+            rules: Vec::new(),
+        }
+    }
+}
+
+impl Door<'_> {
+    fn policy(&self) -> Enforcer {
+        let settings = policy::Settings {
+            given: self.rules.clone(),
+            ..policy::Settings::default()
+        };
+        Enforcer::load(policy::DEFAULTS, settings).unwrap()
+    }
+}
+
+/// What the API is about.
+#[derive(Debug)]
+struct Machine;
+
+impl Subject for Machine {
+    fn attributes(&self) -> Attributes {
+        Attributes::from_iter([("node.owner".to_owned(), json!("owners-project"))])
+    }
+
+    fn inventory(&self) -> Value {
+        json!({"hostname": "tested"})
+    }
+
+    fn log(&self) -> String {
+        "a line\n".to_owned()
+    }
+}
+
 /// The usual limits, but a wrong token is answered at once: what slows it down has tests of its own.
 pub(crate) fn unhurried() -> Limits {
     Limits {
@@ -50,28 +101,43 @@ impl Api {
         token: Option<&str>,
         tls: Option<Arc<ServerConfig>>,
     ) -> Self {
-        Self::serve(limits, token, tls, Readers::TokenHolders).await
+        let door = Door {
+            token,
+            ..Door::default()
+        };
+        let commands = |probe: &_| COMMANDS.iter().map(|spec| spec.bind(probe)).collect();
+        Self::serve(limits, tls, door, commands).await
     }
 
-    /// An API whose list of commands is open.
-    pub(crate) async fn open(token: Option<&str>) -> Self {
-        Self::serve(unhurried(), token, None, Readers::Everybody).await
+    /// An API with the usual commands behind another door.
+    pub(crate) async fn behind(door: Door<'_>) -> Self {
+        let commands = |probe: &_| COMMANDS.iter().map(|spec| spec.bind(probe)).collect();
+        Self::serve(unhurried(), None, door, commands).await
     }
 
-    async fn serve(
+    pub(crate) async fn serve(
         limits: Limits,
-        token: Option<&str>,
         tls: Option<Arc<ServerConfig>>,
-        readers: Readers,
+        door: Door<'_>,
+        commands: impl FnOnce(&Arc<Probe>) -> Vec<Command>,
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let probe = Arc::new(Probe::default());
-        let dispatcher = Dispatcher::new(COMMANDS.iter().map(|spec| spec.bind(&probe)).collect());
+        let dispatcher = Dispatcher::new(commands(&probe));
+        let policy = Arc::new(door.policy());
+        dispatcher.keep_secrets(!policy.is_never(policy::names::SECRETS_SHOW));
         let state = State {
             dispatcher: dispatcher.clone(),
-            token: CurrentToken::new(token.map(agent_token)),
-            readers,
+            gate: Gate {
+                credentials: Credentials {
+                    token: CurrentToken::new(door.token.map(agent_token)),
+                    observer: door.observer,
+                    keystone: door.keystone,
+                },
+                policy,
+                subject: Arc::new(Machine),
+            },
             started_at: STARTED_AT,
             version: "13.0.0",
         };

@@ -32,19 +32,28 @@ impl RunRequest {
     }
 }
 
-/// One record.
-pub(in crate::api) fn command(view: &CommandView) -> serde_json::Result<Vec<u8>> {
-    json::bytes(&Command::from(view))
+/// One record; with the secrets in its result where they are there and shown.
+pub(in crate::api) fn command(
+    view: &CommandView,
+    with_secrets: bool,
+) -> serde_json::Result<Vec<u8>> {
+    json::bytes(&Command::of(view, with_secrets))
 }
 
 /// `GET /v1/commands/`.
-pub(in crate::api) fn list(views: &[CommandView]) -> serde_json::Result<Vec<u8>> {
+pub(in crate::api) fn list(
+    views: &[CommandView],
+    with_secrets: bool,
+) -> serde_json::Result<Vec<u8>> {
     #[derive(Serialize)]
     struct List<'a> {
         commands: Vec<Command<'a>>,
     }
     json::bytes(&List {
-        commands: views.iter().map(Command::from).collect(),
+        commands: views
+            .iter()
+            .map(|view| Command::of(view, with_secrets))
+            .collect(),
     })
 }
 
@@ -57,11 +66,12 @@ struct Command<'a> {
     command_result: Option<Shown<'a>>,
 }
 
-impl<'a> From<&'a CommandView> for Command<'a> {
-    fn from(view: &'a CommandView) -> Self {
+impl<'a> Command<'a> {
+    fn of(view: &'a CommandView, with_secrets: bool) -> Self {
+        let unmasked = view.unmasked.as_deref().filter(|_| with_secrets);
         let (command_error, command_result) = match &view.state {
             State::Running(progress) => (None, progress.as_ref().map(Shown::progress)),
-            State::Succeeded(value) => (None, Some(Shown::Value(value))),
+            State::Succeeded(value) => (None, Some(Shown::Value(unmasked.unwrap_or(value)))),
             State::Failed(error) => (Some(Error::from(error)), None),
         };
         Self {
@@ -142,7 +152,7 @@ mod tests {
             state,
             unmasked: None,
         };
-        String::from_utf8(command(&view).unwrap()).unwrap()
+        String::from_utf8(command(&view, false).unwrap()).unwrap()
     }
 
     #[test]
@@ -162,6 +172,24 @@ mod tests {
             ))),
             r#"{"id": "7", "command_name": "sync", "command_status": "FAILED", "command_error": {"type": "ImageWriteError", "code": 500, "message": "Error writing image to device", "details": "no space"}, "command_result": null}"#
         );
+    }
+
+    #[test]
+    fn secrets_in_a_result_are_shown_only_to_whom_they_are() {
+        let view = CommandView {
+            id: "7".into(),
+            name: "sync",
+            state: State::Succeeded(Arc::new(json!({"password": "******"}))),
+            unmasked: Some(Arc::new(json!({"password": "hush"}))),
+        };
+        for (with_secrets, expected) in [(false, "******"), (true, "hush")] {
+            let one: Value =
+                serde_json::from_slice(&command(&view, with_secrets).unwrap()).unwrap();
+            assert_eq!(one["command_result"], json!({ "password": expected }));
+            let views = [view.clone()];
+            let all: Value = serde_json::from_slice(&list(&views, with_secrets).unwrap()).unwrap();
+            assert_eq!(all, json!({ "commands": [one] }));
+        }
     }
 
     #[test]

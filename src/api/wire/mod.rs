@@ -7,9 +7,15 @@ mod open_list;
 
 pub(super) use command::{RunRequest, command, list};
 pub(super) use documents::{root, status, version};
-pub(super) use open_list::open_list;
+
+pub(super) use open_list::{open_command, open_list};
 
 use serde::Serialize;
+
+/// A document as it is.
+pub(super) fn json(value: &serde_json::Value) -> serde_json::Result<Vec<u8>> {
+    json::bytes(value)
+}
 
 /// The envelope of every answer of 400 and more.
 pub(super) fn fault(servers: bool, text: &str) -> Vec<u8> {

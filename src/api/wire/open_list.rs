@@ -1,4 +1,5 @@
-//! The list of commands for who shows no token: what conductors of 2023.1 to 2024.2 read of it, which send none there.
+//! Commands for who shows no credential, where a policy shows them to everybody: what conductors of 2023.1 to 2024.2 read of the
+//! list, which send no token there.
 //!
 //! They decide by name and status, tell people the error, and compare the step of the last record with the one they asked for
 //! (Ironic 21.4 to 26.1: `agent_client`, `agent_base._get_completed_command`). Of results they read one more: what RAID steps
@@ -19,6 +20,11 @@ pub(in crate::api) fn open_list(views: &[CommandView]) -> serde_json::Result<Vec
     json::bytes(&List {
         commands: views.iter().map(Command::from).collect(),
     })
+}
+
+/// `GET /v1/commands/ID` without a token.
+pub(in crate::api) fn open_command(view: &CommandView) -> serde_json::Result<Vec<u8>> {
+    json::bytes(&Command::from(view))
 }
 
 #[derive(Serialize)]

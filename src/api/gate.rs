@@ -1,0 +1,158 @@
+//! The one place where it is decided whether a caller may do what it asks for: before a body is read and before any work.
+//!
+//! A command's name is in the body, so the gate is passed twice on the way to a command: [`Gate::admit`] lets the caller run
+//! commands at all, [`Admitted::check_command`] lets it run this one.
+
+use super::caller::{Caller, Credentials};
+use super::fault::Fault;
+use super::query::Query;
+use super::routes::Operation;
+use super::wire::RunRequest;
+use crate::command::Params;
+use crate::policy::names::{COMMAND, SECRETS_SHOW, STEP};
+use crate::policy::{Attributes, Denied, Enforcer, Refusal};
+use hyper::http::request::Parts;
+use serde_json::Value;
+use std::fmt;
+use std::sync::Arc;
+
+/// What decides.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// By what callers are known.
+    pub credentials: Credentials,
+    /// What each of them may do.
+    pub policy: Arc<Enforcer>,
+    /// What the API is about.
+    pub subject: Arc<dyn Subject>,
+}
+
+/// What the API is about, beside commands.
+pub trait Subject: fmt::Debug + Send + Sync {
+    /// What rules may compare a caller with, the target of `%(node.owner)s`: `node.uuid`, `node.owner` and `node.lessee`, as far as
+    /// they are known.
+    fn attributes(&self) -> Attributes;
+
+    /// What the machine is, as Ironic gets it. Takes its time.
+    fn inventory(&self) -> Value;
+
+    /// The agent's log, without secrets.
+    fn log(&self) -> String;
+}
+
+/// Proof that a caller may do what it asked for. Only [`Gate`] makes one.
+#[derive(Debug)]
+pub(super) struct Admitted<'a> {
+    gate: &'a Gate,
+    caller: Caller,
+    target: Attributes,
+}
+
+impl Gate {
+    /// Decides by the request's head. Who asks for what everybody may read is not looked at.
+    ///
+    /// # Errors
+    /// [`Fault::Unauthorized`] for who shows nothing or something wrong, [`Fault::Forbidden`] for a known caller without the
+    /// right, [`Fault::Unavailable`] where nobody can say who it is.
+    pub(super) async fn admit(
+        &self,
+        operation: Operation<'_>,
+        head: &Parts,
+    ) -> Result<Admitted<'_>, Fault> {
+        let rule = operation.rule();
+        let mut admitted = Admitted {
+            gate: self,
+            caller: Caller::Nobody,
+            target: self.subject.attributes(),
+        };
+        if operation.is_document() && admitted.passes(rule).is_ok() {
+            return Ok(admitted);
+        }
+        let query = Query::of(&head.uri);
+        admitted.caller = self.credentials.caller(query, &head.headers).await?;
+        // Whatever a policy says: no command without a credential.
+        if operation == Operation::Run && admitted.is_nobodys() {
+            return Err(Fault::Unauthorized);
+        }
+        admitted.check(rule)?;
+        Ok(admitted)
+    }
+}
+
+impl Admitted<'_> {
+    /// Decides whether this command may be run: by its own rule, by that of its step, and by those of each command in a flow.
+    /// What has no rule is nothing that could run, and is refused by name later.
+    ///
+    /// # Errors
+    /// [`Fault::Forbidden`].
+    pub(super) fn check_command(&mut self, request: &RunRequest) -> Result<(), Fault> {
+        self.check_command_named(&request.name, &request.params)
+    }
+
+    fn check_command_named(&mut self, name: &str, params: &Params) -> Result<(), Fault> {
+        self.target.insert("command".to_owned(), name.into());
+        self.check_if_known(&format!("{COMMAND}{name}"))?;
+        let step = params.get("step").and_then(|step| step.get("step"));
+        if let Some(step) = step.and_then(Value::as_str) {
+            self.target.insert("step".to_owned(), step.into());
+            self.check_if_known(&format!("{STEP}{step}"))?;
+            self.target.remove("step");
+        }
+        let flow = params.get("flow").and_then(Value::as_array);
+        for commands in flow.into_iter().flatten().filter_map(Value::as_object) {
+            for (name, params) in commands {
+                let nothing = Params::new();
+                self.check_command_named(name, params.as_object().unwrap_or(&nothing))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether secrets in results are shown to this caller.
+    pub(super) fn sees_secrets(&self) -> bool {
+        self.passes(SECRETS_SHOW).is_ok()
+    }
+
+    /// Whether the conductor asks.
+    pub(super) fn is_conductors(&self) -> bool {
+        matches!(self.caller, Caller::Agent)
+    }
+
+    /// Whether nobody said who asks.
+    pub(super) fn is_nobodys(&self) -> bool {
+        matches!(self.caller, Caller::Nobody)
+    }
+
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    fn passes(&self, rule: &str) -> Result<(), Denied> {
+        let policy = &self.gate.policy;
+        policy.enforce(rule, self.caller.attributes(), &self.target)
+    }
+
+    fn check(&self, rule: &str) -> Result<(), Fault> {
+        self.passes(rule).map_err(|denied| self.refused(denied))
+    }
+
+    fn check_if_known(&self, rule: &str) -> Result<(), Fault> {
+        match self.passes(rule) {
+            Ok(()) => Ok(()),
+            Err(Denied {
+                why: Refusal::UnknownRule,
+                ..
+            }) => Ok(()),
+            Err(denied) => Err(self.refused(denied)),
+        }
+    }
+
+    fn refused(&self, denied: Denied) -> Fault {
+        let caller = &self.caller;
+        if self.is_nobodys() {
+            return Fault::Unauthorized;
+        }
+        tracing::warn!(%caller, reason = %denied, "Refused by policy");
+        Fault::Forbidden(denied.rule)
+    }
+}
