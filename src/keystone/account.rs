@@ -97,7 +97,8 @@ impl Account {
             return Ok(Arc::clone(own));
         }
         let body = self.credentials().request(self.scope.as_ref());
-        let answer = client.authenticate(&self.url, body, deadline).await?;
+        let mut answer = client.authenticate(&self.url, body, deadline).await?;
+        answer.hide(self.secret().expose().as_bytes());
         let own = Arc::new(self.own(answer)?);
         *kept = Some(Arc::clone(&own));
         Ok(own)
@@ -132,6 +133,13 @@ impl Account {
                 domain,
                 password: password.expose(),
             },
+        }
+    }
+
+    fn secret(&self) -> &Secret<String> {
+        match &self.login {
+            Login::ApplicationCredential { secret, .. } => secret,
+            Login::Password { password, .. } => password,
         }
     }
 

@@ -3,6 +3,7 @@
 use super::Error;
 use super::wire;
 use super::wire::token::{Verdict, verdict};
+use crate::redact::MASK;
 use crate::root::Root;
 use crate::secret::Secret;
 use crate::tls::client::ClientOptions;
@@ -42,7 +43,10 @@ impl Client {
         url.set_query(Some("nocatalog"));
         let request = self.0.get(url.clone()).header(AUTH_TOKEN, own.clone());
         let request = request.header(SUBJECT_TOKEN, subject.clone());
-        send(request, &url, deadline).await
+        let mut answer = send(request, &url, deadline).await?;
+        answer.hide(subject.as_bytes());
+        answer.hide(own.as_bytes());
+        Ok(answer)
     }
 
     /// Asks for a token of the agent's own, with a catalogue.
@@ -90,6 +94,7 @@ async fn send(request: RequestBuilder, url: &Url, deadline: Instant) -> Result<A
             url,
             status,
             token,
+            is_keystones: wire::is_keystones(&body),
             body,
             whole,
         }),
@@ -109,6 +114,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     /// The token that was asked about or made.
     pub(super) token: Option<Secret<Vec<u8>>>,
+    /// Whether a refusal is worded as Keystone does.
+    is_keystones: bool,
     body: Zeroizing<Vec<u8>>,
     whole: bool,
 }
@@ -132,7 +139,7 @@ impl Answer {
 
     /// Nobody's, where it is Keystone that says so: anything else at a wrong URL has its own 401 and 404.
     pub(super) fn refused(&self) -> Result<Verdict, Error> {
-        if !wire::is_keystones(&self.body) {
+        if !self.is_keystones {
             return Err(self.failure());
         }
         Ok(Verdict::Nobody("the token is unknown, expired or revoked"))
@@ -153,6 +160,16 @@ impl Answer {
         Error::Malformed {
             url: self.url.clone(),
             what,
+        }
+    }
+
+    /// Masks a secret that was sent in what a refusal says: "Could not find token: …".
+    pub(super) fn hide(&mut self, secret: &[u8]) {
+        let text = String::from_utf8_lossy(&self.body);
+        let secret = String::from_utf8_lossy(secret);
+        if !self.status.is_success() && !secret.is_empty() && text.contains(&*secret) {
+            let masked = text.replace(&*secret, MASK);
+            self.body = Zeroizing::new(masked.into_bytes());
         }
     }
 
