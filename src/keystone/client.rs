@@ -1,8 +1,8 @@
 //! Requests to Keystone, and answers of a bounded size.
 
-use super::Error;
 use super::wire;
 use super::wire::token::{Verdict, verdict};
+use super::{Error, UNKNOWN};
 use crate::redact::MASK;
 use crate::root::Root;
 use crate::secret::Secret;
@@ -125,7 +125,7 @@ impl Answer {
     pub(super) fn verdict(&self) -> Result<Verdict, Error> {
         match self.status {
             StatusCode::OK => verdict(self.document()?).map_err(|what| self.malformed(what)),
-            StatusCode::NOT_FOUND => self.refused(),
+            StatusCode::NOT_FOUND => self.refused(UNKNOWN),
             // A token that no server takes as a header.
             StatusCode::BAD_REQUEST
             | StatusCode::PAYLOAD_TOO_LARGE
@@ -138,11 +138,11 @@ impl Answer {
     }
 
     /// Nobody's, where it is Keystone that says so: anything else at a wrong URL has its own 401 and 404.
-    pub(super) fn refused(&self) -> Result<Verdict, Error> {
+    pub(super) fn refused(&self, reason: &'static str) -> Result<Verdict, Error> {
         if !self.is_keystones {
             return Err(self.failure());
         }
-        Ok(Verdict::Nobody("the token is unknown, expired or revoked"))
+        Ok(Verdict::Nobody(reason))
     }
 
     /// The body, where it is what was asked for.

@@ -10,6 +10,9 @@
 )]
 
 mod account;
+#[path = "../conductor/certificates.rs"]
+#[allow(dead_code, reason = "most of it is the conductor's")]
+mod certificates;
 #[path = "../conductor/clock.rs"]
 #[allow(dead_code, reason = "waits that are drawn are the conductor's")]
 mod clock;
@@ -18,6 +21,7 @@ mod failures;
 mod log;
 #[path = "../support/conductor.rs"]
 mod server;
+mod tls;
 mod validation;
 
 use ferrite::config::{CommandLine, Config, KernelArgs, Sources, load};
