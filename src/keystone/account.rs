@@ -156,7 +156,7 @@ impl Account {
             "Keystone gave the agent a token"
         );
         Ok(Own {
-            token,
+            token: Secret::new(token.as_bytes().to_vec()),
             url: self.safe(endpoint),
             made: now,
             // keystoneauth1 leaves two minutes, too (`identity/base.py`, `MIN_TOKEN_LIFE_SECONDS`).

@@ -5,7 +5,6 @@ use super::wire::token::{Verdict, verdict};
 use super::{Error, UNKNOWN};
 use crate::redact::MASK;
 use crate::root::Root;
-use crate::secret::Secret;
 use crate::tls::client::ClientOptions;
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -80,7 +79,6 @@ async fn send(request: RequestBuilder, url: &Url, deadline: Instant) -> Result<A
         let mut response = request.send().await?;
         let status = response.status();
         let token = response.headers_mut().remove(SUBJECT_TOKEN);
-        let token = token.map(|token| Secret::new(token.as_bytes().to_vec()));
         let limit = if status.is_success() {
             BODY_MAX
         } else {
@@ -113,7 +111,7 @@ pub(super) struct Answer {
     url: String,
     pub(super) status: StatusCode,
     /// The token that was asked about or made.
-    pub(super) token: Option<Secret<Vec<u8>>>,
+    pub(super) token: Option<HeaderValue>,
     /// Whether a refusal is worded as Keystone does.
     is_keystones: bool,
     body: Zeroizing<Vec<u8>>,
