@@ -241,7 +241,7 @@ options! {
         region_name: Option<String> = optional(text), Value("NAME"), "", "";
         /// The only authorities that are trusted for Keystone; those of every other client if not set.
         cafile: Option<PathBuf> = optional(path), Value("FILE"), "", "";
-        /// Do not verify Keystone's TLS server; insecure of [DEFAULT] is not for Keystone.
+        /// Do not verify Keystone's TLS server; the option of all other clients is not for Keystone.
         insecure: bool = boolean, Flag, "false", "";
         /// Seconds in which Keystone must have told whose a token is.
         http_connect_timeout: Duration = seconds::<1>, Number("SECONDS"), "10", "";

@@ -97,7 +97,8 @@ impl Account {
             return Ok(Arc::clone(own));
         }
         let body = self.credentials().request(self.scope.as_ref());
-        let answer = client.authenticate(&self.url, body, deadline).await?;
+        let mut answer = client.authenticate(&self.url, body, deadline).await?;
+        answer.hide(self.secret().expose().as_bytes());
         let own = Arc::new(self.own(answer)?);
         *kept = Some(Arc::clone(&own));
         Ok(own)
@@ -135,6 +136,13 @@ impl Account {
         }
     }
 
+    fn secret(&self) -> &Secret<String> {
+        match &self.login {
+            Login::ApplicationCredential { secret, .. } => secret,
+            Login::Password { password, .. } => password,
+        }
+    }
+
     fn own(&self, mut answer: Answer) -> Result<Own, Error> {
         let token = answer.token.take();
         let token = token
@@ -148,7 +156,7 @@ impl Account {
             "Keystone gave the agent a token"
         );
         Ok(Own {
-            token,
+            token: Secret::new(token.as_bytes().to_vec()),
             url: self.safe(endpoint),
             made: now,
             // keystoneauth1 leaves two minutes, too (`identity/base.py`, `MIN_TOKEN_LIFE_SECONDS`).

@@ -1,10 +1,10 @@
 //! Requests to Keystone, and answers of a bounded size.
 
-use super::Error;
 use super::wire;
 use super::wire::token::{Verdict, verdict};
+use super::{Error, UNKNOWN};
+use crate::redact::MASK;
 use crate::root::Root;
-use crate::secret::Secret;
 use crate::tls::client::ClientOptions;
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -42,7 +42,10 @@ impl Client {
         url.set_query(Some("nocatalog"));
         let request = self.0.get(url.clone()).header(AUTH_TOKEN, own.clone());
         let request = request.header(SUBJECT_TOKEN, subject.clone());
-        send(request, &url, deadline).await
+        let mut answer = send(request, &url, deadline).await?;
+        answer.hide(subject.as_bytes());
+        answer.hide(own.as_bytes());
+        Ok(answer)
     }
 
     /// Asks for a token of the agent's own, with a catalogue.
@@ -76,7 +79,6 @@ async fn send(request: RequestBuilder, url: &Url, deadline: Instant) -> Result<A
         let mut response = request.send().await?;
         let status = response.status();
         let token = response.headers_mut().remove(SUBJECT_TOKEN);
-        let token = token.map(|token| Secret::new(token.as_bytes().to_vec()));
         let limit = if status.is_success() {
             BODY_MAX
         } else {
@@ -90,6 +92,7 @@ async fn send(request: RequestBuilder, url: &Url, deadline: Instant) -> Result<A
             url,
             status,
             token,
+            is_keystones: wire::is_keystones(&body),
             body,
             whole,
         }),
@@ -108,7 +111,9 @@ pub(super) struct Answer {
     url: String,
     pub(super) status: StatusCode,
     /// The token that was asked about or made.
-    pub(super) token: Option<Secret<Vec<u8>>>,
+    pub(super) token: Option<HeaderValue>,
+    /// Whether a refusal is worded as Keystone does.
+    is_keystones: bool,
     body: Zeroizing<Vec<u8>>,
     whole: bool,
 }
@@ -118,7 +123,7 @@ impl Answer {
     pub(super) fn verdict(&self) -> Result<Verdict, Error> {
         match self.status {
             StatusCode::OK => verdict(self.document()?).map_err(|what| self.malformed(what)),
-            StatusCode::NOT_FOUND => self.refused(),
+            StatusCode::NOT_FOUND => self.refused(UNKNOWN),
             // A token that no server takes as a header.
             StatusCode::BAD_REQUEST
             | StatusCode::PAYLOAD_TOO_LARGE
@@ -131,11 +136,11 @@ impl Answer {
     }
 
     /// Nobody's, where it is Keystone that says so: anything else at a wrong URL has its own 401 and 404.
-    pub(super) fn refused(&self) -> Result<Verdict, Error> {
-        if !wire::is_keystones(&self.body) {
+    pub(super) fn refused(&self, reason: &'static str) -> Result<Verdict, Error> {
+        if !self.is_keystones {
             return Err(self.failure());
         }
-        Ok(Verdict::Nobody("the token is unknown, expired or revoked"))
+        Ok(Verdict::Nobody(reason))
     }
 
     /// The body, where it is what was asked for.
@@ -153,6 +158,16 @@ impl Answer {
         Error::Malformed {
             url: self.url.clone(),
             what,
+        }
+    }
+
+    /// Masks a secret that was sent in what a refusal says: "Could not find token: …".
+    pub(super) fn hide(&mut self, secret: &[u8]) {
+        let text = String::from_utf8_lossy(&self.body);
+        let secret = String::from_utf8_lossy(secret);
+        if !self.status.is_success() && !secret.is_empty() && text.contains(&*secret) {
+            let masked = text.replace(&*secret, MASK);
+            self.body = Zeroizing::new(masked.into_bytes());
         }
     }
 

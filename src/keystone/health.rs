@@ -99,7 +99,7 @@ impl Health {
 fn pause_after(error: &Error) -> Option<Duration> {
     match error {
         // A wrong password, tried again and again, would lock the agent's user out.
-        Error::Credentials { code, .. } if (400..500).contains(code) => Some(PAUSE_OF_CREDENTIALS),
+        Error::Credentials { code: 401, .. } => Some(PAUSE_OF_CREDENTIALS),
         Error::Answer { code, .. } if NOT_THE_CALLERS.contains(code) => Some(PAUSE),
         Error::Connect { .. } | Error::Credentials { .. } | Error::Silent { .. } => Some(PAUSE),
         _ => None,

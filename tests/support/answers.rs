@@ -88,6 +88,13 @@ impl Answer {
         }
     }
 
+    /// The same with this header, in the place of one of that name.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
     /// The same, as soon as so many requests have come.
     pub(crate) fn after(mut self, requests: usize) -> Self {
         self.manner = Manner::After(requests);

@@ -71,3 +71,42 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, &'static str> {
 }
 
 const MESSAGE_MAX: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_url_of_keystones_leads_to_its_third_version() {
+        for (url, expected) in [
+            ("http://k:5000", "http://k:5000/v3"),
+            ("http://k:5000/", "http://k:5000/v3"),
+            ("http://k:5000/v3", "http://k:5000/v3"),
+            ("http://k:5000/v3/", "http://k:5000/v3"),
+            ("http://k:5000/v2.0", "http://k:5000/v3"),
+            ("https://k/identity", "https://k/identity/v3"),
+            ("https://k/identity/v3/", "https://k/identity/v3"),
+        ] {
+            assert_eq!(versioned(&Url::parse(url).unwrap()).as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn keystones_own_refusals_are_told_from_others() {
+        let body =
+            br#"{"error":{"code":404,"message":"Failed to validate token","title":"Not Found"}}"#;
+        assert!(is_keystones(body));
+        assert_eq!(server_message(body), "Failed to validate token");
+        for other in ["", "<!doctype html>", "{}", "[]", r#"{"error": "no"}"#] {
+            assert!(!is_keystones(other.as_bytes()), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_one_short_line_without_secrets() {
+        let body = r#"{"error": {"message": "Could not\nfind token: gAAAAcanary."}}"#;
+        let message = server_message(body.as_bytes());
+        assert!(message.starts_with("Could not find") && !message.contains("canary"));
+        assert_eq!(server_message(&[b'x'; 10_000]).len(), MESSAGE_MAX);
+    }
+}

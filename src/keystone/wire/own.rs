@@ -218,3 +218,106 @@ impl Endpoint {
         id.or(self.region.as_deref())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn written(credentials: &Credentials<'_>, scope: Option<&Scope>) -> Value {
+        serde_json::from_slice(&credentials.request(scope)).unwrap()
+    }
+
+    #[test]
+    fn credentials_are_sent_as_keystone_wants_them() {
+        let password = Credentials::Password {
+            user: "ferrite",
+            domain: "Default",
+            password: "\"hush\"",
+        };
+        let identity = json!({
+            "methods": ["password"],
+            "password": {
+                "user": {"name": "ferrite", "domain": {"name": "Default"}, "password": "\"hush\""}
+            }
+        });
+        assert_eq!(
+            written(&password, None),
+            json!({"auth": {"identity": identity}})
+        );
+        let project = Scope::Project {
+            name: "service".into(),
+            domain: "d".into(),
+        };
+        assert_eq!(
+            written(&password, Some(&project)),
+            json!({"auth": {
+                "identity": identity,
+                "scope": {"project": {"name": "service", "domain": {"name": "d"}}}
+            }})
+        );
+        assert_eq!(
+            written(&password, Some(&Scope::System)),
+            json!({"auth": {"identity": identity, "scope": {"system": {"all": true}}}})
+        );
+        let credential = Credentials::ApplicationCredential {
+            id: "i",
+            secret: "s",
+        };
+        assert_eq!(
+            written(&credential, None),
+            json!({"auth": {"identity": {
+                "methods": ["application_credential"],
+                "application_credential": {"id": "i", "secret": "s"}
+            }}})
+        );
+    }
+
+    fn made(catalog: &Value) -> Made {
+        let document = json!({"token": {
+            "issued_at": "2026-11-27T23:07:02.000000Z",
+            "expires_at": "2026-11-28T00:07:02.000000Z",
+            "catalog": catalog,
+        }});
+        own(document.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_life_is_told_by_keystones_clock_alone() {
+        assert_eq!(made(&json!([])).life, Duration::from_secs(3_600));
+        assert!(own(b"{\"token\": {}}").is_err());
+    }
+
+    #[test]
+    fn the_endpoint_is_of_the_interface_and_the_region() {
+        let at = |interface: &str, region: &str, url: &str| json!({"interface": interface, "region_id": region, "region": region, "url": url});
+        let made = made(&json!([
+            {"type": "baremetal", "endpoints": [at("internal", "one", "http://wrong")]},
+            {"type": "identity", "endpoints": [
+                at("public", "one", "https://public/identity"),
+                at("internal", "one", ""),
+                at("internal", "one", "https://internal:5000/v2.0/"),
+                at("internal", "two", "https://two:5000/v3"),
+            ]},
+            {"type": "identity"},
+            {"name": "nameless"},
+        ]));
+        let endpoint = |interface, region| {
+            let url = made.endpoint(interface, region)?;
+            Some(url.to_string())
+        };
+        for (interface, region, expected) in [
+            (Interface::Public, None, Some("https://public/identity/v3")),
+            (Interface::Internal, None, Some("https://internal:5000/v3")),
+            (
+                Interface::Internal,
+                Some("two"),
+                Some("https://two:5000/v3"),
+            ),
+            (Interface::Internal, Some("three"), None),
+            (Interface::Admin, None, None),
+        ] {
+            assert_eq!(endpoint(interface, region).as_deref(), expected);
+        }
+    }
+}

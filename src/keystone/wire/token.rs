@@ -176,3 +176,148 @@ fn is_true(value: &Value) -> bool {
         Value::Object(fields) => !fields.is_empty(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[derive(Deserialize)]
+    struct Recorded {
+        answer: Value,
+        attributes: Map<String, Value>,
+    }
+
+    fn recorded() -> BTreeMap<String, Recorded> {
+        let tokens = include_str!("../../../tests/fixtures/keystone/tokens.json");
+        serde_json::from_str(tokens).unwrap()
+    }
+
+    fn known(answer: &Value) -> Identity {
+        match verdict(answer.to_string().as_bytes()) {
+            Ok(Verdict::Known(identity)) => identity,
+            Ok(Verdict::Nobody(reason)) | Err(reason) => panic!("{reason}"),
+        }
+    }
+
+    fn nobody(answer: &Value) -> &'static str {
+        match verdict(answer.to_string().as_bytes()) {
+            Ok(Verdict::Nobody(reason)) => reason,
+            _ => panic!("{answer}"),
+        }
+    }
+
+    #[test]
+    fn attributes_are_what_ironic_makes_of_the_same_answer() {
+        let recorded = recorded();
+        assert_eq!(recorded.len(), 9);
+        for (name, Recorded { answer, attributes }) in recorded {
+            assert_eq!(known(&answer).attributes, attributes, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_log_names_user_roles_and_scope() {
+        let recorded = recorded();
+        for (name, user, roles, scope) in [
+            ("unscoped", "olga@Default", &[][..], "no scope"),
+            (
+                "project",
+                "olga@Default",
+                &["manager", "reader", "member"],
+                "project baremetal@Default",
+            ),
+            (
+                "domain",
+                "olga@Default",
+                &["reader", "member"],
+                "domain Default",
+            ),
+            ("system", "olga@Default", &["reader"], "system all"),
+            (
+                "trust",
+                "tom@Default",
+                &["reader", "member"],
+                "project baremetal@Default",
+            ),
+        ] {
+            let identity = known(&recorded[name].answer);
+            assert_eq!(
+                (
+                    identity.user.as_str(),
+                    identity.roles(),
+                    identity.scope.as_str()
+                ),
+                (user, roles.to_vec(), scope)
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_ends_at_its_second() {
+        let mut answer = recorded().remove("project").unwrap().answer;
+        answer["token"]["expires_at"] = "1970-01-01T01:00:00.000000Z".into();
+        let identity = known(&answer);
+        assert!(!identity.has_expired(Duration::from_millis(3_599_999)));
+        assert!(identity.has_expired(Duration::from_secs(3_600)));
+    }
+
+    #[test]
+    fn tokens_that_this_agent_cannot_judge_are_nobodys() {
+        let project = recorded().remove("project").unwrap().answer;
+        let with = |name: &str, value: Value| {
+            let mut answer = project.clone();
+            answer["token"][name] = value;
+            answer
+        };
+        assert!(nobody(&json!({"access": {"token": {}}})).contains("second version"));
+        let bound = with("bind", json!({"kerberos": "olga@EXAMPLE"}));
+        assert!(nobody(&bound).contains("Kerberos"));
+        for rules in [
+            json!([]),
+            json!([{"path": "/", "method": "GET", "service": "x"}]),
+        ] {
+            let limited = with("application_credential", json!({"access_rules": rules}));
+            assert!(nobody(&limited).contains("access rules"));
+        }
+        known(&with("application_credential", json!({"restricted": true})));
+        known(&with("bind", json!({"x509": "y"})));
+    }
+
+    #[test]
+    fn an_answer_without_what_every_token_has_is_none() {
+        let project = recorded().remove("project").unwrap().answer;
+        for (pointer, name) in [
+            ("/token", "user"),
+            ("/token", "expires_at"),
+            ("/token/user", "id"),
+            ("/token/user", "name"),
+            ("/token/user", "domain"),
+            ("/token/user/domain", "id"),
+            ("/token/roles/0", "name"),
+        ] {
+            let mut answer = project.clone();
+            let holder = answer.pointer_mut(pointer).unwrap();
+            holder.as_object_mut().unwrap().remove(name).unwrap();
+            assert!(verdict(answer.to_string().as_bytes()).is_err(), "{name}");
+        }
+        for body in [
+            "",
+            "{}",
+            "[]",
+            "<html>",
+            "{\"token\": 1}",
+            "{\"token\": null}",
+        ] {
+            assert!(verdict(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_answer_or_not(bytes: Vec<u8>) {
+            let _ = verdict(&bytes);
+        }
+    }
+}
