@@ -138,4 +138,4 @@ fn role_names(token: &Value) -> Vec<&str> {
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// Long enough for a few questions about a token on a busy computer.
-const SHORT: Duration = Duration::from_secs(12);
+const SHORT: Duration = Duration::from_secs(20);

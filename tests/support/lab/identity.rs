@@ -186,6 +186,23 @@ impl Identity {
         Login::new(&self.caller, by_password(&user, scope))
     }
 
+    /// A request with the administrator's rights, which must succeed: for whatever has no function here.
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value> {
+        let answer = self.administrator.send(|token| {
+            self.caller
+                .request(method.clone(), path, &[token.header()], body)
+        })?;
+        let status = answer.status();
+        let told = answer.text()?;
+        ensure!(status.is_success(), "{path} answered {status}: {told}");
+        Ok(serde_json::from_str(&told).unwrap_or(Value::Null))
+    }
+
     fn assignment(&self, method: Method, user: &User, role: &str, on: Scope<'_>) -> Result<()> {
         let body = json!({"role": {"name": role}});
         let role = self.found_or_created("role", role, &body)?;
@@ -208,18 +225,6 @@ impl Identity {
         }
         let created = self.request(Method::POST, &things, Some(body))?;
         text(&created[kind], "id")
-    }
-
-    /// A request with the administrator's rights, which must succeed.
-    fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
-        let answer = self.administrator.send(|token| {
-            self.caller
-                .request(method.clone(), path, &[token.header()], body)
-        })?;
-        let status = answer.status();
-        let told = answer.text()?;
-        ensure!(status.is_success(), "{path} answered {status}: {told}");
-        Ok(serde_json::from_str(&told).unwrap_or(Value::Null))
     }
 }
 
@@ -259,7 +264,7 @@ impl Login {
         }
     }
 
-    /// The token of the last request, or the first one.
+    /// The token of the last request, or the first one. It may have grown old since.
     pub(crate) fn token(&self) -> Result<Token> {
         let mut kept = self.token.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(token) = kept.as_ref() {
