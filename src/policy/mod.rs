@@ -20,6 +20,7 @@
 mod check;
 mod convert;
 mod enforcer;
+mod expression;
 mod file;
 mod format;
 mod inspect;
@@ -28,6 +29,7 @@ mod loading;
 mod parse;
 mod python;
 mod rule;
+mod words;
 
 pub use check::Rules;
 pub use enforcer::{Denied, Enforcer, Refusal, Reload, Settings};
