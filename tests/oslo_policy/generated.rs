@@ -33,10 +33,21 @@ pub(crate) fn question(dice: &mut Dice) -> Value {
             "credentials": credentials(dice),
             "target": target(dice),
         });
-        let text = question["rules"].to_string();
-        if !python::is_left_out(&text) && !text.contains("http:") && !text.contains("https:") {
+        if !is_left_out(&question["rules"]) {
             return question;
         }
+    }
+}
+
+/// Whether any text in it is of what ours leaves out, or would ask a server.
+fn is_left_out(value: &Value) -> bool {
+    match value {
+        Value::String(text) => {
+            python::is_left_out(text) || text.contains("http:") || text.contains("https:")
+        }
+        Value::Array(items) => items.iter().any(is_left_out),
+        Value::Object(map) => map.values().any(is_left_out),
+        _ => false,
     }
 }
 
