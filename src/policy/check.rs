@@ -17,13 +17,13 @@ use std::collections::HashMap;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Check {
     Always,
-    And(Vec<Check>),
+    And(Vec<Self>),
     Attribute(Attribute),
     /// Python would raise an exception: whoever asks it is refused.
     Failing,
     Never,
-    Not(Box<Check>),
-    Or(Vec<Check>),
+    Not(Box<Self>),
+    Or(Vec<Self>),
     /// `http:` or `https:`, and the whole of it.
     Remote(String),
     Role(Role),

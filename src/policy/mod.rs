@@ -38,3 +38,6 @@ pub use rule::{DeprecatedRule, Deprecation, Operation, RuleDefault, Scope};
 
 /// What is known of whoever asks, or of what is asked for.
 pub type Attributes = serde_json::Map<String, serde_json::Value>;
+
+#[cfg(test)]
+mod tests;
