@@ -22,6 +22,7 @@ mod convert;
 pub mod credentials;
 mod defaults;
 mod enforcer;
+mod expression;
 mod file;
 mod format;
 mod guard;
@@ -31,6 +32,7 @@ mod loading;
 mod parse;
 mod python;
 mod rule;
+mod words;
 
 pub use check::Rules;
 pub use defaults::{DEFAULTS, names};
@@ -41,3 +43,6 @@ pub use rule::{DeprecatedRule, Deprecation, Operation, RuleDefault, Scope};
 
 /// What is known of whoever asks, or of what is asked for.
 pub type Attributes = serde_json::Map<String, serde_json::Value>;
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ LAB_PACKAGES := $(shell sed 's/\#.*//' $(LAB_SUPPORT)/packages.txt | awk '{print
 LAB_UNPACKED := $(shell sed 's/\#.*//' $(LAB_SUPPORT)/unpacked.txt | awk '{print $$1}')
 # The newest Ironic for everything; the oldest and one between prove that the generations did not drift apart.
 LAB_VENVS := $(addprefix $(LAB)/venv/,ironic-39.0.0 ironic-21.4.4 ironic-26.1.6 ironic-python-agent-13.0.0 \
-	keystone-30.0.0 sushy-tools)
+	keystone-30.0.0 oslo.policy-6.0.1 sushy-tools)
 LAB_GENERATIONS := $(patsubst $(LAB_SUPPORT)/requirements/%.txt,$(LAB)/venv/%,$(sort $(wildcard $(LAB_SUPPORT)/requirements/ironic-[0-9]*.txt)))
 
 .PHONY: lab lab-packages lab-generations
