@@ -22,3 +22,4 @@ mod server;
 mod strangers;
 mod tls;
 mod token;
+mod upgrade;
