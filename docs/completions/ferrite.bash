@@ -31,6 +31,9 @@ _ferrite() {
             ferrite,network)
                 cmd="ferrite__subcmd__network"
                 ;;
+            ferrite,policy)
+                cmd="ferrite__subcmd__policy"
+                ;;
             ferrite,supervise)
                 cmd="ferrite__subcmd__supervise"
                 ;;
@@ -43,6 +46,9 @@ _ferrite() {
             ferrite__subcmd__config,show)
                 cmd="ferrite__subcmd__config__subcmd__show"
                 ;;
+            ferrite__subcmd__policy,check)
+                cmd="ferrite__subcmd__policy__subcmd__check"
+                ;;
             *)
                 ;;
         esac
@@ -50,7 +56,7 @@ _ferrite() {
 
     case "${cmd}" in
         ferrite)
-            opts="-h -V --help --version agent init network supervise inventory config"
+            opts="-h -V --help --version agent init network supervise inventory config policy"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -592,6 +598,34 @@ _ferrite() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ferrite__subcmd__policy)
+            opts="-h --help check"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ferrite__subcmd__policy__subcmd__check)
+            opts="-h --batch --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

@@ -32,6 +32,7 @@ complete -c ferrite -n "__fish_ferrite_needs_command" -f -a "network" -d 'A part
 complete -c ferrite -n "__fish_ferrite_needs_command" -f -a "supervise" -d 'Keep an agent with these options running where no init of ours does: one that is started again goes on as the one before it'
 complete -c ferrite -n "__fish_ferrite_needs_command" -f -a "inventory" -d 'Print what the machine is, as JSON'
 complete -c ferrite -n "__fish_ferrite_needs_command" -f -a "config" -d 'About the configuration'
+complete -c ferrite -n "__fish_ferrite_needs_command" -f -a "policy" -d 'About policies: who may do what'
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l config-file -d 'Read this file instead of the usual one.' -r -F
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l config-dir -d 'Read *.conf in this directory instead of the usual ones.' -r -F
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l api_url -d 'Addresses of Ironic\'s API, separated by commas, or mdns to ask the network; without one there is no lookup and no heartbeat.' -r
@@ -335,3 +336,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from sample" -s h -l help -d 'Print help'
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and not __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and not __fish_seen_subcommand_from check" -f -a "check" -d 'Ask rules'
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and __fish_seen_subcommand_from check" -l batch -d 'Read questions from standard input, a JSON object a line with rules, default_rule (or null), rule, credentials and target, and print an object with allowed for each.'
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
