@@ -7,6 +7,7 @@
 use nix::fcntl::OFlag;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -249,9 +250,11 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        // The line and the place of each name.
+        let mut last: HashMap<String, (usize, usize)> = HashMap::new();
         loop {
             let (name, line) = match self.next()? {
-                (Event::MappingEnd, _) => return self.end(),
+                (Event::MappingEnd, _) => break,
                 (Event::Scalar(name, style, ..), line)
                     if style != ScalarStyle::Plain || type_of(&name).is_none() =>
                 {
@@ -268,15 +271,20 @@ impl<'a> Reader<'a> {
                     "{place}the rule {name:?} has no value, and so everybody passes it: write \"!\" for nobody or \"@\" for everybody"
                 ));
             }
-            if let Some(before) = content.rules.iter().position(|entry| entry.name == name) {
-                let before = content.rules.remove(before);
+            let at = (line, content.rules.len());
+            if let Some((before, _)) = last.insert(name.clone(), at) {
                 content.warnings.push(format!(
-                    "{place}the rule {name:?} is here again, and the one of line {} is not used",
-                    before.line
+                    "{place}the rule {name:?} is here again, and the one of line {before} is not used"
                 ));
             }
             content.rules.push(Entry { name, rule, line });
         }
+        let mut place = 0..;
+        content.rules.retain(|entry| {
+            let place = place.next();
+            last.get(&entry.name).map(|(_, last)| *last) == place
+        });
+        self.end()
     }
 
     /// Nothing may follow.

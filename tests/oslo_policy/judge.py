@@ -6,12 +6,16 @@ has {"allowed": true} or {"allowed": false} for each. Whatever the library raise
 `judge.py files`: the same of {"defaults", "file", "directory", "enforce_new_defaults", "default_rule", "rule", "credentials",
 "target"}, with an enforcer for each that registers the defaults and reads the files.
 
+`judge.py hasten` is the same, but what `inspect` tells of the library's six kinds of checks, which takes most of the time, is
+remembered.
+
 `judge.py make`: standard input has {"format", "target"} or {"kind"} a line, of what Python's `%` and `ast.literal_eval` are asked
 alone; standard output has a question for each whose answer must be true, or, where Python raises an exception, false.
 """
 
 import ast
 import gc
+import inspect
 import json
 import logging
 import sys
@@ -112,8 +116,22 @@ def answer_of_files(case):
         return False
 
 
+def remembered(of_function):
+    known = {}
+
+    def of_method(method):
+        function = method.__func__
+        if function not in known:
+            known[function] = of_function(method)
+        return known[function]
+
+    return of_method
+
+
 def main(mode):
     judge = enforcer()
+    if mode == "hasten":
+        inspect.getfullargspec = remembered(inspect.getfullargspec)
     write = sys.stdout.write
     for line in sys.stdin.buffer:
         asked = json.loads(line)
