@@ -50,25 +50,26 @@ pub(super) fn parse(text: &str) -> Option<Node> {
     is_done.then_some(node)
 }
 
-struct Parser<'a> {
-    words: &'a [Word<'a>],
+/// Goes through the words.
+pub(super) struct Parser<'a> {
+    pub(super) words: &'a [Word<'a>],
     depth: usize,
 }
 
 impl<'a> Parser<'a> {
-    fn is_next(&self, sign: &str) -> bool {
+    pub(super) fn is_next(&self, sign: &str) -> bool {
         matches!(self.words.first(), Some(Word::Sign(next)) if *next == sign)
     }
 
-    fn is_next_name(&self, name: &str) -> bool {
+    pub(super) fn is_next_name(&self, name: &str) -> bool {
         matches!(self.words.first(), Some(Word::Name(next)) if *next == name)
     }
 
-    fn skip(&mut self) {
+    pub(super) fn skip(&mut self) {
         self.words = self.words.get(1..).unwrap_or_default();
     }
 
-    fn take(&mut self, sign: &str) -> bool {
+    pub(super) fn take(&mut self, sign: &str) -> bool {
         let is_next = self.is_next(sign);
         if is_next {
             self.skip();
@@ -76,7 +77,7 @@ impl<'a> Parser<'a> {
         is_next
     }
 
-    fn take_name(&mut self, name: &str) -> bool {
+    pub(super) fn take_name(&mut self, name: &str) -> bool {
         let is_next = self.is_next_name(name);
         if is_next {
             self.skip();
@@ -84,7 +85,7 @@ impl<'a> Parser<'a> {
         is_next
     }
 
-    fn expect(&mut self, sign: &str) -> Option<()> {
+    pub(super) fn expect(&mut self, sign: &str) -> Option<()> {
         self.take(sign).then_some(())
     }
 
@@ -97,7 +98,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A name that is no keyword.
-    fn name(&mut self) -> Option<&'a str> {
+    pub(super) fn name(&mut self) -> Option<&'a str> {
         match self.words.first() {
             Some(Word::Name(name)) if !KEYWORDS.contains(name) => {
                 self.skip();
@@ -108,7 +109,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `a if b else c`, or what has no choice.
-    fn expression(&mut self) -> Option<Node> {
+    pub(super) fn expression(&mut self) -> Option<Node> {
         self.depth += 1;
         if self.depth > DEEPEST {
             return None;
@@ -127,7 +128,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Operands with any operators between them. Which binds closer changes nothing, for at most two operands are a literal.
-    fn disjunction(&mut self) -> Option<Node> {
+    pub(super) fn disjunction(&mut self) -> Option<Node> {
         let mut is_negated = false;
         while self.take_name("not") {
             is_negated = true;
@@ -160,7 +161,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Operands with operators of arithmetic between them: a `bitwise_or`.
-    fn operators(&mut self) -> Option<Node> {
+    pub(super) fn operators(&mut self) -> Option<Node> {
         let mut node = self.operand()?;
         let mut count = 0;
         while let Some(sign) = OPERATORS.iter().find(|sign| self.take(sign)) {
@@ -274,188 +275,6 @@ impl<'a> Parser<'a> {
             self.skip();
         }
         joined.map(Node::Constant)
-    }
-
-    fn group(&mut self) -> Option<Node> {
-        self.expect("(")?;
-        if self.take(")") {
-            return Some(Node::Items(Brackets::Tuple, Vec::new()));
-        }
-        if self.take_name("yield") {
-            if self.take_name("from") {
-                self.expression()?;
-            } else if !self.is_next(")") {
-                self.items(")")?;
-            }
-            self.expect(")")?;
-            return Some(Node::Other);
-        }
-        let (mut items, has_comma) = self.items(")")?;
-        let only = match items.pop() {
-            Some(only) if items.is_empty() && !has_comma => only,
-            last => {
-                items.extend(last);
-                self.expect(")")?;
-                return Some(Node::Items(Brackets::Tuple, items));
-            }
-        };
-        if matches!(only, Node::Starred(_)) {
-            return None;
-        }
-        let is_comprehension = self.comprehension()?;
-        self.expect(")")?;
-        Some(if is_comprehension { Node::Other } else { only })
-    }
-
-    fn list(&mut self) -> Option<Node> {
-        self.expect("[")?;
-        if self.take("]") {
-            return Some(Node::Items(Brackets::List, Vec::new()));
-        }
-        self.bracketed(Brackets::List, "]")
-    }
-
-    fn set(&mut self) -> Option<Node> {
-        self.expect("{")?;
-        if self.take("}") {
-            return Some(Node::Items(Brackets::Dict, Vec::new()));
-        }
-        if !self.is_next("**") {
-            return self.bracketed(Brackets::Set, "}");
-        }
-        loop {
-            self.expect("**")?;
-            self.operators()?;
-            if !self.take(",") || self.is_next("}") {
-                break;
-            }
-        }
-        self.expect("}")?;
-        Some(Node::Other)
-    }
-
-    /// Elements, or a comprehension, up to the bracket.
-    fn bracketed(&mut self, brackets: Brackets, end: &str) -> Option<Node> {
-        let (items, has_comma) = self.items(end)?;
-        if !has_comma && !matches!(items.as_slice(), [Node::Starred(_)]) && self.comprehension()? {
-            self.expect(end)?;
-            return Some(Node::Other);
-        }
-        self.expect(end)?;
-        Some(Node::Items(brackets, items))
-    }
-
-    /// Elements with commas between them, and whether there is any comma.
-    fn items(&mut self, end: &str) -> Option<(Vec<Node>, bool)> {
-        let mut items = Vec::new();
-        let mut has_comma = false;
-        loop {
-            items.push(if self.take("*") {
-                Node::Starred(Box::new(self.operators()?))
-            } else {
-                self.expression()?
-            });
-            if !self.take(",") {
-                return Some((items, has_comma));
-            }
-            has_comma = true;
-            if self.is_next(end) {
-                return Some((items, has_comma));
-            }
-        }
-    }
-
-    /// Takes `for … in … if …`, if they are next.
-    fn comprehension(&mut self) -> Option<bool> {
-        let mut is_one = false;
-        loop {
-            let is_async = self.take_name("async");
-            if !self.take_name("for") {
-                return (!is_async).then_some(is_one);
-            }
-            is_one = true;
-            self.targets()?;
-            if !self.take_name("in") {
-                return None;
-            }
-            self.disjunction()?;
-            while self.take_name("if") {
-                self.disjunction()?;
-            }
-        }
-    }
-
-    /// What a `for` assigns to.
-    fn targets(&mut self) -> Option<()> {
-        loop {
-            self.take("*");
-            let target = self.operators()?;
-            if !is_target(&target) {
-                return None;
-            }
-            if !self.take(",") || self.is_next_name("in") {
-                return Some(());
-            }
-        }
-    }
-
-    /// What a call is given, up to its end; whether it is nothing.
-    fn arguments(&mut self) -> Option<bool> {
-        let mut count = 0;
-        let (mut has_named, mut has_mapping) = (false, false);
-        while !self.take(")") {
-            let is_first = count == 0;
-            count += 1;
-            if self.take("**") {
-                self.expression()?;
-                has_mapping = true;
-            } else if self.take("*") {
-                self.expression()?;
-                if has_mapping {
-                    return None;
-                }
-            } else if matches!(self.words, [Word::Name(_), Word::Sign("="), ..]) {
-                self.name()?;
-                self.skip();
-                self.expression()?;
-                has_named = true;
-            } else {
-                self.expression()?;
-                if has_named || has_mapping {
-                    return None;
-                }
-                // One without brackets of its own is alone.
-                if self.comprehension()? {
-                    self.expect(")")?;
-                    return is_first.then_some(false);
-                }
-            }
-            if !self.take(",") {
-                self.expect(")")?;
-                break;
-            }
-        }
-        Some(count == 0)
-    }
-
-    /// What something is indexed with, up to its end.
-    fn slices(&mut self) -> Option<()> {
-        loop {
-            self.take("*");
-            self.expression()?;
-            if !self.take(",") || self.is_next("]") {
-                return self.expect("]");
-            }
-        }
-    }
-}
-
-fn is_target(node: &Node) -> bool {
-    match node {
-        Node::Name(_) | Node::Place => true,
-        Node::Items(Brackets::List | Brackets::Tuple, items) => items.iter().all(is_target),
-        Node::Starred(node) => is_target(node),
-        _ => false,
     }
 }
 

@@ -8,6 +8,7 @@ use super::guard::Unfit;
 use nix::fcntl::OFlag;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::fs::{Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -167,6 +168,22 @@ pub(super) fn read(path: &Path, believed: Believed) -> Result<Content, Error> {
 type Wrong = (usize, String);
 
 fn parse(text: &str, path: &Path) -> Result<Content, Wrong> {
+    // Editions of YAML do not agree on these.
+    for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        let unclear = |letter: &char| {
+            letter.is_control() && *letter != '\t'
+                || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{feff}')
+        };
+        if let Some(letter) = line.chars().find(unclear) {
+            return Err((
+                number + 1,
+                format!(
+                    "the character {} has no place in a policy",
+                    letter.escape_unicode()
+                ),
+            ));
+        }
+    }
     let mut content = Content {
         rules: Vec::new(),
         options: options(text),
@@ -181,6 +198,7 @@ fn parse(text: &str, path: &Path) -> Result<Content, Wrong> {
 
 /// What the comments above the first rule say to this program.
 fn options(text: &str) -> Vec<String> {
+    let text = text.trim_start_matches('\u{feff}');
     let above = text.lines().map(str::trim).take_while(|line| {
         line.is_empty() || line.starts_with('#') || line.starts_with('%') || *line == "---"
     });
@@ -251,9 +269,11 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        // The line and the place of each name.
+        let mut last: HashMap<String, (usize, usize)> = HashMap::new();
         loop {
             let (name, line) = match self.next()? {
-                (Event::MappingEnd, _) => return self.end(),
+                (Event::MappingEnd, _) => break,
                 (Event::Scalar(name, style, ..), line)
                     if style != ScalarStyle::Plain || type_of(&name).is_none() =>
                 {
@@ -270,15 +290,20 @@ impl<'a> Reader<'a> {
                     "{place}the rule {name:?} has no value, and so everybody passes it: write \"!\" for nobody or \"@\" for everybody"
                 ));
             }
-            if let Some(before) = content.rules.iter().position(|entry| entry.name == name) {
-                let before = content.rules.remove(before);
+            let at = (line, content.rules.len());
+            if let Some((before, _)) = last.insert(name.clone(), at) {
                 content.warnings.push(format!(
-                    "{place}the rule {name:?} is here again, and the one of line {} is not used",
-                    before.line
+                    "{place}the rule {name:?} is here again, and the one of line {before} is not used"
                 ));
             }
             content.rules.push(Entry { name, rule, line });
         }
+        let mut place = 0..;
+        content.rules.retain(|entry| {
+            let place = place.next();
+            last.get(&entry.name).map(|(_, last)| *last) == place
+        });
+        self.end()
     }
 
     /// Nothing may follow.

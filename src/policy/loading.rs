@@ -187,6 +187,7 @@ fn take(
         };
         let place = format!("{}:{}: ", path.display(), entry.line);
         let wrong = parsed.doubts.into_iter().chain(doubts(&parsed.check));
+        let wrong = wrong.take(MOST_DOUBTS);
         warnings.extend(wrong.map(|doubt| {
             format!(
                 "{place}the rule {:?} cannot be understood, and allows nothing there: {doubt}",
@@ -250,7 +251,13 @@ fn strangers(
         .flatten()
         .chain([settings.default_rule.as_str()])
         .collect();
-    let meant = |wrong: &str, known: &mut dyn Iterator<Item = &str>| {
+    let mut guesses = 0;
+    let mut meant = |wrong: &str, known: &mut dyn Iterator<Item = &str>| {
+        guesses += 1;
+        if guesses > MOST_GUESSES {
+            return String::new();
+        }
+        let known = known.take(MOST_KNOWN);
         let others = known.filter(|name| *name != wrong).map(str::to_owned);
         nearest(wrong, others).map_or_else(String::new, |name| format!("; is {name:?} meant?"))
     };
@@ -279,3 +286,9 @@ fn strangers(
     }
     found
 }
+
+/// What is said of one rule.
+const MOST_DOUBTS: usize = 8;
+/// A file may have tens of thousands of names, and guessing what is meant compares each with all others.
+const MOST_GUESSES: usize = 100;
+const MOST_KNOWN: usize = 1000;

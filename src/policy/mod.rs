@@ -17,6 +17,7 @@
 //! assert!(rules.allows("wipe", credentials.as_object().unwrap(), target.as_object().unwrap()));
 //! ```
 
+mod brackets;
 mod check;
 mod convert;
 pub mod credentials;

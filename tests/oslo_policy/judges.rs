@@ -28,12 +28,14 @@ pub(crate) fn made(asked: File) -> File {
     run(python("make"), asked)
 }
 
-/// What the real library answers.
-pub(crate) fn of_oslo(questions: &File) -> Vec<bool> {
-    answers(run(
-        python("answer"),
-        rewound(questions.try_clone().unwrap()),
-    ))
+/// What the real library answers, as it is or hastened.
+pub(crate) fn of_oslo(questions: &File, mode: &str) -> Vec<bool> {
+    answers(run(python(mode), rewound(questions.try_clone().unwrap())))
+}
+
+/// What the real library answers with files over registered rules.
+pub(crate) fn answers_of_files(cases: File) -> Vec<bool> {
+    answers(run(python("files"), cases))
 }
 
 /// What the program answers: this build's, or the one that `FERRITE` names.

@@ -14,7 +14,9 @@
     reason = "a test fails by panicking, and asks Python"
 )]
 
+mod attributes;
 mod dice;
+mod files;
 mod generated;
 mod judges;
 mod python;
@@ -42,11 +44,19 @@ struct Count {
 
 #[test]
 fn a_hundred_thousand_questions_have_the_same_answers() {
-    let counts = compare(1, [10_000, 15_000, 75_000], 5_000);
+    let counts = compare(1, [10_000, 15_000, 75_000], 5_000, "answer");
     for (subject, count) in SUBJECTS.iter().zip(counts) {
         let allowed = count.allowed * 100 / count.asked;
         assert!((10..=90).contains(&allowed), "{subject:?}: {count:?}");
     }
+}
+
+#[test]
+fn files_over_registered_rules_come_to_the_same() {
+    let (judged, allowed) = files::compare(1, 3_000);
+    assert!(judged > 1_000, "{judged}");
+    let allowed = allowed * 100 / judged;
+    assert!((10..=90).contains(&allowed), "{allowed} %");
 }
 
 /// `make test-policy-oracle`.
@@ -55,7 +65,7 @@ fn a_hundred_thousand_questions_have_the_same_answers() {
 fn ten_million_questions_have_the_same_answers() {
     let seed = std::env::var("SEED").map_or(2, |seed| seed.parse().unwrap());
     let start = Instant::now();
-    let counts = compare(seed, [1_000_000, 1_500_000, 7_500_000], 50_000);
+    let counts = compare(seed, [1_000_000, 1_500_000, 7_500_000], 50_000, "hasten");
     eprintln!("seed {seed}, {} s", start.elapsed().as_secs());
     eprintln!("| subject | questions | allowed | differences |");
     eprintln!("|---|---|---|---|");
@@ -65,7 +75,7 @@ fn ten_million_questions_have_the_same_answers() {
 }
 
 /// Asks both judges in chunks, as many at a time as there are cores; any difference ends it.
-fn compare(seed: u64, sizes: [usize; 3], chunk: usize) -> [Count; 3] {
+fn compare(seed: u64, sizes: [usize; 3], chunk: usize, mode: &str) -> [Count; 3] {
     let mut chunks = Vec::new();
     for (subject, size) in sizes.into_iter().enumerate() {
         for number in 0..size.div_ceil(chunk) {
@@ -77,12 +87,18 @@ fn compare(seed: u64, sizes: [usize; 3], chunk: usize) -> [Count; 3] {
     let counted: Vec<[Count; 3]> = std::thread::scope(|scope| {
         let work = || {
             let mut counts = [Count::default(); 3];
-            while let Some((subject, seed)) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some((subject, seed)) = chunks.get(at) else {
+                    return counts;
+                };
                 let questions = questions(SUBJECTS[*subject], *seed, chunk);
                 counts[*subject].asked += chunk;
-                counts[*subject].allowed += same(&questions, *seed);
+                counts[*subject].allowed += same(&questions, *seed, mode);
+                if mode != "answer" {
+                    eprintln!("{} of {} chunks were compared", at + 1, chunks.len());
+                }
             }
-            counts
         };
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         workers
@@ -115,9 +131,9 @@ fn questions(subject: Subject, seed: u64, count: usize) -> File {
 }
 
 /// How many both allow.
-fn same(questions: &File, seed: u64) -> usize {
+fn same(questions: &File, seed: u64, mode: &str) -> usize {
     let ours = judges::of_ferrite(questions);
-    let oslo = judges::of_oslo(questions);
+    let oslo = judges::of_oslo(questions, mode);
     assert_eq!(ours.len(), oslo.len(), "seed {seed}");
     if ours != oslo {
         let lines = judges::lines(questions);

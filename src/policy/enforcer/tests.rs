@@ -340,6 +340,10 @@ fn what_cannot_be_used_is_refused_with_its_place() {
             "policy.yaml:1: a policy file is a mapping of names to rules, one a line: \"name\": \"rule\"",
         ),
         (
+            "a: role:b\nb: 'role:c\u{2028}'",
+            "policy.yaml:2: the character \\u{2028} has no place in a policy",
+        ),
+        (
             "a: role:b\n---\nc: role:d",
             "policy.yaml:2: a policy file is one document, and here begins another",
         ),
@@ -473,4 +477,22 @@ fn nobody_passes_never() {
 fn an_enforcer_is_shared() {
     fn is_shared<T: Send + Sync>() {}
     is_shared::<Enforcer>();
+}
+
+#[test]
+fn a_file_full_of_names_takes_no_time() {
+    let place = Place::new();
+    let many: String = (0..20_000)
+        .map(|number| format!("n{number}: a:b\n"))
+        .collect();
+    assert_eq!(place.load(&many).unwrap().files()[0].rules, 20_000);
+    let same = "n: a:b\n".repeat(30_000);
+    let enforcer = place.load(&same).unwrap();
+    assert_eq!(enforcer.files()[0].rules, 1);
+    let lists = format!("n: [{}]", "a,".repeat(100_000));
+    assert_eq!(place.load(&lists).unwrap().warnings().len(), 9);
+    let one_line = r#"{"machine:wipe": "role:a", "machine:wipe": "role:b"}"#;
+    let enforcer = place.load(one_line).unwrap();
+    assert!(allows(&enforcer, "machine:wipe", "b"));
+    assert_eq!(enforcer.files()[0].rules, 1);
 }
