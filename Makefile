@@ -25,6 +25,10 @@ test: check agent image iso lab nextest ## Everything: lints, unit and protocol 
 test-matrix: agent lab lab-generations nextest ## Eight generations of Ironic, each deploying through the agent; prints a table
 	$(NEXTEST) run --profile full --test matrix --run-ignored only --no-capture
 
+.PHONY: test-policy-oracle
+test-policy-oracle: rust nextest $(LAB)/venv/oslo.policy-6.0.1/.done ## Ten million questions to the real oslo.policy and to ours; prints a table (SEED=n for others)
+	$(NEXTEST) run --profile full --test oslo_policy --run-ignored only --no-capture
+
 .PHONY: test-timing
 test-timing: rust nextest ## Whether the time of a token's comparison tells anything of the token: Welch's t, with a table
 	$(NEXTEST) run --cargo-profile bench --test timing --run-ignored only --no-capture

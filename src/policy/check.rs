@@ -350,6 +350,6 @@ impl Evaluation<'_> {
 }
 
 /// How deep a tree may be, rules it refers to included: about where Python's own stack ends.
-pub(super) const MAX_DEPTH: usize = 480;
+pub(super) const MAX_DEPTH: usize = 320;
 /// Checks that one question may ask. Rules that refer to others twice on each level reach it, no honest policy does.
 const MAX_STEPS: usize = 100_000;

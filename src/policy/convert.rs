@@ -40,8 +40,6 @@ enum Letter {
     Decimal,
     /// `e`, `f` and `g`, and whether in capitals.
     Float(char, bool),
-    /// `%`, after a name or flags.
-    Percent,
     /// `x` and `o`, and whether in capitals.
     Radix(char, bool),
     Ascii,
@@ -85,7 +83,7 @@ impl Spec {
             'X' => Letter::Radix('x', true),
             'e' | 'f' | 'g' => Letter::Float(letter, false),
             'E' | 'F' | 'G' => Letter::Float(letter.to_ascii_lowercase(), true),
-            '%' => Letter::Percent,
+            // Also a `%`, which is one only right after the first.
             _ => return None,
         };
         Some((spec, rest))
@@ -122,10 +120,6 @@ impl Spec {
             Letter::Decimal | Letter::Float(..) | Letter::Radix(..)
         );
         let shown = match self.letter {
-            Letter::Percent => {
-                out.push(b'%');
-                return Some(());
-            }
             Letter::Character => return character(argument.take()?, width, left, out),
             Letter::Text => argument.take()?.text(),
             Letter::Repr => argument.take()?.represented(Letters::All),

@@ -181,7 +181,6 @@ mod tests {
             ("%(i)c%(c)c", "*x"),
             ("%(big)d", "10000000000000000000000"),
             ("%(t)ls %(i)hd", "text 42"),
-            ("%(t)%%s", "%text"),
         ] {
             assert_eq!(filled(text).as_deref(), Ok(comes), "{text}");
         }
@@ -198,6 +197,8 @@ mod tests {
             "%(t)",
             "%(t)y",
             "%(t)d",
+            "%(t)%",
+            "%5%",
             "%(z)d",
             "%(f)x",
             "%(t)c",

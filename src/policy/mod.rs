@@ -22,6 +22,7 @@ mod convert;
 pub mod credentials;
 mod defaults;
 mod enforcer;
+mod expression;
 mod file;
 mod format;
 mod guard;
@@ -31,6 +32,7 @@ mod loading;
 mod parse;
 mod python;
 mod rule;
+mod words;
 
 pub use check::Rules;
 pub use defaults::{DEFAULTS, names};

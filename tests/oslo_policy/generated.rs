@@ -1,0 +1,582 @@
+//! Questions made at random: rules that are right, odd and broken, and credentials and targets that often fit them.
+
+use super::dice::Dice;
+use super::python;
+use serde_json::{Map, Value, json};
+
+/// One question with everything it needs.
+pub(crate) fn question(dice: &mut Dice) -> Value {
+    loop {
+        let mut rules = Map::new();
+        if dice.percent(1) {
+            rules = deep(dice);
+        }
+        for _ in 0..1 + dice.below(5) {
+            rules.insert(name(dice), rule(dice));
+        }
+        let asked = if dice.percent(90) {
+            let at = dice.below(rules.len());
+            rules.keys().nth(at).unwrap().clone()
+        } else {
+            name(dice)
+        };
+        let default_rule = match dice.below(10) {
+            0..5 => Value::Null,
+            5..8 => json!("default"),
+            8 => json!(name(dice)),
+            _ => json!(""),
+        };
+        let question = json!({
+            "rules": rules,
+            "default_rule": default_rule,
+            "rule": asked,
+            "credentials": credentials(dice),
+            "target": target(dice),
+        });
+        if !is_left_out(&question["rules"]) {
+            return question;
+        }
+    }
+}
+
+/// Whether any text in it is of what ours leaves out, or would ask a server.
+fn is_left_out(value: &Value) -> bool {
+    match value {
+        Value::String(text) => {
+            python::is_left_out(text) || text.contains("http:") || text.contains("https:")
+        }
+        Value::Array(items) => items.iter().any(is_left_out),
+        Value::Object(map) => map.values().any(is_left_out),
+        _ => false,
+    }
+}
+
+const NAMES: &[&str] = &["a", "b", "c", "d", "default", "is_admin", "x:y", "Ü", ""];
+
+fn name(dice: &mut Dice) -> String {
+    dice.pick(NAMES).to_owned()
+}
+
+fn rule(dice: &mut Dice) -> Value {
+    match dice.below(100) {
+        0..75 => Value::String(text(dice)),
+        75..95 => list(dice),
+        _ => odd(dice),
+    }
+}
+
+/// What is neither a text nor a list.
+fn odd(dice: &mut Dice) -> Value {
+    match dice.below(9) {
+        0..3 => json!(null),
+        3 => json!(0),
+        4 => json!(7),
+        5 => json!(true),
+        6 => json!(false),
+        7 => json!({"role:admin": 1, "@": 2}),
+        _ => json!({}),
+    }
+}
+
+/// The old lists of lists.
+fn list(dice: &mut Dice) -> Value {
+    let mut outer = Vec::new();
+    for _ in 0..dice.below(4) {
+        outer.push(match dice.below(20) {
+            0..4 => Value::String(check(dice, true)),
+            4 => odd(dice),
+            5 => json!(""),
+            _ => {
+                let mut inner = Vec::new();
+                for _ in 0..dice.below(4) {
+                    inner.push(if dice.percent(3) {
+                        odd(dice)
+                    } else {
+                        Value::String(check(dice, true))
+                    });
+                }
+                Value::Array(inner)
+            }
+        });
+    }
+    Value::Array(outer)
+}
+
+fn text(dice: &mut Dice) -> String {
+    let mut text = match dice.below(100) {
+        0..3 => dice
+            .pick(&[
+                "", " ", "()", "(", ")", "and", "not", "((@)", "or @", "\u{a0}",
+            ])
+            .to_owned(),
+        3..75 => expression(dice, 4),
+        _ => {
+            let mut words = String::new();
+            for _ in 0..1 + dice.below(8) {
+                let word = match dice.below(12) {
+                    0 | 1 => "and".to_owned(),
+                    2 | 3 => "or".to_owned(),
+                    4 => "not".to_owned(),
+                    5 => "(".to_owned(),
+                    6 => ")".to_owned(),
+                    _ => check(dice, false),
+                };
+                words.push_str(&word);
+                words.push_str(dice.pick(&[" ", " ", " ", "  ", ""]));
+            }
+            words
+        }
+    };
+    if dice.percent(8) {
+        for _ in 0..1 + dice.below(3) {
+            mutate(dice, &mut text);
+        }
+    }
+    text
+}
+
+/// One letter more, less or another.
+pub(crate) fn mutate(dice: &mut Dice, text: &mut String) {
+    let mut letters: Vec<char> = text.chars().collect();
+    let at = dice.below(letters.len() + 1);
+    let letter = dice.pick(&[
+        '(', ')', ' ', ':', '%', '\'', '"', '.', '!', '@', 'a', 's', '1', '0', '-', '_', '[', ']',
+        '{', '}', ',', '\u{3000}', '\u{1f}', '\t', '\n', '\\', 'ß', 'İ', '=', '+', '*', '#', 'j',
+        'e', 'n', 'b', 'r',
+    ]);
+    match dice.below(3) {
+        0 => letters.insert(at, letter),
+        1 if at < letters.len() => letters[at] = letter,
+        _ if at < letters.len() => drop(letters.remove(at)),
+        _ => {}
+    }
+    *text = letters.into_iter().collect();
+}
+
+fn expression(dice: &mut Dice, depth: usize) -> String {
+    let kind = if depth == 0 { 0 } else { dice.below(100) };
+    match kind {
+        0..35 => check(dice, false),
+        35..50 => format!(
+            "{}{}{}",
+            cased(dice, "not"),
+            space(dice),
+            expression(dice, depth - 1)
+        ),
+        50..65 => {
+            let inner = if dice.percent(10) { space(dice) } else { "" };
+            format!("({inner}{}{inner})", expression(dice, depth - 1))
+        }
+        _ => {
+            let word = dice.pick(&["and", "or"]);
+            let mut joined = expression(dice, depth - 1);
+            for _ in 0..1 + dice.below(3) {
+                let word = if dice.percent(70) {
+                    word
+                } else {
+                    dice.pick(&["and", "or"])
+                };
+                joined = format!(
+                    "{joined}{}{}{}{}",
+                    space(dice),
+                    cased(dice, word),
+                    space(dice),
+                    expression(dice, depth - 1)
+                );
+            }
+            joined
+        }
+    }
+}
+
+fn space(dice: &mut Dice) -> &'static str {
+    if dice.percent(90) {
+        " "
+    } else {
+        dice.pick(&[
+            "  ", "\t", "\n", "\u{a0}", "\u{2003}", "\u{1c}", "\u{85}", "\r\n",
+        ])
+    }
+}
+
+fn cased(dice: &mut Dice, word: &str) -> String {
+    if dice.percent(80) {
+        return word.to_owned();
+    }
+    word.chars()
+        .map(|letter| {
+            if dice.percent(50) {
+                letter.to_ascii_uppercase()
+            } else {
+                letter
+            }
+        })
+        .collect()
+}
+
+/// One check; where it is in a list, it may have spaces.
+fn check(dice: &mut Dice, in_list: bool) -> String {
+    let mut check = match dice.below(100) {
+        0..8 => "@".to_owned(),
+        8..14 => "!".to_owned(),
+        14..30 => format!("rule:{}", dice.pick(NAMES)),
+        30..50 => format!("role:{}", role(dice)),
+        50..54 => dice
+            .pick(&[
+                "'quoted'",
+                "\"a b\"",
+                "admin",
+                "%(x)s",
+                "role",
+                ":",
+                "a:",
+                ":b",
+                "role:",
+                "rule:",
+                "Role:admin",
+                "RULE:a",
+                "None:None",
+            ])
+            .to_owned(),
+        54..60 => format!("{}:{}", python::kind(dice), wanted(dice)),
+        60..76 => fitting(dice),
+        _ => format!("{}:{}", path(dice), wanted(dice)),
+    };
+    if dice.percent(3) {
+        mutate(dice, &mut check);
+    }
+    if !in_list {
+        check.retain(|letter| !letter.is_whitespace());
+    }
+    check
+}
+
+fn role(dice: &mut Dice) -> &'static str {
+    dice.pick(&[
+        "admin",
+        "ADMIN",
+        "member",
+        "reader",
+        "Straße",
+        "İ",
+        "ΑΣ",
+        "%(role)s",
+        "%(user_id)s",
+        "%(none)s",
+        "%(level)d",
+        "%(missing)s",
+        "a%%",
+        "%",
+        "admin:x",
+        "%(role)10s",
+        "%(level)c",
+    ])
+}
+
+fn path(dice: &mut Dice) -> &'static str {
+    dice.pick(&[
+        "user_id",
+        "project_id",
+        "domain_id",
+        "system_scope",
+        "system",
+        "is_admin",
+        "level",
+        "ratio",
+        "none",
+        "roles",
+        "token",
+        "token.project.id",
+        "token.project",
+        "token.list",
+        "token.list.id",
+        "token.list.deep.id",
+        "token.missing.id",
+        "user_id.x",
+        "none.x",
+        "groups",
+        "groups.name",
+        "groups.tags",
+        "groups.tags.x",
+        "matrix",
+        "matrix.x",
+        "token.project.domain.name",
+        "user-id",
+        "empty",
+        "",
+        "0",
+        "größe",
+        "token..id",
+        ".token",
+        "a b",
+        "class",
+        "nothing",
+        "missing.x",
+    ])
+}
+
+fn wanted(dice: &mut Dice) -> &'static str {
+    dice.pick(&[
+        "%(user_id)s",
+        "%(project_id)s",
+        "%(user_id)s",
+        "%(project_id)s",
+        "%(target.role)s",
+        "%(level)s",
+        "%(level)d",
+        "%(ratio)s",
+        "%(flag)s",
+        "%(none)s",
+        "%(list)s",
+        "%(nested)s",
+        "%(missing)s",
+        "%(level)05d",
+        "%(ratio).2f",
+        "%(user_id)r",
+        "%(level)x",
+        "%(user_id",
+        "%",
+        "%%",
+        "%(user_id)s%(project_id)s",
+        "%s",
+        "%(user_id)5s",
+        "%(user_id)-5s",
+        "%(level)s%s",
+        "u1",
+        "p1",
+        "all",
+        "True",
+        "False",
+        "None",
+        "1",
+        "7",
+        "1.5",
+        "['p1','u1']",
+        "[]",
+        "{}",
+        "d1",
+        "%(level)*d",
+        "%(level)+d",
+        "%(flag)d",
+        "%(user_id)c",
+        "",
+    ])
+}
+
+/// A literal that its match is equal to, or nearly.
+fn fitting(dice: &mut Dice) -> String {
+    dice.pick(&[
+        "True:True",
+        "True:%(flag)s",
+        "False:%(flag)s",
+        "None:%(none)s",
+        "'u1':%(user_id)s",
+        "\"u1\":%(user_id)s",
+        "'p1':%(project_id)s",
+        "7:%(level)s",
+        "0x7:%(level)s",
+        "7.0:%(level)s",
+        "1.5:%(ratio)s",
+        "15e-1:%(ratio)s",
+        "'07':%(level)02d",
+        "'1.50':%(ratio).2f",
+        "1_0:10",
+        "1e3:1000.0",
+        "1e16:1e+16",
+        "1j:1j",
+        "-1:-1",
+        "+1:1",
+        "--1:-1",
+        "1+1j:(1+1j)",
+        "[1,2]:[1,2]",
+        "():()",
+        "[]:[]",
+        "{}:{}",
+        "'a''b':ab",
+        "b'x':b'x'",
+        "u'x':x",
+        "r'\\x':\\x",
+        "'\\x41':A",
+        "...:Ellipsis",
+        "set():set()",
+        "{1}:{1}",
+        "(1):1",
+        "1,:(1,)",
+        "'true':%(flag)s",
+        "true:True",
+        "'%s':%%s",
+        "'é':é",
+        "01:1",
+        "0:0",
+        "None:",
+        "'':",
+        "''':",
+        "''''''",
+        "'''a''':a",
+        "1_:1",
+        "0b11:3",
+        "'u1':%(user_id).2s",
+        "'u1   ':%(user_id)-5s",
+        "\"'u1'\":%(user_id)r",
+        "not(1):x",
+        "-True:x",
+    ])
+    .to_owned()
+}
+
+fn value(dice: &mut Dice) -> Value {
+    match dice.below(20) {
+        0..5 => json!("u1"),
+        5..9 => json!("p1"),
+        9 => json!("d1"),
+        10 => json!(7),
+        11 => json!(1.5),
+        12 => json!(true),
+        13 => json!(false),
+        14 => json!(null),
+        15 => json!(""),
+        16 => json!(["p1", "u1"]),
+        17 => json!([]),
+        18 => json!({"id": "p1"}),
+        _ => json!([["p1"], {"x": "u1"}, 7, null, 1e16, "it's"]),
+    }
+}
+
+fn credentials(dice: &mut Dice) -> Value {
+    let mut made = Map::new();
+    let mut set = |name: &str, value: Value| drop(made.insert(name.to_owned(), value));
+    match dice.below(20) {
+        0 => {}
+        1 => set("roles", value(dice)),
+        2 => set("roles", json!([])),
+        3 => set("roles", json!("admin")),
+        4 => set("roles", json!({"admin": 1, "Member": 2})),
+        5 => set("roles", json!(["admin", 7])),
+        _ => {
+            let mut roles = Vec::new();
+            for _ in 0..1 + dice.below(3) {
+                roles.push(dice.pick(&[
+                    "admin", "Admin", "member", "reader", "STRASSE", "straße", "i\u{307}", "ας",
+                    "u1", "p1", "7", "a%",
+                ]));
+            }
+            set("roles", json!(roles));
+        }
+    }
+    for name in [
+        "user_id",
+        "project_id",
+        "domain_id",
+        "system_scope",
+        "system",
+        "is_admin",
+        "level",
+        "ratio",
+        "none",
+        "empty",
+        "größe",
+        "user-id",
+    ] {
+        if dice.percent(60) {
+            let value = match (name, dice.below(10)) {
+                ("user_id", 0..7) => json!("u1"),
+                ("project_id", 0..7) => json!("p1"),
+                ("system_scope" | "system", 0..4) => json!("all"),
+                ("is_admin", 0..7) => json!(true),
+                ("level", 0..7) => json!(7),
+                ("ratio", 0..7) => json!(1.5),
+                ("none", 0..7) => json!(null),
+                _ => value(dice),
+            };
+            set(name, value);
+        }
+    }
+    if dice.percent(70) {
+        let inner = |dice: &mut Dice| {
+            json!({
+                "project": {"id": value(dice), "domain": {"name": value(dice)}},
+                "list": [{"id": value(dice)}, {"id": value(dice), "deep": [{"id": value(dice)}]}],
+            })
+        };
+        let token = if dice.percent(80) {
+            inner(dice)
+        } else {
+            value(dice)
+        };
+        set("token", token);
+    }
+    if dice.percent(50) {
+        set(
+            "groups",
+            json!([{"name": value(dice), "tags": [value(dice), value(dice)]}, {"name": "u1", "tags": []}]),
+        );
+        set("matrix", json!([["p1"], ["u1", value(dice)]]));
+    }
+    Value::Object(made)
+}
+
+fn target(dice: &mut Dice) -> Value {
+    let mut made = Map::new();
+    for name in [
+        "user_id",
+        "project_id",
+        "target.role",
+        "role",
+        "level",
+        "ratio",
+        "flag",
+        "none",
+        "list",
+        "nested",
+        "a(b)",
+    ] {
+        if dice.percent(80) {
+            let value = match (name, dice.below(10)) {
+                ("user_id", 0..7) => json!("u1"),
+                ("project_id", 0..7) => json!("p1"),
+                ("role" | "target.role", 0..8) => json!(dice.pick(&["admin", "MEMBER", "ΑΣ"])),
+                ("level", 0..7) => json!(7),
+                ("ratio", 0..7) => json!(1.5),
+                ("flag", 0..7) => json!(dice.percent(50)),
+                ("none", 0..7) => json!(null),
+                ("nested", _) => json!({"k": [value(dice)]}),
+                _ => value(dice),
+            };
+            made.insert(name.to_owned(), value);
+        }
+    }
+    Value::Object(made)
+}
+
+/// Rules within rules, less or more than Python's stack takes.
+fn deep(dice: &mut Dice) -> Map<String, Value> {
+    let count = if dice.percent(80) {
+        dice.below(250)
+    } else {
+        1_100 + dice.below(400)
+    };
+    let mut rules = Map::new();
+    match dice.below(4) {
+        0 => {
+            let text = format!("{}@", "not ".repeat(count));
+            rules.insert("a".to_owned(), json!(text));
+        }
+        1 => {
+            let text = format!("{}role:admin{}", "(".repeat(count), ")".repeat(count));
+            rules.insert("b".to_owned(), json!(text));
+        }
+        2 => {
+            let text = format!("{}@{}", "(not ".repeat(count), ")".repeat(count));
+            rules.insert("c".to_owned(), json!(text));
+        }
+        _ => {
+            for number in 0..count {
+                let text = format!("@ and rule:r{}", number + 1);
+                rules.insert(format!("r{number}"), json!(text));
+            }
+            rules.insert(format!("r{count}"), json!("role:admin or @"));
+            rules.insert("d".to_owned(), json!("rule:r0"));
+        }
+    }
+    rules
+}

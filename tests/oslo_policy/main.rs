@@ -1,0 +1,136 @@
+//! The real oslo.policy as the judge of ours: the same rules, credentials and targets come to the same answers.
+//!
+//! Needs the library's virtual environment: `make lab`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and asks Python"
+)]
+
+mod dice;
+mod generated;
+mod judges;
+mod python;
+
+use dice::Dice;
+use std::fs::File;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// What a chunk of questions is about.
+#[derive(Clone, Copy, Debug)]
+enum Subject {
+    Formats,
+    Literals,
+    Policies,
+}
+
+const SUBJECTS: [Subject; 3] = [Subject::Formats, Subject::Literals, Subject::Policies];
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    asked: usize,
+    allowed: usize,
+}
+
+#[test]
+fn a_hundred_thousand_questions_have_the_same_answers() {
+    let counts = compare(1, [10_000, 15_000, 75_000], 5_000);
+    for (subject, count) in SUBJECTS.iter().zip(counts) {
+        let allowed = count.allowed * 100 / count.asked;
+        assert!((10..=90).contains(&allowed), "{subject:?}: {count:?}");
+    }
+}
+
+/// `make test-policy-oracle`.
+#[test]
+#[ignore = "half an hour"]
+fn ten_million_questions_have_the_same_answers() {
+    let seed = std::env::var("SEED").map_or(2, |seed| seed.parse().unwrap());
+    let start = Instant::now();
+    let counts = compare(seed, [1_000_000, 1_500_000, 7_500_000], 50_000);
+    eprintln!("seed {seed}, {} s", start.elapsed().as_secs());
+    eprintln!("| subject | questions | allowed | differences |");
+    eprintln!("|---|---|---|---|");
+    for (subject, Count { asked, allowed }) in SUBJECTS.iter().zip(counts) {
+        eprintln!("| {subject:?} | {asked} | {allowed} | 0 |");
+    }
+}
+
+/// Asks both judges in chunks, as many at a time as there are cores; any difference ends it.
+fn compare(seed: u64, sizes: [usize; 3], chunk: usize) -> [Count; 3] {
+    let mut chunks = Vec::new();
+    for (subject, size) in sizes.into_iter().enumerate() {
+        for number in 0..size.div_ceil(chunk) {
+            chunks.push((subject, seed << 32 | (subject as u64) << 24 | number as u64));
+        }
+    }
+    let next = AtomicUsize::new(0);
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    let counted: Vec<[Count; 3]> = std::thread::scope(|scope| {
+        let work = || {
+            let mut counts = [Count::default(); 3];
+            while let Some((subject, seed)) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let questions = questions(SUBJECTS[*subject], *seed, chunk);
+                counts[*subject].asked += chunk;
+                counts[*subject].allowed += same(&questions, *seed);
+            }
+            counts
+        };
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .collect()
+    });
+    let mut sums = [Count::default(); 3];
+    for counts in counted {
+        for (sum, count) in sums.iter_mut().zip(counts) {
+            sum.asked += count.asked;
+            sum.allowed += count.allowed;
+        }
+    }
+    sums
+}
+
+fn questions(subject: Subject, seed: u64, count: usize) -> File {
+    let mut dice = Dice::new(seed);
+    let lines = (0..count).map(|_| match subject {
+        Subject::Formats => python::format(&mut dice),
+        Subject::Literals => python::literal(&mut dice),
+        Subject::Policies => generated::question(&mut dice),
+    });
+    let file = judges::file_of(lines);
+    match subject {
+        Subject::Formats | Subject::Literals => judges::made(file),
+        Subject::Policies => file,
+    }
+}
+
+/// How many both allow.
+fn same(questions: &File, seed: u64) -> usize {
+    let ours = judges::of_ferrite(questions);
+    let oslo = judges::of_oslo(questions);
+    assert_eq!(ours.len(), oslo.len(), "seed {seed}");
+    if ours != oslo {
+        let lines = judges::lines(questions);
+        let differ = lines.iter().zip(oslo.iter().zip(&ours));
+        let mut differ: Vec<String> = differ
+            .filter(|(_, (oslo, ours))| oslo != ours)
+            .map(|(line, (oslo, _))| format!("oslo.policy says {oslo}: {line}"))
+            .collect();
+        // The shortest say the most.
+        differ.sort_by_key(String::len);
+        let count = differ.len();
+        differ.truncate(10);
+        panic!("{count} differences (seed {seed}):\n{}", differ.join("\n"));
+    }
+    ours.iter().filter(|allowed| **allowed).count()
+}
