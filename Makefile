@@ -58,6 +58,20 @@ unit: rust nextest check-packages
 record-wire: rust nextest $(LAB)/venv/ironic-python-agent-13.0.0/.done ## Ask IPA 13.0.0 and Ferrite the same and keep both answers
 	RECORD_WIRE=1 $(NEXTEST) run --profile full -E 'binary(wire) & test(/^control::/)'
 
+# cargo-fuzz asks for a nightly compiler; what libFuzzer needs of it, the stable one has too.
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares) --cfg fuzzing
+
+.PHONY: fuzz
+fuzz: rust ## Random bytes as policies, FUZZ_SECONDS (60) for each target
+	$(call install,g++)
+	cd fuzz && RUSTFLAGS='$(FUZZ_FLAGS)' $(CARGO) build --quiet --locked --release --target x86_64-unknown-linux-gnu --target-dir ../target/fuzz
+	@for target in policy_rule policy_file; do \
+		mkdir -p target/fuzz/corpus/$$target && \
+		target/fuzz/x86_64-unknown-linux-gnu/release/$$target -max_total_time=$(FUZZ_SECONDS) -max_len=600 -verbosity=0 \
+			-print_final_stats=1 -artifact_prefix=target/fuzz/ target/fuzz/corpus/$$target || exit 1; \
+	done
+
 bench: agent image lab-packages $(LAB)/venv/ironic-python-agent-13.0.0/.done ## Sizes, start-up, memory and write rates, beside IPA too, with units and method
 	$(CARGO) build --quiet --profile bench --example wiping-child
 	$(CARGO) bench --quiet --bench ferrite

@@ -171,6 +171,22 @@ pub(super) fn read_text(path: &Path, believed: Believed) -> Result<String, Error
 pub(super) type Wrong = (usize, String);
 
 pub(super) fn parse(text: &str, path: &Path) -> Result<Content, Wrong> {
+    // Editions of YAML do not agree on these.
+    for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+        let unclear = |letter: &char| {
+            letter.is_control() && *letter != '\t'
+                || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{feff}')
+        };
+        if let Some(letter) = line.chars().find(unclear) {
+            return Err((
+                number + 1,
+                format!(
+                    "the character {} has no place in a policy",
+                    letter.escape_unicode()
+                ),
+            ));
+        }
+    }
     let mut content = Content {
         rules: Vec::new(),
         options: options(text),
@@ -185,6 +201,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Content, Wrong> {
 
 /// What the comments above the first rule say to this program.
 fn options(text: &str) -> Vec<String> {
+    let text = text.trim_start_matches('\u{feff}');
     let above = text.lines().map(str::trim).take_while(|line| {
         line.is_empty() || line.starts_with('#') || line.starts_with('%') || *line == "---"
     });

@@ -50,3 +50,6 @@ pub use upgrade::{Hint, Outcome, Upgraded, upgrade};
 
 /// What is known of whoever asks, or of what is asked for.
 pub type Attributes = serde_json::Map<String, serde_json::Value>;
+
+#[cfg(test)]
+mod tests;

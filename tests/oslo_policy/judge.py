@@ -3,6 +3,9 @@
 `judge.py answer`: standard input has a question a line, {"rules", "default_rule", "rule", "credentials", "target"}; standard output
 has {"allowed": true} or {"allowed": false} for each. Whatever the library raises is "not allowed".
 
+`judge.py files`: the same of {"defaults", "file", "directory", "enforce_new_defaults", "default_rule", "rule", "credentials",
+"target"}, with an enforcer for each that registers the defaults and reads the files.
+
 `judge.py make`: standard input has {"format", "target"} or {"kind"} a line, of what Python's `%` and `ast.literal_eval` are asked
 alone; standard output has a question for each whose answer must be true, or, where Python raises an exception, false.
 """
@@ -88,6 +91,27 @@ def make(wanted):
     return of_format(wanted["format"], wanted["target"])
 
 
+def answer_of_files(case):
+    conf = cfg.ConfigOpts()
+    conf([], project="ferrite", default_config_files=[], default_config_dirs=[])
+    judge = policy.Enforcer(conf, policy_file=case["file"], default_rule=case["default_rule"])
+    conf.set_override("policy_dirs", [case["directory"]], group="oslo_policy")
+    conf.set_override("enforce_new_defaults", case["enforce_new_defaults"], group="oslo_policy")
+    for default in case["defaults"]:
+        old = default["old"] and policy.DeprecatedRule(
+            default["old"]["name"], default["old"]["check"], deprecated_reason="r", deprecated_since="s"
+        )
+        judge.register_default(
+            policy.RuleDefault(
+                default["name"], default["check"], deprecated_rule=old, scope_types=default["scopes"] or None
+            )
+        )
+    try:
+        return bool(judge.enforce(case["rule"], case["target"], case["credentials"]))
+    except Exception:
+        return False
+
+
 def main(mode):
     judge = enforcer()
     write = sys.stdout.write
@@ -95,8 +119,9 @@ def main(mode):
         asked = json.loads(line)
         if mode == "make":
             write(json.dumps(make(asked)) + "\n")
-        else:
-            write('{"allowed": true}\n' if answer(judge, asked) else '{"allowed": false}\n')
+            continue
+        allowed = answer_of_files(asked) if mode == "files" else answer(judge, asked)
+        write('{"allowed": true}\n' if allowed else '{"allowed": false}\n')
 
 
 main(sys.argv[1])

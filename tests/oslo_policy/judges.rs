@@ -36,6 +36,11 @@ pub(crate) fn of_oslo(questions: &File) -> Vec<bool> {
     ))
 }
 
+/// What the real library answers with files over registered rules.
+pub(crate) fn answers_of_files(cases: File) -> Vec<bool> {
+    answers(run(python("files"), cases))
+}
+
 /// What the program answers: this build's, or the one that `FERRITE` names.
 pub(crate) fn of_ferrite(questions: &File) -> Vec<bool> {
     let program = std::env::var_os("FERRITE");

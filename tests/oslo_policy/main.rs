@@ -15,6 +15,7 @@
 )]
 
 mod dice;
+mod files;
 mod generated;
 mod judges;
 mod python;
@@ -47,6 +48,14 @@ fn a_hundred_thousand_questions_have_the_same_answers() {
         let allowed = count.allowed * 100 / count.asked;
         assert!((10..=90).contains(&allowed), "{subject:?}: {count:?}");
     }
+}
+
+#[test]
+fn files_over_registered_rules_come_to_the_same() {
+    let (judged, allowed) = files::compare(1, 3_000);
+    assert!(judged > 1_000, "{judged}");
+    let allowed = allowed * 100 / judged;
+    assert!((10..=90).contains(&allowed), "{allowed} %");
 }
 
 /// `make test-policy-oracle`.

@@ -288,7 +288,7 @@ fn expression(dice: &mut Dice, depth: usize) -> String {
         16 => format!("{one} if {two} else {three}"),
         17 => format!("{one}.{}", dice.pick(&["a", "b", "class", "1", "é"])),
         18 => format!("{one}[{two}]"),
-        19 => format!("{one}[{},{two}]", bare),
+        19 => format!("{one}[{bare},{two}]"),
         20 => format!(
             "{one}({two}{})",
             dice.pick(&["", ",", ",*a", ",**a", ",b=1", ",a for a in b"])

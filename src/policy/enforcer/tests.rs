@@ -274,6 +274,10 @@ fn what_cannot_be_used_is_refused_with_its_place() {
             "policy.yaml:1: a policy file is a mapping of names to rules, one a line: \"name\": \"rule\"",
         ),
         (
+            "a: role:b\nb: 'role:c\u{2028}'",
+            "policy.yaml:2: the character \\u{2028} has no place in a policy",
+        ),
+        (
             "a: role:b\n---\nc: role:d",
             "policy.yaml:2: a policy file is one document, and here begins another",
         ),
