@@ -4,7 +4,7 @@
 //! the built-in rules, scopes count, and what raises an exception there is `failed`. Where the checker's target is the caller's own user
 //! and project, it is nothing here but the command or the step: the agent knows no more of what is asked for, beside the node.
 
-use super::super::{answer, complain};
+use super::super::{answer, tell};
 use super::callers;
 use super::{batch, settings, sources, unusable};
 use crate::error::chain;
@@ -72,10 +72,10 @@ fn checked(arguments: &mut ArgMatches) -> Result<String, String> {
     let settings = settings(arguments)?;
     let enforcer = Enforcer::load(DEFAULTS, settings).map_err(|error| chain(&error))?;
     for warning in enforcer.warnings() {
-        complain(&format!("warning: {warning}"));
+        tell(&format!("warning: {warning}"));
     }
     if !enforcer.is_never(SECRETS_SHOW) {
-        complain(&format!(
+        tell(&format!(
             "warning: secrets in results of commands are kept in memory and shown to whoever passes {SECRETS_SHOW}"
         ));
     }

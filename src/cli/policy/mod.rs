@@ -1,10 +1,12 @@
 //! `ferrite policy`: the tools around policies, as oslo.policy has them: a sample, a look at files, rules that could go, old names.
+//!
+//! Policies hold no secrets, and the redactor would take the names of rules for some (`secrets:show`): messages are said as they are.
 
 mod batch;
 mod callers;
 mod check;
 
-use super::{UNUSABLE, answer, complain};
+use super::{UNUSABLE, answer, tell};
 use crate::error::chain;
 use crate::policy::{self, DEFAULTS, Settings};
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
@@ -109,7 +111,7 @@ fn upgrade(mut arguments: ArgMatches) -> ExitCode {
     match policy::upgrade(DEFAULTS, &path) {
         Ok(upgraded) => {
             for hint in &upgraded.hints {
-                complain(&format!("{}:{}: {hint}", path.display(), hint.line));
+                tell(&format!("{}:{}: {hint}", path.display(), hint.line));
             }
             answer(&upgraded.text)
         }
@@ -118,7 +120,7 @@ fn upgrade(mut arguments: ArgMatches) -> ExitCode {
 }
 
 fn unusable(reason: &str) -> ExitCode {
-    complain(&format!("error: {reason}"));
+    tell(&format!("error: {reason}"));
     ExitCode::from(UNUSABLE)
 }
 
