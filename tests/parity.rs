@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 /// How many features the table of IPA 13.0.0 has.
 const FEATURES: usize = 222;
-/// Rows of the promises that SECURITY.md keeps.
-const TOKEN_PROMISES: usize = 17;
+/// Pages with promises: the letter of their rows, and how many there are.
+const PROMISES: [(&str, char, usize); 2] = [("SECURITY.md", 'T', 17), ("docs/policy.md", 'P', 14)];
 /// Set by `make docs`: write the page instead of comparing it.
 const WRITE: &str = "FERRITE_WRITE_DOCS";
 
@@ -99,17 +99,22 @@ fn every_named_test_exists() {
 }
 
 #[test]
-fn every_promise_about_the_token_names_tests_that_exist() {
-    let page = fs::read_to_string(in_project("SECURITY.md")).unwrap();
+fn every_promise_about_token_and_policy_names_tests_that_exist() {
     let mut known = BTreeMap::new();
-    for number in 1..=TOKEN_PROMISES {
-        let begin = format!("| T{number} |");
-        let row = page.lines().find(|line| line.starts_with(&begin));
-        let row = row.unwrap_or_else(|| panic!("SECURITY.md has no row T{number}"));
-        let tests: Vec<_> = row.split('`').filter(|word| word.contains("::")).collect();
-        assert!(!tests.is_empty(), "T{number} names no test");
-        for test in tests {
-            assert!(exists(test, &mut known), "T{number}: no such test: {test}");
+    for (page, letter, rows) in PROMISES {
+        let text = fs::read_to_string(in_project(page)).unwrap();
+        for number in 1..=rows {
+            let begin = format!("| {letter}{number} |");
+            let row = text.lines().find(|line| line.starts_with(&begin));
+            let row = row.unwrap_or_else(|| panic!("{page} has no row {letter}{number}"));
+            let tests: Vec<_> = row.split('`').filter(|word| word.contains("::")).collect();
+            assert!(!tests.is_empty(), "{letter}{number} names no test");
+            for test in tests {
+                assert!(
+                    exists(test, &mut known),
+                    "{letter}{number}: no such test: {test}"
+                );
+            }
         }
     }
 }

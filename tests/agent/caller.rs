@@ -10,6 +10,8 @@ pub(crate) struct Caller {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
+    /// What is shown as `Authorization: Bearer`.
+    bearer: Option<String>,
 }
 
 impl Caller {
@@ -23,6 +25,15 @@ impl Caller {
             http: http.build().unwrap(),
             base: base.to_owned(),
             token: token.map(str::to_owned),
+            bearer: None,
+        }
+    }
+
+    /// An observer with this secret, in the place of the caller.
+    pub(crate) fn with_bearer(&self, secret: &str) -> Self {
+        Self {
+            bearer: Some(secret.to_owned()),
+            ..self.with_token(None)
         }
     }
 
@@ -32,6 +43,7 @@ impl Caller {
             http: self.http.clone(),
             base: self.base.clone(),
             token: token.map(str::to_owned),
+            bearer: None,
         }
     }
 
@@ -44,6 +56,13 @@ impl Caller {
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         self.ask(Method::GET, path, &Value::Null).await
+    }
+
+    /// An answer that is text.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let answer = self.send(Method::GET, path, &Value::Null).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        answer.text().await.unwrap()
     }
 
     /// Whether anybody answers.
@@ -107,6 +126,9 @@ impl Caller {
             url.query_pairs_mut().append_pair("agent_token", token);
         }
         let mut request = self.http.request(method, url);
+        if let Some(bearer) = &self.bearer {
+            request = request.bearer_auth(bearer);
+        }
         if !body.is_null() {
             request = request.json(body);
         }

@@ -53,11 +53,20 @@ impl Default for Door<'_> {
 
 impl Door<'_> {
     fn policy(&self) -> Enforcer {
+        self.load().unwrap()
+    }
+
+    /// Why such rules are refused.
+    pub(crate) fn refused(&self) -> String {
+        self.load().unwrap_err().to_string()
+    }
+
+    fn load(&self) -> Result<Enforcer, policy::Error> {
         let settings = policy::Settings {
             given: self.rules.clone(),
             ..policy::Settings::default()
         };
-        Enforcer::load(policy::DEFAULTS, settings).unwrap()
+        Enforcer::load(policy::DEFAULTS, settings)
     }
 }
 
@@ -167,6 +176,16 @@ impl Api {
     pub(crate) async fn request(&self, method: &str, target: &str, body: &str) -> Answer {
         let mut client = self.connect().await;
         client.send(method, target, body).await;
+        client.answer(method).await.unwrap()
+    }
+
+    /// One request with a header of its own, on a connection of its own.
+    pub(crate) async fn ask(&self, method: &str, target: &str, header: &str, body: &str) -> Answer {
+        let mut client = self.connect().await;
+        let length = body.len();
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: agent.example:9999\r\n{header}");
+        let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
+        client.write(request).await;
         client.answer(method).await.unwrap()
     }
 

@@ -7,13 +7,18 @@
     reason = "a test fails by panicking"
 )]
 
+mod callers;
 mod commands;
 mod connections;
 mod harness;
 mod log;
+mod matrix;
 mod open_list;
+mod policy;
 mod records;
 mod routes;
+#[path = "../support/conductor.rs"]
+mod server;
 mod strangers;
 mod tls;
 mod token;

@@ -18,6 +18,10 @@ const GUARDED: &[(&str, &str)] = &[
     ("GET", "/commands/7"),
     ("HEAD", "/v1/commands/7"),
     ("HEAD", "/commands/7"),
+    ("GET", "/v1/inventory"),
+    ("HEAD", "/v1/inventory"),
+    ("GET", "/v1/log"),
+    ("HEAD", "/v1/log"),
 ];
 
 /// Queries and headers that show no token, or not the right one.

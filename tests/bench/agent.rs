@@ -44,15 +44,26 @@ impl Installed {
 
     /// The same with this port for its API.
     pub(crate) fn start_at(&self, api_url: &str, port: u16) -> Result<Agent> {
-        self.start_as("agent", api_url, port)
+        self.start_as("agent", api_url, port, &[])
+    }
+
+    /// The same with further options.
+    pub(crate) fn start_with(&self, api_url: &str, options: &[&str]) -> Result<Agent> {
+        self.start_as("agent", api_url, free_port()?, options)
     }
 
     /// The same below a process that starts it anew.
     pub(crate) fn supervise_at(&self, api_url: &str, port: u16) -> Result<Agent> {
-        self.start_as("supervise", api_url, port)
+        self.start_as("supervise", api_url, port, &[])
     }
 
-    fn start_as(&self, subcommand: &str, api_url: &str, port: u16) -> Result<Agent> {
+    fn start_as(
+        &self,
+        subcommand: &str,
+        api_url: &str,
+        port: u16,
+        options: &[&str],
+    ) -> Result<Agent> {
         let (port, log) = (port.to_string(), self.folder.path().join("log"));
         let output = File::create(&log)?;
         let mut command = program(&self.program);
@@ -60,6 +71,7 @@ impl Installed {
             .args([subcommand, "--api_url", api_url])
             .args(["--listen_host", "127.0.0.1", "--listen_port", &port])
             .args(["--advertise_port", &port])
+            .args(options)
             .stdout(output.try_clone()?)
             .stderr(output);
         if Uid::effective().is_root() {
@@ -82,6 +94,11 @@ impl Agent {
     /// The address of its API.
     pub(crate) fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// The port of its API.
+    pub(crate) fn port(&self) -> Result<u16> {
+        Ok(self.port.parse()?)
     }
 
     /// The process.

@@ -26,6 +26,7 @@ mod ironic;
 mod load;
 mod machine;
 mod memory;
+mod policy;
 #[allow(
     clippy::disallowed_methods,
     dead_code,
@@ -73,7 +74,7 @@ fn bench(arguments: &[String]) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail("nothing", &error),
     };
-    let measurements: [(&str, Measurement); 10] = [
+    let measurements: [(&str, Measurement); 11] = [
         ("size", |_| sizes::measure()),
         ("start", |runtime| runtime.block_on(start::measure())),
         ("memory", |runtime| runtime.block_on(memory::measure())),
@@ -82,6 +83,7 @@ fn bench(arguments: &[String]) -> ExitCode {
         ("beside IPA", |_| beside::measure()),
         ("writing beside IPA", |_| writing_beside::measure()),
         ("token", |_| token::measure()),
+        ("policy", |runtime| runtime.block_on(policy::measure())),
         ("crash", |runtime| runtime.block_on(crash::measure())),
         ("machine", |runtime| runtime.block_on(machine::measure())),
     ];

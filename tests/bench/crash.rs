@@ -42,11 +42,8 @@ async fn once(installed: &Installed) -> Result<Duration> {
         .await
         .map_err(|error| supervisor.explain(&error))?;
     let certificate = memory::certificate(&conductor)?;
-    let commands = Question {
-        target: format!("/v1/commands/?agent_token={TOKEN}"),
-        status: 200,
-        asker: Asker::Same,
-    };
+    let target = format!("/v1/commands/?agent_token={TOKEN}");
+    let commands = Question::get(target, 200, Asker::Same);
     load::until_answered(port, &certificate, &commands, PATIENCE).await?;
     kill(Pid::from_raw(only_child(&supervisor)?), Signal::SIGKILL)?;
     let time = load::until_answered(port, &certificate, &commands, PATIENCE).await;

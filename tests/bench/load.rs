@@ -16,7 +16,10 @@ use tokio_rustls::client::TlsStream;
 /// What is asked, again and again.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
+    pub(crate) method: &'static str,
     pub(crate) target: String,
+    /// A header's line with its end; empty for none.
+    pub(crate) header: String,
     /// Of the answer.
     pub(crate) status: u16,
     pub(crate) asker: Asker,
@@ -34,10 +37,17 @@ pub(crate) enum Asker {
 impl Question {
     /// What everybody may ask.
     pub(crate) fn status() -> Self {
+        Self::get("/v1/status".into(), 200, Asker::Same)
+    }
+
+    /// What is asked by the target alone.
+    pub(crate) fn get(target: String, status: u16, asker: Asker) -> Self {
         Self {
-            target: "/v1/status".into(),
-            status: 200,
-            asker: Asker::Same,
+            method: "GET",
+            target,
+            header: String::new(),
+            status,
+            asker,
         }
     }
 }
@@ -123,10 +133,13 @@ struct Client {
 impl Client {
     /// Asks at least once, and counts the answers.
     async fn ask_until(&self, end: Instant) -> Result<u32> {
-        let request = format!(
-            "GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
-            self.question.target
-        );
+        let Question {
+            method,
+            target,
+            header,
+            ..
+        } = &self.question;
+        let request = format!("{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n{header}\r\n");
         let mut stream = self.connect(0).await?;
         let mut buffer = Vec::new();
         let mut answers = 0;

@@ -112,10 +112,8 @@ async fn once(kind: Kind, installed: &Installed) -> Result<Run> {
     tokio::time::sleep(REST).await;
     let found = Scan::of(&[agent.pid()], &[Needle::new("token", TOKEN.bytes())])?;
     let logged = agent.log().matches(TOKEN).count();
-    let asked = |token: &str, status, asker| Question {
-        target: format!("/v1/commands/?agent_token={token}"),
-        status,
-        asker,
+    let asked = |token: &str, status, asker| {
+        Question::get(format!("/v1/commands/?agent_token={token}"), status, asker)
     };
     let wrong = TOKEN.replace('0', "1");
     let accepted = asked(TOKEN, 200, Asker::Same);

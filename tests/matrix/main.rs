@@ -18,6 +18,7 @@ mod control;
 mod crash;
 mod deployment;
 mod generations;
+mod keystone;
 #[path = "../support/lab/mod.rs"]
 mod lab;
 mod memory;

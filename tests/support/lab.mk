@@ -6,11 +6,12 @@ LAB_SUPPORT := tests/support
 LAB_PACKAGES := $(shell sed 's/\#.*//' $(LAB_SUPPORT)/packages.txt | awk '{print $$1}')
 LAB_UNPACKED := $(shell sed 's/\#.*//' $(LAB_SUPPORT)/unpacked.txt | awk '{print $$1}')
 # The newest Ironic for everything; the oldest and one between prove that the generations did not drift apart.
-LAB_VENVS := $(addprefix $(LAB)/venv/,ironic-39.0.0 ironic-21.4.4 ironic-26.1.6 ironic-python-agent-13.0.0 sushy-tools oslo.policy-6.0.1)
+LAB_VENVS := $(addprefix $(LAB)/venv/,ironic-39.0.0 ironic-21.4.4 ironic-26.1.6 ironic-python-agent-13.0.0 \
+	keystone-30.0.0 oslo.policy-6.0.1 sushy-tools)
 LAB_GENERATIONS := $(patsubst $(LAB_SUPPORT)/requirements/%.txt,$(LAB)/venv/%,$(sort $(wildcard $(LAB_SUPPORT)/requirements/ironic-[0-9]*.txt)))
 
 .PHONY: lab lab-packages lab-generations
-lab: lab-packages $(LAB)/unpacked/.done $(LAB_VENVS:=/.done) ## The end-to-end lab: packages, the real Ironic, a Redfish emulator
+lab: lab-packages $(LAB)/unpacked/.done $(LAB_VENVS:=/.done) ## The end-to-end lab: packages, the real Ironic and Keystone, a Redfish emulator
 
 lab-generations: $(LAB_GENERATIONS:=/.done)
 

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 /// How long anything may take: the tests of a loaded machine are patient, but end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,10 +54,14 @@ pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
     }
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on: by chance, so that no two tests take the same, and below those that the kernel gives to connections
+/// (`ip_local_port_range`), so that none of them takes it before the program does.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
+    let by_chance = || 10_000 + u16::try_from(Uuid::new_v4().as_u128() % 20_000).unwrap();
+    std::iter::repeat_with(by_chance)
+        .take(100)
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .unwrap()
 }
 
 /// A running program; killed when it is dropped.

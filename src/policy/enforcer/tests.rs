@@ -99,6 +99,72 @@ fn allows(enforcer: &Enforcer, rule: &str, role: &str) -> bool {
 }
 
 #[test]
+fn what_is_given_stands_for_a_default_until_a_file_says_otherwise() {
+    let place = Place::new();
+    for (text, washer, cleaner) in [
+        ("{}", true, false),
+        ("machine:wipe: role:cleaner", false, true),
+    ] {
+        let settings = Settings {
+            given: vec![("machine:wipe", "role:washer")],
+            ..place.settings(text)
+        };
+        let enforcer = Enforcer::load(DEFAULTS, settings).unwrap();
+        assert_eq!(
+            allows(&enforcer, "machine:wipe", "washer"),
+            washer,
+            "{text}"
+        );
+        assert_eq!(
+            allows(&enforcer, "machine:wipe", "cleaner"),
+            cleaner,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_not_believed_is_refused_and_so_is_one_that_becomes_so() {
+    let place = Place::new();
+    let believed = |metadata: &Metadata| match metadata.len() {
+        0..20 => Ok(()),
+        _ => Err("it is long"),
+    };
+    let load = |text| {
+        let settings = Settings {
+            believed,
+            ..place.settings(text)
+        };
+        Enforcer::load(DEFAULTS, settings)
+    };
+    let long = "machine:wipe: role:washer";
+    let error = load(long).unwrap_err().to_string();
+    let told = format!("{}policy.yaml is not taken: it is long", place.shown());
+    assert_eq!(error, told);
+    let enforcer = load("machine:wipe: \"@\"").unwrap();
+    place.write("policy.yaml", long);
+    let error = enforcer.reload_if_changed().unwrap_err().to_string();
+    assert_eq!(error, told);
+    assert!(allows(&enforcer, "machine:wipe", "anybody"));
+}
+
+#[test]
+fn a_policy_that_locks_the_conductor_out_is_taken_only_when_its_head_says_so() {
+    let place = Place::new();
+    let lockout = "\"baremetal:agent:command:run\": \"!\"";
+    let load = |text: &str| Enforcer::load(crate::policy::DEFAULTS, place.settings(text));
+    assert!(
+        load(lockout)
+            .unwrap_err()
+            .to_string()
+            .starts_with("it keeps Ironic's conductor")
+    );
+    let confirmed = "# ferrite: allow-conductor-lockout";
+    assert!(load(&format!("{lockout}\n{confirmed}\n")).is_err());
+    assert!(load(&format!("# mine\n{confirmed}\n{lockout}\n")).is_ok());
+}
+
+#[test]
 fn without_files_the_defaults_are_in_force() {
     let enforcer = Enforcer::load(DEFAULTS, Settings::default()).unwrap();
     assert!(allows(&enforcer, "machine:wipe", "ADMIN"));

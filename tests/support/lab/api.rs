@@ -9,6 +9,8 @@ use reqwest::blocking::{Client as Http, RequestBuilder};
 use reqwest::{Certificate, StatusCode};
 use serde_json::{Value, json};
 
+use super::caller::Caller;
+use super::identity::Login;
 use super::parts::Parts;
 use super::process::{program, run};
 
@@ -17,6 +19,7 @@ use super::process::{program, run};
 pub(crate) struct Client {
     http: Http,
     url: String,
+    login: Option<Login>,
     python: PathBuf,
     database: PathBuf,
 }
@@ -30,20 +33,18 @@ pub(crate) struct Node {
 }
 
 impl Client {
-    /// A client that trusts the authority given, in PEM, if one is given.
+    /// A client that trusts the authority given, in PEM, if one is given, and shows tokens if it can log in.
     pub(crate) fn new(
         url: &str,
         authority: Option<&str>,
+        login: Option<Login>,
         parts: &Parts,
         database: &Path,
     ) -> Result<Self> {
-        let builder = match authority {
-            None => http_builder(),
-            Some(pem) => http_builder().tls_certs_only([Certificate::from_pem(pem.as_bytes())?]),
-        };
         Ok(Self {
-            http: builder.build()?,
+            http: http(authority)?,
             url: url.into(),
+            login,
             python: parts.ironic("python"),
             database: database.into(),
         })
@@ -66,6 +67,11 @@ impl Client {
         Ok((text(version, "min_version"), text(version, "version")))
     }
 
+    /// A stranger to the same API.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller::with(self.http.clone(), &self.url)
+    }
+
     /// Creates a node with one port, takes it to `manageable`, and returns it.
     pub(crate) fn enroll(&self, description: &Value, mac: &str) -> Result<Node> {
         let created =
@@ -86,9 +92,14 @@ impl Client {
     fn request(&self, build: impl Fn(&Http, &str) -> RequestBuilder) -> Result<Value> {
         let start = Instant::now();
         loop {
-            let answer = build(&self.http, &self.url)
-                .header("X-OpenStack-Ironic-API-Version", "latest")
-                .send()?;
+            let request = || build(&self.http, &self.url).header(VERSION, "latest");
+            let answer = match &self.login {
+                None => request().send()?,
+                Some(login) => login.send(|token| {
+                    let (name, value) = token.header();
+                    request().header(name, value)
+                })?,
+            };
             let (status, url) = (answer.status(), answer.url().clone());
             let body = answer.text()?;
             if status.is_success() {
@@ -138,6 +149,20 @@ impl Node {
     pub(crate) fn provide(&self) -> Result<()> {
         self.provision("provide", &json!({}))?;
         self.watch("available", Duration::from_secs(60), &mut |_| Ok(()))
+    }
+
+    /// Has Ironic do nothing about the node but hear its agent.
+    pub(crate) fn maintain(&self) -> Result<()> {
+        self.client
+            .request(|http, url| http.put(format!("{url}/v1/nodes/{}/maintenance", self.uuid)))
+            .map(drop)
+    }
+
+    /// Has Ironic go on.
+    pub(crate) fn end_maintenance(&self) -> Result<()> {
+        self.client
+            .request(|http, url| http.delete(format!("{url}/v1/nodes/{}/maintenance", self.uuid)))
+            .map(drop)
     }
 
     /// Waits until the node is in a state, telling each change; a failed state ends the wait.
@@ -231,12 +256,9 @@ impl Node {
             return Ok(None);
         }
         // Ironic keeps the certificate in a file whose name is the node's.
-        let pem = std::fs::read(&authority).unwrap_or_else(|_| authority.into_bytes());
-        let http = http_builder()
-            .tls_certs_only([Certificate::from_pem(&pem)?])
-            .build()?;
+        let pem = std::fs::read_to_string(&authority).unwrap_or(authority);
         Ok(Some(Agent {
-            http,
+            http: http(Some(&pem))?,
             url,
             token,
             pregenerated: internal["agent_secret_token_pregenerated"] == true,
@@ -273,6 +295,11 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
+    /// A stranger to this API, who trusts the certificate that Ironic was told of.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller::with(self.http.clone(), &self.url)
+    }
+
     /// What the agent knows its conductor by.
     pub(crate) fn token(&self) -> &str {
         &self.token
@@ -328,6 +355,15 @@ impl Agent {
     }
 }
 
+/// A client that trusts this authority alone, in PEM, if one is given.
+pub(crate) fn http(authority: Option<&str>) -> Result<Http> {
+    let builder = match authority {
+        None => http_builder(),
+        Some(pem) => http_builder().tls_certs_only([Certificate::from_pem(pem.as_bytes())?]),
+    };
+    Ok(builder.build()?)
+}
+
 /// Only for the lab's own servers; no proxy of the caller is asked.
 pub(crate) fn http_builder() -> reqwest::blocking::ClientBuilder {
     // Set already when another client was made before.
@@ -343,6 +379,8 @@ const READ_INTERNAL_INFO: &str = "import sqlite3, sys
 rows = sqlite3.connect('file:' + sys.argv[1] + '?mode=ro', uri=True, timeout=20).execute(
     'select driver_internal_info from nodes where uuid = ?', (sys.argv[2],))
 print(rows.fetchone()[0])";
+/// The header that says which version of Ironic's API a request is made for.
+pub(crate) const VERSION: &str = "X-OpenStack-Ironic-API-Version";
 const POLL: Duration = Duration::from_millis(500);
 const BUSY: Duration = Duration::from_secs(60);
 const FAILED: [&str; 7] = [

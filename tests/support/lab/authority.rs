@@ -1,14 +1,14 @@
-//! A certificate authority that nobody knows, and a certificate of it for Ironic's API.
+//! A certificate authority that nobody knows, and a certificate of it for the APIs at the lab's address.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use super::sandbox::ADDRESS;
 
-/// The authority's certificate, and the files with what the API shows.
+/// The authority's certificate, and the files with what the APIs show.
 #[derive(Debug)]
 pub(crate) struct Authority {
     pub(crate) pem: String,
@@ -21,6 +21,10 @@ pub(crate) struct Authority {
 impl Authority {
     pub(crate) fn create(work: &Path) -> Result<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
+        // OpenSSL takes a certificate whose issuer has the same name as itself for its own issuer.
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "an authority that nobody knows");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         let key = KeyPair::generate()?;

@@ -131,6 +131,12 @@ impl Cell {
         Ok(processes.into_iter().skip(2).find(inside))
     }
 
+    /// A file of the cell, by its absolute path there, as the host reaches it.
+    pub(crate) fn file(&self, path: &str) -> Result<PathBuf> {
+        let agent = self.agent()?.context("no agent runs in the cell")?;
+        Ok(format!("/proc/{agent}/root{path}").into())
+    }
+
     /// The cell's processes by their numbers on the host, the cell's first process first.
     pub(crate) fn processes(&self) -> Result<Vec<u32>> {
         self.service.descendants()

@@ -4,18 +4,23 @@
 //! Ironic believes to have switched the machine on.
 
 use std::cell::Cell as Counter;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::api::Node;
+use super::Api;
+use super::api::{Agent, Node};
+use super::authority::Authority;
 use super::cell::{Cell, CellDisk, Plan};
 use super::instance::InstanceImage;
 use super::ironic::{self, Hardware, Ironic};
+use super::keystone::Keystone;
 use super::machine::Firmware;
 use super::parts::Parts;
+use super::process::wait_until;
 use super::release::Release;
 use super::run::Run;
 use super::sandbox;
@@ -46,13 +51,41 @@ impl FakeLab {
         let parts = Parts::find_for_cells(release)?;
         let run = Run::new(&parts, name)?;
         let told = run.failure();
-        Self::raise(parts, run).context(told)
+        let raise = || -> Result<_> {
+            sandbox::enter(&run.work)?;
+            Self::raise(parts, run, None)
+        };
+        raise().context(told)
     }
 
-    fn raise(parts: Parts, run: Run) -> Result<Self> {
-        sandbox::enter(&run.work)?;
-        let web = WebServer::start(&parts, &run.work, &run.logs)?;
-        let ironic = Ironic::start(&parts, &run.work, &run.logs, Hardware::Fake, None)?;
+    /// The same with a Keystone whose tokens live for `life` and which is reached as `api` says. Ironic asks it about all callers
+    /// but agents.
+    pub(crate) fn start_with_keystone(
+        name: &str,
+        release: Release,
+        life: Duration,
+        api: Api,
+    ) -> Result<(Self, Keystone)> {
+        let parts = Parts::find_for_cells(release)?;
+        let run = Run::new(&parts, name)?;
+        let told = run.failure();
+        let raise = || -> Result<_> {
+            sandbox::enter(&run.work)?;
+            let authority = match api {
+                Api::Http => None,
+                Api::PrivateTls => Some(Authority::create(&run.work)?),
+            };
+            let keystone = Keystone::start(&parts, &run.work, &run.logs, life, authority)?;
+            let lab = Self::raise(parts, run, Some(&keystone))?;
+            Ok((lab, keystone))
+        };
+        raise().context(told)
+    }
+
+    fn raise(parts: Parts, run: Run, keystone: Option<&Keystone>) -> Result<Self> {
+        let (work, logs) = (&run.work, &run.logs);
+        let web = WebServer::start(&parts, work, logs)?;
+        let ironic = Ironic::start(&parts, work, logs, Hardware::Fake, None, keystone)?;
         Ok(Self {
             ironic,
             web,
@@ -127,6 +160,35 @@ impl FakeLab {
         Cell::start(&plan, &self.parts.agent(), &["agent"])
     }
 
+    /// Like `boot`, with all that an agent can be given.
+    pub(crate) fn boot_given(
+        &self,
+        log: &'static str,
+        machine: &FakeMachine,
+        given: &Given<'_>,
+    ) -> Result<Cell> {
+        let mut shown = given.files.to_vec();
+        let mut arguments = vec!["agent".to_owned()];
+        if let Some(text) = given.configuration {
+            let file = self.run.work.join(format!("{log}.conf"));
+            fs::write(&file, text)?;
+            arguments.push(format!("--config-file={}", file.display()));
+            shown.push(file);
+        }
+        arguments.extend(given.arguments.iter().map(ToString::to_string));
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let told = format!(
+            "ipa-api-url={} {}",
+            ironic::url(None),
+            given.kernel_arguments
+        );
+        let plan = Plan {
+            shown: &shown,
+            ..self.plan(log, machine, &told)
+        };
+        Cell::start(&plan, &self.parts.agent(), &arguments)
+    }
+
     /// Like `boot`, but with the Python IPA, which needs the host's programs.
     pub(crate) fn boot_ipa(
         &self,
@@ -166,6 +228,23 @@ impl FakeLab {
         }
     }
 
+    /// Has Ironic switch a machine on for an agent that it hears and then leaves alone, until the node's maintenance ends:
+    /// cleaning follows.
+    pub(crate) fn hold(&self, machine: &FakeMachine) -> Result<()> {
+        let node = &machine.node;
+        node.provision("manage", &json!({}))?;
+        node.wait_state("manageable", PATIENCE)?;
+        let step = json!({"interface": "deploy", "step": "erase_devices_metadata"});
+        node.provision("clean", &json!({"clean_steps": [step]}))?;
+        node.wait_state("clean wait", PATIENCE)?;
+        node.maintain()
+    }
+
+    /// The agent of a machine, as soon as Ironic has heard it.
+    pub(crate) fn agent(&self, machine: &FakeMachine) -> Result<Agent> {
+        wait_until("the agent's heartbeat", PATIENCE, || machine.node.agent())
+    }
+
     /// Deploys what the node's `instance_info` says, through an agent that is started where Ironic waits for one.
     pub(crate) fn deploy(
         &self,
@@ -181,6 +260,18 @@ impl FakeLab {
         node.wait_state("active", PATIENCE)?;
         Ok(cell)
     }
+}
+
+/// What an agent is started with besides the address of Ironic.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Given<'a> {
+    pub(crate) kernel_arguments: &'a str,
+    /// Of its command line.
+    pub(crate) arguments: &'a [&'a str],
+    /// The text of a configuration file.
+    pub(crate) configuration: Option<&'a str>,
+    /// Files of the host that it finds under the same path.
+    pub(crate) files: &'a [PathBuf],
 }
 
 /// A whole deployment takes half a minute on two busy cores.

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use super::api::Client;
 use super::authority::Authority;
 use super::grub;
+use super::keystone::Keystone;
 use super::parts::Parts;
 use super::process::{Service, program, run};
 use super::sandbox::ADDRESS;
@@ -25,13 +26,15 @@ pub(crate) struct Ironic {
 impl Ironic {
     /// Starts Ironic with its state in `work` and its log in `logs`.
     ///
-    /// With an authority its API speaks TLS with a certificate of it.
+    /// With an authority its API speaks TLS with a certificate of it. With a Keystone it asks that who its callers are, and lets
+    /// nobody but agents in without a token.
     pub(crate) fn start(
         parts: &Parts,
         work: &Path,
         logs: &Path,
         hardware: Hardware,
         authority: Option<&Authority>,
+        keystone: Option<&Keystone>,
     ) -> Result<Self> {
         let state = work.join("ironic");
         for folder in [
@@ -49,6 +52,7 @@ impl Ironic {
         let config = state.join("ironic.conf");
         let mut text = configuration(parts, work, logs, hardware)?;
         text.push_str(&api_configuration(authority));
+        text.push_str(&callers_configuration(keystone));
         if hardware == Hardware::Redfish {
             let menu = grub::menu(&only_site_package(parts)?, work)?;
             let _ = write!(
@@ -63,6 +67,7 @@ impl Ironic {
         let api = Client::new(
             &url(authority),
             authority.map(|authority| authority.pem.as_str()),
+            keystone.map(|keystone| keystone.identity.administrator().clone()),
             parts,
             &database,
         )?;
@@ -147,7 +152,6 @@ fn configuration(parts: &Parts, work: &Path, logs: &Path, hardware: Hardware) ->
     Ok(format!(
         "[DEFAULT]
 debug = true
-auth_strategy = noauth
 # One process: API and conductor together, no message bus.
 rpc_transport = none
 host = lab-conductor
@@ -250,6 +254,25 @@ fn api_configuration(authority: Option<&Authority>) -> String {
     }
     let _ = write!(text, "[service_catalog]\nendpoint_override = {told}\n");
     text
+}
+
+/// Who may call the API.
+fn callers_configuration(keystone: Option<&Keystone>) -> String {
+    let Some(keystone) = keystone else {
+        return "[DEFAULT]\nauth_strategy = noauth\n".into();
+    };
+    format!(
+        "[DEFAULT]
+auth_strategy = keystone
+{authtoken}service_type = baremetal
+# A token that is revoked is refused from the next request on.
+token_cache_time = -1
+[service_catalog]
+# What agents are told is an override: no catalog is asked, and nobody logs in for it.
+auth_type = none
+",
+        authtoken = keystone.authtoken(&keystone.ironic),
+    )
 }
 
 fn address(authority: Option<&Authority>, port: u16) -> String {

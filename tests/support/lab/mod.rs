@@ -21,14 +21,17 @@ mod accelerator;
 pub(crate) mod api;
 mod authority;
 mod bios;
+pub(crate) mod caller;
 pub(crate) mod canary;
 pub(crate) mod cell;
 mod cpio;
 mod dhcp;
 pub(crate) mod fake;
 mod grub;
+pub(crate) mod identity;
 pub(crate) mod instance;
 pub(crate) mod ironic;
+pub(crate) mod keystone;
 pub(crate) mod machine;
 mod modules;
 pub(crate) mod parts;
@@ -118,7 +121,8 @@ impl Lab {
             Api::Http => None,
             Api::PrivateTls => Some(Authority::create(work)?),
         };
-        let ironic = Ironic::start(&parts, work, logs, Hardware::Redfish, authority.as_ref())?;
+        let hardware = Hardware::Redfish;
+        let ironic = Ironic::start(&parts, work, logs, hardware, authority.as_ref(), None)?;
         Ok(Self {
             ironic,
             hypervisor,

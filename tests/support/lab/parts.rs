@@ -42,6 +42,11 @@ impl Parts {
         Ok(parts)
     }
 
+    /// Finds Keystone, which is not for every lab.
+    pub(crate) fn find_keystone(&self) -> Result<()> {
+        Self::need(&[(self.keystone("../.done"), "make lab")])
+    }
+
     fn of(release: Release) -> Self {
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
         Self {
@@ -91,6 +96,11 @@ impl Parts {
     /// The environment of the Python IPA.
     pub(crate) fn ipa(&self) -> PathBuf {
         self.lab.join("venv/ironic-python-agent-13.0.0")
+    }
+
+    /// A program of Keystone.
+    pub(crate) fn keystone(&self, program: &str) -> PathBuf {
+        self.lab.join("venv/keystone-30.0.0/bin").join(program)
     }
 
     /// A program of the Redfish emulator.
