@@ -1,17 +1,11 @@
 //! What the agent would refuse, and who may do what.
 
+use super::guide::example;
 use super::{Ended, Place};
 use serde_json::{Value, json};
 
-/// The guide's own example (`docs/policy.md`).
-fn example() -> String {
-    let guide = include_str!("../../docs/policy.md");
-    let from = guide.split("```yaml\n# Technicians").nth(1).unwrap();
-    format!("# Technicians{}", from.split("```").next().unwrap())
-}
-
 /// What Keystone says of a token, by the name of a recorded one, and the caller's project.
-fn recorded(name: &str) -> (String, Value) {
+pub(crate) fn recorded(name: &str) -> (String, Value) {
     let tokens: Value =
         serde_json::from_str(include_str!("../fixtures/keystone/tokens.json")).unwrap();
     let token = tokens.get(name).unwrap();

@@ -7,6 +7,7 @@
 )]
 
 mod check;
+mod guide;
 mod names;
 mod sample;
 
