@@ -23,7 +23,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("main", &["boot", "cli", "logging", "sys"]),
     (
         "cli",
-        &["agent", "boot", "config", "hardware", "logging", "policy"],
+        &[
+            "agent", "boot", "config", "hardware", "keystone", "logging", "policy",
+        ],
     ),
     (
         "agent",

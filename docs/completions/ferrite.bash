@@ -49,6 +49,15 @@ _ferrite() {
             ferrite__subcmd__policy,check)
                 cmd="ferrite__subcmd__policy__subcmd__check"
                 ;;
+            ferrite__subcmd__policy,list-redundant)
+                cmd="ferrite__subcmd__policy__subcmd__list__subcmd__redundant"
+                ;;
+            ferrite__subcmd__policy,sample)
+                cmd="ferrite__subcmd__policy__subcmd__sample"
+                ;;
+            ferrite__subcmd__policy,upgrade)
+                cmd="ferrite__subcmd__policy__subcmd__upgrade"
+                ;;
             *)
                 ;;
         esac
@@ -614,7 +623,7 @@ _ferrite() {
             return 0
             ;;
         ferrite__subcmd__policy)
-            opts="-h --help check"
+            opts="-h --help sample check list-redundant upgrade"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -628,12 +637,86 @@ _ferrite() {
             return 0
             ;;
         ferrite__subcmd__policy__subcmd__check)
-            opts="-h --batch --help"
+            opts="-h --file --dir --credentials --target --rule --batch --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --credentials)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rule)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ferrite__subcmd__policy__subcmd__list__subcmd__redundant)
+            opts="-h --file --dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ferrite__subcmd__policy__subcmd__sample)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ferrite__subcmd__policy__subcmd__upgrade)
+            opts="-h --file --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -339,7 +339,21 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from sample" -s h -l help -d 'Print help'
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
-complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and not __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
-complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and not __fish_seen_subcommand_from check" -f -a "check" -d 'Ask rules'
-complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and __fish_seen_subcommand_from check" -l batch -d 'Read questions from standard input, a JSON object a line with rules, default_rule (or null), rule, credentials and target, and print an object with allowed for each.'
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and not __fish_seen_subcommand_from sample check list-redundant upgrade" -s h -l help -d 'Print help'
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and not __fish_seen_subcommand_from sample check list-redundant upgrade" -f -a "sample" -d 'Print a policy file with every rule, commented out, and what it is for'
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and not __fish_seen_subcommand_from sample check list-redundant upgrade" -f -a "check" -d 'Look for errors in policy files, and tell who may do what'
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and not __fish_seen_subcommand_from sample check list-redundant upgrade" -f -a "list-redundant" -d 'Print the rules of policy files that say what is built in'
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and not __fish_seen_subcommand_from sample check list-redundant upgrade" -f -a "upgrade" -d 'Print a policy file with the new names of rules in the place of old ones'
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and __fish_seen_subcommand_from sample" -s h -l help -d 'Print help'
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and __fish_seen_subcommand_from check" -l file -d 'A policy file, YAML or JSON; rules of later ones win.' -r -F
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and __fish_seen_subcommand_from check" -l dir -d 'A directory with policy files, read after FILE in the order of their names.' -r -F
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and __fish_seen_subcommand_from check" -l credentials -d 'Who asks, as JSON: what Keystone\'s GET /v3/auth/tokens says of a token, or attributes as rules see them. "-" is standard input. Without it the agent\'s own kinds of callers are told.' -r -F
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and __fish_seen_subcommand_from check" -l target -d 'What is asked for, as JSON: {"node": {"owner": "…"}} for %(node.owner)s.' -r -F
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and __fish_seen_subcommand_from check" -l rule -d 'Ask this rule alone.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and __fish_seen_subcommand_from check" -l batch -d 'Read questions from standard input instead, a JSON object a line with rules, default_rule (or null), rule, credentials and target, and print an object with allowed for each.'
 complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and __fish_seen_subcommand_from list-redundant" -l file -d 'A policy file, YAML or JSON; rules of later ones win.' -r -F
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and __fish_seen_subcommand_from list-redundant" -l dir -d 'A directory with policy files, read after FILE in the order of their names.' -r -F
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and __fish_seen_subcommand_from list-redundant" -s h -l help -d 'Print help'
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and __fish_seen_subcommand_from upgrade" -l file -d 'A policy file, YAML or JSON. It is not changed.' -r -F
+complete -c ferrite -n "__fish_ferrite_using_subcommand policy; and __fish_seen_subcommand_from upgrade" -s h -l help -d 'Print help'

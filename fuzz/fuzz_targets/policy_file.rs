@@ -34,7 +34,7 @@ static FILE: LazyLock<PathBuf> =
 fuzz_target!(|bytes: &[u8]| {
     std::fs::write(&*FILE, bytes).expect("a file for the bytes");
     let settings = Settings {
-        file: Some(FILE.clone()),
+        files: vec![FILE.clone()],
         ..Settings::default()
     };
     match Enforcer::load(DEFAULTS, settings) {

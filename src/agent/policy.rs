@@ -31,7 +31,7 @@ pub(super) fn load(root: &Root, config: &Config) -> Result<Arc<Enforcer>, Error>
         default_rule: config.policy.policy_default_rule.clone(),
         given: given(config),
         believed,
-        file: file(root, &config.policy.policy_file)?,
+        files: Vec::from_iter(file(root, &config.policy.policy_file)?),
         directories: directories(root, &config.policy.policy_dirs),
     };
     let enforcer = Enforcer::load(policy::DEFAULTS, settings).map_err(Error::Policy)?;

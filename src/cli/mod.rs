@@ -154,8 +154,13 @@ fn answer(text: &str) -> ExitCode {
 }
 
 fn complain(what: &str) {
+    tell(&redact(what));
+}
+
+/// Says something in which there can be no secret, as it is.
+fn tell(what: &str) {
     // Nobody is left to be told that standard error is gone.
-    let _gone = writeln!(std::io::stderr().lock(), "ferrite: {}", redact(what));
+    let _gone = writeln!(std::io::stderr().lock(), "ferrite: {what}");
 }
 
 /// The option that tells an agent the numbers of the files it inherits.

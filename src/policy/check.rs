@@ -221,7 +221,7 @@ fn is_lowered(role: &str, lowered: &[u8]) -> bool {
 }
 
 /// Rules by their names, and the one that stands for those that are missing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     checks: HashMap<String, Check>,
     default_rule: Option<String>,

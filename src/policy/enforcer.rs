@@ -29,9 +29,9 @@ pub struct Settings {
     pub given: Vec<(&'static str, &'static str)>,
     /// Whether a file or a folder with files may be believed; the reason why not is told.
     pub believed: fn(&Metadata) -> Result<(), &'static str>,
-    /// A file that must be there.
-    pub file: Option<PathBuf>,
-    /// Directories with more files, which are read in the order of their names; one that is not there has none.
+    /// Files that must be there.
+    pub files: Vec<PathBuf>,
+    /// Directories with more files, which are read after those in the order of their names; one that is not there has none.
     pub directories: Vec<PathBuf>,
 }
 
@@ -43,7 +43,7 @@ impl Default for Settings {
             default_rule: "default".to_owned(),
             given: Vec::new(),
             believed: |_| Ok(()),
-            file: None,
+            files: Vec::new(),
             directories: Vec::new(),
         }
     }
@@ -226,7 +226,17 @@ impl Enforcer {
         self.in_force().files.clone()
     }
 
-    fn in_force(&self) -> Arc<InForce> {
+    /// The names of all rules in force, in the order of the alphabet.
+    #[must_use]
+    pub fn rules(&self) -> Vec<String> {
+        let in_force = self.in_force();
+        let names = in_force.rules.iter().map(|(name, _)| name.to_owned());
+        let mut names: Vec<String> = names.collect();
+        names.sort_unstable();
+        names
+    }
+
+    pub(super) fn in_force(&self) -> Arc<InForce> {
         let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&in_force)
     }

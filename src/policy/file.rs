@@ -116,8 +116,18 @@ pub(super) struct Entry {
 /// Whether a file may be believed, or why not.
 pub(super) type Believed = fn(&Metadata) -> Result<(), &'static str>;
 
-/// Reads a file.
+/// Reads a file's rules.
 pub(super) fn read(path: &Path, believed: Believed) -> Result<Content, Error> {
+    let text = read_text(path, believed)?;
+    parse(&text, path).map_err(|(line, reason)| Error::Syntax {
+        path: path.to_owned(),
+        line,
+        reason,
+    })
+}
+
+/// Reads a file.
+pub(super) fn read_text(path: &Path, believed: Believed) -> Result<String, Error> {
     let unreadable = |source| Error::Read {
         path: path.to_owned(),
         source: Arc::new(source),
@@ -147,27 +157,21 @@ pub(super) fn read(path: &Path, believed: Believed) -> Result<Content, Error> {
             path: path.to_owned(),
         });
     }
-    let wrong = |(line, reason)| Error::Syntax {
-        path: path.to_owned(),
-        line,
-        reason,
-    };
-    let text = match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            let valid = error.utf8_error().valid_up_to();
-            let before = error.as_bytes().iter().take(valid);
-            let line = 1 + before.filter(|byte| **byte == b'\n').count();
-            return Err(wrong((line, "this is not UTF-8".to_owned())));
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().iter().take(valid);
+        Error::Syntax {
+            path: path.to_owned(),
+            line: 1 + before.filter(|byte| **byte == b'\n').count(),
+            reason: "this is not UTF-8".to_owned(),
         }
-    };
-    parse(&text, path).map_err(wrong)
+    })
 }
 
 /// What is wrong, and in which line.
-type Wrong = (usize, String);
+pub(super) type Wrong = (usize, String);
 
-fn parse(text: &str, path: &Path) -> Result<Content, Wrong> {
+pub(super) fn parse(text: &str, path: &Path) -> Result<Content, Wrong> {
     // Editions of YAML do not agree on these.
     for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let unclear = |letter: &char| {

@@ -27,14 +27,14 @@ pub(super) struct InForce {
 /// What of a file changes with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trace {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// Device, inode, size, and seconds and nanoseconds of its last change; nothing if it is not there.
     state: Option<[i128; 5]>,
 }
 
 /// The files there are, in the order they are read, as they are now.
 pub(super) fn traces(settings: &Settings) -> Result<Vec<Trace>, Error> {
-    let mut paths: Vec<PathBuf> = settings.file.iter().cloned().collect();
+    let mut paths: Vec<PathBuf> = settings.files.clone();
     for directory in &settings.directories {
         paths.extend(files_of(directory, settings.believed)?);
     }
@@ -88,7 +88,7 @@ fn unreadable(path: &Path, error: io::Error) -> Error {
 }
 
 /// A file's rule.
-struct Written {
+pub(super) struct Written {
     check: Check,
     /// `file:line: `.
     place: String,
@@ -170,7 +170,7 @@ impl InForce {
 }
 
 /// Takes a file's rules over those of the files before it.
-fn take(
+pub(super) fn take(
     content: Content,
     path: &Path,
     written: &mut BTreeMap<String, Written>,
@@ -201,7 +201,7 @@ fn take(
 }
 
 /// A rule that no file has, with what it was before (`_handle_deprecated_rule`).
-fn registered(
+pub(super) fn registered(
     default: &RuleDefault,
     written: &BTreeMap<String, Written>,
     settings: &Settings,

@@ -32,7 +32,11 @@ mod literal;
 mod loading;
 mod parse;
 mod python;
+mod redundant;
 mod rule;
+mod sample;
+mod scalars;
+mod upgrade;
 mod words;
 
 pub use check::Rules;
@@ -40,7 +44,10 @@ pub use defaults::{DEFAULTS, names};
 pub use enforcer::{Denied, Enforcer, Refusal, Reload, Settings};
 pub use file::{Error, PolicyFile};
 pub use guard::Unfit;
+pub use redundant::redundant;
 pub use rule::{DeprecatedRule, Deprecation, Operation, RuleDefault, Scope};
+pub use sample::sample;
+pub use upgrade::{Hint, Outcome, Upgraded, upgrade};
 
 /// What is known of whoever asks, or of what is asked for.
 pub type Attributes = serde_json::Map<String, serde_json::Value>;

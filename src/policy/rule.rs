@@ -1,5 +1,7 @@
 //! What a policy can be about: the table's rows that a program registers.
 
+use std::fmt;
+
 /// A rule as the program has it when no file says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuleDefault {
@@ -17,6 +19,13 @@ pub struct RuleDefault {
     pub deprecated_rule: Option<DeprecatedRule>,
     /// Why it will be gone.
     pub deprecated_for_removal: Option<Deprecation>,
+}
+
+/// As a policy file has it.
+impl fmt::Display for RuleDefault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\": \"{}\"", self.name, self.check)
+    }
 }
 
 /// Something that a rule allows.

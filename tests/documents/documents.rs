@@ -1,12 +1,13 @@
 //! The documents that are made from the tables of the program: samples, references, completions, man pages.
 
 use clap_complete::{Shell, generate};
-use ferrite::{cli, config};
+use ferrite::{cli, config, policy};
 
 /// Each with its place in the repository.
 pub(crate) fn documents() -> Vec<(String, String)> {
     let mut documents = vec![
         ("config/ferrite.conf.sample".to_owned(), config::sample()),
+        ("config/policy.yaml.sample".to_owned(), policy::sample()),
         (
             "docs/kernel-arguments.md".to_owned(),
             config::kernel_reference(),

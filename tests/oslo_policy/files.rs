@@ -140,8 +140,9 @@ fn ours(case: &Value) -> Option<bool> {
         enforce_new_defaults: case["enforce_new_defaults"] == true,
         enforce_scope: true,
         default_rule: text(&case["default_rule"]),
-        file: Some(text(&case["file"]).into()),
+        files: vec![text(&case["file"]).into()],
         directories: vec![text(&case["directory"]).into()],
+        ..Settings::default()
     };
     let enforcer = Enforcer::load(defaults.leak(), settings).ok()?;
     let map = |value: &Value| -> Attributes { value.as_object().unwrap().clone() };

@@ -38,6 +38,11 @@ pub(crate) fn answers_of_files(cases: File) -> Vec<bool> {
     answers(run(python("files"), cases))
 }
 
+/// What the real generator writes of a table of rules, and what the real library makes of a file.
+pub(crate) fn sampled(asked: File) -> Value {
+    serde_json::from_reader(run(script("sample.py"), asked)).unwrap()
+}
+
 /// What the program answers: this build's, or the one that `FERRITE` names.
 pub(crate) fn of_ferrite(questions: &File) -> Vec<bool> {
     let program = std::env::var_os("FERRITE");
@@ -54,13 +59,17 @@ pub(crate) fn lines(questions: &File) -> Vec<String> {
 }
 
 fn python(mode: &str) -> Command {
+    let mut command = script("judge.py");
+    command.arg(mode);
+    command
+}
+
+fn script(name: &str) -> Command {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = here.join("target/lab/venv/oslo.policy-6.0.1/bin/python");
     assert!(python.exists(), "oslo.policy is not here: run `make lab`");
     let mut command = Command::new(python);
-    command
-        .arg(here.join("tests/oslo_policy/judge.py"))
-        .arg(mode);
+    command.arg(here.join("tests/oslo_policy").join(name));
     command
 }
 

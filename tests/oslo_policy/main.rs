@@ -20,11 +20,26 @@ mod files;
 mod generated;
 mod judges;
 mod python;
+mod sample;
 
 use dice::Dice;
+use ferrite::policy;
 use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
+
+#[test]
+fn the_sample_is_what_the_real_generator_writes_and_is_read_as_it_is_meant() {
+    let judged = sample::judged();
+    assert_eq!(judged["sample"], policy::sample());
+    for default in policy::DEFAULTS {
+        let read = &judged["read"][default.name];
+        assert_eq!(read["text"], default.check, "{}", default.name);
+        assert_eq!(read["is_same"], true, "{}", default.name);
+    }
+    let read = judged["read"].as_object().unwrap();
+    assert_eq!(read.len(), policy::DEFAULTS.len());
+}
 
 /// What a chunk of questions is about.
 #[derive(Clone, Copy, Debug)]

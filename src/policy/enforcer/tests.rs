@@ -67,7 +67,7 @@ impl Place {
 
     fn settings(&self, text: &str) -> Settings {
         Settings {
-            file: Some(self.write("policy.yaml", text)),
+            files: vec![self.write("policy.yaml", text)],
             ..Settings::default()
         }
     }
@@ -356,7 +356,7 @@ fn what_cannot_be_used_is_refused_with_its_place() {
         "policy.yaml is larger than 262144 bytes: no policy needs that many"
     );
     let settings = |file: &str| Settings {
-        file: Some(file.into()),
+        files: vec![file.into()],
         ..Settings::default()
     };
     let error = Enforcer::load(DEFAULTS, settings("/dev/null")).unwrap_err();

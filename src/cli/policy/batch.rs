@@ -1,43 +1,13 @@
-//! `ferrite policy`: what policies say.
+//! `ferrite policy check --batch`: question after question, each with rules of its own.
 
-use super::complain;
+use super::super::complain;
 use crate::policy::{Attributes, Rules};
-use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::Value;
 use std::io::{self, BufRead, BufWriter, Read, Write};
 use std::process::ExitCode;
 
-/// The subcommand with its own.
-pub(super) fn command() -> Command {
-    Command::new("policy")
-        .about("About policies: who may do what")
-        .subcommand_required(true)
-        .disable_help_subcommand(true)
-        .subcommand(
-            Command::new("check").about("Ask rules").arg(
-                Arg::new(BATCH)
-                    .long(BATCH)
-                    .help(
-                        "Read questions from standard input, a JSON object a line with rules, default_rule (or null), rule, \
-                         credentials and target, and print an object with allowed for each.",
-                    )
-                    .required(true)
-                    .action(ArgAction::SetTrue),
-            ),
-        )
-}
-
-/// Does what was asked.
-pub(super) fn run(mut arguments: ArgMatches) -> ExitCode {
-    match arguments.remove_subcommand() {
-        Some((name, _)) if name == "check" => batch(),
-        // The command line has no others.
-        _ => ExitCode::FAILURE,
-    }
-}
-
 /// Answers question after question, in their order.
-fn batch() -> ExitCode {
+pub(super) fn run() -> ExitCode {
     let mut answers = BufWriter::new(io::stdout().lock());
     match answer_all(&mut io::stdin().lock(), &mut answers) {
         Ok(0) => ExitCode::SUCCESS,
@@ -107,7 +77,6 @@ fn question(line: &[u8]) -> Result<bool, String> {
     Ok(rules.allows(rule, map("credentials")?, map("target")?))
 }
 
-const BATCH: &str = "batch";
 /// Bytes of a question.
 const LONGEST: usize = 1 << 20;
 

@@ -1,0 +1,128 @@
+//! `ferrite policy`: the tools around policies, as oslo.policy has them: a sample, a look at files, rules that could go, old names.
+//!
+//! Policies hold no secrets, and the redactor would take the names of rules for some (`secrets:show`): messages are said as they are.
+
+mod batch;
+mod callers;
+mod check;
+
+use super::{UNUSABLE, answer, tell};
+use crate::error::chain;
+use crate::policy::{self, DEFAULTS, Settings};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The subcommand with its own.
+pub(super) fn command() -> Command {
+    let upgraded = Arg::new(FILE)
+        .long(FILE)
+        .value_name("FILE")
+        .help("A policy file, YAML or JSON. It is not changed.")
+        .required(true)
+        .value_parser(clap::value_parser!(PathBuf));
+    Command::new("policy")
+        .about("About policies: who may do what")
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .subcommand(
+            Command::new("sample")
+                .about("Print a policy file with every rule, commented out, and what it is for"),
+        )
+        .subcommand(check::command())
+        .subcommand(
+            sources(Command::new("list-redundant"))
+                .about("Print the rules of policy files that say what is built in")
+                .group(
+                    ArgGroup::new("sources")
+                        .args([FILE, DIRECTORY])
+                        .required(true)
+                        .multiple(true),
+                ),
+        )
+        .subcommand(
+            Command::new("upgrade")
+                .about("Print a policy file with the new names of rules in the place of old ones")
+                .arg(upgraded),
+        )
+}
+
+/// Does what was asked.
+pub(super) fn run(mut arguments: ArgMatches) -> ExitCode {
+    match arguments.remove_subcommand() {
+        Some((name, arguments)) if name == "check" => check::run(arguments),
+        Some((name, arguments)) if name == "list-redundant" => list_redundant(arguments),
+        Some((name, arguments)) if name == "upgrade" => upgrade(arguments),
+        _ => answer(&policy::sample()),
+    }
+}
+
+/// The options that name policies.
+fn sources(command: Command) -> Command {
+    command
+        .arg(
+            Arg::new(FILE)
+                .long(FILE)
+                .value_name("FILE")
+                .help("A policy file, YAML or JSON; rules of later ones win.")
+                .action(ArgAction::Append)
+                .value_parser(clap::value_parser!(PathBuf)),
+        )
+        .arg(
+            Arg::new(DIRECTORY)
+                .long(DIRECTORY)
+                .value_name("DIR")
+                .help("A directory with policy files, read after FILE in the order of their names.")
+                .action(ArgAction::Append)
+                .value_parser(clap::value_parser!(PathBuf)),
+        )
+}
+
+/// The policies that are named. Others may write to them: that is asked where they are to be lived by.
+fn settings(arguments: &mut ArgMatches) -> Result<Settings, String> {
+    let mut paths = |name| arguments.remove_many(name).into_iter().flatten().collect();
+    let settings = Settings {
+        files: paths(FILE),
+        directories: paths(DIRECTORY),
+        ..Settings::default()
+    };
+    match settings.directories.iter().find(|path| !path.is_dir()) {
+        Some(path) => Err(format!("{} is no directory", path.display())),
+        None => Ok(settings),
+    }
+}
+
+fn list_redundant(mut arguments: ArgMatches) -> ExitCode {
+    let redundant = settings(&mut arguments)
+        .and_then(|settings| policy::redundant(DEFAULTS, &settings).map_err(|error| chain(&error)));
+    match redundant {
+        Ok(rules) => answer(
+            &rules
+                .iter()
+                .map(|rule| format!("{rule}\n"))
+                .collect::<String>(),
+        ),
+        Err(reason) => unusable(&reason),
+    }
+}
+
+fn upgrade(mut arguments: ArgMatches) -> ExitCode {
+    let path: PathBuf = arguments.remove_one(FILE).unwrap_or_default();
+    match policy::upgrade(DEFAULTS, &path) {
+        Ok(upgraded) => {
+            for hint in &upgraded.hints {
+                tell(&format!("{}:{}: {hint}", path.display(), hint.line));
+            }
+            answer(&upgraded.text)
+        }
+        Err(error) => unusable(&chain(&error)),
+    }
+}
+
+fn unusable(reason: &str) -> ExitCode {
+    tell(&format!("error: {reason}"));
+    ExitCode::from(UNUSABLE)
+}
+
+const FILE: &str = "file";
+const DIRECTORY: &str = "dir";

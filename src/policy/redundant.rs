@@ -1,0 +1,94 @@
+//! Rules in files that could go, for they say what is in force without them: oslopolicy-list-redundant's question
+//! (`_list_redundant` in oslo.policy's `generator.py`).
+//!
+//! Stricter than there: a rule that takes the place of another file's, or of an old name's in the same file, has a use, whatever it
+//! says.
+
+use super::enforcer::Settings;
+use super::file::{Error, read};
+use super::loading::{registered, take, traces};
+use super::parse::parse_rule;
+use super::rule::RuleDefault;
+use std::collections::BTreeMap;
+
+/// The rules of files that equal what would be in force without them, in the files' order.
+///
+/// # Errors
+///
+/// A file cannot be read or understood.
+pub fn redundant(
+    defaults: &'static [RuleDefault],
+    settings: &Settings,
+) -> Result<Vec<&'static RuleDefault>, Error> {
+    let mut unheard = Vec::new();
+    let mut written = BTreeMap::new();
+    let mut said = Vec::new();
+    for trace in traces(settings)? {
+        let content = read(&trace.path, settings.believed)?;
+        for entry in &content.rules {
+            // What is no rule is refused below.
+            if let Ok(parsed) = parse_rule(&entry.rule) {
+                said.push((entry.name.clone(), parsed.check));
+            }
+        }
+        take(content, &trace.path, &mut written, &mut unheard)?;
+    }
+    let mut found: Vec<&'static RuleDefault> = Vec::new();
+    for (name, _) in &said {
+        let Some(default) = defaults.iter().find(|default| default.name == name) else {
+            continue;
+        };
+        let without = registered(default, &written, settings, &mut unheard);
+        let mut all = said.iter().filter(|(other, _)| other == name);
+        if all.all(|(_, check)| *check == without) && !found.contains(&default) {
+            found.push(default);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::DEFAULTS;
+    use std::fs;
+    use std::path::PathBuf;
+
+    fn names(files: &[&str]) -> Vec<&'static str> {
+        let folder = tempfile::tempdir().unwrap();
+        let files: Vec<PathBuf> = (files.iter().enumerate())
+            .map(|(number, text)| {
+                let path = folder.path().join(number.to_string());
+                fs::write(&path, text).unwrap();
+                path
+            })
+            .collect();
+        let settings = Settings {
+            files,
+            ..Settings::default()
+        };
+        let found = redundant(DEFAULTS, &settings).unwrap();
+        found.into_iter().map(|rule| rule.name).collect()
+    }
+
+    #[test]
+    fn what_is_meant_counts_and_not_how_it_is_written() {
+        let file = r#"
+"baremetal:agent:status:get": ""
+"agent_admin": "(rule:agent_token  OR (rule:system_admin))"
+"baremetal:agent:log:get": "rule:agent_admin"
+"mine": "@"
+"#;
+        let expected = ["baremetal:agent:status:get", "agent_admin"];
+        assert_eq!(names(&[file]), expected);
+    }
+
+    #[test]
+    fn a_rule_that_takes_the_place_of_another_is_of_use() {
+        let default = "\"system_admin\": \"role:admin and system_scope:all\"\n";
+        assert_eq!(names(&[default]), ["system_admin"]);
+        assert_eq!(names(&["\"system_admin\": \"!\"", default]), [""; 0]);
+        let old = format!("{default}\"is_admin\": \"role:admin\"\n");
+        assert_eq!(names(&[&old]), [""; 0]);
+    }
+}

@@ -1,0 +1,63 @@
+//! Where the names and rules of a policy file stand in its text.
+
+use saphyr_parser::{Event, Marker, Parser};
+use std::ops::Range;
+
+/// A text of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Scalar {
+    /// Whether it is the name of a rule, and not a rule or a part of one.
+    pub(super) is_name: bool,
+    pub(super) value: String,
+    /// In bytes; what quotes it may be in or not.
+    pub(super) place: Range<usize>,
+}
+
+/// The texts of a file that is known to be one, in their order.
+pub(super) fn scalars(text: &str) -> Vec<Scalar> {
+    let lines = starts(text);
+    let mut found = Vec::new();
+    let mut depth = 0_usize;
+    let mut is_name = true;
+    for event in Parser::new_from_str(text) {
+        let Ok((event, span)) = event else {
+            break;
+        };
+        match event {
+            Event::MappingStart(..) => continue,
+            Event::SequenceStart(..) => {
+                depth += 1;
+                continue;
+            }
+            Event::SequenceEnd => depth = depth.saturating_sub(1),
+            Event::Scalar(value, ..) => found.push(Scalar {
+                is_name: is_name && depth == 0,
+                value: value.into_owned(),
+                place: offset(text, &lines, &span.start)..offset(text, &lines, &span.end),
+            }),
+            _ => continue,
+        }
+        // A name or a whole rule has ended.
+        if depth == 0 {
+            is_name = !is_name;
+        }
+    }
+    found
+}
+
+/// The byte with which each line begins.
+fn starts(text: &str) -> Vec<usize> {
+    let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+    std::iter::once(0).chain(ends).collect()
+}
+
+/// The byte of a line and column; the parser's own index counts comments in bytes and all else in letters.
+fn offset(text: &str, lines: &[usize], marker: &Marker) -> usize {
+    let line = marker.line().saturating_sub(1);
+    let Some(start) = lines.get(line).copied() else {
+        return text.len();
+    };
+    let rest = text.get(start..).unwrap_or_default();
+    let letter = rest.char_indices().nth(marker.col());
+    letter.map_or(text.len(), |(at, _)| start + at)
+}
