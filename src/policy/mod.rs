@@ -31,6 +31,7 @@ mod inspect;
 mod literal;
 mod loading;
 mod parse;
+mod plain;
 mod python;
 mod redundant;
 mod rule;

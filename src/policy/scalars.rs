@@ -45,10 +45,12 @@ pub(super) fn scalars(text: &str) -> Vec<Scalar> {
     found
 }
 
-/// The byte with which each line begins.
+/// The byte with which each line begins, after a mark of the byte order.
 fn starts(text: &str) -> Vec<usize> {
     let ends = text.match_indices('\n').map(|(at, _)| at + 1);
-    std::iter::once(0).chain(ends).collect()
+    let mark = text.strip_prefix('\u{feff}');
+    let first = mark.map_or(0, |rest| text.len() - rest.len());
+    std::iter::once(first).chain(ends).collect()
 }
 
 /// The byte of a line and column; the parser's own index counts comments in bytes and all else in letters.

@@ -249,6 +249,14 @@ system_reader: >-
     }
 
     #[test]
+    fn a_mark_of_the_byte_order_moves_no_name() {
+        let hints = vec![(1, Outcome::Renamed)];
+        let after = "\u{feff}system_admin: role:boss\r\nx: rule:system_admin\r\n";
+        let before = after.replace("system_admin", "is_admin");
+        assert_eq!(upgraded(&before), Ok((after.to_owned(), hints)));
+    }
+
+    #[test]
     fn json_stays_json() {
         let before = r#"{"is_admin": "role:boss", "x": "rule:is_admin"}"#;
         let after = r#"{"system_admin": "role:boss", "x": "rule:system_admin"}"#;

@@ -117,7 +117,7 @@ fn without_ids(text: &str) -> String {
         let mut shown = parts.next().unwrap().to_owned();
         for part in parts {
             let named = part.split_once('"').filter(|(id, _)| id.len() == 36);
-            let rest = named.map_or(part.to_owned(), |(_, rest)| format!("ID\"{rest}"));
+            let rest = named.map_or_else(|| part.to_owned(), |(_, rest)| format!("ID\"{rest}"));
             shown.push_str(ID);
             shown.push_str(&rest);
         }
