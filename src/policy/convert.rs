@@ -1,6 +1,6 @@
 //! One conversion of Python's `%`: flags, width, precision, and the letter that says how a value is shown.
 //!
-//! `unicode_format_arg_parse`, `_format` and `_output` of CPython 3.11 are the law, down to which arguments a `*` takes.
+//! `unicode_format_arg_parse`, `_format` and `_output` of CPython 3.11 are the law.
 
 use super::Attributes;
 use super::python::{Letters, represent, represent_map, text};
@@ -21,17 +21,9 @@ pub(super) struct Spec {
     blank: bool,
     alternate: bool,
     zero: bool,
-    width: Option<Size>,
-    precision: Option<Size>,
+    width: Option<usize>,
+    precision: Option<usize>,
     letter: Letter,
-}
-
-/// A width or a precision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Size {
-    Fixed(usize),
-    /// `*`: the next argument is it.
-    Taken,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,7 +61,7 @@ impl Spec {
         if let Some(after) = rest.strip_prefix('.') {
             (spec.precision, rest) = size(after)?;
             // A point alone is a precision of nothing.
-            spec.precision = spec.precision.or(Some(Size::Fixed(0)));
+            spec.precision = spec.precision.or(Some(0));
         }
         rest = rest.strip_prefix(['h', 'l', 'L']).unwrap_or(rest);
         let (letter, rest) = split_first(rest)?;
@@ -100,21 +92,7 @@ impl Spec {
         argument: &mut Option<Argument<'_>>,
         out: &mut Vec<u8>,
     ) -> Option<()> {
-        let mut left = self.left;
-        let width = match self.width {
-            Some(Size::Taken) => {
-                let wide = integer(argument.take()?)?;
-                left |= wide < 0;
-                Some(bounded(wide.unsigned_abs())?)
-            }
-            Some(Size::Fixed(width)) => Some(width),
-            None => None,
-        };
-        let precision = match self.precision {
-            Some(Size::Taken) => Some(bounded(integer(argument.take()?)?.max(0).unsigned_abs())?),
-            Some(Size::Fixed(precision)) => Some(precision),
-            None => None,
-        };
+        let (width, precision, left) = (self.width.unwrap_or(0), self.precision, self.left);
         let is_number = matches!(
             self.letter,
             Letter::Decimal | Letter::Float(..) | Letter::Radix(..)
@@ -158,13 +136,13 @@ impl Spec {
             Some(most) if !is_number => shown.chars().take(most).collect(),
             _ => shown,
         };
-        let width = width.unwrap_or(0);
-        self.pad(&shown, width, left, is_number, out);
+        self.pad(&shown, width, is_number, out);
         Some(())
     }
 
     /// Sign, prefix and padding (`unicode_format_arg_output`).
-    fn pad(&self, shown: &str, mut width: usize, left: bool, is_number: bool, out: &mut Vec<u8>) {
+    fn pad(&self, shown: &str, mut width: usize, is_number: bool, out: &mut Vec<u8>) {
+        let left = self.left;
         let fill = if is_number && self.zero { b'0' } else { b' ' };
         let (sign, body) = match shown.strip_prefix('-') {
             Some(body) if is_number => ("-", body),
@@ -255,12 +233,7 @@ fn signed(is_negative: bool, prefix: &str, digits: &str, precision: Option<usize
 }
 
 /// `%c`: a text of one letter, or a letter's number, which may be half a surrogate pair.
-fn character(
-    argument: Argument<'_>,
-    width: Option<usize>,
-    left: bool,
-    out: &mut Vec<u8>,
-) -> Option<()> {
+fn character(argument: Argument<'_>, width: usize, left: bool, out: &mut Vec<u8>) -> Option<()> {
     let code = match argument {
         Argument::One(Value::String(text)) => {
             let mut letters = text.chars();
@@ -272,7 +245,7 @@ fn character(
         }
         argument => u32::try_from(integer(argument)?).ok()?,
     };
-    let missing = width.unwrap_or(0).saturating_sub(1);
+    let missing = width.saturating_sub(1);
     if !left {
         out.resize(out.len() + missing, b' ');
     }
@@ -353,23 +326,17 @@ fn trimmed(digits: String, alternate: bool) -> String {
     digits
 }
 
-/// A width or precision, if one is written, and the rest of the text; nothing if it is too big.
-fn size(text: &str) -> Option<(Option<Size>, &str)> {
-    if let Some(rest) = text.strip_prefix('*') {
-        return Some((Some(Size::Taken), rest));
-    }
+/// A width or precision, if one is written, and the rest of the text; nothing if it is too big. Python writes gigabytes of spaces
+/// if asked; here none goes beyond what a rule could be equal to. A `*` takes an argument, and so there is none left to show:
+/// that always fails.
+fn size(text: &str) -> Option<(Option<usize>, &str)> {
     let rest = text.trim_start_matches(|letter: char| letter.is_ascii_digit());
     let digits = text.strip_suffix(rest)?;
     if digits.is_empty() {
         return Some((None, rest));
     }
-    let size = bounded(digits.parse().ok()?)?;
-    Some((Some(Size::Fixed(size)), rest))
-}
-
-/// Python writes gigabytes of spaces if asked; here no width goes beyond what a rule could be equal to.
-fn bounded(size: u128) -> Option<usize> {
-    usize::try_from(size).ok().filter(|size| *size <= WIDEST)
+    let size: usize = digits.parse().ok().filter(|size| *size <= WIDEST)?;
+    Some((Some(size), rest))
 }
 
 fn split_first(text: &str) -> Option<(char, &str)> {

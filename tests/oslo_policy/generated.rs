@@ -9,18 +9,20 @@ use serde_json::{Map, Value, json};
 pub(crate) fn question(dice: &mut Dice) -> Value {
     loop {
         let mut rules = Map::new();
-        if dice.percent(1) {
-            rules = deep(dice);
-        }
         for _ in 0..1 + dice.below(5) {
             rules.insert(name(dice), rule(dice));
         }
-        let asked = if dice.percent(90) {
+        let mut asked = if dice.percent(90) {
             let at = dice.below(rules.len());
             rules.keys().nth(at).unwrap().clone()
         } else {
             name(dice)
         };
+        if dice.percent(1) {
+            let (deep, name) = deep(dice);
+            rules.extend(deep);
+            asked = name;
+        }
         let default_rule = match dice.below(10) {
             0..5 => Value::Null,
             5..8 => json!("default"),
@@ -425,26 +427,24 @@ fn fitting(dice: &mut Dice) -> String {
     .to_owned()
 }
 
-/// Rules within rules, less or more than Python's stack takes.
-fn deep(dice: &mut Dice) -> Map<String, Value> {
+/// Rules within rules, less or more than Python's stack takes, and the one to ask: where Python fails at one of them, it may
+/// fail at all.
+fn deep(dice: &mut Dice) -> (Map<String, Value>, String) {
     let count = if dice.percent(80) {
-        dice.below(250)
+        dice.below(120)
     } else {
         1_100 + dice.below(400)
     };
     let mut rules = Map::new();
-    match dice.below(4) {
-        0 => {
-            let text = format!("{}@", "not ".repeat(count));
-            rules.insert("a".to_owned(), json!(text));
-        }
+    let (name, text) = match dice.below(4) {
+        0 => ("a", format!("{}@", "not ".repeat(count))),
         1 => {
-            let text = format!("{}role:admin{}", "(".repeat(count), ")".repeat(count));
-            rules.insert("b".to_owned(), json!(text));
+            let (open, close) = ("(".repeat(count), ")".repeat(count));
+            ("b", format!("{open}role:admin{close}"))
         }
         2 => {
-            let text = format!("{}@{}", "(not ".repeat(count), ")".repeat(count));
-            rules.insert("c".to_owned(), json!(text));
+            let (open, close) = ("(not ".repeat(count), ")".repeat(count));
+            ("c", format!("{open}@{close}"))
         }
         _ => {
             for number in 0..count {
@@ -452,8 +452,9 @@ fn deep(dice: &mut Dice) -> Map<String, Value> {
                 rules.insert(format!("r{number}"), json!(text));
             }
             rules.insert(format!("r{count}"), json!("role:admin or @"));
-            rules.insert("d".to_owned(), json!("rule:r0"));
+            ("d", "rule:r0".to_owned())
         }
-    }
-    rules
+    };
+    rules.insert(name.to_owned(), json!(text));
+    (rules, name.to_owned())
 }
