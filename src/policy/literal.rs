@@ -101,7 +101,13 @@ fn value(node: Node) -> Result<Literal, No> {
 
 /// A number and an imaginary one make a complex one; nothing else is added up.
 fn sum(left: Node, is_negative: bool, right: Node) -> Result<Literal, No> {
-    let real = match value(left)? {
+    let left = match left {
+        Node::Constant(number) => number,
+        Node::Signed(true, number) => number.negated(),
+        Node::Signed(false, number) => number,
+        _ => return Err(No::Literal),
+    };
+    let real = match left {
         Literal::Float(value) => value,
         Literal::Int(is_negative, digits) => {
             let magnitude: f64 = digits.parse().map_err(|_| No::Exception)?;
@@ -288,6 +294,9 @@ mod tests {
             ("{1,1}", "{1}"),
             ("[ '\\ud800' ]#c", r"['\ud800']"),
             ("  'x'", "x"),
+            ("1\n \n", "1"),
+            ("1\n #c", "1"),
+            ("1\\\n ", "1"),
         ] {
             assert_eq!(literal(kind).as_deref(), Some(shown), "{kind}");
         }
@@ -387,6 +396,8 @@ mod tests {
             "`a`",
             "a;b",
             "a\nb",
+            "1\n ",
+            "\n 1",
             "\u{a0}a",
             "a<>b",
             "a[]",

@@ -31,11 +31,15 @@ pub(super) fn cut(text: &str) -> Option<Vec<Word<'_>>> {
             .rsplit('\u{c}')
             .next()
             .is_some_and(|last| !last.is_empty());
+        let mut is_blank = false;
         if let Some(comment) = rest.strip_prefix('#') {
+            is_blank = true;
             rest = comment.trim_start_matches(|letter| letter != '\n');
         }
         let Some(letter) = rest.chars().next() else {
-            return Some(words);
+            // A last line of nothing but spaces is one that begins too far in.
+            let is_wrong = is_line_start && is_indented && !is_blank;
+            return (!is_wrong).then_some(words);
         };
         if letter == '\n' {
             rest = rest.strip_prefix('\n')?;
