@@ -14,6 +14,7 @@ mod fast_track;
 mod ipxe;
 #[path = "../support/lab/mod.rs"]
 mod lab;
+mod observer;
 mod private_tls;
 mod rescue;
 mod virtual_media;

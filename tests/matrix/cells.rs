@@ -87,6 +87,7 @@ fn start(parts: &Parts, run: &Run, name: &'static str, disk: &CellDisk) -> Resul
         address: ADDRESS,
         kernel_arguments: "ipa-disk-wait-attempts=0".into(),
         shown: &[],
+        etc: None,
         environment: &[("OS_DEFAULT__AGENT_TOKEN", TOKEN)],
     };
     let cell = Cell::start(&plan, &parts.agent(), &["agent", "--standalone"])?;

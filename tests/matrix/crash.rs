@@ -119,6 +119,7 @@ impl Served {
             address: ADDRESS,
             kernel_arguments: format!("ipa-disk-wait-attempts=0 ipa-agent-token={TOKEN}"),
             shown: &[],
+            etc: None,
             environment: &[],
         };
         let cell = Cell::start(&plan, &parts.agent(), &["supervise", "--standalone"])?;

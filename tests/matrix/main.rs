@@ -22,6 +22,8 @@ mod keystone;
 #[path = "../support/lab/mod.rs"]
 mod lab;
 mod memory;
+mod outage;
+mod policy;
 mod refusal;
 #[path = "../support/scan.rs"]
 mod scan;

@@ -187,6 +187,7 @@ impl Stage {
             address: ADDRESS,
             kernel_arguments: format!("ipa-debug=1 ipa-api-url={url}"),
             shown: own.map_or(&[], |own| &own.files),
+            etc: None,
             environment: &[],
         };
         let cell = Cell::start(&plan, &self.parts.agent(), &arguments)?;

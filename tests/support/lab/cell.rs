@@ -75,6 +75,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) kernel_arguments: String,
     /// Files (copied) and folders (read-only) of the host that are in the cell too, under the same path.
     pub(crate) shown: &'a [PathBuf],
+    /// A folder of the host whose files are in the cell's `/etc`.
+    pub(crate) etc: Option<&'a Path>,
     /// The agent's environment besides `PATH`.
     pub(crate) environment: &'a [(&'a str, &'a str)],
 }
@@ -159,6 +161,11 @@ impl Plan<'_> {
             ("work", work.display().to_string()),
             ("busybox", self.busybox.display().to_string()),
             ("shown", shown.join(" ")),
+            (
+                "etc",
+                self.etc
+                    .map_or_else(String::new, |etc| etc.display().to_string()),
+            ),
             ("loop", device.to_string_lossy().into_owned()),
             ("disk", DISK.into()),
             ("mac", self.mac.into()),

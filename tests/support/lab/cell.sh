@@ -44,6 +44,7 @@ for part in $shown; do
         cp "$part" ".$part"
     fi
 done
+[ -z "$etc" ] || cp -R "$etc/." etc
 for link in bin lib lib64 sbin; do [ ! -L /$link ] || cp -P /$link .; done
 
 # Processes of the cell alone, the kernel's switches and its emergency key out of reach. What the agent sees as /proc has

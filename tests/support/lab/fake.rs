@@ -95,6 +95,11 @@ impl FakeLab {
         })
     }
 
+    /// A folder for what a scenario makes.
+    pub(crate) fn work(&self) -> &Path {
+        &self.run.work
+    }
+
     /// Where the logs of everything are.
     pub(crate) fn logs(&self) -> &Path {
         &self.run.logs
@@ -184,6 +189,7 @@ impl FakeLab {
         );
         let plan = Plan {
             shown: &shown,
+            etc: given.etc,
             ..self.plan(log, machine, &told)
         };
         Cell::start(&plan, &self.parts.agent(), &arguments)
@@ -224,6 +230,7 @@ impl FakeLab {
             address: &machine.address,
             kernel_arguments: format!("ipa-debug=1 {arguments}"),
             shown: &[],
+            etc: None,
             environment: &[],
         }
     }
@@ -272,6 +279,8 @@ pub(crate) struct Given<'a> {
     pub(crate) configuration: Option<&'a str>,
     /// Files of the host that it finds under the same path.
     pub(crate) files: &'a [PathBuf],
+    /// A folder of the host whose files it finds in `/etc`.
+    pub(crate) etc: Option<&'a Path>,
 }
 
 /// A whole deployment takes half a minute on two busy cores.

@@ -166,6 +166,30 @@ impl Identity {
         })
     }
 
+    /// A token of a user's for what another user, who holds this token, may do in a project.
+    pub(crate) fn trust(
+        &self,
+        trustor: &User,
+        token: &Token,
+        trustee: &User,
+        project: &Project,
+    ) -> Result<Token> {
+        let trust = json!({"trust": {
+            "trustor_user_id": trustor.id,
+            "trustee_user_id": trustee.id,
+            "project_id": project.id,
+            "impersonation": false,
+            "roles": [{"name": "member"}],
+        }});
+        let path = "/OS-TRUST/trusts";
+        let (status, created) = self.caller.post(path, &[token.header()], &trust)?;
+        ensure!(status == 201, "{path} answered {status}: {created}");
+        let user = json!({"id": trustee.id, "password": trustee.password});
+        let mut request = by_password(&user, Scope::Unscoped);
+        request["auth"]["scope"] = json!({"OS-TRUST:trust": {"id": created["trust"]["id"]}});
+        issue(&self.caller, &request)
+    }
+
     /// Makes a token worthless.
     pub(crate) fn revoke(&self, token: &Token) -> Result<()> {
         let headers = [token.header(), ("X-Subject-Token", token.as_str())];

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::authority::Authority;
 use super::identity::{Identity, User};
@@ -80,6 +82,24 @@ impl Keystone {
         let mut service = Service::start(NAME, &self.logs, &self.command)?;
         service.wait_ready(PATIENCE, || self.identity.answers())?;
         self.service = Some(service);
+        Ok(())
+    }
+
+    /// Has it take connections and answer nothing.
+    pub(crate) fn fall_silent(&self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// Has it go on.
+    pub(crate) fn go_on(&self) -> Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let service = self.service.as_ref().context("Keystone is stopped")?;
+        for process in service.descendants()? {
+            kill(Pid::from_raw(process.try_into()?), signal)?;
+        }
         Ok(())
     }
 

@@ -28,6 +28,7 @@ mod cpio;
 mod dhcp;
 pub(crate) mod fake;
 mod grub;
+pub(crate) mod guest;
 pub(crate) mod identity;
 pub(crate) mod instance;
 pub(crate) mod ironic;
@@ -53,6 +54,7 @@ use authority::Authority;
 use dhcp::Dhcp;
 use instance::InstanceImage;
 use ironic::{Hardware, Ironic};
+use keystone::Keystone;
 use machine::{Firmware, Hypervisor, Machine};
 use parts::Parts;
 use process::{program, run, wait_until};
@@ -108,12 +110,29 @@ impl Lab {
         let parts = Parts::find()?;
         let run = Run::new(&parts, name)?;
         let told = run.failure();
-        Self::raise(parts, run, api).context(told)
+        let raise = || -> Result<_> {
+            sandbox::enter(&run.work)?;
+            Self::raise(parts, run, api, None)
+        };
+        raise().context(told)
     }
 
-    fn raise(parts: Parts, run: Run, api: Api) -> Result<Self> {
+    /// The same with a Keystone whose tokens live for `life`; all APIs are in clear. Ironic asks it about all callers but agents.
+    pub(crate) fn start_with_keystone(name: &str, life: Duration) -> Result<(Self, Keystone)> {
+        let parts = Parts::find()?;
+        let run = Run::new(&parts, name)?;
+        let told = run.failure();
+        let raise = || -> Result<_> {
+            sandbox::enter(&run.work)?;
+            let keystone = Keystone::start(&parts, &run.work, &run.logs, life, None)?;
+            let lab = Self::raise(parts, run, Api::Http, Some(&keystone))?;
+            Ok((lab, keystone))
+        };
+        raise().context(told)
+    }
+
+    fn raise(parts: Parts, run: Run, api: Api, keystone: Option<&Keystone>) -> Result<Self> {
         let (work, logs) = (&run.work, &run.logs);
-        sandbox::enter(work)?;
         let web = WebServer::start(&parts, work, logs)?;
         let dhcp = Dhcp::start(&parts, work, logs)?;
         let hypervisor = Hypervisor::start(&parts, work, logs)?;
@@ -122,7 +141,7 @@ impl Lab {
             Api::PrivateTls => Some(Authority::create(work)?),
         };
         let hardware = Hardware::Redfish;
-        let ironic = Ironic::start(&parts, work, logs, hardware, authority.as_ref(), None)?;
+        let ironic = Ironic::start(&parts, work, logs, hardware, authority.as_ref(), keystone)?;
         Ok(Self {
             ironic,
             hypervisor,
