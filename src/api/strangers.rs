@@ -39,7 +39,7 @@ impl Strangers {
     pub(super) async fn refuse(&self, address: IpAddr) {
         let (times, report) = self.note(address, Fault::Token);
         if let Some(untold) = report {
-            tracing::warn!(client = %address, times, untold, "Refused a caller without the right agent token");
+            tracing::warn!(client = %address, times, untold, "Refused a caller without a right credential");
         }
         let wait = self.wait(times);
         if wait.is_zero() {

@@ -166,4 +166,11 @@ accepted! {
         /// How containers are run.
         run_options = list, List("ARGUMENTS"), "--rm,--network=host", "";
     }
+
+    ["keystone_authtoken", Files] {
+        /// How a service shows itself to Keystone: the agent tells it from the credentials that are there.
+        auth_type = text, Value("NAME"), "", "";
+        /// Where callers are told to get a token: the agent tells them nothing.
+        www_authenticate_uri = text, Value("URL"), "", "";
+    }
 }

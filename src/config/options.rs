@@ -249,12 +249,16 @@ options! {
         token_cache_time: Duration = cache_time, Number("SECONDS"), "60", "";
         /// User as whom the agent asks Keystone; without credentials, a token is shown to Keystone to ask about itself.
         username: Option<String> = optional(text), Value("NAME"), "", "";
+        /// Domain of that user, by its identifier; by its name if not set.
+        user_domain_id: Option<String> = optional(text), Value("ID"), "", "";
         /// Domain of that user.
         user_domain_name: String = text, Value("NAME"), "Default", "";
         /// Password of that user.
         password: Option<Secret<String>> = optional(secret), Hidden("PASSWORD"), "", "";
         /// Project in which that user asks.
         project_name: Option<String> = optional(text), Value("NAME"), "", "";
+        /// Domain of that project, by its identifier; by its name if not set.
+        project_domain_id: Option<String> = optional(text), Value("ID"), "", "";
         /// Domain of that project.
         project_domain_name: String = text, Value("NAME"), "Default", "";
         /// Scope in which that user asks, instead of a project: all.

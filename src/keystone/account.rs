@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::client::{Answer, Client};
-use super::wire::own::{self, Credentials, Scope};
+use super::wire::own::{self, Credentials, Domain, Scope};
 use crate::config::{Interface, KeystoneAuth};
 use crate::secret::Secret;
 use reqwest::StatusCode;
@@ -32,7 +32,7 @@ enum Login {
     },
     Password {
         user: String,
-        domain: String,
+        domain: Domain,
         password: Secret<String>,
     },
 }
@@ -62,7 +62,7 @@ impl Account {
             (_, Some(user), Some(password)) => {
                 let login = Login::Password {
                     user: user.clone(),
-                    domain: config.user_domain_name.clone(),
+                    domain: domain(config.user_domain_id.as_ref(), &config.user_domain_name),
                     password: copy(password),
                 };
                 (login, scope(config))
@@ -203,8 +203,17 @@ fn scope(config: &KeystoneAuth) -> Option<Scope> {
         return Some(Scope::System);
     }
     let name = config.project_name.clone()?;
-    let domain = config.project_domain_name.clone();
+    let id = config.project_domain_id.as_ref();
+    let domain = domain(id, &config.project_domain_name);
     Some(Scope::Project { name, domain })
+}
+
+/// An identifier says more than a name, which has a default.
+fn domain(id: Option<&String>, name: &str) -> Domain {
+    match id {
+        Some(id) => Domain::Id(id.clone()),
+        None => Domain::Name(name.to_owned()),
+    }
 }
 
 /// How much of its life a token has left when it is made anew.

@@ -85,7 +85,7 @@ async fn wrong_tokens_are_counted_in_the_log_and_do_not_fill_it() {
     };
     let doublings = [1, 2, 4, 8, 16, 32, 64];
     assert_eq!(
-        told("Refused a caller without the right agent token client=127.0.0.1"),
+        told("Refused a caller without a right credential client=127.0.0.1"),
         doublings
     );
     assert_eq!(

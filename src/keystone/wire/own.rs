@@ -17,14 +17,22 @@ pub(in super::super) enum Credentials<'a> {
     },
     Password {
         user: &'a str,
-        domain: &'a str,
+        domain: &'a Domain,
         password: &'a str,
     },
 }
 
+/// Where a user or project is: its identifier or its name.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(in super::super) enum Domain {
+    Id(String),
+    Name(String),
+}
+
 /// What the agent's own token is for.
 pub(in super::super) enum Scope {
-    Project { name: String, domain: String },
+    Project { name: String, domain: Domain },
     System,
 }
 
@@ -57,7 +65,7 @@ struct PasswordPart<'a> {
 #[derive(Serialize)]
 struct UserPart<'a> {
     name: &'a str,
-    domain: NamePart<'a>,
+    domain: &'a Domain,
     password: &'a str,
 }
 
@@ -68,14 +76,9 @@ struct CredentialPart<'a> {
 }
 
 #[derive(Serialize)]
-struct NamePart<'a> {
-    name: &'a str,
-}
-
-#[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum ScopePart<'a> {
-    Project { name: &'a str, domain: NamePart<'a> },
+    Project { name: &'a str, domain: &'a Domain },
     System { all: bool },
 }
 
@@ -97,7 +100,7 @@ impl Credentials<'_> {
                 password: Some(PasswordPart {
                     user: UserPart {
                         name: user,
-                        domain: NamePart { name: domain },
+                        domain,
                         password,
                     },
                 }),
@@ -105,10 +108,7 @@ impl Credentials<'_> {
             },
         };
         let scope = scope.map(|scope| match scope {
-            Scope::Project { name, domain } => ScopePart::Project {
-                name,
-                domain: NamePart { name: domain },
-            },
+            Scope::Project { name, domain } => ScopePart::Project { name, domain },
             Scope::System => ScopePart::System { all: true },
         });
         written(&Authentication {
@@ -232,7 +232,7 @@ mod tests {
     fn credentials_are_sent_as_keystone_wants_them() {
         let password = Credentials::Password {
             user: "ferrite",
-            domain: "Default",
+            domain: &Domain::Name("Default".into()),
             password: "\"hush\"",
         };
         let identity = json!({
@@ -247,13 +247,13 @@ mod tests {
         );
         let project = Scope::Project {
             name: "service".into(),
-            domain: "d".into(),
+            domain: Domain::Id("d".into()),
         };
         assert_eq!(
             written(&password, Some(&project)),
             json!({"auth": {
                 "identity": identity,
-                "scope": {"project": {"name": "service", "domain": {"name": "d"}}}
+                "scope": {"project": {"name": "service", "domain": {"id": "d"}}}
             }})
         );
         assert_eq!(
