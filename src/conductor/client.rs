@@ -3,10 +3,10 @@
 use super::{Error, wire};
 use crate::config::{ApiVersion, Config};
 use crate::root::Root;
-use crate::tls::client::ClientOptions;
+use crate::tls::client::{ClientOptions, body};
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Response, StatusCode, redirect};
+use reqwest::{Method, StatusCode, redirect};
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use url::Url;
@@ -184,7 +184,7 @@ impl Client {
         } else {
             REFUSAL_MAX
         };
-        let (body, whole) = read(response, limit).await.map_err(failed)?;
+        let (body, whole) = body::read(response, limit).await.map_err(failed)?;
         Ok(Answer {
             status,
             peer,
@@ -317,28 +317,6 @@ impl Answer {
             text: wire::server_message(&self.body),
         }
     }
-}
-
-/// Up to `limit` bytes of a body, and whether that is all of it. The buffer never grows, so that no pieces are left behind.
-async fn read(
-    mut answer: Response,
-    limit: usize,
-) -> Result<(Zeroizing<Vec<u8>>, bool), reqwest::Error> {
-    let announced = answer
-        .content_length()
-        .and_then(|length| usize::try_from(length).ok());
-    let capacity = announced.unwrap_or(limit).min(limit);
-    let mut body = Zeroizing::new(Vec::with_capacity(capacity));
-    while let Some(chunk) = answer.chunk().await? {
-        match chunk.get(..capacity - body.len()) {
-            Some(fits) if fits.len() < chunk.len() => {
-                body.extend_from_slice(fits);
-                return Ok((body, false));
-            }
-            _ => body.extend_from_slice(&chunk),
-        }
-    }
-    Ok((body, true))
 }
 
 const JSON: &str = "application/json";

@@ -2,15 +2,13 @@
 
 use super::Error;
 use crate::config::ApiVersion;
-use crate::secret::AgentToken;
+use crate::secret::{AgentToken, document};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
-use std::io;
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// `GET /`.
 #[derive(Deserialize)]
@@ -122,41 +120,13 @@ pub(super) fn heartbeat(
     verify_ca: Option<&str>,
 ) -> Bytes {
     token.reveal(|agent_token| {
-        written(&HeartbeatBody {
+        document(&HeartbeatBody {
             callback_url,
             agent_token,
             agent_version,
             agent_verify_ca: verify_ca,
         })
     })
-}
-
-fn written(body: &HeartbeatBody<'_>) -> Bytes {
-    // Measured first, so that the buffer does not grow and leave pieces of the token behind.
-    let mut length = Length(0);
-    let mut buffer = Zeroizing::new(Vec::new());
-    if serde_json::to_writer(&mut length, body).is_ok() {
-        buffer.reserve_exact(length.0);
-    }
-    match serde_json::to_writer(&mut *buffer, body) {
-        Ok(()) => Bytes::from_owner(buffer),
-        // Texts always are JSON, and memory takes them.
-        Err(_) => Bytes::new(),
-    }
-}
-
-/// Counts what is written.
-struct Length(usize);
-
-impl io::Write for Length {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// What a person is told of an error answer (IPA: `ironic_api_client._error_from_response`).

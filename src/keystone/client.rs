@@ -5,10 +5,10 @@ use super::wire::token::{Verdict, verdict};
 use super::{Error, UNKNOWN};
 use crate::redact::MASK;
 use crate::root::Root;
-use crate::tls::client::ClientOptions;
+use crate::tls::client::{ClientOptions, body};
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{RequestBuilder, Response, StatusCode, redirect};
+use reqwest::{RequestBuilder, StatusCode, redirect};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 use zeroize::Zeroizing;
@@ -84,7 +84,7 @@ async fn send(request: RequestBuilder, url: &Url, deadline: Instant) -> Result<A
         } else {
             REFUSAL_MAX
         };
-        let (body, whole) = read(response, limit).await?;
+        let (body, whole) = body::read(response, limit).await?;
         Ok((status, token, body, whole))
     };
     match timeout_at(deadline, exchange).await {
@@ -187,29 +187,6 @@ impl Answer {
             text: wire::server_message(&self.body),
         }
     }
-}
-
-/// Up to `limit` bytes of a body, and whether that is all of it. The buffer never grows, so that no pieces are left behind.
-async fn read(
-    mut answer: Response,
-    limit: usize,
-) -> Result<(Zeroizing<Vec<u8>>, bool), reqwest::Error> {
-    let announced = answer
-        .content_length()
-        .and_then(|length| usize::try_from(length).ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Ok((Zeroizing::default(), false));
-    }
-    let capacity = announced.unwrap_or(limit);
-    let mut body = Zeroizing::new(Vec::with_capacity(capacity));
-    while let Some(chunk) = answer.chunk().await? {
-        let room = capacity - body.len();
-        body.extend(chunk.iter().take(room));
-        if chunk.len() > room {
-            return Ok((body, false));
-        }
-    }
-    Ok((body, true))
 }
 
 /// Scheme, host, port and path: there is no user and no secret in it.

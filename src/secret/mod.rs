@@ -6,11 +6,13 @@
 //! ```
 
 mod current;
+mod document;
 mod held;
 mod token;
 mod vault;
 
 pub use current::CurrentToken;
+pub use document::document;
 pub use held::Held;
 pub use token::{AgentToken, TokenError};
 pub use vault::{Identity, Session, Vault};

@@ -3,6 +3,7 @@
 //! The roots are always ours to choose, never the library's: a ramdisk may hold no bundle, and an operator's `cafile` is
 //! meant to be the only authority.
 
+pub mod body;
 pub mod pin;
 
 use super::{CipherSuites, Error, Identity, MinVersion, certificates, provider};

@@ -2,12 +2,11 @@
 
 use super::{parse, time, versioned};
 use crate::config::Interface;
+use crate::secret::document;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::io;
 use std::time::Duration;
 use url::Url;
-use zeroize::Zeroizing;
 
 /// What the agent shows to get a token of its own.
 pub(in super::super) enum Credentials<'a> {
@@ -111,37 +110,9 @@ impl Credentials<'_> {
             Scope::Project { name, domain } => ScopePart::Project { name, domain },
             Scope::System => ScopePart::System { all: true },
         });
-        written(&Authentication {
+        document(&Authentication {
             auth: Auth { identity, scope },
         })
-    }
-}
-
-fn written(body: &impl Serialize) -> Bytes {
-    // Measured first, so that the buffer does not grow and leave pieces of the secret behind.
-    let mut length = Length(0);
-    let mut buffer = Zeroizing::new(Vec::new());
-    if serde_json::to_writer(&mut length, body).is_ok() {
-        buffer.reserve_exact(length.0);
-    }
-    match serde_json::to_writer(&mut *buffer, body) {
-        Ok(()) => Bytes::from_owner(buffer),
-        // Texts always are JSON, and memory takes them.
-        Err(_) => Bytes::new(),
-    }
-}
-
-/// Counts what is written.
-struct Length(usize);
-
-impl io::Write for Length {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
