@@ -198,18 +198,6 @@ impl Identity {
         Ok(())
     }
 
-    /// What Keystone tells the holder of a token about a token.
-    pub(crate) fn validate(&self, holder: &Token, subject: &Token) -> Result<(u16, Value)> {
-        let headers = [holder.header(), ("X-Subject-Token", subject.as_str())];
-        self.caller.get(TOKENS, &headers)
-    }
-
-    /// A user who shows tokens and comes back for new ones.
-    pub(crate) fn login(&self, user: &User, scope: Scope<'_>) -> Login {
-        let user = json!({"id": user.id, "password": user.password});
-        Login::new(&self.caller, by_password(&user, scope))
-    }
-
     /// A request with the administrator's rights, which must succeed: for whatever has no function here.
     pub(crate) fn request(
         &self,
