@@ -149,9 +149,12 @@ impl Dispatcher {
     }
 
     /// Whether the secrets in results to come stay in memory, beside the masked result, for callers who may see them. They do not
-    /// unless this is said, and never outlive this agent.
+    /// unless this is said, and never outlive this agent; those that were kept go when it is unsaid.
     pub fn keep_secrets(&self, keep: bool) {
-        self.0.keep_secrets.store(keep, Ordering::Relaxed);
+        let kept = self.0.keep_secrets.swap(keep, Ordering::Relaxed);
+        if kept && !keep {
+            self.0.work().ledger.forget_secrets();
+        }
     }
 
     /// Ends the work: refuses new commands, wishes the running one to stop, and waits until nothing runs.

@@ -192,21 +192,36 @@ impl Record {
         }
     }
 
+    /// The record without the secrets that are kept beside its result, where there are some.
+    fn without_secrets(&self) -> Option<Self> {
+        match self.outcome.get() {
+            Some(Outcome::Succeeded {
+                value,
+                unmasked: Some(_),
+                ..
+            }) => Some(self.ended_with(Outcome::succeeded(Arc::clone(value), None))),
+            _ => None,
+        }
+    }
+
+    fn ended_with(&self, outcome: Outcome) -> Self {
+        Self {
+            id: self.id.clone(),
+            name: self.name,
+            mode: self.mode,
+            job: self.job.clone(),
+            outcome: SetOnce::new_with(Some(outcome)),
+        }
+    }
+
     /// The record without a result that is too large to be sent again with every poll.
     fn without_large_result(&self) -> Option<Self> {
         match self.outcome.get() {
-            Some(Outcome::Succeeded { bytes, .. }) if *bytes > LARGE_RESULT => Some(Self {
-                id: self.id.clone(),
-                name: self.name,
-                mode: self.mode,
-                job: self.job.clone(),
-                outcome: SetOnce::new_with(Some(Outcome::succeeded(
-                    Arc::new(
-                        json!({ "omitted": format!("{bytes} bytes, kept until the next command") }),
-                    ),
-                    None,
-                ))),
-            }),
+            Some(Outcome::Succeeded { bytes, .. }) if *bytes > LARGE_RESULT => {
+                let instead =
+                    json!({ "omitted": format!("{bytes} bytes, kept until the next command") });
+                Some(self.ended_with(Outcome::succeeded(Arc::new(instead), None)))
+            }
             _ => None,
         }
     }
@@ -278,6 +293,15 @@ impl Ledger {
             self.0.remove(oldest.unwrap_or(0));
         }
         self.0.push(record);
+    }
+
+    /// Lets go of the secrets that were kept beside results.
+    pub(super) fn forget_secrets(&mut self) {
+        for record in &mut self.0 {
+            if let Some(masked) = record.without_secrets() {
+                *record = Arc::new(masked);
+            }
+        }
     }
 
     pub(super) fn last(&self) -> Option<&Arc<Record>> {
@@ -388,6 +412,24 @@ mod tests {
             };
             assert_eq!(*kept, shown, "what outlives the agent has no secrets");
         }
+    }
+
+    #[test]
+    fn kept_secrets_are_forgotten_and_nothing_else_of_the_list_changes() {
+        let mut ledger = Ledger::default();
+        for result in [json!({"password": "hush"}), json!({"a": 1})] {
+            let record = Record::new("x", Mode::Async, Job::default());
+            record.finish(record.outcome_of(Ok(result), Secrets::Kept));
+            ledger.push(Arc::new(record));
+        }
+        ledger.push(Arc::new(Record::new("y", Mode::Async, Job::default())));
+        let mut expected = ledger.views();
+        assert_eq!(
+            expected[0].unmasked.take().as_deref(),
+            Some(&json!({"password": "hush"}))
+        );
+        ledger.forget_secrets();
+        assert_eq!(ledger.views(), expected);
     }
 
     #[test]
