@@ -283,9 +283,12 @@ pub enum Error {
     /// A policy that cannot be lived by.
     #[error("the policy is refused")]
     Policy(#[source] crate::policy::Error),
-    /// A file of the policy's, or a folder, which cannot be taken.
-    #[error("the policy is refused: {0}")]
-    PolicyFile(PathBuf, #[source] io::Error),
+    /// A policy's file is named, and is not there.
+    #[error(
+        "policy_file in [oslo_policy] names {}, and there is no such file; a name without a folder is looked for in \
+         /etc/ironic-python-agent and /etc/ironic-python-agent.d", .0.display()
+    )]
+    NoPolicyFile(PathBuf),
     /// The machine did not end.
     #[error("ending the machine")]
     Power(#[source] power::Error),
@@ -309,8 +312,8 @@ impl Error {
             Self::Config(_)
                 | Self::Keystone(_)
                 | Self::NoCertificate
+                | Self::NoPolicyFile(_)
                 | Self::Policy(_)
-                | Self::PolicyFile(..)
         )
     }
 }

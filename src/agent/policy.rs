@@ -6,13 +6,12 @@ use crate::command::Dispatcher;
 use crate::config::Config;
 use crate::extensions::Context;
 use crate::keystone::Keystone;
-use crate::policy::{self, Attributes, Enforcer, Reload, names};
+use crate::policy::{self, Attributes, DEFAULTS, Enforcer, Reload, names};
 use crate::root::Root;
 use crate::secret::CurrentToken;
 use nix::sys::stat;
 use serde_json::Value;
 use std::fs::{self, Metadata};
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 /// Reads the policy: built-in rules, options, files.
 ///
 /// # Errors
-/// [`Error::Policy`] and [`Error::PolicyFile`]: a policy that the agent must not live by. It does not fall back to the built-in rules: those may
-/// allow what the operator's forbid.
+/// [`Error::Policy`] and [`Error::NoPolicyFile`]: a policy that the agent must not live by. It does not fall back to the built-in
+/// rules: those may allow what the operator's forbid.
 pub(super) fn load(root: &Root, config: &Config) -> Result<Arc<Enforcer>, Error> {
     let settings = policy::Settings {
         enforce_new_defaults: config.policy.enforce_new_defaults,
@@ -34,7 +33,7 @@ pub(super) fn load(root: &Root, config: &Config) -> Result<Arc<Enforcer>, Error>
         files: Vec::from_iter(file(root, &config.policy.policy_file)?),
         directories: directories(root, &config.policy.policy_dirs),
     };
-    let enforcer = Enforcer::load(policy::DEFAULTS, settings).map_err(Error::Policy)?;
+    let enforcer = Enforcer::load(DEFAULTS, settings).map_err(Error::Policy)?;
     tell(&enforcer);
     Ok(Arc::new(enforcer))
 }
@@ -69,26 +68,43 @@ pub(super) async fn follow(
     dispatcher: Dispatcher,
     cancel: CancellationToken,
 ) {
+    let mut refusals = Refusals::default();
     loop {
         dispatcher.keep_secrets(!enforcer.is_never(names::SECRETS_SHOW));
         tokio::select! {
             () = cancel.cancelled() => return,
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
-        match enforcer.reload_if_changed() {
-            Ok(Reload::Unchanged) => {}
-            Ok(Reload::Replaced) => {
-                tracing::info!("the policy has changed");
-                tell(&enforcer);
-            }
-            Err(error) => {
-                let error = crate::error::chain(&error);
-                tracing::error!(
-                    error,
-                    "THE CHANGED POLICY IS REFUSED: the one before it stays in force"
-                );
-            }
+        let looked = enforcer.reload_if_changed();
+        if let Some(error) = refusals.news(&looked) {
+            tracing::error!(
+                error,
+                "THE CHANGED POLICY IS REFUSED: the one before it stays in force"
+            );
         }
+        if matches!(looked, Ok(Reload::Replaced)) {
+            tracing::info!("the policy has changed");
+            tell(&enforcer);
+        }
+    }
+}
+
+/// What the log knows of a refused policy: each look at the files says it again, and the log keeps what else happens.
+#[derive(Default)]
+struct Refusals(Option<String>);
+
+impl Refusals {
+    /// Why the files are refused, where that is not what was told last.
+    fn news(&mut self, looked: &Result<Reload, policy::Error>) -> Option<&str> {
+        let refusal = looked
+            .as_ref()
+            .err()
+            .map(|error| crate::error::chain(error));
+        if refusal == self.0 {
+            return None;
+        }
+        self.0 = refusal;
+        self.0.as_deref()
     }
 }
 
@@ -119,20 +135,17 @@ fn given(config: &Config) -> Vec<(&'static str, &'static str)> {
     vec![(names::COMMAND_LIST, "@")]
 }
 
-/// The policy's file: where it is said to be, or in the first of the configuration's folders that has it. There may be none by the default
-/// name, which then is also looked for with JSON's ending (oslo.policy: `opts.py`, `_pick_default_policy_file`).
+/// The policy's file: where it is said to be, or in the first of the configuration's folders that has it. There may be none by the
+/// default name, which then is also looked for with JSON's ending (oslo.policy: `opts.py`, `_pick_default_policy_file`).
 fn file(root: &Root, named: &Path) -> Result<Option<PathBuf>, Error> {
-    let places = places(root, named);
     let is_default = named == Path::new(DEFAULT_FILE);
-    let fallback = is_default.then(|| self::places(root, Path::new(DEFAULT_JSON)));
-    let found = places.iter().chain(fallback.iter().flatten());
-    match found.into_iter().find(|path| path.exists()) {
-        Some(path) => Ok(Some(path.clone())),
-        None if is_default => Ok(None),
-        None => Err(Error::PolicyFile(
-            named.to_owned(),
-            io::ErrorKind::NotFound.into(),
-        )),
+    let mut candidates = places(root, named);
+    if is_default {
+        candidates.extend(places(root, Path::new(DEFAULT_JSON)));
+    }
+    match candidates.into_iter().find(|path| path.exists()) {
+        None if !is_default => Err(Error::NoPolicyFile(named.to_owned())),
+        found => Ok(found),
     }
 }
 
@@ -151,8 +164,8 @@ fn places(root: &Root, named: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// A policy is taken from the ramdisk alone, where virtual media's files are copied to, too: not from a disk that is mounted somewhere, and
-/// not where others may write.
+/// A policy is taken from the ramdisk alone, where virtual media's files are copied to, too: not from a disk that is mounted
+/// somewhere, and not where others may write.
 fn believed(found: &Metadata) -> Result<(), &'static str> {
     if found.mode() & 0o022 != 0 {
         return Err("others than its owner may write to it (chmod go-w)");
@@ -165,11 +178,11 @@ fn believed(found: &Metadata) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// What the API is about.
+/// What the API is about: this machine and its node.
 #[derive(Debug)]
-pub(super) struct Told(pub(super) Arc<Context>);
+pub(super) struct AgentsSubject(pub(super) Arc<Context>);
 
-impl Subject for Told {
+impl Subject for AgentsSubject {
     fn attributes(&self) -> Attributes {
         self.0.machine.with_node(|node| {
             let members = ["uuid", "owner", "lessee"].into_iter().filter_map(|name| {
@@ -195,3 +208,56 @@ const DEFAULT_FILE: &str = "policy.yaml";
 const DEFAULT_JSON: &str = "policy.json";
 /// How soon a changed file counts.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(path: &str) -> Result<Reload, policy::Error> {
+        Err(policy::Error::TooLarge { path: path.into() })
+    }
+
+    #[test]
+    fn a_refused_policy_is_told_once_until_it_is_another_or_over() {
+        let mut refusals = Refusals::default();
+        let told = |path| format!("{path} is larger than 262144 bytes: no policy needs that many");
+        let (a, b) = (told("a"), told("b"));
+        for (looked, news) in [
+            (Ok(Reload::Unchanged), None),
+            (refused("a"), Some(&a)),
+            (refused("a"), None),
+            (refused("b"), Some(&b)),
+            (Ok(Reload::Unchanged), None),
+            (refused("b"), Some(&b)),
+            (Ok(Reload::Replaced), None),
+        ] {
+            assert_eq!(refusals.news(&looked), news.map(String::as_str));
+        }
+    }
+
+    #[test]
+    fn the_first_folder_with_the_file_has_it_and_json_is_the_second_choice() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let write = |path: &str| {
+            let path = root.path(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "{}").unwrap();
+            path
+        };
+        let default = Path::new(DEFAULT_FILE);
+        assert_eq!(file(&root, default).unwrap(), None);
+        let json = write("etc/ironic-python-agent/policy.json");
+        assert_eq!(file(&root, default).unwrap(), Some(json));
+        let second = write("etc/ironic-python-agent.d/policy.yaml");
+        assert_eq!(file(&root, default).unwrap(), Some(second));
+        let first = write("etc/ironic-python-agent/policy.yaml");
+        assert_eq!(file(&root, default).unwrap(), Some(first.clone()));
+        let absolute = Path::new("/etc/ironic-python-agent/policy.yaml");
+        assert_eq!(file(&root, absolute).unwrap(), Some(first));
+        assert!(matches!(
+            file(&root, Path::new("mine.yaml")),
+            Err(Error::NoPolicyFile(named)) if named == Path::new("mine.yaml")
+        ));
+    }
+}

@@ -156,7 +156,7 @@ impl Agent {
             gate: api::Gate {
                 credentials: policy::credentials(&self.root, &self.config, token)?,
                 policy: Arc::clone(&self.policy),
-                subject: Arc::new(policy::Told(Arc::clone(context))),
+                subject: Arc::new(policy::AgentsSubject(Arc::clone(context))),
             },
             started_at: clock::since_epoch(),
             version: AGENT_VERSION,

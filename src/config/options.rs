@@ -269,7 +269,7 @@ options! {
         application_credential_secret: Option<Secret<String>> = optional(secret), Hidden("SECRET"), "", "";
     }
 
-    /// `[oslo_policy]`: what those may do who show a Keystone token.
+    /// `[oslo_policy]`: who may do what on the agent's API.
     OsloPolicy ["oslo_policy", Files] {
         /// File with rules that replace built-in ones, below the configuration's folder where that is no absolute path.
         policy_file: PathBuf = path, Value("FILE"), "policy.yaml", "";

@@ -94,7 +94,8 @@ async fn a_policy_that_cannot_be_lived_by_ends_the_agent_with_its_reason() {
     let missing = folder.path().join("missing.yaml");
     assert_eq!(
         refused(&missing).await,
-        "ferrite: the policy is refused: FILE: entity not found"
+        "ferrite: policy_file in [oslo_policy] names FILE, and there is no such file; a name without a folder is looked for in \
+         /etc/ironic-python-agent and /etc/ironic-python-agent.d"
     );
     let open = written(&folder, "{}");
     fs::set_permissions(&open, Permissions::from_mode(0o666)).unwrap();
