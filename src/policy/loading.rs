@@ -1,11 +1,11 @@
 //! From files and the program's own rules to what is in force.
 
-use super::Attributes;
 use super::check::{Check, Rules};
 use super::enforcer::Settings;
 use super::file::{self, Content, Error, PolicyFile};
 use super::guard::{LOCKOUT, judge};
 use super::inspect::{circle, doubts, references, remote};
+use super::names::COMMAND;
 use super::parse::{parse_rule, parse_text};
 use super::rule::RuleDefault;
 use crate::nearest::nearest;
@@ -158,7 +158,10 @@ impl InForce {
         }
         let confirmed = |file: &PolicyFile| file.options.iter().any(|said| said == LOCKOUT);
         judge(defaults, files.iter().any(confirmed), |rule, caller| {
-            rules.allows(rule, caller, &Attributes::new())
+            // As the gate asks a command's rule: it may be about the command's name.
+            let command = rule.strip_prefix(COMMAND).filter(|name| name.contains('.'));
+            let target = command.map(|name| ("command".to_owned(), name.into()));
+            rules.allows(rule, caller, &target.into_iter().collect())
         })?;
         warnings.extend(strangers(&rules, defaults, &written, settings));
         Ok(Self {

@@ -159,6 +159,8 @@ fn a_policy_that_locks_the_conductor_out_is_taken_only_when_its_head_says_so() {
             .to_string()
             .starts_with("it keeps Ironic's conductor")
     );
+    let by_name = "\"baremetal:agent:command:standby.sync\": \"rule:agent_token and not 'standby.sync':%(command)s\"";
+    assert!(load(by_name).is_err());
     let confirmed = "# ferrite: allow-conductor-lockout";
     assert!(load(&format!("{lockout}\n{confirmed}\n")).is_err());
     assert!(load(&format!("# mine\n{confirmed}\n{lockout}\n")).is_ok());
