@@ -14,7 +14,7 @@ include tests/support/lab.mk
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | sort | while IFS="$$(printf '\t')" read -r target text; do \
-		printf '  make %-12s %s\n' "$$target" "$$text"; done
+		printf '  make %-18s %s\n' "$$target" "$$text"; done
 
 demo: image lab ## Deploy a virtual machine with the real Ironic through Ferrite, and watch
 	$(CARGO) run --quiet --example demo

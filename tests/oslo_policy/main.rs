@@ -76,7 +76,7 @@ fn files_over_registered_rules_come_to_the_same() {
 
 /// `make test-policy-oracle`.
 #[test]
-#[ignore = "half an hour"]
+#[ignore = "takes half an hour: `make test-policy-oracle` runs it"]
 fn ten_million_questions_have_the_same_answers() {
     let seed = std::env::var("SEED").map_or(2, |seed| seed.parse().unwrap());
     let start = Instant::now();
