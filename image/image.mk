@@ -22,7 +22,8 @@ $(IMAGE)/kernel.deb: | image-packages
 	@mkdir -p $(IMAGE)/download
 	@apt-cache show linux-image-amd64 >/dev/null 2>&1 || apt-get -qq update
 	cd $(IMAGE)/download && apt-get -qq download \
-		$$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+		$$(apt-cache depends linux-image-amd64 | \
+		awk '/Depends: linux-image-[0-9]/ && !name { name = $$2 } END { print name }')
 	@mv $(IMAGE)/download/linux-image-*.deb $@ && rmdir $(IMAGE)/download
 
 $(IMAGE)/modules.cpio.zst: $(IMAGE)/kernel.deb image/build.sh image/modules.list | image-packages

@@ -39,19 +39,22 @@ pair_qemu() {
     unset sources
 }
 
+# The lists below are read to their end: under `pipefail` a reader that stops early (`grep -q`, `head`) fails its producer by SIGPIPE.
 offered() {
-    apt-cache -o Dir::Etc::SourceParts="${sources:-/etc/apt/sources.list.d}" madison qemu-system-x86 | grep -qF "| $1 |"
+    [ -n "$(suite_of "$1")" ]
 }
 
+# The suite that offers this version of qemu-system-x86, if any.
 suite_of() {
     apt-cache -o Dir::Etc::SourceParts="${sources:-/etc/apt/sources.list.d}" madison qemu-system-x86 |
-        grep -F "| $1 |" | head -1 | sed 's/.*|//' | awk '{print $2}' | cut -d/ -f1
+        awk -F' *[|] *' -v version="$1" '$2 == version && !suite { split($3, words, " "); split(words[2], parts, "/"); suite = parts[1] }
+            END { print suite }'
 }
 
 use_backports() {
     local codename mirror
     codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' "Codename: $codename" | head -1)
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' "Codename: $codename" | sed -n 1p)
     sources=$(mktemp -d)
     # Its name stays known when the sources are forgotten, which they are before the script ends.
     trap "rm -rf '$sources'" EXIT

@@ -17,7 +17,8 @@ packages=("$@")
 for index in "${!packages[@]}"; do
     # The kernel's package only names the one of the present version.
     if [ "${packages[index]}" = linux-image-amd64 ]; then
-        packages[index]=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*-amd64\).*/\1/p' | head -1)
+        packages[index]=$(apt-cache depends linux-image-amd64 |
+            awk '/Depends: linux-image-[0-9].*-amd64/ && !name { name = $2 } END { print name }')
     fi
 done
 
