@@ -1,7 +1,7 @@
 //! One request to one answer: route, token, body, dispatcher; and the line in the log.
 
 use super::body::Body;
-use super::caller::Caller;
+use super::caller::{Caller, X_AUTH_TOKEN};
 use super::fault::Fault;
 use super::gate::Admitted;
 use super::query::Query;
@@ -15,7 +15,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, SERVER,
+    ALLOW, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    LOCATION, SERVER,
 };
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
@@ -64,6 +65,7 @@ impl Service {
         peer: &Peer,
         log: &mut RequestLog,
     ) -> Result<Answer, Fault> {
+        refuse_repeated(&head.headers)?;
         let path = routes::decoded(head.uri.path());
         match routes::find(&head.method, &path) {
             Route::To(operation) => {
@@ -160,6 +162,18 @@ impl Service {
             None => format!("{}://{}", self.scheme, peer.local),
         }
     }
+}
+
+/// Refuses a request that repeats a header which decides something: a proxy before the agent may have looked at the other one
+/// (RFC 9112, section 3.2, for `Host`).
+fn refuse_repeated(headers: &HeaderMap) -> Result<(), Fault> {
+    for (name, shown) in SINGLE_HEADERS {
+        if headers.get_all(name).iter().nth(1).is_some() {
+            let text = format!("The header {shown} is there more than once.");
+            return Err(Fault::BadRequest(text));
+        }
+    }
+    Ok(())
 }
 
 /// A command as this caller may see it.
@@ -308,6 +322,11 @@ fn client(headers: &HeaderMap) -> Option<IpAddr> {
     named("x-forwarded-for").or_else(|| named("x-real-ip"))
 }
 
+const SINGLE_HEADERS: [(HeaderName, &str); 3] = [
+    (AUTHORIZATION, "Authorization"),
+    (HOST, "Host"),
+    (X_AUTH_TOKEN, "X-Auth-Token"),
+];
 const REDIRECTED: &str = "<!doctype html>\n<html lang=en>\n<title>Redirecting</title>\n<h1>Redirecting</h1>\n<p>The same address with a slash at its end is right.\n";
 
 #[cfg(test)]
