@@ -202,7 +202,7 @@ fn document(json: serde_json::Result<Vec<u8>>) -> Result<Answer, Fault> {
     }
 }
 
-fn refusal(fault: &Fault) -> Answer {
+pub(super) fn refusal(fault: &Fault) -> Answer {
     let mut answer = with_type(fault.body(), "application/json");
     *answer.status_mut() = fault.status();
     if let Fault::MethodNotAllowed(allowed) = fault {

@@ -21,6 +21,8 @@ mod query;
 mod routes;
 mod server;
 mod strangers;
+#[cfg(test)]
+mod timing;
 mod wire;
 
 pub use caller::Credentials;
