@@ -4,6 +4,7 @@ use super::body::Body;
 use super::caller::{Caller, X_AUTH_TOKEN};
 use super::fault::Fault;
 use super::gate::Admitted;
+use super::log_budget::LogBudget;
 use super::query::Query;
 use super::routes::{self, Operation, Route};
 use super::server::Peer;
@@ -34,6 +35,8 @@ pub(super) struct Service {
     pub(super) state: State,
     pub(super) limits: Limits,
     pub(super) strangers: Strangers,
+    /// Log lines for known callers other than the conductor.
+    pub(super) users_lines: LogBudget,
     pub(super) scheme: &'static str,
     pub(super) inventory_turn: Mutex<()>,
 }
@@ -42,11 +45,14 @@ impl Service {
     /// Answers a request, whatever it is.
     pub(super) async fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Answer {
         let (head, incoming) = request.into_parts();
-        let mut log = RequestLog::begin(&head, peer);
+        let mut log = RequestLog::begin(self, &head, peer);
         let mut body = Body::new(incoming);
         let mut answer = match self.route(&head, &mut body, peer, &mut log).await {
             Ok(answer) => answer,
-            Err(fault) => refusal(&fault),
+            Err(fault) => {
+                self.log_denial(&fault);
+                refusal(&fault)
+            }
         };
         let headers = answer.headers_mut();
         headers.insert(SERVER, HeaderValue::from_static("ironic-python-agent"));
@@ -63,7 +69,7 @@ impl Service {
         head: &Parts,
         body: &mut Body,
         peer: &Peer,
-        log: &mut RequestLog,
+        log: &mut RequestLog<'_>,
     ) -> Result<Answer, Fault> {
         refuse_repeated(&head.headers)?;
         let path = routes::decoded(head.uri.path());
@@ -93,6 +99,14 @@ impl Service {
             Ok(_) | Err(_) => {}
         }
         admitted
+    }
+
+    fn log_denial(&self, fault: &Fault) {
+        if let Fault::Forbidden(caller, denied) = fault
+            && let Some(untold) = self.users_lines.take()
+        {
+            tracing::warn!(%caller, untold, reason = %denied, "Refused by policy");
+        }
     }
 
     async fn operate(
@@ -235,10 +249,14 @@ fn with_type(body: Vec<u8>, kind: &'static str) -> Answer {
     answer
 }
 
-/// The request's line in the log, written when its answer is there or its caller is gone. A stranger who is refused gets none
-/// at the usual level: [`Strangers`] tells of them all, and nobody fills the log by being refused.
-struct RequestLog {
+/// The request's line in the log, written when its answer is there or its caller is gone. The conductor's are all there; a caller
+/// without a right credential gets none at the usual level, for [`Strangers`] tells of those who are refused; and nobody but the
+/// conductor gets more than so many a minute.
+struct RequestLog<'a> {
+    service: &'a Service,
     client: IpAddr,
+    /// Whom a proxy names, or the caller pretends to be.
+    forwarded_for: Option<IpAddr>,
     method: Method,
     target: String,
     begin: Instant,
@@ -249,12 +267,14 @@ struct RequestLog {
     is_trusted: bool,
 }
 
-impl RequestLog {
-    fn begin(head: &Parts, peer: &Peer) -> Self {
+impl<'a> RequestLog<'a> {
+    fn begin(service: &'a Service, head: &Parts, peer: &Peer) -> Self {
         let query = Query::of(&head.uri).redacted();
         let mark = if query.is_empty() { "" } else { "?" };
         Self {
-            client: client(&head.headers).unwrap_or_else(|| peer.address.ip()),
+            service,
+            client: peer.address.ip(),
+            forwarded_for: forwarded_for(&head.headers),
             method: head.method.clone(),
             target: format!("{:.256}{mark}{query:.256}", shown(head.uri.path())),
             begin: Instant::now(),
@@ -283,38 +303,46 @@ fn shown(path: &str) -> String {
     parts.join("/")
 }
 
-impl Drop for RequestLog {
+impl Drop for RequestLog<'_> {
     fn drop(&mut self) {
-        let (client, method, target) = (self.client, &self.method, &self.target);
-        let ms = self.begin.elapsed().as_millis();
-        let status = self.status.map(|status| status.as_u16());
-        let is_refusal = self.status.is_none_or(|status| status.is_client_error());
         // Who is the conductor or nobody is told by the token, or its lack, in the target.
-        let caller = match &self.caller {
-            Some(caller @ (Caller::Observer | Caller::User(_))) => {
-                Some(tracing::field::display(caller))
-            }
+        let user = match &self.caller {
+            Some(caller @ (Caller::Observer | Caller::User(_))) => Some(caller),
             _ => None,
         };
-        match status {
-            Some(status) if self.is_strangers() && is_refusal => {
-                tracing::debug!(%client, %method, target, status, ms, "Answered a request");
+        let untold = if self.is_strangers() {
+            self.service.strangers.take_debug_line()
+        } else if user.is_some() {
+            self.service.users_lines.take()
+        } else {
+            Some(0)
+        };
+        let Some(untold) = untold else {
+            return;
+        };
+        let untold = (untold > 0).then_some(untold);
+        let (client, method, target) = (self.client, &self.method, &self.target);
+        let forwarded_for = self.forwarded_for.map(tracing::field::display);
+        let caller = user.map(tracing::field::display);
+        let status = self.status.map(|status| status.as_u16());
+        let ms = self.begin.elapsed().as_millis();
+        let what = match status {
+            Some(_) => "Answered a request",
+            None => "A caller left before its answer",
+        };
+        match self.is_strangers() {
+            true => {
+                tracing::debug!(%client, forwarded_for, %method, target, status, ms, untold, "{what}");
             }
-            Some(status) => {
-                tracing::info!(%client, caller, %method, target, status, ms, "Answered a request");
-            }
-            None if self.is_strangers() => {
-                tracing::debug!(%client, %method, target, ms, "A caller left before its answer");
-            }
-            None => {
-                tracing::info!(%client, caller, %method, target, ms, "A caller left before its answer");
+            false => {
+                tracing::info!(%client, forwarded_for, caller, %method, target, status, ms, untold, "{what}");
             }
         }
     }
 }
 
-/// The caller's address as a proxy names it.
-fn client(headers: &HeaderMap) -> Option<IpAddr> {
+/// The caller's address as a proxy names it, or as anybody pretends: the log says it beside the peer's.
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let named = |name| {
         let text = headers.get(name)?.to_str().ok()?;
         text.split(',').next()?.trim().parse().ok()
@@ -344,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxys_word_for_the_client_counts_if_it_is_an_address() {
+    fn what_a_proxy_says_of_the_client_is_logged_if_it_is_an_address() {
         for (name, value, expected) in [
             ("x-forwarded-for", "192.0.2.1, 10.0.0.1", Some("192.0.2.1")),
             ("x-real-ip", "2001:db8::1", Some("2001:db8::1")),
@@ -354,7 +382,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_static(value));
             let expected = expected.map(|ip| ip.parse().unwrap());
-            assert_eq!(client(&headers), expected, "{name}: {value}");
+            assert_eq!(forwarded_for(&headers), expected, "{name}: {value}");
         }
     }
 }

@@ -148,11 +148,9 @@ impl Admitted<'_> {
     }
 
     fn refused(&self, denied: Denied) -> Fault {
-        let caller = &self.caller;
-        if self.is_nobodys() {
-            return Fault::Unauthorized;
+        match self.is_nobodys() {
+            true => Fault::Unauthorized,
+            false => Fault::Forbidden(self.caller.clone(), denied),
         }
-        tracing::warn!(%caller, reason = %denied, "Refused by policy");
-        Fault::Forbidden(denied.rule)
     }
 }

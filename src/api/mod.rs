@@ -17,6 +17,7 @@ mod envelope;
 mod fault;
 mod gate;
 mod handshakes;
+mod log_budget;
 mod query;
 mod routes;
 mod server;

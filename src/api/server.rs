@@ -3,6 +3,7 @@
 use super::answer::Service;
 use super::envelope::Enveloping;
 use super::handshakes::Handshakes;
+use super::log_budget::LogBudget;
 use super::strangers::{Strangers, network};
 use super::{Limits, State};
 use crate::tls::stream::ServerStream;
@@ -51,10 +52,12 @@ pub async fn serve_within(
             limits,
             strangers: Strangers::new(&limits),
             inventory_turn: Mutex::default(),
+            users_lines: LogBudget::new(USERS_LINES_A_MINUTE),
             scheme: if tls.is_some() { "https" } else { "http" },
         }),
         tls,
         handshakes: Arc::new(Handshakes::new(limits.handshakes)),
+        accept_errors: Arc::new(LogBudget::new(ACCEPT_ERRORS_A_MINUTE)),
         cancel,
     };
     server.run(listener).await;
@@ -90,6 +93,7 @@ struct Server {
     service: Arc<Service>,
     tls: Option<Arc<ServerConfig>>,
     handshakes: Arc<Handshakes>,
+    accept_errors: Arc<LogBudget>,
     cancel: CancellationToken,
 }
 
@@ -100,7 +104,7 @@ impl Server {
             tokio::select! {
                 () = self.cancel.cancelled() => break,
                 Some(ended) = connections.tasks.join_next() => note(ended),
-                (stream, address) = accept(&listener) => self.admit(stream, address, &mut connections),
+                (stream, address) = self.accept(&listener) => self.admit(stream, address, &mut connections),
             }
         }
         drop(listener);
@@ -116,13 +120,27 @@ impl Server {
         tasks.shutdown().await;
     }
 
+    /// The next connection. What fails here is one caller's or passes, as a lack of descriptors does.
+    async fn accept(&self, listener: &TcpListener) -> (TcpStream, SocketAddr) {
+        loop {
+            match listener.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) => {
+                    if let Some(untold) = self.accept_errors.take() {
+                        tracing::warn!(%error, untold, "A connection could not be accepted");
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
     fn admit(&self, stream: TcpStream, address: SocketAddr, connections: &mut Connections) {
         let Ok(local) = stream.local_addr() else {
             return;
         };
         if !connections.make_room(self.service.limits.connections) {
-            tracing::warn!(client = %address.ip(), "Refused a connection: there are too many");
-            return;
+            return self.service.strangers.crowded_out(address.ip());
         }
         let peer = Arc::new(Peer {
             address: canonical(address),
@@ -164,8 +182,10 @@ impl Server {
                 }
             }
         };
-        if let Err(error) = ended {
-            tracing::debug!(%client, %error, "A connection broke");
+        if let Err(error) = ended
+            && let Some(untold) = self.service.strangers.take_debug_line()
+        {
+            tracing::debug!(%client, untold, %error, "A connection broke");
         }
     }
 
@@ -251,19 +271,6 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// The next connection. What fails here is one caller's or passes, as a lack of descriptors does.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => return accepted,
-            Err(error) => {
-                tracing::warn!(%error, "A connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
 /// Ends a connection. Closing one with bytes left unread resets it, and the caller would lose the answer that says why:
 /// so what still comes is thrown away for a moment.
 async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, unread: bool, limit: Duration) {
@@ -285,4 +292,7 @@ fn note(ended: Result<(), JoinError>) {
     }
 }
 
+/// Enough for several people who look each second.
+const USERS_LINES_A_MINUTE: u32 = 240;
+const ACCEPT_ERRORS_A_MINUTE: u32 = 6;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
