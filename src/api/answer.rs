@@ -1,10 +1,11 @@
 //! One request to one answer: route, token, body, dispatcher; and the line in the log.
 
-use super::body::Body;
+use super::body::{Body, BodyLimits, Seen};
 use super::caller::{Caller, X_AUTH_TOKEN};
 use super::fault::Fault;
 use super::gate::Admitted;
 use super::log_budget::LogBudget;
+use super::payload::Payload;
 use super::query::Query;
 use super::routes::{self, Operation, Route};
 use super::server::Peer;
@@ -12,8 +13,6 @@ use super::strangers::Strangers;
 use super::wire::{self, RunRequest};
 use super::{Limits, State};
 use crate::command::CommandView;
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
     ALLOW, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
@@ -22,13 +21,15 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode, Uri};
+use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::Mutex;
+use tokio::sync::{AcquireError, Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Payload>;
 
 /// What every connection answers from.
 pub(super) struct Service {
@@ -37,6 +38,10 @@ pub(super) struct Service {
     pub(super) strangers: Strangers,
     /// Log lines for known callers other than the conductor.
     pub(super) users_lines: LogBudget,
+    /// Whose body is read, of callers other than the conductor.
+    pub(super) user_body: Semaphore,
+    /// What such callers may be sent at a time.
+    pub(super) user_answers: Arc<Semaphore>,
     pub(super) scheme: &'static str,
     pub(super) inventory_turn: Mutex<()>,
 }
@@ -122,12 +127,14 @@ impl Service {
         match operation {
             Operation::Command(id) => {
                 let view = state.dispatcher.command(id, wait).await;
-                record(&view.map_err(Fault::Agent)?, &admitted)
+                self.record(&view.map_err(Fault::Agent)?, &admitted).await
             }
-            Operation::Inventory => self.inventory().await,
-            Operation::List => records(&state.dispatcher.list(), &admitted),
+            Operation::Inventory => self.inventory(&admitted).await,
+            Operation::List => self.records(&admitted).await,
             Operation::Log => {
+                let permit = self.may_answer(&admitted).await?;
                 let log = state.gate.subject.log().into_bytes();
+                let log = Payload::from(log).with(permit);
                 Ok(with_type(log, "text/plain; charset=utf-8"))
             }
             Operation::Root => document(wire::root(&self.base(head, peer))),
@@ -143,17 +150,111 @@ impl Service {
         body: &mut Body,
         wait: bool,
     ) -> Result<Answer, Fault> {
-        let body = body.read(&self.limits).await?;
-        let request = RunRequest::parse(&body).map_err(Fault::BadRequest)?;
-        drop(body);
+        let is_users = !admitted.is_conductors();
+        let turn = match is_users {
+            true => Some(self.turn(self.user_body.acquire()).await?),
+            false => None,
+        };
+        let request = self.request(&mut admitted, body).await?;
         admitted.check_command(&request)?;
         let dispatcher = &self.state.dispatcher;
-        let view = dispatcher.run(&request.name, request.params, wait).await;
-        record(&view.map_err(Fault::Agent)?, &admitted)
+        let waits_here = wait && !is_users;
+        let view = dispatcher.run(&request.name, request.params, waits_here);
+        let mut view = view.await.map_err(Fault::Agent)?;
+        // What the request brought belongs to the command now: others need not wait for its end.
+        drop(turn);
+        if wait && is_users {
+            view = dispatcher
+                .command(&view.id, wait)
+                .await
+                .map_err(Fault::Agent)?;
+        }
+        self.record(&view, &admitted).await
+    }
+
+    /// Reads which command is to be run. Whoever may not run it is told as soon as its name is there.
+    async fn request(
+        &self,
+        admitted: &mut Admitted<'_>,
+        body: &mut Body,
+    ) -> Result<RunRequest, Fault> {
+        let pause = self.limits.body;
+        let (limits, max_values) = match admitted.is_conductors() {
+            true => (
+                BodyLimits {
+                    bytes: self.limits.body_bytes,
+                    pause,
+                    whole: None,
+                },
+                wire::MAX_VALUES,
+            ),
+            false => (
+                BodyLimits {
+                    bytes: self.limits.user_body_bytes,
+                    pause,
+                    whole: Some(pause),
+                },
+                wire::MAX_VALUES_OF_USERS,
+            ),
+        };
+        let look = |begun: &[u8]| match wire::name_before_the_rest(begun) {
+            Some(name) => admitted.check_command_name(&name).map(|()| Seen::Enough),
+            None => Ok(Seen::TooLittle),
+        };
+        let body = body.read(&limits, look).await?;
+        RunRequest::parse(&body, max_values).map_err(Fault::BadRequest)
+    }
+
+    /// Leave to hold an answer that may be large: of callers other than the conductor only so many hold one.
+    async fn may_answer(
+        &self,
+        admitted: &Admitted<'_>,
+    ) -> Result<Option<OwnedSemaphorePermit>, Fault> {
+        match admitted.is_conductors() {
+            true => Ok(None),
+            false => {
+                let permit = Arc::clone(&self.user_answers).acquire_owned();
+                self.turn(permit).await.map(Some)
+            }
+        }
+    }
+
+    /// Waits for a turn, but not for ever.
+    async fn turn<P>(
+        &self,
+        turn: impl Future<Output = Result<P, AcquireError>>,
+    ) -> Result<P, Fault> {
+        // Longer than the slowest body may take that is read now.
+        match timeout(self.limits.body * 2, turn).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(Fault::Busy),
+        }
+    }
+
+    /// A command as this caller may see it.
+    async fn record(&self, view: &CommandView, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
+        let permit = self.may_answer(admitted).await?;
+        let answer = document(match admitted.is_nobodys() {
+            true => wire::open_command(view),
+            false => wire::command(view, admitted.sees_secrets()),
+        });
+        Ok(answer?.map(|payload| payload.with(permit)))
+    }
+
+    /// All commands as this caller may see them.
+    async fn records(&self, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
+        let permit = self.may_answer(admitted).await?;
+        let views = self.state.dispatcher.list();
+        let answer = document(match admitted.is_nobodys() {
+            true => wire::open_list(&views),
+            false => wire::list(&views, admitted.sees_secrets()),
+        });
+        Ok(answer?.map(|payload| payload.with(permit)))
     }
 
     /// The inventory of this moment, for one caller at a time: it asks every disk.
-    async fn inventory(&self) -> Result<Answer, Fault> {
+    async fn inventory(&self, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
+        let permit = self.may_answer(admitted).await?;
         let _turn = self.inventory_turn.lock().await;
         let subject = Arc::clone(&self.state.gate.subject);
         let inventory = spawn_blocking(move || subject.inventory()).await;
@@ -161,7 +262,7 @@ impl Service {
             tracing::error!(%error, "The inventory could not be collected");
             Fault::Internal
         })?;
-        document(wire::json(&inventory))
+        Ok(document(wire::json(&inventory))?.map(|payload| payload.with(permit)))
     }
 
     /// Scheme and host as the caller sees them; our own address where the caller names none that could be one.
@@ -190,22 +291,6 @@ fn refuse_repeated(headers: &HeaderMap) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A command as this caller may see it.
-fn record(view: &CommandView, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
-    document(match admitted.is_nobodys() {
-        true => wire::open_command(view),
-        false => wire::command(view, admitted.sees_secrets()),
-    })
-}
-
-/// All commands as this caller may see them.
-fn records(views: &[CommandView], admitted: &Admitted<'_>) -> Result<Answer, Fault> {
-    document(match admitted.is_nobodys() {
-        true => wire::open_list(views),
-        false => wire::list(views, admitted.sees_secrets()),
-    })
-}
-
 fn document(json: serde_json::Result<Vec<u8>>) -> Result<Answer, Fault> {
     match json {
         Ok(json) => Ok(with_type(json, "application/json")),
@@ -231,7 +316,7 @@ fn redirect(base: &str, uri: &Uri) -> Result<Answer, Fault> {
     let query = uri.query().map(|query| format!("?{query}"));
     let location = format!("{base}{}/{}", uri.path(), query.unwrap_or_default());
     let location = HeaderValue::try_from(location).map_err(|_| Fault::Internal)?;
-    let mut answer = with_type(REDIRECTED.into(), "text/html; charset=utf-8");
+    let mut answer = with_type(REDIRECTED.as_bytes().to_vec(), "text/html; charset=utf-8");
     *answer.status_mut() = StatusCode::PERMANENT_REDIRECT;
     let headers = answer.headers_mut();
     headers.insert(LOCATION, location);
@@ -242,8 +327,8 @@ fn redirect(base: &str, uri: &Uri) -> Result<Answer, Fault> {
     Ok(answer)
 }
 
-fn with_type(body: Vec<u8>, kind: &'static str) -> Answer {
-    let mut answer = Response::new(Full::from(body));
+fn with_type(body: impl Into<Payload>, kind: &'static str) -> Answer {
+    let mut answer = Response::new(body.into());
     let kind = HeaderValue::from_static(kind);
     answer.headers_mut().insert(CONTENT_TYPE, kind);
     answer

@@ -15,6 +15,8 @@ pub(super) enum Fault {
     Agent(AgentError),
     /// The body is not what the route wants.
     BadRequest(String),
+    /// Other callers take what there is for them.
+    Busy,
     /// A known caller without the right, and the rule that says so.
     Forbidden(Caller, Denied),
     /// Our own answer could not be written.
@@ -39,6 +41,7 @@ impl Fault {
             Self::Agent(error) => StatusCode::from_u16(error.class.code())
                 .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Forbidden(..) => StatusCode::FORBIDDEN,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Malformed(status) => *status,
@@ -56,6 +59,7 @@ impl Fault {
         let text = match self {
             Self::Agent(error) => return error.to_string(),
             Self::BadRequest(text) => text.clone(),
+            Self::Busy => "Too many callers ask at a time: try again.".to_owned(),
             // Ironic's own sentence (`exception.HTTPForbidden`).
             Self::Forbidden(_, denied) => {
                 format!(

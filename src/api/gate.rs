@@ -89,6 +89,14 @@ impl Admitted<'_> {
         self.check_command_named(&request.name, &request.params)
     }
 
+    /// The same by the name alone, for a request whose parameters have not come yet.
+    ///
+    /// # Errors
+    /// [`Fault::Forbidden`].
+    pub(super) fn check_command_name(&mut self, name: &str) -> Result<(), Fault> {
+        self.check_command_named(name, &Params::new())
+    }
+
     fn check_command_named(&mut self, name: &str, params: &Params) -> Result<(), Fault> {
         self.target.insert("command".to_owned(), name.into());
         self.check_if_known(&format!("{COMMAND}{name}"))?;

@@ -18,6 +18,7 @@ mod fault;
 mod gate;
 mod handshakes;
 mod log_budget;
+mod payload;
 mod query;
 mod routes;
 mod server;
@@ -63,6 +64,10 @@ pub struct Limits {
     pub body: Duration,
     /// Largest body, read only after the token was right: a config drive of 64 MiB comes as 86 MiB of base64.
     pub body_bytes: usize,
+    /// Largest body of a caller other than the conductor; one such body is read at a time, in as much time as one pause may take.
+    pub user_body_bytes: usize,
+    /// Answers with results, the inventory or the log that callers other than the conductor have not yet taken whole; the next one waits.
+    pub user_answers: usize,
     /// Time for answers in flight when the API ends.
     pub drain: Duration,
     /// Time in which a caller who still sends may read the answer that refused its body.
@@ -85,6 +90,8 @@ impl Default for Limits {
             head_bytes: 32 * 1024,
             body: Duration::from_secs(30),
             body_bytes: 100 * 1024 * 1024,
+            user_body_bytes: 1024 * 1024,
+            user_answers: 8,
             drain: Duration::from_secs(3),
             linger: Duration::from_secs(2),
             refusal: Duration::from_millis(50),

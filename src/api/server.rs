@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +53,8 @@ pub async fn serve_within(
             strangers: Strangers::new(&limits),
             inventory_turn: Mutex::default(),
             users_lines: LogBudget::new(USERS_LINES_A_MINUTE),
+            user_body: Semaphore::new(1),
+            user_answers: Arc::new(Semaphore::new(limits.user_answers)),
             scheme: if tls.is_some() { "https" } else { "http" },
         }),
         tls,

@@ -114,13 +114,11 @@ impl Api {
             token,
             ..Door::default()
         };
-        let commands = |probe: &_| COMMANDS.iter().map(|spec| spec.bind(probe)).collect();
         Self::serve(limits, tls, door, commands).await
     }
 
     /// An API with the usual commands behind another door.
     pub(crate) async fn behind(door: Door<'_>) -> Self {
-        let commands = |probe: &_| COMMANDS.iter().map(|spec| spec.bind(probe)).collect();
         Self::serve(unhurried(), None, door, commands).await
     }
 
@@ -343,6 +341,11 @@ impl Probe {
         );
         Ok(json!("released"))
     }
+}
+
+/// The usual commands.
+pub(crate) fn commands(probe: &Arc<Probe>) -> Vec<Command> {
+    COMMANDS.iter().map(|spec| spec.bind(probe)).collect()
 }
 
 const COMMANDS: &[CommandSpec<Probe>] = &[
