@@ -4,6 +4,7 @@ use super::body::{Body, BodyLimits, Seen};
 use super::caller::{Caller, X_AUTH_TOKEN};
 use super::fault::Fault;
 use super::gate::Admitted;
+use super::known::KnownAddresses;
 use super::log_budget::LogBudget;
 use super::payload::Payload;
 use super::query::Query;
@@ -26,7 +27,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{AcquireError, Mutex, OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
+use tokio::task::{spawn_blocking, yield_now};
 use tokio::time::timeout;
 
 pub(super) type Answer = Response<Payload>;
@@ -36,6 +37,7 @@ pub(super) struct Service {
     pub(super) state: State,
     pub(super) limits: Limits,
     pub(super) strangers: Strangers,
+    pub(super) known: KnownAddresses,
     /// Log lines for known callers other than the conductor.
     pub(super) users_lines: LogBudget,
     /// Whose body is read, of callers other than the conductor.
@@ -49,6 +51,10 @@ pub(super) struct Service {
 impl Service {
     /// Answers a request, whatever it is.
     pub(super) async fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Answer {
+        if !peer.is_trusted() {
+            // Of requests that come at once, too, a stranger's connection is answered one, and then everybody else who is ready.
+            yield_now().await;
+        }
         let (head, incoming) = request.into_parts();
         let mut log = RequestLog::begin(self, &head, peer);
         let mut body = Body::new(incoming);
@@ -99,7 +105,10 @@ impl Service {
     ) -> Result<Admitted<'_>, Fault> {
         let admitted = self.state.gate.admit(operation, head).await;
         match &admitted {
-            Ok(admitted) if admitted.is_conductors() => peer.trust(),
+            Ok(admitted) if admitted.is_conductors() => {
+                peer.trust();
+                self.known.remember(peer.address.ip());
+            }
             Err(Fault::Unauthorized) => self.strangers.refuse(peer.address.ip()).await,
             Ok(_) | Err(_) => {}
         }

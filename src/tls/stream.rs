@@ -11,7 +11,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -58,8 +58,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerStream<S> {
     /// # Errors
     /// The peer speaks no TLS, nothing that suits, or has gone; it is told where that can be.
     pub async fn accept(config: Arc<ServerConfig>, stream: S) -> io::Result<Self> {
+        let mut handshake = Handshake::new(config, stream)?;
+        loop {
+            handshake.receive().await?;
+            if handshake.process()? == Progress::Done {
+                return handshake.finish().await;
+            }
+        }
+    }
+
+    fn new(config: Arc<ServerConfig>, stream: S) -> io::Result<Self> {
         let tls = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
-        let mut accepted = Self {
+        Ok(Self {
             stream,
             records: Box::new(Records {
                 tls,
@@ -73,27 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerStream<S> {
                 closing: false,
                 broken: false,
             }),
-        };
-        poll_fn(|cx| accepted.poll_handshake(cx)).await?;
-        poll_fn(|cx| accepted.poll_send(cx)).await?;
-        Ok(accepted)
-    }
-
-    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            match self.advance(cx)? {
-                Want::Again => {}
-                Want::Traffic => return Poll::Ready(Ok(())),
-                Want::Handshake if self.records.ended => {
-                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-                }
-                Want::Handshake => {
-                    // Whoever waits for our bytes sends none.
-                    ready!(self.poll_send(cx))?;
-                    ready!(self.poll_receive(cx))?;
-                }
-            }
-        }
+        })
     }
 
     /// Takes one step. What a fault leaves to be said is sent as far as the peer takes it at once.
@@ -133,6 +123,76 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerStream<S> {
                 Poll::Ready(Ok(()))
             }
         }
+    }
+}
+
+/// A handshake in steps, so that the server decides when it computes for whom.
+pub struct Handshake<S>(ServerStream<S>);
+
+/// How far a handshake is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The peer's message has an answer, and it has to send the next one.
+    Answered,
+    /// It is over.
+    Done,
+    /// The rest of a message is needed.
+    NeedsRest,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
+    /// Begins one.
+    ///
+    /// # Errors
+    /// The library cannot make a connection of these settings.
+    pub fn new(config: Arc<ServerConfig>, stream: S) -> io::Result<Self> {
+        ServerStream::new(config, stream).map(Self)
+    }
+
+    /// Waits for the peer's next bytes, once it has ours: whoever waits for them sends none.
+    ///
+    /// # Errors
+    /// The peer has gone, or sends more than any handshake has.
+    pub async fn receive(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.0.poll_send(cx)).await?;
+        poll_fn(|cx| self.0.poll_receive(cx)).await
+    }
+
+    /// Processes what came, without waiting for anything. This is what costs computing.
+    ///
+    /// # Errors
+    /// The peer speaks no TLS, or nothing that suits; it is told where that can be.
+    pub fn process(&mut self) -> io::Result<Progress> {
+        // Nobody is woken when there is room for the rest of what is sent after a fault: then the connection ends.
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            match self.0.advance(&mut cx)? {
+                Want::Again => {}
+                Want::Traffic => return Ok(Progress::Done),
+                Want::Handshake if self.0.records.ended => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                Want::Handshake if self.0.records.outgoing.is_empty() => {
+                    return Ok(Progress::NeedsRest);
+                }
+                Want::Handshake => return Ok(Progress::Answered),
+            }
+        }
+    }
+
+    /// Sends what is left and gives the connection.
+    ///
+    /// # Errors
+    /// The peer has gone.
+    pub async fn finish(mut self) -> io::Result<ServerStream<S>> {
+        poll_fn(|cx| self.0.poll_send(cx)).await?;
+        Ok(self.0)
+    }
+}
+
+impl<S> std::fmt::Debug for Handshake<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handshake")
     }
 }
 

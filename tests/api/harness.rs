@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::rustls::ServerConfig;
@@ -128,7 +128,10 @@ impl Api {
         door: Door<'_>,
         commands: impl FnOnce(&Arc<Probe>) -> Vec<Command>,
     ) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        // As the agent does.
+        let listener = socket.listen(1024).unwrap();
         let address = listener.local_addr().unwrap();
         let probe = Arc::new(Probe::default());
         let dispatcher = Dispatcher::new(commands(&probe));
