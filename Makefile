@@ -20,7 +20,10 @@ demo: image lab ## Deploy a virtual machine with the real Ironic through Ferrite
 	$(CARGO) run --quiet --example demo
 
 test: check agent image iso lab nextest ## Everything: lints, unit and protocol tests, the binary, the real Ironic with virtual machines
-	$(NEXTEST) run --profile full
+	@rm -f $(LAB)/runs/*/restarts
+	@$(NEXTEST) run --profile full; status=$$?; cat $(LAB)/runs/*/restarts 2>/dev/null; \
+		echo "Machines that had to be started again because their kernel stalled: $$(cat $(LAB)/runs/*/restarts 2>/dev/null | wc -l)"; \
+		exit $$status
 
 test-matrix: agent lab lab-generations nextest ## Eight generations of Ironic, each deploying through the agent; prints a table
 	$(NEXTEST) run --profile full --test matrix --run-ignored only --no-capture
