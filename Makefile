@@ -16,8 +16,16 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | sort | while IFS="$$(printf '\t')" read -r target text; do \
 		printf '  make %-18s %s\n' "$$target" "$$text"; done
 
-demo: image lab ## Deploy a virtual machine with the real Ironic through Ferrite, and watch
-	$(CARGO) run --quiet --example demo
+demo: demo-plan image lab-demo ## Deploy a virtual machine with the real Ironic through Ferrite, and watch
+	$(call stage,demo: building its program (about 5 minutes the first time))
+	@$(CARGO) build --example demo
+	$(call stage,demo: a deployment (about 2 minutes; 1 with KVM))
+	@$(CARGO) run --quiet --example demo
+
+.PHONY: demo-plan
+demo-plan:
+	@echo "==> demo: Debian packages, Rust, the agent, its ramdisk, Ironic; then a deployment."
+	@echo "    About 20 minutes the first time (two cores, 1 GB to fetch), later 3. All but the packages stays in target/."
 
 test: check agent image iso lab nextest ## Everything: lints, unit and protocol tests, the binary, the real Ironic with virtual machines
 	@rm -f $(LAB)/runs/*/restarts
