@@ -36,6 +36,13 @@ test: check agent image iso lab nextest ## Everything: lints, unit and protocol 
 test-matrix: agent lab lab-generations nextest ## Eight generations of Ironic, each deploying through the agent; prints a table
 	$(NEXTEST) run --profile full --test matrix --run-ignored only --no-capture
 
+.PHONY: test-fresh test-fresh-plain test-fresh-backports
+test-fresh: test-fresh-plain test-fresh-backports ## Before a release: `make demo` on a Debian 12 that has nothing (twice half an hour; log in target/fresh)
+
+test-fresh-plain test-fresh-backports: test-fresh-%:
+	$(call install,debootstrap git)
+	@bash tests/support/test-fresh.sh $*
+
 .PHONY: test-policy-oracle
 test-policy-oracle: rust nextest $(LAB)/venv/oslo.policy-6.0.1/.done ## Ten million questions to the real oslo.policy and to ours; prints a table (SEED=n for others)
 	$(NEXTEST) run --profile full --test oslo_policy --run-ignored only --no-capture
