@@ -25,7 +25,7 @@ demo: demo-plan image lab-demo ## Deploy a virtual machine with the real Ironic 
 .PHONY: demo-plan
 demo-plan:
 	@echo "==> demo: Debian packages, Rust, the agent, its ramdisk, Ironic; then a deployment."
-	@echo "    About 20 minutes the first time (two cores, 1 GB to fetch), later 3. All but the packages stays in target/."
+	@echo "    About 20 minutes the first time (two cores, 600 MB to fetch), later 3. All but the packages stays in target/."
 
 test: check agent image iso lab nextest ## Everything: lints, unit and protocol tests, the binary, the real Ironic with virtual machines
 	@rm -f $(LAB)/runs/*/restarts
