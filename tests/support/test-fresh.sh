@@ -5,10 +5,10 @@
 #   backports  the same with qemu-utils from backports, which were taken off the sources again
 #
 # The tree is in target/fresh/VARIANT for as long as that lasts (KEEP=1: longer), the log in
-# target/fresh/VARIANT.log; FRESH_LIMIT (7200) are the seconds that it may take. What runs in the tree has mount and process namespaces of its own, and
-# ends with them, mounts and all, however this script ends. Registries are reached as on this machine:
-# its settings of apt, pip and cargo, name servers, authorities and variables are copied. Credentials
-# are not.
+# target/fresh/VARIANT.log; FRESH_LIMIT is how many seconds it may take (7200). What runs in the tree
+# has mount and process namespaces of its own, and ends with them, mounts and all, however this script
+# ends. Registries are reached as on this machine: its settings of apt, pip and cargo, name servers,
+# authorities and variables are copied. Credentials are not.
 set -euo pipefail
 
 main() {
