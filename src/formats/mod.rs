@@ -10,6 +10,7 @@ pub mod ipmi;
 pub mod iso9660;
 pub mod kernel_log;
 pub mod mbr;
+pub mod module_alias;
 pub mod module_index;
 pub mod ntp;
 pub mod qcow2;
