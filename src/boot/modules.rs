@@ -5,14 +5,17 @@
 //! to wake their hardware and the network must not wait for them.
 
 pub(super) mod loader;
+mod missing;
 
 use crate::error::chain;
 use crate::root::Root;
 use crate::sys::uevent::Uevents;
 use loader::{LoadError, Loader, TableError};
+use missing::MissingDrivers;
 use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -39,6 +42,7 @@ pub(super) struct Modules(Arc<Shared>);
 struct Shared {
     root: Root,
     loader: Loader,
+    missing: MissingDrivers,
     work: Mutex<Work>,
     changed: Condvar,
 }
@@ -74,6 +78,7 @@ impl Modules {
         let uevents = Uevents::listen().map_err(Error::Listen)?;
         let loader = Loader::open(root).map_err(Error::Tables)?;
         let modules = Self(Arc::new(Shared {
+            missing: MissingDrivers::open(&loader),
             root: root.clone(),
             loader,
             work: Mutex::default(),
@@ -122,8 +127,9 @@ impl Modules {
         loop {
             match uevents.wait() {
                 Ok(Some(announcement)) => {
-                    if let Some(modalias) = modalias(&announcement) {
-                        self.request_drivers(modalias);
+                    if let Some((device, modalias)) = added(&announcement) {
+                        let device = self.0.root.path("sys").join(device);
+                        self.request_drivers(&device, modalias);
                         self.request_others(always);
                     }
                 }
@@ -141,7 +147,7 @@ impl Modules {
         let mut folders = vec![self.0.root.path("sys/devices")];
         while let Some(folder) = folders.pop() {
             if let Ok(modalias) = fs::read_to_string(folder.join("modalias")) {
-                self.request_drivers(modalias.trim_end());
+                self.request_drivers(&folder, modalias.trim_end());
             }
             let Ok(entries) = fs::read_dir(&folder) else {
                 continue; // a device that has just gone
@@ -154,8 +160,12 @@ impl Modules {
         }
     }
 
-    fn request_drivers(&self, modalias: &str) {
-        for driver in self.0.loader.index().drivers(modalias) {
+    fn request_drivers(&self, device: &Path, modalias: &str) {
+        let mut drivers = self.0.loader.index().drivers(modalias).peekable();
+        if drivers.peek().is_none() {
+            self.0.missing.warn(device, modalias);
+        }
+        for driver in drivers {
             self.request(driver, |work| &mut work.devices);
         }
     }
@@ -230,14 +240,13 @@ impl Modules {
     }
 }
 
-/// The `modalias` of a device that came.
-fn modalias(announcement: &[u8]) -> Option<&str> {
+/// The folder below `/sys` and the `modalias` of a device that came.
+fn added(announcement: &[u8]) -> Option<(&Path, &str)> {
     let mut words = announcement.split(|byte| *byte == 0);
-    if !words.next()?.starts_with(b"add@") {
-        return None;
-    }
+    let device = words.next()?.strip_prefix(b"add@/")?;
     let modalias = words.find_map(|word| word.strip_prefix(b"MODALIAS="))?;
-    std::str::from_utf8(modalias).ok()
+    let device = std::str::from_utf8(device).ok()?;
+    Some((Path::new(device), std::str::from_utf8(modalias).ok()?))
 }
 
 /// A slow controller's driver takes one of them for a while.
@@ -255,19 +264,23 @@ mod tests {
         Modules(Arc::new(Shared {
             root,
             loader: Loader::with_index(index),
+            missing: MissingDrivers::default(),
             work: Mutex::default(),
             changed: Condvar::new(),
         }))
     }
 
     #[test]
-    fn a_device_that_came_tells_its_modalias() {
+    fn an_added_device_has_a_folder_and_a_modalias() {
         let came = b"add@/devices/pci0000:00/virtio0\0ACTION=add\0MODALIAS=virtio:d1v2\0SEQNUM=7\0";
-        assert_eq!(modalias(came), Some("virtio:d1v2"));
-        assert_eq!(modalias(&came[1..]), None);
-        assert_eq!(modalias(b"remove@/x\0MODALIAS=virtio:d1v2\0"), None);
-        assert_eq!(modalias(b"add@/x\0ACTION=add\0"), None);
-        assert_eq!(modalias(b""), None);
+        assert_eq!(
+            added(came),
+            Some((Path::new("devices/pci0000:00/virtio0"), "virtio:d1v2"))
+        );
+        assert_eq!(added(&came[1..]), None);
+        assert_eq!(added(b"remove@/x\0MODALIAS=virtio:d1v2\0"), None);
+        assert_eq!(added(b"add@/x\0ACTION=add\0"), None);
+        assert_eq!(added(b""), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod mbr;
 pub mod module_alias;
 pub mod module_index;
 pub mod ntp;
+pub mod omitted_drivers;
 pub mod qcow2;
 pub mod signature;
 pub mod smbios;

@@ -86,6 +86,14 @@ impl Loader {
         &self.index
     }
 
+    /// Returns another table of the same folder.
+    ///
+    /// # Errors
+    /// [`TableError`] when it cannot be read.
+    pub(super) fn table(&self, name: &str) -> Result<String, TableError> {
+        read_table(&self.folder, name)
+    }
+
     /// Loads a module and what it needs. A file that answers "busy" is tried a few times: the same module was being loaded by
     /// somebody else, who failed (kernel: `module_patient_check_exists`).
     ///
