@@ -114,11 +114,6 @@ impl Modules {
         }
     }
 
-    /// Loads more modules when no device waits for its own.
-    pub(super) fn also(&self, names: &[&str]) {
-        self.request_others(names);
-    }
-
     fn find_devices(&self, uevents: &Uevents, always: &[&str]) {
         self.walk();
         self.request_others(always);
