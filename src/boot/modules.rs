@@ -221,10 +221,9 @@ impl Modules {
             Err(error) => {
                 // Ordinary: a driver whose alias is wider than its hardware.
                 tracing::info!(module, error = chain(&error), "A module does not load");
-                if error.is_transient()
-                    && let Some(request) = self.work().requested.get_mut(module)
-                {
-                    request.closed = false;
+                let mut work = self.work();
+                if let Some(request) = work.requested.get_mut(module) {
+                    request.closed = !error.is_transient();
                 }
             }
         }
