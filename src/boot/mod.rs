@@ -9,6 +9,8 @@
 //! Process 1 itself speaks with the kernel alone: drivers are loaded by it, because it reads for them nothing but the image's own
 //! tables and the kernel's announcements. What strangers say on the network is read by a child that has no secrets.
 //!
+//! A thread that panics is started again: with its process, where that is a child's; in place, where it is process 1's (`watcher`).
+//!
 //! [`init`] never ends; [`supervise`] is its last part alone, for machines with an init of their own. [`network`] is the child;
 //! [`media`] and [`power`] are what the agent itself uses of this room: the configuration on virtual media, and the end of the
 //! machine.
@@ -25,3 +27,4 @@ mod modules;
 mod mounts;
 mod rescue;
 mod supervisor;
+mod watcher;

@@ -4,6 +4,7 @@
 //! the walk so that no device falls between. A few workers load modules side by side, because some drivers take many seconds
 //! to wake their hardware and the network must not wait for them.
 
+use super::watcher;
 use crate::formats::module_index::ModuleIndex;
 use crate::root::Root;
 use crate::sys::module;
@@ -14,7 +15,6 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 /// Why no modules can be loaded at all.
@@ -77,16 +77,11 @@ impl Modules {
             changed: Condvar::new(),
         }));
         let finder = modules.clone();
-        thread::Builder::new()
-            .name("devices".into())
-            .spawn(move || finder.find_devices(&uevents, always))
-            .map_err(Error::Thread)?;
+        let find = move || finder.find_devices(&uevents, always);
+        watcher::spawn("devices", find).map_err(Error::Thread)?;
         for _ in 0..WORKERS {
             let worker = modules.clone();
-            thread::Builder::new()
-                .name("modules".into())
-                .spawn(move || worker.load_for_ever())
-                .map_err(Error::Thread)?;
+            watcher::spawn("modules", move || worker.load_for_ever()).map_err(Error::Thread)?;
         }
         Ok(modules)
     }
