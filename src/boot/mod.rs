@@ -22,6 +22,7 @@ pub mod power;
 pub mod supervise;
 
 mod command_line;
+mod ignored_arguments;
 mod kernel_log;
 mod modules;
 mod mounts;
