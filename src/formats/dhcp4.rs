@@ -59,6 +59,17 @@ pub enum MessageType {
     Request,
 }
 
+/// A route of option 121.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClasslessRoute {
+    /// Where to, without host bits.
+    pub network: Ipv4Addr,
+    /// How many bits of that count.
+    pub prefix: u8,
+    /// The router; unspecified where the network is on the link itself.
+    pub router: Ipv4Addr,
+}
+
 /// Why bytes are no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -295,11 +306,11 @@ impl Options {
         names.map(Option::unwrap_or_default)
     }
 
-    /// Classless routes (RFC 3442): networks without host bits, prefix lengths and routers.
+    /// Classless routes (RFC 3442).
     ///
     /// # Errors
     /// [`Malformed`]: one of them cannot be read; then none is to be used.
-    pub fn routes(&self, code: u8) -> Result<Option<Vec<(Ipv4Addr, u8, Ipv4Addr)>>, Malformed> {
+    pub fn routes(&self, code: u8) -> Result<Option<Vec<ClasslessRoute>>, Malformed> {
         self.decode(code, |mut value| {
             let mut routes = Vec::new();
             while let Some((prefix, rest)) = value.split_first() {
@@ -309,8 +320,11 @@ impl Options {
                 let mut octets = [0; 4];
                 put(&mut octets, 0, network);
                 let mask = mask(*prefix)?;
-                let network = u32::from_be_bytes(octets) & mask;
-                routes.push((network.into(), *prefix, Ipv4Addr::from_octets(*router)));
+                routes.push(ClasslessRoute {
+                    network: (u32::from_be_bytes(octets) & mask).into(),
+                    prefix: *prefix,
+                    router: Ipv4Addr::from_octets(*router),
+                });
                 value = rest;
             }
             Some(routes).filter(|routes| !routes.is_empty())
@@ -614,6 +628,11 @@ mod tests {
     #[test]
     fn classless_routes_lose_their_host_bits_and_are_all_or_none() {
         let gateway = Ipv4Addr::new(192, 0, 2, 1);
+        let route = |network, prefix, router| ClasslessRoute {
+            network,
+            prefix,
+            router,
+        };
         let options = with_options(&[
             121, 19, 0, 192, 0, 2, 1, 20, 10, 1, 0xFF, 192, 0, 2, 1, 32, 192, 0, 2, 1, 0, 255,
         ]);
@@ -630,9 +649,9 @@ mod tests {
         assert_eq!(
             options.routes(code::CLASSLESS_ROUTES),
             Ok(Some(vec![
-                (Ipv4Addr::UNSPECIFIED, 0, gateway),
-                (Ipv4Addr::new(10, 1, 0xF0, 0), 20, gateway),
-                (gateway, 32, Ipv4Addr::UNSPECIFIED),
+                route(Ipv4Addr::UNSPECIFIED, 0, gateway),
+                route(Ipv4Addr::new(10, 1, 0xF0, 0), 20, gateway),
+                route(gateway, 32, Ipv4Addr::UNSPECIFIED),
             ]))
         );
         let too_long = with_options(&[121, 9, 33, 1, 2, 3, 4, 5, 192, 0, 2, 255]);
