@@ -7,8 +7,8 @@ use std::fs;
 use std::io;
 use std::net::IpAddr;
 
-/// Takes every interface down, and marks the machine as locked down: its network's process, and an agent after this one, leave
-/// them down, and those that appear later.
+/// Takes every interface down, and marks the machine as locked down: `ferrite network` then leaves
+/// them down, and those that appear later, and a restarted agent stays silent.
 pub(super) fn take_network_down(root: &Root) {
     let mark = root.lockdown_mark();
     // First, so that nothing is switched on behind our back.

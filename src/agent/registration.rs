@@ -145,10 +145,10 @@ impl Agent {
     }
 }
 
-/// What an agent before this one left to be silent about: it was started anew by an init that does not know.
+/// Returns why this agent is to be silent, where an earlier one left a mark: the init that restarted
+/// it does not know.
 fn marked(root: &Root) -> Option<Silence> {
     if rescue::is_finished(root) {
-        // The machine's owner is nobody for Ironic to talk about.
         tracing::info!(mark = %root.rescue_mark().display(), "this machine was rescued: the agent stays silent");
         Some(Silence::Rescued)
     } else if root.lockdown_mark().exists() {

@@ -1,10 +1,12 @@
-//! Kernel arguments of other ramdisks that this one does not follow: each is logged, because who gave it expects something.
+//! Kernel arguments of other ramdisks that this one does not follow: each is logged, because who
+//! gave it expects something.
 //!
 //! `ip=` is read by the network's process, which logs what it does not use of it.
 
 use crate::config::KernelArgs;
 
-/// Logs the names of arguments that change nothing, and what to do instead. Their values may be secrets.
+/// Logs the names of arguments that change nothing, and what to do instead. Their values may be
+/// secrets.
 pub(super) fn log(arguments: &KernelArgs) {
     for (argument, instead) in IGNORED {
         if arguments.value(argument).is_some() {
@@ -37,7 +39,7 @@ const IGNORED: [(&str, &str); 9] = [
 ];
 const NO_VIRTUAL_INTERFACES: &str =
     "each interface is used by itself, untagged: let the switch port lead to Ironic that way";
-const NO_LOGIN: &str = "nobody logs in before Ironic rescues the machine: use its rescue";
+const NO_LOGIN: &str = "there is no login before a rescue: use Ironic's rescue";
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,8 @@
 //! Threads of process 1 that watch for as long as the machine runs.
 //!
-//! A panic ends a thread, not its process. A child of process 1 ends itself then, and is started again; process 1 cannot, because its
-//! end is the machine's. So its watchers are started again in place, with what they shared: their locks outlive a panic.
+//! A panic ends a thread, not its process. A child of process 1 ends itself then, and is started
+//! again; process 1 cannot, because its end is the machine's. So its watchers are started again in
+//! place, with what they shared: their locks outlive a panic.
 
 use crate::progress::Cancel;
 use std::io;

@@ -1,7 +1,8 @@
-//! DHCPv4 messages: header and options (RFC 2131 section 2, RFC 2132), with long options (RFC 3396), option overload, classless
-//! routes (RFC 3442) and search lists (RFC 3397).
+//! DHCPv4 messages: header and options (RFC 2131 section 2, RFC 2132), with long options (RFC
+//! 3396), option overload, classless routes (RFC 3442) and search lists (RFC 3397).
 //!
-//! Options are decoded one by one when they are asked for: a malformed one costs nothing but itself.
+//! Options are decoded one by one when they are asked for: a malformed one costs nothing but
+//! itself.
 
 use super::domain_name::{self, Compression};
 use super::field::{array, put};
@@ -103,7 +104,8 @@ pub struct Malformed {
 }
 
 impl Message {
-    /// Parses a UDP payload. Options whose framing is broken hide those behind them in the same field, and no others.
+    /// Parses a UDP payload. Options whose framing is broken hide those behind them in the same
+    /// field, and no others.
     ///
     /// # Errors
     /// See [`Error`].
@@ -115,7 +117,8 @@ impl Message {
             2 => Operation::Reply,
             _ => return Err(Error::UnknownOperation(op)),
         };
-        // `hlen` counts bytes of a field of 16: a foreign value is refused before the field is looked at.
+        // `hlen` counts bytes of a field of 16: a foreign value is refused before the field is
+        // looked at.
         if (htype, usize::from(hlen)) != (ETHERNET, MAC_LENGTH) {
             return Err(Error::NotEthernet { htype, hlen });
         }
@@ -378,7 +381,8 @@ impl MessageType {
     }
 }
 
-/// The length of the prefix that a network mask stands for; `None` for one with holes, and for `0.0.0.0`.
+/// The length of the prefix that a network mask stands for; `None` for one with holes, and for
+/// `0.0.0.0`.
 #[must_use]
 pub fn prefix_length(mask: Ipv4Addr) -> Option<u8> {
     let mask = u32::from(mask);

@@ -1,7 +1,8 @@
-//! DHCPv6 messages between a client and a server: header and options (RFC 8415 sections 8 and 21), name servers and search lists
-//! (RFC 3646).
+//! DHCPv6 messages between a client and a server: header and options (RFC 8415 sections 8 and 21),
+//! name servers and search lists (RFC 3646).
 //!
-//! Options are decoded one by one when they are asked for: a malformed one costs nothing but itself.
+//! Options are decoded one by one when they are asked for: a malformed one costs nothing but
+//! itself.
 
 use super::domain_name::{self, Compression};
 use super::field::array;

@@ -1,7 +1,9 @@
-//! Lists of domain names as they are on the wire (RFC 1035 section 3.1): search lists of DHCP and of router advertisements.
+//! Lists of domain names as they are on the wire (RFC 1035 section 3.1): search lists of DHCP and
+//! of router advertisements.
 //!
-//! Names come out as text with dots and without the root's. Whether a name may be used is not decided here: bytes that no name
-//! should have are escaped, so that a later check refuses them and a log line can show them.
+//! Names come out as text with dots and without the root's. Whether a name may be used is not
+//! decided here: bytes that no name should have are escaped, so that a later check refuses them and
+//! a log line can show them.
 
 use std::fmt::Write as _;
 
@@ -14,7 +16,8 @@ pub enum Compression {
     Forbidden,
 }
 
-/// Reads names until the list ends, or up to the first that is malformed. Root names, which are padding, are left out.
+/// Reads names until the list ends, or up to the first that is malformed. Root names, which are
+/// padding, are left out.
 #[must_use]
 pub fn read_list(list: &[u8], compression: Compression) -> Vec<String> {
     let mut names = Vec::new();
@@ -36,7 +39,8 @@ fn read(list: &[u8], start: usize, compression: Compression) -> Option<(String, 
     let mut name = String::new();
     let mut wire_length = 0;
     let mut at = start;
-    // Where the name began that is being read: a pointer leads to an earlier one, so that there is an end.
+    // Where the name began that is being read: a pointer leads to an earlier one, so that there is
+    // an end.
     let mut began = start;
     let mut next = None;
     loop {

@@ -5,8 +5,8 @@ use core::net::SocketAddrV4;
 
 /// The payload of a packet that holds a whole UDP datagram to this port; `None` for any other.
 ///
-/// The UDP checksum is not looked at: a packet that never leaves the machine (a virtual one's) has none yet, and on the wire the
-/// link has its own.
+/// The UDP checksum is not looked at: a packet that never leaves the machine (a virtual one's) has
+/// none yet, and on the wire the link has its own.
 #[must_use]
 pub fn udp_payload(packet: &[u8], destination_port: u16) -> Option<&[u8]> {
     let [version_and_words, protocol] = [*packet.first()?, *packet.get(9)?];
@@ -53,7 +53,8 @@ pub fn udp_packet(from: SocketAddrV4, to: SocketAddrV4, payload: &[u8]) -> Optio
     Some(packet)
 }
 
-/// The sum of 16-bit words, the last one filled up with zeroes. Packets are too short for it to overflow.
+/// The sum of 16-bit words, the last one filled up with zeroes. Packets are too short for it to
+/// overflow.
 fn sum(bytes: &[u8]) -> u32 {
     let (words, rest) = bytes.as_chunks::<2>();
     let words = words

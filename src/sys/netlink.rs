@@ -337,7 +337,8 @@ impl Netlink {
     }
 }
 
-/// Takes over the answers in one datagram to the request with this number and these flags; whether the last one was there.
+/// Takes over the answers in one datagram to the request with this number and these flags; whether the
+/// last one was among them.
 fn take_answers(
     datagram: &[u8],
     sequence: u32,

@@ -1,7 +1,7 @@
-//! Packets of UDP over IPv4 on one interface, past the kernel's own addresses (packet(7)): for a DHCP client that has none yet.
+//! UDP over IPv4 on one interface through packet(7): for a DHCP client that has no address yet.
 //!
-//! A server may send its answer to the offered address (RFC 1542 section 3.1.1). The kernel would drop such a packet, because nobody
-//! has that address yet, and it would send ours from another interface's address.
+//! A server may send its reply to the offered address (RFC 1542 section 3.1.1). The kernel drops such
+//! a packet, because that address is not configured, and sends ours from another interface's address.
 
 use crate::formats::ipv4;
 use socket2::{Domain, SockAddr, SockAddrStorage, SockFilter, Socket, Type};
@@ -21,7 +21,8 @@ impl PacketSocket {
     /// Opens a socket on the interface with this index.
     ///
     /// # Errors
-    /// The interface is gone or down, or the kernel does not let this process see packets (`CAP_NET_RAW`).
+    /// The interface is gone or down, or the kernel does not let this process see packets
+    /// (`CAP_NET_RAW`).
     pub fn open(link: u32, port: u16) -> io::Result<Self> {
         // Without a protocol nothing is received before the filter is there.
         let socket = Socket::new(Domain::PACKET, Type::DGRAM, None)?;
@@ -54,7 +55,7 @@ impl PacketSocket {
         }
     }
 
-    /// Sends a datagram from no address to every host on the link.
+    /// Broadcasts a datagram from the unspecified address.
     ///
     /// # Errors
     /// What the kernel says.
@@ -63,13 +64,13 @@ impl PacketSocket {
         let to = SocketAddrV4::new(Ipv4Addr::BROADCAST, port);
         let packet = ipv4::udp_packet(from, to, payload)
             .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        let everybody = link_address(self.link, [0xFF; 6])?;
-        self.socket.send_to(&packet, &everybody).map(drop)
+        let broadcast_mac = link_address(self.link, [0xFF; 6])?;
+        self.socket.send_to(&packet, &broadcast_mac).map(drop)
     }
 }
 
-/// Lets through whole UDP datagrams to this port, but not those that are for another host or another VLAN, which some drivers hand
-/// over too. A packet begins with its IP header.
+/// Lets through whole UDP datagrams to this port, but not those that are for another host or
+/// another VLAN, which some drivers hand over too. A packet begins with its IP header.
 fn filter(port: u16) -> [SockFilter; 11] {
     let refuse_unless_equal = |value, behind| SockFilter::new(JUMP_EQUAL, 0, behind, value);
     [
@@ -103,7 +104,8 @@ fn link_address(link: u32, mac: [u8; 6]) -> io::Result<SockAddr> {
         sll_addr: [a, b, c, d, e, f, 0, 0],
     };
     let mut storage = SockAddrStorage::zeroed();
-    // SAFETY: the storage is large enough for and aligned as every kind of address, of which this is one.
+    // SAFETY: the storage is large enough for and aligned as every kind of address, of which this
+    // is one.
     unsafe { *storage.view_as::<libc::sockaddr_ll>() = address };
     // SAFETY: the storage holds an address of this length, and its family says which kind.
     Ok(unsafe { SockAddr::new(storage, length) })
@@ -129,3 +131,54 @@ const JUMP_ANY_BIT: u16 = 0x45;
 const RETURN: u16 = 0x06;
 /// `SKF_AD_OFF + SKF_AD_PKTTYPE`.
 const PACKET_TYPE: u32 = 0xFFFF_F000 + 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::netlink::Netlink;
+    use nix::sched::{CloneFlags, unshare};
+    use std::net::UdpSocket;
+
+    const TIMEOUT: Duration = Duration::from_secs(60);
+
+    /// A network of this thread's own, and the index of its loopback interface.
+    fn own_network() -> u32 {
+        unshare(CloneFlags::CLONE_NEWNET).expect("the test needs root");
+        let mut netlink = Netlink::open().unwrap();
+        let index = netlink.links().unwrap()[0].index;
+        netlink.set_up(index).unwrap();
+        index
+    }
+
+    #[test]
+    fn datagrams_to_other_ports_are_not_received() {
+        let packets = PacketSocket::open(own_network(), 68).unwrap();
+        let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        for (payload, port) in [("other", 69), ("ours", 68), ("last", 68)] {
+            let sent = sender.send_to(payload.as_bytes(), (Ipv4Addr::LOCALHOST, port));
+            assert_eq!(sent.unwrap(), payload.len());
+        }
+        for payload in ["ours", "last"] {
+            let received = packets.receive(TIMEOUT).unwrap();
+            assert_eq!(received.as_deref(), Some(payload.as_bytes()));
+        }
+        assert_eq!(packets.receive(Duration::ZERO).unwrap(), None);
+    }
+
+    #[test]
+    fn a_broadcast_is_received_with_its_payload() {
+        let index = own_network();
+        let server = PacketSocket::open(index, 67).unwrap();
+        let client = PacketSocket::open(index, 68).unwrap();
+        client.broadcast(b"discover", 67).unwrap();
+        let received = server.receive(TIMEOUT).unwrap();
+        assert_eq!(received.as_deref(), Some(&b"discover"[..]));
+    }
+
+    #[test]
+    fn an_interface_that_is_not_there_is_an_error() {
+        own_network();
+        let error = PacketSocket::open(4711, 68).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
+    }
+}

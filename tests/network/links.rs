@@ -40,7 +40,7 @@ fn interfaces_of_a_locked_down_machine_stay_down() {
     machine.plug("eth1", "02:00:00:00:00:02");
     assert_eq!(up_once_looked_at(&machine, "eth1"), [""; 0]);
 
-    // A process of later, and an interface that somebody else switches on.
+    // A restarted process, and an interface that is switched on by other means.
     machine.start();
     machine.plug("eth2", "02:00:00:00:00:03");
     assert_eq!(up_once_looked_at(&machine, "eth2"), [""; 0]);

@@ -1,6 +1,8 @@
-//! A machine in namespaces of its own whose interfaces `ferrite network` configures, and the network that its cables lead to.
+//! A machine in namespaces of its own whose interfaces `ferrite network` configures, and the
+//! network that its cables lead to.
 //!
-//! The test's thread is in the network's namespace: what it starts and opens is at the other end of the cables.
+//! The test's thread is in the network's namespace: what it starts and opens is at the other end of
+//! the cables.
 
 use crate::TIMEOUT;
 use ferrite::sys::netlink::{Changes, Netlink};
@@ -66,7 +68,8 @@ impl Machine {
         format!("/proc/{pid}/fd/{number}")
     }
 
-    /// Gives the machine an interface with this MAC; the other end of the cable is `NAME-end`, and up.
+    /// Gives the machine an interface with this MAC; the other end of the cable is `NAME-end`, and
+    /// up.
     pub(crate) fn plug(&self, name: &str, mac: &str) -> String {
         let end = format!("{name}-end");
         let mut command = vec!["link", "add", "name", &end, "type", "veth"];
@@ -183,7 +186,8 @@ impl Machine {
         let path = self.folder.path().join("etc/resolv.conf");
         let read = || fs::read_to_string(&path).unwrap_or_default();
         let end = Instant::now() + TIMEOUT;
-        // What is written there is written after an address is configured or a router was heard, not at it.
+        // What is written there is written after an address is configured or a router was heard,
+        // not at it.
         while read() != expected && Instant::now() < end {
             self.inside(|| Changes::listen().unwrap().wait(TIMEOUT / 1000).unwrap());
         }

@@ -1,4 +1,5 @@
-//! `ferrite network` as a process in a machine of its own, a network namespace with cables, and servers that err at the other end.
+//! `ferrite network` as a process in a machine of its own, a network namespace with cables, and
+//! servers that err at the other end.
 //!
 //! Needs root, for the namespaces. Nothing of the host's network is touched.
 

@@ -1,4 +1,5 @@
-//! A DHCPv4 server that says what a test tells it to. It writes its messages itself, byte by byte, so that it can err.
+//! A DHCPv4 server that says what a test tells it to. It writes its messages itself, byte by byte,
+//! so that it can err.
 
 use crate::TIMEOUT;
 use crate::machine::ip;
@@ -56,7 +57,7 @@ impl Server {
         }
     }
 
-    /// Sends bytes to everybody.
+    /// Broadcasts bytes.
     pub(crate) fn broadcast(&self, bytes: &[u8]) {
         self.send(bytes, Ipv4Addr::BROADCAST);
     }

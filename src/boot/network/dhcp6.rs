@@ -32,7 +32,8 @@ pub(super) struct Lease {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Use this from now on, instead of anything earlier. Where the address is another host's, [`Client::decline`] is next.
+    /// Use this from now on, instead of anything earlier. Where the address is another host's,
+    /// [`Client::decline`] is next.
     Configure(Lease),
     /// Log why something that a server sent is of no use.
     Log(Refusal),
@@ -79,7 +80,7 @@ enum State {
         tries: u32,
     },
     Bound(Lease, Instant),
-    /// The address is another host's: the server is told until it says that it knows.
+    /// The address is another host's: Decline is sent until the server replies.
     Declining {
         lease: Lease,
         tries: u32,

@@ -128,7 +128,8 @@ impl Reader {
         default.into_iter().collect()
     }
 
-    /// The domain is one, but servers are seen to put several into it, as the resolver's file has them.
+    /// The domain is one, but servers are seen to put several into it, as the resolver's file has
+    /// them.
     fn search(&mut self, message: &Message) -> Vec<String> {
         let options = &message.options;
         let list = self.used(options.domain_names(code::DOMAIN_SEARCH));
@@ -145,8 +146,9 @@ impl Reader {
     }
 }
 
-/// Routes in the order in which the kernel takes them: it refuses one whose router it knows no way to. Networks on the link come
-/// first, and where none leads to a router, the router itself is one of them: with a mask of 32 bits, say.
+/// Routes in the order in which the kernel takes them: it refuses one whose router it knows no way
+/// to. Networks on the link come first, and where none leads to a router, the router itself is one
+/// of them: with a mask of 32 bits, say.
 pub(super) fn in_order(address: Ipv4Addr, prefix: u8, routes: Vec<Route>) -> Vec<Route> {
     let (on_link, behind): (Vec<_>, Vec<_>) = routes
         .into_iter()
@@ -285,7 +287,7 @@ mod tests {
             (code::HOST_NAME, b"n\xE9e"),
             (code::MTU, &[]),
             (code::CLASSLESS_ROUTES, &[33, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
-            // Nobody asked for it.
+            // Not requested, so not read.
             (28, &[]),
         ]);
         assert_eq!(lease.name_servers, [Ipv4Addr::new(192, 0, 2, 53)]);
@@ -330,8 +332,8 @@ mod tests {
         no_server.options = Options::default();
         let unusable = Err(Unusable::NoServer);
         assert_eq!(Lease::from_message(&no_server), unusable);
-        let nobody = message(&[(code::SERVER_IDENTIFIER, &[0; 4])]);
-        assert_eq!(Lease::from_message(&nobody), unusable);
+        let unspecified = message(&[(code::SERVER_IDENTIFIER, &[0; 4])]);
+        assert_eq!(Lease::from_message(&unspecified), unusable);
         for address in [[0; 4], [255; 4], [127, 0, 0, 1], [224, 0, 0, 1]].map(Ipv4Addr::from) {
             let mut message = message(&[]);
             message.your_address = address;

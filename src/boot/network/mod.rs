@@ -157,6 +157,7 @@ impl Network {
         let mut refused = Refused::default();
         let mut routers = BTreeMap::new();
         loop {
+            let mut timeout = LOOK_AGAIN;
             match self.0.options.look(&mut netlink) {
                 Ok(view) => {
                     let links = view.links.clone();
@@ -175,9 +176,12 @@ impl Network {
                         }
                     }
                 }
-                Err(error) => tracing::error!(%error, "Cannot list the interfaces"),
+                Err(error) => {
+                    tracing::error!(%error, "Cannot list the interfaces");
+                    timeout = AFTER_FAILURE;
+                }
             }
-            match changes.wait(refused.next(Instant::now()).min(LOOK_AGAIN)) {
+            match changes.wait(refused.next(Instant::now()).min(timeout)) {
                 Ok(Some(Change::RouterOptions { link, options })) => {
                     let dns: &mut RouterDns = routers.entry(link).or_default();
                     dns.learn(&options, Instant::now());
@@ -224,7 +228,9 @@ impl Network {
                 .name(link.name.clone())
                 .spawn(move || work(&network, &interface));
             if let Err(error) = spawned {
-                tracing::error!(interface = link.name, %error, "Cannot serve an interface");
+                tracing::error!(interface = link.name, %error, "cannot serve an interface: ending this process");
+                // As at a panic: it is restarted, and the next one may have better luck.
+                std::process::abort();
             }
         }
     }
@@ -268,7 +274,7 @@ impl Network {
         unnamed
     }
 
-    /// Whoever named an interface that is not there waits for an address in vain.
+    /// Logs interfaces that `ip=` names and that do not exist: their static addresses are not used.
     fn log_missing_devices(&self, interface: &Interface) {
         let wanted = self.0.options.fixed.iter();
         for wanted in wanted.filter_map(|fixed| fixed.device.as_deref()) {
@@ -277,7 +283,7 @@ impl Network {
                 tracing::warn!(
                     interface = interface.name,
                     wanted,
-                    "there is no interface with the name that ip= gives: this one asks for an address"
+                    "ip= names an interface that does not exist: requesting an address on this one"
                 );
             }
         }
@@ -297,8 +303,8 @@ impl Network {
         self.look(|view| view.moves)
     }
 
-    /// Reads the view. Its lock never leaves this function and the two below: a guard that lives on in an expression would be
-    /// waited for by whatever else the expression calls.
+    /// Reads the view. Its guard never leaves this function and the two below: as a temporary of an
+    /// expression it would be held while the rest of the expression takes the lock again.
     fn look<T>(&self, read: impl FnOnce(&View) -> T) -> T {
         let view = self.0.view.lock().unwrap_or_else(PoisonError::into_inner);
         read(&view)
@@ -381,7 +387,7 @@ fn switch_on(netlink: &mut Netlink, refused: &mut Refused, link: &Link) {
     }
 }
 
-/// Ironic locked the machine down: nothing is switched on any more, and what was after the agent looked is switched off.
+/// Keeps interfaces down once Ironic locked the machine down: what is up is switched off again.
 fn leave_down(netlink: &mut Netlink, links: &BTreeMap<u32, Link>, new: &[Link]) {
     for link in links.values().filter(|link| link.up) {
         if let Err(error) = netlink.set_down(link.index) {
@@ -391,12 +397,13 @@ fn leave_down(netlink: &mut Netlink, links: &BTreeMap<u32, Link>, new: &[Link]) 
     for link in new {
         tracing::warn!(
             interface = link.name,
-            "the machine is locked down: the interface stays down"
+            "left an interface down: the machine is locked down"
         );
     }
 }
 
-/// Reasons that were logged since the last lease: each once, and not many, because anybody on the link can give one.
+/// Reasons that were logged since the last lease: each once, and at most [`MAX_REFUSALS`], because any
+/// host on the link can cause one.
 #[derive(Debug, Default)]
 struct Refusals(Vec<String>);
 
@@ -430,7 +437,8 @@ impl View {
         };
     }
 
-    /// Whether this interface has the static address of no interface in particular: the first one that asks.
+    /// Gives the static address without a device to the first interface that asks; whether it is this
+    /// one.
     fn take_unnamed(&mut self, index: u32) -> bool {
         let taken = self.took_unnamed.filter(|taken| !self.is_gone(*taken));
         self.took_unnamed = taken.or(Some(index));

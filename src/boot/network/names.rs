@@ -152,7 +152,8 @@ impl Names {
     }
 }
 
-/// RFC 1123 section 2.1 with the underscore that real networks have, and no more: the network's word goes into files.
+/// RFC 1123 section 2.1, and the underscore that real networks have; no more, because it is written to
+/// files.
 fn is_domain_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())

@@ -36,7 +36,7 @@ enum Ip {
     Static(Fixed, Vec<Field>),
 }
 
-/// A field of `ip=` that is not used, by its name and its value.
+/// A field of `ip=` that cannot be read or is not used, by its name and its value.
 type Field = (&'static str, String);
 
 impl Options {
@@ -69,7 +69,7 @@ fn with_ip(mut all: Vec<Fixed>, value: &str) -> Vec<Fixed> {
                     value,
                     field,
                     text,
-                    "ignored a field of a kernel argument: it cannot be read"
+                    "ignored a field of a kernel argument"
                 );
             }
             all.retain(|earlier| {
@@ -121,8 +121,8 @@ fn api_address(urls: &str) -> Option<IpAddr> {
 }
 
 impl Ip {
-    /// `client:server:gateway:netmask:hostname:device:autoconf:dns0:dns1`; also `autoconf` alone, and dracut's
-    /// `device:autoconf`. The error is the reason why it is ignored.
+    /// Parses `client:server:gateway:netmask:hostname:device:autoconf:dns0:dns1`, `autoconf` alone, and
+    /// dracut's `device:autoconf`. The error is the reason why it is ignored.
     fn parse(text: &str) -> Result<Self, &'static str> {
         if text.starts_with('[') {
             return Err("static IPv6 addresses are not used; routers and DHCPv6 give them");
@@ -191,11 +191,12 @@ impl Fixed {
             device: field(5).map(Into::into),
             name_servers: name_servers.into_iter().flatten().collect(),
         };
+        unread.extend(field(9).map(|text| ("ntp0", text.to_owned())));
         Ok((fixed, unread))
     }
 }
 
-/// A netmask, or the length of a prefix, which the kernel does not know but everybody else.
+/// Parses a netmask, or the length of a prefix, which dracut takes and the kernel does not.
 fn netmask(text: &str) -> Option<u8> {
     match text.parse::<u8>() {
         Ok(length) => Some(length).filter(|length| (1..=32).contains(length)),
@@ -314,6 +315,11 @@ mod tests {
                 "ip=10.0.0.5:::24::eth0:off:9000",
                 24,
                 "field=dns0 text=9000\n",
+            ),
+            (
+                "ip=10.0.0.5:::24::eth0:off:::10.0.0.9",
+                24,
+                "field=ntp0 text=10.0.0.9\n",
             ),
         ] {
             let logged = logged(line);

@@ -47,8 +47,8 @@ pub fn serve(root: &Root, handed_over: &[RawFd]) -> Result<Infallible, Error> {
     }
 }
 
-/// A panic in any thread ends the process from now on, once it was logged: process 1 starts it again. A worker that is missing
-/// would be noticed by nobody, and its interface would never have an address again.
+/// Ends the process at a panic in any of its threads, once it is logged: process 1 restarts it. A
+/// worker that is missing would go unnoticed, and its interface would never have an address again.
 fn end_with_any_thread() {
     let log = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {

@@ -1,4 +1,5 @@
-//! DNS configuration from router advertisements (RFC 8106): the kernel hands on each option by itself, and forgets it.
+//! DNS configuration from router advertisements (RFC 8106): the kernel hands on each option by
+//! itself, and forgets it.
 
 use super::names::Said;
 use crate::formats::domain_name::{self, Compression};
@@ -59,7 +60,8 @@ impl RouterDns {
     }
 }
 
-/// A lifetime of zero takes an entry back; one that is there keeps its place. Of too many the oldest goes.
+/// A lifetime of zero takes an entry back; one that is there keeps its place. Of too many the
+/// oldest goes.
 fn take<T: PartialEq>(entries: &mut Vec<(T, Expiry)>, new: T, lifetime: u32, now: Instant) {
     let expiry = (lifetime < u32::MAX).then(|| now + Duration::from_secs(lifetime.into()));
     if lifetime == 0 {

@@ -96,7 +96,7 @@ impl Worker<'_> {
                     None => continue,
                 }
             };
-            // While there is no address, the kernel neither receives what is sent to it nor knows what to send from.
+            // Without an address the kernel drops replies to it, and sends from another interface's.
             packets = match packets {
                 _ if !client.is_without_address() => None,
                 Some(packets) => Some(packets),

@@ -192,8 +192,8 @@ impl Worker<'_> {
     }
 }
 
-/// Adds an address and waits until the kernel has asked the link whether another host has it (RFC 4862 section 5.4). A duplicate it
-/// takes away again, or keeps as one that cannot be used.
+/// Adds an address and waits for duplicate address detection (RFC 4862 section 5.4). The kernel removes
+/// a duplicate with a lifetime, and keeps one without as unusable.
 fn add_and_check(new: &NewAddress) -> io::Result<Configured> {
     // To listen comes first, so that no change falls between.
     let changes = Changes::listen()?;
