@@ -4,7 +4,8 @@
 use super::modules::Modules;
 use super::network::Readiness;
 use super::supervisor::{Child, Inherited, Order, Program, keep_running};
-use super::{command_line, kernel_log, mounts, rescue};
+use super::{command_line, ignored_arguments, kernel_log, mounts, rescue};
+use crate::config::KernelArgs;
 use crate::error::chain;
 use crate::handover::{Handover, Keeper};
 use crate::progress::Cancel;
@@ -80,6 +81,7 @@ fn prepare(root: &Root, network: &mut Child, never: &Order) {
     let hosts = fs::create_dir_all(&etc).and_then(|()| fs::write(etc.join("hosts"), HOSTS));
     told("write /etc/hosts", hosts);
 
+    ignored_arguments::log(&KernelArgs::of_kernel(root).unwrap_or_default());
     told("offer a rescue system", rescue::offer(root));
     told("wait for entropy", start_entropy(root));
     // The two wait for each other's interfaces, so neither waits here.

@@ -10,6 +10,8 @@
 //! Process 1 itself speaks with the kernel alone: drivers are loaded by it, because it reads for them nothing but the image's own
 //! tables and the kernel's announcements. What strangers say on the network is read by a child that has no secrets.
 //!
+//! A thread that panics is started again: with its process, where that is a child's; in place, where it is process 1's (`watcher`).
+//!
 //! [`init`] never ends; [`supervise`] is its last part alone, for machines with an init of their own. [`network`] is the child,
 //! [`modprobe`] the kernel's helper;
 //! [`media`] and [`power`] are what the agent itself uses of this room: the configuration on virtual media, and the end of the
@@ -23,8 +25,10 @@ pub mod power;
 pub mod supervise;
 
 mod command_line;
+mod ignored_arguments;
 mod kernel_log;
 mod modules;
 mod mounts;
 mod rescue;
 mod supervisor;
+mod watcher;

@@ -7,6 +7,7 @@
 pub(super) mod loader;
 mod missing;
 
+use super::watcher;
 use crate::error::chain;
 use crate::root::Root;
 use crate::sys::uevent::Uevents;
@@ -17,7 +18,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 /// Why no modules can be loaded at all.
@@ -85,16 +85,11 @@ impl Modules {
             changed: Condvar::new(),
         }));
         let finder = modules.clone();
-        thread::Builder::new()
-            .name("devices".into())
-            .spawn(move || finder.find_devices(&uevents, always))
-            .map_err(Error::Thread)?;
+        let find = move || finder.find_devices(&uevents, always);
+        watcher::spawn("devices", find).map_err(Error::Thread)?;
         for _ in 0..WORKERS {
             let worker = modules.clone();
-            thread::Builder::new()
-                .name("modules".into())
-                .spawn(move || worker.load_for_ever())
-                .map_err(Error::Thread)?;
+            watcher::spawn("modules", move || worker.load_for_ever()).map_err(Error::Thread)?;
         }
         Ok(modules)
     }
