@@ -9,12 +9,19 @@ use crate::root::Root;
 use crate::{agent, boot, hardware, logging};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command};
+use std::env::ArgsOs;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Does what the process's command line says.
 #[must_use]
 pub fn run() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().map(PathBuf::from);
+    if program.is_some_and(|program| program.ends_with(MODPROBE)) {
+        return modprobe(arguments);
+    }
     let mut matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return explain(error),
@@ -116,6 +123,26 @@ fn serve(mut arguments: ArgMatches) -> ExitCode {
     }
 }
 
+/// By this name the kernel starts the program, which has no subcommand then.
+fn modprobe(arguments: ArgsOs) -> ExitCode {
+    let request = match boot::modprobe::Request::parse(arguments) {
+        Ok(request) => request,
+        Err(error) => {
+            complain(&error.to_string());
+            return ExitCode::FAILURE;
+        }
+    };
+    match request.run(&Root::machine()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !request.is_quiet() {
+                complain(&crate::error::chain(&error));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn network(mut arguments: ArgMatches) -> ExitCode {
     let _log = logging::start();
     let handed_over = arguments.remove_many(HANDED_OVER).into_iter().flatten();
@@ -165,5 +192,7 @@ fn tell(what: &str) {
 
 /// The option that tells an agent the numbers of the files it inherits.
 const HANDED_OVER: &str = "handed-over";
+/// The kernel's name for the program that loads modules.
+const MODPROBE: &str = "modprobe";
 /// The command line or the configuration cannot be used.
 const UNUSABLE: u8 = 2;
