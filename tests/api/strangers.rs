@@ -8,7 +8,7 @@ use socket2::{Domain, Socket, Type};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -147,7 +147,7 @@ async fn a_crowd_from_one_address_makes_room_for_itself_and_not_at_the_cost_of_o
 }
 
 /// Strangers at a time.
-const STRANGERS: usize = 1000;
+const STRANGERS: u32 = 1000;
 /// Another address than theirs.
 const CONDUCTOR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// What the conductor's command may take, from the first packet to the answer.
@@ -161,7 +161,7 @@ const MOST_GROWTH: u64 = 64 << 20;
 async fn a_thousand_hostile_connections_do_not_keep_the_conductor_out() {
     let (api, connector) = tls::start(Limits::default()).await;
     let (api, before) = (Arc::new(api), resident());
-    let begun = Arc::new(AtomicUsize::new(0));
+    let begun = Arc::new(AtomicU32::new(0));
     let mut strangers = JoinSet::new();
     for number in 0..STRANGERS {
         let (api, connector) = (Arc::clone(&api), connector.clone());
@@ -169,7 +169,8 @@ async fn a_thousand_hostile_connections_do_not_keep_the_conductor_out() {
         strangers.spawn(async move {
             // Whoever is shown the door comes again.
             loop {
-                let Ok(stream) = TcpStream::connect(api.address).await else {
+                let address = Ipv4Addr::from(0x7f01_0000 + number % ADDRESSES);
+                let Ok(stream) = from(address, api.address).await else {
                     continue;
                 };
                 begun.fetch_add(1, Ordering::Relaxed);
@@ -215,7 +216,7 @@ async fn from(address: Ipv4Addr, target: SocketAddr) -> std::io::Result<TcpStrea
 }
 
 /// One connection of one of ten kinds, until the server ends it.
-async fn hostile(number: usize, mut stream: TcpStream, connector: &TlsConnector) {
+async fn hostile(number: u32, mut stream: TcpStream, connector: &TlsConnector) {
     let name = stream.peer_addr().map(|peer| peer.ip().into());
     // A hello of TLS 1.2 that announces more than it brings.
     let hello = [0x16, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc, 3, 3];
@@ -278,7 +279,7 @@ fn resident() -> u64 {
 }
 
 /// A stranger's addresses, and connections that it holds from each.
-const ADDRESSES: u8 = 255;
+const ADDRESSES: u32 = 256;
 const FROM_EACH: u32 = 3;
 /// Of the conductor's, during an attack.
 const REQUESTS: usize = 12;
@@ -356,11 +357,11 @@ impl Stranger {
             .unwrap();
         let hello = Arc::new(connector.map(hello).unwrap_or_default());
         let begun = Arc::new(Semaphore::new(0));
-        let all = u32::from(ADDRESSES) * FROM_EACH;
+        let all = ADDRESSES * FROM_EACH;
         for number in 0..all {
             let (connector, hello) = (connector.cloned(), Arc::clone(&hello));
             let begun = Arc::clone(&begun);
-            let address = Ipv4Addr::from(0x7f01_0000 + number % u32::from(ADDRESSES));
+            let address = Ipv4Addr::from(0x7f01_0000 + number % ADDRESSES);
             runtime.spawn(async move {
                 let mut is_first = true;
                 loop {
@@ -387,7 +388,7 @@ impl Drop for Stranger {
     }
 }
 
-/// Each attack from 255 addresses, three connections of each. The conductor's requests, each over a connection of its own, are all
+/// Each attack from 256 addresses, three connections of each. The conductor's requests, each over a connection of its own, are all
 /// answered, and the first one too, when nothing is known of its address.
 async fn withstand(kind: Attack, is_tls: bool) {
     let limits = Limits {
@@ -447,7 +448,7 @@ async fn a_known_address_has_its_turn_at_the_handshake_before_a_crowd_that_came_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stranger_with_255_addresses_does_not_keep_the_conductor_out_over_tls() {
+async fn a_stranger_with_256_addresses_does_not_keep_the_conductor_out_over_tls() {
     for kind in [
         Attack::Ask,
         Attack::Handshake,
@@ -460,7 +461,7 @@ async fn a_stranger_with_255_addresses_does_not_keep_the_conductor_out_over_tls(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stranger_with_255_addresses_does_not_keep_the_conductor_out_over_http() {
+async fn a_stranger_with_256_addresses_does_not_keep_the_conductor_out_over_http() {
     for kind in [Attack::Ask, Attack::Idle, Attack::Slow] {
         withstand(kind, false).await;
     }
