@@ -109,9 +109,9 @@ async fn a_policy_that_cannot_be_lived_by_ends_the_agent_with_its_reason() {
     );
 }
 
-/// Gives this thread, and the programs that it starts, mounts of their own.
+/// Gives this thread, and the programs that it starts, mounts of their own. That needs root.
 fn unshare_mounts() {
-    unshare(CloneFlags::CLONE_NEWNS).expect("mounting needs root");
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
 }
