@@ -189,8 +189,7 @@ async fn a_changed_policy_counts_and_a_broken_one_leaves_the_one_before_in_force
     let told = format!("403 Forbidden: Access was denied to the following resource: {LOG_GET}");
     let (status, answer) = observer.get("/v1/log").await;
     assert_eq!((status, &answer["faultstring"]), (403, &json!(told)));
-    let told =
-        "Refused by policy caller=observer reason=baremetal:agent:log:get is disallowed by policy";
+    let told = "Refused by policy caller=observer untold=0 reason=baremetal:agent:log:get is disallowed by policy";
     session.agent.until_told(told).await;
 
     write(
