@@ -69,14 +69,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("handover", &["command", "formats", "logging"]),
     (
         "hardware",
-        &["bootloader", "formats", "imaging", "storage", "sys"],
+        &["bootloader", "dns", "formats", "imaging", "storage", "sys"],
     ),
     ("imaging", &["formats", "storage", "sys", "tls"]),
     ("bootloader", &["formats", "storage", "sys"]),
     ("storage", &["formats", "sys"]),
     ("config", &["tls"]),
     ("logging", &[]),
-    ("tls", &[]),
+    ("tls", &["dns"]),
+    // A name server with a link-local address is reached by an interface's number.
+    ("dns", &["sys"]),
     ("sys", &["formats"]),
     ("formats", &[]),
     ("clock", &[]),
