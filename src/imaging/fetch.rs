@@ -177,7 +177,7 @@ impl Fetcher {
         self.wait(&place, request.send())?
             .map_err(|error| Error::Connect {
                 url: place.to_string(),
-                source: error.without_url(),
+                source: error.into(),
             })
     }
 
@@ -344,7 +344,7 @@ pub enum Error {
         url: String,
         /// What the library says.
         #[source]
-        source: reqwest::Error,
+        source: tls::client::RequestError,
     },
     /// Basic authentication is wanted and incomplete.
     #[error("Missing [{0}] fields from HTTP(S) basic auth config")]

@@ -169,6 +169,22 @@ fn redirects_lead_to_http_alone_and_not_for_ever() {
 }
 
 #[test]
+fn an_image_server_whose_name_nobody_knows_is_named_in_one_clause() {
+    let mut lab = Lab::new(4 * MIB);
+    lab.settings.retries = 0;
+    let error = lab
+        .write(&info("http://images.lab/x.img", Some("raw"), b""))
+        .unwrap_err();
+    assert_eq!(
+        error.details,
+        "Download of image image-1 failed: URL: http://images.lab/x.img; Error: requesting http://images.lab/x.img: cannot \
+         resolve images.lab: no name server is known (/etc/resolv.conf): give one by DHCP, by router advertisement or with \
+         ip= on the kernel command line"
+    );
+    lab.assert_untouched();
+}
+
+#[test]
 fn the_time_limit_counts_from_the_very_start() {
     let mut lab = Lab::new(4 * MIB);
     lab.settings.max_duration = Some(Duration::from_millis(300));
