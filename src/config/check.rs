@@ -30,10 +30,7 @@ pub fn check(paths: Vec<PathBuf>) -> Checked {
         }
         match files_in(&path) {
             Ok(files) => files.iter().for_each(|file| given.take_file(file)),
-            Err(error) => given.problems.push(Problem {
-                origin: Origin::File(path, 0),
-                reason: error.to_string(),
-            }),
+            Err(error) => given.problems.push(Problem::unreadable(&path, &error)),
         }
     }
     let mut errors = std::mem::take(&mut given.problems);
