@@ -16,7 +16,7 @@ mod signals;
 mod silence;
 
 use crate::boot::{media, power};
-use crate::conductor::{self, AGENT_VERSION};
+use crate::conductor;
 use crate::config::{self, CommandLine, Config};
 use crate::error::chain;
 use crate::extensions::Ending;
@@ -74,11 +74,6 @@ fn live(
     log: Log,
     inheritance: Inheritance,
 ) -> Result<(), Error> {
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        ipa_version = AGENT_VERSION,
-        "the agent starts"
-    );
     let arguments = process::Arguments::reach();
     if let Err(error) = process::harden() {
         tracing::warn!(%error, "this process cannot be closed to others");

@@ -32,7 +32,7 @@ pub(super) fn command() -> Command {
                 .arg(
                     Arg::new(FILES)
                         .value_name("FILE")
-                        .help("A file, or a directory with *.conf; later ones win.")
+                        .help("A file, or a directory with at least one *.conf; later ones win.")
                         .required(true)
                         .action(ArgAction::Append)
                         .value_parser(clap::value_parser!(PathBuf)),
