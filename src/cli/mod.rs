@@ -5,7 +5,7 @@ mod policy;
 
 use crate::config::CommandLine;
 use crate::nearest::nearest;
-use crate::redact::redact;
+use crate::redact::{one_line, redact};
 use crate::root::Root;
 use crate::{agent, boot, hardware, logging};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -177,10 +177,10 @@ fn complain(what: &str) {
     tell(&redact(what));
 }
 
-/// Says something in which there can be no secret, as it is.
+/// Says something in which there can be no secret, in one line.
 fn tell(what: &str) {
     // Nobody is left to be told that standard error is gone.
-    let _gone = writeln!(std::io::stderr().lock(), "ferrite: {what}");
+    let _gone = writeln!(std::io::stderr().lock(), "ferrite: {}", one_line(what));
 }
 
 /// The option that tells an agent the numbers of the files it inherits.

@@ -7,6 +7,7 @@ use super::credentials::{Proxies, with_proxies};
 use super::source::{self, Source};
 use crate::error::chain;
 use crate::progress::Cancel;
+use crate::redact::visible;
 use crate::root::Root;
 use crate::tls::{self, client::ClientOptions};
 use bytes::{Buf, Bytes};
@@ -316,7 +317,7 @@ impl Download<'_> {
 fn printable(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes)
         .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .map(visible)
         .take(MAX_SHOWN)
         .collect()
 }

@@ -157,6 +157,27 @@ async fn a_value_that_cannot_be_used_is_the_only_line() {
 }
 
 #[tokio::test]
+async fn what_others_wrote_reaches_no_terminal_as_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let path =
+        super::tokens::config_file(folder.path(), "api\u{202e}url = x\nntp_server = \u{1b}[2Jx");
+    let path = path.to_str().unwrap();
+    let (checked, shown, refused) = (
+        run(&["config", "check", path], &[]).await,
+        run(&["config", "show", "--config-file", path], &[]).await,
+        run(&["agent", "--config-file", "/no\u{202e}where"], &[]).await,
+    );
+    for ended in [&checked, &shown, &refused] {
+        let is_obeyed = |c: char| c == '\u{202e}' || (c.is_control() && c != '\n');
+        assert!(!ended.out.contains(is_obeyed), "{ended:?}");
+        assert!(!ended.err.contains(is_obeyed), "{ended:?}");
+    }
+    assert!(checked.out.contains("api\u{fffd}url"), "{checked:?}");
+    assert!(shown.out.contains("\u{fffd}[2Jx"), "{shown:?}");
+    assert!(refused.err.contains("/no\u{fffd}where"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn settings_that_lack_another_end_with_two() {
     let ended = run(&["agent", "--standalone", "--listen_tls"], &[]).await;
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
