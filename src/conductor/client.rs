@@ -140,6 +140,15 @@ impl Client {
         Ok(takes)
     }
 
+    /// Lets the version be asked for again: Ironic was rolled back, or others are behind the same address.
+    fn forget_version(&self) {
+        if let Some(version) = self.configured {
+            tracing::error!(ironic_api_version = %version, "Ironic refuses the configured API version: do not set it");
+        } else if let Some(version) = self.detected().take() {
+            tracing::warn!(%version, "Ironic does not speak the API version it told any more: asking it again");
+        }
+    }
+
     fn detected(&self) -> MutexGuard<'_, Option<ApiVersion>> {
         self.detected.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -166,6 +175,9 @@ impl Client {
                 }
                 Ok(answer) => {
                     self.ask_first(url);
+                    if answer.status == StatusCode::NOT_ACCEPTABLE {
+                        self.forget_version();
+                    }
                     return Ok(answer);
                 }
                 Err(error) => {
