@@ -28,6 +28,9 @@ mod endings;
 mod flow;
 mod inventory;
 mod logs;
+#[path = "../support/name_server.rs"]
+mod name_server;
+mod names;
 mod policy;
 mod poll;
 mod power;
