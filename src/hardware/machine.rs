@@ -7,7 +7,7 @@ mod refresh;
 
 pub use refresh::NodeSource;
 
-use super::bmc::{self, Bmc};
+use super::bmc;
 use super::choice::Wishes;
 use super::permit::{InstalledSystem, Permit, Refusal};
 use super::steps::Phase;
@@ -27,7 +27,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How the machine is to be treated: plain values from configuration and lookup.
 #[derive(Debug)]
@@ -58,8 +58,8 @@ pub struct Machine {
     root: Root,
     settings: Settings,
     state: Mutex<State>,
-    /// The management controller is slow: it is asked once.
-    bmc: OnceLock<Option<Bmc>>,
+    /// The management controller is slow: its responses are kept.
+    bmc: Mutex<bmc::Detection>,
     node_source: Option<Box<dyn NodeSource>>,
 }
 
@@ -99,7 +99,7 @@ impl Machine {
             root,
             settings,
             state: Mutex::default(),
-            bmc: OnceLock::new(),
+            bmc: Mutex::default(),
             node_source: None,
         }
     }
@@ -152,7 +152,10 @@ impl Machine {
     pub fn inventory(&self) -> Value {
         let bmc = match self.settings.skip_bmc {
             true => None,
-            false => self.bmc.get_or_init(|| bmc::find(&self.root)).clone(),
+            false => {
+                let mut detection = self.bmc.lock().unwrap_or_else(PoisonError::into_inner);
+                detection.bmc(&self.root)
+            }
         };
         let boot_interface = self.settings.boot_interface.as_deref();
         wire::inventory(&inventory::collect(&self.root, boot_interface, bmc))
