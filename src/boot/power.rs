@@ -3,8 +3,9 @@
 //! The agent calls this itself once it has said good-bye; it needs `CAP_SYS_BOOT`, not process 1's help, and so works as
 //! well in a ramdisk that another init started. Whether the machine may be switched off at all is not asked here.
 
-use crate::progress::Cancel;
+use crate::progress::{Cancel, run_with_timeout};
 use crate::root::Root;
+use crate::sys::block::sync_within;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::reboot::{RebootMode, reboot};
 use std::fs::{self, OpenOptions};
@@ -32,14 +33,13 @@ pub enum Error {
 /// Ends the machine. Returns only when that failed.
 pub fn end(root: &Root, end: End) -> Error {
     tracing::info!(?end, "The machine ends");
-    settle(SYNC_PATIENCE, nix::unistd::sync);
-    for point in disk_mounts(&fs::read_to_string(root.path("proc/self/mounts")).unwrap_or_default())
-    {
-        if let Err(error) = umount2(&point, MntFlags::empty()) {
-            tracing::warn!(point = %point.display(), %error, "A file system stays mounted");
-        }
+    let is_flushed = sync();
+    let mounts = fs::read_to_string(root.path("proc/self/mounts")).unwrap_or_default();
+    disk_mounts(&mounts).into_iter().for_each(unmount);
+    // Unmounting writes, too; a disk that did not respond before is not waited for twice.
+    if is_flushed {
+        sync();
     }
-    settle(SYNC_PATIENCE, nix::unistd::sync);
     let mode = match end {
         End::PowerOff => RebootMode::RB_POWER_OFF,
         End::Reboot => RebootMode::RB_AUTOBOOT,
@@ -66,16 +66,26 @@ fn press_emergency_key(root: &Root, end: End) -> io::Result<()> {
         .write_all(key.as_bytes())
 }
 
-/// Runs `work` on a thread of its own and waits so long for it: a disk that does not answer must not hold the machine.
-fn settle(patience: Duration, work: impl FnOnce() + Send + 'static) {
-    let done = Cancel::default();
-    let tell = done.clone();
-    let spawned = std::thread::Builder::new().spawn(move || {
-        work();
-        tell.cancel();
-    });
-    if spawned.is_ok() && !done.wait(patience) {
-        tracing::warn!("Some data could not be written to its disk in time");
+/// Writes everything back, but waits for no disk for ever: one that does not respond must not hold the machine.
+fn sync() -> bool {
+    let is_done = sync_within(SYNC_TIMEOUT).is_some();
+    if !is_done {
+        tracing::warn!(after = ?SYNC_TIMEOUT, "some data could not be written to its disk in time");
+    }
+    is_done
+}
+
+/// Unmounts a file system, which writes to its disk and so is waited for as little.
+fn unmount(point: PathBuf) {
+    let shown = point.display().to_string();
+    match run_with_timeout(UNMOUNT_TIMEOUT, move || umount2(&point, MntFlags::empty())) {
+        Some(Ok(())) => {}
+        Some(Err(error)) => {
+            tracing::warn!(point = shown, %error, "a file system stays mounted");
+        }
+        None => {
+            tracing::warn!(point = shown, after = ?UNMOUNT_TIMEOUT, "a file system was not unmounted in time");
+        }
     }
 }
 
@@ -104,7 +114,9 @@ fn unescaped(point: &str) -> PathBuf {
 }
 
 /// Time for the data of a large image to reach a slow disk.
-const SYNC_PATIENCE: Duration = Duration::from_secs(120);
+const SYNC_TIMEOUT: Duration = Duration::from_secs(120);
+/// What there is to write was written before.
+const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(20);
 const KEY_PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -135,15 +147,5 @@ mod tests {
             press_emergency_key(&root, end).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), key);
         }
-    }
-
-    #[test]
-    fn work_that_hangs_is_left_behind() {
-        let released = Cancel::default();
-        let hang = released.clone();
-        settle(Duration::from_millis(1), move || {
-            let _released = hang.wait(Duration::from_secs(60));
-        });
-        released.cancel();
     }
 }

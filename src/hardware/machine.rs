@@ -16,7 +16,7 @@ use super::{clock, inventory, wire};
 use crate::error::{AgentError, ErrorClass};
 use crate::imaging::configdrive;
 use crate::imaging::{self, ImageInfo};
-use crate::progress::{Cancel, Reporter};
+use crate::progress::{Cancel, Reporter, run_with_timeout};
 use crate::root::Root;
 use crate::secret::Secret;
 use crate::storage::device::{self, BlockDevice};
@@ -28,6 +28,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// How the machine is to be treated: plain values from configuration and lookup.
 #[derive(Debug)]
@@ -240,15 +241,24 @@ impl Machine {
     /// Writes what is cached to the disks.
     ///
     /// # Errors
-    /// `CommandExecutionError` when a disk does not take it.
+    /// `CommandExecutionError` when a disk does not take it, or does not respond.
     pub fn flush(&self) -> Result<(), AgentError> {
-        nix::unistd::sync();
-        for disk in self.disks()? {
-            if let Err(error) = flush_buffers(&self.root.path(&disk.name)) {
-                tracing::warn!(disk = disk.name, %error, "flushing a disk's buffers failed");
-            }
-        }
-        Ok(())
+        self.flush_with(block::sync_within)
+    }
+
+    fn flush_with(&self, sync: impl FnOnce(Duration) -> Option<()>) -> Result<(), AgentError> {
+        let root = self.root.clone();
+        sync(FLUSH_TIMEOUT)
+            .and_then(|()| run_with_timeout(FLUSH_TIMEOUT, move || flush_disks(&root)))
+            .ok_or_else(|| {
+                AgentError::new(
+                    ErrorClass::CommandExecutionError,
+                    format!(
+                        "not everything was written to the disks within {} seconds: a disk does not respond, see the kernel's log",
+                        FLUSH_TIMEOUT.as_secs()
+                    ),
+                )
+            })?
     }
 
     /// The disk for the operating system.
@@ -310,6 +320,15 @@ fn wishes(state: &State) -> Result<Wishes, AgentError> {
         .unwrap_or_default())
 }
 
+fn flush_disks(root: &Root) -> Result<(), AgentError> {
+    for disk in device::list(root)? {
+        if let Err(error) = flush_buffers(&root.path(&disk.name)) {
+            tracing::warn!(disk = disk.name, %error, "flushing a disk's buffers failed");
+        }
+    }
+    Ok(())
+}
+
 fn flush_buffers(disk: &Path) -> io::Result<()> {
     block::flush_buffers(File::open(disk)?.as_fd())
 }
@@ -331,6 +350,9 @@ fn nothing_else(step: &str, arguments: &Map<String, Value>) -> Result<(), AgentE
         )),
     }
 }
+
+/// Time for the data of a large image to reach a slow disk.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
 
 #[cfg(test)]
 mod tests;
