@@ -29,6 +29,25 @@ pub(super) struct Program {
     pub(super) home: &'static str,
     /// Its variables, beside its home and where programs are.
     pub(super) environment: Vec<(OsString, OsString)>,
+    /// How it is kept running.
+    pub(super) restart: Restart,
+}
+
+/// When a program that ended is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Restart {
+    /// At once after a session: its user left, or none came in time. After a pause when it could not run at all.
+    Login,
+    /// After a pause: it should not have ended.
+    Service,
+}
+
+impl Restart {
+    /// Whether this was the end of a session. The exit code is that of its user's last command, so a run of some seconds
+    /// counts as one, too.
+    fn is_session_end(self, end: WaitStatus, run: Duration) -> bool {
+        self == Self::Login && (matches!(end, WaitStatus::Exited(_, 0)) || run >= SHORTEST_SESSION)
+    }
 }
 
 impl Program {
@@ -39,6 +58,7 @@ impl Program {
             arguments: std::iter::once(AGENT.to_owned()).chain(options).collect(),
             home: "/",
             environment,
+            restart: Restart::Service,
         }
     }
 
@@ -53,6 +73,7 @@ impl Program {
             arguments: vec!["network".into()],
             home: "/",
             environment: Vec::new(),
+            restart: Restart::Service,
         }
     }
 
@@ -278,7 +299,15 @@ impl Child {
             Ok(pid) => {
                 // The others may be secrets.
                 let argument = self.program.arguments.first();
-                tracing::info!(%program, argument, pid = pid.as_raw(), "Started a program");
+                match self.program.restart {
+                    // It begins with a prompt of its own, where this line would be in the way.
+                    Restart::Login => {
+                        tracing::debug!(%program, pid = pid.as_raw(), "started a login");
+                    }
+                    Restart::Service => {
+                        tracing::info!(%program, argument, pid = pid.as_raw(), "Started a program");
+                    }
+                }
                 self.state = State::Running { pid, since: now };
                 order.note_start(pid);
             }
@@ -295,10 +324,13 @@ impl Child {
             State::Running { pid, since } if end.pid() == Some(pid) => {
                 order.note_end(pid);
                 let program = self.program.path.display();
-                tracing::warn!(%program, end = how(end), "A program ended");
-                self.state = State::Ended {
-                    run: since.elapsed(),
-                };
+                let run = since.elapsed();
+                if self.program.restart.is_session_end(end, run) {
+                    tracing::debug!(%program, end = how(end), "a session ended");
+                } else {
+                    tracing::warn!(%program, end = how(end), "A program ended");
+                }
+                self.state = State::Ended { run };
                 true
             }
             _ => false,
@@ -310,6 +342,12 @@ impl Child {
         let State::Ended { run } = self.state else {
             return;
         };
+        if self.program.restart.is_session_end(end, run) {
+            self.pause = Pause::default();
+            // A program that does nothing at all must not take the processor.
+            self.state = State::Due(Instant::now() + SHORTEST.saturating_sub(run));
+            return;
+        }
         let pause = self.start_again_after(run);
         if self.pause.quick_ends >= MANY {
             let program = self.program.path.display();
@@ -379,6 +417,8 @@ impl Pause {
 }
 
 const SHORTEST: Duration = Duration::from_secs(1);
+/// Faster than this nobody logs in and out.
+const SHORTEST_SESSION: Duration = Duration::from_secs(5);
 /// What systemd waits in front of the Python agent.
 const LONGEST: Duration = Duration::from_secs(30);
 const GOOD_RUN: Duration = Duration::from_secs(120);
@@ -406,6 +446,7 @@ mod tests {
             arguments: Vec::new(),
             home: "/",
             environment: Vec::new(),
+            restart: Restart::Service,
         }
     }
 
@@ -545,5 +586,67 @@ mod tests {
         let mut child = Child::new(program, Inherited::Nothing);
         child.start_if_due(&Order::default());
         assert!(matches!(child.state, State::Due(at) if at > Instant::now()));
+    }
+
+    /// How long the next start is waited for after a run of so many seconds that ended so.
+    fn pause_after(child: &mut Child, seconds: u64, end: WaitStatus) -> Duration {
+        child.state = State::Ended {
+            run: Duration::from_secs(seconds),
+        };
+        let now = Instant::now();
+        child.start_again(end);
+        let State::Due(at) = child.state else {
+            panic!("it is not due");
+        };
+        // Whole seconds: the rest is what the test itself takes.
+        Duration::from_secs((at - now).as_secs())
+    }
+
+    #[test]
+    fn a_login_comes_back_at_once_after_a_session() {
+        let pid = Pid::from_raw(7);
+        let mut login = Child::new(
+            Program {
+                restart: Restart::Login,
+                ..program("/sbin/getty")
+            },
+            Inherited::Nothing,
+        );
+        // A session of any length that ended well, one whose last command failed, one that was cut off.
+        for (seconds, end) in [
+            (1, WaitStatus::Exited(pid, 0)),
+            (60, WaitStatus::Exited(pid, 0)),
+            (20, WaitStatus::Exited(pid, 127)),
+            (20, WaitStatus::Signaled(pid, Signal::SIGHUP, false)),
+        ] {
+            for _ in 0..=MANY {
+                assert_eq!(
+                    pause_after(&mut login, seconds, end),
+                    Duration::ZERO,
+                    "{end:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_login_that_cannot_run_is_started_again_with_pauses() {
+        let pid = Pid::from_raw(7);
+        let mut login = Child::new(
+            Program {
+                restart: Restart::Login,
+                ..program("/sbin/getty")
+            },
+            Inherited::Nothing,
+        );
+        let no_terminal = WaitStatus::Exited(pid, 1);
+        let pauses = [0; 6].map(|_| pause_after(&mut login, 0, no_terminal).as_secs());
+        assert_eq!(pauses, [1, 2, 4, 8, 30, 30]);
+        login.state = State::Ended {
+            run: Duration::ZERO,
+        };
+        let now = Instant::now();
+        login.start_again(WaitStatus::Exited(pid, 0));
+        assert!(matches!(login.state, State::Due(at) if at > now));
     }
 }

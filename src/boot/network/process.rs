@@ -87,7 +87,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boot::supervisor::{Order, Program};
+    use crate::boot::supervisor::{Order, Program, Restart};
 
     fn ends_at_once() -> Child {
         let program = Program {
@@ -95,6 +95,7 @@ mod tests {
             arguments: Vec::new(),
             home: "/",
             environment: Vec::new(),
+            restart: Restart::Service,
         };
         Child::new(program, Inherited::Nothing)
     }
