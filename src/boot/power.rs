@@ -3,6 +3,7 @@
 //! The agent calls this itself once it has said good-bye; it needs `CAP_SYS_BOOT`, not process 1's help, and so works as
 //! well in a ramdisk that another init started. Whether the machine may be switched off at all is not asked here.
 
+use crate::logging;
 use crate::progress::{Cancel, run_with_timeout};
 use crate::root::Root;
 use crate::sys::block::sync_within;
@@ -40,6 +41,7 @@ pub fn end(root: &Root, end: End) -> Error {
     if is_flushed {
         sync();
     }
+    logging::flush();
     let mode = match end {
         End::PowerOff => RebootMode::RB_POWER_OFF,
         End::Reboot => RebootMode::RB_AUTOBOOT,

@@ -5,6 +5,7 @@
 //! argument; they are not looked into here, but for the log when agents end again and again.
 
 use crate::handover::Keeper;
+use crate::logging;
 use crate::progress::Cancel;
 use crate::sys::inherited;
 use nix::errno::Errno;
@@ -12,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -379,8 +380,7 @@ impl Child {
         match keeper.last_lines(LAST_LINES) {
             Ok(lines) => {
                 let text: String = lines.iter().map(|line| format!("  | {line}\n")).collect();
-                // Nobody is left to be told that the console is gone.
-                let _gone = io::stderr().lock().write_all(text.as_bytes());
+                logging::print(&text);
             }
             Err(error) => tracing::error!(%error, "Its last lines cannot be read"),
         }

@@ -15,6 +15,12 @@ use std::process::ExitCode;
 /// Does what the process's command line says.
 #[must_use]
 pub fn run() -> ExitCode {
+    let code = run_command();
+    logging::flush();
+    code
+}
+
+fn run_command() -> ExitCode {
     let mut matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return explain(error),
@@ -159,8 +165,7 @@ fn complain(what: &str) {
 
 /// Says something in which there can be no secret, as it is.
 fn tell(what: &str) {
-    // Nobody is left to be told that standard error is gone.
-    let _gone = writeln!(std::io::stderr().lock(), "ferrite: {what}");
+    logging::print(&format!("ferrite: {what}\n"));
 }
 
 /// The option that tells an agent the numbers of the files it inherits.
