@@ -6,7 +6,8 @@ use super::network::Readiness;
 use super::supervisor::{Child, Inherited, Order, Program, keep_running};
 use super::{command_line, kernel_log, mounts, rescue};
 use crate::error::chain;
-use crate::handover::{Handover, Keeper};
+use crate::handover::{Handover, Keeper, LogTail};
+use crate::logging::Log;
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::sys::process;
@@ -20,13 +21,13 @@ use std::time::Duration;
 /// Turns a freshly started kernel into a machine with a running agent, and keeps it running.
 ///
 /// Call this as process 1 of a ramdisk, before any other thread exists, and start logging before.
-pub fn run() -> ! {
+pub fn run(log: &Log) -> ! {
     let root = Root::machine();
     let never = Order::default();
-    let keeper = defended(|| begin(&root)).flatten();
-    let mut network = Child::new(Program::network(), Inherited::Nothing);
+    let begun = defended(|| begin(&root, log)).unwrap_or_default();
+    let mut network = Child::new(Program::network(), begun.network);
     let _defended = defended(|| prepare(&root, &mut network, &never));
-    let mut agent = Child::new(Program::agent(Vec::new(), Vec::new()), keeper.into());
+    let mut agent = Child::new(Program::agent(Vec::new(), Vec::new()), begun.agent);
     loop {
         let _defended = defended(|| {
             if !rescue::is_wished(&root) {
@@ -35,10 +36,10 @@ pub fn run() -> ! {
                 keep_running(&mut [&mut agent, &mut network], &never, enough);
             }
             // Nobody comes after that agent: what it left is gone before anybody logs in.
-            agent.inherits(Inherited::Nothing);
+            agent.inherits(Inherited::default());
             let mut logins: Vec<_> = rescue::begin(&root)
                 .into_iter()
-                .map(|login| Child::new(login, Inherited::Nothing))
+                .map(|login| Child::new(login, Inherited::default()))
                 .collect();
             network.tell(Signal::SIGHUP);
             tracing::info!("This machine is a rescue system now");
@@ -58,8 +59,15 @@ fn defended<T>(part: impl FnOnce() -> T) -> Option<T> {
         .ok()
 }
 
+/// What process 1's children inherit.
+#[derive(Default)]
+struct Begun {
+    agent: Inherited,
+    network: Inherited,
+}
+
 /// What must be done before there is any other process or thread: secrets are put where nobody else reads them.
-fn begin(root: &Root) -> Option<Keeper> {
+fn begin(root: &Root, log: &Log) -> Begun {
     mounts::mount_all(root);
     told("open the console", open_console(root));
     let version = env!("CARGO_PKG_VERSION");
@@ -72,7 +80,27 @@ fn begin(root: &Root) -> Option<Keeper> {
     command_line::cover(root, handover.as_ref().map(|left| &left.vault));
     kernel_log::purge(root);
     told("close process 1 to others", process::harden());
-    handover.and_then(|left| Keeper::of(&left).ok())
+    let create_log = || {
+        let without = |error: &io::Error| {
+            tracing::error!(%error, "The log archive will hold only a part of the log");
+        };
+        let log = LogTail::create().inspect_err(without).ok()?;
+        // The agent collects what the others log, and cannot change it.
+        let for_agent = log.read_only().inspect_err(without).ok();
+        Some((log, for_agent))
+    };
+    let (own_log, own_for_agent) = create_log().unzip();
+    let (network_log, network_for_agent) = create_log().unzip();
+    if let Some(own_log) = own_log {
+        log.ring.resume(Vec::new(), Box::new(own_log));
+    }
+    let other_logs = [own_for_agent, network_for_agent];
+    let other_logs = other_logs.into_iter().flatten().flatten().collect();
+    let keeper = handover.and_then(|left| Keeper::of(&left).ok());
+    Begun {
+        agent: Inherited::agent(keeper, other_logs),
+        network: Inherited::logging_to(network_log),
+    }
 }
 
 fn prepare(root: &Root, network: &mut Child, never: &Order) {

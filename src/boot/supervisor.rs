@@ -4,7 +4,7 @@
 //! was handed to its owner has logins instead of the agent. What an agent leaves to the next is in memory files that it inherits, their numbers its last
 //! argument; they are not looked into here, but for the log when agents end again and again.
 
-use crate::handover::Keeper;
+use crate::handover::{Keeper, LogTail};
 use crate::logging;
 use crate::progress::Cancel;
 use crate::sys::inherited;
@@ -78,20 +78,22 @@ impl Program {
         }
     }
 
-    /// Starts it with files that it inherits, and is told the numbers of.
-    fn start_with(&self, files: &[BorrowedFd<'_>]) -> io::Result<Pid> {
-        if files.is_empty() {
-            return self.start();
-        }
-        let numbers: Vec<_> = files
-            .iter()
-            .map(|file| file.as_raw_fd().to_string())
-            .collect();
+    /// Starts it with what it inherits, and is told the numbers of.
+    fn start_with(&self, inherited: &Inherited) -> io::Result<Pid> {
         let mut program = self.clone();
-        program
-            .arguments
-            .extend([HANDED_OVER.to_owned(), numbers.join(",")]);
-        inherited::started_with(files, || program.start())
+        let mut all = Vec::new();
+        for (option, files) in inherited.options() {
+            if files.is_empty() {
+                continue;
+            }
+            let numbers = files.iter().map(|file| file.as_raw_fd().to_string());
+            let numbers: Vec<_> = numbers.collect();
+            program
+                .arguments
+                .extend([option.to_owned(), numbers.join(",")]);
+            all.extend(files);
+        }
+        inherited::started_with(&all, || program.start())
     }
 
     #[expect(
@@ -116,27 +118,55 @@ impl Program {
 }
 
 /// What a program inherits besides its standard streams.
-#[derive(Debug)]
-pub(super) enum Inherited {
-    /// At every start: what an agent leaves to the next.
-    Kept(Keeper),
-    Nothing,
+#[derive(Debug, Default)]
+pub(super) struct Inherited {
+    /// What an agent leaves to the next.
+    keeper: Option<Keeper>,
     /// At the first start alone: what it closes once it is ready.
-    Once(OwnedFd),
-}
-
-impl From<Option<Keeper>> for Inherited {
-    fn from(keeper: Option<Keeper>) -> Self {
-        keeper.map_or(Self::Nothing, Self::Kept)
-    }
+    once: Option<OwnedFd>,
+    /// Its log, where nothing else keeps that.
+    own_log: Option<LogTail>,
+    /// The logs of other processes, for an agent to collect.
+    other_logs: Vec<OwnedFd>,
 }
 
 impl Inherited {
-    fn files(&self) -> Vec<BorrowedFd<'_>> {
-        match self {
-            Self::Kept(keeper) => keeper.files().to_vec(),
-            Self::Nothing => Vec::new(),
-            Self::Once(file) => vec![file.as_fd()],
+    /// What an agent is started with.
+    pub(super) fn agent(keeper: Option<Keeper>, other_logs: Vec<OwnedFd>) -> Self {
+        Self {
+            keeper,
+            other_logs,
+            ..Self::default()
+        }
+    }
+
+    /// What another process of ours is started with.
+    pub(super) fn logging_to(own_log: Option<LogTail>) -> Self {
+        Self {
+            own_log,
+            ..Self::default()
+        }
+    }
+
+    /// The options that tell the numbers of files, and the files.
+    fn options(&self) -> [(&'static str, Vec<BorrowedFd<'_>>); 3] {
+        let kept = self.keeper.iter().flat_map(Keeper::files);
+        let once = self.once.iter().map(AsFd::as_fd);
+        let own_log = self.own_log.iter().map(LogTail::descriptor);
+        let other_logs = self.other_logs.iter().map(AsFd::as_fd);
+        [
+            (HANDED_OVER, kept.chain(once).collect()),
+            (OWN_LOG, own_log.collect()),
+            (OTHER_LOGS, other_logs.collect()),
+        ]
+    }
+
+    /// What the program logged last; `None` where that is not kept.
+    fn last_lines(&self) -> Option<io::Result<Vec<String>>> {
+        match (&self.keeper, &self.own_log) {
+            (Some(keeper), _) => Some(keeper.last_lines(LAST_LINES)),
+            (None, Some(log)) => Some(log.last(LAST_LINES)),
+            (None, None) => None,
         }
     }
 }
@@ -268,6 +298,11 @@ impl Child {
         self.inherited = inherited;
     }
 
+    /// At its next start it inherits this, too.
+    pub(super) fn inherits_once(&mut self, file: OwnedFd) {
+        self.inherited.once = Some(file);
+    }
+
     /// Sends it a signal, where it runs.
     pub(super) fn tell(&self, signal: Signal) {
         if let State::Running { pid, .. } = self.state {
@@ -292,10 +327,8 @@ impl Child {
             return;
         }
         let program = self.program.path.display();
-        let started = self.program.start_with(&self.inherited.files());
-        if let Inherited::Once(_) = self.inherited {
-            self.inherited = Inherited::Nothing;
-        }
+        let started = self.program.start_with(&self.inherited);
+        self.inherited.once = None;
         match started {
             Ok(pid) => {
                 // The others may be secrets.
@@ -374,15 +407,13 @@ impl Child {
 
     /// What the program said last, so that it stays in sight.
     fn tell_last_lines(&self) {
-        let Inherited::Kept(keeper) = &self.inherited else {
-            return;
-        };
-        match keeper.last_lines(LAST_LINES) {
-            Ok(lines) => {
+        match self.inherited.last_lines() {
+            None => {}
+            Some(Ok(lines)) => {
                 let text: String = lines.iter().map(|line| format!("  | {line}\n")).collect();
                 logging::print(&text);
             }
-            Err(error) => tracing::error!(%error, "Its last lines cannot be read"),
+            Some(Err(error)) => tracing::error!(%error, "Its last lines cannot be read"),
         }
     }
 }
@@ -428,8 +459,12 @@ const MANY: u32 = 5;
 const LAST_LINES: usize = 20;
 /// The subcommand.
 const AGENT: &str = "agent";
-/// The option that tells an agent the numbers of the memory files.
+/// The option that tells an agent the numbers of the memory files, and the network of what it closes.
 const HANDED_OVER: &str = "--handed-over";
+/// The option that tells a process of ours the number of its log's memory file.
+const OWN_LOG: &str = "--own-log";
+/// The option that tells an agent the numbers of the other processes' logs.
+const OTHER_LOGS: &str = "--other-logs";
 /// How often children are buried while a program waits for its start.
 const LOOK_AROUND: Duration = Duration::from_millis(250);
 
@@ -464,7 +499,7 @@ mod tests {
     #[test]
     fn the_end_of_a_program_is_noticed_and_it_is_due_again() {
         let (program, order) = (program("/bin/false"), Order::default());
-        let mut child = Child::new(program, Inherited::Nothing);
+        let mut child = Child::new(program, Inherited::default());
         child.start_if_due(&order);
         let State::Running { pid, .. } = child.state else {
             panic!("it does not run");
@@ -491,7 +526,7 @@ mod tests {
             arguments: vec!["1000".into()],
             ..program("/bin/sleep")
         };
-        let mut child = Child::new(program, Inherited::Nothing);
+        let mut child = Child::new(program, Inherited::default());
         child.start_if_due(&order);
         let State::Running { pid, .. } = child.state else {
             panic!("it does not run");
@@ -525,7 +560,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let list = folder.path().join("list");
         let looks = format!(
-            "for f in /proc/$$/fd/*; do [ -e $f ] && all=\"$all ${{f##*/}}\"; done; echo $all $2 >{}",
+            "for f in /proc/$$/fd/*; do [ -e $f ] && all=\"$all ${{f##*/}}\"; done; echo $all \"$@\" >{}",
             list.display()
         );
         let program = Program {
@@ -551,28 +586,41 @@ mod tests {
         };
 
         let keeper = Keeper::create().unwrap();
+        let log = LogTail::create().unwrap();
+        let other_log = log.read_only().unwrap();
+        let other = other_log.as_raw_fd();
         let kept = keeper.files().map(|file| file.as_raw_fd());
-        let told = kept.map(|number| number.to_string()).join(",");
-        let mut agent = Child::new(program.clone(), Inherited::Kept(keeper));
+        let numbers = kept.map(|number| number.to_string()).join(",");
+        let told = format!("--handed-over {numbers} --other-logs {other}");
+        let inherited = Inherited::agent(Some(keeper), vec![other_log]);
+        let mut agent = Child::new(program.clone(), inherited);
         for _ in 0..2 {
-            assert_eq!(numbers_of_next_start(&mut agent), expected(&kept, &told));
+            let all: Vec<_> = kept.into_iter().chain([other]).collect();
+            assert_eq!(numbers_of_next_start(&mut agent), expected(&all, &told));
         }
-        let mut other = Child::new(program.clone(), Inherited::Nothing);
-        assert_eq!(numbers_of_next_start(&mut other), expected(&[], ""));
+        let mut login = Child::new(program.clone(), Inherited::default());
+        assert_eq!(numbers_of_next_start(&mut login), expected(&[], ""));
 
         let (_ours, once) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
-        let number = once.as_raw_fd();
-        let mut network = Child::new(program, Inherited::Once(once));
+        let (number, own) = (once.as_raw_fd(), log.descriptor().as_raw_fd());
+        let mut network = Child::new(program, Inherited::logging_to(Some(log)));
+        network.inherits_once(once);
         assert_eq!(
             numbers_of_next_start(&mut network),
-            expected(&[number], &number.to_string())
+            expected(
+                &[number, own],
+                &format!("--handed-over {number} --own-log {own}")
+            )
         );
-        assert_eq!(numbers_of_next_start(&mut network), expected(&[], ""));
+        assert_eq!(
+            numbers_of_next_start(&mut network),
+            expected(&[own], &format!("--own-log {own}"))
+        );
     }
 
     #[test]
     fn a_program_that_had_ended_when_it_was_enough_runs_again_when_it_is_kept_running_again() {
-        let mut child = Child::new(program("/nonexistent"), Inherited::Nothing);
+        let mut child = Child::new(program("/nonexistent"), Inherited::default());
         child.state = State::Ended {
             run: Duration::ZERO,
         };
@@ -583,7 +631,7 @@ mod tests {
     #[test]
     fn a_program_that_is_not_there_is_tried_again() {
         let program = program("/nonexistent");
-        let mut child = Child::new(program, Inherited::Nothing);
+        let mut child = Child::new(program, Inherited::default());
         child.start_if_due(&Order::default());
         assert!(matches!(child.state, State::Due(at) if at > Instant::now()));
     }
@@ -610,7 +658,7 @@ mod tests {
                 restart: Restart::Login,
                 ..program("/sbin/getty")
             },
-            Inherited::Nothing,
+            Inherited::default(),
         );
         // A session of any length that ended well, one whose last command failed, one that was cut off.
         for (seconds, end) in [
@@ -637,7 +685,7 @@ mod tests {
                 restart: Restart::Login,
                 ..program("/sbin/getty")
             },
-            Inherited::Nothing,
+            Inherited::default(),
         );
         let no_terminal = WaitStatus::Exited(pid, 1);
         let pauses = [0; 6].map(|_| pause_after(&mut login, 0, no_terminal).as_secs());

@@ -146,7 +146,9 @@ impl Told {
     }
 }
 
-fn one_line(text: &str) -> String {
+/// The text without what a terminal obeys, line breaks among it.
+#[must_use]
+pub fn one_line(text: &str) -> String {
     text.chars()
         .map(|character| match character {
             '\n' | '\r' => ' ',

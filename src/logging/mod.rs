@@ -12,9 +12,10 @@ mod ring;
 mod sockets;
 mod stderr;
 
+pub use event::one_line;
 pub use outputs::Settings;
 pub use queue::{LineQueue, Sink};
-pub use ring::{Mirror, Ring};
+pub use ring::{Line, Mirror, Ring, Source};
 pub use stderr::{flush, print};
 
 use crate::root::Root;

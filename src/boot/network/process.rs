@@ -2,8 +2,10 @@
 //! restart. Addresses in use stay with the kernel meanwhile.
 
 use super::{Error, Network};
-use crate::boot::supervisor::{Child, Inherited};
+use crate::boot::supervisor::Child;
 use crate::config::KernelArgs;
+use crate::handover::LogTail;
+use crate::logging::Log;
 use crate::root::Root;
 use crate::sys::{inherited, process};
 use nix::fcntl::OFlag;
@@ -15,16 +17,29 @@ use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 /// Configures the machine's network for as long as it runs, and asks for addresses again at each `SIGHUP`. Closes the descriptor
-/// that process 1 has handed over once the network is there. Call this before any other thread exists, and start logging before.
+/// that process 1 has handed over once the network is there; what it logs is in `own_log`, too, for the log archive. Call this
+/// before any other thread exists, and start logging before.
 ///
 /// # Errors
 /// [`Error`] when there is no network to configure, or process 1 does not ask for it.
-pub fn serve(root: &Root, handed_over: &[RawFd]) -> Result<Infallible, Error> {
+pub fn serve(
+    root: &Root,
+    handed_over: &[RawFd],
+    own_log: Option<RawFd>,
+    log: &Log,
+) -> Result<Infallible, Error> {
     // Elsewhere it would take over the network of an installed system.
     if nix::unistd::getppid().as_raw() != 1 {
         return Err(Error::NotAChild);
     }
     let ready: Vec<_> = handed_over.iter().copied().map(inherited::take).collect();
+    match own_log.map(|number| LogTail::of(inherited::take(number)?)) {
+        None => {}
+        Some(Ok(tail)) => log.ring.resume(Vec::new(), Box::new(tail)),
+        Some(Err(error)) => {
+            tracing::warn!(%error, "what this process logs is in no log archive");
+        }
+    }
     if let Err(error) = process::harden() {
         tracing::warn!(%error, "This process cannot be closed to others");
     }
@@ -53,7 +68,7 @@ impl Readiness {
     /// Of a process that is to be started for the first time.
     pub(in crate::boot) fn of_first_start(network: &mut Child) -> io::Result<Self> {
         let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-        network.inherits(Inherited::Once(theirs));
+        network.inherits_once(theirs);
         Ok(Self(ours))
     }
 
@@ -87,7 +102,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boot::supervisor::{Order, Program, Restart};
+    use crate::boot::supervisor::{Inherited, Order, Program, Restart};
 
     fn ends_at_once() -> Child {
         let program = Program {
@@ -97,7 +112,7 @@ mod tests {
             environment: Vec::new(),
             restart: Restart::Service,
         };
-        Child::new(program, Inherited::Nothing)
+        Child::new(program, Inherited::default())
     }
 
     #[test]
@@ -118,6 +133,9 @@ mod tests {
     #[test]
     fn nobody_but_process_1_starts_it() {
         let root = Root::at("/nonexistent");
-        assert!(matches!(serve(&root, &[]), Err(Error::NotAChild)));
+        assert!(matches!(
+            serve(&root, &[], None, &Log::default()),
+            Err(Error::NotAChild)
+        ));
     }
 }
