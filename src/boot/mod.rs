@@ -4,6 +4,7 @@
 //! init ─► mounts ─► secrets of the kernel's put away ─► modules (by modalias, for ever) ─► supervisor
 //! supervisor ─┬► network (DHCP, IPv6, for ever), a child of the same file
 //!             └► the agent, likewise; or, once it handed the machine over: rescue ─► logins
+//! beside them: consoles (what all of these print is shown on each), shutdown (the power button, signals)
 //! ```
 //!
 //! Process 1 itself speaks with the kernel alone: drivers are loaded by it, because it reads for them nothing but the image's own
@@ -20,8 +21,10 @@ pub mod power;
 pub mod supervise;
 
 mod command_line;
+mod consoles;
 mod kernel_log;
 mod modules;
 mod mounts;
 mod rescue;
+mod shutdown;
 mod supervisor;

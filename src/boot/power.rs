@@ -1,6 +1,6 @@
 //! The machine's end, in order: nothing unwritten, nothing mounted, then the kernel is told.
 //!
-//! The agent calls this itself once it has said good-bye; it needs `CAP_SYS_BOOT`, not process 1's help, and so works as
+//! The agent calls this itself once it has said good-bye, and process 1 when it was asked to (`shutdown`); it needs `CAP_SYS_BOOT`, not process 1's help, and so works as
 //! well in a ramdisk that another init started. Whether the machine may be switched off at all is not asked here.
 
 use crate::logging;
@@ -17,6 +17,8 @@ use std::time::Duration;
 /// How the machine is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
+    /// Still on, with nothing that runs.
+    Halt,
     /// Off.
     PowerOff,
     /// Off and on again.
@@ -42,7 +44,10 @@ pub fn end(root: &Root, end: End) -> Error {
         sync();
     }
     logging::flush();
+    // Where standard error is process 1's pipe, it has only taken the lines: let it show them.
+    let _never = Cancel::default().wait(CONSOLE_PAUSE);
     let mode = match end {
+        End::Halt => RebootMode::RB_HALT_SYSTEM,
         End::PowerOff => RebootMode::RB_POWER_OFF,
         End::Reboot => RebootMode::RB_AUTOBOOT,
     };
@@ -58,6 +63,7 @@ pub fn end(root: &Root, end: End) -> Error {
 /// The kernel's "magic SysRq" (Documentation/admin-guide/sysrq.rst), which asks for no rights but to write to the file.
 fn press_emergency_key(root: &Root, end: End) -> io::Result<()> {
     let key = match end {
+        End::Halt => return Err(io::ErrorKind::Unsupported.into()),
         End::PowerOff => "o",
         End::Reboot => "b",
     };
@@ -119,6 +125,7 @@ fn unescaped(point: &str) -> PathBuf {
 const SYNC_TIMEOUT: Duration = Duration::from_secs(120);
 /// What there is to write was written before.
 const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(20);
+const CONSOLE_PAUSE: Duration = Duration::from_millis(200);
 const KEY_PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -144,6 +151,7 @@ mod tests {
         let path = root.path("proc/sysrq-trigger");
         assert!(press_emergency_key(&root, End::PowerOff).is_err() && !path.exists());
         fs::create_dir(folder.path().join("proc")).unwrap();
+        assert!(press_emergency_key(&root, End::Halt).is_err());
         for (end, key) in [(End::PowerOff, "o"), (End::Reboot, "b")] {
             fs::write(&path, "").unwrap();
             press_emergency_key(&root, end).unwrap();

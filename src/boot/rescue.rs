@@ -5,6 +5,7 @@
 //! rights with. What speaks SSH and what asks for a password are programs that the image brings (`image/README.md`); without
 //! them the agent is told, by a missing folder, that there can be no rescue.
 
+use super::consoles;
 use super::supervisor::{Program, Restart};
 use crate::root::Root;
 use crate::secret::Secret;
@@ -115,24 +116,12 @@ fn logins(root: &Root) -> Vec<Program> {
         programs.push(program(SSH_SERVER, &arguments, Restart::Service));
     }
     if root.path(GETTY).exists() {
-        for console in consoles(root) {
+        for console in consoles::active(root) {
             let arguments = ["-L", "0", &console, "vt100"];
             programs.push(program(GETTY, &arguments, Restart::Login));
         }
     }
     programs
-}
-
-/// The terminals that the kernel's messages go to: one can log in there.
-fn consoles(root: &Root) -> Vec<String> {
-    let active = fs::read_to_string(root.path("sys/class/tty/console/active")).unwrap_or_default();
-    active
-        .split_ascii_whitespace()
-        // The screen in front is no terminal of its own.
-        .map(|console| if console == "tty0" { "tty1" } else { console })
-        .filter(|console| root.path("dev").join(console).exists())
-        .map(str::to_owned)
-        .collect()
 }
 
 const USER: &str = "rescue";

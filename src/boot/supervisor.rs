@@ -8,6 +8,7 @@ use crate::handover::{Keeper, LogTail};
 use crate::logging;
 use crate::progress::Cancel;
 use crate::sys::inherited;
+use crate::sys::process::unblock_signals;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -16,7 +17,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A program, and how it is started.
@@ -48,6 +49,14 @@ impl Restart {
     /// counts as one, too.
     fn is_session_end(self, end: WaitStatus, run: Duration) -> bool {
         self == Self::Login && (matches!(end, WaitStatus::Exited(_, 0)) || run >= SHORTEST_SESSION)
+    }
+
+    /// Has a program end. A login may have become an interactive shell by now, which ends by the hang-up of its terminal alone.
+    fn end(self, pid: Pid, signal: Signal) {
+        tell(pid, signal);
+        if self == Self::Login {
+            tell(pid, Signal::SIGHUP);
+        }
     }
 }
 
@@ -101,7 +110,8 @@ impl Program {
         reason = "process 1 starts the agent, and the logins of a rescued machine"
     )]
     fn start(&self) -> io::Result<Pid> {
-        let child = std::process::Command::new(&self.path)
+        let mut command = std::process::Command::new(&self.path);
+        let child = unblock_signals(&mut command)
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
@@ -208,38 +218,72 @@ pub(super) fn keep_running(
 
 /// The order to end, given from another thread, and who it is passed on to.
 #[derive(Debug, Default)]
-pub(super) struct Order(Mutex<Given>);
+pub(super) struct Order {
+    given: Mutex<Given>,
+    changed: Condvar,
+}
 
 #[derive(Debug, Default)]
 struct Given {
     signal: Option<Signal>,
-    running: Vec<Pid>,
+    running: Vec<(Pid, Restart)>,
 }
 
 impl Order {
     /// Tells the running programs, and starts none any more.
     pub(super) fn give(&self, signal: Signal) {
-        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut given = self.given();
         given.signal = Some(signal);
-        given.running.iter().for_each(|pid| tell(*pid, signal));
+        given
+            .running
+            .iter()
+            .for_each(|(pid, restart)| restart.end(*pid, signal));
     }
 
-    fn is_given(&self) -> bool {
-        let given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        given.signal.is_some()
+    /// Takes it back: programs are started again.
+    pub(super) fn withdraw(&self) {
+        self.given().signal = None;
+        self.changed.notify_all();
     }
 
-    fn note_start(&self, pid: Pid) {
-        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        given.running.push(pid);
+    pub(super) fn is_given(&self) -> bool {
+        self.given().signal.is_some()
+    }
+
+    /// Waits until no program runs any more, at most so long; whether none does.
+    pub(super) fn wait_ended(&self, timeout: Duration) -> bool {
+        let is_running = |given: &mut Given| !given.running.is_empty();
+        let (_given, waited) = self
+            .changed
+            .wait_timeout_while(self.given(), timeout, is_running)
+            .unwrap_or_else(PoisonError::into_inner);
+        !waited.timed_out()
+    }
+
+    /// Waits while the order stands.
+    pub(super) fn wait_withdrawn(&self) {
+        let is_given = |given: &mut Given| given.signal.is_some();
+        let _given = self
+            .changed
+            .wait_while(self.given(), is_given)
+            .unwrap_or_else(PoisonError::into_inner);
+    }
+
+    fn note_start(&self, pid: Pid, restart: Restart) {
+        let mut given = self.given();
+        given.running.push((pid, restart));
         if let Some(signal) = given.signal {
-            tell(pid, signal);
+            restart.end(pid, signal);
         }
     }
 
     fn note_end(&self, ended: Pid) {
-        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        given.running.retain(|pid| *pid != ended);
+        self.given().running.retain(|(pid, _)| *pid != ended);
+        self.changed.notify_all();
+    }
+
+    fn given(&self) -> MutexGuard<'_, Given> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -343,7 +387,7 @@ impl Child {
                     }
                 }
                 self.state = State::Running { pid, since: now };
-                order.note_start(pid);
+                order.note_start(pid, self.program.restart);
             }
             Err(error) => {
                 tracing::error!(%program, %error, "Cannot start a program");
@@ -472,6 +516,7 @@ const LOOK_AROUND: Duration = Duration::from_millis(250);
 mod tests {
     use super::*;
     use nix::fcntl::OFlag;
+    use nix::sys::signal::SigSet;
     use std::collections::BTreeSet;
     use std::fs;
 
@@ -634,6 +679,72 @@ mod tests {
         let mut child = Child::new(program, Inherited::default());
         child.start_if_due(&Order::default());
         assert!(matches!(child.state, State::Due(at) if at > Instant::now()));
+    }
+
+    #[test]
+    fn a_program_starts_with_no_signal_blocked() {
+        let mut before = SigSet::empty();
+        before.add(Signal::SIGTERM);
+        before.add(Signal::SIGINT);
+        before.thread_block().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let status = folder.path().join("status");
+        // No shell, which would unblock them itself.
+        let program = Program {
+            arguments: vec!["/proc/self/status".into(), status.display().to_string()],
+            ..program("/bin/cp")
+        };
+        let pid = program.start().unwrap();
+        assert_eq!(waitpid(pid, None).unwrap(), WaitStatus::Exited(pid, 0));
+        let status = fs::read_to_string(status).unwrap();
+        assert!(status.contains("SigBlk:\t0000000000000000\n"), "{status}");
+    }
+
+    #[test]
+    fn an_order_ends_an_interactive_shell_that_a_login_became() {
+        let order = Order::default();
+        let folder = tempfile::tempdir().unwrap();
+        let [ready, never] = ["ready", "never"].map(|name| folder.path().join(name));
+        for fifo in [&ready, &never] {
+            nix::unistd::mkfifo(fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        }
+        let line = format!(
+            "trap '' TERM; echo >{}; : <{}",
+            ready.display(),
+            never.display()
+        );
+        let program = Program {
+            arguments: vec!["-c".into(), line],
+            restart: Restart::Login,
+            ..program("/bin/sh")
+        };
+        let mut login = Child::new(program, Inherited::default());
+        login.start_if_due(&order);
+        let State::Running { pid, .. } = login.state else {
+            panic!("it does not run");
+        };
+        assert_eq!(fs::read_to_string(ready).unwrap(), "\n");
+        order.give(Signal::SIGTERM);
+        let end = waitpid(pid, None).unwrap();
+        assert_eq!(end, WaitStatus::Signaled(pid, Signal::SIGHUP, false));
+    }
+
+    #[test]
+    fn an_order_is_over_when_the_last_program_has_ended_and_can_be_withdrawn() {
+        let order = Order::default();
+        let (one, two) = (Pid::from_raw(1_000_001), Pid::from_raw(1_000_002));
+        order.note_start(one, Restart::Service);
+        order.note_start(two, Restart::Service);
+        assert!(!order.wait_ended(Duration::ZERO));
+        order.note_end(one);
+        assert!(!order.wait_ended(Duration::ZERO));
+        order.note_end(two);
+        assert!(order.wait_ended(Duration::ZERO) && !order.is_given());
+        order.give(Signal::SIGTERM);
+        assert!(order.is_given());
+        order.withdraw();
+        order.wait_withdrawn();
+        assert!(!order.is_given());
     }
 
     /// How long the next start is waited for after a run of so many seconds that ended so.
