@@ -98,17 +98,17 @@ fn begin(root: &Root, log: &Log, order: &Arc<Order>) -> Begun {
     command_line::cover(root, handover.as_ref().map(|left| &left.vault));
     kernel_log::purge(root);
     told("close process 1 to others", process::harden());
-    let create_log = || {
+    let create_log = |name| {
         let without = |error: &io::Error| {
             tracing::error!(%error, "The log archive will hold only a part of the log");
         };
-        let log = LogTail::create().inspect_err(without).ok()?;
+        let log = LogTail::create(name).inspect_err(without).ok()?;
         // The agent collects what the others log, and cannot change it.
         let for_agent = log.read_only().inspect_err(without).ok();
         Some((log, for_agent))
     };
-    let (own_log, own_for_agent) = create_log().unzip();
-    let (network_log, network_for_agent) = create_log().unzip();
+    let (own_log, own_for_agent) = create_log(c"ferrite-init-log").unzip();
+    let (network_log, network_for_agent) = create_log(c"ferrite-network-log").unzip();
     if let Some(own_log) = own_log {
         log.ring.resume(Vec::new(), Box::new(own_log));
     }

@@ -20,7 +20,7 @@ use std::thread;
 /// The kernel gives no memory to keep anything in, or no thread to hear signals on.
 pub fn run(options: Vec<String>, log: &Log) -> io::Result<()> {
     let keeper = Keeper::create()?;
-    let tail = LogTail::create()?;
+    let tail = LogTail::create(c"ferrite-supervisor-log")?;
     let own_log = tail.read_only();
     log.ring.resume(Vec::new(), Box::new(tail));
     let order = Arc::new(Order::default());

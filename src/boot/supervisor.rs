@@ -631,7 +631,7 @@ mod tests {
         };
 
         let keeper = Keeper::create().unwrap();
-        let log = LogTail::create().unwrap();
+        let log = LogTail::create(c"test-log").unwrap();
         let other_log = log.read_only().unwrap();
         let other = other_log.as_raw_fd();
         let kept = keeper.files().map(|file| file.as_raw_fd());

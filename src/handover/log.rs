@@ -11,6 +11,7 @@ use super::memory::{AFTER_HEADER, Header, memory_file};
 use crate::logging::{Line, Mirror, Source, one_line};
 use crate::redact::redact;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -27,12 +28,12 @@ pub struct LogTail {
 }
 
 impl LogTail {
-    /// An empty one.
+    /// An empty one in a memory file of this name.
     ///
     /// # Errors
     /// What the kernel says when it has no memory.
-    pub fn create() -> io::Result<Self> {
-        let tail = Self::of(memory_file(c"ferrite-log")?.into())?;
+    pub fn create(name: &CStr) -> io::Result<Self> {
+        let tail = Self::of(memory_file(name)?.into())?;
         // Who holds it can write its lines, and neither take room without limit nor take the file away below its readers.
         let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
         fcntl(&tail.file, FcntlArg::F_ADD_SEALS(seals))?;
@@ -215,7 +216,7 @@ mod tests {
 
     #[test]
     fn lines_are_there_for_who_opens_the_memory_next() {
-        let log = LogTail::create().unwrap();
+        let log = LogTail::create(c"test-log").unwrap();
         assert_eq!(log.lines().unwrap(), []);
         let said = [line(1, "one"), line(2, "two"), line(u64::MAX, "three")];
         for line in &said {
@@ -231,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_oldest_lines_leave_and_none_is_cut() {
-        let log = LogTail::create().unwrap();
+        let log = LogTail::create(c"test-log").unwrap();
         for number in 0..40_000 {
             log.tell(&line(number, &format!("line {number:05}")));
         }
@@ -244,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_ends_within_its_own() {
-        let log = LogTail::create().unwrap();
+        let log = LogTail::create(c"test-log").unwrap();
         log.tell(&line(1, &"ä".repeat(LONGEST_LINE)));
         log.tell(&line(2, "next"));
         let cut = line(1, &"ä".repeat(LONGEST_LINE / 2));
@@ -264,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_reader_cannot_write_and_a_writer_cannot_change_the_size() {
-        let log = LogTail::create().unwrap();
+        let log = LogTail::create(c"test-log").unwrap();
         log.tell(&line(1, "kept"));
         let read_only = File::from(log.read_only().unwrap());
         assert!(read_only.write_all_at(b"x", 0).is_err());
@@ -278,7 +279,7 @@ mod tests {
 
     #[test]
     fn nothing_that_a_hostile_process_writes_is_believed() {
-        let log = LogTail::create().unwrap();
+        let log = LogTail::create(c"test-log").unwrap();
         let file = File::from(log.descriptor().try_clone_to_owned().unwrap());
         let forged = "ffffffffffffffff \u{1b}[2Jagent_token=hush\nno stamp\n0000000000000001 ä";
         file.write_all_at(forged.as_bytes(), AFTER_HEADER).unwrap();
@@ -310,7 +311,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_lines(number: u64, bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let log = LogTail::create().unwrap();
+            let log = LogTail::create(c"test-log").unwrap();
             log.file.write_all_at(&bytes, AFTER_HEADER).unwrap();
             HEADER.set(&log.file, number % 400).unwrap();
             let _ = reader(&log).lines();

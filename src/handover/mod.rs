@@ -40,7 +40,7 @@ impl Handover {
         Ok(Self {
             vault: Vault::create()?,
             ledger: LedgerFile::create()?,
-            log: LogTail::create()?,
+            log: LogTail::create(c"ferrite-log")?,
         })
     }
 
