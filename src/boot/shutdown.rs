@@ -97,7 +97,12 @@ impl Machine {
         let Request { cause, action } = request;
         tracing::warn!(cause, ?action, "ending the machine as requested");
         self.order.give(Signal::SIGTERM);
-        if !self.order.wait_ended(PROGRAMS_TIMEOUT) {
+        // Whether their ends are noticed or not: the main thread may be busy with the start.
+        let is_running = || {
+            let mut running = self.order.running().into_iter();
+            running.any(|pid| has_arguments(&self.root, pid.as_raw()))
+        };
+        if !wait_while(is_running, PROGRAMS_TIMEOUT) {
             tracing::warn!(after = ?PROGRAMS_TIMEOUT, "not all programs ended in time");
         }
         self.end_processes();
@@ -121,16 +126,24 @@ impl Machine {
                 // An interactive shell ends by the second one alone.
                 continue;
             }
-            let end = Instant::now() + PROCESSES_TIMEOUT;
-            while Instant::now() < end {
-                if !has_others(&self.root) {
-                    return;
-                }
-                let _never = Cancel::default().wait(PROCESSES_INTERVAL);
+            if wait_while(|| has_others(&self.root), PROCESSES_TIMEOUT) {
+                return;
             }
         }
         tracing::warn!("some processes did not end in time");
     }
+}
+
+/// Waits for the end of something, at most so long; whether it came.
+fn wait_while(is_so: impl Fn() -> bool, timeout: Duration) -> bool {
+    let end = Instant::now() + timeout;
+    while is_so() {
+        if Instant::now() >= end {
+            return false;
+        }
+        let _never = Cancel::default().wait(LOOK_INTERVAL);
+    }
+    true
 }
 
 /// Whether any process but this one and the kernel's own threads runs.
@@ -138,16 +151,16 @@ fn has_others(root: &Root) -> bool {
     let Ok(entries) = fs::read_dir(root.path("proc")) else {
         return false;
     };
-    let mut entries = entries.flatten();
-    entries.any(|entry| {
-        let is_other = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-            .is_some_and(|pid| pid != 1);
-        // Threads of the kernel, and processes that have ended, have no arguments.
-        is_other && fs::read(entry.path().join("cmdline")).is_ok_and(|line| !line.is_empty())
-    })
+    let mut pids = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.any(|pid| pid != 1 && has_arguments(root, pid))
+}
+
+/// Threads of the kernel, and processes that have ended, have no arguments.
+fn has_arguments(root: &Root, pid: i32) -> bool {
+    let line = fs::read(root.path("proc").join(pid.to_string()).join("cmdline"));
+    line.is_ok_and(|line| !line.is_empty())
 }
 
 /// What the machine is to do, and why.
@@ -316,7 +329,7 @@ const REQUESTS: [(Signal, Request); 4] = [
 const PROGRAMS_TIMEOUT: Duration = Duration::from_secs(20);
 /// For shells and what they run, for each signal.
 const PROCESSES_TIMEOUT: Duration = Duration::from_secs(3);
-const PROCESSES_INTERVAL: Duration = Duration::from_millis(50);
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

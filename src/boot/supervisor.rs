@@ -250,14 +250,9 @@ impl Order {
         self.given().signal.is_some()
     }
 
-    /// Waits until no program runs any more, at most so long; whether none does.
-    pub(super) fn wait_ended(&self, timeout: Duration) -> bool {
-        let is_running = |given: &mut Given| !given.running.is_empty();
-        let (_given, waited) = self
-            .changed
-            .wait_timeout_while(self.given(), timeout, is_running)
-            .unwrap_or_else(PoisonError::into_inner);
-        !waited.timed_out()
+    /// The programs that run, as far as their ends were noticed.
+    pub(super) fn running(&self) -> Vec<Pid> {
+        self.given().running.iter().map(|(pid, _)| *pid).collect()
     }
 
     /// Waits while the order stands.
@@ -279,7 +274,6 @@ impl Order {
 
     fn note_end(&self, ended: Pid) {
         self.given().running.retain(|(pid, _)| *pid != ended);
-        self.changed.notify_all();
     }
 
     fn given(&self) -> MutexGuard<'_, Given> {
@@ -730,16 +724,16 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_over_when_the_last_program_has_ended_and_can_be_withdrawn() {
+    fn an_order_knows_who_runs_and_can_be_withdrawn() {
         let order = Order::default();
         let (one, two) = (Pid::from_raw(1_000_001), Pid::from_raw(1_000_002));
         order.note_start(one, Restart::Service);
         order.note_start(two, Restart::Service);
-        assert!(!order.wait_ended(Duration::ZERO));
+        assert_eq!(order.running(), [one, two]);
         order.note_end(one);
-        assert!(!order.wait_ended(Duration::ZERO));
+        assert_eq!(order.running(), [two]);
         order.note_end(two);
-        assert!(order.wait_ended(Duration::ZERO) && !order.is_given());
+        assert!(order.running().is_empty() && !order.is_given());
         order.give(Signal::SIGTERM);
         assert!(order.is_given());
         order.withdraw();
