@@ -160,7 +160,6 @@ initramfs() {
 	rm "$2/agent.cpio.zst"
 	mv "$2/initramfs.new" "$2/initramfs"
 	size=$(($(stat -c %s "$2/vmlinuz") + $(stat -c %s "$2/initramfs")))
-	[ $size -le 24000000 ] || fail "kernel and initramfs have $size bytes, more than 24 MB"
 	echo "Kernel and initramfs have $size bytes together:"
 	(cd "$2" && sha256sum vmlinuz initramfs)
 }

@@ -19,28 +19,33 @@ iso-packages:
 
 # The kernel that Debian's meta package names today, unpacked and never installed. `make clean` fetches a newer one.
 $(IMAGE)/kernel.deb: | image-packages
+	$(call stage,image: fetching Debian's kernel (70 MB))
 	@mkdir -p $(IMAGE)/download
 	@apt-cache show linux-image-amd64 >/dev/null 2>&1 || apt-get -qq update
-	cd $(IMAGE)/download && apt-get -qq download \
+	@cd $(IMAGE)/download && $(DOWNLOAD) \
 		$$(apt-cache depends linux-image-amd64 | \
 		awk '/Depends: linux-image-[0-9]/ && !name { name = $$2 } END { print name }')
 	@mv $(IMAGE)/download/linux-image-*.deb $@ && rmdir $(IMAGE)/download
 
 $(IMAGE)/modules.cpio.zst: $(IMAGE)/kernel.deb image/build.sh image/modules.list | image-packages
-	image/build.sh modules $< $(IMAGE)
+	$(call stage,image: packing the kernel's modules (about a minute))
+	@image/build.sh modules $< $(IMAGE)
 
 $(IMAGE)/rescue/.done: | image-packages
 	@rm -rf $(@D) && mkdir -p $(@D)
 	@apt-cache show busybox-static >/dev/null 2>&1 || apt-get -qq update
-	cd $(@D) && apt-get -qq download $(RESCUE_PACKAGES)
+	@cd $(@D) && $(DOWNLOAD) $(RESCUE_PACKAGES)
 	@touch $@
 
 $(IMAGE)/rescue.cpio.zst: $(IMAGE)/rescue/.done image/build.sh image/rescue.list | image-packages
-	image/build.sh rescue $(IMAGE)/rescue $(IMAGE)
+	$(call stage,image: packing the rescue system (a few seconds))
+	@image/build.sh rescue $(IMAGE)/rescue $(IMAGE)
 
 # `agent` is made anew on each call, and usually to the same bytes.
 $(IMAGE)/initramfs: agent $(IMAGE)/modules.cpio.zst $(IMAGE)/rescue.cpio.zst image/build.sh
-	image/build.sh initramfs $(AGENT) $(IMAGE)
+	$(call stage,image: packing the agent (a few seconds))
+	@image/build.sh initramfs $(AGENT) $(IMAGE)
 
 $(IMAGE)/ferrite.iso: $(IMAGE)/initramfs image/iso.sh image/grub.cfg image/isolinux.cfg | iso-packages
-	image/iso.sh $(IMAGE)
+	$(call stage,image: making the ISO (a few seconds))
+	@image/iso.sh $(IMAGE)

@@ -12,10 +12,10 @@ main() {
     command -v apt-get >/dev/null || fail "Debian 12 or newer is needed (there is no apt-get here)"
     [ "$(id -u)" -eq 0 ] || fail "these packages are missing and only root can install them: ${missing[*]}"
 
-    echo "Installing ${missing[*]}"
-    apt update >/dev/null || fail "the package lists could not be fetched: is there a network?"
+    echo "==> Debian: installing packages (a few minutes): ${missing[*]}"
+    apt update || fail "the package lists could not be fetched: is there a network?"
     [[ " ${missing[*]} " != *" qemu-system-x86 "* ]] || pair_qemu
-    apt install --yes --no-install-recommends "${missing[@]}" >/dev/null || fail "the packages could not be installed"
+    apt install --yes --no-install-recommends "${missing[@]}" || fail "the packages could not be installed"
 }
 
 # The version of an installed package.
@@ -23,8 +23,12 @@ installed() {
     dpkg-query --show --showformat '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p' | grep .
 }
 
+# apt-get, whose output is shown only when it fails: a minimal machine makes it complain about debconf.
 apt() {
-    apt-get --quiet --quiet -o DPkg::Lock::Timeout=600 -o Dir::Etc::SourceParts="${sources:-/etc/apt/sources.list.d}" "$@"
+    local output
+    output=$(apt-get --quiet --quiet -o DPkg::Lock::Timeout=600 -o Dir::Etc::SourceParts="${sources:-/etc/apt/sources.list.d}" "$@" 2>&1) && return
+    echo "$output" >&2
+    return 1
 }
 
 # qemu-system-x86 and qemu-utils conflict across suites. Where qemu-utils came from backports, and backports
@@ -35,7 +39,8 @@ pair_qemu() {
     utils=$(installed qemu-utils) || return 0
     offered "$utils" || use_backports
     offered "$utils" || fail "qemu-utils $utils is installed, but no source offers qemu-system-x86 of that version"
-    apt install --yes --no-install-recommends --target-release "$(suite_of "$utils")" "qemu-system-x86=$utils" >/dev/null
+    apt install --yes --no-install-recommends --target-release "$(suite_of "$utils")" "qemu-system-x86=$utils" ||
+        fail "qemu-system-x86 $utils, which goes with the installed qemu-utils, could not be installed"
     unset sources
 }
 
@@ -66,7 +71,7 @@ use_backports() {
 	Components: main
 	Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 	EOF
-    apt update >/dev/null
+    apt update || fail "the package lists of $codename-backports could not be fetched: is there a network?"
 }
 
 fail() {

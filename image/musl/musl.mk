@@ -4,8 +4,9 @@
 # has the musl target, it builds the agent; else Debian's Rust builds it together with the standard library, linked with
 # Debian's musl by image/musl/static-pie-gcc.
 
-RUST_PACKAGES := rustc-web cargo-web rustfmt-web rust-web-clippy gcc libc6-dev
-MUSL_PACKAGES := rustc-web cargo-web rust-web-src musl-tools gcc libc6-dev binutils
+# ca-certificates: cargo fetches crates over TLS, and depends on no authorities.
+RUST_PACKAGES := rustc-web cargo-web rustfmt-web rust-web-clippy gcc libc6-dev ca-certificates
+MUSL_PACKAGES := rustc-web cargo-web rust-web-src musl-tools gcc libc6-dev binutils ca-certificates
 
 # The first cargo of at least the version Cargo.toml names.
 RUST_VERSION := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
@@ -16,6 +17,13 @@ NEXTEST = $(if $(shell command -v cargo-nextest),$(CARGO) nextest,PATH="$(CURDIR
 
 # $(call install,PACKAGES): Debian packages, only those that are missing.
 install = @bash image/install-packages.sh $(1)
+
+# $(call stage,WHAT): a line before a part of the work that takes a while.
+stage = @echo "==> $(1)"
+
+# Fetches Debian packages into the working folder. As root: apt's own user reaches no folder below
+# root's, and says so each time.
+DOWNLOAD := apt-get -qq -o APT::Sandbox::User=root download
 
 .PHONY: rust nextest agent
 rust:
@@ -30,7 +38,7 @@ musl-packages:
 	$(call install,$(MUSL_PACKAGES))
 
 nextest: rust
-	@$(NEXTEST) --version >/dev/null 2>&1 || { echo "Building cargo-nextest, once"; \
+	@$(NEXTEST) --version >/dev/null 2>&1 || { echo "==> tests: building cargo-nextest, once (about 5 minutes)"; \
 		$(CARGO) install --quiet --locked --root target/tools cargo-nextest; }
 
 # No panic passes through C: the tables for it would be a tenth of a megabyte that nothing reads.
@@ -42,10 +50,12 @@ RUSTUP_MUSL := $(shell rustup target list --installed 2>/dev/null | grep -x x86_
 agent: ## The static binary
 ifneq ($(RUSTUP_MUSL),)
 agent: rust
-	CFLAGS_x86_64_unknown_linux_musl="$(C_FLAGS)" $(CARGO) build --release --target x86_64-unknown-linux-musl
+	$(call stage,agent: building the static binary (about 5 minutes the first time))
+	@CFLAGS_x86_64_unknown_linux_musl="$(C_FLAGS)" $(CARGO) build --release --target x86_64-unknown-linux-musl
 else
 agent: musl-packages target/musl/libunwind.a
-	CC_x86_64_unknown_linux_musl=musl-gcc RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc \
+	$(call stage,agent: building the static binary (about 7 minutes the first time))
+	@CC_x86_64_unknown_linux_musl=musl-gcc RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc \
 	CFLAGS_x86_64_unknown_linux_musl="$(C_FLAGS)" \
 	CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=$(CURDIR)/image/musl/static-pie-gcc \
 	CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS="-Clink-self-contained=no -Crelocation-model=pie -Ctarget-feature=+crt-static -Ltarget/musl" \
@@ -56,8 +66,8 @@ endif
 # glibc's that it wants.
 target/musl/libunwind.a: image/musl/fprintf_chk.c | musl-packages
 	@mkdir -p target/musl
-	cd target/musl && apt-get -qq download libunwind-19-dev && dpkg-deb --fsys-tarfile libunwind-19-dev_*.deb | \
+	@cd target/musl && $(DOWNLOAD) libunwind-19-dev && dpkg-deb --fsys-tarfile libunwind-19-dev_*.deb | \
 		tar -xO ./usr/lib/llvm-19/lib/libunwind.a > libunwind.a.new && rm libunwind-19-dev_*.deb
-	musl-gcc -O2 -c $< -o target/musl/fprintf_chk.o
-	ar r target/musl/libunwind.a.new target/musl/fprintf_chk.o
-	mv target/musl/libunwind.a.new $@
+	@musl-gcc -O2 -c $< -o target/musl/fprintf_chk.o
+	@ar r target/musl/libunwind.a.new target/musl/fprintf_chk.o
+	@mv target/musl/libunwind.a.new $@

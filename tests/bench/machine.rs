@@ -27,7 +27,7 @@ pub(crate) async fn measure() -> Result<Section> {
     Ok(Section {
         title: "Machine",
         method: format!(
-            "QEMU in software emulation, whatever this machine could do better: q35, 2 CPUs, {MEMORY_MIB} MiB, virtio network \
+            "QEMU in software emulation, whatever this machine could do better: q35, one CPU, {MEMORY_MIB} MiB, virtio network \
              with QEMU's own DHCP, kernel and ramdisk given to QEMU; the kernel's first line is \"{FIRST_LINE}\" on the \
              early serial console; median of {RUNS} runs"
         ),
@@ -70,7 +70,7 @@ impl Machine {
         // The kernel ends QEMU when the bench is gone, however it ended.
         let mut qemu = program("setpriv")
             .args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"])
-            .args(["-accel", "tcg", "-machine", "q35", "-smp", "2"])
+            .args(["-accel", "tcg", "-machine", "q35", "-smp", "1"])
             // Five levels of page tables only make software emulation slower.
             .args(["-cpu", "max,la57=off", "-m", MEMORY_MIB])
             .args(["-nodefaults", "-display", "none", "-no-reboot"])

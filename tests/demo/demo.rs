@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 fn show(screen: &mut Screen) -> Result<()> {
     check_computer()?;
     screen.line(
-        "starting Ironic 39, a Redfish BMC, DHCP and an image server in a network of their own",
+        "starting Ironic 39, a Redfish BMC, DHCP and an image server in a network of their own (half a minute)",
     );
     let lab = Lab::start("demo", Api::Http)?;
     screen.line(&format!(
@@ -48,9 +48,9 @@ fn show(screen: &mut Screen) -> Result<()> {
     ));
     let image = lab.image("demo", 192)?;
     let (machine, node) = lab.machine("demo", 1, Boot::VirtualMedia)?;
-    screen.line("Ironic knows a machine, switched off and with an empty disk; asking to deploy it");
+    screen.line("Ironic knows a machine, switched off and with an empty disk; asking to deploy it (two minutes)");
     deploy(&lab, &image, &node, screen)?;
-    screen.line("the machine starts from its own disk now");
+    screen.line("the machine starts from its own disk now (half a minute)");
     machine.wait_console(0, "FERRITE-INSTANCE-READY", BOOTED)?;
     for line in machine.console_since(0)?.lines() {
         if let Some((_, said)) = line.split_once("FERRITE-INSTANCE-") {

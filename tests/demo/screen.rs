@@ -62,10 +62,10 @@ fn tenth_done(progress: &Value) -> u64 {
     }
 }
 
-/// A bar and numbers, where the phase has bytes to count.
+/// A bar and numbers, where the phase has MiB to count.
 fn measure(progress: &Value) -> String {
     let mib = |key: &str| progress[key].as_u64().unwrap_or(0) >> 20;
-    if progress["total"].as_u64().unwrap_or(0) == 0 {
+    if mib("total") == 0 {
         return String::new();
     }
     let tenth = tenth_done(progress);

@@ -17,6 +17,7 @@ mod lab;
 mod observer;
 mod private_tls;
 mod rescue;
+mod stall;
 mod virtual_media;
 
 use std::path::Path;

@@ -1,11 +1,10 @@
 #!/bin/bash
-# Takes Debian packages apart into a folder, without installing them: unpack-packages.sh FOLDER PACKAGE…
+# Adds the files of Debian packages to a folder, without installing them: unpack-packages.sh FOLDER PACKAGE…
 set -euo pipefail
 export LC_ALL=C
 
 folder=$1
 shift
-rm -rf "$folder"
 mkdir -p "$folder"
 downloads=$(mktemp -d)
 trap 'rm -rf "$downloads"' EXIT
@@ -22,9 +21,11 @@ for index in "${!packages[@]}"; do
     fi
 done
 
-echo "lab: fetching ${packages[*]}"
+echo "==> lab: fetching ${#packages[@]} Debian packages into $folder, not to be installed (up to a minute)"
 cd "$downloads"
-apt-get --quiet --quiet download "${packages[@]}" 2>/dev/null || {
+# As root: apt's own user reaches no folder below root's, and says so each time.
+output=$(apt-get --quiet --quiet -o APT::Sandbox::User=root download "${packages[@]}" 2>&1) || {
+    echo "$output" >&2
     echo "lab: the packages could not be fetched: is there a network, and were the lists updated (apt-get update)?" >&2
     exit 1
 }

@@ -47,6 +47,14 @@ impl Accelerator {
         }
     }
 
+    /// Processors of a machine. Emulated ones wait for each other, and a kernel that waits too long for one stalls.
+    pub(crate) fn cpus(self) -> u8 {
+        match self {
+            Self::Kvm => 2,
+            Self::Tcg => 1,
+        }
+    }
+
     fn record(self, boot: &str) -> String {
         format!("{} {boot}", self.domain_type())
     }

@@ -1,6 +1,7 @@
 //! Ironic's API, as an operator uses it; and what only a test may know: the agent's token from Ironic's database.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use super::caller::Caller;
 use super::identity::Login;
 use super::parts::Parts;
 use super::process::{program, run};
+use super::watchdog::Watchdog;
 
 /// A client of one Ironic.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub(crate) struct Node {
     client: Client,
     pub(crate) uuid: String,
     pub(crate) name: String,
+    /// Of the machine behind it, where that has a console.
+    watchdog: Option<Arc<Watchdog>>,
 }
 
 impl Client {
@@ -80,6 +84,7 @@ impl Client {
             client: self.clone(),
             uuid: text(&created, "uuid"),
             name: text(&created, "name"),
+            watchdog: None,
         };
         let port = json!({"node_uuid": node.uuid, "address": mac});
         self.request(|http, url| http.post(format!("{url}/v1/ports")).json(&port))?;
@@ -90,6 +95,15 @@ impl Client {
 
     /// One request, tried again while Ironic says that it is busy with the node.
     fn request(&self, build: impl Fn(&Http, &str) -> RequestBuilder) -> Result<Value> {
+        self.request_while(|| Ok(()), build)
+    }
+
+    /// The same, tried again only as long as `check` finds nothing wrong.
+    fn request_while(
+        &self,
+        check: impl Fn() -> Result<()>,
+        build: impl Fn(&Http, &str) -> RequestBuilder,
+    ) -> Result<Value> {
         let start = Instant::now();
         loop {
             let request = || build(&self.http, &self.url).header(VERSION, "latest");
@@ -108,12 +122,26 @@ impl Client {
             if status != StatusCode::CONFLICT || start.elapsed() > BUSY {
                 bail!("{url} answered {status}: {body}");
             }
+            check()?;
             thread::sleep(POLL);
         }
     }
 }
 
 impl Node {
+    /// From now on all waits for the node watch the console of its machine, too.
+    pub(super) fn with_watchdog(self, watchdog: Arc<Watchdog>) -> Self {
+        Self {
+            watchdog: Some(watchdog),
+            ..self
+        }
+    }
+
+    /// Fails when the machine behind the node cannot come up.
+    fn check_machine(&self) -> Result<()> {
+        self.watchdog.as_ref().map_or(Ok(()), |dog| dog.check())
+    }
+
     /// The node as the API shows it.
     pub(crate) fn show(&self) -> Result<Value> {
         self.client
@@ -137,8 +165,9 @@ impl Node {
         if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
             body.extend(more.clone());
         }
+        let check = || self.check_machine();
         self.client
-            .request(|http, url| {
+            .request_while(check, |http, url| {
                 http.put(format!("{url}/v1/nodes/{}/states/provision", self.uuid))
                     .json(&body)
             })
@@ -165,7 +194,7 @@ impl Node {
             .map(drop)
     }
 
-    /// Waits until the node is in a state, telling each change; a failed state ends the wait.
+    /// Waits until the node is in a state, telling each change; a failed state ends the wait, and so does a machine that cannot come up.
     pub(crate) fn wait_state(&self, wanted: &str, limit: Duration) -> Result<()> {
         self.watch(wanted, limit, &mut |seen| {
             self.tell(&seen);
@@ -207,6 +236,8 @@ impl Node {
                     limit.as_secs()
                 );
             }
+            self.check_machine()
+                .with_context(|| format!("{name} is in \"{state}\", not in \"{wanted}\""))?;
             watcher(Seen::Nothing)?;
             thread::sleep(POLL);
         }

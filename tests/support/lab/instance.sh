@@ -20,7 +20,7 @@ vars=/sys/firmware/efi/efivars
 guid=8be4df61-93ca-11d2-aa0d-00e098032b8c
 if [ -d "$vars" ]; then
     number=$(tail -c +5 "$vars/BootCurrent-$guid" | hexdump -n 2 -e '/2 "%04X"')
-    say "ENTRY $(tail -c +11 "$vars/Boot$number-$guid" | hexdump -v -e '1/2 "%u\n"' | awk '$1 == 0 { exit } { printf "%c", $1 }')"
+    say "ENTRY $(tail -c +11 "$vars/Boot$number-$guid" | hexdump -v -e '1/2 "%u\n"' | awk '$1 == 0 { ended = 1 } !ended { printf "%c", $1 }')"
 else
     say "ENTRY none: this is BIOS"
 fi

@@ -1,8 +1,9 @@
 //! Virtual machines with a BMC: libvirt keeps them, sushy-tools' emulator speaks Redfish for them.
 
-use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
@@ -14,6 +15,7 @@ use super::api::http;
 use super::parts::Parts;
 use super::process::{Service, last_lines, program, run, wait_until};
 use super::sandbox::{ADDRESS, BRIDGE};
+use super::watchdog::Watchdog;
 
 /// libvirt and the Redfish emulator.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ impl Firmware {
     }
 }
 
-/// A virtual machine: 512 MiB, 2 CPUs, one disk of 5 GiB, one network card.
+/// A virtual machine: 512 MiB, one disk of 5 GiB, one network card; one CPU in software emulation, two in KVM.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     pub(crate) name: String,
@@ -53,6 +55,7 @@ pub(crate) struct Machine {
     pub(crate) mac: String,
     pub(crate) disk: PathBuf,
     pub(crate) console: PathBuf,
+    pub(crate) watchdog: Arc<Watchdog>,
 }
 
 impl Hypervisor {
@@ -76,12 +79,15 @@ impl Hypervisor {
         boot: Boot,
         firmware: Firmware,
     ) -> Result<Machine> {
+        let console = self.logs.join(format!("{name}.console"));
+        let restarts = self.logs.with_file_name(RESTARTS);
         let machine = Machine {
             name: name.into(),
             uuid: format!("5f2a6e7c-0000-4000-8000-0000000000{number:02x}"),
             mac: format!("52:54:00:fe:00:{number:02x}"),
             disk: self.work.join(format!("{name}.disk")),
-            console: self.logs.join(format!("{name}.console")),
+            watchdog: Arc::new(Watchdog::new(name, &console, restarts)),
+            console,
         };
         File::create(&machine.disk)?.set_len(DISK)?;
         let xml = self.work.join(format!("{name}.xml"));
@@ -110,12 +116,14 @@ impl Hypervisor {
             ),
         };
         let domain_type = self.accelerator.domain_type();
+        let cpus = self.accelerator.cpus();
         let Machine {
             name,
             uuid,
             mac,
             disk,
             console,
+            watchdog: _,
         } = machine;
         // la57: five levels of page tables only make software emulation slower.
         format!(
@@ -123,7 +131,7 @@ impl Hypervisor {
   <name>{name}</name>
   <uuid>{uuid}</uuid>
   <memory unit='MiB'>{MEMORY_MIB}</memory>
-  <vcpu>2</vcpu>
+  <vcpu>{cpus}</vcpu>
   <os>
     <type arch='x86_64' machine='q35'>hvm</type>
     {loader}
@@ -191,12 +199,17 @@ impl Machine {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Waits for a line that starts with `wanted` on the console after a mark, and returns it.
+    /// Waits for a line that starts with `wanted` on the console after a mark, and returns it; a machine that cannot come up ends the
+    /// wait at once.
     pub(crate) fn wait_console(&self, mark: u64, wanted: &str, limit: Duration) -> Result<String> {
         let what = format!("\"{wanted}\" on the console of {}", self.name);
         let found = wait_until(&what, limit, || {
             let said = self.console_since(mark)?;
-            Ok(whole_line(&said, wanted))
+            if let Some(line) = whole_line(&said, wanted) {
+                return Ok(Some(line));
+            }
+            self.watchdog.check()?;
+            Ok(None)
         });
         match found {
             Ok(line) => Ok(line),
@@ -205,6 +218,13 @@ impl Machine {
                 last_lines(&self.console_since(mark)?, 20)
             ),
         }
+    }
+
+    /// Stops its processors, and has the console tell what a stalled kernel does.
+    pub(crate) fn stall(&self, report: &str) -> Result<()> {
+        run(virsh().args(["suspend", &self.name]))?;
+        let mut console = OpenOptions::new().append(true).open(&self.console)?;
+        Ok(console.write_all(report.as_bytes())?)
     }
 
     /// Whether the disk carries any partition table: a GPT at either end, or an MBR.
@@ -338,12 +358,14 @@ fn start_redfish(parts: &Parts, work: &Path, logs: &Path) -> Result<Service> {
     Ok(service)
 }
 
-fn virsh() -> std::process::Command {
+pub(super) fn virsh() -> std::process::Command {
     let mut command = program("virsh");
     command.args(["--connect", URI]);
     command
 }
 
+/// The file of a run that counts its machines' restarts.
+pub(super) const RESTARTS: &str = "restarts";
 const URI: &str = "qemu:///system";
 const REDFISH_PORT: u16 = 8000;
 const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";

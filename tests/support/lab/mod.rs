@@ -24,6 +24,7 @@ mod bios;
 pub(crate) mod caller;
 pub(crate) mod canary;
 pub(crate) mod cell;
+pub(crate) mod console;
 mod cpio;
 mod dhcp;
 pub(crate) mod fake;
@@ -40,6 +41,7 @@ pub(crate) mod process;
 pub(crate) mod release;
 pub(crate) mod run;
 pub(crate) mod sandbox;
+pub(crate) mod watchdog;
 pub(crate) mod web;
 
 use std::net::TcpStream;
@@ -201,7 +203,7 @@ impl Lab {
         self.dhcp.boot(&machine.mac, boot)?;
         let description = self.description(&machine, boot, firmware);
         let node = self.ironic.api.enroll(&description, &machine.mac)?;
-        Ok((machine, node))
+        Ok((machine.clone(), node.with_watchdog(machine.watchdog)))
     }
 
     /// Runs a command line on a machine, as a user who logs in with a password, and returns what it printed. Waits for the
@@ -215,6 +217,7 @@ impl Lab {
     ) -> Result<String> {
         let address = self.dhcp.address(&machine.mac)?;
         wait_until("logins by SSH", Duration::from_secs(60), || {
+            machine.watchdog.check()?;
             Ok(TcpStream::connect((address, 22)).ok())
         })?;
         run(program(self.parts.unpacked("usr/bin/dbclient"))
