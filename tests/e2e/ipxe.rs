@@ -47,10 +47,10 @@ fn a_machine_is_deployed_with_a_raw_image_by_network_boot() -> Result<()> {
     let mut rest = log.as_str();
     for line in [
         "boot::init: Ferrite starts this machine",
-        "boot::supervisor: Started a program program=/proc/self/exe argument=\"network\"",
+        "boot::supervisor: Started a program program=/proc/self/exe argument=network",
         "boot::network::worker4: The link is up",
         "boot::network: The network is there",
-        "boot::supervisor: Started a program program=/proc/self/exe argument=\"agent\"",
+        "boot::supervisor: Started a program program=/proc/self/exe argument=agent",
         "agent: the agent starts",
     ] {
         let Some((_, after)) = rest.split_once(line) else {
