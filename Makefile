@@ -62,8 +62,8 @@ docs: rust ## Write the generated documents again: sample, kernel arguments, com
 	$(CARGO) run --quiet --example documents
 	FERRITE_WRITE_DOCS=1 $(CARGO) test --quiet --test parity
 
-# The tests make qcow2 images, loop devices (root) and let Python judge the certificate.
-CHECK_PACKAGES := python3 qemu-utils e2fsprogs
+# The tests make qcow2 images, loop devices and networks (root), and let Python judge the certificate.
+CHECK_PACKAGES := python3 qemu-utils e2fsprogs iproute2
 
 .PHONY: check-packages
 check-packages:

@@ -3,7 +3,8 @@
 IMAGE := target/image/virtual
 IMAGE_PACKAGES := dpkg kmod zstd
 # Taken apart for the rescue system, see image/rescue.list.
-RESCUE_PACKAGES := busybox-static dropbear-bin libc6 libcrypt1 libgmp10 libtomcrypt1 libtommath1 zlib1g
+RESCUE_PACKAGES := busybox-static dosfstools dropbear-bin e2fsprogs libblkid1 libc6 libcom-err2 libcrypt1 libext2fs2 libgmp10 libtomcrypt1 \
+	libtommath1 libuuid1 openssh-sftp-server zlib1g
 ISO_PACKAGES := xorriso mtools isolinux syslinux-common shim-signed grub-efi-amd64-signed
 
 .PHONY: image iso image-packages iso-packages
@@ -31,13 +32,14 @@ $(IMAGE)/modules.cpio.zst: $(IMAGE)/kernel.deb image/build.sh image/modules.list
 	$(call stage,image: packing the kernel's modules (about a minute))
 	@image/build.sh modules $< $(IMAGE)
 
-$(IMAGE)/rescue/.done: | image-packages
+# The list of packages is in this file.
+$(IMAGE)/rescue/.done: image/image.mk | image-packages
 	@rm -rf $(@D) && mkdir -p $(@D)
 	@apt-cache show busybox-static >/dev/null 2>&1 || apt-get -qq update
 	@cd $(@D) && $(DOWNLOAD) $(RESCUE_PACKAGES)
 	@touch $@
 
-$(IMAGE)/rescue.cpio.zst: $(IMAGE)/rescue/.done image/build.sh image/rescue.list | image-packages
+$(IMAGE)/rescue.cpio.zst: $(IMAGE)/rescue/.done image/build.sh image/rescue.list image/filesystems | image-packages
 	$(call stage,image: packing the rescue system (a few seconds))
 	@image/build.sh rescue $(IMAGE)/rescue $(IMAGE)
 

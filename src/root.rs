@@ -40,6 +40,12 @@ impl Root {
         self.path("etc/.rescued")
     }
 
+    /// The mark of a machine that Ironic locked down: its interfaces stay down until it is switched off.
+    #[must_use]
+    pub fn lockdown_mark(&self) -> PathBuf {
+        self.path("run/ferrite/locked-down")
+    }
+
     /// Whether this is the machine's own `/`.
     #[must_use]
     pub fn is_machine(&self) -> bool {

@@ -229,7 +229,7 @@ impl Agent {
         }
         match parting {
             Parting::Wished(Ending::Lockdown) => {
-                take_network_down();
+                take_network_down(&self.root);
                 tracing::info!("locked down: the network is down, the machine only waits");
             }
             Parting::Wished(Ending::Rescue) => {

@@ -1,21 +1,34 @@
 //! What the agent itself asks of the kernel's network: its own address, and silence.
 
 use crate::conductor::address;
+use crate::root::Root;
 use crate::sys::netlink::Netlink;
+use std::fs;
 use std::io;
 use std::net::IpAddr;
 
-/// Takes every interface down.
-pub(super) fn take_network_down() {
-    let down = || -> io::Result<()> {
-        let mut netlink = Netlink::open()?;
-        for link in netlink.links()? {
-            netlink.set_down(link.index)?;
+/// Takes every interface down, and marks the machine as locked down: `ferrite network` then leaves
+/// them down, and those that appear later, and a restarted agent stays silent.
+pub(super) fn take_network_down(root: &Root) {
+    let mark = root.lockdown_mark();
+    // First, so that nothing is switched on behind our back.
+    let marked = mark.parent().map_or(Ok(()), fs::create_dir_all);
+    if let Err(error) = marked.and_then(|()| fs::write(&mark, "")) {
+        tracing::error!(mark = %mark.display(), %error, "cannot mark the machine as locked down");
+    }
+    let links = Netlink::open().and_then(|mut netlink| Ok((netlink.links()?, netlink)));
+    let (links, mut netlink) = match links {
+        Ok(open) => open,
+        Err(error) => {
+            tracing::error!(%error, "the network cannot be taken down");
+            return;
         }
-        Ok(())
     };
-    if let Err(error) = down() {
-        tracing::error!(%error, "the network cannot be taken down");
+    for link in links {
+        // One that stays is no reason to leave the others up.
+        if let Err(error) = netlink.set_down(link.index) {
+            tracing::error!(interface = link.name, %error, "an interface cannot be taken down");
+        }
     }
 }
 
@@ -44,5 +57,26 @@ impl address::Network for Routes {
             .into_iter()
             .next()
             .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sched::{CloneFlags, unshare};
+
+    #[test]
+    fn the_machine_is_marked_and_its_interfaces_are_down() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        // The thread's own network has a loopback interface alone.
+        unshare(CloneFlags::CLONE_NEWNET).expect("the test needs root");
+        let mut netlink = Netlink::open().unwrap();
+        let links = netlink.links().unwrap();
+        netlink.set_up(links[0].index).unwrap();
+        assert!(netlink.links().unwrap()[0].up);
+        take_network_down(&root);
+        assert!(!netlink.links().unwrap()[0].up);
+        assert!(root.lockdown_mark().exists());
     }
 }

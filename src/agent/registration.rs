@@ -10,6 +10,7 @@ use crate::conductor::lookup::{self, Lookup, Node};
 use crate::error::chain;
 use crate::hardware::{NodeSource, Permit, clock, network as interfaces, rescue, wait};
 use crate::progress::Cancel;
+use crate::root::Root;
 use crate::secret::AgentToken;
 use crate::tls::client::ClientOptions;
 use serde_json::{Map, Value};
@@ -33,10 +34,8 @@ pub(super) struct Registered {
 impl Agent {
     /// Finds the node and settles the token.
     pub(super) async fn find_node(&mut self) -> Result<Event, Error> {
-        if rescue::is_finished(&self.root) {
-            // Started anew by an init that does not know: the machine's owner is nobody for Ironic to talk about.
-            tracing::info!(mark = %self.root.rescue_mark().display(), "this machine was rescued: the agent stays silent");
-            return Ok(Event::Silenced(Silence::Rescued));
+        if let Some(silence) = marked(&self.root) {
+            return Ok(Event::Silenced(silence));
         }
         let urls = if self.config.standalone {
             Vec::new()
@@ -146,6 +145,20 @@ impl Agent {
     }
 }
 
+/// Returns why this agent is to be silent, where an earlier one left a mark: the init that restarted
+/// it does not know.
+fn marked(root: &Root) -> Option<Silence> {
+    if rescue::is_finished(root) {
+        tracing::info!(mark = %root.rescue_mark().display(), "this machine was rescued: the agent stays silent");
+        Some(Silence::Rescued)
+    } else if root.lockdown_mark().exists() {
+        tracing::info!(mark = %root.lockdown_mark().display(), "this machine is locked down: the agent stays silent");
+        Some(Silence::LockedDown)
+    } else {
+        None
+    }
+}
+
 /// Ironic, to be asked for the node again.
 #[derive(Debug)]
 pub(super) struct AskAgain {
@@ -194,5 +207,26 @@ impl StopWhenDropped {
 impl Drop for StopWhenDropped {
     fn drop(&mut self) {
         self.0.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn an_agent_is_silent_where_the_machine_was_rescued_or_locked_down() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        assert_eq!(marked(&root), None);
+        for (mark, silence) in [
+            (root.lockdown_mark(), Silence::LockedDown),
+            (root.rescue_mark(), Silence::Rescued),
+        ] {
+            fs::create_dir_all(mark.parent().unwrap()).unwrap();
+            fs::write(mark, "").unwrap();
+            assert_eq!(marked(&root), Some(silence));
+        }
     }
 }

@@ -66,7 +66,8 @@ impl Consoles {
             .name("consoles".into())
             .spawn(move || {
                 let mut reader = BufReader::new(reader);
-                // A panic costs the line that it was at.
+                // Not a watcher, whose pause would stop what all processes print: a panic costs the line that it was at.
+                // It never returns, because this process itself keeps the pipe's other end open.
                 while catch_unwind(AssertUnwindSafe(|| feeder.feed(&root, &mut reader))).is_err() {}
             })?;
         Ok(consoles)

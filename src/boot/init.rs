@@ -5,7 +5,8 @@ use super::consoles::Consoles;
 use super::modules::Modules;
 use super::network::Readiness;
 use super::supervisor::{Child, Inherited, Order, Program, keep_running};
-use super::{command_line, consoles, kernel_log, mounts, rescue, shutdown};
+use super::{command_line, consoles, ignored_arguments, kernel_log, mounts, rescue, shutdown};
+use crate::config::KernelArgs;
 use crate::error::chain;
 use crate::handover::{Handover, Keeper, LogTail};
 use crate::logging::Log;
@@ -130,6 +131,7 @@ fn prepare(root: &Root, network: &mut Child, order: &Order) {
     let hosts = fs::create_dir_all(&etc).and_then(|()| fs::write(etc.join("hosts"), HOSTS));
     told("write /etc/hosts", hosts);
 
+    ignored_arguments::log(&KernelArgs::of_kernel(root).unwrap_or_default());
     told("offer a rescue system", rescue::offer(root));
     told("wait for entropy", start_entropy(root));
     // The two wait for each other's interfaces, so neither waits here.
@@ -137,19 +139,10 @@ fn prepare(root: &Root, network: &mut Child, order: &Order) {
     let ready = Readiness::of_first_start(network);
     network.start_if_due(order);
     match &modules {
-        Ok(modules) => {
-            modules.settle(DRIVERS_PATIENCE);
-            modules.also(TENANTS);
-        }
+        Ok(modules) => modules.settle(DRIVERS_PATIENCE),
         Err(error) => tracing::error!(error = chain(error), "No drivers are loaded"),
     }
-    let firmware_root = root.clone();
-    told(
-        "mount the firmware's variables",
-        beside("firmware", move || {
-            mounts::mount_firmware_variables(&firmware_root);
-        }),
-    );
+    mounts::mount_firmware_variables(root);
     told(
         "wait for the network",
         ready.and_then(|ready| ready.wait(NETWORK_PATIENCE)),
@@ -182,7 +175,8 @@ fn told(what: &str, result: io::Result<()>) {
 }
 
 /// Modules that no device asks for, or not in time: file systems of virtual media with their code pages, loop devices for
-/// images, the firmware's variables, the management controller's device.
+/// images, the management controller's device. Others are loaded when the kernel asks for them
+/// (`modprobe`): the file systems of installed systems measure for a second how fast they can compute.
 const ALWAYS: &[&str] = &[
     "isofs",
     "vfat",
@@ -190,7 +184,6 @@ const ALWAYS: &[&str] = &[
     "nls_ascii",
     "nls_iso8859_1",
     "nls_utf8",
-    "efivarfs",
     "loop",
     "sd_mod",
     "sr_mod",
@@ -200,9 +193,6 @@ const ALWAYS: &[&str] = &[
     "usb_storage",
     "uas",
 ];
-/// File systems of installed systems, for files that are put there and for who rescues them: nothing at the start waits for these,
-/// and some of them measure for a second how fast they can compute.
-const TENANTS: &[&str] = &["ext4", "xfs", "btrfs"];
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
 /// Until the modules of `ALWAYS` are there; slow controllers go on loading beside the agent.
 const DRIVERS_PATIENCE: Duration = Duration::from_secs(30);

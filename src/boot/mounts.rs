@@ -1,11 +1,9 @@
 //! The file systems that the kernel offers, at the places where everything looks for them.
 
-use crate::progress::Cancel;
 use crate::root::Root;
 use nix::mount::{MsFlags, mount};
 use std::fs;
 use std::io;
-use std::time::Duration;
 
 /// Mounts what needs no module, in order. What fails is told and left out: the rest may be enough.
 pub(super) fn mount_all(root: &Root) {
@@ -14,23 +12,11 @@ pub(super) fn mount_all(root: &Root) {
     }
 }
 
-/// Mounts the firmware's variables where the firmware is UEFI; needs the module `efivarfs`.
+/// Mounts the firmware's variables where the firmware is UEFI. The kernel loads the module for it.
 pub(super) fn mount_firmware_variables(root: &Root) {
-    if !root.path("sys/firmware/efi").is_dir() {
-        return;
+    if root.path("sys/firmware/efi").is_dir() {
+        FIRMWARE_VARIABLES.mount_or_tell(root);
     }
-    let patience = Cancel::default();
-    for _ in 0..FIRMWARE_ATTEMPTS {
-        match FIRMWARE_VARIABLES.mount(root) {
-            // The file system's driver is still to be loaded: slow controllers may come before it.
-            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {
-                let _never = patience.wait(FIRMWARE_PAUSE);
-            }
-            Err(_) => break,
-            Ok(()) => return,
-        }
-    }
-    FIRMWARE_VARIABLES.mount_or_tell(root);
 }
 
 struct Point {
@@ -68,10 +54,6 @@ impl Point {
 const QUIET: MsFlags = MsFlags::MS_NOSUID
     .union(MsFlags::MS_NODEV)
     .union(MsFlags::MS_NOEXEC);
-
-/// How long the driver of the firmware's variables is waited for: slow machines load many others before it.
-const FIRMWARE_ATTEMPTS: u32 = 600;
-const FIRMWARE_PAUSE: Duration = Duration::from_millis(500);
 
 /// A later one may lie below an earlier one.
 const POINTS: &[Point] = &[

@@ -16,6 +16,7 @@
 use super::consoles::Consoles;
 use super::power::{self, End};
 use super::supervisor::Order;
+use super::watcher;
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::sys::input::{KEY_POWER, Keys};
@@ -30,10 +31,8 @@ use std::convert::Infallible;
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// Keeps the signals from every thread that is started from now on, for [`listen`] to take.
@@ -63,18 +62,12 @@ pub(super) fn listen(root: &Root, order: &Arc<Order>, consoles: &Consoles) -> io
         consoles: consoles.clone(),
     };
     let listen = move || {
-        loop {
-            let result = catch_unwind(AssertUnwindSafe(|| machine.serve()));
-            if let Ok(Err(error)) = result {
-                tracing::error!(%error, "cannot listen to the power button and to signals: trying again");
-            }
-            let _never = Cancel::default().wait(RETRY_INTERVAL);
-        }
+        // Of a listener that panicked while it carried out a request: the machine goes on, as when the kernel refuses.
+        machine.order.withdraw();
+        let Err(error) = machine.serve();
+        tracing::error!(%error, "cannot listen to the power button and to signals");
     };
-    thread::Builder::new()
-        .name("shutdown".into())
-        .spawn(listen)
-        .map(drop)
+    watcher::spawn("shutdown", listen)
 }
 
 struct Machine {
@@ -330,7 +323,6 @@ const PROGRAMS_TIMEOUT: Duration = Duration::from_secs(20);
 /// For shells and what they run, for each signal.
 const PROCESSES_TIMEOUT: Duration = Duration::from_secs(3);
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
-const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

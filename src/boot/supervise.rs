@@ -2,6 +2,7 @@
 //! hands it over.
 
 use super::supervisor::{Child, Inherited, Order, Program, keep_running};
+use super::watcher;
 use crate::config;
 use crate::handover::{Keeper, LogTail};
 use crate::logging::Log;
@@ -11,7 +12,6 @@ use nix::sys::wait::WaitStatus;
 use std::env;
 use std::io;
 use std::sync::Arc;
-use std::thread;
 
 /// Keeps an agent with these options running until this process is told to end, or until the agent ended because it was told
 /// to. Call this before any other thread exists, and start logging before.
@@ -62,10 +62,7 @@ fn pass_signals_on(order: &Arc<Order>) -> io::Result<()> {
             order.give(signal);
         }
     };
-    thread::Builder::new()
-        .name("signals".into())
-        .spawn(hear)
-        .map(drop)
+    watcher::spawn("signals", hear)
 }
 
 /// What systemd says to one process: its socket, its store and its watchdog are not the agent's.

@@ -9,7 +9,9 @@ use crate::root::Root;
 use crate::{agent, boot, hardware, logging};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command};
+use std::env::ArgsOs;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Does what the process's command line says.
@@ -21,6 +23,11 @@ pub fn run() -> ExitCode {
 }
 
 fn run_command() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().map(PathBuf::from);
+    if program.is_some_and(|program| program.ends_with(MODPROBE)) {
+        return modprobe(arguments);
+    }
     let mut matches = match command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return explain(error),
@@ -126,6 +133,26 @@ fn serve(mut arguments: ArgMatches) -> ExitCode {
     }
 }
 
+/// By this name the kernel starts the program, which has no subcommand then.
+fn modprobe(arguments: ArgsOs) -> ExitCode {
+    let request = match boot::modprobe::Request::parse(arguments) {
+        Ok(request) => request,
+        Err(error) => {
+            complain(&error.to_string());
+            return ExitCode::FAILURE;
+        }
+    };
+    match request.run(&Root::machine()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !request.is_quiet() {
+                complain(&crate::error::chain(&error));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn network(mut arguments: ArgMatches) -> ExitCode {
     let log = logging::start();
     let handed_over = numbers(&mut arguments, HANDED_OVER);
@@ -183,5 +210,7 @@ const HANDED_OVER: &str = "handed-over";
 const OWN_LOG: &str = "own-log";
 /// The option that tells an agent the numbers of the logs of the processes around it.
 const OTHER_LOGS: &str = "other-logs";
+/// The kernel's name for the program that loads modules.
+const MODPROBE: &str = "modprobe";
 /// The command line or the configuration cannot be used.
 const UNUSABLE: u8 = 2;

@@ -34,9 +34,13 @@ impl KernelArgs {
     /// The value of a key; `None` where the key has none.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&str> {
+        self.values(key).last()
+    }
+
+    /// All values of a key that may be given several times.
+    pub fn values(&self, key: &str) -> impl Iterator<Item = &str> {
         self.pairs()
-            .filter(|(found, _)| *found == key)
-            .last()
+            .filter(move |(found, _)| *found == key)
             .map(|(_, value)| value)
     }
 

@@ -75,7 +75,9 @@ const WITHOUT_OPTION: &str = "
 | `boot_method=vmedia` | The machine was booted from virtual media: their `parameters.txt` and configuration files are read. |
 | `BOOTIF` | MAC of the interface that the firmware booted from, `aa:bb:cc:dd:ee:ff` or `01-aa-bb-cc-dd-ee-ff`: told to Ironic as `boot.pxe_interface`, and asked for an address first. |
 | `ir_pub_id` | Publisher of the ISO that this boot is of: another ISO's files are not read. |
-| `ip` | A static address as the kernel takes it (`client:server:gateway:netmask:name:device:autoconf:dns`); other forms ask for DHCP, which is done anyway. |
+| `ip` | A static IPv4 address as the kernel takes it (`client:server:gateway:netmask:name:device:autoconf:dns0:dns1`), once for each interface. The netmask may be the length of a prefix; without one the address's class decides. Without a device it is for the interface booted from (`BOOTIF`), or the first one with a link. A gateway outside the network is looked for on the link. Forms such as `dhcp` or `eth1:dhcp` ask for what is done anyway on every interface without a static address. What is not used (IPv6, `off`, a field that cannot be read, an interface that is not there) is logged. |
+| `bond`, `bridge`, `team`, `vlan`, `ifname`, `nameserver`, `rd.route` | dracut's: logged, and without effect. Each interface is used by itself and untagged. |
+| `rootpwd`, `sshkey` | Of IPA's element `dynamic-login`: logged, and without effect. There is no login before a rescue. |
 | `ipa-agent-token-required` | Ironic's old switch: told in the log, never obeyed. The token is always required. |
 | `ipa-inspection-benchmarks` | Accepted, and changes nothing: its part is not here. |
 ";

@@ -1,17 +1,23 @@
 //! Byte formats: bytes in, values out; no files, clocks or logging.
 
 pub mod detect;
+pub mod dhcp4;
+pub mod dhcp6;
+pub mod domain_name;
 pub mod efi;
 pub mod fat;
 pub mod frames;
 pub mod gpt;
 pub mod guid;
 pub mod ipmi;
+pub mod ipv4;
 pub mod iso9660;
 pub mod kernel_log;
 pub mod mbr;
+pub mod module_alias;
 pub mod module_index;
 pub mod ntp;
+pub mod omitted_drivers;
 pub mod qcow2;
 pub mod signature;
 pub mod smbios;

@@ -3,49 +3,52 @@
 //! Knows the three text files `modules.dep`, `modules.alias` and `modules.softdep`; not where they lie nor how a module is
 //! loaded.
 
-use std::collections::{BTreeMap, HashMap};
+use super::module_alias::{AliasTable, normalized};
+use std::collections::{HashMap, HashSet};
 
 /// The tables of one kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModuleIndex {
-    /// Module name to its file and the names of the modules it needs, in `depmod`'s order.
     modules: HashMap<String, Module>,
-    /// Bus (the part of a pattern before the first `:`) to its patterns and their modules.
-    aliases: BTreeMap<String, Vec<(String, String)>>,
+    aliases: AliasTable,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Module {
     file: String,
+    /// The modules it needs, in `depmod`'s order.
     needs: Vec<String>,
-    wants: Vec<String>,
+    /// Names of soft dependencies: modules or aliases.
+    before: Vec<String>,
+    after: Vec<String>,
+}
+
+/// A file to load on the way to a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step<'a> {
+    /// Below the folder of the tables.
+    pub file: &'a str,
+    /// Whether the module cannot be loaded without it; if not, it is a soft dependency.
+    pub required: bool,
 }
 
 impl ModuleIndex {
-    /// Reads the three files. Lines that are none of their kind are passed over, as `modprobe` does.
+    /// Parses the three files. Other lines are ignored, as `modprobe` does.
     #[must_use]
     pub fn parse(dependencies: &str, aliases: &str, soft_dependencies: &str) -> Self {
-        let mut index = Self::default();
+        let mut index = Self {
+            modules: HashMap::new(),
+            aliases: AliasTable::parse(aliases),
+        };
         for line in dependencies.lines() {
             if let Some((file, needs)) = line.split_once(':') {
                 let module = Module {
                     file: file.into(),
                     needs: needs.split_whitespace().map(name).collect(),
-                    wants: Vec::new(),
+                    before: Vec::new(),
+                    after: Vec::new(),
                 };
                 index.modules.insert(name(file), module);
-            }
-        }
-        for line in aliases.lines() {
-            let mut words = line.split_whitespace();
-            if let (Some("alias"), Some(pattern), Some(module)) =
-                (words.next(), words.next(), words.next())
-            {
-                index
-                    .aliases
-                    .entry(bus(pattern).into())
-                    .or_default()
-                    .push((pattern.into(), name(module)));
             }
         }
         for line in soft_dependencies.lines() {
@@ -54,147 +57,90 @@ impl ModuleIndex {
         index
     }
 
-    /// The files to load for a module, in order: what it needs first, itself last. Empty when it is not there.
-    #[must_use]
-    pub fn files(&self, module: &str) -> Vec<&str> {
-        let mut files = Vec::new();
-        let Some(module) = self.modules.get(&name(module)) else {
-            return files;
-        };
-        let wanted = module
-            .wants
-            .iter()
-            .filter_map(|wanted| self.modules.get(wanted));
-        for module in wanted.chain([module]) {
-            // `depmod` lists everything needed, directly or not, so that the last listed is loaded first.
-            let needed = module
-                .needs
-                .iter()
-                .rev()
-                .filter_map(|needed| self.modules.get(needed));
-            for one in needed.chain([module]) {
-                if !files.contains(&one.file.as_str()) {
-                    files.push(&one.file);
-                }
-            }
+    /// Returns the modules that a name stands for: the module of that name, else all that have it as an alias.
+    pub fn find<'a>(&'a self, wanted: &'a str) -> Vec<&'a str> {
+        match self.modules.get_key_value(&normalized(wanted)) {
+            Some((module, _)) => vec![module],
+            None => self.drivers(wanted).collect(),
         }
-        files
     }
 
-    /// The modules that say they drive a device with this `modalias`.
+    /// Returns the modules that have an alias which fits this `modalias`.
     pub fn drivers<'a>(&'a self, modalias: &'a str) -> impl Iterator<Item = &'a str> {
-        self.aliases
-            .get(bus(modalias))
-            .into_iter()
-            .flatten()
-            .filter(|(pattern, _)| matches(pattern, modalias))
-            .map(|(_, module)| module.as_str())
+        self.aliases.modules(modalias)
     }
 
-    /// `softdep NAME pre: A B post: C`: what comes before is loaded first where it is there.
+    /// Returns the files to load for a module, in order: soft and hard dependencies come first, and those of dependencies before
+    /// these. Empty when there is no such module.
+    #[must_use]
+    pub fn steps(&self, module: &str) -> Vec<Step<'_>> {
+        let mut steps = Vec::new();
+        if let Some(module) = self.modules.get(&normalized(module)) {
+            self.append(module, true, &mut steps, &mut HashSet::new());
+        }
+        steps
+    }
+
+    fn append<'a>(
+        &'a self,
+        module: &'a Module,
+        required: bool,
+        steps: &mut Vec<Step<'a>>,
+        visited: &mut HashSet<&'a str>,
+    ) {
+        let file = module.file.as_str();
+        if !visited.insert(file) {
+            if required && let Some(step) = steps.iter_mut().find(|step| step.file == file) {
+                step.required = true;
+            }
+            return;
+        }
+        for module in self.named(&module.before) {
+            self.append(module, false, steps, visited);
+        }
+        // `depmod` lists everything needed, directly or not, so that the last listed is loaded first.
+        let needs = module.needs.iter().rev();
+        for module in needs.filter_map(|needed| self.modules.get(needed)) {
+            self.append(module, required, steps, visited);
+        }
+        steps.push(Step { file, required });
+        for module in self.named(&module.after) {
+            self.append(module, false, steps, visited);
+        }
+    }
+
+    fn named<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = &'a Module> {
+        names
+            .iter()
+            .flat_map(|name| self.find(name))
+            .filter_map(|module| self.modules.get(module))
+    }
+
+    /// `softdep NAME pre: A B post: C`. A line without either word is ignored, as `modprobe` does.
     fn soft_dependency(&mut self, line: &str) {
         let mut words = line.split_whitespace();
         let (Some("softdep"), Some(module)) = (words.next(), words.next()) else {
             return;
         };
-        let before = words
-            .skip_while(|word| *word != "pre:")
-            .skip(1)
-            .take_while(|word| *word != "post:");
-        if let Some(module) = self.modules.get_mut(&name(module)) {
-            module.wants.extend(before.map(name));
+        let Some(module) = self.modules.get_mut(&normalized(module)) else {
+            return;
+        };
+        let mut list = None;
+        for word in words {
+            match (word, &mut list) {
+                ("pre:", _) => list = Some(&mut module.before),
+                ("post:", _) => list = Some(&mut module.after),
+                (name, Some(list)) => list.push(name.into()),
+                (_, None) => {}
+            }
         }
     }
 }
 
-/// `kernel/fs/isofs/isofs.ko` is `isofs`; the kernel writes `_` where a file has `-`.
+/// `kernel/fs/isofs/isofs.ko` is `isofs`.
 fn name(file: &str) -> String {
     let base = file.rsplit('/').next().unwrap_or(file);
-    base.split('.').next().unwrap_or(base).replace('-', "_")
-}
-
-fn bus(alias: &str) -> &str {
-    alias.split(':').next().unwrap_or(alias)
-}
-
-/// Whether a pattern as in fnmatch(3), of `*`, `?` and `[a-c]`, covers the whole text. Time is the product of the lengths
-/// at most.
-fn matches(pattern: &str, text: &str) -> bool {
-    let (mut pattern, mut text) = (pattern.as_bytes(), text.as_bytes());
-    // Where to go on when the text after the last `*` does not fit: one byte further.
-    let mut retry: Option<(&[u8], &[u8])> = None;
-    loop {
-        if let Some((b'*', rest)) = pattern.split_first() {
-            pattern = rest;
-            retry = Some((rest, text));
-            continue;
-        }
-        match (one(pattern), text.split_first()) {
-            (None, None) => return true,
-            (Some((set, rest)), Some((byte, left))) if set.holds(*byte) => {
-                (pattern, text) = (rest, left);
-            }
-            _ => {
-                let Some((after_star, from)) = retry else {
-                    return false;
-                };
-                let Some((_, further)) = from.split_first() else {
-                    return false;
-                };
-                (pattern, text) = (after_star, further);
-                retry = Some((after_star, further));
-            }
-        }
-    }
-}
-
-/// What one byte of the text may be.
-enum Set<'a> {
-    Any,
-    Byte(u8),
-    Ranges(&'a [u8]),
-}
-
-impl Set<'_> {
-    fn holds(&self, byte: u8) -> bool {
-        match *self {
-            Self::Any => true,
-            Self::Byte(b'-' | b'_') => matches!(byte, b'-' | b'_'),
-            Self::Byte(wanted) => wanted == byte,
-            Self::Ranges(mut ranges) => loop {
-                match ranges {
-                    [low, b'-', high, rest @ ..] => {
-                        if (low..=high).contains(&&byte) {
-                            return true;
-                        }
-                        ranges = rest;
-                    }
-                    [wanted, rest @ ..] => {
-                        if *wanted == byte {
-                            return true;
-                        }
-                        ranges = rest;
-                    }
-                    [] => return false,
-                }
-            },
-        }
-    }
-}
-
-/// The first element of a pattern without `*` at its start, and the rest.
-fn one(pattern: &[u8]) -> Option<(Set<'_>, &[u8])> {
-    match pattern {
-        [] => None,
-        [b'?', rest @ ..] => Some((Set::Any, rest)),
-        [b'[', rest @ ..] => match rest.iter().position(|byte| *byte == b']') {
-            Some(end) => rest
-                .split_at_checked(end)
-                .and_then(|(set, after)| Some((Set::Ranges(set), after.get(1..)?))),
-            None => Some((Set::Byte(b'['), rest)),
-        },
-        [byte, rest @ ..] => Some((Set::Byte(*byte), rest)),
-    }
+    normalized(base.split('.').next().unwrap_or(base))
 }
 
 #[cfg(test)]
@@ -211,6 +157,12 @@ kernel/block/t10-pi.ko: kernel/lib/crc64-rocksoft.ko kernel/lib/crc64.ko
 kernel/lib/crc64-rocksoft.ko: kernel/lib/crc64.ko
 kernel/lib/crc64.ko:
 kernel/crypto/crc64_generic.ko:
+kernel/fs/xfs/xfs.ko: kernel/lib/libcrc32c.ko
+kernel/lib/libcrc32c.ko:
+kernel/arch/x86/crypto/crc32c-intel.ko:
+kernel/crypto/crc32c_generic.ko:
+kernel/drivers/char/ipmi/ipmi_msghandler.ko:
+kernel/drivers/char/ipmi/ipmi_devintf.ko: kernel/drivers/char/ipmi/ipmi_msghandler.ko
 ";
     const ALIASES: &str = "\
 # Aliases extracted from modules themselves.
@@ -219,41 +171,113 @@ alias scsi:t-0x00* sd_mod
 alias scsi:t-0x07* sd_mod
 alias usb:v*p*d*dc*dsc*dp*ic08isc06ip50in* usb_storage
 alias usb:v0419pAAF6d010[0-2]dc* uas
+alias crc32c crc32c_intel
+alias crc32c crc32c_generic
+alias fs-xfs xfs
 ";
-    const SOFT: &str = "# comment\nsoftdep crc64_rocksoft pre: absent crc64_generic post: x\n";
+    const SOFT: &str = "\
+# comment
+softdep crc64_rocksoft pre: absent crc64_generic
+softdep libcrc32c pre: crc32c
+softdep ipmi_msghandler post: ipmi_devintf
+softdep xfs gcm
+";
 
     fn index() -> ModuleIndex {
         ModuleIndex::parse(DEPENDENCIES, ALIASES, SOFT)
     }
 
+    fn required(file: &str) -> Step<'_> {
+        Step {
+            file,
+            required: true,
+        }
+    }
+
+    fn soft(file: &str) -> Step<'_> {
+        Step {
+            file,
+            required: false,
+        }
+    }
+
     #[test]
-    fn what_a_module_needs_comes_before_it() {
+    fn dependencies_come_before_a_module() {
         assert_eq!(
-            index().files("sd-mod"),
+            index().steps("virtio-net"),
             [
-                "kernel/lib/crc64.ko",
-                "kernel/lib/crc64-rocksoft.ko",
-                "kernel/block/t10-pi.ko",
-                "kernel/drivers/scsi/sd_mod.ko"
+                "kernel/net/core/failover.ko",
+                "kernel/drivers/net/net_failover.ko",
+                "kernel/drivers/net/virtio_net.ko"
+            ]
+            .map(required)
+        );
+    }
+
+    #[test]
+    fn an_alias_in_a_soft_dependency_of_a_dependency_is_resolved() {
+        assert_eq!(
+            index().steps("xfs"),
+            [
+                soft("kernel/arch/x86/crypto/crc32c-intel.ko"),
+                soft("kernel/crypto/crc32c_generic.ko"),
+                required("kernel/lib/libcrc32c.ko"),
+                required("kernel/fs/xfs/xfs.ko"),
             ]
         );
     }
 
     #[test]
-    fn a_soft_dependency_comes_first_where_it_is_there() {
+    fn a_module_in_a_soft_dependency_comes_first_where_it_is_there() {
         assert_eq!(
-            index().files("crc64-rocksoft"),
+            index().steps("crc64-rocksoft"),
             [
-                "kernel/crypto/crc64_generic.ko",
-                "kernel/lib/crc64.ko",
-                "kernel/lib/crc64-rocksoft.ko"
+                soft("kernel/crypto/crc64_generic.ko"),
+                required("kernel/lib/crc64.ko"),
+                required("kernel/lib/crc64-rocksoft.ko"),
             ]
         );
     }
 
     #[test]
-    fn an_unknown_module_has_no_files() {
-        assert_eq!(index().files("nouveau"), [""; 0]);
+    fn a_later_soft_dependency_comes_behind_its_module() {
+        assert_eq!(
+            index().steps("ipmi_msghandler"),
+            [
+                required("kernel/drivers/char/ipmi/ipmi_msghandler.ko"),
+                soft("kernel/drivers/char/ipmi/ipmi_devintf.ko"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_soft_dependency_that_is_needed_too_is_required() {
+        let index = ModuleIndex::parse("a.ko: b.ko\nb.ko:\n", "", "softdep a pre: b\n");
+        assert_eq!(index.steps("a"), ["b.ko", "a.ko"].map(required));
+    }
+
+    #[test]
+    fn dependencies_in_a_circle_end() {
+        let index = ModuleIndex::parse(
+            "a.ko: b.ko\nb.ko: a.ko\n",
+            "",
+            "softdep a pre: b\nsoftdep b pre: a\n",
+        );
+        assert_eq!(index.steps("a"), ["b.ko", "a.ko"].map(required));
+    }
+
+    #[test]
+    fn an_unknown_module_has_no_steps() {
+        assert_eq!(index().steps("nouveau"), []);
+    }
+
+    #[test]
+    fn a_name_is_a_module_or_an_alias() {
+        let index = index();
+        assert_eq!(index.find("crc64-rocksoft"), ["crc64_rocksoft"]);
+        assert_eq!(index.find("fs-xfs"), ["xfs"]);
+        assert_eq!(index.find("crc32c"), ["crc32c_intel", "crc32c_generic"]);
+        assert_eq!(index.find("fs-ntfs"), [""; 0]);
     }
 
     #[test]
@@ -272,43 +296,12 @@ alias usb:v0419pAAF6d010[0-2]dc* uas
         assert_eq!(drivers(""), [""; 0]);
     }
 
-    #[test]
-    fn patterns_cover_the_whole_text() {
-        for (pattern, text, fits) in [
-            ("*", "", true),
-            ("", "", true),
-            ("", "a", false),
-            ("a*b*c", "aXbXbc", true),
-            ("a*b*c", "aXbXbcX", false),
-            ("?", "", false),
-            ("[a-cx]", "x", true),
-            ("[a-cx]", "d", false),
-            ("[a", "[a", true),
-            ("a-b", "a_b", true),
-            ("*a", "aaa", true),
-        ] {
-            assert_eq!(matches(pattern, text), fits, "{pattern:?} on {text:?}");
-        }
-    }
-
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(dependencies: String, aliases: String, soft: String, modalias: String) {
+        fn no_text_makes_it_panic(dependencies: String, aliases: String, soft: String, name: String) {
             let index = ModuleIndex::parse(&dependencies, &aliases, &soft);
-            let _count = index.drivers(&modalias).count();
-            let _files = index.files(&modalias);
-        }
-
-        #[test]
-        fn a_text_fits_itself_and_a_star(text in "[a-z0-9:]{0,20}") {
-            prop_assert!(matches(&text, &text));
-            let starred = format!("{text}*");
-            prop_assert!(matches(&starred, &text));
-        }
-
-        #[test]
-        fn no_pattern_makes_it_panic(pattern in r"[\[\]*?a-c-]{0,12}", text in "[a-c]{0,12}") {
-            let _fits = matches(&pattern, &text);
+            let _modules = index.find(&name);
+            let _steps = index.steps(&name);
         }
     }
 }

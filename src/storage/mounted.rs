@@ -27,8 +27,13 @@ pub enum Purpose {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// None of the kinds that tenants have.
-    #[error("{} holds no file system that can be mounted (tried {})", .0.display(), KINDS.join(", "))]
-    Kind(PathBuf),
+    #[error("{} holds no file system that can be mounted ({})", .device.display(), tried_in_words(.without_driver))]
+    Kind {
+        /// The device.
+        device: PathBuf,
+        /// The kinds for which the kernel has no driver: it may be one of these.
+        without_driver: Vec<&'static str>,
+    },
     /// The kernel refuses it.
     #[error("{} cannot be mounted as {kind}", .device.display())]
     Mount {
@@ -125,11 +130,13 @@ fn mount_any_kind(device: &Path, place: &Path, purpose: Purpose) -> Result<(), E
     if purpose == Purpose::Look {
         flags |= MsFlags::MS_RDONLY;
     }
+    let mut without_driver = Vec::new();
     for kind in KINDS {
         match mount(Some(device), place, Some(kind), flags, None::<&str>) {
             Ok(()) => return Ok(()),
-            // Another kind's, or one whose driver is not there.
-            Err(Errno::EINVAL | Errno::ENODEV) => {}
+            // It is of another kind.
+            Err(Errno::EINVAL) => {}
+            Err(Errno::ENODEV) => without_driver.push(kind),
             Err(source) => {
                 return Err(Error::Mount {
                     device: device.to_owned(),
@@ -139,9 +146,46 @@ fn mount_any_kind(device: &Path, place: &Path, purpose: Purpose) -> Result<(), E
             }
         }
     }
-    Err(Error::Kind(device.to_owned()))
+    Err(Error::Kind {
+        device: device.to_owned(),
+        without_driver,
+    })
+}
+
+fn tried_in_words(without_driver: &[&str]) -> String {
+    let tried = KINDS.iter().filter(|kind| !without_driver.contains(kind));
+    let mut words = format!("tried {}", tried.copied().collect::<Vec<_>>().join(", "));
+    if !without_driver.is_empty() {
+        words.push_str("; the kernel has no driver for ");
+        words.push_str(&without_driver.join(", "));
+    }
+    words
 }
 
 const FOLDER: &str = "run/ferrite/mounted";
 /// What tenants' systems and their EFI system partitions are made of. The first takes ext2 and ext3, too.
 const KINDS: [&str; 4] = ["ext4", "xfs", "btrfs", "vfat"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_without_a_driver_are_told_from_those_that_were_tried() {
+        let error = |without_driver: &[&'static str]| {
+            let error = Error::Kind {
+                device: "/dev/sdx1".into(),
+                without_driver: without_driver.to_vec(),
+            };
+            error.to_string()
+        };
+        assert_eq!(
+            error(&[]),
+            "/dev/sdx1 holds no file system that can be mounted (tried ext4, xfs, btrfs, vfat)"
+        );
+        assert_eq!(
+            error(&["xfs", "btrfs"]),
+            "/dev/sdx1 holds no file system that can be mounted (tried ext4, vfat; the kernel has no driver for xfs, btrfs)"
+        );
+    }
+}

@@ -18,6 +18,7 @@ pub mod kernel_log;
 pub mod loopdev;
 pub mod module;
 pub mod netlink;
+pub mod packet;
 pub mod process;
 pub mod rtc;
 pub mod sealed;

@@ -82,6 +82,8 @@ pub struct Address {
     pub global: bool,
     /// Still being checked for duplicates, or found to be one.
     pub unusable: bool,
+    /// Another host on the link has it.
+    pub duplicate: bool,
 }
 
 /// An address to give to an interface.
@@ -323,30 +325,51 @@ impl Netlink {
         request.serialize(&mut bytes);
         send(self.socket.as_raw_fd(), &bytes, MsgFlags::empty())?;
 
-        let many = flags & NLM_F_DUMP == NLM_F_DUMP;
         let mut answers = Vec::new();
         let mut buffer = vec![0; BUFFER];
         loop {
             let length = recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-            for answer in messages(buffer.get(..length).unwrap_or_default()) {
-                let (header, payload) = answer?.into_parts();
-                if header.sequence_number != self.sequence {
-                    continue; // the late answer to a question that was given up
-                }
-                match payload {
-                    NetlinkPayload::InnerMessage(inner) => answers.push(inner),
-                    NetlinkPayload::Error(error) if error.code.is_some() => {
-                        return Err(error.to_io());
-                    }
-                    NetlinkPayload::Done(_) | NetlinkPayload::Error(_) => return Ok(answers),
-                    _ => continue,
-                }
-                if !many && flags & NLM_F_ACK == 0 {
-                    return Ok(answers);
-                }
+            let datagram = buffer.get(..length).unwrap_or_default();
+            if take_answers(datagram, self.sequence, flags, &mut answers)? {
+                return Ok(answers);
             }
         }
     }
+}
+
+/// Takes over the answers in one datagram to the request with this number and these flags; whether the
+/// last one was among them.
+fn take_answers(
+    datagram: &[u8],
+    sequence: u32,
+    flags: u16,
+    answers: &mut Vec<RouteNetlinkMessage>,
+) -> io::Result<bool> {
+    let many = flags & NLM_F_DUMP == NLM_F_DUMP;
+    for answer in messages(datagram) {
+        let answer = match answer {
+            // One interface that cannot be understood is no reason to see none.
+            Err(error) if many => {
+                tracing::warn!(%error, "passed over a message of the kernel about interfaces");
+                continue;
+            }
+            answer => answer?,
+        };
+        let (header, payload) = answer.into_parts();
+        if header.sequence_number != sequence {
+            continue; // the late answer to a question that was given up
+        }
+        match payload {
+            NetlinkPayload::InnerMessage(inner) => answers.push(inner),
+            NetlinkPayload::Error(error) if error.code.is_some() => return Err(error.to_io()),
+            NetlinkPayload::Done(_) | NetlinkPayload::Error(_) => return Ok(true),
+            _ => continue,
+        }
+        if !many && flags & NLM_F_ACK == 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What the kernel says by itself: a socket that wakes when interfaces, addresses or router advertisements change.
@@ -504,6 +527,7 @@ fn address(message: &AddressMessage) -> Option<Address> {
         prefix: message.header.prefix_len,
         global: message.header.scope == AddressScope::Universe,
         unusable: flags.intersects(AddressFlags::Tentative | AddressFlags::Dadfailed),
+        duplicate: flags.contains(AddressFlags::Dadfailed),
     })
 }
 
@@ -517,8 +541,11 @@ fn address_message(link: u32, address: IpAddr, prefix: u8) -> AddressMessage {
     };
     message.attributes.push(AddressAttribute::Local(address));
     message.attributes.push(AddressAttribute::Address(address));
-    if let IpAddr::V4(v4) = address {
-        let host = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or_default();
+    // A network of one address or two has no broadcast address (RFC 3021): it would be a host's.
+    if let IpAddr::V4(v4) = address
+        && prefix < 31
+    {
+        let host = u32::MAX >> prefix;
         message
             .attributes
             .push(AddressAttribute::Broadcast((u32::from(v4) | host).into()));
@@ -576,6 +603,55 @@ mod tests {
         assert_eq!(messages(&[255, 0, 0, 0, 1]).count(), 0);
         assert_eq!(messages(&[0; 64]).count(), 0);
         assert_eq!(messages(&[]).count(), 0);
+    }
+
+    /// A link with this index in an answer to request 7; its MTU has so many bytes.
+    fn link_answer(index: u32, mtu_bytes: usize) -> Vec<u8> {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        message.attributes.push(LinkAttribute::Mtu(1500));
+        let mut header = NetlinkHeader::default();
+        header.sequence_number = 7;
+        let inner = RouteNetlinkMessage::NewLink(message);
+        let mut answer = NetlinkMessage::new(header, NetlinkPayload::from(inner));
+        answer.finalize();
+        let mut bytes = vec![0; answer.buffer_len()];
+        answer.serialize(&mut bytes);
+        let attribute = bytes.len() - 8;
+        bytes[attribute] = u8::try_from(4 + mtu_bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_parsed_hides_no_other() {
+        let datagram = [link_answer(1, 4), link_answer(2, 1), link_answer(3, 4)].concat();
+        let mut answers = Vec::new();
+        let done = take_answers(&datagram, 7, NLM_F_DUMP, &mut answers).unwrap();
+        let indices: Vec<_> = answers
+            .iter()
+            .map(|answer| match answer {
+                RouteNetlinkMessage::NewLink(message) => message.header.index,
+                _ => 0,
+            })
+            .collect();
+        assert_eq!((done, indices), (false, vec![1, 3]));
+        // The only answer to a question is the answer, or an error.
+        assert!(take_answers(&link_answer(2, 1), 7, 0, &mut answers).is_err());
+    }
+
+    #[test]
+    fn a_network_of_two_addresses_has_no_broadcast_address() {
+        let broadcast = |prefix| {
+            let message = address_message(1, [192, 0, 2, 4].into(), prefix);
+            let mut attributes = message.attributes.into_iter();
+            attributes.find_map(|attribute| match attribute {
+                AddressAttribute::Broadcast(address) => Some(address),
+                _ => None,
+            })
+        };
+        assert_eq!(broadcast(24), Some([192, 0, 2, 255].into()));
+        assert_eq!(broadcast(30), Some([192, 0, 2, 7].into()));
+        assert_eq!((broadcast(31), broadcast(32)), (None, None));
     }
 
     #[test]

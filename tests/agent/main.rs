@@ -28,6 +28,7 @@ mod endings;
 mod flow;
 mod inventory;
 mod logs;
+mod modprobe;
 mod policy;
 mod poll;
 mod power;

@@ -22,7 +22,8 @@ fn an_agent_booted_by_grub_cleans_deploys_without_a_restart_and_serves_again() -
     let started = before.started_at()?;
 
     step("the same agent deploys");
-    let file = lab.image("fast", 16)?.qcow2(Clusters::Plain)?;
+    let built = lab.image("fast", 16)?;
+    let file = built.qcow2(Clusters::Plain)?;
     node.set(
         "/instance_info",
         &image(&lab.web.publish(&file)?, &file, "qcow2")?,
@@ -50,7 +51,9 @@ fn an_agent_booted_by_grub_cleans_deploys_without_a_restart_and_serves_again() -
         "the ramdisk's kernel started {starts} times instead of once ({restarts} times it had stalled)"
     );
 
-    step("a service step puts a file into the deployed system, which then boots again");
+    step(
+        "a service step puts files into the ESP and the ext4 root of the deployed system, which then boots again",
+    );
     let mark = machine.console_mark();
     node.provision(
         "service",
@@ -58,11 +61,17 @@ fn an_agent_booted_by_grub_cleans_deploys_without_a_restart_and_serves_again() -
             "interface": "deploy",
             "step": "inject_files",
             // "a-file-that-was-injected"
-            "args": {"files": [{
-                "path": "/from-service",
-                "partition": 1,
-                "content": "YS1maWxlLXRoYXQtd2FzLWluamVjdGVkCg==",
-            }]},
+            "args": {"files": [
+                {
+                    "path": "/from-service",
+                    "partition": 1,
+                    "content": "YS1maWxlLXRoYXQtd2FzLWluamVjdGVkCg==",
+                },
+                {
+                    "path": "/etc/from-service",
+                    "content": "YS1maWxlLXRoYXQtd2FzLWluamVjdGVkCg==",
+                },
+            ]},
         }]}),
     )?;
     node.wait_state("service wait", DEPLOYED)?;
@@ -72,6 +81,11 @@ fn an_agent_booted_by_grub_cleans_deploys_without_a_restart_and_serves_again() -
         "FERRITE-INSTANCE-SERVICED a-file-that-was-injected",
         BOOTED,
     )?;
+    let injected = machine.read_ext4(built.root_at, "/etc/from-service")?;
+    ensure!(
+        injected == "a-file-that-was-injected\n",
+        "the root file system holds {injected:?}"
+    );
     Ok(())
 }
 

@@ -9,13 +9,15 @@ use serde_json::json;
 
 use crate::lab::Boot;
 use crate::lab::instance::Clusters;
+use crate::lab::volumes::VOLUMES;
 use crate::{BOOTED, DEPLOYED, image, start_lab, step};
 
 #[test]
 fn a_machine_that_stays_on_is_deployed_by_http_boot_rescued_entered_and_brought_back() -> Result<()>
 {
     let lab = start_lab("rescue")?;
-    let (machine, node) = lab.machine("patient", 1, Boot::Http)?;
+    let devices = MORE_DEVICES.replace("VOLUMES", &lab.volumes()?.display().to_string());
+    let (machine, node) = lab.machine_with("patient", 1, Boot::Http, &devices)?;
 
     step("a qcow2 image becomes active by UEFI's HTTP boot");
     let file = lab.image("patient", 16)?.qcow2(Clusters::Plain)?;
@@ -37,6 +39,13 @@ fn a_machine_that_stays_on_is_deployed_by_http_boot_rescued_entered_and_brought_
     ensure!(
         !said.contains("reboot: Power down"),
         "the machine was switched off from within"
+    );
+    let warning = lines_with(&said, "driver=sym53c8xx");
+    ensure!(
+        warning.lines().count() == 1
+            && warning.contains("this storage controller cannot be used")
+            && warning.contains("image/modules.list"),
+        "the console does not tell of the controller without a driver: {warning}"
     );
 
     step("the node is rescued, with a token on its kernel's command line");
@@ -79,6 +88,48 @@ fn a_machine_that_stays_on_is_deployed_by_http_boot_rescued_entered_and_brought_
             .is_err(),
         "any password will do"
     );
+
+    step("its owner mounts the root, and file systems of all kinds, on another disk");
+    let told = lab.ssh(
+        &machine,
+        "rescue",
+        PASSWORD,
+        "umount /disk && mount /dev/sda3 /disk && cat /disk/etc/hostname",
+    )?;
+    ensure!(told == "patient\n", "the root could not be read: {told}");
+    let told = lab.ssh(&machine, "rescue", PASSWORD, MOUNT)?;
+    println!("    {}", told.trim().replace('\n', "\n    "));
+    let mounted: Vec<_> = VOLUMES
+        .iter()
+        .zip(1..)
+        .map(|(volume, number)| format!("{number} {} {}", volume.kind, volume.name))
+        .collect();
+    ensure!(
+        told.lines().collect::<Vec<_>>() == mounted,
+        "expected {mounted:#?}"
+    );
+    let told = lab.ssh(&machine, "rescue", PASSWORD, MOUNT_CODE_PAGE)?;
+    ensure!(
+        told.contains("codepage=850") && told.contains("iocharset=iso8859-15"),
+        "vfat with another code page: {told}"
+    );
+
+    step("its owner checks file systems, and copies a file out");
+    lab.ssh(
+        &machine,
+        "rescue",
+        PASSWORD,
+        "e2fsck -fn /dev/sdb1 && fsck.fat -n /dev/sdb8",
+    )?;
+    let copied = lab.copied(&machine, "rescue", PASSWORD, "/disk/etc/hostname")?;
+    ensure!(copied == "patient\n", "copied {copied:?}");
+
+    step("its owner loads a module by hand, and could type at the console");
+    let told = lab.ssh(&machine, "rescue", PASSWORD, MODULES)?;
+    let expected = "modprobe dm-mod: 0, modprobe no-such: 1 ferrite: there is no module no-such\n\
+        / has mode 755\n\
+        the keyboard is handled by kbd\n";
+    ensure!(told == expected, "{told}");
 
     step("its owner finds no token, nor anything else of the agent's");
     let told = lab.ssh(&machine, "rescue", PASSWORD, LOOK)?;
@@ -154,6 +205,31 @@ fn lines_with(text: &str, word: &str) -> String {
     lines.join("\n")
 }
 
+/// The second disk; a keyboard as a BMC has it; and a storage controller whose driver the ramdisk leaves out.
+const MORE_DEVICES: &str = "<disk type='file' device='disk'>
+      <driver name='qemu' type='raw' cache='unsafe'/>
+      <source file='VOLUMES'/>
+      <target dev='sdb' bus='scsi'/>
+    </disk>
+    <input type='keyboard' bus='usb'/>
+    <controller type='scsi' index='1' model='lsilogic'/>";
+/// No type is named: the kernel finds out. Each takes a new file, too.
+const MOUNT: &str = "mkdir /volume
+for number in 1 2 3 4 5 6 7 8; do
+    mount /dev/sdb$number /volume || continue
+    echo new >/volume/new
+    echo $number $(awk '$2 == \"/volume\" { print $3 }' /proc/mounts) $(cat /volume/volume)
+    umount /volume
+done 2>&1";
+const MOUNT_CODE_PAGE: &str =
+    "mount -t vfat -o codepage=850,iocharset=iso8859-15 /dev/sdb8 /volume 2>&1
+grep /volume /proc/mounts
+umount /volume";
+const MODULES: &str = "/sbin/modprobe dm-mod; echo -n \"modprobe dm-mod: $?, \"
+told=$(/sbin/modprobe no-such 2>&1); echo \"modprobe no-such: $? $told\"
+stat -c '%n has mode %a' /
+find / -xdev ! -type l -perm -2
+grep -A 5 'USB Keyboard' /proc/bus/input/devices | grep -q 'Handlers=.*kbd' && echo the keyboard is handled by kbd";
 const PASSWORD: &str = "correct horse battery";
 /// Ironic's own answer takes its place; who looks for it finds whatever shows the command line.
 const TOKEN: &str = "planted-0123456789-planted-0123456789-planted";

@@ -6,7 +6,7 @@ LAB_SUPPORT := tests/support
 # $(call listed,FILE,PURPOSE): the packages of a list for that purpose.
 listed = $(shell awk '/^[^\#]/ && $$2 == "$(2)" { print $$1 }' $(LAB_SUPPORT)/$(1))
 DEMO_PACKAGES := $(call listed,packages.txt,demo)
-LAB_PACKAGES := $(DEMO_PACKAGES) $(call listed,packages.txt,older) $(call listed,packages.txt,ipa)
+LAB_PACKAGES := $(DEMO_PACKAGES) $(call listed,packages.txt,older) $(call listed,packages.txt,ipa) $(call listed,packages.txt,tests)
 # The newest Ironic for everything; the oldest and one between prove that the generations did not drift apart.
 DEMO_VENVS := $(addprefix $(LAB)/venv/,ironic-39.0.0 sushy-tools)
 LAB_VENVS := $(DEMO_VENVS) $(addprefix $(LAB)/venv/,ironic-21.4.4 ironic-26.1.6 ironic-python-agent-13.0.0 \

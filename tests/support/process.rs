@@ -144,6 +144,18 @@ impl Program {
         Self::spawn(command)
     }
 
+    /// Starts the program by another name, with these redirections of its standard streams and without any variable.
+    pub(crate) fn start_named(name: &str, redirections: &str, arguments: &[&str]) -> Self {
+        let script = format!("exec 9<&0; exec -a \"$0\" /proc/self/fd/9 \"$@\" {redirections}");
+        let mut command = Command::new("/bin/bash");
+        command
+            .args(["-c", &script, name])
+            .args(arguments)
+            .env_clear()
+            .stdin(File::open(env!("CARGO_BIN_EXE_ferrite")).unwrap());
+        Self::spawn(command)
+    }
+
     /// Starts the program with a pipe as standard error that takes some kilobytes, and no more before it is read.
     pub(crate) fn start_unread(arguments: &[&str]) -> (Self, PipeReader) {
         let (unread, stderr) = std::io::pipe().unwrap();

@@ -1,47 +1,43 @@
 //! A DHCPv4 client (RFC 2131) as a pure state machine: messages and the time in, messages and orders out.
 //!
-//! Knows no socket and no interface; [`super::worker`] carries out what it says. Identifies itself by the MAC alone, as the
+//! Knows no socket and no interface; [`super::worker4`] carries out what it says. Identifies itself by the MAC alone, as the
 //! firmware did before it. Offers are not probed by ARP: the server's word is good enough for a ramdisk.
 
-use dhcproto::v4::{DhcpOption, Flags, Message, MessageType, OptionCode};
+use super::lease4::{FOREVER, Lease, Unusable};
+use crate::formats::dhcp4::{Message, MessageType, Operation, Options, code};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
-
-/// What a server gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Lease {
-    pub(super) address: Ipv4Addr,
-    pub(super) prefix: u8,
-    pub(super) routes: Vec<Route>,
-    pub(super) name_servers: Vec<Ipv4Addr>,
-    pub(super) search: Vec<String>,
-    pub(super) host_name: Option<String>,
-    pub(super) mtu: Option<u32>,
-    /// `None`: for ever.
-    pub(super) lifetime: Option<Duration>,
-    server: Ipv4Addr,
-    renew: Duration,
-    rebind: Duration,
-}
-
-/// A way to a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Route {
-    pub(super) network: Ipv4Addr,
-    pub(super) prefix: u8,
-    /// `None`: on the link itself.
-    pub(super) gateway: Option<Ipv4Addr>,
-}
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     /// Use this lease from now on, instead of any earlier one.
     Configure(Lease),
+    /// Log why something that a server sent is of no use.
+    Log(Refusal),
     /// Send a message: to everybody, or to the server that gave the lease.
     Send(Box<Message>, Option<Ipv4Addr>),
     /// Take the address away.
     Withdraw,
+}
+
+/// Why there is no address yet although a server answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// DHCPNAK, with what the server says.
+    #[error("the server refused the request, saying {0:?}")]
+    Nak(String),
+    /// BOOTP's, or the answer to something that was not asked.
+    #[error(
+        "an answer was passed over: it has no message type that answers a request for an address"
+    )]
+    NotAnAnswer,
+    /// No answer to any request.
+    #[error("the server {0} offered an address and then did not answer requests for it")]
+    Unanswered(Ipv4Addr),
+    /// An offer or an acknowledgement that gives no lease.
+    #[error("an answer was passed over: {0}")]
+    Unusable(Unusable),
 }
 
 /// The client of one interface.
@@ -64,11 +60,11 @@ enum State {
 }
 
 impl Client {
-    /// A client that has something to say at once.
-    pub(super) fn new(mac: [u8; 6], now: Instant) -> Self {
+    /// A client that has something to say at once; `xid` is a random number.
+    pub(super) fn new(mac: [u8; 6], xid: u32, now: Instant) -> Self {
         Self {
             mac,
-            xid: Message::default().xid(), // random
+            xid,
             began: now,
             deadline: now,
             state: State::Selecting { tries: 0 },
@@ -85,6 +81,14 @@ impl Client {
         matches!(self.state, State::Bound(..))
     }
 
+    /// Whether it has no address to send from and to be answered at.
+    pub(super) fn is_without_address(&self) -> bool {
+        matches!(
+            self.state,
+            State::Selecting { .. } | State::Requesting { .. }
+        )
+    }
+
     /// The deadline is reached.
     pub(super) fn time(&mut self, now: Instant) -> Vec<Action> {
         match self.state.clone() {
@@ -93,7 +97,10 @@ impl Client {
                 self.deadline = now + pause(tries);
                 vec![self.discover(now)]
             }
-            State::Requesting { tries, .. } if tries >= MOST_REQUESTS => self.start_over(now),
+            State::Requesting { offer, tries } if tries >= MOST_REQUESTS => {
+                self.start_over(now);
+                vec![Action::Log(Refusal::Unanswered(offer.server))]
+            }
             State::Requesting { offer, tries } => {
                 self.deadline = now + pause(tries);
                 let request = self.request(&offer, now);
@@ -119,9 +126,8 @@ impl Client {
             State::Rebinding(lease, since) => {
                 let end = since + lease.lifetime.unwrap_or(FOREVER);
                 if now >= end {
-                    let mut actions = vec![Action::Withdraw];
-                    actions.extend(self.start_over(now));
-                    return actions;
+                    self.start_over(now);
+                    return vec![Action::Withdraw];
                 }
                 self.deadline = between(now, end);
                 vec![self.extend(&lease, None, now)]
@@ -131,185 +137,100 @@ impl Client {
 
     /// A message came; those for others, or out of turn, change nothing.
     pub(super) fn receive(&mut self, message: &Message, now: Instant) -> Vec<Action> {
-        if message.xid() != self.xid || message.chaddr() != self.mac {
+        let ours = message.operation == Operation::Reply
+            && message.xid == self.xid
+            && message.mac == self.mac;
+        if !ours {
             return Vec::new();
         }
-        let kind = message.opts().msg_type();
+        let kind = message.options.message_type();
         match (self.state.clone(), kind) {
             (State::Selecting { .. }, Some(MessageType::Offer)) => {
-                let Some(offer) = Lease::from_message(message) else {
-                    return Vec::new();
-                };
-                self.state = State::Requesting { offer, tries: 0 };
-                self.time(now)
+                match Lease::from_message(message) {
+                    Ok(offer) => {
+                        self.state = State::Requesting { offer, tries: 0 };
+                        self.time(now)
+                    }
+                    Err(reason) => vec![Action::Log(Refusal::Unusable(reason))],
+                }
             }
             (
                 State::Requesting { .. } | State::Renewing(..) | State::Rebinding(..),
                 Some(MessageType::Ack),
-            ) => {
-                let Some(lease) = Lease::from_message(message) else {
-                    return Vec::new();
-                };
-                self.deadline = now + lease.renew;
-                self.state = State::Bound(lease.clone(), now);
-                vec![Action::Configure(lease)]
+            ) => match Lease::from_message(message) {
+                Ok(lease) => {
+                    self.deadline = now + lease.renew;
+                    self.state = State::Bound(lease.clone(), now);
+                    vec![Action::Configure(lease)]
+                }
+                Err(reason) => vec![Action::Log(Refusal::Unusable(reason))],
+            },
+            (State::Requesting { .. }, Some(MessageType::Nak)) => {
+                self.start_over(now);
+                vec![nak(message)]
             }
-            (State::Requesting { .. }, Some(MessageType::Nak)) => self.start_over(now),
             (State::Renewing(..) | State::Rebinding(..), Some(MessageType::Nak)) => {
-                let mut actions = vec![Action::Withdraw];
-                actions.extend(self.start_over(now));
-                actions
+                self.start_over(now);
+                vec![nak(message), Action::Withdraw]
             }
-            _ => Vec::new(),
+            // Further offers, when one is taken already, and repeated answers are nothing odd.
+            (_, Some(MessageType::Offer | MessageType::Ack | MessageType::Nak)) => Vec::new(),
+            (State::Bound(..), _) => Vec::new(),
+            _ => vec![Action::Log(Refusal::NotAnAnswer)],
         }
     }
 
-    fn start_over(&mut self, now: Instant) -> Vec<Action> {
+    fn start_over(&mut self, now: Instant) {
         self.xid = self.xid.wrapping_add(1);
         self.began = now;
         // Not at once: a server that says no to each request must not be flooded.
         self.state = State::Selecting { tries: 0 };
         self.deadline = now + pause(0);
-        Vec::new()
     }
 
     fn discover(&self, now: Instant) -> Action {
         let mut message = self.message(MessageType::Discover, now);
-        message.set_flags(Flags::default().set_broadcast());
+        message.broadcast = true;
         Action::Send(Box::new(message), None)
     }
 
     fn request(&self, offer: &Lease, now: Instant) -> Action {
         let mut message = self.message(MessageType::Request, now);
-        message.set_flags(Flags::default().set_broadcast());
-        let options = message.opts_mut();
-        options.insert(DhcpOption::RequestedIpAddress(offer.address));
-        options.insert(DhcpOption::ServerIdentifier(offer.server));
+        message.broadcast = true;
+        let options = &mut message.options;
+        options.insert(code::REQUESTED_ADDRESS, offer.address.octets());
+        options.insert(code::SERVER_IDENTIFIER, offer.server.octets());
         Action::Send(Box::new(message), None)
     }
 
     fn extend(&self, lease: &Lease, server: Option<Ipv4Addr>, now: Instant) -> Action {
         let mut message = self.message(MessageType::Request, now);
-        message.set_ciaddr(lease.address);
+        message.client_address = lease.address;
         Action::Send(Box::new(message), server)
     }
 
     fn message(&self, kind: MessageType, now: Instant) -> Message {
-        let mut message = Message::default();
-        message.set_xid(self.xid).set_chaddr(&self.mac);
         let seconds = now.saturating_duration_since(self.began).as_secs();
-        message.set_secs(u16::try_from(seconds).unwrap_or(u16::MAX));
-        let options = message.opts_mut();
-        options.insert(DhcpOption::MessageType(kind));
-        options.insert(DhcpOption::MaxMessageSize(LARGEST_MESSAGE));
-        options.insert(DhcpOption::ParameterRequestList(WANTED.to_vec()));
-        message
-    }
-}
-
-impl Lease {
-    /// What an offer or an acknowledgement gives; `None` when it lacks what a lease must have.
-    fn from_message(message: &Message) -> Option<Self> {
-        let address = message.yiaddr();
-        let options = message.opts();
-        let Some(DhcpOption::ServerIdentifier(server)) = options.get(OptionCode::ServerIdentifier)
-        else {
-            return None;
-        };
-        let usable = !address.is_unspecified() && !address.is_multicast() && !address.is_loopback();
-        if !usable || address.is_broadcast() {
-            return None;
+        let mut options = Options::default();
+        options.insert(code::MESSAGE_TYPE, [kind.to_byte()]);
+        options.insert(code::MAX_MESSAGE_SIZE, LARGEST_MESSAGE.to_be_bytes());
+        options.insert(code::PARAMETER_REQUEST_LIST, WANTED);
+        Message {
+            operation: Operation::Request,
+            xid: self.xid,
+            seconds: u16::try_from(seconds).unwrap_or(u16::MAX),
+            broadcast: false,
+            client_address: Ipv4Addr::UNSPECIFIED,
+            your_address: Ipv4Addr::UNSPECIFIED,
+            mac: self.mac,
+            options,
         }
-        let seconds = |code| match options.get(code) {
-            Some(
-                DhcpOption::AddressLeaseTime(seconds)
-                | DhcpOption::Renewal(seconds)
-                | DhcpOption::Rebinding(seconds),
-            ) if *seconds < u32::MAX => Some(Duration::from_secs((*seconds).into())),
-            _ => None,
-        };
-        let lifetime = seconds(OptionCode::AddressLeaseTime).map(|life| life.max(SHORTEST_LEASE));
-        let whole = lifetime.unwrap_or(FOREVER);
-        let rebind = seconds(OptionCode::Rebinding)
-            .filter(|rebind| *rebind < whole)
-            .unwrap_or(whole * 7 / 8);
-        let renew = seconds(OptionCode::Renewal)
-            .filter(|renew| *renew < rebind)
-            .unwrap_or(rebind * 4 / 7);
-        Some(Self {
-            address,
-            prefix: prefix(message, address),
-            routes: routes(message),
-            name_servers: match options.get(OptionCode::DomainNameServer) {
-                Some(DhcpOption::DomainNameServer(servers)) => servers.clone(),
-                _ => Vec::new(),
-            },
-            search: search(message),
-            host_name: match options.get(OptionCode::Hostname) {
-                Some(DhcpOption::Hostname(name)) => Some(name.clone()),
-                _ => None,
-            },
-            mtu: match options.get(OptionCode::InterfaceMtu) {
-                Some(DhcpOption::InterfaceMtu(mtu)) if *mtu >= SMALLEST_MTU => {
-                    Some(u32::from(*mtu))
-                }
-                _ => None,
-            },
-            lifetime,
-            server: *server,
-            renew: renew.max(SHORTEST_RENEWAL),
-            rebind: rebind.max(SHORTEST_RENEWAL * 2),
-        })
     }
 }
 
-fn prefix(message: &Message, address: Ipv4Addr) -> u8 {
-    let mask = match message.opts().get(OptionCode::SubnetMask) {
-        Some(DhcpOption::SubnetMask(mask)) => u32::from(*mask).leading_ones(),
-        // Without a mask the address's class decides (RFC 2132 section 3.3 leaves no other way).
-        _ => match address.octets() {
-            [0..=127, ..] => 8,
-            [128..=191, ..] => 16,
-            _ => 24,
-        },
-    };
-    u8::try_from(mask).unwrap_or(32)
-}
-
-/// Classless routes replace the router option (RFC 3442).
-fn routes(message: &Message) -> Vec<Route> {
-    let options = message.opts();
-    let classless = options.get(OptionCode::ClasslessStaticRoute);
-    if let Some(DhcpOption::ClasslessStaticRoute(routes)) = classless {
-        return routes
-            .iter()
-            .map(|(network, gateway)| Route {
-                network: network.network(),
-                prefix: network.prefix_len(),
-                gateway: (!gateway.is_unspecified()).then_some(*gateway),
-            })
-            .collect();
-    }
-    let Some(DhcpOption::Router(routers)) = options.get(OptionCode::Router) else {
-        return Vec::new();
-    };
-    let default = routers.first().map(|router| Route {
-        network: Ipv4Addr::UNSPECIFIED,
-        prefix: 0,
-        gateway: Some(*router),
-    });
-    default.into_iter().collect()
-}
-
-fn search(message: &Message) -> Vec<String> {
-    let options = message.opts();
-    if let Some(DhcpOption::DomainSearch(names)) = options.get(OptionCode::DomainSearch) {
-        return names.iter().map(ToString::to_string).collect();
-    }
-    match options.get(OptionCode::DomainName) {
-        Some(DhcpOption::DomainName(name)) => vec![name.clone()],
-        _ => Vec::new(),
-    }
+fn nak(message: &Message) -> Action {
+    let text = message.options.text(code::MESSAGE).ok().flatten();
+    Action::Log(Refusal::Nak(text.unwrap_or_default()))
 }
 
 /// Quicker at first than RFC 2131 section 4.1 (4 s): a switch port that has just woken swallows the first message.
@@ -323,27 +244,21 @@ fn between(now: Instant, end: Instant) -> Instant {
     end.min(now + (left / 2).max(Duration::from_secs(60)))
 }
 
-const WANTED: &[OptionCode] = &[
-    OptionCode::SubnetMask,
-    OptionCode::Router,
-    OptionCode::ClasslessStaticRoute,
-    OptionCode::DomainNameServer,
-    OptionCode::DomainName,
-    OptionCode::DomainSearch,
-    OptionCode::Hostname,
-    OptionCode::InterfaceMtu,
-    OptionCode::AddressLeaseTime,
-    OptionCode::Renewal,
-    OptionCode::Rebinding,
+const WANTED: [u8; 11] = [
+    code::SUBNET_MASK,
+    code::ROUTER,
+    code::CLASSLESS_ROUTES,
+    code::NAME_SERVERS,
+    code::DOMAIN_NAME,
+    code::DOMAIN_SEARCH,
+    code::HOST_NAME,
+    code::MTU,
+    code::LEASE_TIME,
+    code::RENEWAL_TIME,
+    code::REBINDING_TIME,
 ];
 const MOST_REQUESTS: u32 = 4;
 const LARGEST_MESSAGE: u16 = 1472;
-/// RFC 791: every link carries that much. Smaller ones are mistakes.
-const SMALLEST_MTU: u16 = 576;
-const SHORTEST_LEASE: Duration = Duration::from_secs(60);
-const SHORTEST_RENEWAL: Duration = Duration::from_secs(20);
-/// Longer than any machine stays in its ramdisk.
-const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 #[cfg(test)]
 mod tests {
@@ -353,18 +268,31 @@ mod tests {
     const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
     const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
 
+    fn client(now: Instant) -> Client {
+        Client::new(MAC, 7, now)
+    }
+
     fn answer(client: &Client, kind: MessageType) -> Message {
-        let mut message = Message::default();
-        message
-            .set_xid(client.xid)
-            .set_chaddr(&MAC)
-            .set_yiaddr(ADDRESS);
-        let options = message.opts_mut();
-        options.insert(DhcpOption::MessageType(kind));
-        options.insert(DhcpOption::ServerIdentifier(SERVER));
-        options.insert(DhcpOption::SubnetMask([255, 255, 255, 0].into()));
-        options.insert(DhcpOption::AddressLeaseTime(3600));
-        message
+        let mut options = Options::default();
+        options.insert(code::MESSAGE_TYPE, [kind.to_byte()]);
+        options.insert(code::SERVER_IDENTIFIER, SERVER.octets());
+        options.insert(code::SUBNET_MASK, [255, 255, 255, 0]);
+        options.insert(code::LEASE_TIME, 3600_u32.to_be_bytes());
+        Message {
+            operation: Operation::Reply,
+            xid: client.xid,
+            seconds: 0,
+            broadcast: false,
+            client_address: Ipv4Addr::UNSPECIFIED,
+            your_address: ADDRESS,
+            mac: MAC,
+            options,
+        }
+    }
+
+    /// The lease of the answer.
+    fn lease(client: &Client) -> Lease {
+        Lease::from_message(&answer(client, MessageType::Ack)).unwrap()
     }
 
     fn seconds(seconds: u64) -> Duration {
@@ -377,7 +305,8 @@ mod tests {
             .iter()
             .filter_map(|action| match action {
                 Action::Send(message, to) => {
-                    Some((message.opts().msg_type().unwrap(), *to, message.ciaddr()))
+                    let kind = message.options.message_type().unwrap();
+                    Some((kind, *to, message.client_address))
                 }
                 _ => None,
             })
@@ -385,7 +314,7 @@ mod tests {
     }
 
     fn bound(now: Instant) -> Client {
-        let mut client = Client::new(MAC, now);
+        let mut client = client(now);
         client.time(now);
         client.receive(&answer(&client, MessageType::Offer), now);
         let actions = client.receive(&answer(&client, MessageType::Ack), now);
@@ -402,7 +331,7 @@ mod tests {
     #[test]
     fn it_asks_everybody_less_and_less_often() {
         let start = Instant::now();
-        let mut client = Client::new(MAC, start);
+        let mut client = client(start);
         let mut now = start;
         let mut pauses = Vec::new();
         for _ in 0..6 {
@@ -416,29 +345,23 @@ mod tests {
     #[test]
     fn an_offer_is_requested_with_its_address_and_server() {
         let now = Instant::now();
-        let mut client = Client::new(MAC, now);
+        let mut client = client(now);
         client.time(now);
         let actions = client.receive(&answer(&client, MessageType::Offer), now);
         assert_eq!(sent(&actions), [REQUEST]);
         let [Action::Send(request, None)] = actions.as_slice() else {
             panic!("{actions:?}")
         };
-        let options = request.opts();
-        assert_eq!(
-            options.get(OptionCode::RequestedIpAddress),
-            Some(&DhcpOption::RequestedIpAddress(ADDRESS))
-        );
-        assert_eq!(
-            options.get(OptionCode::ServerIdentifier),
-            Some(&DhcpOption::ServerIdentifier(SERVER))
-        );
-        assert!(request.flags().broadcast());
+        let options = &request.options;
+        assert_eq!(options.address(code::REQUESTED_ADDRESS), Ok(Some(ADDRESS)));
+        assert_eq!(options.address(code::SERVER_IDENTIFIER), Ok(Some(SERVER)));
+        assert!(request.broadcast && client.is_without_address());
     }
 
     #[test]
     fn requests_without_an_answer_lead_back_to_the_beginning() {
         let mut now = Instant::now();
-        let mut client = Client::new(MAC, now);
+        let mut client = client(now);
         client.time(now);
         client.receive(&answer(&client, MessageType::Offer), now);
         for _ in 1..MOST_REQUESTS {
@@ -446,18 +369,23 @@ mod tests {
             assert_eq!(sent(&client.time(now)), [REQUEST]);
         }
         now = client.deadline();
-        assert_eq!(client.time(now), []);
+        assert_eq!(client.time(now), [Action::Log(Refusal::Unanswered(SERVER))]);
         assert_eq!(client.state, State::Selecting { tries: 0 });
     }
 
     #[test]
     fn a_refused_request_starts_over_with_a_new_number() {
         let now = Instant::now();
-        let mut client = Client::new(MAC, now);
+        let mut client = client(now);
         client.time(now);
         client.receive(&answer(&client, MessageType::Offer), now);
         let xid = client.xid;
-        assert_eq!(client.receive(&answer(&client, MessageType::Nak), now), []);
+        let mut nak = answer(&client, MessageType::Nak);
+        nak.options.insert(code::MESSAGE, *b"lease expired\0");
+        assert_eq!(
+            client.receive(&nak, now),
+            [Action::Log(Refusal::Nak("lease expired".into()))]
+        );
         assert_eq!(client.state, State::Selecting { tries: 0 });
         assert_ne!(client.xid, xid);
         assert_eq!(client.deadline(), now + seconds(1));
@@ -505,90 +433,75 @@ mod tests {
         client.time(now);
         assert_eq!(
             client.receive(&answer(&client, MessageType::Nak), now),
-            [Action::Withdraw]
+            [Action::Log(Refusal::Nak(String::new())), Action::Withdraw]
         );
     }
 
     #[test]
     fn messages_for_others_change_nothing() {
         let now = Instant::now();
-        let mut client = Client::new(MAC, now);
+        let mut client = client(now);
         client.time(now);
         let mut other_transaction = answer(&client, MessageType::Offer);
-        other_transaction.set_xid(client.xid.wrapping_add(1));
+        other_transaction.xid = client.xid.wrapping_add(1);
         let mut other_machine = answer(&client, MessageType::Offer);
-        other_machine.set_chaddr(&[1; 6]);
-        let mut no_server = answer(&client, MessageType::Offer);
-        no_server.opts_mut().remove(OptionCode::ServerIdentifier);
-        let mut no_address = answer(&client, MessageType::Offer);
-        no_address.set_yiaddr(Ipv4Addr::UNSPECIFIED);
+        other_machine.mac = [1; 6];
+        let mut other_client = answer(&client, MessageType::Offer);
+        other_client.operation = Operation::Request;
         let out_of_turn = answer(&client, MessageType::Ack);
-        for message in [
-            other_transaction,
-            other_machine,
-            no_server,
-            no_address,
-            out_of_turn,
-        ] {
+        for message in [other_transaction, other_machine, other_client, out_of_turn] {
             assert_eq!(client.receive(&message, now), []);
         }
         assert_eq!(client.state, State::Selecting { tries: 1 });
     }
 
     #[test]
-    fn everything_a_server_says_is_in_the_lease() {
+    fn answers_of_no_use_are_logged_and_the_next_offer_is_taken() {
         let now = Instant::now();
-        let client = Client::new(MAC, now);
-        let mut message = answer(&client, MessageType::Ack);
-        let options = message.opts_mut();
-        options.insert(DhcpOption::Router(vec![SERVER]));
-        options.insert(DhcpOption::DomainNameServer(vec![SERVER]));
-        options.insert(DhcpOption::DomainName("example.org".into()));
-        options.insert(DhcpOption::Hostname("node-1".into()));
-        options.insert(DhcpOption::InterfaceMtu(9000));
-        assert_eq!(
-            Lease::from_message(&message),
-            Some(Lease {
-                address: ADDRESS,
-                prefix: 24,
-                routes: vec![Route {
-                    network: Ipv4Addr::UNSPECIFIED,
-                    prefix: 0,
-                    gateway: Some(SERVER)
-                }],
-                name_servers: vec![SERVER],
-                search: vec!["example.org".into()],
-                host_name: Some("node-1".into()),
-                mtu: Some(9000),
-                lifetime: Some(seconds(3600)),
-                server: SERVER,
-                renew: seconds(1800),
-                rebind: seconds(3150),
-            })
-        );
+        let mut client = client(now);
+        client.time(now);
+        let mut no_server = answer(&client, MessageType::Offer);
+        no_server.options.insert(code::SERVER_IDENTIFIER, [1, 2]);
+        let mut no_address = answer(&client, MessageType::Offer);
+        no_address.your_address = Ipv4Addr::UNSPECIFIED;
+        let mut bootp = answer(&client, MessageType::Offer);
+        bootp.options.insert(code::MESSAGE_TYPE, []);
+        for (message, reason, text) in [
+            (
+                no_server,
+                Refusal::Unusable(Unusable::NoServer),
+                "an answer was passed over: it does not say which server it is from (option 54)",
+            ),
+            (
+                no_address,
+                Refusal::Unusable(Unusable::Address(Ipv4Addr::UNSPECIFIED)),
+                "an answer was passed over: the address 0.0.0.0 cannot be a host's",
+            ),
+            (
+                bootp,
+                Refusal::NotAnAnswer,
+                "an answer was passed over: it has no message type that answers a request for an address",
+            ),
+        ] {
+            assert_eq!(reason.to_string(), text);
+            assert_eq!(client.receive(&message, now), [Action::Log(reason)]);
+        }
+        assert_eq!(client.state, State::Selecting { tries: 1 });
+        let offer = answer(&client, MessageType::Offer);
+        assert_eq!(sent(&client.receive(&offer, now)), [REQUEST]);
     }
 
     #[test]
-    fn an_endless_lease_has_no_lifetime_and_odd_times_are_corrected() {
+    fn an_acknowledgement_of_no_use_is_logged_and_the_request_repeated() {
         let now = Instant::now();
-        let client = Client::new(MAC, now);
-        let mut message = answer(&client, MessageType::Ack);
-        let options = message.opts_mut();
-        options.insert(DhcpOption::AddressLeaseTime(u32::MAX));
-        let lease = Lease::from_message(&message).unwrap();
-        assert_eq!(lease.lifetime, None);
-        let options = message.opts_mut();
-        options.insert(DhcpOption::AddressLeaseTime(0));
-        options.insert(DhcpOption::Renewal(5000));
-        options.insert(DhcpOption::Rebinding(4000));
-        let lease = Lease::from_message(&message).unwrap();
-        assert_eq!(
-            (lease.lifetime, lease.renew, lease.rebind),
-            (
-                Some(SHORTEST_LEASE),
-                seconds(30),
-                Duration::from_millis(52_500)
-            )
-        );
+        let mut client = client(now);
+        client.time(now);
+        client.receive(&answer(&client, MessageType::Offer), now);
+        let mut ack = answer(&client, MessageType::Ack);
+        ack.your_address = Ipv4Addr::BROADCAST;
+        let reason = Refusal::Unusable(Unusable::Address(Ipv4Addr::BROADCAST));
+        assert_eq!(client.receive(&ack, now), [Action::Log(reason)]);
+        let offer = lease(&client);
+        assert_eq!(client.state, State::Requesting { offer, tries: 1 });
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Knows no socket and no interface; [`super::worker6`] carries out what it says. Whether to ask at all is the router's word.
 
-use dhcproto::v6::{DhcpOption, IANA, Message, MessageType, ORO, OptionCode, Status};
+use crate::formats::dhcp6::{
+    Association, AssociationAddress, Message, MessageType, Options, Status, code,
+};
 use std::net::Ipv6Addr;
 use std::time::{Duration, Instant};
 
@@ -30,12 +32,32 @@ pub(super) struct Lease {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Use this from now on, instead of anything earlier.
+    /// Use this from now on, instead of anything earlier. Where the address is another host's,
+    /// [`Client::decline`] is next.
     Configure(Lease),
+    /// Log why something that a server sent is of no use.
+    Log(Refusal),
     /// Send a message to all servers of the link.
     Send(Box<Message>),
     /// Take the address away.
     Withdraw,
+}
+
+/// Why there is no address yet although a server answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("the server gives no address{}", words(.0.as_ref()))]
+    NoAddress(Option<Status>),
+    #[error("an answer was passed over: it does not say which server it is from (option 2)")]
+    NoServer,
+    #[error("the server refused{}", words(Some(.0)))]
+    Status(Status),
+}
+
+fn words(status: Option<&Status>) -> String {
+    status.map_or_else(String::new, |Status { code, text }| {
+        format!(": status {code}, {text:?}")
+    })
 }
 
 /// The client of one interface.
@@ -46,6 +68,8 @@ pub(super) struct Client {
     xid: [u8; 3],
     began: Instant,
     deadline: Instant,
+    /// How many addresses turned out to be others'.
+    declined: u32,
     state: State,
 }
 
@@ -56,6 +80,11 @@ enum State {
         tries: u32,
     },
     Bound(Lease, Instant),
+    /// The address is another host's: Decline is sent until the server replies.
+    Declining {
+        lease: Lease,
+        tries: u32,
+    },
     Rebinding(Lease, Instant, u32),
     Renewing(Lease, Instant, u32),
     Requesting {
@@ -65,17 +94,18 @@ enum State {
 }
 
 impl Client {
-    /// A client that has something to say at once.
-    pub(super) fn new(mac: [u8; 6], wish: Wish, now: Instant) -> Self {
+    /// A client that has something to say at once; `xid` is a random number.
+    pub(super) fn new(mac: [u8; 6], xid: [u8; 3], wish: Wish, now: Instant) -> Self {
         // DUID-LL (RFC 8415 section 11.4), hardware type 1: Ethernet.
         let mut identity = vec![0, 3, 0, 1];
         identity.extend(mac);
         Self {
             identity,
             wish,
-            xid: Message::new(MessageType::Solicit).xid(), // random
+            xid,
             began: now,
             deadline: now,
+            declined: 0,
             state: State::Asking { tries: 0 },
         }
     }
@@ -103,6 +133,16 @@ impl Client {
                 vec![self.ask(kind, None, now)]
             }
             State::Requesting { tries, .. } if tries >= MOST_REQUESTS => self.start_over(now),
+            State::Declining { tries, .. } if tries >= MAX_DECLINES => self.start_over(now),
+            State::Declining { lease, tries } => {
+                self.deadline = now + pause(tries);
+                let decline = self.ask(MessageType::Decline, Some(&lease), now);
+                self.state = State::Declining {
+                    lease,
+                    tries: tries + 1,
+                };
+                vec![decline]
+            }
             State::Requesting { offer, tries } => {
                 self.deadline = now + pause(tries);
                 let request = self.ask(MessageType::Request, Some(&offer), now);
@@ -147,21 +187,53 @@ impl Client {
         }
     }
 
+    /// The address that was to be configured is another host's (RFC 8415 section 18.2.8).
+    pub(super) fn decline(&mut self, now: Instant) -> Vec<Action> {
+        let State::Bound(lease, _) = &self.state else {
+            return Vec::new();
+        };
+        let lease = lease.clone();
+        self.declined += 1;
+        self.new_exchange(now);
+        self.state = State::Declining { lease, tries: 0 };
+        let mut actions = vec![Action::Withdraw];
+        actions.extend(self.time(now));
+        actions
+    }
+
     /// A message came; those for others, or out of turn, change nothing.
     pub(super) fn receive(&mut self, message: &Message, now: Instant) -> Vec<Action> {
-        let ours = match message.opts().get(OptionCode::ClientId) {
-            Some(DhcpOption::ClientId(identity)) => *identity == self.identity,
-            _ => false,
-        };
-        if !ours || message.xid() != self.xid {
+        let ours = message.options.get(code::CLIENT_ID) == Some(&*self.identity);
+        let from_server = matches!(
+            message.message_type,
+            MessageType::Advertise | MessageType::Reply
+        );
+        if !ours || !from_server || message.xid != self.xid {
             return Vec::new();
         }
-        let Some(lease) = Lease::from_message(message) else {
-            return Vec::new();
+        if let State::Declining { .. } = self.state {
+            return self.start_over(now);
+        }
+        let wants_address = self.wish == Wish::Address;
+        let lease = match Lease::from_message(message, self.wish) {
+            Ok(lease) => lease,
+            // A server that takes its word back (RFC 8415 section 18.2.10.1).
+            Err(reason @ Refusal::NoAddress(_)) if self.has_lease() => {
+                let mut actions = vec![Action::Log(reason), Action::Withdraw];
+                actions.extend(self.start_over(now));
+                return actions;
+            }
+            Err(reason) => {
+                let requested = matches!(self.state, State::Requesting { .. });
+                let mut actions = vec![Action::Log(reason)];
+                if requested && message.message_type == MessageType::Reply {
+                    actions.extend(self.start_over(now));
+                }
+                return actions;
+            }
         };
-        let has_address = lease.address.is_some();
-        match (&self.state, message.msg_type(), self.wish) {
-            (State::Asking { .. }, MessageType::Advertise, Wish::Address) if has_address => {
+        match (&self.state, message.message_type) {
+            (State::Asking { .. }, MessageType::Advertise) if wants_address => {
                 self.new_exchange(now);
                 self.state = State::Requesting {
                     offer: lease,
@@ -169,20 +241,17 @@ impl Client {
                 };
                 self.time(now)
             }
-            (State::Asking { .. }, MessageType::Reply, Wish::Facts) => self.bind(lease, now),
+            (State::Asking { .. }, MessageType::Reply) if !wants_address => self.bind(lease, now),
             (
                 State::Requesting { .. } | State::Renewing(..) | State::Rebinding(..),
                 MessageType::Reply,
-                _,
-            ) if has_address => self.bind(lease, now),
-            (State::Requesting { .. }, MessageType::Reply, _) => self.start_over(now),
-            (State::Renewing(..) | State::Rebinding(..), MessageType::Reply, _) => {
-                let mut actions = vec![Action::Withdraw];
-                actions.extend(self.start_over(now));
-                actions
-            }
+            ) => self.bind(lease, now),
             _ => Vec::new(),
         }
+    }
+
+    fn has_lease(&self) -> bool {
+        matches!(self.state, State::Renewing(..) | State::Rebinding(..))
     }
 
     fn bind(&mut self, lease: Lease, now: Instant) -> Vec<Action> {
@@ -194,77 +263,70 @@ impl Client {
     fn start_over(&mut self, now: Instant) -> Vec<Action> {
         self.new_exchange(now);
         self.state = State::Asking { tries: 0 };
-        self.deadline = now + pause(0);
+        // A server that gives nothing but others' addresses is asked less and less often.
+        self.deadline = now + pause(self.declined);
         Vec::new()
     }
 
     fn new_exchange(&mut self, now: Instant) {
-        self.xid = Message::new(MessageType::Solicit).xid();
+        let [_, low @ ..] = u32::from_be_bytes([0, self.xid[0], self.xid[1], self.xid[2]])
+            .wrapping_add(1)
+            .to_be_bytes();
+        self.xid = low;
         self.began = now;
     }
 
     fn ask(&self, kind: MessageType, lease: Option<&Lease>, now: Instant) -> Action {
-        let mut message = Message::new(kind);
-        message.set_xid(self.xid);
-        let options = message.opts_mut();
-        options.insert(DhcpOption::ClientId(self.identity.clone()));
+        let mut options = Options::default();
+        options.push(code::CLIENT_ID, self.identity.as_slice());
         if let Some(lease) = lease.filter(|_| kind != MessageType::Rebind) {
-            options.insert(DhcpOption::ServerId(lease.server.clone()));
+            options.push(code::SERVER_ID, lease.server.as_slice());
         }
         let hundredths = now.saturating_duration_since(self.began).as_millis() / 10;
-        options.insert(DhcpOption::ElapsedTime(
-            u16::try_from(hundredths).unwrap_or(u16::MAX),
-        ));
-        options.insert(DhcpOption::ORO(ORO {
-            opts: vec![OptionCode::DomainNameServers, OptionCode::DomainSearchList],
-        }));
+        let hundredths = u16::try_from(hundredths).unwrap_or(u16::MAX);
+        options.push(code::ELAPSED_TIME, hundredths.to_be_bytes());
+        let wanted = [code::NAME_SERVERS, code::DOMAIN_SEARCH].map(u16::to_be_bytes);
+        options.push(code::OPTION_REQUEST, wanted.concat());
         if self.wish == Wish::Address {
-            let mut association = IANA {
+            let mut association = Association {
                 id: ASSOCIATION,
-                t1: 0,
-                t2: 0,
-                opts: dhcproto::v6::DhcpOptions::new(),
+                ..Association::default()
             };
             if let Some((address, _)) = lease.and_then(|lease| lease.address) {
-                association
-                    .opts
-                    .insert(DhcpOption::IAAddr(dhcproto::v6::IAAddr {
-                        addr: address,
-                        preferred_life: 0,
-                        valid_life: 0,
-                        opts: dhcproto::v6::DhcpOptions::new(),
-                    }));
+                association.options.push_address(&AssociationAddress {
+                    address,
+                    preferred: 0,
+                    valid: 0,
+                });
             }
-            options.insert(DhcpOption::IANA(association));
+            options.push_association(&association);
         }
-        Action::Send(Box::new(message))
+        Action::Send(Box::new(Message {
+            message_type: kind,
+            xid: self.xid,
+            options,
+        }))
     }
 }
 
 impl Lease {
-    /// What an Advertise or a Reply gives; `None` when it lacks its server or says that it failed.
-    fn from_message(message: &Message) -> Option<Self> {
-        let options = message.opts();
-        let Some(DhcpOption::ServerId(server)) = options.get(OptionCode::ServerId) else {
-            return None;
-        };
-        if let Some(DhcpOption::StatusCode(code)) = options.get(OptionCode::StatusCode)
-            && code.status != Status::Success
-        {
-            return None;
+    /// What an Advertise or a Reply gives.
+    fn from_message(message: &Message, wish: Wish) -> Result<Self, Refusal> {
+        let options = &message.options;
+        let server = options.get(code::SERVER_ID).ok_or(Refusal::NoServer)?;
+        let association = options.association(ASSOCIATION);
+        let given = association.as_ref().and_then(|association| {
+            let mut addresses = association.options.addresses();
+            addresses.find(|given| given.valid > 0 && is_host(given.address))
+        });
+        let address = given.map(|given| (given.address, Duration::from_secs(given.valid.into())));
+        if let Some(status) = options.status().filter(|status| status.code != 0) {
+            return Err(Refusal::Status(status));
         }
-        let association = options.iter().find_map(|option| match option {
-            DhcpOption::IANA(association) if association.id == ASSOCIATION => Some(association),
-            _ => None,
-        });
-        let address = association.and_then(|association| {
-            association.opts.iter().find_map(|option| match option {
-                DhcpOption::IAAddr(given) if given.valid_life > 0 => {
-                    Some((given.addr, Duration::from_secs(given.valid_life.into())))
-                }
-                _ => None,
-            })
-        });
+        if address.is_none() && wish == Wish::Address {
+            let status = association.and_then(|association| association.options.status());
+            return Err(Refusal::NoAddress(status));
+        }
         let whole = address.map_or(REFRESH, |(_, valid)| valid.max(SHORTEST));
         let seconds = |given: Option<u32>| {
             given
@@ -272,25 +334,17 @@ impl Lease {
                 .map(|seconds| Duration::from_secs(seconds.into()))
         };
         // RFC 8415 section 21.4: where the server leaves the times open, 0.5 and 0.8 of the lifetime.
-        let rebind = seconds(association.map(|association| association.t2))
+        let rebind = seconds(association.as_ref().map(|association| association.rebind))
             .filter(|rebind| *rebind < whole)
             .unwrap_or(whole * 4 / 5);
-        let renew = seconds(association.map(|association| association.t1))
+        let renew = seconds(association.as_ref().map(|association| association.renew))
             .filter(|renew| *renew < rebind)
             .unwrap_or(rebind * 5 / 8);
-        Some(Self {
+        Ok(Self {
             address,
-            name_servers: match options.get(OptionCode::DomainNameServers) {
-                Some(DhcpOption::DomainNameServers(servers)) => servers.clone(),
-                _ => Vec::new(),
-            },
-            search: match options.get(OptionCode::DomainSearchList) {
-                Some(DhcpOption::DomainSearchList(names)) => {
-                    names.iter().map(ToString::to_string).collect()
-                }
-                _ => Vec::new(),
-            },
-            server: server.clone(),
+            name_servers: options.name_servers(),
+            search: options.domain_names(),
+            server: server.to_vec(),
             renew,
             rebind,
         })
@@ -299,6 +353,15 @@ impl Lease {
     fn lifetime(&self) -> Duration {
         self.address.map_or(REFRESH, |(_, valid)| valid)
     }
+}
+
+/// Whether one host can have it on a network with others.
+fn is_host(address: Ipv6Addr) -> bool {
+    let special = address.is_unspecified()
+        || address.is_loopback()
+        || address.is_multicast()
+        || address.is_unicast_link_local();
+    !special
 }
 
 /// RFC 8415 sections 7.6 and 15 (SOL_TIMEOUT, REQ_TIMEOUT 1 s, doubling), with an earlier end of the doubling.
@@ -314,6 +377,8 @@ fn long_pause(tries: u32) -> Duration {
 /// The one identity association of an interface.
 const ASSOCIATION: u32 = 1;
 const MOST_REQUESTS: u32 = 5;
+/// DEC_MAX_RC.
+const MAX_DECLINES: u32 = 4;
 /// IRT_DEFAULT: facts without an address are asked for again.
 const REFRESH: Duration = Duration::from_secs(24 * 3600);
 const SHORTEST: Duration = Duration::from_secs(60);
@@ -321,48 +386,65 @@ const SHORTEST: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dhcproto::v6::{DhcpOptions, IAAddr, StatusCode};
 
     const MAC: [u8; 6] = [0x52, 0x54, 0, 1, 2, 3];
     const ADDRESS: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x77);
 
+    fn client(wish: Wish, now: Instant) -> Client {
+        Client::new(MAC, [1, 2, 3], wish, now)
+    }
+
     fn answer(client: &Client, kind: MessageType, address: Option<Ipv6Addr>) -> Message {
-        let mut message = Message::new(kind);
-        message.set_xid(client.xid);
-        let options = message.opts_mut();
-        options.insert(DhcpOption::ClientId(client.identity.clone()));
-        options.insert(DhcpOption::ServerId(vec![7]));
-        options.insert(DhcpOption::DomainNameServers(vec![ADDRESS]));
-        if let Some(addr) = address {
-            let mut opts = DhcpOptions::new();
-            opts.insert(DhcpOption::IAAddr(IAAddr {
-                addr,
-                preferred_life: 1000,
-                valid_life: 1000,
-                opts: DhcpOptions::new(),
-            }));
-            options.insert(DhcpOption::IANA(IANA {
+        let mut options = Options::default();
+        options.push(code::CLIENT_ID, client.identity.as_slice());
+        options.push(code::SERVER_ID, [7]);
+        options.push(code::NAME_SERVERS, ADDRESS.octets());
+        if let Some(address) = address {
+            let mut association = Association {
                 id: ASSOCIATION,
-                t1: 0,
-                t2: 0,
-                opts,
-            }));
+                ..Association::default()
+            };
+            association.options.push_address(&AssociationAddress {
+                address,
+                preferred: 1000,
+                valid: 1000,
+            });
+            options.push_association(&association);
         }
-        message
+        Message {
+            message_type: kind,
+            xid: client.xid,
+            options,
+        }
+    }
+
+    fn no_addresses(client: &Client, kind: MessageType) -> (Message, Status) {
+        let mut message = answer(client, kind, None);
+        let mut association = Association {
+            id: ASSOCIATION,
+            ..Association::default()
+        };
+        association.options.push(code::STATUS, *b"\0\x02none left");
+        message.options.push_association(&association);
+        let status = Status {
+            code: 2,
+            text: "none left".into(),
+        };
+        (message, status)
     }
 
     fn kinds(actions: &[Action]) -> Vec<MessageType> {
         actions
             .iter()
             .filter_map(|action| match action {
-                Action::Send(message) => Some(message.msg_type()),
+                Action::Send(message) => Some(message.message_type),
                 _ => None,
             })
             .collect()
     }
 
     fn bound(start: Instant) -> Client {
-        let mut client = Client::new(MAC, Wish::Address, start);
+        let mut client = client(Wish::Address, start);
         assert_eq!(kinds(&client.time(start)), [MessageType::Solicit]);
         let offer = answer(&client, MessageType::Advertise, Some(ADDRESS));
         assert_eq!(
@@ -418,15 +500,59 @@ mod tests {
         let mut client = bound(start);
         let now = client.deadline();
         client.time(now);
-        let reply = answer(&client, MessageType::Reply, None);
-        assert_eq!(client.receive(&reply, now), [Action::Withdraw]);
+        let (reply, status) = no_addresses(&client, MessageType::Reply);
+        let reason = Refusal::NoAddress(Some(status));
+        assert_eq!(
+            client.receive(&reply, now),
+            [Action::Log(reason), Action::Withdraw]
+        );
         assert_eq!(client.state, State::Asking { tries: 0 });
+    }
+
+    #[test]
+    fn a_declined_address_is_taken_away_and_asked_for_again_less_and_less_often() {
+        let start = Instant::now();
+        let mut client = bound(start);
+        let actions = client.decline(start);
+        assert_eq!(actions.first(), Some(&Action::Withdraw));
+        assert_eq!(kinds(&actions), [MessageType::Decline]);
+        let Some(Action::Send(decline)) = actions.last() else {
+            panic!("{actions:?}")
+        };
+        let association = decline.options.association(ASSOCIATION).unwrap();
+        let mut given = association.options.addresses();
+        assert_eq!(given.next().unwrap().address, ADDRESS);
+        assert_eq!(decline.options.get(code::SERVER_ID), Some(&[7][..]));
+
+        let reply = answer(&client, MessageType::Reply, None);
+        assert_eq!(client.receive(&reply, start), []);
+        assert_eq!(client.state, State::Asking { tries: 0 });
+        assert_eq!(client.deadline(), start + Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_decline_without_an_answer_is_sent_four_times() {
+        let start = Instant::now();
+        let mut client = bound(start);
+        let mut sent = kinds(&client.decline(start));
+        while client.state != (State::Asking { tries: 0 }) {
+            let now = client.deadline();
+            sent.extend(kinds(&client.time(now)));
+        }
+        assert_eq!(sent, [MessageType::Decline; 4]);
+    }
+
+    #[test]
+    fn nothing_is_declined_without_an_address() {
+        let start = Instant::now();
+        let mut client = client(Wish::Address, start);
+        assert_eq!(client.decline(start), []);
     }
 
     #[test]
     fn facts_alone_take_one_question() {
         let start = Instant::now();
-        let mut client = Client::new(MAC, Wish::Facts, start);
+        let mut client = client(Wish::Facts, start);
         assert_eq!(
             kinds(&client.time(start)),
             [MessageType::InformationRequest]
@@ -450,7 +576,7 @@ mod tests {
     #[test]
     fn requests_without_an_answer_lead_back_to_the_beginning() {
         let start = Instant::now();
-        let mut client = Client::new(MAC, Wish::Address, start);
+        let mut client = client(Wish::Address, start);
         client.time(start);
         let offer = answer(&client, MessageType::Advertise, Some(ADDRESS));
         client.receive(&offer, start);
@@ -462,28 +588,76 @@ mod tests {
     }
 
     #[test]
-    fn messages_for_others_and_refusals_change_nothing() {
+    fn messages_for_others_change_nothing() {
         let start = Instant::now();
-        let mut client = Client::new(MAC, Wish::Address, start);
+        let mut client = client(Wish::Address, start);
         client.time(start);
         let offer = answer(&client, MessageType::Advertise, Some(ADDRESS));
-        let mut other = offer.clone();
-        other.set_xid([client.xid[0].wrapping_add(1), 0, 0]);
-        let mut stranger = offer.clone();
-        stranger.opts_mut().remove(OptionCode::ClientId);
-        let mut nobody = offer.clone();
-        nobody.opts_mut().remove(OptionCode::ServerId);
-        let mut refused = offer;
-        refused
-            .opts_mut()
-            .insert(DhcpOption::StatusCode(StatusCode {
-                status: Status::NoAddrsAvail,
-                msg: String::new(),
-            }));
-        let empty = answer(&client, MessageType::Advertise, None);
-        for message in [other, stranger, nobody, refused, empty] {
+        let other = Message {
+            xid: [client.xid[0].wrapping_add(1), 0, 0],
+            ..offer.clone()
+        };
+        let another_client = Client::new([1; 6], client.xid, Wish::Address, start);
+        let stranger = answer(&another_client, MessageType::Advertise, Some(ADDRESS));
+        let from_client = Message {
+            message_type: MessageType::Solicit,
+            ..offer
+        };
+        for message in [other, stranger, from_client] {
             assert_eq!(client.receive(&message, start), []);
         }
         assert_eq!(client.state, State::Asking { tries: 1 });
+    }
+
+    #[test]
+    fn refusals_are_logged_and_the_next_offer_is_taken() {
+        let start = Instant::now();
+        let mut client = client(Wish::Address, start);
+        client.time(start);
+        let mut no_server = answer(&client, MessageType::Advertise, Some(ADDRESS));
+        no_server.options = {
+            let mut options = Options::default();
+            options.push(code::CLIENT_ID, client.identity.as_slice());
+            options
+        };
+        let mut refused = answer(&client, MessageType::Advertise, Some(ADDRESS));
+        refused.options.push(code::STATUS, *b"\0\x01no");
+        let status = Status {
+            code: 1,
+            text: "no".into(),
+        };
+        let (empty, none_left) = no_addresses(&client, MessageType::Advertise);
+        let local = answer(&client, MessageType::Advertise, Some(Ipv6Addr::LOCALHOST));
+        for (message, reason, text) in [
+            (
+                no_server,
+                Refusal::NoServer,
+                "an answer was passed over: it does not say which server it is from (option 2)",
+            ),
+            (
+                refused,
+                Refusal::Status(status),
+                "the server refused: status 1, \"no\"",
+            ),
+            (
+                empty,
+                Refusal::NoAddress(Some(none_left)),
+                "the server gives no address: status 2, \"none left\"",
+            ),
+            (
+                local,
+                Refusal::NoAddress(None),
+                "the server gives no address",
+            ),
+        ] {
+            assert_eq!(reason.to_string(), text);
+            assert_eq!(client.receive(&message, start), [Action::Log(reason)]);
+        }
+        assert_eq!(client.state, State::Asking { tries: 1 });
+        let offer = answer(&client, MessageType::Advertise, Some(ADDRESS));
+        assert_eq!(
+            kinds(&client.receive(&offer, start)),
+            [MessageType::Request]
+        );
     }
 }

@@ -6,9 +6,11 @@
 
 mod dhcp4;
 mod dhcp6;
+mod lease4;
 mod names;
 mod options;
 mod process;
+mod router_dns;
 mod worker4;
 mod worker6;
 
@@ -20,11 +22,13 @@ use crate::progress::Cancel;
 use crate::root::Root;
 use crate::sys::netlink::{Address, Change, Changes, Link, Netlink};
 use names::{Names, Origin, Said, Source};
-use options::Options;
+use options::{Fixed, Options};
+use router_dns::RouterDns;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -66,6 +70,8 @@ struct View {
     links: BTreeMap<u32, Link>,
     /// Interfaces with an address that others can reach, of the version of IP that the API is reached by.
     addressed: BTreeSet<u32>,
+    /// The interface that took the static address of no interface in particular.
+    took_unnamed: Option<u32>,
 }
 
 /// The interface that a worker works for.
@@ -105,17 +111,18 @@ impl Network {
     /// long.
     fn wait_ready(&self, patience: Duration) {
         let start = Instant::now();
-        let view = self.wait(patience, |view| !view.addressed.is_empty());
-        if view.addressed.is_empty() {
+        let addressed = |view: &View| (!view.addressed.is_empty()).then_some(());
+        if self.wait(patience, addressed).is_none() {
             tracing::warn!(
                 seconds = patience.as_secs(),
                 "No interface has an address yet"
             );
             return;
         }
-        drop(view);
         if self.0.options.boot_mac.is_some() {
-            let _view = self.wait(BOOT_GRACE, |view| self.booted_from_is_addressed(view));
+            let _in_time = self.wait(BOOT_GRACE, |view| {
+                self.booted_from_is_addressed(view).then_some(())
+            });
         }
         tracing::info!(waited = ?start.elapsed(), "The network is there");
     }
@@ -129,8 +136,7 @@ impl Network {
         let network = self.clone();
         let watch = move || {
             for pause in MOVES {
-                network.view().moves += 1;
-                network.0.changed.notify_all();
+                network.change(|view| view.moves += 1);
                 let _never = Cancel::default().wait(pause);
             }
         };
@@ -148,25 +154,45 @@ impl Network {
 
     fn watch(&self, changes: &Changes, mut netlink: Netlink) {
         let mut known = BTreeSet::new();
+        let mut refused = Refused::default();
+        let mut routers = BTreeMap::new();
         loop {
+            let mut timeout = LOOK_AGAIN;
             match self.0.options.look(&mut netlink) {
                 Ok(view) => {
+                    let links = view.links.clone();
                     let new = self.new_links(&view, &mut known);
-                    self.view().learn(view);
-                    self.0.changed.notify_all();
-                    for link in new {
-                        self.take_up(&mut netlink, &link);
+                    self.change(|known| known.learn(view));
+                    if self.0.root.lockdown_mark().exists() {
+                        leave_down(&mut netlink, &links, &new);
+                        refused = Refused::default();
+                    } else {
+                        refused.retain(&links);
+                        for link in new {
+                            self.take_up(&mut netlink, &mut refused, &link);
+                        }
+                        for link in refused.due(&links, Instant::now()) {
+                            switch_on(&mut netlink, &mut refused, link);
+                        }
                     }
                 }
-                Err(error) => tracing::error!(%error, "Cannot list the interfaces"),
+                Err(error) => {
+                    tracing::error!(%error, "Cannot list the interfaces");
+                    timeout = AFTER_FAILURE;
+                }
             }
-            match changes.wait(LOOK_AGAIN) {
+            match changes.wait(refused.next(Instant::now()).min(timeout)) {
                 Ok(Some(Change::RouterOptions { link, options })) => {
-                    self.learn_from_router(link, &options);
+                    let dns: &mut RouterDns = routers.entry(link).or_default();
+                    dns.learn(&options, Instant::now());
                 }
                 Ok(_) => {}
-                Err(error) => tracing::error!(%error, "The kernel announces no changes"),
+                Err(error) => {
+                    tracing::error!(%error, "The kernel announces no changes");
+                    let _never = Cancel::default().wait(AFTER_FAILURE);
+                }
             }
+            self.learn_from_routers(&mut routers);
         }
     }
 
@@ -184,10 +210,8 @@ impl Network {
         new
     }
 
-    fn take_up(&self, netlink: &mut Netlink, link: &Link) {
-        if let Err(error) = netlink.set_up(link.index) {
-            tracing::error!(interface = link.name, %error, "Cannot switch on an interface");
-        }
+    fn take_up(&self, netlink: &mut Netlink, refused: &mut Refused, link: &Link) {
+        switch_on(netlink, refused, link);
         let Some(mac) = link.mac.filter(|_| link.ethernet) else {
             return;
         };
@@ -204,54 +228,221 @@ impl Network {
                 .name(link.name.clone())
                 .spawn(move || work(&network, &interface));
             if let Err(error) = spawned {
-                tracing::error!(interface = link.name, %error, "Cannot serve an interface");
+                tracing::error!(interface = link.name, %error, "cannot serve an interface: ending this process");
+                // As at a panic: it is restarted, and the next one may have better luck.
+                std::process::abort();
             }
         }
     }
 
-    fn learn_from_router(&self, link: u32, options: &[u8]) {
-        let Some(servers) = names::router_name_servers(options) else {
-            return;
+    /// Takes over what routers said, and forgets what they did not say again in time.
+    fn learn_from_routers(&self, routers: &mut BTreeMap<u32, RouterDns>) {
+        let links = self.look(|view| view.links.clone());
+        routers.retain(|index, _| links.contains_key(index));
+        for (index, dns) in routers {
+            let Some(link) = links.get(index) else {
+                continue;
+            };
+            dns.expire(Instant::now());
+            let origin = Origin {
+                metric: self.0.options.metric(link),
+                source: Source::Router,
+            };
+            self.learn(origin, dns.said(&link.name));
+        }
+    }
+
+    /// The static address that is meant for an interface.
+    fn fixed_for(&self, interface: &Interface) -> Option<Fixed> {
+        let Options {
+            fixed, boot_mac, ..
+        } = &self.0.options;
+        let of_device = |device: Option<&str>| {
+            let mut all = fixed.iter();
+            all.find(|fixed| fixed.device.as_deref() == device).cloned()
         };
-        let Some(link) = self.view().links.get(&link).cloned() else {
-            return;
-        };
-        let origin = Origin {
-            metric: self.0.options.metric(&link),
-            source: Source::Router,
-        };
-        let servers = servers.into_iter().map(IpAddr::V6);
-        self.learn(origin, Said::new(servers, &link.name, Vec::new()));
+        if let Some(own) = of_device(Some(&interface.name)) {
+            return Some(own);
+        }
+        let unnamed = of_device(None).filter(|_| match boot_mac {
+            Some(mac) => *mac == interface.mac,
+            None => self.change(|view| view.take_unnamed(interface.index)),
+        });
+        if unnamed.is_none() {
+            self.log_missing_devices(interface);
+        }
+        unnamed
+    }
+
+    /// Logs interfaces that `ip=` names and that do not exist: their static addresses are not used.
+    fn log_missing_devices(&self, interface: &Interface) {
+        let wanted = self.0.options.fixed.iter();
+        for wanted in wanted.filter_map(|fixed| fixed.device.as_deref()) {
+            let is_there = |view: &View| view.links.values().any(|link| link.name == wanted);
+            if !self.look(is_there) {
+                tracing::warn!(
+                    interface = interface.name,
+                    wanted,
+                    "ip= names an interface that does not exist: requesting an address on this one"
+                );
+            }
+        }
     }
 
     fn learn(&self, origin: Origin, said: Said) {
-        self.names().learn(&self.0.root, origin, said);
+        let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.learn(&self.0.root, origin, said);
     }
 
-    fn names(&self) -> MutexGuard<'_, Names> {
-        self.0.names.lock().unwrap_or_else(PoisonError::into_inner)
+    fn learn_host(&self, name: &str) {
+        let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.learn_host(name);
     }
 
-    fn view(&self) -> MutexGuard<'_, View> {
-        self.0.view.lock().unwrap_or_else(PoisonError::into_inner)
+    fn moves(&self) -> u32 {
+        self.look(|view| view.moves)
     }
 
-    /// Waits at most so long until the view is as wished.
-    fn wait(&self, patience: Duration, wished: impl Fn(&View) -> bool) -> MutexGuard<'_, View> {
-        let (view, _timeout) = self
-            .0
-            .changed
-            .wait_timeout_while(self.view(), patience, |view| !wished(view))
-            .unwrap_or_else(PoisonError::into_inner);
-        view
+    /// Reads the view. Its guard never leaves this function and the two below: as a temporary of an
+    /// expression it would be held while the rest of the expression takes the lock again.
+    fn look<T>(&self, read: impl FnOnce(&View) -> T) -> T {
+        let view = self.0.view.lock().unwrap_or_else(PoisonError::into_inner);
+        read(&view)
     }
+
+    fn change<T>(&self, change: impl FnOnce(&mut View) -> T) -> T {
+        let mut view = self.0.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&mut view);
+        drop(view);
+        self.0.changed.notify_all();
+        changed
+    }
+
+    /// Waits at most so long until something is found in the view.
+    fn wait<T>(&self, timeout: Duration, find: impl Fn(&View) -> Option<T>) -> Option<T> {
+        let mut found = None;
+        let missing = |view: &mut View| {
+            found = find(view);
+            found.is_none()
+        };
+        let view = self.0.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = self.0.changed.wait_timeout_while(view, timeout, missing);
+        drop(view);
+        found
+    }
+}
+
+/// Interfaces that the kernel or a driver did not switch on: tried again, less and less often.
+#[derive(Debug, Default)]
+struct Refused(BTreeMap<u32, Retry>);
+
+#[derive(Debug)]
+struct Retry {
+    tries: u32,
+    due: Instant,
+}
+
+impl Refused {
+    /// Notes whether an interface was switched on; whether it was the first time that it was not.
+    fn note(&mut self, index: u32, on: bool, now: Instant) -> bool {
+        if on {
+            self.0.remove(&index);
+            return false;
+        }
+        let retry = self.0.entry(index).or_insert(Retry { tries: 0, due: now });
+        retry.due = now + Duration::from_secs(1 << retry.tries.min(6));
+        retry.tries += 1;
+        retry.tries == 1
+    }
+
+    /// Forgets interfaces that are gone.
+    fn retain(&mut self, links: &BTreeMap<u32, Link>) {
+        self.0.retain(|index, _| links.contains_key(index));
+    }
+
+    fn due<'a>(&self, links: &'a BTreeMap<u32, Link>, now: Instant) -> Vec<&'a Link> {
+        let due = self.0.iter().filter(|(_, retry)| retry.due <= now);
+        due.filter_map(|(index, _)| links.get(index)).collect()
+    }
+
+    /// How long until one is due.
+    fn next(&self, now: Instant) -> Duration {
+        let dues = self.0.values().map(|retry| retry.due);
+        dues.min()
+            .map_or(Duration::MAX, |due| due.saturating_duration_since(now))
+    }
+}
+
+fn switch_on(netlink: &mut Netlink, refused: &mut Refused, link: &Link) {
+    let result = netlink.set_up(link.index);
+    let first = refused.note(link.index, result.is_ok(), Instant::now());
+    match result {
+        Ok(()) => tracing::debug!(interface = link.name, "switched on an interface"),
+        Err(error) if first => {
+            tracing::error!(interface = link.name, %error, "cannot switch on an interface: trying again");
+        }
+        Err(error) => {
+            tracing::debug!(interface = link.name, %error, "cannot switch on an interface yet");
+        }
+    }
+}
+
+/// Keeps interfaces down once Ironic locked the machine down: what is up is switched off again.
+fn leave_down(netlink: &mut Netlink, links: &BTreeMap<u32, Link>, new: &[Link]) {
+    for link in links.values().filter(|link| link.up) {
+        if let Err(error) = netlink.set_down(link.index) {
+            tracing::error!(interface = link.name, %error, "cannot switch off an interface");
+        }
+    }
+    for link in new {
+        tracing::warn!(
+            interface = link.name,
+            "left an interface down: the machine is locked down"
+        );
+    }
+}
+
+/// Reasons that were logged since the last lease: each once, and at most [`MAX_REFUSALS`], because any
+/// host on the link can cause one.
+#[derive(Debug, Default)]
+struct Refusals(Vec<String>);
+
+impl Refusals {
+    fn log(&mut self, interface: &Interface, reason: &impl fmt::Display) {
+        let interface = &interface.name;
+        let text = reason.to_string();
+        if self.0.len() < MAX_REFUSALS && !self.0.contains(&text) {
+            tracing::warn!(interface, %reason, "got no address from a DHCP server");
+            self.0.push(text);
+        } else {
+            tracing::debug!(interface, %reason, "got no address from a DHCP server");
+        }
+    }
+}
+
+fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes)
 }
 
 impl View {
     /// What the kernel says now; what is asked of the workers stays.
     fn learn(&mut self, now: Self) {
-        let moves = self.moves;
-        *self = Self { moves, ..now };
+        let (moves, took_unnamed) = (self.moves, self.took_unnamed);
+        *self = Self {
+            moves,
+            took_unnamed,
+            ..now
+        };
+    }
+
+    /// Gives the static address without a device to the first interface that asks; whether it is this
+    /// one.
+    fn take_unnamed(&mut self, index: u32) -> bool {
+        let taken = self.took_unnamed.filter(|taken| !self.is_gone(*taken));
+        self.took_unnamed = taken.or(Some(index));
+        self.took_unnamed == Some(index)
     }
 
     fn has_carrier(&self, index: u32) -> bool {
@@ -273,6 +464,7 @@ impl Options {
         let addresses = netlink.addresses()?;
         Ok(View {
             moves: 0,
+            took_unnamed: None,
             links: links.into_iter().map(|link| (link.index, link)).collect(),
             addressed: addresses
                 .iter()
@@ -323,5 +515,7 @@ const MOVES: [Duration; 6] = [
 ];
 /// Should a change ever get lost.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+const MAX_REFUSALS: usize = 8;
 const BOOT_METRIC: u32 = 100;
 const OTHER_METRIC: u32 = 200;

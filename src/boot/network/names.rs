@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// Who said it: smaller is asked first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,9 +30,13 @@ pub(super) enum Source {
 /// What one origin said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Said {
+    link: String,
     /// Addresses as the resolver's file has them: with the interface where they need one.
     pub(super) servers: Vec<String>,
+    /// Domains as the resolver's file has them.
     pub(super) search: Vec<String>,
+    /// What cannot be in the file.
+    unusable: Vec<String>,
 }
 
 impl Said {
@@ -40,16 +44,32 @@ impl Said {
     pub(super) fn new(
         servers: impl IntoIterator<Item = IpAddr>,
         link: &str,
-        search: Vec<String>,
+        search: impl IntoIterator<Item = String>,
     ) -> Self {
-        let servers = servers.into_iter().map(|server| match server {
-            IpAddr::V6(address) if address.is_unicast_link_local() => format!("{address}%{link}"),
-            address => address.to_string(),
-        });
-        Self {
-            servers: servers.collect(),
-            search,
+        let mut said = Self {
+            link: link.into(),
+            ..Self::default()
+        };
+        for server in servers {
+            match server {
+                _ if server.is_unspecified() || server.is_multicast() || server.is_loopback() => {
+                    said.unusable.push(server.to_string());
+                }
+                IpAddr::V6(address) if address.is_unicast_link_local() => {
+                    said.servers.push(format!("{address}%{link}"));
+                }
+                _ => said.servers.push(server.to_string()),
+            }
         }
+        for domain in search {
+            let domain = domain.trim_end_matches('.');
+            if is_domain_name(domain) {
+                said.search.push(domain.to_owned());
+            } else if !domain.is_empty() {
+                said.unusable.push(domain.to_owned());
+            }
+        }
+        said
     }
 }
 
@@ -66,6 +86,13 @@ impl Names {
         if self.said.get(&origin) == Some(&said) {
             return;
         }
+        for name in &said.unusable {
+            tracing::warn!(
+                interface = said.link,
+                name,
+                "ignored a name server or a domain that cannot be one"
+            );
+        }
         self.said.insert(origin, said);
         if let Err(error) = self.write(root) {
             tracing::error!(%error, "Cannot write /etc/resolv.conf");
@@ -74,9 +101,17 @@ impl Names {
 
     /// Takes the host's name, if it is one. The first one stays: the interface booted from usually speaks first.
     pub(super) fn learn_host(&mut self, name: &str) {
-        if self.host.is_some() || !is_host_name(name) {
+        if self.host.is_some() {
             return;
         }
+        let Some(host) = host_name(name) else {
+            tracing::warn!(name, "ignored a host name that cannot be one");
+            return;
+        };
+        if host != name {
+            tracing::warn!(name, host, "shortened a host name");
+        }
+        let name = host;
         self.host = Some(name.into());
         if let Err(error) = nix::unistd::sethostname(name) {
             tracing::warn!(%error, name, "Cannot set the host's name");
@@ -100,8 +135,7 @@ impl Names {
                 }
             }
             for domain in &said.search {
-                let domain = domain.trim_end_matches('.');
-                if is_host_name(domain) && !search.contains(&domain) {
+                if !search.contains(&domain.as_str()) {
                     search.push(domain);
                 }
             }
@@ -118,50 +152,41 @@ impl Names {
     }
 }
 
-/// RFC 1123 section 2.1, and no more: the network's word goes into files.
-fn is_host_name(name: &str) -> bool {
+/// RFC 1123 section 2.1, and the underscore that real networks have; no more, because it is written to
+/// files.
+fn is_domain_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label
                 .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
             && !label.starts_with('-')
     };
-    name.len() <= 64 && name.split('.').all(label)
+    name.len() <= MAX_DOMAIN_NAME && name.split('.').all(label)
 }
 
-/// The name servers among a router's neighbour-discovery options (RFC 8106 section 5.1); a lifetime of zero takes them back.
-pub(super) fn router_name_servers(mut options: &[u8]) -> Option<Vec<Ipv6Addr>> {
-    let mut servers = None;
-    while let [kind, units, ..] = options {
-        let length = usize::from(*units) * 8;
-        let option = options.get(..length).filter(|_| length > 0)?;
-        if *kind == RECURSIVE_DNS_SERVER {
-            let servers: &mut Vec<_> = servers.get_or_insert_default();
-            let valid = option.get(4..8).is_some_and(|lifetime| lifetime != [0; 4]);
-            let (addresses, _) = option.get(8..).unwrap_or_default().as_chunks::<16>();
-            servers.extend(
-                addresses
-                    .iter()
-                    .filter(|_| valid)
-                    .copied()
-                    .map(Ipv6Addr::from),
-            );
-        }
-        options = options.get(length..)?;
+/// What the kernel takes of a name as the host's: its first label where it is too long.
+fn host_name(name: &str) -> Option<&str> {
+    let name = Some(name.trim_end_matches('.')).filter(|name| is_domain_name(name))?;
+    if name.len() <= MAX_HOST_NAME {
+        return Some(name);
     }
-    servers
+    name.split('.').next()
 }
 
 /// musl's resolver reads no more.
 const MOST_SERVERS: usize = 3;
 const MOST_DOMAINS: usize = 6;
-const RECURSIVE_DNS_SERVER: u8 = 25;
+/// RFC 1035 section 2.3.4, as text.
+const MAX_DOMAIN_NAME: usize = 253;
+/// `__NEW_UTS_LEN` (linux/utsname.h).
+const MAX_HOST_NAME: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use crate::logging::Verbosity;
+    use crate::logging::tests::told;
 
     fn origin(metric: u32, source: Source) -> Origin {
         Origin { metric, source }
@@ -192,31 +217,86 @@ mod tests {
     }
 
     #[test]
-    fn a_router_gives_name_servers_and_takes_them_back() {
-        let server: Ipv6Addr = "2001:db8::53".parse().unwrap();
-        let mut options = vec![1, 1, 2, 3, 4, 5, 6, 7];
-        options.extend([25, 3, 0, 0, 0, 0, 0, 60]);
-        options.extend(server.octets());
-        assert_eq!(router_name_servers(&options), Some(vec![server]));
-        options[15] = 0;
-        assert_eq!(router_name_servers(&options), Some(vec![]));
-        assert_eq!(router_name_servers(&options[..8]), None);
+    fn what_cannot_be_in_the_file_is_logged_and_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        fs::create_dir(root.path("etc")).unwrap();
+        let long = ["a".repeat(63), "b".repeat(63)].join(".");
+        let servers = ["0.0.0.0", "::", "ff02::1", "192.0.2.1"].map(|text| text.parse().unwrap());
+        let domains = [
+            "",
+            "corp.example.",
+            "lab_1",
+            "evil\nnameserver 1",
+            &long,
+            "-a",
+        ];
+        let said = Said::new(servers, "eth0", domains.map(str::to_owned));
+        let mut names = Names::default();
+        let text = told(Verbosity::Info, || {
+            names.learn(&root, origin(100, Source::Dhcp4), said.clone());
+            // Said again, it is nothing to log.
+            names.learn(&root, origin(100, Source::Dhcp4), said);
+        });
+        let left_out: Vec<_> = text
+            .lines()
+            .map(|line| line.split_once(" name=").unwrap().1)
+            .collect();
+        assert_eq!(
+            left_out,
+            ["0.0.0.0", "::", "ff02::1", "\"evil nameserver 1\"", "-a"]
+        );
+        assert_eq!(
+            fs::read_to_string(root.path("etc/resolv.conf")).unwrap(),
+            format!("nameserver 192.0.2.1\nsearch corp.example lab_1 {long}\n")
+        );
     }
 
     #[test]
-    fn only_host_names_are_host_names() {
-        for name in ["node-1", "node-1.example.org", "7"] {
-            assert!(is_host_name(name), "{name}");
+    fn only_domain_names_are_domain_names() {
+        let longest = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "b".repeat(61));
+        for name in [
+            "node-1",
+            "node-1.example.org",
+            "7",
+            "lab_1",
+            "_dmarc.a",
+            &longest,
+        ] {
+            assert!(is_domain_name(name), "{name}");
         }
-        for name in ["", "a b", "-a", "a..b", "a\n", &"a".repeat(65)] {
-            assert!(!is_host_name(name), "{name}");
+        let longer = format!("{longest}b");
+        let long_label = "a".repeat(64);
+        for name in [
+            "",
+            "a b",
+            "-a",
+            "a..b",
+            "a.",
+            "a\n",
+            "a\0",
+            "\u{e9}",
+            &longer,
+            &long_label,
+        ] {
+            assert!(!is_domain_name(name), "{name}");
         }
     }
 
-    proptest! {
-        #[test]
-        fn no_options_make_it_panic(options in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let _servers = router_name_servers(&options);
+    #[test]
+    fn a_host_name_that_is_too_long_is_cut_to_its_first_label() {
+        let fits = format!("node-1.{}.{}", "a".repeat(40), "b".repeat(16));
+        assert_eq!(fits.len(), MAX_HOST_NAME);
+        let long = format!("{fits}b");
+        for (name, host) in [
+            ("node_1", Some("node_1")),
+            ("node-1.example.", Some("node-1.example")),
+            (&fits, Some(&*fits)),
+            (&long, Some("node-1")),
+            ("a b", None),
+            (".", None),
+        ] {
+            assert_eq!(host_name(name), host, "{name}");
         }
     }
 }

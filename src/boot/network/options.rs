@@ -1,6 +1,7 @@
-//! What the kernel arguments say about the network: `BOOTIF` and a static `ip=`.
+//! What the kernel arguments say about the network: `BOOTIF` and static addresses by `ip=`.
 
 use crate::config::KernelArgs;
+use crate::formats::dhcp4::{class_prefix_length, prefix_length};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The arguments, understood.
@@ -10,8 +11,8 @@ pub(super) struct Options {
     pub(super) boot_mac: Option<[u8; 6]>,
     /// The address of the API, where the kernel arguments give it without a name.
     pub(super) api: Option<IpAddr>,
-    /// An address that is not to be asked for.
-    pub(super) fixed: Option<Fixed>,
+    /// Addresses that are not to be asked for, one at most for each interface.
+    pub(super) fixed: Vec<Fixed>,
 }
 
 /// A static address (the kernel's Documentation/admin-guide/nfs/nfsroot.rst, `ip=`).
@@ -26,6 +27,18 @@ pub(super) struct Fixed {
     pub(super) name_servers: Vec<Ipv4Addr>,
 }
 
+/// What one `ip=` is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Ip {
+    /// What is done anyway where there is no static address.
+    Dhcp,
+    /// A static address; and fields that could not be read.
+    Static(Fixed, Vec<Field>),
+}
+
+/// A field of `ip=` that cannot be read or is not used, by its name and its value.
+type Field = (&'static str, String);
+
 impl Options {
     /// Reads the kernel's command line; what cannot be understood is told and left out.
     pub(super) fn parse(arguments: &KernelArgs) -> Self {
@@ -36,18 +49,51 @@ impl Options {
             }
             mac
         });
-        // Words such as `ip=dhcp` ask for what is done anyway.
-        let fixed = arguments
-            .value("ip")
-            .filter(|text| text.contains(':'))
-            .and_then(Fixed::parse);
         let api = arguments.value("ipa-api-url").and_then(api_address);
         Self {
             boot_mac,
             api,
-            fixed,
+            fixed: arguments.values("ip").fold(Vec::new(), with_ip),
         }
     }
+}
+
+/// Takes over one `ip=`. For the same interface the last one wins, as of all equal arguments.
+fn with_ip(mut all: Vec<Fixed>, value: &str) -> Vec<Fixed> {
+    match Ip::parse(value) {
+        Ok(Ip::Dhcp) => {}
+        Ok(Ip::Static(fixed, unread)) => {
+            for (field, text) in unread {
+                tracing::warn!(
+                    argument = "ip",
+                    value,
+                    field,
+                    text,
+                    "ignored a field of a kernel argument"
+                );
+            }
+            all.retain(|earlier| {
+                let replaced = earlier.device == fixed.device;
+                if replaced {
+                    tracing::warn!(
+                        argument = "ip",
+                        address = %earlier.address,
+                        "ignored a kernel argument: a later one is for the same interface"
+                    );
+                }
+                !replaced
+            });
+            all.push(fixed);
+        }
+        Err(reason) => {
+            tracing::warn!(
+                argument = "ip",
+                value,
+                "ignored a kernel argument: {reason}"
+            );
+        }
+    }
+    all
 }
 
 /// `aa:bb:cc:dd:ee:ff` (iPXE), or with `-` and the hardware type in front (pxelinux: `01-aa-bb-…`).
@@ -74,33 +120,128 @@ fn api_address(urls: &str) -> Option<IpAddr> {
     authority.split(':').next()?.parse().ok()
 }
 
-impl Fixed {
-    /// `client:server:gateway:netmask:hostname:device:autoconf:dns0:dns1`
-    fn parse(text: &str) -> Option<Self> {
+impl Ip {
+    /// Parses `client:server:gateway:netmask:hostname:device:autoconf:dns0:dns1`, `autoconf` alone, and
+    /// dracut's `device:autoconf`. The error is the reason why it is ignored.
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        if text.starts_with('[') {
+            return Err("static IPv6 addresses are not used; routers and DHCPv6 give them");
+        }
         let fields: Vec<&str> = text.split(':').collect();
         let field = |at: usize| fields.get(at).copied().filter(|field| !field.is_empty());
-        let address = |at: usize| field(at).and_then(|field| field.parse().ok());
-        Some(Self {
-            address: address(0)?,
-            prefix: address(3)
-                .and_then(|mask| u8::try_from(u32::from(mask).leading_ones()).ok())
-                .unwrap_or(24),
-            gateway: address(2),
-            host_name: field(4).map(Into::into),
-            device: field(5).map(Into::into),
-            name_servers: [address(7), address(8)].into_iter().flatten().collect(),
-        })
+        let client = field(0).map(|field| (field, field.parse::<Ipv4Addr>().ok()));
+        let autoconf = match client {
+            Some((_, Some(address))) => {
+                return Fixed::parse(address, field)
+                    .map(|(fixed, unread)| Self::Static(fixed, unread));
+            }
+            Some((word, None)) if fields.len() == 1 => Some(word),
+            Some(_)
+                if field(1).is_some_and(|word| AUTOCONF.contains(&word) || OFF.contains(&word)) =>
+            {
+                field(1)
+            }
+            Some(_) => return Err("its address cannot be read"),
+            None => field(6),
+        };
+        match autoconf {
+            None => Ok(Self::Dhcp),
+            Some(word) if AUTOCONF.contains(&word) => Ok(Self::Dhcp),
+            Some(word) if OFF.contains(&word) => {
+                Err("every interface without a static address asks for one")
+            }
+            Some(_) => Err("no such way to get an address is known"),
+        }
     }
 }
+
+impl Fixed {
+    fn parse<'a>(
+        address: Ipv4Addr,
+        field: impl Fn(usize) -> Option<&'a str>,
+    ) -> Result<(Self, Vec<Field>), &'static str> {
+        let mut unread = Vec::new();
+        let mut read = |at: usize, name| {
+            let text = field(at)?;
+            let address: Option<Ipv4Addr> = text.parse().ok();
+            // dracut's interface may have its MTU and its MAC where the kernel has name servers.
+            if address.is_none() {
+                unread.push((name, text.to_owned()));
+            }
+            address
+        };
+        let gateway = read(2, "gateway");
+        let name_servers = [read(7, "dns0"), read(8, "dns1")];
+        let prefix = field(3).and_then(|text| {
+            let prefix = netmask(text);
+            if prefix.is_none() {
+                unread.push(("netmask", text.to_owned()));
+            }
+            prefix
+        });
+        if !super::lease4::is_host(address) {
+            return Err("its address cannot be a host's");
+        }
+        let fixed = Self {
+            address,
+            // As the kernel does it.
+            prefix: prefix.unwrap_or_else(|| class_prefix_length(address)),
+            gateway,
+            host_name: field(4).map(Into::into),
+            device: field(5).map(Into::into),
+            name_servers: name_servers.into_iter().flatten().collect(),
+        };
+        unread.extend(field(9).map(|text| ("ntp0", text.to_owned())));
+        Ok((fixed, unread))
+    }
+}
+
+/// Parses a netmask, or the length of a prefix, which dracut takes and the kernel does not.
+fn netmask(text: &str) -> Option<u8> {
+    match text.parse::<u8>() {
+        Ok(length) => Some(length).filter(|length| (1..=32).contains(length)),
+        Err(_) => prefix_length(text.parse().ok()?),
+    }
+}
+
+/// The kernel's words and dracut's for what is done anyway.
+const AUTOCONF: [&str; 12] = [
+    "any",
+    "auto",
+    "auto6",
+    "both",
+    "bootp",
+    "dhcp",
+    "dhcp6",
+    "either6",
+    "link6",
+    "on",
+    "rarp",
+    "single-dhcp",
+];
+const OFF: [&str; 2] = ["none", "off"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logging::Verbosity;
+    use crate::logging::tests::told;
+    use proptest::prelude::*;
 
     fn parse(line: &str) -> Options {
         Options::parse(&KernelArgs::parse(line.to_owned()))
     }
-    use proptest::prelude::*;
+
+    /// What the log says of a command line.
+    fn logged(line: &str) -> String {
+        told(Verbosity::Info, || drop(parse(line)))
+    }
+
+    fn fixed(line: &str) -> Fixed {
+        let mut all = parse(line).fixed;
+        assert_eq!(all.len(), 1, "{line}");
+        all.remove(0)
+    }
 
     #[test]
     fn both_forms_of_bootif_are_the_same_mac() {
@@ -128,15 +269,81 @@ mod tests {
         let line = "ip=192.0.2.5::192.0.2.1:255.255.255.128:node:eth1:off:192.0.2.2:192.0.2.3";
         assert_eq!(
             parse(line).fixed,
-            Some(Fixed {
+            [Fixed {
                 address: [192, 0, 2, 5].into(),
                 prefix: 25,
                 gateway: Some([192, 0, 2, 1].into()),
                 host_name: Some("node".into()),
                 device: Some("eth1".into()),
                 name_servers: vec![[192, 0, 2, 2].into(), [192, 0, 2, 3].into()],
-            })
+            }]
         );
+        assert_eq!(logged(line), "");
+    }
+
+    #[test]
+    fn the_netmask_may_be_a_prefix_length_and_without_one_the_class_decides() {
+        for (line, prefix) in [
+            ("ip=192.0.2.5:::28::eth0:off", 28),
+            ("ip=192.0.2.5:::32::eth0:off", 32),
+            ("ip=10.0.0.5:::255.255.240.0::eth0:off", 20),
+            ("ip=10.0.0.5::10.0.0.1:::eth0:off", 8),
+            ("ip=172.16.0.5:::::eth0:off", 16),
+            ("ip=192.0.2.5", 24),
+        ] {
+            assert_eq!(fixed(line).prefix, prefix, "{line}");
+            assert_eq!(logged(line), "", "{line}");
+        }
+    }
+
+    #[test]
+    fn fields_that_cannot_be_read_are_logged_and_the_rest_is_used() {
+        for (line, prefix, field) in [
+            ("ip=10.0.0.5:::33::eth0:off", 8, "field=netmask text=33\n"),
+            ("ip=10.0.0.5:::0::eth0:off", 8, "field=netmask text=0\n"),
+            (
+                "ip=10.0.0.5:::255.0.255.0::eth0:off",
+                8,
+                "field=netmask text=255.0.255.0\n",
+            ),
+            (
+                "ip=10.0.0.5::gw:24::eth0:off",
+                24,
+                "field=gateway text=gw\n",
+            ),
+            (
+                "ip=10.0.0.5:::24::eth0:off:9000",
+                24,
+                "field=dns0 text=9000\n",
+            ),
+            (
+                "ip=10.0.0.5:::24::eth0:off:::10.0.0.9",
+                24,
+                "field=ntp0 text=10.0.0.9\n",
+            ),
+        ] {
+            let logged = logged(line);
+            assert!(logged.contains(field), "{line}: {logged}");
+            assert_eq!(logged.lines().count(), 1, "{line}: {logged}");
+            let fixed = fixed(line);
+            assert_eq!(fixed.prefix, prefix, "{line}");
+            assert_eq!(
+                (fixed.gateway, fixed.name_servers),
+                (None, vec![]),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_interface_has_its_own_static_address_and_the_last_one_wins() {
+        let line = "ip=10.0.0.1:::8::eth0:off ip=eth2:dhcp ip=10.0.0.2:::8::eth1:off \
+                    ip=10.0.0.3:::8::eth0:off ip=dhcp";
+        let addresses = parse(line).fixed.into_iter().map(|fixed| fixed.address);
+        assert!(addresses.eq([[10, 0, 0, 2], [10, 0, 0, 3]].map(Ipv4Addr::from)));
+        let logged = logged(line);
+        assert!(logged.contains("address=10.0.0.1"), "{logged}");
+        assert_eq!(logged.lines().count(), 1, "{logged}");
     }
 
     #[test]
@@ -160,9 +367,52 @@ mod tests {
     }
 
     #[test]
-    fn words_for_dhcp_are_no_address() {
-        for line in ["ip=dhcp", "ip=:::::eth0:dhcp", "ip=eth0:dhcp", ""] {
-            assert_eq!(parse(line), Options::default());
+    fn words_for_dhcp_are_no_address_and_nothing_to_log() {
+        for line in [
+            "ip=dhcp",
+            "ip=on",
+            "ip=:::::eth0:dhcp",
+            "ip=::::node:eth0",
+            "ip=eth0:dhcp",
+            "ip=eth0:auto6:9000",
+            "ip=",
+            "",
+        ] {
+            assert_eq!(parse(line), Options::default(), "{line}");
+            assert_eq!(logged(line), "", "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_used_is_logged_with_the_reason() {
+        for (value, reason) in [
+            (
+                "[2001:db8::5]::[2001:db8::1]:64::eth0:off",
+                "static IPv6 addresses are not used; routers and DHCPv6 give them",
+            ),
+            (
+                "off",
+                "every interface without a static address asks for one",
+            ),
+            (
+                "eth0:none",
+                "every interface without a static address asks for one",
+            ),
+            (
+                ":::::eth0:off",
+                "every interface without a static address asks for one",
+            ),
+            ("ibft", "no such way to get an address is known"),
+            ("192.0.2.300:::24::eth0:off", "its address cannot be read"),
+            ("224.0.0.1:::24::eth0:off", "its address cannot be a host's"),
+        ] {
+            let line = format!("ip={value}");
+            assert_eq!(parse(&line), Options::default(), "{line}");
+            let expected =
+                format!("ignored a kernel argument: {reason} argument=ip value={value}\n");
+            let logged = logged(&line);
+            assert!(logged.ends_with(&expected), "{logged}");
+            assert_eq!(logged.lines().count(), 1, "{logged}");
         }
     }
 
@@ -170,7 +420,8 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text: String) {
             let _options = parse(&format!("BOOTIF={text} ip={text}"));
-            let _fixed = Fixed::parse(&text);
+            let _ip = Ip::parse(&text);
+            let _ip = Ip::parse(&format!("192.0.2.1:{text}"));
             let _api = api_address(&text);
         }
     }

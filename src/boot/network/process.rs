@@ -5,7 +5,7 @@ use super::{Error, Network};
 use crate::boot::supervisor::Child;
 use crate::config::KernelArgs;
 use crate::handover::LogTail;
-use crate::logging::Log;
+use crate::logging::{self, Log};
 use crate::root::Root;
 use crate::sys::{inherited, process};
 use nix::fcntl::OFlag;
@@ -14,6 +14,7 @@ use nix::sys::signal::{SigSet, Signal};
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::panic;
 use std::time::{Duration, Instant};
 
 /// Configures the machine's network for as long as it runs, and asks for addresses again at each `SIGHUP`. Closes the descriptor
@@ -32,6 +33,7 @@ pub fn serve(
     if nix::unistd::getppid().as_raw() != 1 {
         return Err(Error::NotAChild);
     }
+    end_with_any_thread();
     let ready: Vec<_> = handed_over.iter().copied().map(inherited::take).collect();
     match own_log.map(|number| LogTail::of(inherited::take(number)?)) {
         None => {}
@@ -58,6 +60,18 @@ pub fn serve(
         moves.wait().map_err(|error| Error::Signals(error.into()))?;
         network.move_elsewhere().map_err(Error::Thread)?;
     }
+}
+
+/// Ends the process at a panic in any of its threads, once it is logged: process 1 restarts it. A
+/// worker that is missing would go unnoticed, and its interface would never have an address again.
+fn end_with_any_thread() {
+    let log = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        log(panic);
+        // Standard error is written by another thread, which ends here, too.
+        logging::flush();
+        std::process::abort();
+    }));
 }
 
 /// Whether the network is there, to be asked of its process.
@@ -103,6 +117,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 mod tests {
     use super::*;
     use crate::boot::supervisor::{Inherited, Order, Program, Restart};
+    use crate::sys::netlink::{Changes, Netlink};
+    use std::thread;
 
     fn ends_at_once() -> Child {
         let program = Program {
@@ -128,6 +144,64 @@ mod tests {
         let mut network = ends_at_once();
         let ready = Readiness::of_first_start(&mut network).unwrap();
         ready.wait(Duration::ZERO).unwrap();
+    }
+
+    /// What the test below runs again, as a child of process 1 of a machine without a network.
+    const CHILD: &str = "FERRITE_TEST_NETWORK_CHILD";
+
+    #[test]
+    fn a_panic_in_any_thread_ends_the_process() {
+        if std::env::var_os(CHILD).is_some() {
+            return serve_with_a_thread_that_panics();
+        }
+        #[expect(clippy::disallowed_methods, reason = "the process is what is tested")]
+        let output = std::process::Command::new("unshare")
+            .args([
+                "--net",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+                "--",
+            ])
+            .args(["/bin/sh", "-c", "\"$@\" & wait $!", "sh"])
+            .arg(std::env::current_exe().unwrap())
+            .arg("a_panic_in_any_thread_ends_the_process")
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        // The shell's number of it.
+        assert_eq!(
+            output.status.code(),
+            Some(128 + libc::SIGABRT),
+            "{output:?}"
+        );
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            log.contains("a thread panicked place=src/boot/network/process.rs"),
+            "{log}"
+        );
+    }
+
+    fn serve_with_a_thread_that_panics() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = logging::start();
+        let panics = thread::spawn(|| {
+            let changes = Changes::listen().unwrap();
+            let mut netlink = Netlink::open().unwrap();
+            // The process serves from now on: it has switched on an interface.
+            while !netlink.links().unwrap().iter().any(|link| link.up) {
+                changes.wait(Duration::from_secs(1)).unwrap();
+            }
+            panic!("a worker's defect");
+        });
+        thread::spawn(|| {
+            let outlived = panics.join().is_err();
+            #[expect(clippy::exit, reason = "the process is what is tested")]
+            std::process::exit(i32::from(outlived));
+        });
+        let Err(error) = serve(&Root::at(folder.path()), &[], None, &log);
+        panic!("{error}");
     }
 
     #[test]

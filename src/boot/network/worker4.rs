@@ -1,13 +1,14 @@
 //! IPv4 on one interface: carries out what the DHCP client says, or the static address of the kernel arguments.
 
-use super::dhcp4::{Action, Client, Lease};
+use super::dhcp4::{Action, Client};
+use super::lease4::{Lease, Route, in_order};
 use super::names::{Origin, Said, Source};
 use super::options::Fixed;
-use super::{Interface, Network};
+use super::{Interface, Network, Refusals};
+use crate::formats::dhcp4::Message;
 use crate::progress::Cancel;
 use crate::sys::netlink::{Netlink, NewAddress, NewRoute};
-use dhcproto::v4::Message;
-use dhcproto::{Decodable, Encodable};
+use crate::sys::packet::PacketSocket;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, UdpSocket};
@@ -19,15 +20,17 @@ pub(super) fn run(network: &Network, interface: &Interface) {
         network,
         interface,
         lease: None,
+        refusals: Refusals::default(),
     };
+    let index = interface.index;
     loop {
-        let view = network.wait(Duration::MAX, |view| {
-            view.is_gone(interface.index) || view.has_carrier(interface.index)
+        let gone = network.wait(Duration::MAX, |view| {
+            let gone = view.is_gone(index);
+            (gone || view.has_carrier(index)).then_some(gone)
         });
-        if view.is_gone(interface.index) {
+        if gone == Some(true) {
             return;
         }
-        drop(view);
         tracing::info!(interface = interface.name, "The link is up");
         if let Err(error) = worker.serve() {
             tracing::warn!(interface = interface.name, %error, "IPv4 begins again");
@@ -41,27 +44,29 @@ struct Worker<'a> {
     interface: &'a Interface,
     /// The lease in use.
     lease: Option<Lease>,
+    refusals: Refusals,
 }
 
 impl Worker<'_> {
     /// Keeps an address on the interface as long as there is a carrier.
     fn serve(&mut self) -> io::Result<()> {
-        if let Some(fixed) = self.fixed() {
-            self.configure_fixed(fixed)?;
-            while !self.wait_for_carrier_loss(Duration::MAX, self.network.view().moves) {}
+        if let Some(fixed) = self.network.fixed_for(self.interface) {
+            self.configure_fixed(&fixed)?;
+            while !self.wait_for_carrier_loss(Duration::MAX, self.network.moves()) {}
             return Ok(());
         }
-        let socket = self.socket()?;
-        let mut client = Client::new(self.interface.mac, Instant::now());
-        let mut moves = self.network.view().moves;
+        let udp = self.udp_socket()?;
+        let mut packets = None;
+        let mut client = self.new_client()?;
+        let mut moves = self.network.moves();
         loop {
-            let asked = std::mem::replace(&mut moves, self.network.view().moves);
+            let asked = std::mem::replace(&mut moves, self.network.moves());
             if asked != moves {
                 tracing::info!(
                     interface = self.interface.name,
                     "Asking for an address afresh"
                 );
-                client = Client::new(self.interface.mac, Instant::now());
+                client = self.new_client()?;
             }
             let now = Instant::now();
             let left = client.deadline().saturating_duration_since(now);
@@ -76,24 +81,61 @@ impl Worker<'_> {
                 if self.wait_for_carrier_loss(Duration::ZERO, moves) {
                     return Ok(());
                 }
-                match receive(&socket, left.min(LOOK_AROUND))? {
-                    Some(message) => client.receive(&message, Instant::now()),
+                let timeout = left.min(LOOK_AROUND);
+                let received = match &packets {
+                    Some(packets) => PacketSocket::receive(packets, timeout)?,
+                    None => receive(&udp, timeout)?,
+                };
+                match received.map(|bytes| Message::parse(&bytes)) {
+                    Some(Ok(message)) => client.receive(&message, Instant::now()),
+                    Some(Err(reason)) => {
+                        // Any host's, to any other.
+                        tracing::debug!(interface = self.interface.name, %reason, "passed over a message");
+                        continue;
+                    }
                     None => continue,
                 }
             };
+            // Without an address the kernel drops replies to it, and sends from another interface's.
+            packets = match packets {
+                _ if !client.is_without_address() => None,
+                Some(packets) => Some(packets),
+                None => Some(PacketSocket::open(self.interface.index, CLIENT_PORT)?),
+            };
             for action in actions {
-                self.perform(&socket, action)?;
+                self.perform(&udp, packets.as_ref(), action)?;
             }
         }
     }
 
-    fn perform(&mut self, socket: &UdpSocket, action: Action) -> io::Result<()> {
+    fn new_client(&self) -> io::Result<Client> {
+        let xid = u32::from_ne_bytes(super::random()?);
+        Ok(Client::new(self.interface.mac, xid, Instant::now()))
+    }
+
+    fn perform(
+        &mut self,
+        udp: &UdpSocket,
+        packets: Option<&PacketSocket>,
+        action: Action,
+    ) -> io::Result<()> {
         match action {
             Action::Configure(lease) => self.configure(lease),
+            Action::Log(refusal) => {
+                self.refusals.log(self.interface, &refusal);
+                Ok(())
+            }
             Action::Send(message, to) => {
-                let to = SocketAddrV4::new(to.unwrap_or(Ipv4Addr::BROADCAST), SERVER_PORT);
+                let bytes = message.to_bytes();
+                let sent = match (packets, to) {
+                    (Some(packets), None) => packets.broadcast(&bytes, SERVER_PORT),
+                    (_, to) => {
+                        let to = SocketAddrV4::new(to.unwrap_or(Ipv4Addr::BROADCAST), SERVER_PORT);
+                        udp.send_to(&bytes, to).map(drop)
+                    }
+                };
                 // The next try is the client's matter.
-                if let Err(error) = send(socket, &message, to) {
+                if let Err(error) = sent {
                     tracing::debug!(interface = self.interface.name, %error, "Cannot send");
                 }
                 Ok(())
@@ -105,10 +147,11 @@ impl Worker<'_> {
     fn configure(&mut self, lease: Lease) -> io::Result<()> {
         let mut netlink = Netlink::open()?;
         let link = self.interface.index;
+        let place = |lease: &Lease| (lease.address, lease.prefix);
         if self
             .lease
             .as_ref()
-            .is_some_and(|old| old.address != lease.address)
+            .is_some_and(|old| place(old) != place(&lease))
         {
             self.withdraw()?;
         }
@@ -117,24 +160,8 @@ impl Worker<'_> {
         {
             tracing::warn!(interface = self.interface.name, mtu, %error, "Cannot set the MTU");
         }
-        netlink.add_address(&NewAddress {
-            link,
-            address: lease.address.into(),
-            prefix: lease.prefix,
-            valid: lease.lifetime,
-            metric: self.interface.metric,
-        })?;
-        for route in &lease.routes {
-            let added = netlink.add_route(&NewRoute {
-                link,
-                network: (route.network, route.prefix),
-                gateway: route.gateway,
-                metric: self.interface.metric,
-            });
-            if let Err(error) = added {
-                tracing::warn!(interface = self.interface.name, ?route, %error, "Cannot add a route");
-            }
-        }
+        self.add_address(&mut netlink, lease.address, lease.prefix, lease.lifetime)?;
+        self.add_routes(&mut netlink, &lease.routes);
         self.learn(
             &lease.name_servers,
             lease.search.clone(),
@@ -148,9 +175,51 @@ impl Worker<'_> {
                 name_servers = ?lease.name_servers,
                 "Got an address by DHCP"
             );
+            for malformed in &lease.malformed {
+                tracing::warn!(
+                    interface = self.interface.name,
+                    server = %lease.server,
+                    %malformed,
+                    "passed over a malformed DHCP option"
+                );
+            }
         }
+        self.refusals = Refusals::default();
         self.lease = Some(lease);
         Ok(())
+    }
+
+    fn add_address(
+        &self,
+        netlink: &mut Netlink,
+        address: Ipv4Addr,
+        prefix: u8,
+        valid: Option<Duration>,
+    ) -> io::Result<()> {
+        netlink.add_address(&NewAddress {
+            link: self.interface.index,
+            address: address.into(),
+            prefix,
+            valid,
+            metric: self.interface.metric,
+        })
+    }
+
+    /// Adds as many as the kernel takes: one that it refuses is no reason to be without the others.
+    fn add_routes(&self, netlink: &mut Netlink, routes: &[Route]) {
+        for route in routes {
+            let added = netlink.add_route(&NewRoute {
+                link: self.interface.index,
+                network: (route.network, route.prefix),
+                gateway: route.gateway,
+                metric: self.interface.metric,
+            });
+            if let Err(error) = added {
+                let network = format_args!("{}/{}", route.network, route.prefix);
+                let gateway = route.gateway.map(tracing::field::display);
+                tracing::warn!(interface = self.interface.name, %network, gateway, %error, "cannot add a route");
+            }
+        }
     }
 
     fn withdraw(&mut self) -> io::Result<()> {
@@ -158,6 +227,7 @@ impl Worker<'_> {
             return Ok(());
         };
         tracing::info!(interface = self.interface.name, address = %lease.address, "Gave back an address");
+        self.learn(&[], Vec::new(), None);
         let (link, address) = (self.interface.index, lease.address.into());
         match Netlink::open()?.remove_address(link, address, lease.prefix) {
             // The kernel has taken it already when its time was over.
@@ -166,38 +236,24 @@ impl Worker<'_> {
         }
     }
 
-    /// The static address, when it is meant for this interface.
-    fn fixed(&self) -> Option<&Fixed> {
-        let options = &self.network.0.options;
-        let fixed = options.fixed.as_ref()?;
-        let meant = match (&fixed.device, options.boot_mac) {
-            (Some(device), _) => *device == self.interface.name,
-            (None, Some(mac)) => mac == self.interface.mac,
-            (None, None) => true,
-        };
-        meant.then_some(fixed)
-    }
-
     fn configure_fixed(&self, fixed: &Fixed) -> io::Result<()> {
         let mut netlink = Netlink::open()?;
-        let link = self.interface.index;
-        netlink.add_address(&NewAddress {
-            link,
-            address: fixed.address.into(),
-            prefix: fixed.prefix,
-            valid: None,
-            metric: self.interface.metric,
-        })?;
-        if fixed.gateway.is_some() {
-            netlink.add_route(&NewRoute {
-                link,
-                network: (Ipv4Addr::UNSPECIFIED, 0),
-                gateway: fixed.gateway,
-                metric: self.interface.metric,
-            })?;
-        }
+        let interface = &self.interface.name;
+        self.add_address(&mut netlink, fixed.address, fixed.prefix, None)?;
+        tracing::info!(interface, address = %fixed.address, prefix = fixed.prefix, "Has the address of the kernel arguments");
         self.learn(&fixed.name_servers, Vec::new(), fixed.host_name.as_deref());
-        tracing::info!(interface = self.interface.name, address = %fixed.address, "Has the address of the kernel arguments");
+        if let Some(gateway) = fixed.gateway {
+            let default = Route {
+                network: Ipv4Addr::UNSPECIFIED,
+                prefix: 0,
+                gateway: Some(gateway),
+            };
+            let routes = in_order(fixed.address, fixed.prefix, vec![default]);
+            if routes.len() > 1 {
+                tracing::warn!(interface, %gateway, "the gateway of ip= is outside the address's network: it is looked for on the link");
+            }
+            self.add_routes(&mut netlink, &routes);
+        }
         Ok(())
     }
 
@@ -210,26 +266,24 @@ impl Worker<'_> {
         self.network
             .learn(origin, Said::new(servers, &self.interface.name, search));
         if let Some(host) = host {
-            self.network.names().learn_host(host);
+            self.network.learn_host(host);
         }
     }
 
     /// Waits at most so long, or until the machine has moved again; says whether the carrier is gone.
     fn wait_for_carrier_loss(&self, patience: Duration, moves: u32) -> bool {
         let index = self.interface.index;
-        let lost = !self
-            .network
-            .wait(patience, |view| {
-                !view.has_carrier(index) || view.moves != moves
-            })
-            .has_carrier(index);
-        if lost {
+        let lost = self.network.wait(patience, |view| {
+            let lost = !view.has_carrier(index);
+            (lost || view.moves != moves).then_some(lost)
+        });
+        if lost == Some(true) {
             tracing::info!(interface = self.interface.name, "The link is down");
         }
-        lost
+        lost == Some(true)
     }
 
-    fn socket(&self) -> io::Result<UdpSocket> {
+    fn udp_socket(&self) -> io::Result<UdpSocket> {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_reuse_address(true)?;
         socket.set_broadcast(true)?;
@@ -239,22 +293,13 @@ impl Worker<'_> {
     }
 }
 
-fn send(socket: &UdpSocket, message: &Message, to: SocketAddrV4) -> io::Result<()> {
-    let mut bytes = message.to_vec().map_err(io::Error::other)?;
-    bytes.resize(bytes.len().max(SHORTEST_MESSAGE), 0);
-    socket.send_to(&bytes, to).map(|_| ())
-}
-
-/// The next message that is one; `None` when none came in time.
-fn receive(socket: &UdpSocket, patience: Duration) -> io::Result<Option<Message>> {
+/// The next datagram; `None` when none came in time.
+fn receive(socket: &UdpSocket, timeout: Duration) -> io::Result<Option<Vec<u8>>> {
     // Zero would mean for ever.
-    socket.set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
+    socket.set_read_timeout(Some(timeout.max(Duration::from_millis(1))))?;
     let mut buffer = [0; LARGEST_MESSAGE];
     match socket.recv(&mut buffer) {
-        Ok(length) => {
-            let bytes = buffer.get(..length).unwrap_or_default();
-            Ok(Message::from_bytes(bytes).ok())
-        }
+        Ok(length) => Ok(buffer.get(..length).map(<[u8]>::to_vec)),
         Err(error) => match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {
                 Ok(None)
@@ -268,8 +313,6 @@ fn receive(socket: &UdpSocket, patience: Duration) -> io::Result<Option<Message>
 
 const CLIENT_PORT: u16 = 68;
 const SERVER_PORT: u16 = 67;
-/// BOOTP's size: some relays drop shorter ones.
-const SHORTEST_MESSAGE: usize = 300;
 const LARGEST_MESSAGE: usize = 1500;
 /// How often a waiting client looks whether the carrier is still there.
 const LOOK_AROUND: Duration = Duration::from_millis(500);

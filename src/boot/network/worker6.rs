@@ -2,12 +2,12 @@
 
 use super::dhcp6::{Action, Client, Lease, Wish};
 use super::names::{Origin, Said, Source};
-use super::{Interface, Network, View};
+use super::{Interface, Network, Refusals, View};
+use crate::formats::dhcp6::Message;
 use crate::progress::Cancel;
-use crate::sys::netlink::{Netlink, NewAddress, RouterAdvice};
-use dhcproto::v6::Message;
-use dhcproto::{Decodable, Encodable};
+use crate::sys::netlink::{Address, Changes, Netlink, NewAddress, RouterAdvice};
 use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::time::{Duration, Instant};
@@ -18,19 +18,17 @@ pub(super) fn run(network: &Network, interface: &Interface) {
         network,
         interface,
         address: None,
+        refusals: Refusals::default(),
     };
     loop {
-        let view = network.wait(Duration::MAX, |view| {
-            view.is_gone(interface.index) || worker.wish(view).is_some()
+        let wish = network.wait(Duration::MAX, |view| match worker.wish(view) {
+            Some(wish) => Some(Some(wish)),
+            None => view.is_gone(interface.index).then_some(None),
         });
-        if view.is_gone(interface.index) {
+        let Some(wish) = wish.flatten() else {
             return;
-        }
-        let wish = worker.wish(&view);
-        drop(view);
-        if let Some(wish) = wish
-            && let Err(error) = worker.serve(wish)
-        {
+        };
+        if let Err(error) = worker.serve(wish) {
             tracing::warn!(interface = interface.name, %error, "DHCPv6 begins again");
             let _never = Cancel::default().wait(AFTER_FAILURE);
         }
@@ -42,6 +40,15 @@ struct Worker<'a> {
     interface: &'a Interface,
     /// The address in use.
     address: Option<Ipv6Addr>,
+    refusals: Refusals,
+}
+
+/// Whether an address is this machine's own now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Configured {
+    /// Another host on the link has it.
+    Duplicate,
+    Used,
 }
 
 impl Worker<'_> {
@@ -59,12 +66,12 @@ impl Worker<'_> {
     /// Asks as long as the wish stays the same.
     fn serve(&mut self, wish: Wish) -> io::Result<()> {
         let socket = self.socket()?;
-        let mut client = Client::new(self.interface.mac, wish, Instant::now());
-        let mut moves = self.network.view().moves;
+        let mut client = self.new_client(wish)?;
+        let mut moves = self.network.moves();
         loop {
-            let asked = std::mem::replace(&mut moves, self.network.view().moves);
+            let asked = std::mem::replace(&mut moves, self.network.moves());
             if asked != moves {
-                client = Client::new(self.interface.mac, wish, Instant::now());
+                client = self.new_client(wish)?;
             }
             let now = Instant::now();
             let left = client.deadline().saturating_duration_since(now);
@@ -73,9 +80,11 @@ impl Worker<'_> {
             } else {
                 Duration::ZERO
             };
-            let changed = |view: &View| self.wish(view) != Some(wish);
-            let moved = |view: &View| view.moves != moves;
-            if changed(&self.network.wait(idle, |view| changed(view) || moved(view))) {
+            let changed = self.network.wait(idle, |view| {
+                let changed = self.wish(view) != Some(wish);
+                (changed || view.moves != moves).then_some(changed)
+            });
+            if changed == Some(true) {
                 return Ok(());
             }
             let actions = if left.is_zero() {
@@ -88,52 +97,76 @@ impl Worker<'_> {
                     None => continue,
                 }
             };
-            for action in actions {
-                self.perform(&socket, action)?;
+            let mut actions = VecDeque::from(actions);
+            while let Some(action) = actions.pop_front() {
+                if self.perform(&socket, action)? == Configured::Duplicate {
+                    actions.extend(client.decline(Instant::now()));
+                }
             }
         }
     }
 
-    fn perform(&mut self, socket: &UdpSocket, action: Action) -> io::Result<()> {
+    fn new_client(&self, wish: Wish) -> io::Result<Client> {
+        let (mac, xid) = (self.interface.mac, super::random()?);
+        Ok(Client::new(mac, xid, wish, Instant::now()))
+    }
+
+    fn perform(&mut self, socket: &UdpSocket, action: Action) -> io::Result<Configured> {
         match action {
-            Action::Configure(lease) => self.configure(&lease),
+            Action::Configure(lease) => return self.configure(&lease),
+            Action::Log(refusal) => self.refusals.log(self.interface, &refusal),
             Action::Send(message) => {
                 let to = SocketAddrV6::new(ALL_SERVERS, SERVER_PORT, 0, self.interface.index);
-                let bytes = message.to_vec().map_err(io::Error::other)?;
                 // Our own link-local address may still be in its check for duplicates.
-                if let Err(error) = socket.send_to(&bytes, to) {
+                if let Err(error) = socket.send_to(&message.to_bytes(), to) {
                     tracing::debug!(interface = self.interface.name, %error, "Cannot send");
                 }
-                Ok(())
             }
-            Action::Withdraw => self.withdraw(),
+            Action::Withdraw => self.withdraw()?,
         }
+        Ok(Configured::Used)
     }
 
-    fn configure(&mut self, lease: &Lease) -> io::Result<()> {
+    fn configure(&mut self, lease: &Lease) -> io::Result<Configured> {
         if let Some((address, valid)) = lease.address {
             if self.address.is_some_and(|old| old != address) {
                 self.withdraw()?;
             }
-            Netlink::open()?.add_address(&NewAddress {
+            let new = NewAddress {
                 link: self.interface.index,
                 address: address.into(),
                 prefix: HOST_PREFIX,
                 valid: Some(valid),
                 metric: self.interface.metric,
-            })?;
-            if self.address.replace(address).is_none() {
+            };
+            if self.address.is_some() {
+                Netlink::open()?.add_address(&new)?;
+            } else if add_and_check(&new)? == Configured::Duplicate {
+                tracing::error!(
+                    interface = self.interface.name,
+                    %address,
+                    "the address by DHCPv6 is another host's: declined it"
+                );
+                self.address = Some(address);
+                return Ok(Configured::Duplicate);
+            } else {
                 tracing::info!(interface = self.interface.name, %address, "Got an address by DHCPv6");
             }
+            self.address = Some(address);
         }
+        self.refusals = Refusals::default();
+        self.learn(&lease.name_servers, lease.search.clone());
+        Ok(Configured::Used)
+    }
+
+    fn learn(&self, servers: &[Ipv6Addr], search: Vec<String>) {
         let origin = Origin {
             metric: self.interface.metric,
             source: Source::Dhcp6,
         };
-        let servers = lease.name_servers.iter().copied().map(IpAddr::V6);
-        let said = Said::new(servers, &self.interface.name, lease.search.clone());
+        let servers = servers.iter().copied().map(IpAddr::V6);
+        let said = Said::new(servers, &self.interface.name, search);
         self.network.learn(origin, said);
-        Ok(())
     }
 
     fn withdraw(&mut self) -> io::Result<()> {
@@ -141,8 +174,9 @@ impl Worker<'_> {
             return Ok(());
         };
         tracing::info!(interface = self.interface.name, %address, "Gave back an address");
+        self.learn(&[], Vec::new());
         match Netlink::open()?.remove_address(self.interface.index, address.into(), HOST_PREFIX) {
-            // The kernel has taken it already when its time was over.
+            // The kernel has taken it already: its time was over, or it is another host's.
             Err(error) if error.raw_os_error() == Some(nix::libc::EADDRNOTAVAIL) => Ok(()),
             other => other,
         }
@@ -158,16 +192,39 @@ impl Worker<'_> {
     }
 }
 
+/// Adds an address and waits for duplicate address detection (RFC 4862 section 5.4). The kernel removes
+/// a duplicate with a lifetime, and keeps one without as unusable.
+fn add_and_check(new: &NewAddress) -> io::Result<Configured> {
+    // To listen comes first, so that no change falls between.
+    let changes = Changes::listen()?;
+    let mut netlink = Netlink::open()?;
+    netlink.add_address(new)?;
+    let end = Instant::now() + CHECK_TIMEOUT;
+    loop {
+        let addresses = netlink.addresses()?;
+        let ours = |found: &&Address| found.link == new.link && found.address == new.address;
+        match addresses.iter().find(ours) {
+            Some(address) if address.duplicate => return Ok(Configured::Duplicate),
+            Some(address) if !address.unusable => return Ok(Configured::Used),
+            Some(_) => {}
+            None => return Ok(Configured::Duplicate),
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            // The link is down, say: the kernel asks when it is there again.
+            return Ok(Configured::Used);
+        }
+        changes.wait(left)?;
+    }
+}
+
 /// The next message that is one; `None` when none came in time.
 fn receive(socket: &UdpSocket, patience: Duration) -> io::Result<Option<Message>> {
     // Zero would mean for ever.
     socket.set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
     let mut buffer = [0; LARGEST_MESSAGE];
     match socket.recv(&mut buffer) {
-        Ok(length) => {
-            let bytes = buffer.get(..length).unwrap_or_default();
-            Ok(Message::from_bytes(bytes).ok())
-        }
+        Ok(length) => Ok(Message::parse(buffer.get(..length).unwrap_or_default())),
         Err(error) => match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {
                 Ok(None)
@@ -186,3 +243,5 @@ const HOST_PREFIX: u8 = 128;
 const LARGEST_MESSAGE: usize = 1500;
 const LOOK_AROUND: Duration = Duration::from_millis(500);
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// Longer than the kernel asks: a random second at most, and one for each question.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);

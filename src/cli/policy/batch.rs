@@ -9,7 +9,8 @@ use std::process::ExitCode;
 /// Answers question after question, in their order.
 pub(super) fn run() -> ExitCode {
     let mut answers = BufWriter::new(io::stdout().lock());
-    match answer_all(&mut io::stdin().lock(), &mut answers) {
+    let mut questions = io::stdin().lock();
+    match answer_all(&mut questions, &mut answers) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {

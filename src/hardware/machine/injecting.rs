@@ -113,16 +113,22 @@ impl Machine {
 
     fn partition_with(&self, folder: &Path, disk: &Path) -> Result<PathBuf, AgentError> {
         let partitions = partition::list(disk)?.partitions;
-        let candidates = partitions.iter().filter(|partition| !is_lvm(partition));
-        for partition in candidates {
-            match Mounted::mount(&self.root, &partition.node, Purpose::Look) {
+        let mut unread = Vec::new();
+        for partition in &partitions {
+            let mounted = if is_lvm(partition) {
+                Err("it belongs to a volume group of LVM".into())
+            } else {
+                Mounted::mount(&self.root, &partition.node, Purpose::Look)
+                    .map_err(|error| chain(&error))
+            };
+            match mounted {
                 Ok(mounted) if foreign::is_folder(mounted.top(), folder) => {
                     return Ok(partition.node.clone());
                 }
                 Ok(_) => {}
-                Err(error) => {
-                    let error = chain(&error);
-                    tracing::info!(partition = %partition.node.display(), error, "a partition is not looked into");
+                Err(reason) => {
+                    tracing::info!(partition = %partition.node.display(), reason, "a partition is not looked into");
+                    unread.push(format!("; not {}: {reason}", partition.number));
                 }
             }
         }
@@ -133,9 +139,10 @@ impl Machine {
         Err(AgentError::new(
             ErrorClass::DeviceNotFound,
             format!(
-                "No partition found with path {}, scanned: {}",
+                "No partition found with path {}, scanned: {}{}",
                 folder.display(),
-                scanned.join(", ")
+                scanned.join(", "),
+                unread.concat()
             ),
         ))
     }

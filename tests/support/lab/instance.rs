@@ -1,9 +1,9 @@
 //! The images that are deployed: a tiny machine of our own making that boots and says so.
 //!
-//! A GPT with a FAT partition and a data partition. For UEFI the first is an ESP: it holds a unified kernel (kernel,
-//! command line and user land in one EFI program) and the `BOOTX64.CSV` by which a deployed system names its loader.
-//! There is no `EFI/BOOT/BOOTX64.EFI`, so it boots only if the agent made a firmware entry for it. For BIOS the code in
-//! the MBR starts SYSLINUX in the first partition.
+//! A GPT with a FAT partition, a data partition and one with an ext4 file system, the image's root. For UEFI the first is
+//! an ESP: it holds a unified kernel (kernel, command line and user land in one EFI program) and the `BOOTX64.CSV` by which
+//! a deployed system names its loader. There is no `EFI/BOOT/BOOTX64.EFI`, so it boots only if the agent made a firmware
+//! entry for it. For BIOS the code in the MBR starts SYSLINUX in the first partition.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -26,9 +26,11 @@ pub(crate) const ENTRY: &str = "Ferrite Lab";
 /// A raw image on the host.
 #[derive(Clone, Debug)]
 pub(crate) struct InstanceImage {
-    /// What the instance calls itself on its console.
+    /// What the instance calls itself on its console, and in `/etc/hostname` of its root.
     pub(crate) id: String,
     pub(crate) raw: PathBuf,
+    /// Where on the disk the root file system, the third partition, begins.
+    pub(crate) root_at: u64,
 }
 
 /// What a qcow2 file is made like.
@@ -57,13 +59,18 @@ impl InstanceImage {
             ),
         };
         let raw = folder.join(format!("{id}.raw"));
-        disk(&raw, &first, kind, data_mib)
+        let root = root_file_system(&work, id)?;
+        let root_at = disk(&raw, (&first, kind), data_mib, &root)
             .with_context(|| format!("could not build {}", raw.display()))?;
         if firmware == Firmware::Bios {
             bios::write_boot_code(parts, &raw)?;
         }
         fs::remove_dir_all(&work)?;
-        Ok(Self { id: id.into(), raw })
+        Ok(Self {
+            id: id.into(),
+            raw,
+            root_at,
+        })
     }
 
     /// The same disk as a qcow2 file.
@@ -174,23 +181,42 @@ fn system_partition(work: &Path, kernel: &Path) -> Result<PathBuf> {
     Ok(esp)
 }
 
-fn disk(raw: &Path, first: &Path, kind: &str, data_mib: u64) -> Result<()> {
+fn root_file_system(work: &Path, id: &str) -> Result<PathBuf> {
+    let tree = work.join("root");
+    fs::create_dir_all(tree.join("etc"))?;
+    fs::write(tree.join("etc/hostname"), format!("{id}\n"))?;
+    let root = work.join("root.ext4");
+    File::create(&root)?.set_len(ROOT_MIB * MIB)?;
+    run(program("mkfs.ext4")
+        .args(["-q", "-O", "metadata_csum", "-L", "root", "-d"])
+        .arg(&tree)
+        .arg(&root))?;
+    Ok(root)
+}
+
+/// Returns where the root's partition begins.
+fn disk(raw: &Path, (first, kind): (&Path, &str), data_mib: u64, root: &Path) -> Result<u64> {
     let mut file = File::create(raw)?;
-    file.set_len((1 + ESP_MIB + data_mib.max(1) + 1) * MIB)?;
+    let data = data_mib.max(1);
+    let root_at = (1 + ESP_MIB + data) * MIB;
+    file.set_len(root_at + (ROOT_MIB + 1) * MIB)?;
     let layout = format!(
         "label: gpt\nlabel-id: 5F2A6E7C-9C1B-4D52-8D0B-6C1B7E6A0001\nfirst-lba: 2048\n\
-         size={ESP_MIB}MiB, {kind}\nsize={}MiB, type=linux, name=data\n",
-        data_mib.max(1)
+         size={ESP_MIB}MiB, {kind}\nsize={data}MiB, type=linux, name=data\n\
+         size={ROOT_MIB}MiB, type=linux, name=root\n",
     );
     sfdisk(raw, &layout)?;
     file = OpenOptions::new().write(true).open(raw)?;
-    file.seek(SeekFrom::Start(MIB))?;
-    std::io::copy(&mut File::open(first)?, &mut file)?;
+    for (at, content) in [(MIB, first), (root_at, root)] {
+        file.seek(SeekFrom::Start(at))?;
+        std::io::copy(&mut File::open(content)?, &mut file)?;
+    }
     file.seek(SeekFrom::Start((1 + ESP_MIB) * MIB))?;
-    fill(&mut file, data_mib)
+    fill(&mut file, data_mib)?;
+    Ok(root_at)
 }
 
-fn sfdisk(raw: &Path, layout: &str) -> Result<()> {
+pub(super) fn sfdisk(raw: &Path, layout: &str) -> Result<()> {
     let mut child = program("sfdisk")
         .arg("--quiet")
         .arg(raw)
@@ -226,6 +252,7 @@ fn fill(file: &mut File, mib: u64) -> Result<()> {
 
 pub(super) const MIB: u64 = 1 << 20;
 pub(super) const ESP_MIB: u64 = 48;
+const ROOT_MIB: u64 = 8;
 /// The disk, its partitions' file systems, and the firmware's variables.
 const MODULES: [&str; 8] = [
     "virtio_pci",

@@ -71,13 +71,15 @@ impl Hypervisor {
         })
     }
 
-    /// Defines a machine that is switched off and has an empty disk. `number` tells machines of a lab apart.
+    /// Defines a machine that is switched off and has an empty disk. `number` tells machines of a lab apart, `devices` are more
+    /// of them, as libvirt writes them.
     pub(crate) fn define(
         &self,
         name: &str,
         number: u8,
         boot: Boot,
         firmware: Firmware,
+        devices: &str,
     ) -> Result<Machine> {
         let console = self.logs.join(format!("{name}.console"));
         let restarts = self.logs.with_file_name(RESTARTS);
@@ -91,12 +93,18 @@ impl Hypervisor {
         };
         File::create(&machine.disk)?.set_len(DISK)?;
         let xml = self.work.join(format!("{name}.xml"));
-        fs::write(&xml, self.definition(&machine, boot, firmware))?;
+        fs::write(&xml, self.definition(&machine, boot, firmware, devices))?;
         run(virsh().arg("define").arg(&xml))?;
         Ok(machine)
     }
 
-    fn definition(&self, machine: &Machine, boot: Boot, firmware: Firmware) -> String {
+    fn definition(
+        &self,
+        machine: &Machine,
+        boot: Boot,
+        firmware: Firmware,
+        devices: &str,
+    ) -> String {
         let loader = match firmware {
             Firmware::Bios => String::new(),
             Firmware::Uefi => format!(
@@ -160,6 +168,7 @@ impl Hypervisor {
       <target port='0'/>
     </serial>
     <memballoon model='none'/>
+    {devices}
   </devices>
 </domain>
 ",
@@ -245,6 +254,12 @@ impl Machine {
             }
         }
         Ok(false)
+    }
+
+    /// What a file of the ext4 file system that begins at this byte of the disk holds.
+    pub(crate) fn read_ext4(&self, at: u64, path: &str) -> Result<String> {
+        let device = format!("{}?offset={at}", self.disk.display());
+        run(program("debugfs").args(["-R", &format!("cat {path}"), &device]))
     }
 
     /// Switches the machine on, past Ironic.

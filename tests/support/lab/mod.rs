@@ -41,10 +41,13 @@ pub(crate) mod process;
 pub(crate) mod release;
 pub(crate) mod run;
 pub(crate) mod sandbox;
+pub(crate) mod volumes;
 pub(crate) mod watchdog;
 pub(crate) mod web;
 
+use std::fs::{self, Permissions};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -159,6 +162,11 @@ impl Lab {
         &self.run.logs
     }
 
+    /// A disk with file systems of all kinds, to be given to a machine.
+    pub(crate) fn volumes(&self) -> Result<PathBuf> {
+        volumes::disk(&self.run.work)
+    }
+
     /// An image that calls itself `id` when it boots, with so many MiB of data that do not compress.
     pub(crate) fn image(&self, id: &str, data_mib: u64) -> Result<InstanceImage> {
         InstanceImage::build(&self.parts, &self.run.work, id, data_mib, Firmware::Uefi)
@@ -171,12 +179,23 @@ impl Lab {
 
     /// A new machine that Ironic knows and could deploy at once.
     pub(crate) fn machine(&self, name: &str, number: u8, boot: Boot) -> Result<(Machine, Node)> {
-        self.available(name, number, boot, Firmware::Uefi)
+        self.available(name, number, boot, Firmware::Uefi, "")
+    }
+
+    /// The same with more devices, as libvirt writes them.
+    pub(crate) fn machine_with(
+        &self,
+        name: &str,
+        number: u8,
+        boot: Boot,
+        devices: &str,
+    ) -> Result<(Machine, Node)> {
+        self.available(name, number, boot, Firmware::Uefi, devices)
     }
 
     /// The same with BIOS as its firmware.
     pub(crate) fn bios_machine(&self, name: &str, number: u8) -> Result<(Machine, Node)> {
-        self.available(name, number, Boot::VirtualMedia, Firmware::Bios)
+        self.available(name, number, Boot::VirtualMedia, Firmware::Bios, "")
     }
 
     fn available(
@@ -185,8 +204,9 @@ impl Lab {
         number: u8,
         boot: Boot,
         firmware: Firmware,
+        devices: &str,
     ) -> Result<(Machine, Node)> {
-        let (machine, node) = self.manageable(name, number, boot, firmware)?;
+        let (machine, node) = self.enrolled(name, number, boot, firmware, devices)?;
         node.provide()?;
         Ok((machine, node))
     }
@@ -199,7 +219,20 @@ impl Lab {
         boot: Boot,
         firmware: Firmware,
     ) -> Result<(Machine, Node)> {
-        let machine = self.hypervisor.define(name, number, boot, firmware)?;
+        self.enrolled(name, number, boot, firmware, "")
+    }
+
+    fn enrolled(
+        &self,
+        name: &str,
+        number: u8,
+        boot: Boot,
+        firmware: Firmware,
+        devices: &str,
+    ) -> Result<(Machine, Node)> {
+        let machine = self
+            .hypervisor
+            .define(name, number, boot, firmware, devices)?;
         self.dhcp.boot(&machine.mac, boot)?;
         let description = self.description(&machine, boot, firmware);
         let node = self.ironic.api.enroll(&description, &machine.mac)?;
@@ -231,6 +264,32 @@ impl Lab {
             .args(["-y", "-y"])
             .arg(format!("{user}@{address}"))
             .arg(line))
+    }
+
+    /// Copies a file of a machine onto the host as OpenSSH's scp does, over SFTP, and returns what it holds.
+    pub(crate) fn copied(
+        &self,
+        machine: &Machine,
+        user: &str,
+        password: &str,
+        path: &str,
+    ) -> Result<String> {
+        let address = self.dhcp.address(&machine.mac)?;
+        let answer = self.run.work.join("password");
+        fs::write(&answer, "#!/bin/sh\necho \"$PASSWORD\"\n")?;
+        fs::set_permissions(&answer, Permissions::from_mode(0o700))?;
+        let copy = self.run.work.join("copy");
+        run(program("scp")
+            .env("HOME", &self.run.work)
+            .env("PASSWORD", password)
+            .env("SSH_ASKPASS", &answer)
+            .env("SSH_ASKPASS_REQUIRE", "force")
+            .args(["-q", "-o", "StrictHostKeyChecking=no"])
+            .args(["-o", "UserKnownHostsFile=/dev/null"])
+            .args(["-o", "NumberOfPasswordPrompts=1"])
+            .arg(format!("{user}@{address}:{path}"))
+            .arg(&copy))?;
+        Ok(fs::read_to_string(copy)?)
     }
 
     fn description(&self, machine: &Machine, boot: Boot, firmware: Firmware) -> Value {
