@@ -113,6 +113,7 @@ fn dry_run(target: &str) -> String {
         .args(["--dry-run", "--no-print-directory", "--directory"])
         .arg(root())
         .arg(format!("LAB={}", nothing.path().display()))
+        .arg(format!("IMAGE={}", nothing.path().display()))
         .arg(target)
         // Of the make that runs this test.
         .env_remove("MAKEFLAGS")
@@ -141,7 +142,7 @@ fn make_demo_installs_no_more_than_the_demo_needs() {
         "lshw",
         "parted",
         "psmisc",
-        "dropbear-bin",
+        "syslinux",
         "cargo-nextest",
     ];
     let demo = dry_run("demo");
