@@ -17,9 +17,17 @@ use std::process::ExitCode;
 /// Does what the process's command line says.
 #[must_use]
 pub fn run() -> ExitCode {
-    let code = run_command();
-    logging::flush();
-    code
+    let _flush = FlushWhenDropped;
+    run_command()
+}
+
+/// Flushes what was logged and printed, also when a panic ends the process.
+struct FlushWhenDropped;
+
+impl Drop for FlushWhenDropped {
+    fn drop(&mut self) {
+        logging::flush();
+    }
 }
 
 fn run_command() -> ExitCode {
