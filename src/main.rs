@@ -11,8 +11,7 @@ static ALLOCATOR: Wiping = Wiping;
 fn main() -> ExitCode {
     // The kernel starts the ramdisk's /init as process 1 with arguments of its own.
     if std::process::id() == 1 {
-        let _log = logging::start();
-        boot::init::run();
+        boot::init::run(&logging::start());
     }
     cli::run()
 }

@@ -3,7 +3,8 @@
 //! Work that takes long is plain blocking code: it writes a [`Progress`] into its [`Reporter`] and asks [`Cancel`] between
 //! pieces. The reader (a command's record, the console) takes the latest value whenever it likes.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// The state of a piece of work at one moment.
@@ -99,6 +100,22 @@ impl Cancel {
     }
 }
 
+/// Runs `work` on a thread of its own and waits for it, at most so long. `None` when it has not ended by then: it goes on alone.
+///
+/// For calls that the kernel may never return from, such as one to a disk that does not respond.
+pub fn run_with_timeout<T: Send + 'static>(
+    timeout: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (sender, result) = mpsc::sync_channel(1);
+    let spawned = thread::Builder::new().spawn(move || {
+        // The receiver is gone when the result comes too late.
+        let _too_late = sender.send(work());
+    });
+    spawned.ok()?;
+    result.recv_timeout(timeout).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,5 +162,17 @@ mod tests {
         cancel.cancel();
         assert!(cancel.wait(Duration::from_secs(3600)));
         assert!(cancel.is_cancelled());
+    }
+
+    #[test]
+    fn work_that_hangs_is_left_behind_and_other_work_has_its_result() {
+        let released = Cancel::default();
+        let hang = released.clone();
+        let hung = run_with_timeout(Duration::from_millis(1), move || {
+            hang.wait(Duration::from_secs(60))
+        });
+        assert_eq!(hung, None);
+        released.cancel();
+        assert_eq!(run_with_timeout(Duration::from_secs(60), || 7), Some(7));
     }
 }

@@ -79,7 +79,7 @@ _ferrite() {
             return 0
             ;;
         ferrite__subcmd__agent)
-            opts="-d -h --config-file --config-dir --api_url --global_request_id --ironic_api_version --http_request_timeout --lookup_timeout --lookup_interval --agent_token --observer_token_sha256 --listen_host --listen_interface --listen_port --listen_tls --nolisten_tls --tls_cert_file --tls_key_file --enable_auto_tls --noenable_auto_tls --auto_tls_allowed_clock_skew --tls_min_version --tls_cipher_suites --tls_certificate_curve --advertise_host --advertise_port --advertise_protocol --ip_lookup_attempts --ip_lookup_sleep --network_interface --insecure --noinsecure --api_pin --cafile --certfile --keyfile --hardware_initialization_delay --disk_wait_attempts --disk_wait_delay --guard-special-filesystems --noguard-special-filesystems --inject_files_priority --ntp_server --fail_if_clock_not_set --nofail_if_clock_not_set --image_server_user --image_server_password --image_server_auth_strategy --image_download_connection_timeout --image_download_connection_retries --image_download_connection_retry_interval --image_download_max_duration --md5_enabled --nomd5_enabled --disable_deep_image_inspection --nodisable_deep_image_inspection --permitted_image_formats --config_drive_rebuild --noconfig_drive_rebuild --ignore_bootloader_failure --noignore_bootloader_failure --enable_bios_bootloader_install --noenable_bios_bootloader_install --debug --nodebug --log-config-append --log-file --log-dir --log-date-format --use-json --nouse-json --use-journal --nouse-journal --use-syslog --nouse-syslog --syslog-log-facility --use-stderr --nouse-stderr --allow_installed_system --open_command_list --noopen_command_list --standalone --inspection_callback_url --inspection_collectors --inspection_dhcp_wait_timeout --inspection_dhcp_all_interfaces --noinspection_dhcp_all_interfaces --introspection_daemon --nointrospection_daemon --introspection_daemon_post_interval --lldp_timeout --collect_lldp --nocollect_lldp --enable_vlan_interfaces --enable_discard_erase --noenable_discard_erase --disable_bootc_deploy --nodisable_bootc_deploy --handed-over --help"
+            opts="-d -h --config-file --config-dir --api_url --global_request_id --ironic_api_version --http_request_timeout --lookup_timeout --lookup_interval --agent_token --observer_token_sha256 --listen_host --listen_interface --listen_port --listen_tls --nolisten_tls --tls_cert_file --tls_key_file --enable_auto_tls --noenable_auto_tls --auto_tls_allowed_clock_skew --tls_min_version --tls_cipher_suites --tls_certificate_curve --advertise_host --advertise_port --advertise_protocol --ip_lookup_attempts --ip_lookup_sleep --network_interface --insecure --noinsecure --api_pin --cafile --certfile --keyfile --hardware_initialization_delay --disk_wait_attempts --disk_wait_delay --guard-special-filesystems --noguard-special-filesystems --inject_files_priority --ntp_server --fail_if_clock_not_set --nofail_if_clock_not_set --image_server_user --image_server_password --image_server_auth_strategy --image_download_connection_timeout --image_download_connection_retries --image_download_connection_retry_interval --image_download_max_duration --md5_enabled --nomd5_enabled --disable_deep_image_inspection --nodisable_deep_image_inspection --permitted_image_formats --config_drive_rebuild --noconfig_drive_rebuild --ignore_bootloader_failure --noignore_bootloader_failure --enable_bios_bootloader_install --noenable_bios_bootloader_install --debug --nodebug --log-config-append --log-file --log-dir --log-date-format --use-json --nouse-json --use-journal --nouse-journal --use-syslog --nouse-syslog --syslog-log-facility --use-stderr --nouse-stderr --allow_installed_system --open_command_list --noopen_command_list --standalone --inspection_callback_url --inspection_collectors --inspection_dhcp_wait_timeout --inspection_dhcp_all_interfaces --noinspection_dhcp_all_interfaces --introspection_daemon --nointrospection_daemon --introspection_daemon_post_interval --lldp_timeout --collect_lldp --nocollect_lldp --enable_vlan_interfaces --enable_discard_erase --noenable_discard_erase --disable_bootc_deploy --nodisable_bootc_deploy --handed-over --other-logs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -298,6 +298,10 @@ _ferrite() {
                     return 0
                     ;;
                 --handed-over)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --other-logs)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -605,13 +609,17 @@ _ferrite() {
             return 0
             ;;
         ferrite__subcmd__network)
-            opts="-h --handed-over --help"
+            opts="-h --handed-over --own-log --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --handed-over)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --own-log)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -87,6 +87,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l introspection_
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l lldp_timeout -d 'Seconds to listen for LLDP. [default: 30.0]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l enable_vlan_interfaces -d 'VLAN interfaces to make.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l handed-over -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l other-logs -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l listen_tls -d 'Serve with tls_cert_file and tls_key_file; no certificate is made. [default: false]'
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l nolisten_tls
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l enable_auto_tls -d 'Make a certificate for the agent\'s API. [default: true]'
@@ -134,6 +135,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l nodisable_boot
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -s h -l help -d 'Print help'
 complete -c ferrite -n "__fish_ferrite_using_subcommand init" -s h -l help -d 'Print help'
 complete -c ferrite -n "__fish_ferrite_using_subcommand network" -l handed-over -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand network" -l own-log -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand network" -s h -l help -d 'Print help'
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l config-file -d 'Read this file instead of the usual one.' -r -F
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l config-dir -d 'Read *.conf in this directory instead of the usual ones.' -r -F

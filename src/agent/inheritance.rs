@@ -1,8 +1,8 @@
 //! What an agent before this one left, from whoever kept it: a parent of ours, or systemd.
 
-use super::Error;
+use super::{Error, HandedOver};
 use crate::handover::systemd::{self, Manager};
-use crate::handover::{FILES, Handover, LedgerFile};
+use crate::handover::{FILES, Handover, LedgerFile, LogReader};
 use crate::logging::Log;
 use crate::secret::Vault;
 use crate::sys::inherited;
@@ -10,6 +10,7 @@ use std::env;
 use std::io;
 use std::os::fd::RawFd;
 use std::process;
+use std::sync::Arc;
 
 /// What this agent leaves to the next, and the manager that keeps it where no parent of ours does.
 pub(super) struct Inheritance {
@@ -18,11 +19,19 @@ pub(super) struct Inheritance {
     pub(super) manager: Option<Manager>,
 }
 
-/// Takes over what was left, or begins anew; the log goes on after the one before. `told` are the numbers that a parent of ours
-/// says; call this before any file is opened.
-pub(super) fn inherit(told: &[RawFd], log: &Log) -> Result<Inheritance, Error> {
+/// Takes over what was left, or begins anew; the log goes on after the one before, beside those of the other processes. Call this
+/// before any file is opened.
+pub(super) fn inherit(told: &HandedOver, log: &Log) -> Result<Inheritance, Error> {
+    for number in &told.other_logs {
+        match inherited::take(*number) {
+            Ok(file) => log.ring.add_source(Arc::new(LogReader::of(file))),
+            Err(error) => {
+                tracing::warn!(%error, "the log of another process is in no log archive");
+            }
+        }
+    }
     let by_systemd = || systemd::handed_over(process::id(), |name| env::var_os(name));
-    let numbers = told.try_into().ok().or_else(by_systemd);
+    let numbers = told.left.as_slice().try_into().ok().or_else(by_systemd);
     let taken = numbers.map(take);
     let manager = Manager::of_environment(|name| env::var_os(name));
     let left = match taken {
@@ -49,8 +58,8 @@ pub(super) fn inherit(told: &[RawFd], log: &Log) -> Result<Inheritance, Error> {
             new
         }
     };
-    let earlier = tail.text().unwrap_or_default();
-    log.ring.resume(&earlier, Box::new(tail));
+    let earlier = tail.lines().unwrap_or_default();
+    log.ring.resume(earlier, Box::new(tail));
     Ok(Inheritance {
         vault,
         ledger,

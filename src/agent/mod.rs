@@ -54,12 +54,20 @@ use tokio_util::sync::CancellationToken;
 /// How long running work may take to stop when the agent ends.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Numbers of descriptors that a parent of ours has for the agent.
+#[derive(Clone, Debug, Default)]
+pub struct HandedOver {
+    /// What an agent before this one left.
+    pub left: Vec<RawFd>,
+    /// The logs of the parent and its other children.
+    pub other_logs: Vec<RawFd>,
+}
+
 /// Lives the whole life of the service on the machine below `root`; returns when it ended by a signal or was told to.
-/// `handed_over` are the numbers of descriptors that a parent of ours kept for it.
 ///
 /// # Errors
 /// [`Error`]: why it cannot live, or ended early.
-pub fn run(root: Root, command_line: CommandLine, handed_over: &[RawFd]) -> Result<(), Error> {
+pub fn run(root: Root, command_line: CommandLine, handed_over: &HandedOver) -> Result<(), Error> {
     let log = logging::start();
     let inheritance = inherit(handed_over, &log)?;
     let ring = log.ring.clone();

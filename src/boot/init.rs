@@ -1,53 +1,65 @@
 //! Process 1. It must never end, so nothing here is allowed to fail for good: what goes wrong is told on the console, and the
 //! next thing is tried.
 
+use super::consoles::Consoles;
 use super::modules::Modules;
 use super::network::Readiness;
 use super::supervisor::{Child, Inherited, Order, Program, keep_running};
-use super::{command_line, ignored_arguments, kernel_log, mounts, rescue};
+use super::{command_line, consoles, ignored_arguments, kernel_log, mounts, rescue, shutdown};
 use crate::config::KernelArgs;
 use crate::error::chain;
-use crate::handover::{Handover, Keeper};
+use crate::handover::{Handover, Keeper, LogTail};
+use crate::logging::Log;
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::sys::process;
 use nix::sys::signal::Signal;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 /// Turns a freshly started kernel into a machine with a running agent, and keeps it running.
 ///
 /// Call this as process 1 of a ramdisk, before any other thread exists, and start logging before.
-pub fn run() -> ! {
+pub fn run(log: &Log) -> ! {
     let root = Root::machine();
-    let never = Order::default();
-    let keeper = defended(|| begin(&root)).flatten();
-    let mut network = Child::new(Program::network(), Inherited::Nothing);
-    let _defended = defended(|| prepare(&root, &mut network, &never));
-    let mut agent = Child::new(Program::agent(Vec::new(), Vec::new()), keeper.into());
+    let order = Arc::new(Order::default());
+    let begun = defended(|| begin(&root, log, &order)).unwrap_or_default();
+    let mut network = Child::new(Program::network(), begun.network);
+    let _defended = defended(|| prepare(&root, &mut network, &order));
+    let mut agent = Child::new(Program::agent(Vec::new(), Vec::new()), begun.agent);
     loop {
-        let _defended = defended(|| {
-            if !rescue::is_wished(&root) {
-                // The network may end while the agent still writes what the rescue needs.
-                let enough = |ended: &Program, _| ended.is_agent() && rescue::is_wished(&root);
-                keep_running(&mut [&mut agent, &mut network], &never, enough);
-            }
-            // Nobody comes after that agent: what it left is gone before anybody logs in.
-            agent.inherits(Inherited::Nothing);
-            let mut logins: Vec<_> = rescue::begin(&root)
-                .into_iter()
-                .map(|login| Child::new(login, Inherited::Nothing))
-                .collect();
-            network.tell(Signal::SIGHUP);
-            tracing::info!("This machine is a rescue system now");
-            let mut children: Vec<_> = logins.iter_mut().chain([&mut network]).collect();
-            keep_running(&mut children, &never, |_, _| false);
-        });
+        let _defended = defended(|| keep(&root, &mut agent, &mut network, &order));
+        // The thread that gave the order ends the machine. Where the kernel refuses, the machine goes on.
+        order.wait_withdrawn();
         let _never = Cancel::default().wait(AFTER_DEFECT);
     }
+}
+
+/// Keeps the agent running until it has handed the machine over, and the logins from then on; the network always. Returns when the
+/// order to end was given and nothing runs any more.
+fn keep(root: &Root, agent: &mut Child, network: &mut Child, order: &Order) {
+    if !rescue::is_wished(root) {
+        // The network may end while the agent still writes what the rescue needs.
+        let enough = |ended: &Program, _| ended.is_agent() && rescue::is_wished(root);
+        keep_running(&mut [agent, network], order, enough);
+    }
+    if order.is_given() {
+        return;
+    }
+    // Nobody comes after that agent: what it left is gone before anybody logs in.
+    agent.inherits(Inherited::default());
+    let mut logins: Vec<_> = rescue::begin(root)
+        .into_iter()
+        .map(|login| Child::new(login, Inherited::default()))
+        .collect();
+    network.tell(Signal::SIGHUP);
+    tracing::info!("This machine is a rescue system now");
+    let mut children: Vec<_> = logins.iter_mut().chain([network]).collect();
+    keep_running(&mut children, order, |_, _| false);
 }
 
 /// Does a part of what process 1 does; a defect in it is no reason to end.
@@ -59,10 +71,24 @@ fn defended<T>(part: impl FnOnce() -> T) -> Option<T> {
         .ok()
 }
 
+/// What process 1's children inherit.
+#[derive(Default)]
+struct Begun {
+    agent: Inherited,
+    network: Inherited,
+}
+
 /// What must be done before there is any other process or thread: secrets are put where nobody else reads them.
-fn begin(root: &Root) -> Option<Keeper> {
+fn begin(root: &Root, log: &Log, order: &Arc<Order>) -> Begun {
+    // Before there is any other thread but the log's, which takes no signal.
+    let blocked = shutdown::block_signals();
     mounts::mount_all(root);
-    told("open the console", open_console(root));
+    let consoles = consoles::take_over(root);
+    told("keep signals for process 1", blocked);
+    let consoles = consoles.unwrap_or_else(|error| {
+        told("open the consoles", Err(error));
+        Consoles::default()
+    });
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, "Ferrite starts this machine");
     let handover = Handover::create()
@@ -73,10 +99,34 @@ fn begin(root: &Root) -> Option<Keeper> {
     command_line::cover(root, handover.as_ref().map(|left| &left.vault));
     kernel_log::purge(root);
     told("close process 1 to others", process::harden());
-    handover.and_then(|left| Keeper::of(&left).ok())
+    let create_log = |name| {
+        let without = |error: &io::Error| {
+            tracing::error!(%error, "The log archive will hold only a part of the log");
+        };
+        let log = LogTail::create(name).inspect_err(without).ok()?;
+        // The agent collects what the others log, and cannot change it.
+        let for_agent = log.read_only().inspect_err(without).ok();
+        Some((log, for_agent))
+    };
+    let (own_log, own_for_agent) = create_log(c"ferrite-init-log").unzip();
+    let (network_log, network_for_agent) = create_log(c"ferrite-network-log").unzip();
+    if let Some(own_log) = own_log {
+        log.ring.resume(Vec::new(), Box::new(own_log));
+    }
+    let other_logs = [own_for_agent, network_for_agent];
+    let other_logs = other_logs.into_iter().flatten().flatten().collect();
+    told(
+        "listen to the power button",
+        shutdown::listen(root, order, &consoles),
+    );
+    let keeper = handover.and_then(|left| Keeper::of(&left).ok());
+    Begun {
+        agent: Inherited::agent(keeper, other_logs),
+        network: Inherited::logging_to(network_log),
+    }
 }
 
-fn prepare(root: &Root, network: &mut Child, never: &Order) {
+fn prepare(root: &Root, network: &mut Child, order: &Order) {
     let etc = root.path("etc");
     let hosts = fs::create_dir_all(&etc).and_then(|()| fs::write(etc.join("hosts"), HOSTS));
     told("write /etc/hosts", hosts);
@@ -87,7 +137,7 @@ fn prepare(root: &Root, network: &mut Child, never: &Order) {
     // The two wait for each other's interfaces, so neither waits here.
     let modules = Modules::start(root, ALWAYS);
     let ready = Readiness::of_first_start(network);
-    network.start_if_due(never);
+    network.start_if_due(order);
     match &modules {
         Ok(modules) => modules.settle(DRIVERS_PATIENCE),
         Err(error) => tracing::error!(error = chain(error), "No drivers are loaded"),
@@ -97,23 +147,6 @@ fn prepare(root: &Root, network: &mut Child, never: &Order) {
         "wait for the network",
         ready.and_then(|ready| ready.wait(NETWORK_PATIENCE)),
     );
-}
-
-/// The kernel's console for our standard streams: the one it opened for us lies below the /dev that is mounted now, and on
-/// a machine without it they are closed.
-fn open_console(root: &Root) -> io::Result<()> {
-    let open = |path| {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(root.path(path))
-    };
-    // A console that is named to the kernel and does not exist cannot be opened.
-    let console = open("dev/console").or_else(|_| open("dev/null"))?;
-    nix::unistd::dup2_stdin(&console)?;
-    nix::unistd::dup2_stdout(&console)?;
-    nix::unistd::dup2_stderr(&console)?;
-    Ok(())
 }
 
 /// Asks for one random byte, long before anybody needs any: only then does a kernel on hardware without a random number

@@ -10,7 +10,7 @@
 use crate::formats::kernel_log::Record;
 use crate::redact::MASK;
 use crate::root::Root;
-use crate::sys::kernel_log::{QuietConsole, Start, clear, records, size};
+use crate::sys::kernel_log::{Keep, QuietConsole, Start, clear, records, size};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub(super) fn purge(root: &Root) {
 
 /// How many lines were told again: none where there is no secret.
 fn try_purge(path: &Path, root: &Root) -> io::Result<usize> {
-    let old = records(path, Start::Oldest, LARGEST)?;
+    let old = records(path, Start::Oldest, Keep::Oldest(LARGEST))?;
     if !old.iter().any(has_secret) {
         return Ok(0);
     }
@@ -49,7 +49,7 @@ fn try_purge(path: &Path, root: &Root) -> io::Result<usize> {
     for record in &old {
         log.tell(&again(record))?;
     }
-    let still = records(path, Start::Oldest, LARGEST)?;
+    let still = records(path, Start::Oldest, Keep::Oldest(LARGEST))?;
     if still.iter().any(has_secret) {
         return Err(io::Error::other("the kernel keeps what should be gone"));
     }

@@ -5,6 +5,7 @@
 //! supervisor ─┬► network (DHCP, IPv6, for ever), a child of the same file
 //!             └► the agent, likewise; or, once it handed the machine over: rescue ─► logins
 //! kernel ─► modprobe (the same file by another name), for a module that nothing has loaded
+//! beside them: consoles (what all of these print is shown on each), shutdown (the power button, signals)
 //! ```
 //!
 //! Process 1 itself speaks with the kernel alone: drivers are loaded by it, because it reads for them nothing but the image's own
@@ -25,10 +26,12 @@ pub mod power;
 pub mod supervise;
 
 mod command_line;
+mod consoles;
 mod ignored_arguments;
 mod kernel_log;
 mod modules;
 mod mounts;
 mod rescue;
+mod shutdown;
 mod supervisor;
 mod watcher;

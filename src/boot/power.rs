@@ -1,10 +1,13 @@
 //! The machine's end, in order: nothing unwritten, nothing mounted, then the kernel is told.
 //!
-//! The agent calls this itself once it has said good-bye; it needs `CAP_SYS_BOOT`, not process 1's help, and so works as
-//! well in a ramdisk that another init started. Whether the machine may be switched off at all is not asked here.
+//! The agent calls this itself once it has said good-bye, and process 1 when it was asked to (`shutdown`). It needs `CAP_SYS_BOOT`,
+//! not process 1's help, and so works as well in a ramdisk that another init started. Whether the machine may be switched off at all
+//! is not asked here.
 
-use crate::progress::Cancel;
+use crate::logging;
+use crate::progress::{Cancel, run_with_timeout};
 use crate::root::Root;
+use crate::sys::block::sync_within;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::reboot::{RebootMode, reboot};
 use std::fs::{self, OpenOptions};
@@ -15,6 +18,8 @@ use std::time::Duration;
 /// How the machine is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
+    /// Still on, with nothing that runs.
+    Halt,
     /// Off.
     PowerOff,
     /// Off and on again.
@@ -32,15 +37,18 @@ pub enum Error {
 /// Ends the machine. Returns only when that failed.
 pub fn end(root: &Root, end: End) -> Error {
     tracing::info!(?end, "The machine ends");
-    settle(SYNC_PATIENCE, nix::unistd::sync);
-    for point in disk_mounts(&fs::read_to_string(root.path("proc/self/mounts")).unwrap_or_default())
-    {
-        if let Err(error) = umount2(&point, MntFlags::empty()) {
-            tracing::warn!(point = %point.display(), %error, "A file system stays mounted");
-        }
+    let is_flushed = sync();
+    let mounts = fs::read_to_string(root.path("proc/self/mounts")).unwrap_or_default();
+    disk_mounts(&mounts).into_iter().for_each(unmount);
+    // Unmounting writes, too; a disk that did not respond before is not waited for twice.
+    if is_flushed {
+        sync();
     }
-    settle(SYNC_PATIENCE, nix::unistd::sync);
+    logging::flush();
+    // Where standard error is process 1's pipe, it has only taken the lines: let it show them.
+    let _never = Cancel::default().wait(CONSOLE_PAUSE);
     let mode = match end {
+        End::Halt => RebootMode::RB_HALT_SYSTEM,
         End::PowerOff => RebootMode::RB_POWER_OFF,
         End::Reboot => RebootMode::RB_AUTOBOOT,
     };
@@ -56,6 +64,7 @@ pub fn end(root: &Root, end: End) -> Error {
 /// The kernel's "magic SysRq" (Documentation/admin-guide/sysrq.rst), which asks for no rights but to write to the file.
 fn press_emergency_key(root: &Root, end: End) -> io::Result<()> {
     let key = match end {
+        End::Halt => return Err(io::ErrorKind::Unsupported.into()),
         End::PowerOff => "o",
         End::Reboot => "b",
     };
@@ -66,16 +75,26 @@ fn press_emergency_key(root: &Root, end: End) -> io::Result<()> {
         .write_all(key.as_bytes())
 }
 
-/// Runs `work` on a thread of its own and waits so long for it: a disk that does not answer must not hold the machine.
-fn settle(patience: Duration, work: impl FnOnce() + Send + 'static) {
-    let done = Cancel::default();
-    let tell = done.clone();
-    let spawned = std::thread::Builder::new().spawn(move || {
-        work();
-        tell.cancel();
-    });
-    if spawned.is_ok() && !done.wait(patience) {
-        tracing::warn!("Some data could not be written to its disk in time");
+/// Writes everything back, but waits for no disk for ever: one that does not respond must not hold the machine.
+fn sync() -> bool {
+    let is_done = sync_within(SYNC_TIMEOUT).is_some();
+    if !is_done {
+        tracing::warn!(after = ?SYNC_TIMEOUT, "some data could not be written to its disk in time");
+    }
+    is_done
+}
+
+/// Unmounts a file system, which writes to its disk and so is waited for as little.
+fn unmount(point: PathBuf) {
+    let shown = point.display().to_string();
+    match run_with_timeout(UNMOUNT_TIMEOUT, move || umount2(&point, MntFlags::empty())) {
+        Some(Ok(())) => {}
+        Some(Err(error)) => {
+            tracing::warn!(point = shown, %error, "a file system stays mounted");
+        }
+        None => {
+            tracing::warn!(point = shown, after = ?UNMOUNT_TIMEOUT, "a file system was not unmounted in time");
+        }
     }
 }
 
@@ -104,7 +123,10 @@ fn unescaped(point: &str) -> PathBuf {
 }
 
 /// Time for the data of a large image to reach a slow disk.
-const SYNC_PATIENCE: Duration = Duration::from_secs(120);
+const SYNC_TIMEOUT: Duration = Duration::from_secs(120);
+/// What there is to write was written before.
+const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(20);
+const CONSOLE_PAUSE: Duration = Duration::from_millis(200);
 const KEY_PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -130,20 +152,11 @@ mod tests {
         let path = root.path("proc/sysrq-trigger");
         assert!(press_emergency_key(&root, End::PowerOff).is_err() && !path.exists());
         fs::create_dir(folder.path().join("proc")).unwrap();
+        assert!(press_emergency_key(&root, End::Halt).is_err());
         for (end, key) in [(End::PowerOff, "o"), (End::Reboot, "b")] {
             fs::write(&path, "").unwrap();
             press_emergency_key(&root, end).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), key);
         }
-    }
-
-    #[test]
-    fn work_that_hangs_is_left_behind() {
-        let released = Cancel::default();
-        let hang = released.clone();
-        settle(Duration::from_millis(1), move || {
-            let _released = hang.wait(Duration::from_secs(60));
-        });
-        released.cancel();
     }
 }

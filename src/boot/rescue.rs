@@ -5,7 +5,8 @@
 //! rights with. What speaks SSH and what asks for a password are programs that the image brings (`image/README.md`); without
 //! them the agent is told, by a missing folder, that there can be no rescue.
 
-use super::supervisor::Program;
+use super::consoles;
+use super::supervisor::{Program, Restart};
 use crate::root::Root;
 use crate::secret::Secret;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -101,35 +102,26 @@ fn private_folder(path: &Path) -> io::Result<()> {
 
 /// The SSH server, and a login on each console of the kernel.
 fn logins(root: &Root) -> Vec<Program> {
-    let program = |path: &str, arguments: &[&str]| Program {
+    let program = |path: &str, arguments: &[&str], restart| Program {
         path: root.path(path),
         arguments: arguments.iter().copied().map(str::to_owned).collect(),
         home: "/root",
         environment: Vec::new(),
+        restart,
     };
     let mut programs = Vec::new();
     if root.path(SSH_SERVER).exists() {
         // In the foreground, telling standard error, making host keys when they are first needed.
-        programs.push(program(SSH_SERVER, &["-F", "-E", "-R", "-p", "22"]));
+        let arguments = ["-F", "-E", "-R", "-p", "22"];
+        programs.push(program(SSH_SERVER, &arguments, Restart::Service));
     }
     if root.path(GETTY).exists() {
-        for console in consoles(root) {
-            programs.push(program(GETTY, &["-L", "0", &console, "vt100"]));
+        for console in consoles::active(root) {
+            let arguments = ["-L", "0", &console, "vt100"];
+            programs.push(program(GETTY, &arguments, Restart::Login));
         }
     }
     programs
-}
-
-/// The terminals that the kernel's messages go to: one can log in there.
-fn consoles(root: &Root) -> Vec<String> {
-    let active = fs::read_to_string(root.path("sys/class/tty/console/active")).unwrap_or_default();
-    active
-        .split_ascii_whitespace()
-        // The screen in front is no terminal of its own.
-        .map(|console| if console == "tty0" { "tty1" } else { console })
-        .filter(|console| root.path("dev").join(console).exists())
-        .map(str::to_owned)
-        .collect()
 }
 
 const USER: &str = "rescue";
@@ -218,18 +210,23 @@ mod tests {
         assert!(is_wished(&ramdisk.root()));
 
         let programs = begin(&ramdisk.root());
-        let program = |path: &str, arguments: &[&str]| Program {
+        let program = |path: &str, arguments: &[&str], restart| Program {
             path: ramdisk.0.path().join(path),
             arguments: arguments.iter().map(ToString::to_string).collect(),
             home: "/root",
             environment: Vec::new(),
+            restart,
         };
         assert_eq!(
             programs,
             [
-                program("usr/sbin/dropbear", &["-F", "-E", "-R", "-p", "22"]),
-                program("sbin/getty", &["-L", "0", "tty1", "vt100"]),
-                program("sbin/getty", &["-L", "0", "ttyS0", "vt100"]),
+                program(
+                    "usr/sbin/dropbear",
+                    &["-F", "-E", "-R", "-p", "22"],
+                    Restart::Service
+                ),
+                program("sbin/getty", &["-L", "0", "tty1", "vt100"], Restart::Login),
+                program("sbin/getty", &["-L", "0", "ttyS0", "vt100"], Restart::Login),
             ]
         );
         assert_eq!(

@@ -4,7 +4,8 @@
 use super::supervisor::{Child, Inherited, Order, Program, keep_running};
 use super::watcher;
 use crate::config;
-use crate::handover::Keeper;
+use crate::handover::{Keeper, LogTail};
+use crate::logging::Log;
 use crate::sys::process::{self, Arguments};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::WaitStatus;
@@ -17,8 +18,11 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// The kernel gives no memory to keep anything in, or no thread to hear signals on.
-pub fn run(options: Vec<String>) -> io::Result<()> {
+pub fn run(options: Vec<String>, log: &Log) -> io::Result<()> {
     let keeper = Keeper::create()?;
+    let tail = LogTail::create(c"ferrite-supervisor-log")?;
+    let own_log = tail.read_only();
+    log.ring.resume(Vec::new(), Box::new(tail));
     let order = Arc::new(Order::default());
     pass_signals_on(&order)?;
     let variables = env::vars_os().filter(|(name, _)| !MANAGERS.iter().any(|own| name == own));
@@ -32,7 +36,11 @@ pub fn run(options: Vec<String>) -> io::Result<()> {
     if let Err(error) = process::harden() {
         tracing::warn!(%error, "this process cannot be closed to others");
     }
-    let mut agent = Child::new(agent, Inherited::Kept(keeper));
+    let own_log = own_log.inspect_err(|error| {
+        tracing::warn!(%error, "what this process logs is in no log archive");
+    });
+    let inherited = Inherited::agent(Some(keeper), own_log.into_iter().collect());
+    let mut agent = Child::new(agent, inherited);
     keep_running(&mut [&mut agent], &order, |_, end| {
         matches!(end, WaitStatus::Exited(_, 0))
     });

@@ -4,18 +4,20 @@
 //! was handed to its owner has logins instead of the agent. What an agent leaves to the next is in memory files that it inherits, their numbers its last
 //! argument; they are not looked into here, but for the log when agents end again and again.
 
-use crate::handover::Keeper;
+use crate::handover::{Keeper, LogTail};
+use crate::logging;
 use crate::progress::Cancel;
 use crate::sys::inherited;
+use crate::sys::process::unblock_signals;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A program, and how it is started.
@@ -29,6 +31,33 @@ pub(super) struct Program {
     pub(super) home: &'static str,
     /// Its variables, beside its home and where programs are.
     pub(super) environment: Vec<(OsString, OsString)>,
+    /// How it is kept running.
+    pub(super) restart: Restart,
+}
+
+/// When a program that ended is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Restart {
+    /// At once after a session: its user left, or none came in time. After a pause when it could not run at all.
+    Login,
+    /// After a pause: it should not have ended.
+    Service,
+}
+
+impl Restart {
+    /// Whether this was the end of a session. The exit code is that of its user's last command, so a run of some seconds
+    /// counts as one, too.
+    fn is_session_end(self, end: WaitStatus, run: Duration) -> bool {
+        self == Self::Login && (matches!(end, WaitStatus::Exited(_, 0)) || run >= SHORTEST_SESSION)
+    }
+
+    /// Has a program end. A login may have become an interactive shell by now, which ends by the hang-up of its terminal alone.
+    fn end(self, pid: Pid, signal: Signal) {
+        tell(pid, signal);
+        if self == Self::Login {
+            tell(pid, Signal::SIGHUP);
+        }
+    }
 }
 
 impl Program {
@@ -39,6 +68,7 @@ impl Program {
             arguments: std::iter::once(AGENT.to_owned()).chain(options).collect(),
             home: "/",
             environment,
+            restart: Restart::Service,
         }
     }
 
@@ -53,23 +83,26 @@ impl Program {
             arguments: vec!["network".into()],
             home: "/",
             environment: Vec::new(),
+            restart: Restart::Service,
         }
     }
 
-    /// Starts it with files that it inherits, and is told the numbers of.
-    fn start_with(&self, files: &[BorrowedFd<'_>]) -> io::Result<Pid> {
-        if files.is_empty() {
-            return self.start();
-        }
-        let numbers: Vec<_> = files
-            .iter()
-            .map(|file| file.as_raw_fd().to_string())
-            .collect();
+    /// Starts it with what it inherits, and is told the numbers of.
+    fn start_with(&self, inherited: &Inherited) -> io::Result<Pid> {
         let mut program = self.clone();
-        program
-            .arguments
-            .extend([HANDED_OVER.to_owned(), numbers.join(",")]);
-        inherited::started_with(files, || program.start())
+        let mut all = Vec::new();
+        for (option, files) in inherited.options() {
+            if files.is_empty() {
+                continue;
+            }
+            let numbers = files.iter().map(|file| file.as_raw_fd().to_string());
+            let numbers: Vec<_> = numbers.collect();
+            program
+                .arguments
+                .extend([option.to_owned(), numbers.join(",")]);
+            all.extend(files);
+        }
+        inherited::started_with(&all, || program.start())
     }
 
     #[expect(
@@ -77,7 +110,8 @@ impl Program {
         reason = "process 1 starts the agent, and the logins of a rescued machine"
     )]
     fn start(&self) -> io::Result<Pid> {
-        let child = std::process::Command::new(&self.path)
+        let mut command = std::process::Command::new(&self.path);
+        let child = unblock_signals(&mut command)
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
@@ -94,27 +128,55 @@ impl Program {
 }
 
 /// What a program inherits besides its standard streams.
-#[derive(Debug)]
-pub(super) enum Inherited {
-    /// At every start: what an agent leaves to the next.
-    Kept(Keeper),
-    Nothing,
+#[derive(Debug, Default)]
+pub(super) struct Inherited {
+    /// What an agent leaves to the next.
+    keeper: Option<Keeper>,
     /// At the first start alone: what it closes once it is ready.
-    Once(OwnedFd),
-}
-
-impl From<Option<Keeper>> for Inherited {
-    fn from(keeper: Option<Keeper>) -> Self {
-        keeper.map_or(Self::Nothing, Self::Kept)
-    }
+    once: Option<OwnedFd>,
+    /// Its log, where nothing else keeps that.
+    own_log: Option<LogTail>,
+    /// The logs of other processes, for an agent to collect.
+    other_logs: Vec<OwnedFd>,
 }
 
 impl Inherited {
-    fn files(&self) -> Vec<BorrowedFd<'_>> {
-        match self {
-            Self::Kept(keeper) => keeper.files().to_vec(),
-            Self::Nothing => Vec::new(),
-            Self::Once(file) => vec![file.as_fd()],
+    /// What an agent is started with.
+    pub(super) fn agent(keeper: Option<Keeper>, other_logs: Vec<OwnedFd>) -> Self {
+        Self {
+            keeper,
+            other_logs,
+            ..Self::default()
+        }
+    }
+
+    /// What another process of ours is started with.
+    pub(super) fn logging_to(own_log: Option<LogTail>) -> Self {
+        Self {
+            own_log,
+            ..Self::default()
+        }
+    }
+
+    /// The options that tell the numbers of files, and the files.
+    fn options(&self) -> [(&'static str, Vec<BorrowedFd<'_>>); 3] {
+        let kept = self.keeper.iter().flat_map(Keeper::files);
+        let once = self.once.iter().map(AsFd::as_fd);
+        let own_log = self.own_log.iter().map(LogTail::descriptor);
+        let other_logs = self.other_logs.iter().map(AsFd::as_fd);
+        [
+            (HANDED_OVER, kept.chain(once).collect()),
+            (OWN_LOG, own_log.collect()),
+            (OTHER_LOGS, other_logs.collect()),
+        ]
+    }
+
+    /// What the program logged last; `None` where that is not kept.
+    fn last_lines(&self) -> Option<io::Result<Vec<String>>> {
+        match (&self.keeper, &self.own_log) {
+            (Some(keeper), _) => Some(keeper.last_lines(LAST_LINES)),
+            (None, Some(log)) => Some(log.last(LAST_LINES)),
+            (None, None) => None,
         }
     }
 }
@@ -156,38 +218,66 @@ pub(super) fn keep_running(
 
 /// The order to end, given from another thread, and who it is passed on to.
 #[derive(Debug, Default)]
-pub(super) struct Order(Mutex<Given>);
+pub(super) struct Order {
+    given: Mutex<Given>,
+    changed: Condvar,
+}
 
 #[derive(Debug, Default)]
 struct Given {
     signal: Option<Signal>,
-    running: Vec<Pid>,
+    running: Vec<(Pid, Restart)>,
 }
 
 impl Order {
     /// Tells the running programs, and starts none any more.
     pub(super) fn give(&self, signal: Signal) {
-        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut given = self.given();
         given.signal = Some(signal);
-        given.running.iter().for_each(|pid| tell(*pid, signal));
+        given
+            .running
+            .iter()
+            .for_each(|(pid, restart)| restart.end(*pid, signal));
     }
 
-    fn is_given(&self) -> bool {
-        let given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        given.signal.is_some()
+    /// Takes it back: programs are started again.
+    pub(super) fn withdraw(&self) {
+        self.given().signal = None;
+        self.changed.notify_all();
     }
 
-    fn note_start(&self, pid: Pid) {
-        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        given.running.push(pid);
+    pub(super) fn is_given(&self) -> bool {
+        self.given().signal.is_some()
+    }
+
+    /// The programs that run, as far as their ends were noticed.
+    pub(super) fn running(&self) -> Vec<Pid> {
+        self.given().running.iter().map(|(pid, _)| *pid).collect()
+    }
+
+    /// Waits while the order stands.
+    pub(super) fn wait_withdrawn(&self) {
+        let is_given = |given: &mut Given| given.signal.is_some();
+        let _given = self
+            .changed
+            .wait_while(self.given(), is_given)
+            .unwrap_or_else(PoisonError::into_inner);
+    }
+
+    fn note_start(&self, pid: Pid, restart: Restart) {
+        let mut given = self.given();
+        given.running.push((pid, restart));
         if let Some(signal) = given.signal {
-            tell(pid, signal);
+            restart.end(pid, signal);
         }
     }
 
     fn note_end(&self, ended: Pid) {
-        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        given.running.retain(|pid| *pid != ended);
+        self.given().running.retain(|(pid, _)| *pid != ended);
+    }
+
+    fn given(&self) -> MutexGuard<'_, Given> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -246,6 +336,11 @@ impl Child {
         self.inherited = inherited;
     }
 
+    /// At its next start it inherits this, too.
+    pub(super) fn inherits_once(&mut self, file: OwnedFd) {
+        self.inherited.once = Some(file);
+    }
+
     /// Sends it a signal, where it runs.
     pub(super) fn tell(&self, signal: Signal) {
         if let State::Running { pid, .. } = self.state {
@@ -270,17 +365,23 @@ impl Child {
             return;
         }
         let program = self.program.path.display();
-        let started = self.program.start_with(&self.inherited.files());
-        if let Inherited::Once(_) = self.inherited {
-            self.inherited = Inherited::Nothing;
-        }
+        let started = self.program.start_with(&self.inherited);
+        self.inherited.once = None;
         match started {
             Ok(pid) => {
                 // The others may be secrets.
                 let argument = self.program.arguments.first();
-                tracing::info!(%program, argument, pid = pid.as_raw(), "Started a program");
+                match self.program.restart {
+                    // It begins with a prompt of its own, where this line would be in the way.
+                    Restart::Login => {
+                        tracing::debug!(%program, pid = pid.as_raw(), "started a login");
+                    }
+                    Restart::Service => {
+                        tracing::info!(%program, argument, pid = pid.as_raw(), "Started a program");
+                    }
+                }
                 self.state = State::Running { pid, since: now };
-                order.note_start(pid);
+                order.note_start(pid, self.program.restart);
             }
             Err(error) => {
                 tracing::error!(%program, %error, "Cannot start a program");
@@ -295,10 +396,13 @@ impl Child {
             State::Running { pid, since } if end.pid() == Some(pid) => {
                 order.note_end(pid);
                 let program = self.program.path.display();
-                tracing::warn!(%program, end = how(end), "A program ended");
-                self.state = State::Ended {
-                    run: since.elapsed(),
-                };
+                let run = since.elapsed();
+                if self.program.restart.is_session_end(end, run) {
+                    tracing::debug!(%program, end = how(end), "a session ended");
+                } else {
+                    tracing::warn!(%program, end = how(end), "A program ended");
+                }
+                self.state = State::Ended { run };
                 true
             }
             _ => false,
@@ -310,6 +414,12 @@ impl Child {
         let State::Ended { run } = self.state else {
             return;
         };
+        if self.program.restart.is_session_end(end, run) {
+            self.pause = Pause::default();
+            // A program that does nothing at all must not take the processor.
+            self.state = State::Due(Instant::now() + SHORTEST.saturating_sub(run));
+            return;
+        }
         let pause = self.start_again_after(run);
         if self.pause.quick_ends >= MANY {
             let program = self.program.path.display();
@@ -335,16 +445,13 @@ impl Child {
 
     /// What the program said last, so that it stays in sight.
     fn tell_last_lines(&self) {
-        let Inherited::Kept(keeper) = &self.inherited else {
-            return;
-        };
-        match keeper.last_lines(LAST_LINES) {
-            Ok(lines) => {
+        match self.inherited.last_lines() {
+            None => {}
+            Some(Ok(lines)) => {
                 let text: String = lines.iter().map(|line| format!("  | {line}\n")).collect();
-                // Nobody is left to be told that the console is gone.
-                let _gone = io::stderr().lock().write_all(text.as_bytes());
+                logging::print(&text);
             }
-            Err(error) => tracing::error!(%error, "Its last lines cannot be read"),
+            Some(Err(error)) => tracing::error!(%error, "Its last lines cannot be read"),
         }
     }
 }
@@ -379,6 +486,8 @@ impl Pause {
 }
 
 const SHORTEST: Duration = Duration::from_secs(1);
+/// Faster than this nobody logs in and out.
+const SHORTEST_SESSION: Duration = Duration::from_secs(5);
 /// What systemd waits in front of the Python agent.
 const LONGEST: Duration = Duration::from_secs(30);
 const GOOD_RUN: Duration = Duration::from_secs(120);
@@ -388,8 +497,12 @@ const MANY: u32 = 5;
 const LAST_LINES: usize = 20;
 /// The subcommand.
 const AGENT: &str = "agent";
-/// The option that tells an agent the numbers of the memory files.
+/// The option that tells an agent the numbers of the memory files, and the network of what it closes.
 const HANDED_OVER: &str = "--handed-over";
+/// The option that tells a process of ours the number of its log's memory file.
+const OWN_LOG: &str = "--own-log";
+/// The option that tells an agent the numbers of the other processes' logs.
+const OTHER_LOGS: &str = "--other-logs";
 /// How often children are buried while a program waits for its start.
 const LOOK_AROUND: Duration = Duration::from_millis(250);
 
@@ -397,6 +510,7 @@ const LOOK_AROUND: Duration = Duration::from_millis(250);
 mod tests {
     use super::*;
     use nix::fcntl::OFlag;
+    use nix::sys::signal::SigSet;
     use std::collections::BTreeSet;
     use std::fs;
 
@@ -406,6 +520,7 @@ mod tests {
             arguments: Vec::new(),
             home: "/",
             environment: Vec::new(),
+            restart: Restart::Service,
         }
     }
 
@@ -423,7 +538,7 @@ mod tests {
     #[test]
     fn the_end_of_a_program_is_noticed_and_it_is_due_again() {
         let (program, order) = (program("/bin/false"), Order::default());
-        let mut child = Child::new(program, Inherited::Nothing);
+        let mut child = Child::new(program, Inherited::default());
         child.start_if_due(&order);
         let State::Running { pid, .. } = child.state else {
             panic!("it does not run");
@@ -450,7 +565,7 @@ mod tests {
             arguments: vec!["1000".into()],
             ..program("/bin/sleep")
         };
-        let mut child = Child::new(program, Inherited::Nothing);
+        let mut child = Child::new(program, Inherited::default());
         child.start_if_due(&order);
         let State::Running { pid, .. } = child.state else {
             panic!("it does not run");
@@ -484,7 +599,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let list = folder.path().join("list");
         let looks = format!(
-            "for f in /proc/$$/fd/*; do [ -e $f ] && all=\"$all ${{f##*/}}\"; done; echo $all $2 >{}",
+            "for f in /proc/$$/fd/*; do [ -e $f ] && all=\"$all ${{f##*/}}\"; done; echo $all \"$@\" >{}",
             list.display()
         );
         let program = Program {
@@ -510,28 +625,41 @@ mod tests {
         };
 
         let keeper = Keeper::create().unwrap();
+        let log = LogTail::create(c"test-log").unwrap();
+        let other_log = log.read_only().unwrap();
+        let other = other_log.as_raw_fd();
         let kept = keeper.files().map(|file| file.as_raw_fd());
-        let told = kept.map(|number| number.to_string()).join(",");
-        let mut agent = Child::new(program.clone(), Inherited::Kept(keeper));
+        let numbers = kept.map(|number| number.to_string()).join(",");
+        let told = format!("--handed-over {numbers} --other-logs {other}");
+        let inherited = Inherited::agent(Some(keeper), vec![other_log]);
+        let mut agent = Child::new(program.clone(), inherited);
         for _ in 0..2 {
-            assert_eq!(numbers_of_next_start(&mut agent), expected(&kept, &told));
+            let all: Vec<_> = kept.into_iter().chain([other]).collect();
+            assert_eq!(numbers_of_next_start(&mut agent), expected(&all, &told));
         }
-        let mut other = Child::new(program.clone(), Inherited::Nothing);
-        assert_eq!(numbers_of_next_start(&mut other), expected(&[], ""));
+        let mut login = Child::new(program.clone(), Inherited::default());
+        assert_eq!(numbers_of_next_start(&mut login), expected(&[], ""));
 
         let (_ours, once) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
-        let number = once.as_raw_fd();
-        let mut network = Child::new(program, Inherited::Once(once));
+        let (number, own) = (once.as_raw_fd(), log.descriptor().as_raw_fd());
+        let mut network = Child::new(program, Inherited::logging_to(Some(log)));
+        network.inherits_once(once);
         assert_eq!(
             numbers_of_next_start(&mut network),
-            expected(&[number], &number.to_string())
+            expected(
+                &[number, own],
+                &format!("--handed-over {number} --own-log {own}")
+            )
         );
-        assert_eq!(numbers_of_next_start(&mut network), expected(&[], ""));
+        assert_eq!(
+            numbers_of_next_start(&mut network),
+            expected(&[own], &format!("--own-log {own}"))
+        );
     }
 
     #[test]
     fn a_program_that_had_ended_when_it_was_enough_runs_again_when_it_is_kept_running_again() {
-        let mut child = Child::new(program("/nonexistent"), Inherited::Nothing);
+        let mut child = Child::new(program("/nonexistent"), Inherited::default());
         child.state = State::Ended {
             run: Duration::ZERO,
         };
@@ -542,8 +670,136 @@ mod tests {
     #[test]
     fn a_program_that_is_not_there_is_tried_again() {
         let program = program("/nonexistent");
-        let mut child = Child::new(program, Inherited::Nothing);
+        let mut child = Child::new(program, Inherited::default());
         child.start_if_due(&Order::default());
         assert!(matches!(child.state, State::Due(at) if at > Instant::now()));
+    }
+
+    #[test]
+    fn a_program_starts_with_no_signal_blocked() {
+        let mut before = SigSet::empty();
+        before.add(Signal::SIGTERM);
+        before.add(Signal::SIGINT);
+        before.thread_block().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let status = folder.path().join("status");
+        // No shell, which would unblock them itself.
+        let program = Program {
+            arguments: vec!["/proc/self/status".into(), status.display().to_string()],
+            ..program("/bin/cp")
+        };
+        let pid = program.start().unwrap();
+        assert_eq!(waitpid(pid, None).unwrap(), WaitStatus::Exited(pid, 0));
+        let status = fs::read_to_string(status).unwrap();
+        assert!(status.contains("SigBlk:\t0000000000000000\n"), "{status}");
+    }
+
+    #[test]
+    fn an_order_ends_an_interactive_shell_that_a_login_became() {
+        let order = Order::default();
+        let folder = tempfile::tempdir().unwrap();
+        let [ready, never] = ["ready", "never"].map(|name| folder.path().join(name));
+        for fifo in [&ready, &never] {
+            nix::unistd::mkfifo(fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        }
+        let line = format!(
+            "trap '' TERM; echo >{}; : <{}",
+            ready.display(),
+            never.display()
+        );
+        let program = Program {
+            arguments: vec!["-c".into(), line],
+            restart: Restart::Login,
+            ..program("/bin/sh")
+        };
+        let mut login = Child::new(program, Inherited::default());
+        login.start_if_due(&order);
+        let State::Running { pid, .. } = login.state else {
+            panic!("it does not run");
+        };
+        assert_eq!(fs::read_to_string(ready).unwrap(), "\n");
+        order.give(Signal::SIGTERM);
+        let end = waitpid(pid, None).unwrap();
+        assert_eq!(end, WaitStatus::Signaled(pid, Signal::SIGHUP, false));
+    }
+
+    #[test]
+    fn an_order_knows_who_runs_and_can_be_withdrawn() {
+        let order = Order::default();
+        let (one, two) = (Pid::from_raw(1_000_001), Pid::from_raw(1_000_002));
+        order.note_start(one, Restart::Service);
+        order.note_start(two, Restart::Service);
+        assert_eq!(order.running(), [one, two]);
+        order.note_end(one);
+        assert_eq!(order.running(), [two]);
+        order.note_end(two);
+        assert!(order.running().is_empty() && !order.is_given());
+        order.give(Signal::SIGTERM);
+        assert!(order.is_given());
+        order.withdraw();
+        order.wait_withdrawn();
+        assert!(!order.is_given());
+    }
+
+    /// How long the next start is waited for after a run of so many seconds that ended so.
+    fn pause_after(child: &mut Child, seconds: u64, end: WaitStatus) -> Duration {
+        child.state = State::Ended {
+            run: Duration::from_secs(seconds),
+        };
+        let now = Instant::now();
+        child.start_again(end);
+        let State::Due(at) = child.state else {
+            panic!("it is not due");
+        };
+        // Whole seconds: the rest is what the test itself takes.
+        Duration::from_secs((at - now).as_secs())
+    }
+
+    #[test]
+    fn a_login_comes_back_at_once_after_a_session() {
+        let pid = Pid::from_raw(7);
+        let mut login = Child::new(
+            Program {
+                restart: Restart::Login,
+                ..program("/sbin/getty")
+            },
+            Inherited::default(),
+        );
+        // A session of any length that ended well, one whose last command failed, one that was cut off.
+        for (seconds, end) in [
+            (1, WaitStatus::Exited(pid, 0)),
+            (60, WaitStatus::Exited(pid, 0)),
+            (20, WaitStatus::Exited(pid, 127)),
+            (20, WaitStatus::Signaled(pid, Signal::SIGHUP, false)),
+        ] {
+            for _ in 0..=MANY {
+                assert_eq!(
+                    pause_after(&mut login, seconds, end),
+                    Duration::ZERO,
+                    "{end:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_login_that_cannot_run_is_started_again_with_pauses() {
+        let pid = Pid::from_raw(7);
+        let mut login = Child::new(
+            Program {
+                restart: Restart::Login,
+                ..program("/sbin/getty")
+            },
+            Inherited::default(),
+        );
+        let no_terminal = WaitStatus::Exited(pid, 1);
+        let pauses = [0; 6].map(|_| pause_after(&mut login, 0, no_terminal).as_secs());
+        assert_eq!(pauses, [1, 2, 4, 8, 30, 30]);
+        login.state = State::Ended {
+            run: Duration::ZERO,
+        };
+        let now = Instant::now();
+        login.start_again(WaitStatus::Exited(pid, 0));
+        assert!(matches!(login.state, State::Due(at) if at > now));
     }
 }

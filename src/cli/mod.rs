@@ -19,6 +19,20 @@ use std::process::ExitCode;
 /// Does what the process's command line says.
 #[must_use]
 pub fn run() -> ExitCode {
+    let _flush = FlushWhenDropped;
+    run_command()
+}
+
+/// Flushes what was logged and printed, also when a panic ends the process.
+struct FlushWhenDropped;
+
+impl Drop for FlushWhenDropped {
+    fn drop(&mut self) {
+        logging::flush();
+    }
+}
+
+fn run_command() -> ExitCode {
     let mut arguments = std::env::args_os();
     let program = arguments.next().map(PathBuf::from);
     if program.is_some_and(|program| program.ends_with(MODPROBE)) {
@@ -65,7 +79,8 @@ pub fn command() -> Command {
             CommandLine::arguments(
                 Command::new("agent").about("Look up the node, heartbeat, serve Ironic's commands"),
             )
-            .arg(handed_over()),
+            .arg(handed_over(HANDED_OVER))
+            .arg(handed_over(OTHER_LOGS)),
         )
         .subcommand(
             Command::new("init")
@@ -75,7 +90,8 @@ pub fn command() -> Command {
             Command::new("network")
                 .about("A part of process 1: addresses for every interface")
                 .hide(true)
-                .arg(handed_over()),
+                .arg(handed_over(HANDED_OVER))
+                .arg(handed_over(OWN_LOG)),
         )
         .subcommand(CommandLine::arguments(Command::new("supervise").about(
             "Keep an agent with these options running where no init of ours does: one that is started again goes on as the one \
@@ -87,9 +103,9 @@ pub fn command() -> Command {
 }
 
 /// The numbers of descriptors that a program inherits: said by whoever keeps it running, nobody else.
-fn handed_over() -> Arg {
-    Arg::new(HANDED_OVER)
-        .long(HANDED_OVER)
+fn handed_over(option: &'static str) -> Arg {
+    Arg::new(option)
+        .long(option)
         .hide(true)
         .value_delimiter(',')
         .value_parser(clap::value_parser!(i32))
@@ -127,8 +143,10 @@ fn nearest_subcommand(wrong: &str, parent: Option<OsString>) -> Option<String> {
 }
 
 fn serve(mut arguments: ArgMatches) -> ExitCode {
-    let handed_over = arguments.remove_many(HANDED_OVER).into_iter().flatten();
-    let handed_over: Vec<i32> = handed_over.collect();
+    let handed_over = agent::HandedOver {
+        left: numbers(&mut arguments, HANDED_OVER),
+        other_logs: numbers(&mut arguments, OTHER_LOGS),
+    };
     let command_line = CommandLine::taken_from(&mut arguments);
     match agent::run(Root::machine(), command_line, &handed_over) {
         Ok(()) => ExitCode::SUCCESS,
@@ -164,10 +182,10 @@ fn modprobe(arguments: ArgsOs) -> ExitCode {
 }
 
 fn network(mut arguments: ArgMatches) -> ExitCode {
-    let _log = logging::start();
-    let handed_over = arguments.remove_many(HANDED_OVER).into_iter().flatten();
-    let handed_over: Vec<i32> = handed_over.collect();
-    match boot::network::serve(&Root::machine(), &handed_over) {
+    let log = logging::start();
+    let handed_over = numbers(&mut arguments, HANDED_OVER);
+    let own_log = numbers(&mut arguments, OWN_LOG).first().copied();
+    match boot::network::serve(&Root::machine(), &handed_over, own_log, &log) {
         Ok(never) => match never {},
         Err(error) => {
             complain(&crate::error::chain(&error));
@@ -179,12 +197,17 @@ fn network(mut arguments: ArgMatches) -> ExitCode {
     }
 }
 
+fn numbers(arguments: &mut ArgMatches, option: &str) -> Vec<i32> {
+    let numbers = arguments.remove_many(option).into_iter().flatten();
+    numbers.collect()
+}
+
 /// The options were understood already; the agent is told them as they were written.
 fn supervise() -> ExitCode {
-    let _log = logging::start();
+    let log = logging::start();
     let options = std::env::args_os().skip(2);
     let options = options.map(|option| option.to_string_lossy().into_owned());
-    match boot::supervise::run(options.collect()) {
+    match boot::supervise::run(options.collect(), &log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("no agent can be kept running: {error}"));
@@ -206,12 +229,15 @@ fn complain(what: &str) {
 
 /// Says something in which there can be no secret, in one line.
 fn tell(what: &str) {
-    // Nobody is left to be told that standard error is gone.
-    let _gone = writeln!(std::io::stderr().lock(), "ferrite: {}", one_line(what));
+    logging::print(&format!("ferrite: {}\n", one_line(what)));
 }
 
 /// The option that tells an agent the numbers of the files it inherits.
 const HANDED_OVER: &str = "handed-over";
+/// The option that tells a process the number of the file that its log is kept in.
+const OWN_LOG: &str = "own-log";
+/// The option that tells an agent the numbers of the logs of the processes around it.
+const OTHER_LOGS: &str = "other-logs";
 /// The kernel's name for the program that loads modules.
 const MODPROBE: &str = "modprobe";
 /// The command line or the configuration cannot be used.

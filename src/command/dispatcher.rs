@@ -162,6 +162,15 @@ impl Dispatcher {
         {
             let mut work = self.0.work();
             work.ending = true;
+            if let Some(last) = work.ledger.last()
+                && last.is_running()
+            {
+                tracing::warn!(
+                    command = last.name,
+                    id = last.id,
+                    "stopping a running command: a disk that it was writing does not boot"
+                );
+            }
             if let Some(newest) = &work.newest {
                 newest.cancel();
             }

@@ -43,12 +43,24 @@ impl Parameter {
     }
 }
 
-/// The setting in an answer: what follows completion code and revision. `None` when the controller refused.
+/// A response of the controller, by its completion code (table 5-2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Response<'a> {
+    /// It cannot respond at the moment: the same request may succeed later.
+    Busy,
+    /// It has no such channel, or the channel has no such parameter.
+    Refused,
+    /// The parameter's value: what follows completion code and revision.
+    Value(&'a [u8]),
+}
+
+/// Reads the data of a response.
 #[must_use]
-pub fn setting(answer: &[u8]) -> Option<&[u8]> {
-    match answer {
-        [0, _revision, setting @ ..] => Some(setting),
-        _ => None,
+pub fn response(data: &[u8]) -> Response<'_> {
+    match data {
+        [0, _revision, value @ ..] => Response::Value(value),
+        [code, ..] if BUSY.contains(code) => Response::Busy,
+        _ => Response::Refused,
     }
 }
 
@@ -113,6 +125,10 @@ fn ipv6_in_use(bytes: &[u8]) -> Option<Ipv6Addr> {
     (*status == ACTIVE && !address.is_unspecified()).then_some(address)
 }
 
+/// Node busy, time-out while processing, no response could be provided; the same during an update of the SDR repository or of
+/// the firmware, and while the controller initialises; unspecified, which is also what the kernel's driver answers for a
+/// controller that it had to reset.
+const BUSY: [u8; 7] = [0xc0, 0xc3, 0xce, 0xd0, 0xd1, 0xd2, 0xff];
 const ENABLED: u8 = 0x80;
 const SOURCE: u8 = 0x0f;
 const SLAAC: u8 = 1;
@@ -137,10 +153,17 @@ mod tests {
     }
 
     #[test]
-    fn only_a_completed_answer_has_a_setting() {
-        assert_eq!(setting(&[0, 0x11, 10, 0, 0, 5]), Some(&[10, 0, 0, 5][..]));
-        assert_eq!(setting(&[0xcc]), None);
-        assert_eq!(setting(&[]), None);
+    fn a_completion_code_tells_a_value_from_a_refusal_and_a_busy_controller() {
+        assert_eq!(
+            response(&[0, 0x11, 10, 0, 0, 5]),
+            Response::Value(&[10, 0, 0, 5])
+        );
+        for refused in [&[0xcc][..], &[0x80], &[0], &[]] {
+            assert_eq!(response(refused), Response::Refused);
+        }
+        for busy in [&[0xc0][..], &[0xd2, 0x11], &[0xff]] {
+            assert_eq!(response(busy), Response::Busy);
+        }
     }
 
     #[test]
@@ -168,7 +191,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_answer_is_read_without_a_panic(answer in prop::collection::vec(any::<u8>(), 0..64)) {
-            let setting = setting(&answer).unwrap_or_default();
+            let Response::Value(setting) = response(&answer) else {
+                return Ok(());
+            };
             let _ = (address(setting), mac(setting), speaks_ipv6(setting), ipv6_rooms(setting));
             let _ = (ipv6_static(setting), ipv6_dynamic(setting));
         }

@@ -8,10 +8,10 @@ use std::os::unix::fs::FileExt;
 
 /// An empty one that is closed in programs which are started, and can never be run as one.
 pub(super) fn memory_file(name: &CStr) -> io::Result<File> {
-    let sealed = MFdFlags::MFD_CLOEXEC | MFdFlags::from_bits_retain(NOEXEC_SEAL);
-    memfd_create(name, sealed)
+    let usual = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    memfd_create(name, usual | MFdFlags::from_bits_retain(NOEXEC_SEAL))
         // Kernels before 6.3 do not know the seal.
-        .or_else(|_| memfd_create(name, MFdFlags::MFD_CLOEXEC))
+        .or_else(|_| memfd_create(name, usual))
         .map(File::from)
         .map_err(io::Error::from)
 }
@@ -32,6 +32,11 @@ impl Header {
     /// Makes the file empty.
     pub(super) fn begin(&self, file: &File, number: u64) -> io::Result<()> {
         file.set_len(0)?;
+        self.write(file, number)
+    }
+
+    /// Writes it as a whole.
+    pub(super) fn write(&self, file: &File, number: u64) -> io::Result<()> {
         file.write_all_at(self.0, 0)?;
         self.set(file, number)
     }

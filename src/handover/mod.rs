@@ -14,7 +14,7 @@ mod record;
 pub mod systemd;
 
 pub use ledger::LedgerFile;
-pub use log::LogTail;
+pub use log::{LogReader, LogTail};
 
 use crate::secret::Vault;
 use std::io;
@@ -40,7 +40,7 @@ impl Handover {
         Ok(Self {
             vault: Vault::create()?,
             ledger: LedgerFile::create()?,
-            log: LogTail::create()?,
+            log: LogTail::create(c"ferrite-log")?,
         })
     }
 
@@ -101,7 +101,7 @@ impl Keeper {
     /// The log's file cannot be read.
     pub fn last_lines(&self, lines: usize) -> io::Result<Vec<String>> {
         let [_, _, log] = &self.0;
-        LogTail::of(log.try_clone()?)?.last(lines)
+        LogReader::of(log.try_clone()?).last(lines)
     }
 }
 

@@ -1,113 +1,276 @@
 //! The management controller's addresses, asked of the controller itself.
 
-use crate::formats::ipmi::{self, Parameter};
+use crate::formats::ipmi::{self, Parameter, Response};
 use crate::root::Root;
 use crate::sys;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// What a management controller says of its network (IPA's `get_bmc_address`, `get_bmc_v6address`, `get_bmc_mac`).
+/// An address of the controller, as far as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Address<T> {
+    /// It has this one.
+    Found(T),
+    /// It responded, and has none on any channel.
+    NotConfigured,
+    /// It did not respond in time.
+    #[default]
+    Unknown,
+}
+
+/// A management controller's network (IPA's `get_bmc_address`, `get_bmc_v6address`, `get_bmc_mac`): of the first channel with an
+/// address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bmc {
-    /// Of the first channel that has one.
-    pub address: Option<Ipv4Addr>,
-    /// Of the first channel that has one.
-    pub v6_address: Option<Ipv6Addr>,
-    /// Of the first channel with an address.
-    pub mac: Option<String>,
+    /// Its IPv4 address.
+    pub address: Address<Ipv4Addr>,
+    /// Its IPv6 address.
+    pub v6_address: Address<Ipv6Addr>,
+    /// Its MAC address.
+    pub mac: Address<String>,
 }
 
-/// Asks the controller; `None` on a machine without one, or where it may not be asked.
+impl Bmc {
+    /// Whether the controller responded to everything that matters.
+    fn is_complete(&self) -> bool {
+        self.address != Address::Unknown
+            && self.v6_address != Address::Unknown
+            && self.mac != Address::Unknown
+    }
+}
+
+/// Asks the controller once; `None` on a machine without one, or where it may not be asked.
 #[must_use]
 pub fn find(root: &Root) -> Option<Bmc> {
-    let device = DEVICES.iter().find_map(|path| {
-        File::options()
-            .read(true)
-            .write(true)
-            .open(root.path(path))
-            .inspect_err(|error| tracing::debug!(%error, path, "no management controller here"))
-            .ok()
-    })?;
-    let (mut number, begin) = (0_u16, Instant::now());
-    Some(addresses(&mut |request| {
-        number = number.wrapping_add(1);
-        let left = PATIENCE
-            .checked_sub(begin.elapsed())
-            .ok_or(io::ErrorKind::TimedOut)?;
-        let (function, command) = (ipmi::NETWORK_FUNCTION, ipmi::COMMAND);
-        let patience = left.min(ANSWER_PATIENCE);
-        sys::ipmi::ask(device.as_fd(), number, function, command, request, patience)
-    }))
+    Detection::default().bmc(root)
 }
 
-/// The addresses of the first channels that have any.
-fn addresses(ask: Ask<'_>) -> Bmc {
-    let mut found = Bmc::default();
-    for channel in ipmi::CHANNELS {
-        let address = setting(ask, channel, Parameter::Address).and_then(|s| ipmi::address(&s));
-        let v6_address = v6_address(ask, channel);
-        if found.mac.is_none() && (address.is_some() || v6_address.is_some()) {
-            found.mac = setting(ask, channel, Parameter::Mac).and_then(|s| ipmi::mac(&s));
+/// Asks a slow controller over several inventories: responses are kept, and what is missing is asked again later.
+#[derive(Debug, Default)]
+pub struct Detection {
+    responses: BTreeMap<Request, Vec<u8>>,
+    latest: Option<Detected>,
+}
+
+#[derive(Debug)]
+struct Detected {
+    bmc: Bmc,
+    at: Instant,
+}
+
+impl Detection {
+    /// Returns what is known of the controller; `None` on a machine without one, which may still come.
+    pub fn bmc(&mut self, root: &Root) -> Option<Bmc> {
+        if let Some(bmc) = self.cached(Instant::now()) {
+            return Some(bmc);
         }
-        found.address = found.address.or(address);
-        found.v6_address = found.v6_address.or(v6_address);
-        if found.address.is_some() && found.v6_address.is_some() {
-            break;
+        let device = DEVICES.iter().find_map(|path| {
+            File::options()
+                .read(true)
+                .write(true)
+                .open(root.path(path))
+                .inspect_err(|error| tracing::debug!(%error, path, "no management controller here"))
+                .ok()
+        })?;
+        let (mut number, begin) = (0_u16, Instant::now());
+        let bmc = self.detect(&mut |request| {
+            number = number.wrapping_add(1);
+            let left = TOTAL_TIMEOUT
+                .checked_sub(begin.elapsed())
+                .ok_or(io::ErrorKind::TimedOut)?;
+            let (function, command) = (ipmi::NETWORK_FUNCTION, ipmi::COMMAND);
+            let timeout = left.min(RESPONSE_TIMEOUT);
+            sys::ipmi::ask(device.as_fd(), number, function, command, request, timeout)
+        });
+        Some(bmc)
+    }
+
+    /// Returns the latest result while it is complete or new.
+    fn cached(&self, now: Instant) -> Option<Bmc> {
+        let latest = self.latest.as_ref()?;
+        let is_new = now.saturating_duration_since(latest.at) < RETRY_INTERVAL;
+        (latest.bmc.is_complete() || is_new).then(|| latest.bmc.clone())
+    }
+
+    fn detect(&mut self, ask: Ask<'_>) -> Bmc {
+        let responses = &mut self.responses;
+        let bmc = Questions { ask, responses }.bmc();
+        if !bmc.is_complete() {
+            tracing::warn!(
+                address = ?bmc.address,
+                v6_address = ?bmc.v6_address,
+                again_after = ?RETRY_INTERVAL,
+                "the management controller did not respond in time: an unknown address is reported as null"
+            );
+        }
+        self.latest = Some(Detected {
+            bmc: bmc.clone(),
+            at: Instant::now(),
+        });
+        bmc
+    }
+}
+
+/// One round of questions.
+struct Questions<'a> {
+    ask: Ask<'a>,
+    responses: &'a mut BTreeMap<Request, Vec<u8>>,
+}
+
+impl Questions<'_> {
+    /// Asks channel by channel, until one has an address.
+    fn bmc(&mut self) -> Bmc {
+        let mut bmc = Bmc {
+            address: Address::NotConfigured,
+            v6_address: Address::NotConfigured,
+            mac: Address::NotConfigured,
+        };
+        for channel in ipmi::CHANNELS {
+            let address = match self.ask(channel, Parameter::Address) {
+                Answer::Missing => {
+                    bmc = Bmc::default();
+                    continue;
+                }
+                // No LAN: nothing else of the channel is worth the time.
+                Answer::Refused => continue,
+                Answer::Value(value) => ipmi::address(&value),
+            };
+            let v6_address = self.v6_address(channel);
+            if address.is_some() || matches!(v6_address, Address::Found(_)) {
+                return Bmc {
+                    address: address.map_or(Address::NotConfigured, Address::Found),
+                    v6_address,
+                    mac: self.mac(channel),
+                };
+            }
+            if v6_address == Address::Unknown {
+                bmc.v6_address = Address::Unknown;
+            }
+        }
+        bmc
+    }
+
+    fn mac(&mut self, channel: u8) -> Address<String> {
+        match self.ask(channel, Parameter::Mac) {
+            Answer::Missing => Address::Unknown,
+            Answer::Refused => Address::NotConfigured,
+            Answer::Value(value) => {
+                ipmi::mac(&value).map_or(Address::NotConfigured, Address::Found)
+            }
         }
     }
-    found
-}
 
-/// What the channel found by itself comes before what somebody set.
-fn v6_address(ask: Ask<'_>, channel: u8) -> Option<Ipv6Addr> {
-    if !ipmi::speaks_ipv6(&setting(ask, channel, Parameter::Ipv6Enables)?) {
-        return None;
+    /// What the channel configured by itself comes before what an administrator set.
+    fn v6_address(&mut self, channel: u8) -> Address<Ipv6Addr> {
+        match self.ask(channel, Parameter::Ipv6Enables) {
+            Answer::Missing => return Address::Unknown,
+            Answer::Value(value) if ipmi::speaks_ipv6(&value) => {}
+            Answer::Refused | Answer::Value(_) => return Address::NotConfigured,
+        }
+        let (set, found) = match self.ask(channel, Parameter::Ipv6Status) {
+            Answer::Missing => return Address::Unknown,
+            Answer::Refused => (0, 0),
+            Answer::Value(value) => ipmi::ipv6_rooms(&value),
+        };
+        let dynamic = (0..found).map(Parameter::Ipv6Dynamic);
+        for parameter in dynamic.chain((0..set).map(Parameter::Ipv6Static)) {
+            let address = match (self.ask(channel, parameter), parameter) {
+                (Answer::Missing, _) => return Address::Unknown,
+                (Answer::Refused, _) => None,
+                (Answer::Value(value), Parameter::Ipv6Dynamic(_)) => ipmi::ipv6_dynamic(&value),
+                (Answer::Value(value), _) => ipmi::ipv6_static(&value),
+            };
+            if let Some(address) = address {
+                return Address::Found(address);
+            }
+        }
+        Address::NotConfigured
     }
-    let (set, found) = ipmi::ipv6_rooms(&setting(ask, channel, Parameter::Ipv6Status)?);
-    let found = (0..found).find_map(|number| {
-        setting(ask, channel, Parameter::Ipv6Dynamic(number)).and_then(|s| ipmi::ipv6_dynamic(&s))
-    });
-    found.or_else(|| {
-        (0..set).find_map(|number| {
-            setting(ask, channel, Parameter::Ipv6Static(number)).and_then(|s| ipmi::ipv6_static(&s))
-        })
-    })
+
+    /// Asks the controller, unless it has answered this before.
+    fn ask(&mut self, channel: u8, parameter: Parameter) -> Answer {
+        let request = parameter.request(channel);
+        let response = match self.responses.get(&request) {
+            Some(response) => Ok(response.clone()),
+            None => (self.ask)(&request),
+        };
+        let response = match response {
+            Ok(response) => response,
+            Err(error) => {
+                tracing::debug!(%error, channel, ?parameter, "the management controller did not respond");
+                return Answer::Missing;
+            }
+        };
+        let answer = match ipmi::response(&response) {
+            Response::Busy => return Answer::Missing,
+            Response::Refused => Answer::Refused,
+            Response::Value(value) => Answer::Value(value.to_vec()),
+        };
+        self.responses.insert(request, response);
+        answer
+    }
 }
 
-fn setting(ask: Ask<'_>, channel: u8, parameter: Parameter) -> Option<Vec<u8>> {
-    let answer = ask(&parameter.request(channel))
-        .inspect_err(|error| {
-            tracing::debug!(%error, channel, ?parameter, "the management controller does not answer");
-        })
-        .ok()?;
-    ipmi::setting(&answer).map(<[u8]>::to_vec)
+/// The controller's answer to a question.
+enum Answer {
+    /// None in time.
+    Missing,
+    Refused,
+    Value(Vec<u8>),
 }
 
-type Ask<'a> = &'a mut dyn FnMut(&[u8; 4]) -> io::Result<Vec<u8>>;
+type Request = [u8; 4];
+type Ask<'a> = &'a mut dyn FnMut(&Request) -> io::Result<Vec<u8>>;
 
 const DEVICES: &[&str] = &["dev/ipmi0", "dev/ipmi/0", "dev/ipmidev/0"];
-/// For all questions together.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// For all questions of one inventory: Ironic waits a minute for it.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
 /// Controllers are slow; those that hang must not hold the inventory.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(3);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Until a controller that did not respond is asked again: a hung one must not slow every inventory down.
+const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const REFUSED: &[u8] = &[0xcc];
+    const BUSY: &[u8] = &[0xc0];
 
     fn completed(setting: &[u8]) -> Vec<u8> {
         [&[0, 0x11][..], setting].concat()
     }
 
+    fn timed_out() -> io::Result<Vec<u8>> {
+        Err(io::ErrorKind::TimedOut.into())
+    }
+
+    /// A LAN with IPv4 alone on this channel.
+    fn lan_on(channel: u8, request: &Request) -> Vec<u8> {
+        match *request {
+            [c, 3, ..] if c == channel => completed(&[10, 0, 0, 5]),
+            [c, 5, ..] if c == channel => completed(&[0x52, 0x54, 0, 1, 2, 3]),
+            [c, 51, ..] if c == channel => completed(&[0]),
+            _ => REFUSED.to_vec(),
+        }
+    }
+
+    fn lan() -> Bmc {
+        Bmc {
+            address: Address::Found(Ipv4Addr::new(10, 0, 0, 5)),
+            v6_address: Address::NotConfigured,
+            mac: Address::Found("52:54:00:01:02:03".into()),
+        }
+    }
+
     #[test]
-    fn the_first_channels_with_addresses_are_told() {
+    fn the_first_channel_with_an_address_is_reported() {
         let v6: Ipv6Addr = "2001:db8::5".parse().unwrap();
-        let mut ask = |request: &[u8; 4]| {
+        let mut ask = |request: &Request| {
             Ok(match request {
                 [1, 3, ..] => completed(&[0, 0, 0, 0]),
                 [8, 3, ..] => completed(&[10, 0, 0, 5]),
@@ -115,15 +278,15 @@ mod tests {
                 [8, 51, ..] => completed(&[2]),
                 [8, 55, ..] => completed(&[1, 2, 0]),
                 [8, 59, 1, ..] => completed(&[&[1, 2][..], &v6.octets(), &[64, 0]].concat()),
+                [9, ..] => panic!("a channel after the first good one was asked"),
                 _ => REFUSED.to_vec(),
             })
         };
         assert_eq!(
-            addresses(&mut ask),
+            Detection::default().detect(&mut ask),
             Bmc {
-                address: Some(Ipv4Addr::new(10, 0, 0, 5)),
-                v6_address: Some(v6),
-                mac: Some("52:54:00:01:02:03".into()),
+                v6_address: Address::Found(v6),
+                ..lan()
             }
         );
     }
@@ -131,8 +294,9 @@ mod tests {
     #[test]
     fn a_set_ipv6_address_counts_where_none_was_found() {
         let v6: Ipv6Addr = "2001:db8::7".parse().unwrap();
-        let mut ask = |request: &[u8; 4]| {
+        let mut ask = |request: &Request| {
             Ok(match request {
+                [1, 3, ..] => completed(&[0, 0, 0, 0]),
                 [1, 5, ..] => completed(&[0x52, 0x54, 0, 1, 2, 3]),
                 [1, 51, ..] => completed(&[1]),
                 [1, 55, ..] => completed(&[1, 1, 0]),
@@ -141,24 +305,102 @@ mod tests {
             })
         };
         assert_eq!(
-            addresses(&mut ask),
+            Detection::default().detect(&mut ask),
             Bmc {
-                address: None,
-                v6_address: Some(v6),
-                mac: Some("52:54:00:01:02:03".into()),
+                address: Address::NotConfigured,
+                v6_address: Address::Found(v6),
+                ..lan()
             }
         );
     }
 
     #[test]
-    fn a_controller_that_never_answers_has_no_addresses() {
-        let mut ask = |_: &[u8; 4]| Err(io::ErrorKind::TimedOut.into());
-        assert_eq!(addresses(&mut ask), Bmc::default());
+    fn a_slow_controller_is_asked_no_more_than_it_takes_to_find_its_lan() {
+        let mut asked = Vec::new();
+        let mut ask = |request: &Request| {
+            asked.push(*request);
+            Ok(lan_on(8, request))
+        };
+        assert_eq!(Detection::default().detect(&mut ask), lan());
+        // At 0.8 s a message these are 8 s.
+        let addresses = (1..=8).map(|channel| Parameter::Address.request(channel));
+        let of_the_lan = [Parameter::Ipv6Enables, Parameter::Mac];
+        let expected: Vec<_> = addresses
+            .chain(of_the_lan.map(|parameter| parameter.request(8)))
+            .collect();
+        assert_eq!(asked, expected);
     }
 
     #[test]
-    fn a_machine_without_a_controller_has_none() {
+    fn a_controller_that_refuses_every_channel_has_no_address() {
+        let mut asked = 0;
+        let mut ask = |_: &Request| {
+            asked += 1;
+            Ok(REFUSED.to_vec())
+        };
+        let none = Bmc {
+            address: Address::NotConfigured,
+            v6_address: Address::NotConfigured,
+            mac: Address::NotConfigured,
+        };
+        let mut detection = Detection::default();
+        assert_eq!(detection.detect(&mut ask), none);
+        assert_eq!(asked, ipmi::CHANNELS.count());
+        let later = Instant::now() + RETRY_INTERVAL;
+        assert_eq!(detection.cached(later), Some(none), "it is asked again");
+    }
+
+    #[test]
+    fn a_controller_that_never_responds_is_unknown_and_asked_again_later() {
+        let mut detection = Detection::default();
+        assert_eq!(detection.cached(Instant::now()), None);
+        for mut silence in [|_: &Request| timed_out(), |_: &Request| Ok(BUSY.to_vec())] {
+            assert_eq!(detection.detect(&mut silence), Bmc::default());
+        }
+        let now = Instant::now();
+        assert_eq!(detection.cached(now), Some(Bmc::default()));
+        assert_eq!(detection.cached(now + RETRY_INTERVAL), None);
+        assert_eq!(
+            detection.detect(&mut |request| Ok(lan_on(1, request))),
+            lan()
+        );
+        assert_eq!(detection.cached(now + RETRY_INTERVAL), Some(lan()));
+    }
+
+    #[test]
+    fn what_a_controller_answered_is_not_asked_again() {
+        let mut detection = Detection::default();
+        for round in 0..3 {
+            let mut left = 1;
+            let mut ask = |request: &Request| {
+                if left == 0 {
+                    return timed_out();
+                }
+                left -= 1;
+                Ok(lan_on(1, request))
+            };
+            let bmc = detection.detect(&mut ask);
+            let expected = match round {
+                0 => Bmc {
+                    v6_address: Address::Unknown,
+                    mac: Address::Unknown,
+                    ..lan()
+                },
+                1 => Bmc {
+                    mac: Address::Unknown,
+                    ..lan()
+                },
+                _ => lan(),
+            };
+            assert_eq!(bmc, expected, "after {} messages", round + 1);
+        }
+    }
+
+    #[test]
+    fn a_machine_without_a_controller_has_none_and_is_looked_at_again() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(find(&Root::at(folder.path())), None);
+        let mut detection = Detection::default();
+        assert_eq!(detection.bmc(&Root::at(folder.path())), None);
+        assert_eq!(detection.cached(Instant::now()), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::redact::redact;
 use crate::root::Root;
-use crate::sys::kernel_log::{Start, records};
+use crate::sys::kernel_log::{Keep, Start, records};
 use std::fs::File;
 use std::io::{self, Read};
 
@@ -17,7 +17,7 @@ pub struct Member {
 
 /// Most bytes taken of one source.
 const LARGEST: u64 = 4 << 20;
-/// Most bytes taken of the kernel's log.
+/// Most bytes taken of the kernel's log: its newest.
 const LARGEST_LOG: usize = 4 << 20;
 
 /// Small texts of the kernel's, under the names IPA gives to the like.
@@ -66,8 +66,9 @@ pub fn collect(root: &Root) -> Vec<Member> {
 /// The kernel's log as `dmesg` prints it. Where process 1 has told it again, that is where it begins.
 fn kernel_log(root: &Root) -> io::Result<String> {
     let path = root.path("dev/kmsg");
-    let records = records(&path, Start::Cleared, LARGEST_LOG)
-        .or_else(|_| records(&path, Start::Oldest, LARGEST_LOG))?;
+    let keep = Keep::Newest(LARGEST_LOG);
+    let records =
+        records(&path, Start::Cleared, keep).or_else(|_| records(&path, Start::Oldest, keep))?;
     Ok(records.iter().map(|record| format!("{record}\n")).collect())
 }
 
@@ -92,5 +93,30 @@ mod tests {
                 text: "quiet ipa-agent-token=******\n".into()
             }]
         );
+    }
+
+    #[test]
+    fn of_a_large_kernel_log_the_newest_records_are_collected() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("dev")).unwrap();
+        // As long as what is read at once, as the kernel hands out one record a read.
+        let record = |number: usize| {
+            let mut record = format!("6,{number},2000000,-;{number:.<8192}");
+            record.truncate(8191);
+            record + "\n"
+        };
+        let all = LARGEST_LOG / 8192 + 8;
+        let log: String = (0..all).map(record).collect();
+        fs::write(folder.path().join("dev/kmsg"), log).unwrap();
+        let members = collect(&Root::at(folder.path()));
+        let numbers: Vec<usize> = members[0]
+            .text
+            .lines()
+            .map(|line| {
+                let (_, text) = line.split_once("] ").unwrap();
+                text.split('.').next().unwrap().parse().unwrap()
+            })
+            .collect();
+        assert_eq!(numbers, (8..all).collect::<Vec<_>>());
     }
 }

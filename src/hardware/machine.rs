@@ -7,7 +7,7 @@ mod refresh;
 
 pub use refresh::NodeSource;
 
-use super::bmc::{self, Bmc};
+use super::bmc;
 use super::choice::Wishes;
 use super::permit::{InstalledSystem, Permit, Refusal};
 use super::steps::Phase;
@@ -16,7 +16,7 @@ use super::{clock, inventory, wire};
 use crate::error::{AgentError, ErrorClass};
 use crate::imaging::configdrive;
 use crate::imaging::{self, ImageInfo};
-use crate::progress::{Cancel, Reporter};
+use crate::progress::{Cancel, Reporter, run_with_timeout};
 use crate::root::Root;
 use crate::secret::Secret;
 use crate::storage::device::{self, BlockDevice};
@@ -27,7 +27,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// How the machine is to be treated: plain values from configuration and lookup.
 #[derive(Debug)]
@@ -58,8 +59,8 @@ pub struct Machine {
     root: Root,
     settings: Settings,
     state: Mutex<State>,
-    /// The management controller is slow: it is asked once.
-    bmc: OnceLock<Option<Bmc>>,
+    /// The management controller is slow: its responses are kept.
+    bmc: Mutex<bmc::Detection>,
     node_source: Option<Box<dyn NodeSource>>,
 }
 
@@ -99,7 +100,7 @@ impl Machine {
             root,
             settings,
             state: Mutex::default(),
-            bmc: OnceLock::new(),
+            bmc: Mutex::default(),
             node_source: None,
         }
     }
@@ -152,7 +153,10 @@ impl Machine {
     pub fn inventory(&self) -> Value {
         let bmc = match self.settings.skip_bmc {
             true => None,
-            false => self.bmc.get_or_init(|| bmc::find(&self.root)).clone(),
+            false => {
+                let mut detection = self.bmc.lock().unwrap_or_else(PoisonError::into_inner);
+                detection.bmc(&self.root)
+            }
         };
         let boot_interface = self.settings.boot_interface.as_deref();
         wire::inventory(&inventory::collect(&self.root, boot_interface, bmc))
@@ -237,15 +241,24 @@ impl Machine {
     /// Writes what is cached to the disks.
     ///
     /// # Errors
-    /// `CommandExecutionError` when a disk does not take it.
+    /// `CommandExecutionError` when a disk does not take it, or does not respond.
     pub fn flush(&self) -> Result<(), AgentError> {
-        nix::unistd::sync();
-        for disk in self.disks()? {
-            if let Err(error) = flush_buffers(&self.root.path(&disk.name)) {
-                tracing::warn!(disk = disk.name, %error, "flushing a disk's buffers failed");
-            }
-        }
-        Ok(())
+        self.flush_with(block::sync_within)
+    }
+
+    fn flush_with(&self, sync: impl FnOnce(Duration) -> Option<()>) -> Result<(), AgentError> {
+        let root = self.root.clone();
+        sync(FLUSH_TIMEOUT)
+            .and_then(|()| run_with_timeout(FLUSH_TIMEOUT, move || flush_disks(&root)))
+            .ok_or_else(|| {
+                AgentError::new(
+                    ErrorClass::CommandExecutionError,
+                    format!(
+                        "not everything was written to the disks within {} seconds: a disk does not respond, see the kernel's log",
+                        FLUSH_TIMEOUT.as_secs()
+                    ),
+                )
+            })?
     }
 
     /// The disk for the operating system.
@@ -307,6 +320,15 @@ fn wishes(state: &State) -> Result<Wishes, AgentError> {
         .unwrap_or_default())
 }
 
+fn flush_disks(root: &Root) -> Result<(), AgentError> {
+    for disk in device::list(root)? {
+        if let Err(error) = flush_buffers(&root.path(&disk.name)) {
+            tracing::warn!(disk = disk.name, %error, "flushing a disk's buffers failed");
+        }
+    }
+    Ok(())
+}
+
 fn flush_buffers(disk: &Path) -> io::Result<()> {
     block::flush_buffers(File::open(disk)?.as_fd())
 }
@@ -328,6 +350,9 @@ fn nothing_else(step: &str, arguments: &Map<String, Value>) -> Result<(), AgentE
         )),
     }
 }
+
+/// Time for the data of a large image to reach a slow disk.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
 
 #[cfg(test)]
 mod tests;

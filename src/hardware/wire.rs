@@ -1,9 +1,8 @@
 //! The inventory as Ironic reads it: the JSON of `list_hardware_info` of IPA, name by name.
 
-use std::net::Ipv4Addr;
-
 use serde_json::{Value, json};
 
+use crate::hardware::bmc::Address;
 use crate::hardware::cpu::Cpu;
 use crate::hardware::inventory::Inventory;
 use crate::hardware::network::Interface;
@@ -19,20 +18,27 @@ pub fn inventory(inventory: &Inventory) -> Value {
         "cpu": cpu(&inventory.cpu),
         "disks": inventory.disks.iter().map(disk).collect::<Vec<_>>(),
         "memory": {"total": inventory.memory.total, "physical_mb": inventory.memory.physical_mb},
-        // IPA's words for a controller that has no address (`get_bmc_address`, `get_bmc_v6address`).
-        "bmc_address": bmc.map(|bmc| bmc.address.unwrap_or(Ipv4Addr::UNSPECIFIED)),
-        "bmc_v6address": bmc.map(|bmc| bmc.v6_address.map_or_else(|| "::/0".into(), |address| address.to_string())),
+        // IPA's words for a controller that has no address, and for one that cannot be asked (`get_bmc_address`, `get_bmc_v6address`).
+        "bmc_address": bmc.and_then(|bmc| address(&bmc.address, "0.0.0.0")),
+        "bmc_v6address": bmc.and_then(|bmc| address(&bmc.v6_address, "::/0")),
         "system_vendor": system_vendor(&inventory.system_vendor),
         "boot": {"current_boot_mode": inventory.boot_mode.name(), "pxe_interface": inventory.pxe_interface},
         "hostname": inventory.hostname,
     });
-    if let (Some(mac), Some(keys)) = (
-        bmc.and_then(|bmc| bmc.mac.as_deref()),
-        value.as_object_mut(),
-    ) {
-        keys.insert("bmc_mac".into(), mac.into());
+    if let (Some(Address::Found(mac)), Some(keys)) =
+        (bmc.map(|bmc| &bmc.mac), value.as_object_mut())
+    {
+        keys.insert("bmc_mac".into(), mac.as_str().into());
     }
     value
+}
+
+fn address<T: ToString>(address: &Address<T>, none: &str) -> Option<String> {
+    match address {
+        Address::Found(address) => Some(address.to_string()),
+        Address::NotConfigured => Some(none.to_owned()),
+        Address::Unknown => None,
+    }
 }
 
 /// A disk's JSON.
@@ -104,6 +110,7 @@ mod tests {
     use crate::hardware::bmc::Bmc;
     use crate::hardware::inventory::collect;
     use crate::storage::device::fixture::{GIB, Machine};
+    use std::net::Ipv4Addr;
 
     fn cpu(sockets: u64, count: u64, frequency: &str) -> Value {
         json!({
@@ -254,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_management_controller_tells_its_addresses_or_that_it_has_none() {
+    fn a_management_controllers_addresses_are_told_from_none_and_from_unknown() {
         let addresses = |bmc| {
             let value = inventory(&collect(&Machine::new().root(), None, Some(bmc)));
             json!([
@@ -264,14 +271,20 @@ mod tests {
             ])
         };
         let bmc = Bmc {
-            address: Some(Ipv4Addr::new(10, 0, 0, 5)),
-            v6_address: "2001:db8::5".parse().ok(),
-            mac: Some("52:54:00:01:02:03".into()),
+            address: Address::Found(Ipv4Addr::new(10, 0, 0, 5)),
+            v6_address: Address::Found("2001:db8::5".parse().unwrap()),
+            mac: Address::Found("52:54:00:01:02:03".into()),
         };
         assert_eq!(
             addresses(bmc),
             json!(["10.0.0.5", "2001:db8::5", "52:54:00:01:02:03"])
         );
-        assert_eq!(addresses(Bmc::default()), json!(["0.0.0.0", "::/0", null]));
+        let without = Bmc {
+            address: Address::NotConfigured,
+            v6_address: Address::NotConfigured,
+            mac: Address::NotConfigured,
+        };
+        assert_eq!(addresses(without), json!(["0.0.0.0", "::/0", null]));
+        assert_eq!(addresses(Bmc::default()), json!([null, null, null]));
     }
 }

@@ -7,11 +7,15 @@
 
 mod event;
 mod outputs;
+mod queue;
 mod ring;
 mod sockets;
+mod stderr;
 
 pub use outputs::Settings;
-pub use ring::{Mirror, Ring};
+pub use queue::{LineQueue, Sink};
+pub use ring::{Line, Mirror, Ring, Source};
+pub use stderr::{flush, print};
 
 use crate::root::Root;
 use event::Told;

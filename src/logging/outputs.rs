@@ -2,6 +2,7 @@
 
 use super::event::{Told, strftime};
 use super::sockets::Listener;
+use super::stderr;
 use crate::root::Root;
 use jiff::Timestamp;
 use std::fs::{File, OpenOptions};
@@ -93,8 +94,8 @@ impl Outputs {
         (outputs, problems)
     }
 
-    /// Tells everybody; standard error where one of them could not be told. A console that is gone must not stop the agent:
-    /// the ring has the line.
+    /// Tells everybody; standard error where one of them could not be told. A console that is gone or slow does not stop the
+    /// agent: the ring has the line.
     pub(super) fn tell(&self, told: &Told) {
         let date_format = self.date_format.as_deref();
         let line = if self.json {
@@ -114,7 +115,7 @@ impl Outputs {
             .count()
             > 0;
         if failed || self.standard_error {
-            let _gone = io::stderr().lock().write_all(line.as_bytes());
+            stderr::push(line);
         }
     }
 }

@@ -1,8 +1,10 @@
-//! The latest lines of the log, for log collection.
+//! The latest lines of the log, for log collection: this process's own, and those of the processes around it.
 
+use crate::clock;
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Bytes of log text kept for collection: several deployments' worth, little beside a machine's memory.
 const RING_BYTES: usize = 2 << 20;
@@ -13,58 +15,94 @@ pub struct Ring(Arc<Mutex<Lines>>);
 
 #[derive(Debug, Default)]
 struct Lines {
-    lines: VecDeque<String>,
+    lines: VecDeque<Line>,
     bytes: usize,
     dropped: u64,
     mirror: Option<Box<dyn Mirror>>,
+    sources: Vec<Arc<dyn Source>>,
+}
+
+/// A line of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// When it was logged, since the machine started: wall time may be set in between.
+    pub at: Duration,
+    /// Its text with its end.
+    pub text: String,
 }
 
 /// Who is told every line, so that it outlives this process.
 pub trait Mirror: fmt::Debug + Send {
-    /// Takes a line with its end.
-    fn tell(&self, line: &str);
+    /// Takes a line.
+    fn tell(&self, line: &Line);
+}
+
+/// The log of another process.
+pub trait Source: fmt::Debug + Send + Sync {
+    /// Reads its lines, oldest first.
+    fn lines(&self) -> Vec<Line>;
 }
 
 impl Ring {
-    /// Goes on where a process before this one ended: its text comes before what was said here, and `mirror` is told all of this
+    /// Goes on where a process before this one ended: its lines come before what was said here, and `mirror` is told all of this
     /// process.
-    pub fn resume(&self, earlier: &str, mirror: Box<dyn Mirror>) {
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn resume(&self, earlier: Vec<Line>, mirror: Box<dyn Mirror>) {
+        let mut ring = self.lines();
         ring.lines.iter().for_each(|line| mirror.tell(line));
-        for line in earlier.split_inclusive('\n').rev() {
-            ring.bytes += line.len();
-            ring.lines.push_front(line.to_owned());
+        for line in earlier.into_iter().rev() {
+            ring.bytes += line.text.len();
+            ring.lines.push_front(line);
         }
         ring.mirror = Some(mirror);
     }
 
+    /// Adds the log of another process to [`Self::text`].
+    pub fn add_source(&self, source: Arc<dyn Source>) {
+        self.lines().sources.push(source);
+    }
+
     /// Keeps a line; the oldest leave when there are too many.
-    pub fn push(&self, line: String) {
-        let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn push(&self, text: String) {
+        let mut ring = self.lines();
+        // Within the lock: lines are in the order of their times.
+        let line = Line {
+            at: clock::since_boot(),
+            text,
+        };
         if let Some(mirror) = &ring.mirror {
             mirror.tell(&line);
         }
-        ring.bytes += line.len();
+        ring.bytes += line.text.len();
         ring.lines.push_back(line);
         while ring.bytes > RING_BYTES {
             let Some(oldest) = ring.lines.pop_front() else {
                 break;
             };
-            ring.bytes -= oldest.len();
+            ring.bytes -= oldest.text.len();
             ring.dropped += 1;
         }
     }
 
-    /// All lines kept, oldest first; says how many older ones are gone.
+    /// All lines kept here and by the other processes, oldest first; says how many older ones are gone.
     #[must_use]
     pub fn text(&self) -> String {
-        let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = String::with_capacity(ring.bytes + 64);
+        // Nobody who logs waits for the others to be read.
+        let sources = self.lines().sources.clone();
+        let others: Vec<_> = sources.iter().flat_map(|source| source.lines()).collect();
+        let ring = self.lines();
+        let mut lines: Vec<_> = ring.lines.iter().chain(&others).collect();
+        lines.sort_by_key(|line| line.at);
+        let bytes: usize = lines.iter().map(|line| line.text.len()).sum();
+        let mut text = String::with_capacity(bytes + 64);
         if ring.dropped > 0 {
             let _infallible = writeln!(text, "({} older lines are gone)", ring.dropped);
         }
-        ring.lines.iter().for_each(|line| text.push_str(line));
+        lines.iter().for_each(|line| text.push_str(&line.text));
         text
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -87,8 +125,15 @@ mod tests {
     struct Heard(Arc<Mutex<String>>);
 
     impl Mirror for Heard {
-        fn tell(&self, line: &str) {
-            self.0.lock().unwrap().push_str(line);
+        fn tell(&self, line: &Line) {
+            self.0.lock().unwrap().push_str(&line.text);
+        }
+    }
+
+    fn line(at: u64, text: &str) -> Line {
+        Line {
+            at: Duration::from_millis(at),
+            text: text.to_owned(),
         }
     }
 
@@ -97,9 +142,46 @@ mod tests {
         let (ring, heard) = (Ring::default(), Heard::default());
         let said = Arc::clone(&heard.0);
         ring.push("second\n".into());
-        ring.resume("zeroth\nfirst\n", Box::new(heard));
+        let earlier = vec![line(0, "zeroth\n"), line(1, "first\n")];
+        ring.resume(earlier, Box::new(heard));
         ring.push("third\n".into());
         assert_eq!(ring.text(), "zeroth\nfirst\nsecond\nthird\n");
         assert_eq!(*said.lock().unwrap(), "second\nthird\n");
+    }
+
+    #[derive(Debug)]
+    struct Other(Vec<Line>);
+
+    impl Source for Other {
+        fn lines(&self) -> Vec<Line> {
+            self.0.clone()
+        }
+    }
+
+    #[test]
+    fn lines_of_other_processes_are_between_the_own_ones_in_the_order_of_time() {
+        let ring = Ring::default();
+        ring.push("own\n".into());
+        let own = ring.lines().lines[0].at;
+        let far = Duration::from_secs(1 << 40);
+        let second = vec![
+            line(0, "second process\n"),
+            Line {
+                at: far,
+                ..line(0, "last\n")
+            },
+        ];
+        ring.add_source(Arc::new(Other(vec![
+            line(0, "first process\n"),
+            Line {
+                at: own,
+                ..line(0, "at the same time\n")
+            },
+        ])));
+        ring.add_source(Arc::new(Other(second)));
+        assert_eq!(
+            ring.text(),
+            "first process\nsecond process\nown\nat the same time\nlast\n"
+        );
     }
 }

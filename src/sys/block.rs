@@ -1,8 +1,10 @@
 //! Block devices: the ioctls of `linux/fs.h`.
 
+use crate::progress::run_with_timeout;
 use nix::libc::{c_int, c_uint};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 /// The device's size in bytes (`BLKGETSIZE64`).
 ///
@@ -115,6 +117,17 @@ pub fn flush_buffers(device: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: the request takes no argument.
     unsafe { ioctl::flush_buffers(device.as_raw_fd(), 0) }?;
     Ok(())
+}
+
+/// Writes what is cached of all disks to them (`sync(2)`). `None` when that is not done in time: a disk that does not respond
+/// would hold the caller for ever.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "here it is waited for no longer than its caller says"
+)]
+#[must_use]
+pub fn sync_within(timeout: Duration) -> Option<()> {
+    run_with_timeout(timeout, nix::unistd::sync)
 }
 
 /// `struct blkpg_partition` of `linux/blkpg.h`.

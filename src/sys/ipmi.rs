@@ -4,7 +4,7 @@ use nix::libc::{c_int, c_long, c_short, c_uchar, c_uint, c_ushort};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Asks this machine's own controller one thing; the answer begins with the completion code. One request at a time: an answer
 /// to an earlier one that was given up is passed over.
@@ -35,8 +35,10 @@ pub fn ask(
     // SAFETY: the kernel reads `request`, `address` and `data`, which live until the end of this function, for the lengths
     // they announce.
     unsafe { ioctl::send_command(device.as_raw_fd(), &raw mut request) }?;
-    let wait = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+    let begin = Instant::now();
     for _ in 0..STALE_ANSWERS {
+        let left = patience.saturating_sub(begin.elapsed());
+        let wait = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         let mut ready = [PollFd::new(device, PollFlags::POLLIN)];
         if poll(&mut ready, wait)? == 0 {
             return Err(io::ErrorKind::TimedOut.into());

@@ -2,6 +2,7 @@
 
 use crate::formats::kernel_log::Record;
 use nix::unistd::{Whence, lseek};
+use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -17,11 +18,20 @@ pub enum Start {
     Cleared,
 }
 
-/// The records that are in the log now, at most so many bytes of text: one a read, until there are no more.
+/// Which records count where there are more than so many bytes of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// The newest.
+    Newest(usize),
+    /// The oldest.
+    Oldest(usize),
+}
+
+/// Reads the records that are in the log now: one a read, until there are no more.
 ///
 /// # Errors
 /// `/dev/kmsg`, here `path`, cannot be read.
-pub fn records(path: &Path, start: Start, most: usize) -> io::Result<Vec<Record>> {
+pub fn records(path: &Path, start: Start, keep: Keep) -> io::Result<Vec<Record>> {
     let mut log = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
@@ -29,23 +39,35 @@ pub fn records(path: &Path, start: Start, most: usize) -> io::Result<Vec<Record>
     if start == Start::Cleared {
         lseek(&log, 0, Whence::SeekData)?;
     }
-    let mut records = Vec::new();
+    let (Keep::Newest(most) | Keep::Oldest(most)) = keep;
+    let mut records = VecDeque::new();
     let mut bytes = 0_usize;
     let mut buffer = [0; LONGEST_RECORD];
-    while bytes < most {
+    // A kernel that logs faster than it is read has no last record.
+    for _ in 0..MAX_READS {
+        if bytes >= most && matches!(keep, Keep::Oldest(_)) {
+            break;
+        }
         match log.read(&mut buffer) {
             Ok(0) => break,
             Ok(length) => {
                 bytes = bytes.saturating_add(length);
-                records.push(Record::parse(buffer.get(..length).unwrap_or_default()));
+                let record = Record::parse(buffer.get(..length).unwrap_or_default());
+                records.push_back((length, record));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
             // The record was overwritten while we read: the next one is there.
             Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
             Err(error) => return Err(error),
         }
+        while bytes > most
+            && matches!(keep, Keep::Newest(_))
+            && let Some((length, _)) = records.pop_front()
+        {
+            bytes = bytes.saturating_sub(length);
+        }
     }
-    Ok(records)
+    Ok(records.into_iter().map(|(_, record)| record).collect())
 }
 
 /// How many bytes of records the log has room for.
@@ -101,21 +123,25 @@ const CONSOLE_ON: libc::c_int = 7;
 const SIZE_BUFFER: libc::c_int = 10;
 /// linux/printk.h: `PRINTK_MESSAGE_MAX` is 2 KiB.
 const LONGEST_RECORD: usize = 8192;
+/// More records than the largest log has room for.
+const MAX_READS: usize = 1 << 21;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_until_its_end_or_the_bound() {
+    fn a_log_is_read_until_its_end_or_its_bound() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kmsg");
         std::fs::write(&path, "6,1,2000000,-;hello\n").unwrap();
         for start in [Start::Oldest, Start::Cleared] {
-            let records = records(&path, start, 100).unwrap();
+            let records = records(&path, start, Keep::Oldest(100)).unwrap();
             let texts: Vec<_> = records.iter().map(ToString::to_string).collect();
             assert_eq!(texts, ["[    2.000000] hello"]);
         }
-        assert_eq!(records(&path, Start::Oldest, 0).unwrap(), []);
+        for keep in [Keep::Oldest(0), Keep::Newest(0)] {
+            assert_eq!(records(&path, Start::Oldest, keep).unwrap(), []);
+        }
     }
 }

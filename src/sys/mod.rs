@@ -12,6 +12,7 @@ pub mod block;
 pub mod efivars;
 pub mod ethtool;
 pub mod inherited;
+pub mod input;
 pub mod ipmi;
 pub mod kernel_log;
 pub mod loopdev;

@@ -2,10 +2,13 @@
 
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::SigSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use zeroize::Zeroizing;
 
 /// Closes this process to everybody else: no core dump, no tracing, no reading of its memory, but by who may trace everything
@@ -22,6 +25,15 @@ pub fn harden() -> io::Result<()> {
         mlockall(flags | MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT))?;
     }
     Ok(())
+}
+
+/// Has a program start with no signal blocked, whatever this process has blocked for itself: a shell whose `SIGINT` is blocked
+/// cannot be interrupted, nor can what is started in it.
+pub fn unblock_signals(program: &mut Command) -> &mut Command {
+    let unblock = || SigSet::empty().thread_set_mask().map_err(io::Error::from);
+    // SAFETY: between fork and exec the closure makes one call, pthread_sigmask(3), which is async-signal-safe, and allocates
+    // nothing.
+    unsafe { program.pre_exec(unblock) }
 }
 
 /// Whether this process may lock memory without limit. Under a limit, locking everything would make memory end early.

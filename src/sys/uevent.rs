@@ -1,11 +1,12 @@
 //! The kernel's own announcements of devices (`NETLINK_KOBJECT_UEVENT`): what udev would listen to.
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{
     AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvfrom, setsockopt,
     socket, sockopt,
 };
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// A socket on which the kernel announces devices.
 #[derive(Debug)]
@@ -29,6 +30,15 @@ impl Uevents {
         Ok(Self(socket))
     }
 
+    /// The same socket, on which [`Self::wait`] is an error of the kind `WouldBlock` where there is no announcement.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn without_waiting(self) -> io::Result<Self> {
+        fcntl(&self.0, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok(self)
+    }
+
     /// Waits for the next announcement: its text, `action@device` and `KEY=value` words separated by zero bytes.
     /// `None` when some were lost and the caller had better look for itself.
     ///
@@ -48,6 +58,12 @@ impl Uevents {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+impl AsFd for Uevents {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -267,6 +267,31 @@ async fn what_a_killed_agent_said_is_in_the_next_ones_log() {
     assert!(!log.contains(TOKEN), "{log}");
 }
 
+#[tokio::test]
+async fn what_the_supervisor_logged_of_a_killed_agent_is_in_the_next_ones_log_in_its_order() {
+    let mut kept = Kept::start(&[]).await;
+    kept.until_served_by(1).await;
+    kept.kill().await;
+    kept.until_served_by(2).await;
+    let archive = super::logs::members(&kept.caller()).await;
+    let log = &archive["ferrite.log"];
+    let mut rest = log.as_str();
+    for text in [
+        "Started a program",
+        "the agent starts",
+        ACCEPTED,
+        "A program ended program=/proc/self/exe end=\"killed by SIGKILL\"",
+        "Started a program",
+        "the agent starts",
+        ACCEPTED,
+    ] {
+        let Some((_, after)) = rest.split_once(text) else {
+            panic!("not in its place: {text}\n{log}");
+        };
+        rest = after;
+    }
+}
+
 /// The part of systemd that keeps files for a service.
 struct Systemd {
     socket: UnixDatagram,

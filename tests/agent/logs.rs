@@ -2,6 +2,7 @@
 
 use super::caller::Caller;
 use super::conductor::{NODE, TOKEN};
+use super::process::within;
 use super::session::Session;
 use super::steps::step;
 use base64::Engine;
@@ -11,8 +12,14 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs::Permissions;
-use std::io::Read;
+use std::io::{Read, read_to_string};
 use std::os::unix::fs::PermissionsExt;
+use tokio::task::spawn_blocking;
+
+/// Answers while nobody reads the console.
+const REQUESTS: usize = 2500;
+/// What the log says of a console that misses lines.
+const TOO_SLOW: &str = "the console is too slow for the log: lines were left out lines=";
 
 /// The archive's members, decoded.
 pub(crate) async fn archive(session: &Session) -> BTreeMap<String, String> {
@@ -46,6 +53,38 @@ async fn the_archive_holds_the_log_and_the_machine() {
     for name in ["cmdline", "meminfo", "mount"] {
         assert!(!members[name].is_empty(), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_console_that_takes_nothing_stalls_no_answer_and_misses_lines_that_are_counted() {
+    let (session, console) = Session::start_unread(&["--debug"]).await;
+    // Each is a line of a hundred bytes: together more than the pipe and all queues hold.
+    within("answers", async {
+        for _ in 0..REQUESTS {
+            session.caller.list().await;
+        }
+    })
+    .await;
+    let members = archive(&session).await;
+    let log = &members["ferrite.log"];
+    assert_eq!(log.matches("method=GET").count(), REQUESTS);
+
+    // The console goes on: what it missed is counted.
+    session.agent.signal(Signal::SIGTERM);
+    let read = spawn_blocking(|| read_to_string(console).unwrap());
+    let told = within("the console", read).await.unwrap();
+    assert_eq!(session.agent.end().await.status.code(), Some(0));
+    let missing: usize = told
+        .lines()
+        .filter_map(|line| line.split_once(TOO_SLOW))
+        .map(|(_, lines)| lines.parse::<usize>().unwrap())
+        .sum();
+    assert!(missing > 0, "{told}");
+    let (logged, told) = (log.lines().count(), told.lines().count());
+    assert!(
+        told < logged && told + missing >= logged,
+        "{told} + {missing}, not {logged}"
+    );
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use super::caller::Caller;
 use super::conductor::{self, Answer, Conductor, TOKEN};
 use super::process::{Program, free_port, within};
 use serde_json::{Value, json};
+use std::io::PipeReader;
 use std::path::Path;
 
 /// The routes of the conductor.
@@ -41,6 +42,16 @@ impl Session {
         let conductor = willing_conductor(json!(TOKEN)).await;
         let agent = start_agent_in_ramdisk(etc, &conductor, options);
         Self::begun(conductor, agent).await
+    }
+
+    /// The same with a standard error that nobody reads.
+    pub(crate) async fn start_unread(options: &[&str]) -> (Self, PipeReader) {
+        let conductor = willing_conductor(json!(TOKEN)).await;
+        let (url, port) = (conductor.url(), free_port().to_string());
+        let mut arguments = impatient(&url, &port);
+        arguments.extend(options);
+        let (agent, unread) = Program::start_unread(&arguments);
+        (Self::begun(conductor, agent).await, unread)
     }
 
     async fn begun(conductor: Conductor, agent: Program) -> Self {

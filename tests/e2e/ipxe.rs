@@ -1,6 +1,12 @@
 //! Network boot: iPXE over TFTP and HTTP, and the token that the agent is given at lookup.
 
-use anyhow::{Result, ensure};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use flate2::read::GzDecoder;
 use serde_json::json;
 
 use crate::lab::Boot;
@@ -33,5 +39,42 @@ fn a_machine_is_deployed_with_a_raw_image_by_network_boot() -> Result<()> {
     step("the deployed disk boots by the entry made for it");
     machine.wait_console(0, "FERRITE-INSTANCE-BOOTED raw", BOOTED)?;
     machine.wait_console(0, &format!("FERRITE-INSTANCE-ENTRY {ENTRY}"), BOOTED)?;
+
+    step("the log archive that Ironic keeps has the whole boot, of all three processes");
+    let archive = archive(&lab.logs().join("deploy"))?;
+    let log = archive.get("ferrite.log").context("no log")?;
+    println!("    {} lines", log.lines().count());
+    let mut rest = log.as_str();
+    for line in [
+        "boot::init: Ferrite starts this machine",
+        "boot::supervisor: Started a program program=/proc/self/exe argument=network",
+        "boot::network::worker4: The link is up",
+        "boot::network: The network is there",
+        "boot::supervisor: Started a program program=/proc/self/exe argument=agent",
+        "agent: the agent starts",
+    ] {
+        let Some((_, after)) = rest.split_once(line) else {
+            bail!("not in the log, or not in its place: {line}\n{log}");
+        };
+        rest = after;
+    }
     Ok(())
+}
+
+/// The texts of the only archive in a folder.
+fn archive(folder: &Path) -> Result<BTreeMap<String, String>> {
+    let entries: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
+    let [entry] = entries.as_slice() else {
+        bail!("not one archive: {entries:?}");
+    };
+    let file = GzDecoder::new(File::open(entry.path())?);
+    let mut members = BTreeMap::new();
+    for member in tar::Archive::new(file).entries()? {
+        let mut member = member?;
+        let name = member.path()?.display().to_string();
+        let mut text = String::new();
+        member.read_to_string(&mut text)?;
+        members.insert(name, text);
+    }
+    Ok(members)
 }

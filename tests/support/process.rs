@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use std::fs::File;
 use std::future::Future;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, PipeReader, Read};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -156,17 +156,37 @@ impl Program {
         Self::spawn(command)
     }
 
-    fn spawn(mut command: Command) -> Self {
+    /// Starts the program with a pipe as standard error that takes some kilobytes, and no more before it is read.
+    pub(crate) fn start_unread(arguments: &[&str]) -> (Self, PipeReader) {
+        let (unread, stderr) = std::io::pipe().unwrap();
+        let program = File::open(env!("CARGO_BIN_EXE_ferrite")).unwrap();
+        let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
+        command
+            .arg0("ferrite")
+            .args(arguments)
+            .env_clear()
+            .stdin(Stdio::null());
+        (Self::spawn_with(command, stderr.into()), unread)
+    }
+
+    fn spawn(command: Command) -> Self {
+        Self::spawn_with(command, Stdio::piped())
+    }
+
+    fn spawn_with(mut command: Command, stderr: Stdio) -> Self {
         command
             .current_dir("/")
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stderr(stderr);
         if geteuid().is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
         let mut child = command.spawn().unwrap();
         let out = watched(child.stdout.take().unwrap());
-        let err = watched(child.stderr.take().unwrap());
+        let err = match child.stderr.take() {
+            Some(stderr) => watched(stderr),
+            None => watched(std::io::empty()),
+        };
         Self { child, out, err }
     }
 

@@ -18,6 +18,7 @@ pub(super) use process::Readiness;
 pub use process::serve;
 
 use crate::config::KernelArgs;
+use crate::logging;
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::sys::netlink::{Address, Change, Changes, Link, Netlink};
@@ -230,6 +231,7 @@ impl Network {
             if let Err(error) = spawned {
                 tracing::error!(interface = link.name, %error, "cannot serve an interface: ending this process");
                 // As at a panic: it is restarted, and the next one may have better luck.
+                logging::flush();
                 std::process::abort();
             }
         }

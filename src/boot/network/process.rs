@@ -2,8 +2,10 @@
 //! restart. Addresses in use stay with the kernel meanwhile.
 
 use super::{Error, Network};
-use crate::boot::supervisor::{Child, Inherited};
+use crate::boot::supervisor::Child;
 use crate::config::KernelArgs;
+use crate::handover::LogTail;
+use crate::logging::{self, Log};
 use crate::root::Root;
 use crate::sys::{inherited, process};
 use nix::fcntl::OFlag;
@@ -16,17 +18,30 @@ use std::panic;
 use std::time::{Duration, Instant};
 
 /// Configures the machine's network for as long as it runs, and asks for addresses again at each `SIGHUP`. Closes the descriptor
-/// that process 1 has handed over once the network is there. Call this before any other thread exists, and start logging before.
+/// that process 1 has handed over once the network is there; what it logs is in `own_log`, too, for the log archive. Call this
+/// before any other thread exists, and start logging before.
 ///
 /// # Errors
 /// [`Error`] when there is no network to configure, or process 1 does not ask for it.
-pub fn serve(root: &Root, handed_over: &[RawFd]) -> Result<Infallible, Error> {
+pub fn serve(
+    root: &Root,
+    handed_over: &[RawFd],
+    own_log: Option<RawFd>,
+    log: &Log,
+) -> Result<Infallible, Error> {
     // Elsewhere it would take over the network of an installed system.
     if nix::unistd::getppid().as_raw() != 1 {
         return Err(Error::NotAChild);
     }
     end_with_any_thread();
     let ready: Vec<_> = handed_over.iter().copied().map(inherited::take).collect();
+    match own_log.map(|number| LogTail::of(inherited::take(number)?)) {
+        None => {}
+        Some(Ok(tail)) => log.ring.resume(Vec::new(), Box::new(tail)),
+        Some(Err(error)) => {
+            tracing::warn!(%error, "what this process logs is in no log archive");
+        }
+    }
     if let Err(error) = process::harden() {
         tracing::warn!(%error, "This process cannot be closed to others");
     }
@@ -53,6 +68,8 @@ fn end_with_any_thread() {
     let log = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         log(panic);
+        // Standard error is written by another thread, which ends here, too.
+        logging::flush();
         std::process::abort();
     }));
 }
@@ -65,7 +82,7 @@ impl Readiness {
     /// Of a process that is to be started for the first time.
     pub(in crate::boot) fn of_first_start(network: &mut Child) -> io::Result<Self> {
         let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-        network.inherits(Inherited::Once(theirs));
+        network.inherits_once(theirs);
         Ok(Self(ours))
     }
 
@@ -99,7 +116,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boot::supervisor::{Order, Program};
+    use crate::boot::supervisor::{Inherited, Order, Program, Restart};
     use crate::sys::netlink::{Changes, Netlink};
     use std::thread;
 
@@ -109,8 +126,9 @@ mod tests {
             arguments: Vec::new(),
             home: "/",
             environment: Vec::new(),
+            restart: Restart::Service,
         };
-        Child::new(program, Inherited::Nothing)
+        Child::new(program, Inherited::default())
     }
 
     #[test]
@@ -158,10 +176,16 @@ mod tests {
             Some(128 + libc::SIGABRT),
             "{output:?}"
         );
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            log.contains("a thread panicked place=src/boot/network/process.rs"),
+            "{log}"
+        );
     }
 
     fn serve_with_a_thread_that_panics() {
         let folder = tempfile::tempdir().unwrap();
+        let log = logging::start();
         let panics = thread::spawn(|| {
             let changes = Changes::listen().unwrap();
             let mut netlink = Netlink::open().unwrap();
@@ -176,13 +200,16 @@ mod tests {
             #[expect(clippy::exit, reason = "the process is what is tested")]
             std::process::exit(i32::from(outlived));
         });
-        let Err(error) = serve(&Root::at(folder.path()), &[]);
+        let Err(error) = serve(&Root::at(folder.path()), &[], None, &log);
         panic!("{error}");
     }
 
     #[test]
     fn nobody_but_process_1_starts_it() {
         let root = Root::at("/nonexistent");
-        assert!(matches!(serve(&root, &[]), Err(Error::NotAChild)));
+        assert!(matches!(
+            serve(&root, &[], None, &Log::default()),
+            Err(Error::NotAChild)
+        ));
     }
 }

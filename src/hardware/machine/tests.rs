@@ -522,3 +522,15 @@ fn without_files_nothing_is_touched_and_nothing_asked_for() {
     assert!(error.details.starts_with("refused: "), "{error}");
     lab.assert_untouched();
 }
+
+#[test]
+fn a_flush_ends_with_an_error_where_a_disk_does_not_respond() {
+    let lab = Lab::on("25 1 8:1 / / rw - ext4 /dev/sda1 rw\n");
+    let hung = lab.machine.flush_with(|_timeout| None).unwrap_err();
+    assert_eq!(hung.class, ErrorClass::CommandExecutionError);
+    assert_eq!(
+        hung.details,
+        "not everything was written to the disks within 120 seconds: a disk does not respond, see the kernel's log"
+    );
+    assert_eq!(lab.machine.flush_with(|_timeout| Some(())), Ok(()));
+}

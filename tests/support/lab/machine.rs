@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
+use serde_json::json;
 
 use super::Boot;
 use super::accelerator::Accelerator;
+use super::api::http;
 use super::parts::Parts;
 use super::process::{Service, last_lines, program, run, wait_until};
 use super::sandbox::{ADDRESS, BRIDGE};
@@ -268,6 +270,24 @@ impl Machine {
     /// Cuts the machine's power, past Ironic.
     pub(crate) fn power_off(&self) -> Result<()> {
         run(virsh().args(["destroy", &self.name])).map(drop)
+    }
+
+    /// Has the BMC press the power button, past Ironic: the reset that Redfish calls graceful.
+    pub(crate) fn press_power_button(&self) -> Result<()> {
+        let (address, system) = self.redfish();
+        let url = format!("{address}{system}/Actions/ComputerSystem.Reset");
+        let reset = json!({"ResetType": "GracefulShutdown"});
+        let answer = http(None)?.post(url).json(&reset).send()?;
+        ensure!(answer.status().is_success(), "{answer:?}");
+        Ok(())
+    }
+
+    /// Waits until the machine is off.
+    pub(crate) fn wait_off(&self, limit: Duration) -> Result<()> {
+        wait_until("the machine to be off", limit, || {
+            let state = run(virsh().args(["domstate", &self.name]))?;
+            Ok((state.trim() == "shut off").then_some(()))
+        })
     }
 
     /// Freezes the machine for a moment and writes all of its memory into a file.

@@ -1,4 +1,4 @@
-//! The lab's image servers: nginx, and one that hangs up half-way through every file.
+//! The lab's image servers: nginx, and one that sends half of every file.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -63,15 +63,24 @@ impl WebServer {
     }
 }
 
-/// An image server that promises the whole file and closes the connection in its middle, every time.
+/// An image server that promises the whole file and sends its first half, every time.
 #[derive(Debug)]
 pub(crate) struct FailingServer {
     url: String,
 }
 
+/// What it does in the middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Half {
+    /// It closes the connection.
+    HangUp,
+    /// It sends no more, and leaves the connection open.
+    Stall,
+}
+
 impl FailingServer {
     /// Serves `file`, until the harness ends.
-    pub(crate) fn start(file: &Path) -> Result<Self> {
+    pub(crate) fn start(file: &Path, half: Half) -> Result<Self> {
         let listener =
             TcpListener::bind((ADDRESS, 0)).context("could not listen for image requests")?;
         let url = format!("http://{}/image", listener.local_addr()?);
@@ -79,7 +88,7 @@ impl FailingServer {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 // A client that went away is as good as one that was served its half.
-                let _ = serve_half(stream, &file);
+                let _ = serve_half(stream, &file, half);
             }
         });
         Ok(Self { url })
@@ -90,7 +99,7 @@ impl FailingServer {
     }
 }
 
-fn serve_half(mut stream: TcpStream, path: &Path) -> Result<()> {
+fn serve_half(mut stream: TcpStream, path: &Path, half: Half) -> Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut request = String::new();
     reader.read_line(&mut request)?;
@@ -106,6 +115,11 @@ fn serve_half(mut stream: TcpStream, path: &Path) -> Result<()> {
     )?;
     if request.starts_with("GET ") {
         std::io::copy(&mut file.take(size / 2), &mut stream)?;
+        if half == Half::Stall {
+            // Another request may come meanwhile; this one waits for its client to go.
+            thread::spawn(move || reader.read(&mut [0]));
+            return Ok(());
+        }
     }
     Ok(stream.shutdown(Shutdown::Both)?)
 }
