@@ -68,6 +68,13 @@ impl KernelArgs {
         self.value("boot_method") == Some("vmedia")
     }
 
+    /// The publisher of the ISO that this boot was made from: Ironic writes it into the ISO, and onto the command line in it.
+    #[must_use]
+    pub fn publisher(&self) -> Option<&str> {
+        self.value("ir_pub_id")
+            .filter(|publisher| !publisher.is_empty())
+    }
+
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .split_whitespace()

@@ -2,9 +2,10 @@
 
 use super::file::parse;
 use super::kernel_args::KernelArgs;
+use super::media;
 use super::merge::{Origin, Problem, Raw};
 use super::read::read_bounded;
-use super::table::{DEFAULT, every, in_file};
+use super::table::{DEFAULT, Spec, every, in_file};
 use super::unknown::Unknown;
 use crate::root::Root;
 use std::io;
@@ -19,6 +20,8 @@ pub(super) struct Given {
     pub(super) token_required: Vec<(String, Origin)>,
     /// Names that are no options.
     pub(super) unknown: Vec<Unknown>,
+    /// What virtual media said in vain.
+    pub(super) refused: Vec<Problem>,
     /// Old names that were used.
     pub(super) renamed: Vec<Problem>,
     pub(super) problems: Vec<Problem>,
@@ -30,9 +33,16 @@ impl Given {
         self.take_arguments(arguments, Origin::KernelArgument);
     }
 
-    /// Options that `parameters.txt` on virtual media gave.
-    pub(super) fn take_media_parameters(&mut self, parameters: &KernelArgs) {
+    /// Options that `parameters.txt` on virtual media gave: those that count beside what all other sources gave, which have to be
+    /// taken before.
+    pub(super) fn take_media_parameters(&mut self, parameters: &KernelArgs, kernel: &KernelArgs) {
+        let trusted = std::mem::take(&mut self.raws);
         self.take_arguments(parameters, Origin::MediaParameter);
+        let parameters = std::mem::take(&mut self.raws);
+        let (mut admitted, refused) = media::admitted(parameters, &trusted, kernel);
+        admitted.extend(trusted);
+        self.raws = admitted;
+        self.refused = refused;
     }
 
     fn take_arguments(&mut self, arguments: &KernelArgs, origin: fn(String) -> Origin) {
@@ -64,8 +74,7 @@ impl Given {
             if !name.starts_with("OS_") || !name.contains("__") {
                 continue;
             }
-            let known = every().find(|spec| spec.is_in_files() && spec.variable() == name);
-            match known {
+            match by_variable(&name) {
                 Some(option) => self.raws.push(Raw {
                     option,
                     text,
@@ -126,6 +135,11 @@ impl Given {
         }
         self.raws.append(&mut by_own_name);
     }
+}
+
+/// The option that an environment variable sets.
+pub(super) fn by_variable(name: &str) -> Option<&'static Spec> {
+    every().find(|spec| spec.is_in_files() && spec.variable() == name)
 }
 
 /// The file that is read unless the command line names one: the first of these.
