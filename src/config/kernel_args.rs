@@ -25,10 +25,14 @@ impl KernelArgs {
         read_bounded(&root.path("proc/cmdline")).map(Self)
     }
 
-    /// The words of a text.
+    /// The words of a text; a byte order mark is none of them.
     #[must_use]
     pub fn parse(text: impl Into<Zeroizing<String>>) -> Self {
-        Self(text.into())
+        let mut text = text.into();
+        if text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
+        Self(text)
     }
 
     /// The value of a key; `None` where the key has none.

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Reads a file of at most [`LIMIT`] bytes. Bytes that are not UTF-8 are replaced.
+/// Reads a file of at most [`LIMIT`] bytes. Bytes that are not UTF-8 are replaced; a byte order mark is left out.
 ///
 /// The buffer is as large as it may ever get, so that reading leaves no copies behind on the way.
 pub(super) fn read_bounded(path: &Path) -> io::Result<Zeroizing<String>> {
@@ -17,6 +17,9 @@ pub(super) fn read_bounded(path: &Path) -> io::Result<Zeroizing<String>> {
             io::ErrorKind::FileTooLarge,
             "the file has more than 256 KiB",
         ));
+    }
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
     }
     Ok(text(&mut bytes))
 }
@@ -34,6 +37,8 @@ fn text(bytes: &mut Zeroizing<Vec<u8>>) -> Zeroizing<String> {
     }
 }
 
+/// U+FEFF in UTF-8, as editors on Windows begin a file.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 const LIMIT: usize = 256 * 1024;
 /// One byte more, which tells that there is more.
 const LIMIT_READ: u64 = 256 * 1024 + 1;
@@ -53,6 +58,14 @@ mod tests {
             read_bounded(&path).unwrap_err().kind(),
             io::ErrorKind::FileTooLarge
         );
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        std::fs::write(&path, "\u{feff}a\u{feff}=1\n").unwrap();
+        assert_eq!(read_bounded(&path).unwrap().as_str(), "a\u{feff}=1\n");
     }
 
     #[test]

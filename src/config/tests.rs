@@ -186,6 +186,24 @@ fn a_medium_sets_nothing_that_matters_beside_a_command_line_that_ironic_wrote() 
 }
 
 #[test]
+fn a_byte_order_mark_hides_no_first_key() {
+    let mut machine = Machine::new();
+    machine.media = Some("\u{feff}ipa-lookup-timeout=9\nipa-lookup-interval=8\n");
+    machine.file(
+        "etc/ironic-python-agent.conf",
+        "\u{feff}[DEFAULT]\nlisten_port = 7\ncafile = /ca.crt\n",
+    );
+    machine.file("ca.crt", "\u{feff}-----BEGIN CERTIFICATE-----\n");
+    let config = machine.load().unwrap().config;
+    assert_eq!(config.lookup_timeout.as_secs(), 9);
+    assert_eq!(config.lookup_interval.as_secs(), 8);
+    assert_eq!(config.listen_port, 7);
+    let root = Root::at(machine.folder.path());
+    let authorities = config.tls_client(&root).unwrap().authorities.unwrap();
+    assert!(authorities.starts_with(b"-----BEGIN "));
+}
+
+#[test]
 fn a_medium_adds_no_trust_to_a_ramdisk_that_is_configured() {
     let mut machine = Machine::new();
     machine.kernel = "boot_method=vmedia";
