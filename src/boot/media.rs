@@ -662,6 +662,7 @@ mod tests {
         );
         machine.file(&format!("media/sr0/{file}"), content);
         let target = machine.root().path(file);
+        let copied = [target.clone()];
         for line in ["ipa-api-url=https://i", "ir_pub_id= ipa-api-url=https://i"] {
             assert_eq!(
                 look(&machine, line, CONFIGURED).unwrap().copied,
@@ -677,14 +678,11 @@ mod tests {
             look(&machine, "ir_pub_id=2", known).unwrap().copied,
             Vec::<PathBuf>::new()
         );
-        assert_eq!(
-            look(&machine, "ir_pub_id=1", known).unwrap().copied,
-            [target.clone()]
-        );
+        assert_eq!(look(&machine, "ir_pub_id=1", known).unwrap().copied, copied);
         fs::remove_file(&target).unwrap();
-        assert_eq!(take(&machine).unwrap().copied, [target.clone()]);
+        assert_eq!(take(&machine).unwrap().copied, copied);
         // An agent that is started again finds them there.
-        assert_eq!(look(&machine, "", CONFIGURED).unwrap().copied, [target]);
+        assert_eq!(look(&machine, "", CONFIGURED).unwrap().copied, copied);
     }
 
     #[test]

@@ -13,7 +13,8 @@ use crate::redact::MASK;
 /// What sources other than virtual media say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// Anything but what [`Spec::is_harmless`] lists, or which ISO this boot was made from: media decide nothing by themselves.
+    /// Anything that decides whom the agent believes or what it does, or which ISO this boot was made from: media decide nothing by
+    /// themselves.
     pub configured: bool,
     /// Where Ironic is, or that there is none: the agent can work without media.
     pub conductor: bool,
