@@ -80,9 +80,13 @@ impl Sources {
         }
     }
 
-    /// What all sources but virtual media say of what media may say.
+    /// What all sources but virtual media say of what media may say; nothing where there are no media. Files are read, which some
+    /// that are named on the command line (a pipe) can be only once.
     #[must_use]
     pub fn known(&self, root: &Root) -> Known {
+        if !self.kernel.booted_from_media() {
+            return Known::default();
+        }
         let mut given = Given::default();
         given.take_kernel_arguments(&self.kernel);
         for path in files_to_read(root, self, &mut Vec::new()) {

@@ -251,6 +251,9 @@ fn every_trusted_source_says_whether_media_are_needed() {
     assert_eq!(known(&machine), nothing);
     machine.environment = vec![("OS_DEFAULT__API_URL", "https://e")];
     assert_eq!(known(&machine), all);
+    machine.kernel = "boot_method=pxe";
+    assert_eq!(known(&machine), nothing);
+    machine.kernel = "boot_method=vmedia";
     machine.environment.clear();
     machine.arguments = vec!["--api_url", "https://c"];
     assert_eq!(known(&machine), all);
