@@ -522,7 +522,8 @@ mod tests {
     #[test]
     fn continuation_areas_count_as_bytes_of_directories() {
         // No names, but each of the files has its whole block read.
-        let image = shared_names(&b"XX\x04\x01".repeat(512), 1, 30_000);
+        let entry = [b"XX\xFF\x01".as_slice(), &[0; 251]].concat();
+        let image = shared_names(&entry.repeat(8), 1, 30_000);
         let mut disk = Counting::new(image);
         let mut iso = Iso::open(&mut disk).unwrap().unwrap();
         let error = iso.files(&Cancel::default()).unwrap_err();
