@@ -12,7 +12,7 @@ use crate::error::chain;
 use crate::formats::volume::{VOLUME_HEAD, Volume};
 use crate::progress::Cancel;
 use crate::root::Root;
-use files::{Existing, Medium};
+use files::{Copied, Existing, Medium};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -78,9 +78,9 @@ pub fn read(root: &Root, arguments: &KernelArgs, known: Known) -> Result<Media, 
             return Ok(media);
         }
         tracing::warn!(
-            seconds = LONG_PATIENCE.as_secs(),
-            "waited for virtual media in vain, and nothing else says where Ironic is: waiting on for a CD or small USB disk, \
-             labelled {PARAMETERS_LABEL} with parameters.txt, or one of {ISO_LABELS:?} with configuration files"
+            parameters = PARAMETERS_LABEL,
+            iso = ?ISO_LABELS,
+            "no other source names Ironic: waiting on for virtual media with one of these labels"
         );
     }
 }
@@ -141,7 +141,12 @@ impl Boot<'_> {
         let start = Instant::now();
         loop {
             let found = Found::among(devices(root), self.arguments.publisher());
-            if self.is_expected(&found) || start.elapsed() > patience || cancel.wait(PAUSE) {
+            if self.is_expected(&found) || cancel.wait(PAUSE) {
+                return found;
+            }
+            if start.elapsed() > patience {
+                let seconds = patience.as_secs();
+                tracing::info!(seconds, "the expected virtual media did not appear");
                 return found;
             }
         }
@@ -340,12 +345,18 @@ impl Boot<'_> {
         let failed = |(path, source)| Error::Copy { path, source };
         let medium = Medium::open(&attached.path);
         let medium = medium.map_err(|source| failed((attached.path.clone(), source)))?;
-        let mut copied = Vec::new();
+        let mut copied = Copied::default();
         for folder in FOLDERS {
-            let files = medium.copy(Path::new(folder), &root.path(folder), existing);
-            copied.extend(files.map_err(failed)?);
+            let done = medium.copy(Path::new(folder), &root.path(folder), existing, &mut copied);
+            if let Err(error) = done {
+                if !found.published {
+                    // The next start must not take a part of them for the ramdisk's own.
+                    copied.undo();
+                }
+                return Err(failed(error));
+            }
         }
-        Ok(copied)
+        Ok(copied.files)
     }
 }
 

@@ -25,6 +25,26 @@ pub(super) enum Existing {
     Replaced,
 }
 
+/// What was copied.
+#[derive(Debug, Default)]
+pub(super) struct Copied {
+    /// Where the medium's files are now.
+    pub(super) files: Vec<PathBuf>,
+    /// Those that were not there before.
+    created: Vec<PathBuf>,
+}
+
+impl Copied {
+    /// Removes what was not there before.
+    pub(super) fn undo(self) {
+        for path in self.created {
+            if let Err(error) = fs::remove_file(&path) {
+                tracing::warn!(file = %path.display(), %error, "could not remove a copied file");
+            }
+        }
+    }
+}
+
 /// A medium's top folder.
 pub(super) struct Medium(OwnedFd);
 
@@ -51,14 +71,14 @@ impl Medium {
         }
     }
 
-    /// Copies the files of a folder to another, and answers with where they are then. A folder that is not there has no files;
-    /// what is no plain small file is left out.
+    /// Copies the files of a folder to another. A folder that is not there has no files; what is no plain small file is left out.
     pub(super) fn copy(
         &self,
         from: &Path,
         to: &Path,
         existing: Existing,
-    ) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
+        copied: &mut Copied,
+    ) -> Result<(), (PathBuf, io::Error)> {
         let names = self
             .names(from)
             .and_then(|names| {
@@ -68,29 +88,22 @@ impl Medium {
                 Ok(names)
             })
             .map_err(|error| (to.to_owned(), error))?;
-        let mut copied = Vec::new();
         for name in names {
             let (path, target) = (from.join(&name), to.join(&name));
             let put = self.find(&path).and_then(|found| match found {
-                Found::Fine(bytes) => put(&bytes, &target, existing),
+                Found::Fine(bytes) => put(&bytes, &target, existing, copied),
                 Found::Missing => Ok(Err("the link leads nowhere on the medium")),
                 Found::Unfit(reason) => Ok(Err(reason)),
             });
             match put {
-                Ok(Ok(())) => copied.push(target),
+                Ok(Ok(())) => copied.files.push(target),
                 Ok(Err(reason)) => {
                     tracing::warn!(file = %path.display(), reason, "left a file of the virtual media out");
                 }
-                Err(error) => {
-                    if existing != Existing::Replaced {
-                        // The next start must not take a part of them for the ramdisk's own.
-                        copied.iter().for_each(|path| drop(fs::remove_file(path)));
-                    }
-                    return Err((target, error));
-                }
+                Err(error) => return Err((target, error)),
             }
         }
-        Ok(copied)
+        Ok(())
     }
 
     /// The names in a folder, sorted.
@@ -145,7 +158,12 @@ impl Medium {
 }
 
 /// Writes a file, or says why not.
-fn put(bytes: &[u8], target: &Path, existing: Existing) -> io::Result<Result<(), &'static str>> {
+fn put(
+    bytes: &[u8],
+    target: &Path,
+    existing: Existing,
+    copied: &mut Copied,
+) -> io::Result<Result<(), &'static str>> {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600);
     match existing {
@@ -165,7 +183,11 @@ fn put(bytes: &[u8], target: &Path, existing: Existing) -> io::Result<Result<(),
             options.create_new(true)
         }
     };
-    options.open(target)?.write_all(bytes).map(Ok)
+    let mut file = options.open(target)?;
+    if existing == Existing::Kept {
+        copied.created.push(target.to_owned());
+    }
+    file.write_all(bytes).map(Ok)
 }
 
 const LARGEST_FILE: usize = 1 << 20;
@@ -199,12 +221,24 @@ mod tests {
         }
 
         fn copy(&self, existing: Existing) -> Vec<String> {
-            let copied = self
-                .medium
-                .copy(Path::new("etc/agent"), &self.at("to"), existing)
+            let names = |files: Vec<PathBuf>| {
+                let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+                files.into_iter().map(name).collect()
+            };
+            names(self.copied(existing).files)
+        }
+
+        fn copied(&self, existing: Existing) -> Copied {
+            let mut copied = Copied::default();
+            self.medium
+                .copy(
+                    Path::new("etc/agent"),
+                    &self.at("to"),
+                    existing,
+                    &mut copied,
+                )
                 .unwrap();
-            let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
-            copied.into_iter().map(name).collect()
+            copied
         }
     }
 
@@ -264,6 +298,8 @@ mod tests {
         }
         assert_eq!(lab.copy(Existing::Final), ["b"]);
         assert!(!lab.at("to/c").exists());
+        lab.copied(Existing::Kept).undo();
+        assert!(lab.at("to/b").exists() && !lab.at("to/c").exists());
         assert_eq!(lab.copy(Existing::Kept), ["b", "c"]);
         assert_eq!(fs::read_to_string(lab.at("to/a")).unwrap(), "own");
         assert_eq!(lab.copy(Existing::Replaced), ["a", "b", "c"]);
