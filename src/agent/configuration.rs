@@ -20,9 +20,11 @@ pub(super) fn configure(
     log: &Log,
 ) -> Result<Config, Error> {
     let kernel = KernelArgs::of_kernel(root).map_err(Error::KernelArguments)?;
-    let media = media::read(root, &kernel).map_err(Error::Media)?;
+    let mut sources = Sources::of_process(kernel, None, command_line);
+    let known = sources.known(root);
+    let media = media::read(root, &sources.kernel, known).map_err(Error::Media)?;
     tell_of_media(&media.copied);
-    let sources = Sources::of_process(kernel, media.parameters, command_line);
+    sources.media = media.parameters;
     let loaded = config::load(root, sources).map_err(Error::Config)?;
     if loaded.config.debug {
         log.set_verbosity(Verbosity::Debug);
@@ -44,8 +46,9 @@ pub(super) fn configure(
 /// [`Error`]: what keeps the agent from starting.
 pub fn look(root: &Root, command_line: CommandLine) -> Result<Loaded, Error> {
     let kernel = KernelArgs::of_kernel(root).map_err(Error::KernelArguments)?;
-    let media = media::parameters(root, &kernel).map_err(Error::Media)?;
-    let sources = Sources::of_process(kernel, media, command_line);
+    let mut sources = Sources::of_process(kernel, None, command_line);
+    let known = sources.known(root);
+    sources.media = media::parameters(root, &sources.kernel, known).map_err(Error::Media)?;
     config::load(root, sources).map_err(Error::Config)
 }
 

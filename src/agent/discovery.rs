@@ -42,7 +42,8 @@ impl Agent {
         }
     }
 
-    /// An option as the network would have it, where the operator allows that.
+    /// An option as the network would have it, where the operator allows that and sets none. (IPA lets the network override the
+    /// operator: anybody on the link could choose the time by which certificates are verified.)
     fn take_override(&mut self, option: &str, value: String) {
         let Mdns {
             allowed_overrides, ..
@@ -51,6 +52,11 @@ impl Agent {
             tracing::warn!(
                 option,
                 "the network may not set this option (mdns/allowed_overrides): ignored"
+            );
+        } else if option == "ntp_server" && self.config.ntp_server.is_some() {
+            tracing::warn!(
+                option,
+                "the network may not change an option that is configured: ignored"
             );
         } else if option == "ntp_server" {
             match value.parse().ok() {

@@ -1,18 +1,21 @@
 //! The configuration that Ironic puts on virtual media: `parameters.txt` on a small FAT volume, files on the boot ISO.
 //!
-//! Believed only after `boot_method=vmedia`, only from a CD or a small USB disk (IPA: `utils._check_vmedia_device`), and an
-//! ISO only when its publisher is the `ir_pub_id` that this boot was given, where it was given one. Of several volumes that
-//! claim to be the same none is believed: all but one are a stranger's. No udev: devices come from sysfs, labels from their
-//! first bytes.
+//! Looked for only after `boot_method=vmedia`, only on a CD or a small USB disk (IPA: `utils._check_vmedia_device`). An ISO is
+//! believed when its publisher is the `ir_pub_id` of the kernel command line. For any other medium nothing vouches: a former
+//! user may have left it in the machine. Of several volumes that claim to be the same none is believed; a lone one adds what is
+//! missing (`config::Known`) and replaces nothing. No udev: devices come from sysfs, labels from their first bytes.
 
-use crate::config::KernelArgs;
+mod files;
+
+use crate::config::{KernelArgs, Known};
+use crate::error::chain;
 use crate::formats::volume::{VOLUME_HEAD, Volume};
 use crate::progress::Cancel;
 use crate::root::Root;
+use files::{Copied, Existing, Medium};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -58,29 +61,53 @@ pub enum Error {
     },
 }
 
-/// Reads the virtual media, if the kernel arguments say that there are some. Waits a bounded time for a device.
-///
-/// # Errors
-/// [`Error`] when media are there and cannot be used. No media at all is no error.
-pub fn read(root: &Root, arguments: &KernelArgs) -> Result<Media, Error> {
-    if !arguments.booted_from_media() {
-        return Ok(Media::default());
-    }
-    let found = find(root, arguments, &Cancel::default());
-    take(root, &found, &|device| attach(root, device))
-}
-
-/// Reads `parameters.txt` alone, as [`read`] does, and copies nothing.
+/// Reads the virtual media, if the kernel arguments say that there are some. Where nothing else says where Ironic is, waits until
+/// some are there; else a bounded time.
 ///
 /// # Errors
 /// [`Error`] when media are there and cannot be used.
-pub fn parameters(root: &Root, arguments: &KernelArgs) -> Result<Option<KernelArgs>, Error> {
+pub fn read(root: &Root, arguments: &KernelArgs, known: Known) -> Result<Media, Error> {
+    if !arguments.booted_from_media() {
+        return Ok(Media::default());
+    }
+    let boot = Boot { arguments, known };
+    loop {
+        let found = boot.find(root, &Cancel::default());
+        let media = boot.take(root, &found, &|device| attach(root, device))?;
+        if boot.is_enough(&media) {
+            return Ok(media);
+        }
+        tracing::warn!(
+            parameters = PARAMETERS_LABEL,
+            iso = ?ISO_LABELS,
+            "no other source names Ironic: waiting on for virtual media with one of these labels"
+        );
+    }
+}
+
+/// Reads `parameters.txt` alone, as [`read`] does in a bounded time, and copies nothing.
+///
+/// # Errors
+/// [`Error`] when media are there and cannot be used.
+pub fn parameters(
+    root: &Root,
+    arguments: &KernelArgs,
+    known: Known,
+) -> Result<Option<KernelArgs>, Error> {
     if !arguments.booted_from_media() {
         return Ok(None);
     }
-    let mut found = find(root, arguments, &Cancel::default());
+    let boot = Boot { arguments, known };
+    let mut found = boot.find(root, &Cancel::default());
     found.isos.clear();
-    take(root, &found, &|device| attach(root, device)).map(|media| media.parameters)
+    let media = boot.take(root, &found, &|device| attach(root, device));
+    media.map(|media| media.parameters)
+}
+
+/// What is known of this boot before its media are read.
+struct Boot<'a> {
+    arguments: &'a KernelArgs,
+    known: Known,
 }
 
 /// The devices to read from.
@@ -104,19 +131,46 @@ struct Device {
     model: String,
 }
 
-/// Looks until everything expected is there or the time is over. Without a token and the API's address among the kernel
-/// arguments there must be a `parameters.txt`; a BMC's USB device takes its time to appear.
-fn find(root: &Root, arguments: &KernelArgs, cancel: &Cancel) -> Found {
-    let has = |name| arguments.value(name).is_some();
-    let complete = has("ipa-api-url") && has("ipa-agent-token");
-    let patience = if complete { PATIENCE } else { LONG_PATIENCE };
-    let start = Instant::now();
-    loop {
-        let found = Found::among(devices(root), arguments.value("ir_pub_id"));
-        let enough = !found.parameters.is_empty() || (complete && !found.isos.is_empty());
-        if enough || start.elapsed() > patience || cancel.wait(PAUSE) {
-            return found;
+impl Boot<'_> {
+    /// Looks until what is expected is there or the time is over; a BMC's USB device takes its time to appear.
+    fn find(&self, root: &Root, cancel: &Cancel) -> Found {
+        let patience = match self.is_complete() {
+            true => PATIENCE,
+            false => LONG_PATIENCE,
+        };
+        let start = Instant::now();
+        loop {
+            let found = Found::among(devices(root), self.arguments.publisher());
+            if self.is_expected(&found) || cancel.wait(PAUSE) {
+                return found;
+            }
+            if start.elapsed() > patience {
+                let seconds = patience.as_secs();
+                tracing::info!(seconds, "the expected virtual media did not appear");
+                return found;
+            }
         }
+    }
+
+    /// Whether the command line has what the agent needs to begin.
+    fn is_complete(&self) -> bool {
+        let has = |name| self.arguments.value(name).is_some();
+        has("ipa-api-url") && has("ipa-agent-token")
+    }
+
+    /// Whether these are the media that this boot is made with. Ironic's own command line comes with an ISO, and a volume of
+    /// parameters beside it says nothing new.
+    fn is_expected(&self, found: &Found) -> bool {
+        match self.is_complete() || self.arguments.publisher().is_some() {
+            true => !found.isos.is_empty(),
+            false => !found.parameters.is_empty(),
+        }
+    }
+
+    /// Whether the agent can start with what the media gave.
+    fn is_enough(&self, media: &Media) -> bool {
+        let nothing = media.parameters.is_none() && media.copied.is_empty();
+        !nothing || self.known.conductor || self.arguments.publisher().is_some()
     }
 }
 
@@ -236,34 +290,74 @@ fn attribute(path: &Path) -> String {
         .to_owned()
 }
 
-/// Reads the devices found. `attach` makes a device's files visible.
-fn take(
-    root: &Root,
-    found: &Found,
-    attach: &dyn Fn(&Device) -> Result<Attached, Error>,
-) -> Result<Media, Error> {
-    let mut media = Media::default();
-    if found.parameters.is_empty() {
-        media.parameters = guessed(&found.perhaps, attach);
-    } else if let Some(device) = the_only_one(&found.parameters, PARAMETERS) {
-        media.parameters = Some(parameters_in(&attach(device)?)?);
+impl Boot<'_> {
+    /// Reads the devices found. `attach` makes a device's files visible.
+    fn take(
+        &self,
+        root: &Root,
+        found: &Found,
+        attach: &dyn Fn(&Device) -> Result<Attached, Error>,
+    ) -> Result<Media, Error> {
+        let mut media = Media::default();
+        if found.parameters.is_empty() {
+            media.parameters = guessed(&found.perhaps, attach);
+        } else if let Some(device) = the_only_one(&found.parameters, PARAMETERS) {
+            let parameters = attach(device).and_then(|attached| parameters_in(&attached));
+            media.parameters = self.needed_or_warn(parameters)?;
+        }
+        if let Some(device) = found.iso() {
+            let copied = attach(device).and_then(|attached| self.copy(root, found, &attached));
+            media.copied = match found.published {
+                true => copied?,
+                false => self.needed_or_warn(copied)?.unwrap_or_default(),
+            };
+        }
+        tracing::info!(
+            parameters = media.parameters.is_some(),
+            files = media.copied.len(),
+            "Read the virtual media"
+        );
+        Ok(media)
     }
-    if let Some(device) = found.iso() {
-        let attached = attach(device)?;
-        for folder in FOLDERS {
-            copy_folder(
-                &attached.path.join(folder),
-                &root.path(folder),
-                &mut media.copied,
-            )?;
+
+    /// Something of a medium that nothing vouches for must not stop a boot that can do without.
+    fn needed_or_warn<T>(&self, read: Result<T, Error>) -> Result<Option<T>, Error> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(error) if self.known.conductor => {
+                let error = chain(&error);
+                tracing::warn!(
+                    error,
+                    "a medium cannot be read, and is not needed: going on without"
+                );
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
-    tracing::info!(
-        parameters = media.parameters.is_some(),
-        files = media.copied.len(),
-        "Read the virtual media"
-    );
-    Ok(media)
+
+    fn copy(&self, root: &Root, found: &Found, attached: &Attached) -> Result<Vec<PathBuf>, Error> {
+        let existing = match (found.published, self.known.configured) {
+            (true, _) => Existing::Replaced,
+            (false, true) => Existing::Final,
+            (false, false) => Existing::Kept,
+        };
+        let failed = |(path, source)| Error::Copy { path, source };
+        let medium = Medium::open(&attached.path);
+        let medium = medium.map_err(|source| failed((attached.path.clone(), source)))?;
+        let mut copied = Copied::default();
+        for folder in FOLDERS {
+            let done = medium.copy(Path::new(folder), &root.path(folder), existing, &mut copied);
+            if let Err(error) = done {
+                if !found.published {
+                    // The next start must not take a part of them for the ramdisk's own.
+                    copied.undo();
+                }
+                return Err(failed(error));
+            }
+        }
+        Ok(copied.files)
+    }
 }
 
 /// The parameters on a device that only its name speaks for: without the file, or not even a file system, it is something else.
@@ -284,70 +378,17 @@ fn guessed(
 }
 
 fn parameters_in(attached: &Attached) -> Result<KernelArgs, Error> {
-    let path = attached.path.join("parameters.txt");
-    let bytes = bounded(&path).map_err(|source| Error::Parameters {
-        path: "parameters.txt".into(),
+    let failed = |source| Error::Parameters {
+        path: PARAMETERS_FILE.into(),
         source,
-    })?;
+    };
+    let bytes = Medium::open(&attached.path)
+        .and_then(|medium| medium.read(Path::new(PARAMETERS_FILE)))
+        .map_err(failed)?;
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(KernelArgs::parse(Zeroizing::new(text.into()))),
-        Err(error) => Err(Error::Parameters {
-            path: "parameters.txt".into(),
-            source: io::Error::new(io::ErrorKind::InvalidData, error),
-        }),
+        Err(error) => Err(failed(io::Error::new(io::ErrorKind::InvalidData, error))),
     }
-}
-
-/// Copies the files of a folder, which has no subfolders; a folder that is not there has no files.
-fn copy_folder(from: &Path, to: &Path, copied: &mut Vec<PathBuf>) -> Result<(), Error> {
-    let failed = |source| Error::Copy {
-        path: to.into(),
-        source,
-    };
-    let entries = match fs::read_dir(from) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
-    };
-    fs::create_dir_all(to).map_err(failed)?;
-    for (count, entry) in entries.enumerate() {
-        if count == MOST_FILES {
-            return Err(failed(io::ErrorKind::FileTooLarge.into()));
-        }
-        let name = entry.map_err(failed)?.file_name();
-        let target = to.join(&name);
-        let copy = || {
-            let bytes = bounded(&from.join(&name))?;
-            OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&target)?
-                .write_all(&bytes)
-        };
-        copy().map_err(|source| Error::Copy {
-            path: target.clone(),
-            source,
-        })?;
-        copied.push(target);
-    }
-    Ok(())
-}
-
-/// A whole file of a reasonable size: not a folder, and no link that could lead away from the media.
-fn bounded(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let metadata = fs::symlink_metadata(path)?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("not a file"));
-    }
-    let size = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
-    if size > LARGEST_FILE {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    let mut bytes = Zeroizing::new(vec![0; size]);
-    File::open(path)?.read_exact(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// A device whose files are below `path`, until this is dropped.
@@ -391,15 +432,14 @@ impl Drop for Attached {
 const ISO_LABELS: &[&str] = &["config-2", "vmedia_boot_iso"];
 /// What parameters are on, in words.
 const PARAMETERS: &str = "volume of parameters";
+const PARAMETERS_FILE: &str = "parameters.txt";
 const PARAMETERS_LABEL: &str = "ir-vfd-dev";
 const FOLDERS: &[&str] = &["etc/ironic-python-agent", "etc/ironic-python-agent.d"];
 /// 4 GiB in the 512-byte sectors of sysfs.
 const LARGEST_SECTORS: u64 = 4 << 21;
-const LARGEST_FILE: usize = 1 << 20;
-const MOST_FILES: usize = 256;
 /// For the boot ISO, when the rest is known: it may also be that the firmware booted over HTTP and there is none.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// For parameters without which nothing goes on.
+/// For parameters.
 const LONG_PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -480,6 +520,26 @@ mod tests {
         KernelArgs::parse(line.to_owned())
     }
 
+    /// What one look at a machine's media gives, when all expected ones are there.
+    fn look(machine: &Machine, line: &str, known: Known) -> Result<Media, Error> {
+        let arguments = arguments(line);
+        let boot = Boot {
+            arguments: &arguments,
+            known,
+        };
+        let found = Found::among(devices(&machine.root()), arguments.publisher());
+        boot.take(&machine.root(), &found, &machine.attach())
+    }
+
+    fn take(machine: &Machine) -> Result<Media, Error> {
+        look(machine, "boot_method=vmedia", Known::default())
+    }
+
+    const CONFIGURED: Known = Known {
+        configured: true,
+        conductor: true,
+    };
+
     #[test]
     fn cds_and_small_usb_disks_may_be_media_and_nothing_else() {
         let machine = Machine::new();
@@ -528,14 +588,9 @@ mod tests {
         machine.file("media/sdc/parameters.txt", "ipa-agent-token=third");
         let model = "sys/devices/usb3/block/sdc/device/model";
         machine.file(model, "Virtual Media FDD");
-        let root = machine.root();
-        // Both are there: nothing more is waited for.
-        let found = find(&root, &arguments("boot_method=vmedia"), &Cancel::default());
-        let media = take(&root, &found, &machine.attach()).unwrap();
-        assert!(media.parameters.is_none());
+        assert!(take(&machine).unwrap().parameters.is_none());
         fs::remove_file(machine.0.path().join("dev/sdb")).unwrap();
-        let found = Found::among(devices(&root), None);
-        let media = take(&root, &found, &machine.attach()).unwrap();
+        let media = take(&machine).unwrap();
         assert_eq!(
             media.parameters.unwrap().value("ipa-agent-token"),
             Some("one")
@@ -568,12 +623,9 @@ mod tests {
             machine.file(&model, "Virtual Media FDD");
             machine.file(&format!("media/{name}/parameters.txt"), name);
         }
-        let found = Found::among(devices(&machine.root()), None);
-        let media = take(&machine.root(), &found, &machine.attach()).unwrap();
-        assert!(media.parameters.is_none());
+        assert!(take(&machine).unwrap().parameters.is_none());
         fs::remove_file(machine.0.path().join("media/sdb/parameters.txt")).unwrap();
-        let media = take(&machine.root(), &found, &machine.attach()).unwrap();
-        assert!(media.parameters.is_some());
+        assert!(take(&machine).unwrap().parameters.is_some());
     }
 
     #[test]
@@ -585,8 +637,7 @@ mod tests {
         machine.file("media/sr0/etc/ironic-python-agent/ironic.crt", "PEM");
         machine.file("media/sr0/etc/ironic-python-agent.d/x.conf", "[DEFAULT]");
         let root = machine.root();
-        let found = find(&root, &arguments("boot_method=vmedia"), &Cancel::default());
-        let media = take(&root, &found, &machine.attach()).unwrap();
+        let media = take(&machine).unwrap();
         assert_eq!(media.parameters.unwrap().value("ipa-debug"), Some("1"));
         assert_eq!(
             media.copied,
@@ -602,12 +653,96 @@ mod tests {
     fn a_parameter_volume_without_its_file_is_an_error() {
         let machine = Machine::new();
         machine.block("usb1", "sda", "0", 9, &fat("ir-vfd-dev"));
-        let found = Found::among(devices(&machine.root()), None);
-        let error = take(&machine.root(), &found, &machine.attach()).unwrap_err();
+        let error = take(&machine).unwrap_err();
         assert_eq!(
             error.to_string(),
             "cannot read parameters.txt of the virtual media"
         );
+        // Unless it is not needed.
+        let media = look(&machine, "boot_method=vmedia", CONFIGURED).unwrap();
+        assert!(media.parameters.is_none());
+    }
+
+    #[test]
+    fn an_iso_that_nothing_vouches_for_configures_only_what_is_not_configured() {
+        let machine = Machine::new();
+        machine.block("ata1", "sr0", "5", 9, &iso("VMEDIA_BOOT_ISO", "1"));
+        let (file, content) = (
+            "etc/ironic-python-agent.d/x.conf",
+            "[DEFAULT]\ninsecure=1\n",
+        );
+        machine.file(&format!("media/sr0/{file}"), content);
+        let target = machine.root().path(file);
+        let copied = [target.clone()];
+        for line in ["ipa-api-url=https://i", "ir_pub_id= ipa-api-url=https://i"] {
+            assert_eq!(
+                look(&machine, line, CONFIGURED).unwrap().copied,
+                Vec::<PathBuf>::new()
+            );
+            assert!(!target.exists());
+        }
+        let known = Known {
+            configured: true,
+            conductor: false,
+        };
+        assert_eq!(
+            look(&machine, "ir_pub_id=2", known).unwrap().copied,
+            Vec::<PathBuf>::new()
+        );
+        assert_eq!(look(&machine, "ir_pub_id=1", known).unwrap().copied, copied);
+        fs::remove_file(&target).unwrap();
+        assert_eq!(take(&machine).unwrap().copied, copied);
+        // An agent that is started again finds them there.
+        assert_eq!(look(&machine, "", CONFIGURED).unwrap().copied, copied);
+    }
+
+    #[test]
+    fn a_machine_that_knows_no_ironic_waits_on_for_media() {
+        let machine = Machine::new();
+        let enough = |line: &str, known| {
+            let arguments = arguments(line);
+            let boot = Boot {
+                arguments: &arguments,
+                known,
+            };
+            boot.is_enough(&look(&machine, line, known).unwrap())
+        };
+        let line = "boot_method=vmedia ipa-debug=1";
+        assert!(!enough(line, Known::default()));
+        // Others can do without.
+        assert!(enough(line, CONFIGURED));
+        assert!(enough("ir_pub_id=1", Known::default()));
+        machine.block("ata1", "sr0", "5", 9, &iso("config-2", ""));
+        machine.file("media/sr0/vmlinuz", "");
+        assert!(!enough(line, Known::default()), "an ISO without files");
+        machine.block("usb1", "sda", "0", 9, &fat("ir-vfd-dev"));
+        machine.file("media/sda/parameters.txt", "ipa-api-url=https://i");
+        assert!(enough(line, Known::default()));
+    }
+
+    #[test]
+    fn the_iso_is_waited_for_where_the_command_line_has_all_the_rest() {
+        let machine = Machine::new();
+        let all_there = |line: &str| {
+            let arguments = arguments(line);
+            let boot = Boot {
+                arguments: &arguments,
+                known: Known::default(),
+            };
+            boot.is_expected(&Found::among(
+                devices(&machine.root()),
+                boot.arguments.publisher(),
+            ))
+        };
+        let (built, prepared) = (
+            "ir_pub_id=1 ipa-api-url=x ipa-agent-token=x",
+            "boot_method=vmedia",
+        );
+        assert_eq!((all_there(built), all_there(prepared)), (false, false));
+        machine.block("usb1", "sda", "0", 9, &fat("ir-vfd-dev"));
+        assert_eq!((all_there(built), all_there(prepared)), (false, true));
+        machine.block("ata1", "sr0", "5", 9, &iso("VMEDIA_BOOT_ISO", "1"));
+        assert_eq!((all_there(built), all_there(prepared)), (true, true));
     }
 
     #[test]
@@ -620,35 +755,18 @@ mod tests {
         );
         let found = Found::among(devices(&machine.root()), None);
         assert_eq!(found.perhaps.len(), 1);
-        let media = take(&machine.root(), &found, &machine.attach()).unwrap();
-        assert!(media.parameters.is_none());
+        assert!(take(&machine).unwrap().parameters.is_none());
         machine.file("media/sda/parameters.txt", "a=b");
-        let media = take(&machine.root(), &found, &machine.attach()).unwrap();
+        let media = take(&machine).unwrap();
         assert_eq!(media.parameters.unwrap().value("a"), Some("b"));
-    }
-
-    #[test]
-    fn links_folders_and_huge_files_are_not_copied() {
-        let machine = Machine::new();
-        let folder = machine.0.path().join("folder");
-        let copy = || copy_folder(&folder, &machine.0.path().join("to"), &mut Vec::new());
-        machine.file("folder/a", vec![0; LARGEST_FILE]);
-        copy().unwrap();
-        machine.file("folder/a", vec![0; LARGEST_FILE + 1]);
-        copy().unwrap_err();
-        fs::remove_file(folder.join("a")).unwrap();
-        symlink("/etc/hostname", folder.join("a")).unwrap();
-        copy().unwrap_err();
-        fs::remove_file(folder.join("a")).unwrap();
-        fs::create_dir(folder.join("a")).unwrap();
-        copy().unwrap_err();
     }
 
     #[test]
     fn without_the_boot_method_nothing_is_read() {
         let machine = Machine::new();
         machine.block("ata1", "sr0", "5", 9, &iso("config-2", ""));
-        let media = read(&machine.root(), &arguments("boot_method=pxe")).unwrap();
+        let boot = arguments("boot_method=pxe");
+        let media = read(&machine.root(), &boot, Known::default()).unwrap();
         assert!(media.parameters.is_none() && media.copied.is_empty());
     }
 }

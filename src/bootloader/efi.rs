@@ -7,12 +7,13 @@ use crate::error::{AgentError, ErrorClass, chain};
 use crate::formats::efi::{self, Csv, HardDrive, LoadOption, Signature};
 use crate::formats::fat::{self, Fat, File};
 use crate::formats::guid::Guid;
+use crate::progress::Cancel;
 use crate::root::Root;
 use crate::storage;
 use crate::storage::disk::{Access, Disk, Window};
 use crate::storage::partition::{self, Kind, Partition};
 use crate::sys::efivars::EfiVars;
-use std::io;
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// What [`install`] did.
@@ -74,7 +75,12 @@ impl From<Error> for AgentError {
 ///
 /// # Errors
 /// See [`Error`].
-pub fn install(root: &Root, disk: &Path, esp: Option<&str>) -> Result<Installed, Error> {
+pub fn install(
+    root: &Root,
+    disk: &Path,
+    esp: Option<&str>,
+    cancel: &Cancel,
+) -> Result<Installed, Error> {
     let unreadable = |error| Error::Disk(disk.into(), error);
     let open = Disk::open(disk, Access::Read).map_err(unreadable)?;
     let layout = partition::layout(&open).map_err(unreadable)?;
@@ -84,7 +90,7 @@ pub fn install(root: &Root, disk: &Path, esp: Option<&str>) -> Result<Installed,
     let mut system = Fat::open(window(&open, partition))
         .map_err(damaged)?
         .ok_or_else(|| Error::NotFat(disk.into(), partition.node.clone()))?;
-    let loaders = loaders(&mut system).map_err(damaged)?;
+    let loaders = loaders(&mut system, cancel).map_err(damaged)?;
     if loaders.is_empty() {
         tracing::warn!(partition = %partition.node.display(), "EFI system partition has no loader");
         return Ok(Installed::NoLoader);
@@ -160,8 +166,8 @@ struct Loader {
 }
 
 /// The loaders on an EFI system partition, the best first. A `BOOT*.CSV` that names an existing file wins alone.
-fn loaders(system: &mut Fat<Window<'_>>) -> Result<Vec<Loader>, fat::Error> {
-    let files = system.files()?;
+fn loaders(system: &mut Fat<impl Read + Seek>, cancel: &Cancel) -> Result<Vec<Loader>, fat::Error> {
+    let files = system.files(cancel)?;
     let mut ranked: Vec<(usize, &File)> = files
         .iter()
         .filter_map(|file| Some((rank(file.path.last()?)?, file)))
@@ -169,8 +175,16 @@ fn loaders(system: &mut Fat<Window<'_>>) -> Result<Vec<Loader>, fat::Error> {
     ranked.sort_by(|one, other| (one.0, &one.1.path).cmp(&(other.0, &other.1.path)));
     let (hints, programs): (Vec<_>, Vec<_>) =
         ranked.into_iter().partition(|(rank, _)| *rank < CSV_NAMES);
-    for (_, hint) in hints {
-        let csv = system.read(hint, MOST_CSV_BYTES);
+    if hints.len() > MAX_CSV_FILES {
+        tracing::warn!(
+            files = hints.len(),
+            read = MAX_CSV_FILES,
+            "too many CSV files on the EFI system partition"
+        );
+    }
+    // Each is compared with all files.
+    for (_, hint) in hints.into_iter().take(MAX_CSV_FILES) {
+        let csv = system.read(hint, MOST_CSV_BYTES, cancel);
         match csv.map(|bytes| Csv::decode(&bytes)) {
             Ok(Some(csv)) => {
                 if let Some(loader) = sibling(&files, hint, &csv.file) {
@@ -184,6 +198,7 @@ fn loaders(system: &mut Fat<Window<'_>>) -> Result<Vec<Loader>, fat::Error> {
                 );
             }
             Ok(None) => tracing::warn!(csv = backslashed(hint), "CSV names no loader"),
+            Err(fat::Error::Cancelled) => return Err(fat::Error::Cancelled),
             Err(error) => {
                 tracing::warn!(
                     csv = backslashed(hint),
@@ -290,6 +305,8 @@ const LOADERS: [&str; 13] = [
 ];
 /// A line or two.
 const MOST_CSV_BYTES: u64 = 16 << 10;
+/// One for each system that is installed.
+const MAX_CSV_FILES: usize = 64;
 /// The variable store is small: a hostile partition is not to fill it.
 const MOST_RECORDS: usize = 8;
 
@@ -298,7 +315,7 @@ mod tests {
     use super::*;
     use crate::storage::fixture::TestDisk;
     use std::fs;
-    use std::io::Write;
+    use std::io::{Cursor, Write};
     use tempfile::TempDir;
 
     /// A disk whose second partition is an EFI system partition with these files.
@@ -373,6 +390,10 @@ mod tests {
         }
     }
 
+    fn put(root: &Root, disk: &TestDisk, esp: Option<&str>) -> Result<Installed, Error> {
+        install(root, disk.path(), esp, &Cancel::default())
+    }
+
     fn records(labels: &[&str]) -> Installed {
         Installed::Records(labels.iter().map(ToString::to_string).collect())
     }
@@ -389,7 +410,7 @@ mod tests {
         let disk = disk(&[("EFI/Boot/BOOTX64.EFI", "MZ")]);
         let firmware = Firmware::new(&[]);
         firmware.variables.remove("Timeout").unwrap();
-        let error = install(&firmware.root, disk.path(), None).unwrap_err();
+        let error = put(&firmware.root, &disk, None).unwrap_err();
         assert!(matches!(error, Error::NoVariables(..)), "{error}");
     }
 
@@ -400,7 +421,7 @@ mod tests {
             ("EFI/debian/grubx64.efi", "MZ"),
         ]);
         let firmware = Firmware::new(&[(0, "PXE"), (2, "ironic1"), (1, "disk"), (7, "ironic1")]);
-        let installed = install(&firmware.root, disk.path(), None).unwrap();
+        let installed = put(&firmware.root, &disk, None).unwrap();
         assert_eq!(installed, records(&["ironic1"]));
         assert_eq!(
             firmware.order(),
@@ -418,7 +439,7 @@ mod tests {
         let path = place.file("\\EFI\\Boot\\BOOTX64.EFI").unwrap();
         assert_eq!(firmware.record(2), LoadOption::active("ironic1", path));
         // Once more changes nothing.
-        install(&firmware.root, disk.path(), None).unwrap();
+        put(&firmware.root, &disk, None).unwrap();
         assert_eq!(
             firmware.order(),
             order(&[(2, "ironic1"), (0, "PXE"), (1, "disk")])
@@ -433,7 +454,7 @@ mod tests {
             ("EFI/debian/BOOTX64.CSV", "SHIMX64.efi,Debian,,text\n"),
         ]);
         let firmware = Firmware::new(&[]);
-        let installed = install(&firmware.root, disk.path(), None).unwrap();
+        let installed = put(&firmware.root, &disk, None).unwrap();
         assert_eq!(installed, records(&["Debian"]));
         assert_eq!(firmware.order(), order(&[(0, "Debian")]));
         let path = firmware.record(0).path;
@@ -452,7 +473,7 @@ mod tests {
             ("EFI/debian/BOOTX64.CSV", "gone.efi,Debian"),
         ]);
         let firmware = Firmware::new(&[(0, "PXE")]);
-        let installed = install(&firmware.root, disk.path(), None).unwrap();
+        let installed = put(&firmware.root, &disk, None).unwrap();
         assert_eq!(installed, records(&["ironic1", "ironic2"]));
         assert_eq!(
             firmware.order(),
@@ -461,10 +482,48 @@ mod tests {
     }
 
     #[test]
+    fn of_very_many_csv_files_the_first_are_read() {
+        let labels = |useless: usize| -> Vec<String> {
+            let mut image = Cursor::new(vec![0; 4 << 20]);
+            fatfs::format_volume(&mut image, fatfs::FormatVolumeOptions::new()).unwrap();
+            let system = fatfs::FileSystem::new(&mut image, fatfs::FsOptions::new()).unwrap();
+            let useless = (0..useless).map(|number| (format!("{number:03}"), "gone.efi,x"));
+            let folders = useless.chain([("last".to_owned(), "bootx64.efi,Debian")]);
+            for (folder, csv) in folders {
+                let folder = system.root_dir().create_dir(&folder).unwrap();
+                let mut file = folder.create_file("BOOTX64.CSV").unwrap();
+                file.write_all(csv.as_bytes()).unwrap();
+                folder.create_file("bootx64.efi").unwrap();
+            }
+            system.unmount().unwrap();
+            let mut system = Fat::open(image).unwrap().unwrap();
+            let loaders = loaders(&mut system, &Cancel::default()).unwrap();
+            loaders.into_iter().map(|loader| loader.label).collect()
+        };
+        assert_eq!(labels(63), ["Debian"]);
+        let numbered: Vec<_> = (1..=8).map(|number| format!("ironic{number}")).collect();
+        assert_eq!(labels(64), numbered);
+    }
+
+    #[test]
+    fn a_cancelled_installation_changes_no_variable() {
+        let disk = disk(&[("EFI/Boot/BOOTX64.EFI", "MZ")]);
+        let firmware = Firmware::new(&[]);
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let error = install(&firmware.root, disk.path(), None, &cancel).unwrap_err();
+        assert!(
+            matches!(error, Error::Partition(_, fat::Error::Cancelled)),
+            "{error}"
+        );
+        assert_eq!(firmware.variables.names().unwrap(), ["Timeout"]);
+    }
+
+    #[test]
     fn an_empty_partition_has_no_loader() {
         let disk = disk(&[("EFI/debian/grubx64.efi", "MZ")]);
         let firmware = Firmware::new(&[]);
-        let installed = install(&firmware.root, disk.path(), None).unwrap();
+        let installed = put(&firmware.root, &disk, None).unwrap();
         assert_eq!(installed, Installed::NoLoader);
         assert_eq!(firmware.variables.names().unwrap(), ["Timeout"]);
     }
@@ -473,7 +532,7 @@ mod tests {
     fn without_the_right_type_the_partition_is_found_by_its_identifier() {
         let disk = disk_of_type(Guid::LINUX_DATA, &[("EFI/BOOT/BOOTX64.EFI", "MZ")]);
         let firmware = Firmware::new(&[]);
-        let error = install(&firmware.root, disk.path(), None).unwrap_err();
+        let error = put(&firmware.root, &disk, None).unwrap_err();
         let error = AgentError::from(error);
         assert_eq!(
             (error.class.name(), error.class.code()),
@@ -481,7 +540,7 @@ mod tests {
         );
         // The serial number that fatfs gives by default, and the partition's own identifier.
         for id in ["1234-5678", "AAAAAAAA-BBBB-CCCC-DDDD-EEEEEEEEEE02"] {
-            let installed = install(&firmware.root, disk.path(), Some(id)).unwrap();
+            let installed = put(&firmware.root, &disk, Some(id)).unwrap();
             assert_eq!(installed, records(&["ironic1"]), "{id}");
         }
     }
@@ -490,7 +549,7 @@ mod tests {
     fn a_machine_without_efi_variables_says_so() {
         let disk = disk(&[("EFI/BOOT/BOOTX64.EFI", "MZ")]);
         let folder = tempfile::tempdir().unwrap();
-        let error = install(&Root::at(folder.path()), disk.path(), None).unwrap_err();
+        let error = put(&Root::at(folder.path()), &disk, None).unwrap_err();
         let error = AgentError::from(error);
         assert_eq!(error.class.name(), "CommandExecutionError");
         assert!(

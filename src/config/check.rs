@@ -105,6 +105,7 @@ pub(super) fn contradictions(config: Option<&Config>, merged: &Merged) -> Vec<Pr
 pub(super) fn warnings(given: &Given, merged: &Merged) -> Vec<Problem> {
     let mut warnings = unknown::problems(&given.unknown);
     warnings.extend(given.renamed.iter().cloned());
+    warnings.extend(given.refused.iter().cloned());
     let mut warn = |name: &str, reason: String| {
         if let Some(raw) = merged.winner(DEFAULT, name) {
             let origin = raw.origin.clone();

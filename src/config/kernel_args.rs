@@ -26,10 +26,14 @@ impl KernelArgs {
         read_bounded(&root.path("proc/cmdline")).map(|bytes| Self(text_lossy(bytes)))
     }
 
-    /// The words of a text.
+    /// The words of a text; a byte order mark is none of them.
     #[must_use]
     pub fn parse(text: impl Into<Zeroizing<String>>) -> Self {
-        Self(text.into())
+        let mut text = text.into();
+        if text.starts_with('\u{feff}') {
+            text.remove(0);
+        }
+        Self(text)
     }
 
     /// The value of a key; `None` where the key has none.
@@ -71,6 +75,13 @@ impl KernelArgs {
     #[must_use]
     pub fn booted_from_media(&self) -> bool {
         self.value("boot_method") == Some("vmedia")
+    }
+
+    /// The publisher of the ISO that this boot was made from: Ironic writes it into the ISO, and onto the command line in it.
+    #[must_use]
+    pub fn publisher(&self) -> Option<&str> {
+        self.value("ir_pub_id")
+            .filter(|publisher| !publisher.is_empty())
     }
 
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {

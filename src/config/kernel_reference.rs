@@ -60,9 +60,15 @@ const HEAD: &str = "\
 
 Made from the table of options by `make docs`.
 
-Arguments are words of the form `key=value` on the kernel command line, and in `parameters.txt` of virtual media, which beats
-it. Keys are exact, nothing is quoted, of equal keys the last one wins. A configuration file, the environment and the
-agent's command line beat them, but for `ipa-debug`, which beats all. `ferrite config show` tells what came of it.
+Arguments are words of the form `key=value` on the kernel command line, and in `parameters.txt` of virtual media. Keys are exact,
+nothing is quoted, of equal keys the last one wins. A configuration file, the environment and the agent's command line beat
+them, but for `ipa-debug`, which beats all. `ferrite config show` tells what came of it.
+
+`parameters.txt` adds what nothing else sets, and overrides nothing (IPA lets it override the kernel command line): any USB device
+with the right label could be its volume. Where anything else configures the agent, or `ir_pub_id` is on the kernel command line,
+it adds only waits and retries, `ipa-debug`, `ipa-global-request-id`, and, without `ir_pub_id`, a missing API address and agent
+token; the log names what it is denied.
+
 A boolean is `true` or `false`, `1` or `0`, `yes` or `no`, `on` or `off`, in any case. An argument that begins with `ipa-` and
 is not here is told in the log, with the nearest one that is.
 ";
@@ -74,7 +80,7 @@ const WITHOUT_OPTION: &str = "
 |---|---|
 | `boot_method=vmedia` | The machine was booted from virtual media: their `parameters.txt` and configuration files are read. |
 | `BOOTIF` | MAC of the interface that the firmware booted from, `aa:bb:cc:dd:ee:ff` or `01-aa-bb-cc-dd-ee-ff`: told to Ironic as `boot.pxe_interface`, and asked for an address first. |
-| `ir_pub_id` | Publisher of the ISO that this boot is of: another ISO's files are not read. |
+| `ir_pub_id` | Publisher of the ISO that this boot is of: another ISO's files are not read. Without it, an ISO's files are read only where nothing else configures the agent, and replace none. |
 | `ip` | A static IPv4 address as the kernel takes it (`client:server:gateway:netmask:name:device:autoconf:dns0:dns1`), once for each interface. The netmask may be the length of a prefix; without one the address's class decides. Without a device it is for the interface booted from (`BOOTIF`), or the first one with a link. A gateway outside the network is looked for on the link. Forms such as `dhcp` or `eth1:dhcp` ask for what is done anyway on every interface without a static address. What is not used (IPv6, `off`, a field that cannot be read, an interface that is not there) is logged. |
 | `bond`, `bridge`, `team`, `vlan`, `ifname`, `nameserver`, `rd.route` | dracut's: logged, and without effect. Each interface is used by itself and untagged. |
 | `rootpwd`, `sshkey` | Of IPA's element `dynamic-login`: logged, and without effect. There is no login before a rescue. |

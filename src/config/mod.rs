@@ -1,7 +1,8 @@
 //! Configuration: one table of options, every source, IPA's precedence.
 //!
-//! From the weakest to the strongest: built-in default, kernel command line, `parameters.txt` of virtual media, files and
-//! directories, environment, command line; only `debug` is decided by the boot. What Ironic says in the lookup comes later and
+//! From the weakest to the strongest: built-in default, `parameters.txt` of virtual media, kernel command line, files and
+//! directories, environment, command line; only `debug` is decided by the boot. (IPA lets the media override the kernel command
+//! line: see `media`.) What Ironic says in the lookup comes later and
 //! is not configuration: see [`crate::conductor`]. A value that cannot be used is told with its origin, all of them at once.
 
 mod accepted;
@@ -11,6 +12,7 @@ mod file;
 pub mod kernel_args;
 mod kernel_reference;
 mod keystone;
+mod media;
 mod merge;
 mod options;
 mod places;
@@ -30,6 +32,7 @@ pub use command_line::CommandLine;
 pub use kernel_args::KernelArgs;
 pub use kernel_reference::kernel_reference;
 pub use keystone::{Interface, Sha256Digest, SystemScope};
+pub use media::Known;
 pub use merge::{Origin, Problem};
 pub use options::{Config, KeystoneAuth, Mdns, OsloPolicy};
 pub use places::places_of_secrets;
@@ -74,6 +77,27 @@ impl Sources {
                 .collect(),
             command_line,
         }
+    }
+
+    /// What all sources but virtual media say of what media may say; nothing where there are no media. Files are read, which some
+    /// that are named on the command line (a pipe) can be only once.
+    #[must_use]
+    pub fn known(&self, root: &Root) -> Known {
+        if !self.kernel.booted_from_media() {
+            return Known::default();
+        }
+        let mut given = Given::default();
+        given.take_kernel_arguments(&self.kernel);
+        for path in files_to_read(root, self, &mut Vec::new()) {
+            given.take_file(&path);
+        }
+        let raws = given.raws.iter().chain(&self.command_line.raws);
+        let texts = raws.map(|raw| (raw.option, raw.text.as_str()));
+        let variables = self
+            .environment
+            .iter()
+            .filter_map(|(name, value)| Some((sources::by_variable(name)?, value.as_str())));
+        Known::of(&self.kernel, texts.chain(variables))
     }
 }
 
@@ -139,14 +163,14 @@ pub fn load(root: &Root, sources: Sources) -> Result<Loaded, Error> {
     let mut token_required = TokenRequired::of_boot(&sources.kernel, sources.media.as_ref());
     let mut given = Given::default();
     given.take_kernel_arguments(&sources.kernel);
-    if let Some(media) = &sources.media {
-        given.take_media_parameters(media);
-    }
     for path in files_to_read(root, &sources, &mut given.problems) {
         given.take_file(&path);
     }
     given.take_environment(sources.environment);
     given.raws.extend(sources.command_line.raws);
+    if let Some(media) = &sources.media {
+        given.take_media_parameters(media, &sources.kernel);
+    }
     token_required.extend(given.token_required.iter().map(TokenRequired::of_file));
 
     let mut merged = Merged::of(std::mem::take(&mut given.raws));

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Reads a file of at most [`LIMIT`] bytes.
+/// Reads a file of at most [`LIMIT`] bytes. A byte order mark is left out.
 ///
 /// The buffer is as large as it may ever get, so that reading leaves no copies behind on the way.
 pub(super) fn read_bounded(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
@@ -17,6 +17,9 @@ pub(super) fn read_bounded(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
             io::ErrorKind::FileTooLarge,
             "the file has more than 256 KiB",
         ));
+    }
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
     }
     Ok(bytes)
 }
@@ -56,6 +59,8 @@ pub(super) fn has_replaced_bytes(text: &str) -> bool {
     text.contains(char::REPLACEMENT_CHARACTER)
 }
 
+/// U+FEFF in UTF-8, as editors on Windows begin a file.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 const LIMIT: usize = 256 * 1024;
 /// One byte more, which tells that there is more.
 const LIMIT_READ: u64 = 256 * 1024 + 1;
@@ -85,5 +90,16 @@ mod tests {
         let lossy = text_lossy(bytes(b"a=\xff\n"));
         assert_eq!(lossy.as_str(), "a=\u{fffd}\n");
         assert!(has_replaced_bytes(&lossy));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        std::fs::write(&path, "\u{feff}a\u{feff}=1\n").unwrap();
+        assert_eq!(
+            read_bounded(&path).unwrap().as_slice(),
+            "a\u{feff}=1\n".as_bytes()
+        );
     }
 }

@@ -2,9 +2,10 @@
 
 use super::file::parse;
 use super::kernel_args::KernelArgs;
+use super::media;
 use super::merge::{Origin, Problem, Raw};
 use super::read::{has_replaced_bytes, read_bounded, text};
-use super::table::{DEFAULT, every, in_file};
+use super::table::{DEFAULT, Spec, every, in_file};
 use super::unknown::Unknown;
 use crate::root::Root;
 use std::io;
@@ -19,6 +20,8 @@ pub(super) struct Given {
     pub(super) token_required: Vec<(String, Origin)>,
     /// Names that are no options.
     pub(super) unknown: Vec<Unknown>,
+    /// What virtual media said in vain.
+    pub(super) refused: Vec<Problem>,
     /// Old names that were used.
     pub(super) renamed: Vec<Problem>,
     pub(super) problems: Vec<Problem>,
@@ -28,18 +31,28 @@ impl Given {
     /// Options that the kernel command line gave.
     pub(super) fn take_kernel_arguments(&mut self, arguments: &KernelArgs) {
         self.take_arguments(arguments, Origin::KernelArgument);
+        self.refuse_replaced_bytes();
     }
 
-    /// Options that `parameters.txt` on virtual media gave.
-    pub(super) fn take_media_parameters(&mut self, parameters: &KernelArgs) {
+    /// Options that `parameters.txt` on virtual media gave: those that count beside what all other sources gave, which have to be
+    /// taken before.
+    pub(super) fn take_media_parameters(&mut self, parameters: &KernelArgs, kernel: &KernelArgs) {
+        let trusted = std::mem::take(&mut self.raws);
         self.take_arguments(parameters, Origin::MediaParameter);
+        let parameters = std::mem::take(&mut self.raws);
+        let (mut admitted, refused) = media::admitted(parameters, &trusted, kernel);
+        admitted.extend(trusted);
+        self.raws = admitted;
+        self.refused = refused;
+        // Of those that count: what is refused anyway is no problem.
+        self.refuse_replaced_bytes();
     }
 
     fn take_arguments(&mut self, arguments: &KernelArgs, origin: fn(String) -> Origin) {
         for (key, value) in arguments.pairs() {
             let named = |name: &&str| *name == key;
             if let Some(option) = every().find(|spec| named(&spec.kernel_argument)) {
-                self.take(Raw {
+                self.raws.push(Raw {
                     option,
                     text: Zeroizing::new(value.to_owned()),
                     origin: origin(key.to_owned()),
@@ -64,9 +77,8 @@ impl Given {
             if !name.starts_with("OS_") || !name.contains("__") {
                 continue;
             }
-            let known = every().find(|spec| spec.is_in_files() && spec.variable() == name);
-            match known {
-                Some(option) => self.take(Raw {
+            match by_variable(&name) {
+                Some(option) => self.raws.push(Raw {
                     option,
                     text,
                     origin: Origin::Environment(name),
@@ -74,17 +86,17 @@ impl Given {
                 None => self.unknown.push(Unknown::Variable(name)),
             }
         }
+        self.refuse_replaced_bytes();
     }
 
-    /// Takes a text whose bytes were replaced where they are not UTF-8: a value is never one that nobody wrote.
-    fn take(&mut self, raw: Raw) {
-        if has_replaced_bytes(&raw.text) {
+    /// Refuses texts whose bytes were replaced where they are not UTF-8: a value is never one that nobody wrote.
+    fn refuse_replaced_bytes(&mut self) {
+        let is_replaced = |raw: &mut Raw| has_replaced_bytes(&raw.text);
+        for raw in self.raws.extract_if(.., is_replaced) {
             self.problems.push(Problem {
                 reason: format!("{} holds bytes that are not UTF-8", raw.option.full_name()),
                 origin: raw.origin,
             });
-        } else {
-            self.raws.push(raw);
         }
     }
 
@@ -145,6 +157,11 @@ impl Given {
         }
         self.raws.append(&mut by_own_name);
     }
+}
+
+/// The option that an environment variable sets.
+pub(super) fn by_variable(name: &str) -> Option<&'static Spec> {
+    every().find(|spec| spec.is_in_files() && spec.variable() == name)
 }
 
 /// The file that is read unless the command line names one: the first of these.

@@ -78,6 +78,11 @@ impl Spec {
         matches!(self.kind, Kind::List(_)) && !self.default.is_empty()
     }
 
+    /// Whether a medium may add it that nothing vouches for.
+    pub(super) fn is_harmless(&self) -> bool {
+        self.group == DEFAULT && HARMLESS.contains(&self.name)
+    }
+
     pub(super) fn is_in_files(&self) -> bool {
         self.kind != Kind::Switch
     }
@@ -159,6 +164,25 @@ pub(super) const RENAMED: &[(&str, &str, &str)] = &[
 
 pub(super) const DEFAULT: &str = "DEFAULT";
 
+/// Options that change neither whom the agent believes or obeys, nor where it sends anything, nor what it does to disks: at
+/// worst it waits too long or gives up too early. All others are denied to media, those that come later too.
+const HARMLESS: &[&str] = &[
+    "debug",
+    "disk_wait_attempts",
+    "disk_wait_delay",
+    "global_request_id",
+    "hardware_initialization_delay",
+    "http_request_timeout",
+    "image_download_connection_retries",
+    "image_download_connection_retry_interval",
+    "image_download_connection_timeout",
+    "image_download_max_duration",
+    "ip_lookup_attempts",
+    "ip_lookup_sleep",
+    "lookup_interval",
+    "lookup_timeout",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +198,18 @@ mod tests {
             .collect();
         let unique: BTreeSet<_> = arguments.iter().collect();
         assert_eq!(unique.len(), arguments.len());
+    }
+
+    #[test]
+    fn what_media_may_add_are_options_with_kernel_arguments() {
+        let harmless = every().filter(|spec| spec.is_harmless());
+        let arguments: Vec<_> = harmless.map(|spec| spec.kernel_argument).collect();
+        assert_eq!(arguments.len(), HARMLESS.len());
+        assert!(
+            arguments
+                .iter()
+                .all(|argument| argument.starts_with("ipa-"))
+        );
     }
 
     #[test]

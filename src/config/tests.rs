@@ -32,10 +32,14 @@ impl Machine {
     }
 
     fn load(&self) -> Result<Loaded, Error> {
+        load(&Root::at(self.folder.path()), self.sources())
+    }
+
+    fn sources(&self) -> Sources {
         let words = |text: &str| KernelArgs::parse(Zeroizing::new(text.to_owned()));
         let command = CommandLine::arguments(clap::Command::new("agent"));
         let arguments = [&["agent"], self.arguments.as_slice()].concat();
-        let sources = Sources {
+        Sources {
             kernel: words(self.kernel),
             media: self.media.map(words),
             environment: self
@@ -46,8 +50,7 @@ impl Machine {
             command_line: CommandLine::taken_from(
                 &mut command.try_get_matches_from(arguments).unwrap(),
             ),
-        };
-        load(&Root::at(self.folder.path()), sources)
+        }
     }
 
     fn port(&self) -> u16 {
@@ -59,9 +62,9 @@ impl Machine {
 fn each_source_beats_the_ones_before_it() {
     let mut machine = Machine::new();
     assert_eq!(machine.port(), 9999);
-    machine.kernel = "ipa-listen-port=1";
+    machine.media = Some("ipa-listen-port=1");
     assert_eq!(machine.port(), 1);
-    machine.media = Some("ipa-listen-port=2");
+    machine.kernel = "ipa-listen-port=2";
     assert_eq!(machine.port(), 2);
     machine.file("etc/ironic-python-agent.conf", "[DEFAULT]\nlisten_port=3\n");
     assert_eq!(machine.port(), 3);
@@ -88,10 +91,11 @@ fn the_token_comes_from_every_static_source() {
     };
     let mut machine = Machine::new();
     assert_eq!(token(&machine), None);
-    machine.kernel = "boot_method=vmedia ipa-agent-token=of-kernel";
-    assert_eq!(token(&machine).unwrap(), "of-kernel");
+    machine.kernel = "boot_method=vmedia ipa-api-url=https://prepared";
     machine.media = Some("ipa-agent-token=of-media");
     assert_eq!(token(&machine).unwrap(), "of-media");
+    machine.kernel = "boot_method=vmedia ipa-agent-token=of-kernel";
+    assert_eq!(token(&machine).unwrap(), "of-kernel");
     machine.file(
         "etc/ironic-python-agent.d/t.conf",
         "[DEFAULT]\nagent_token = of-file\n",
@@ -101,6 +105,7 @@ fn the_token_comes_from_every_static_source() {
     assert_eq!(token(&machine).unwrap(), "of-environment");
     machine.arguments = vec!["--agent_token", "of-arguments"];
     assert_eq!(token(&machine).unwrap(), "of-arguments");
+    machine.media = None;
     assert_eq!(machine.load().unwrap().warnings.len(), 1);
 }
 
@@ -116,8 +121,150 @@ fn a_covered_token_is_none_and_its_origin_is_named() {
         .find(|setting| setting.name == "agent_token");
     assert_eq!(setting.unwrap().origin(), "kernel argument ipa-agent-token");
     machine.media = Some("ipa-agent-token=of-media");
-    let token = machine.load().unwrap().config.agent_token.unwrap();
-    assert!(token.matches(b"of-media"));
+    let loaded = machine.load().unwrap();
+    assert!(loaded.config.agent_token.is_none());
+    assert_eq!(loaded.warnings, []);
+}
+
+/// What the option table knows of kernel arguments, each with a value that is none of the defaults.
+const EVERYTHING: &str = "ipa-api-url=http://former ipa-agent-token=former ipa-insecure=1 \
+    ferrite-api-pin=sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU= \
+    ferrite-observer-token-sha256=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 \
+    ferrite-keystone-auth-url=https://former ferrite-open-command-list=1 ipa-use-mdns=1 ipa-ntp-server=former \
+    ipa-listen-host=192.0.2.1 ipa-listen-port=1 ipa-advertise-host=former ipa-advertise-port=1 \
+    ipa-advertise-protocol=https ipa-network-interface=former ipa-tls-min-version=1.3 ipa-tls-cipher-suites=ALL \
+    ipa-tls-certificate-curve=p256 ipa-ironic-api-version=1.1 ipa-guard-special-filesystems=0 \
+    ipa-inject-files-priority=9 ipa-ignore-bootloader-failure=1 ferrite-listen-interface=former \
+    ipa-inspection-callback-url=http://former ipa-inspection-collectors=former ipa-inspection-dhcp-wait-timeout=1 \
+    ipa-inspection-dhcp-all-interfaces=1 ipa-lldp-timeout=1 ipa-collect-lldp=1 ipa-enable-vlan-interfaces=former \
+    ipa-enable-discard-erase=1 ipa-debug=1 ipa-global-request-id=req-1 ipa-http-request-timeout=1 ipa-lookup-timeout=1 \
+    ipa-lookup-interval=9 ipa-ip-lookup-attempts=1 ipa-ip-lookup-timeout=1 ipa-hardware-initialization-delay=1 \
+    ipa-disk-wait-attempts=1 ipa-disk-wait-delay=1 ipa-image-download-connection-timeout=1 \
+    ipa-image-download-connection-retries=1 ipa-image-download-connection-retry-interval=1 \
+    ipa-image-download-max-duration=1";
+
+#[test]
+fn a_medium_sets_nothing_that_matters_beside_a_command_line_that_ironic_wrote() {
+    let mut machine = Machine::new();
+    machine.kernel =
+        "boot_method=vmedia ir_pub_id=1 ipa-api-url=https://ironic ipa-agent-token=******";
+    machine.media = Some(EVERYTHING);
+    let arguments = EVERYTHING.split_whitespace().count();
+    let known = table::every().filter(|spec| !spec.kernel_argument.is_empty());
+    assert_eq!(arguments, known.count(), "every argument is tried");
+
+    let loaded = machine.load().unwrap();
+    let changed = |origin: &str| -> Vec<String> {
+        let settings = loaded.settings.iter();
+        let changed = settings.filter(|setting| setting.origin().starts_with(origin));
+        changed.map(Setting::full_name).collect()
+    };
+    assert_eq!(changed("kernel argument"), ["api_url", "agent_token"]);
+    let mut added = changed("parameter");
+    added.sort();
+    assert_eq!(
+        added,
+        [
+            "debug",
+            "disk_wait_attempts",
+            "disk_wait_delay",
+            "global_request_id",
+            "hardware_initialization_delay",
+            "http_request_timeout",
+            "image_download_connection_retries",
+            "image_download_connection_retry_interval",
+            "image_download_connection_timeout",
+            "image_download_max_duration",
+            "ip_lookup_attempts",
+            "ip_lookup_sleep",
+            "lookup_interval",
+            "lookup_timeout",
+        ]
+    );
+    // All but those, and the token, which may be the same.
+    assert_eq!(loaded.warnings.len(), arguments - added.len() - 1);
+}
+
+#[test]
+fn a_byte_order_mark_hides_no_first_key() {
+    let mut machine = Machine::new();
+    machine.media = Some("\u{feff}ipa-lookup-timeout=9\nipa-lookup-interval=8\n");
+    machine.file(
+        "etc/ironic-python-agent.conf",
+        "\u{feff}[DEFAULT]\nlisten_port = 7\ncafile = /ca.crt\n",
+    );
+    machine.file("ca.crt", "\u{feff}-----BEGIN CERTIFICATE-----\n");
+    let config = machine.load().unwrap().config;
+    assert_eq!(config.lookup_timeout.as_secs(), 9);
+    assert_eq!(config.lookup_interval.as_secs(), 8);
+    assert_eq!(config.listen_port, 7);
+    let root = Root::at(machine.folder.path());
+    let authorities = config.tls_client(&root).unwrap().authorities.unwrap();
+    assert!(authorities.starts_with(b"-----BEGIN "));
+}
+
+#[test]
+fn a_medium_adds_no_trust_to_a_ramdisk_that_is_configured() {
+    let mut machine = Machine::new();
+    machine.kernel = "boot_method=vmedia";
+    machine.media = Some("ipa-api-url=https://i ipa-agent-token=t ipa-insecure=1");
+    let config = machine.load().unwrap().config;
+    assert!(config.insecure && config.agent_token.is_some());
+    assert_eq!(config.api_url.urls().len(), 1);
+
+    machine.file(
+        "etc/ironic-python-agent.conf",
+        "[DEFAULT]\ncafile = /etc/site.crt\n",
+    );
+    let Loaded {
+        config, warnings, ..
+    } = machine.load().unwrap();
+    assert!(!config.insecure && config.agent_token.is_some());
+    assert_eq!(config.api_url.urls().len(), 1);
+    let told: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "parameter ipa-insecure on virtual media: insecure is not taken from this medium: put it on the kernel command line \
+          or into the ramdisk"
+        ]
+    );
+}
+
+#[test]
+fn every_trusted_source_says_whether_media_are_needed() {
+    let known = |machine: &Machine| {
+        let root = Root::at(machine.folder.path());
+        machine.sources().known(&root)
+    };
+    let (nothing, all) = (
+        Known::default(),
+        Known {
+            configured: true,
+            conductor: true,
+        },
+    );
+    let mut machine = Machine::new();
+    machine.kernel = "boot_method=vmedia";
+    machine.media = Some("ipa-api-url=https://media");
+    machine.environment = vec![("OS_DEFAULT__API_URL", "")];
+    assert_eq!(known(&machine), nothing);
+    machine.environment = vec![("OS_DEFAULT__API_URL", "https://e")];
+    assert_eq!(known(&machine), all);
+    machine.kernel = "boot_method=pxe";
+    assert_eq!(known(&machine), nothing);
+    machine.kernel = "boot_method=vmedia";
+    machine.environment.clear();
+    machine.arguments = vec!["--api_url", "https://c"];
+    assert_eq!(known(&machine), all);
+    machine.arguments = vec!["--standalone"];
+    assert_eq!(known(&machine), all);
+    machine.arguments.clear();
+    machine.file(
+        "etc/ironic-python-agent.d/x.conf",
+        "[mdns]\nuse_mdns = yes\n",
+    );
+    assert_eq!(known(&machine), all);
 }
 
 #[test]
@@ -127,12 +274,19 @@ fn the_boots_debug_argument_beats_everything() {
     assert!(machine.load().unwrap().config.debug);
     machine.kernel = "ipa-debug=0";
     assert!(!machine.load().unwrap().config.debug);
-    machine.media = Some("ipa-debug=1");
+    machine.kernel = "ipa-debug=1";
     machine.arguments = vec!["--nodebug"];
     assert!(machine.load().unwrap().config.debug);
-    machine.media = Some("ipa-debug=maybe");
+    machine.kernel = "ipa-debug=maybe";
     machine.arguments = vec!["--debug"];
     assert!(!machine.load().unwrap().config.debug);
+    // A medium says it only where nobody else does.
+    machine.kernel = "";
+    machine.media = Some("ipa-debug=0");
+    assert!(machine.load().unwrap().config.debug);
+    machine.arguments.clear();
+    machine.media = Some("ipa-debug=1");
+    assert!(machine.load().unwrap().config.debug);
 }
 
 #[test]

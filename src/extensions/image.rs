@@ -14,7 +14,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
     run: install_bootloader,
 }];
 
-fn install_bootloader(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
+fn install_bootloader(context: &Context, params: Params, job: &Job) -> Result<Value, AgentError> {
     let mut reader = Reader::new("image.install_bootloader", params);
     let root_uuid = reader.text("root_uuid")?;
     let efi_partition = reader.text("efi_system_part_uuid")?;
@@ -32,9 +32,10 @@ fn install_bootloader(context: &Context, params: Params, _: &Job) -> Result<Valu
         efi_partition,
         target_boot_mode,
     };
-    match context.machine.install_bootloader(&request) {
+    let ignore = ignore.unwrap_or(context.ignore_bootloader_failure);
+    match context.machine.install_bootloader(&request, &job.cancel) {
         Ok(()) => Ok(Value::Null),
-        Err(error) if ignore.unwrap_or(context.ignore_bootloader_failure) => {
+        Err(error) if ignore && !job.cancel.is_cancelled() => {
             tracing::warn!(error = %error, "the boot loader was not installed; the failure is ignored as configured");
             Ok(Value::Null)
         }

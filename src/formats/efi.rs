@@ -166,6 +166,7 @@ fn text(bytes: &[u8]) -> String {
         [0xFE, 0xFF, rest @ ..] => (rest, true),
         [_, 0, ..] => (bytes, false),
         [0, _, ..] => (bytes, true),
+        [0xEF, 0xBB, 0xBF, rest @ ..] => return String::from_utf8_lossy(rest).into_owned(),
         _ => return String::from_utf8_lossy(bytes).into_owned(),
     };
     let units = units.chunks_exact(2).filter_map(|u| field::le16(u, 0));
@@ -253,7 +254,8 @@ mod tests {
         let little: Vec<u8> = line.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = line.encode_utf16().flat_map(u16::to_be_bytes).collect();
         let marked = [vec![0xFF, 0xFE], little.clone()].concat();
-        for bytes in [line.as_bytes().to_vec(), little, big, marked] {
+        let marked_utf8 = format!("\u{feff}{line}").into_bytes();
+        for bytes in [line.as_bytes().to_vec(), little, big, marked, marked_utf8] {
             assert_eq!(Csv::decode(&bytes), wanted);
         }
     }

@@ -4,7 +4,8 @@
 //! name leads out of its directory. Writing is left to the `fatfs` crate, which only ever sees what we formatted.
 
 use super::field;
-use super::tree::{self, MOST_DEPTH, MOST_DIRECTORY_BYTES, MOST_ENTRIES};
+use super::tree::{self, Budget, Exceeded, MOST_DEPTH, MOST_DIRECTORY_BYTES};
+use crate::progress::Cancel;
 use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -28,11 +29,14 @@ pub struct File {
 /// Why a file system cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The reading was cancelled.
+    #[error("reading the FAT file system was cancelled")]
+    Cancelled,
     /// A chain of clusters leaves the file system or never ends.
     #[error("the FAT file system is damaged: a chain of clusters goes astray")]
     Chain,
-    /// There are more files or deeper directories than a sane file system has.
-    #[error("the FAT file system has too many files or directories")]
+    /// There are more files, longer paths or larger or deeper directories than a sane file system has.
+    #[error("the FAT file system has too many files or directories, or too large ones")]
     TooMuch,
     /// A file is larger than the caller takes.
     #[error("a file of the FAT file system has {0} bytes")]
@@ -40,6 +44,15 @@ pub enum Error {
     /// The device cannot be read.
     #[error("the FAT file system cannot be read")]
     Read(#[source] io::Error),
+}
+
+impl From<Exceeded> for Error {
+    fn from(exceeded: Exceeded) -> Self {
+        match exceeded {
+            Exceeded::Budget => Self::TooMuch,
+            Exceeded::Cancelled => Self::Cancelled,
+        }
+    }
 }
 
 impl<D: Read + Seek> Fat<D> {
@@ -71,40 +84,36 @@ impl<D: Read + Seek> Fat<D> {
     /// All files of the tree, in the order of their directories.
     ///
     /// # Errors
-    /// [`Error::Chain`], [`Error::TooMuch`], [`Error::Read`].
-    pub fn files(&mut self) -> Result<Vec<File>, Error> {
-        Ok(self.tree()?.0)
+    /// [`Error::Cancelled`], [`Error::Chain`], [`Error::TooMuch`], [`Error::Read`].
+    pub fn files(&mut self, cancel: &Cancel) -> Result<Vec<File>, Error> {
+        Ok(self.tree(cancel)?.0)
     }
 
     /// Where on the disk the directories below the root begin.
     ///
     /// # Errors
     /// As [`Fat::files`].
-    pub fn directories(&mut self) -> Result<Vec<u64>, Error> {
-        let clusters = self.tree()?.1.into_iter();
+    pub fn directories(&mut self, cancel: &Cancel) -> Result<Vec<u64>, Error> {
+        let clusters = self.tree(cancel)?.1.into_iter();
         let places = clusters.map(|cluster| self.place(cluster));
         places.collect()
     }
 
     /// All files, and the first clusters of all directories below the root.
-    fn tree(&mut self) -> Result<(Vec<File>, HashSet<u32>), Error> {
+    fn tree(&mut self, cancel: &Cancel) -> Result<(Vec<File>, HashSet<u32>), Error> {
+        let mut budget = Budget::new(cancel);
         let mut files = Vec::new();
         let mut seen = HashSet::new();
         let mut open = vec![(Vec::new(), None)];
-        let mut entries = 0;
         while let Some((path, first)) = open.pop() {
             let bytes = match first {
-                None => self.root_directory()?,
-                Some(first) if seen.insert(first) => self.chain(first, MOST_DIRECTORY_BYTES)?,
+                None => self.root_directory(&mut budget)?,
+                Some(first) if seen.insert(first) => self.directory(first, &mut budget)?,
                 Some(_) => return Err(Error::Chain),
             };
             for entry in entries_of(&bytes) {
-                entries += 1;
-                if entries > MOST_ENTRIES {
-                    return Err(Error::TooMuch);
-                }
-                let mut path: Vec<String> = path.clone();
-                path.push(entry.name);
+                budget.entry()?;
+                let path = budget.path(&path, entry.name)?;
                 if !entry.is_directory {
                     let (bytes, first) = (u64::from(entry.bytes), entry.first);
                     files.push(File { path, bytes, first });
@@ -121,25 +130,29 @@ impl<D: Read + Seek> Fat<D> {
     /// A file's bytes, when it has no more than `most`.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::Chain`], [`Error::Read`].
-    pub fn read(&mut self, file: &File, most: u64) -> Result<Vec<u8>, Error> {
+    /// [`Error::Cancelled`], [`Error::TooLarge`], [`Error::Chain`], [`Error::Read`].
+    pub fn read(&mut self, file: &File, most: u64, cancel: &Cancel) -> Result<Vec<u8>, Error> {
         if file.bytes > most {
             return Err(Error::TooLarge(file.bytes));
         }
         if file.bytes == 0 {
             return Ok(Vec::new());
         }
-        let bytes = self.chain(file.first, file.bytes)?;
+        let bytes = self.chain(file.first, file.bytes, |_| match cancel.is_cancelled() {
+            true => Err(Exceeded::Cancelled),
+            false => Ok(()),
+        })?;
         if u64::try_from(bytes.len()) != Ok(file.bytes) {
             return Err(Error::Chain);
         }
         Ok(bytes)
     }
 
-    fn root_directory(&mut self) -> Result<Vec<u8>, Error> {
+    fn root_directory(&mut self, budget: &mut Budget<'_>) -> Result<Vec<u8>, Error> {
         match self.shape.root {
-            Root::Chain(first) => self.chain(first, MOST_DIRECTORY_BYTES),
+            Root::Chain(first) => self.directory(first, budget),
             Root::Fixed { at, bytes } => {
+                budget.read(bytes)?;
                 let mut root = Vec::new();
                 self.append(&mut root, at, bytes)?;
                 Ok(root)
@@ -147,14 +160,24 @@ impl<D: Read + Seek> Fat<D> {
         }
     }
 
-    /// Up to `most` bytes of the chain that begins at a cluster.
-    fn chain(&mut self, first: u32, most: u64) -> Result<Vec<u8>, Error> {
+    fn directory(&mut self, first: u32, budget: &mut Budget<'_>) -> Result<Vec<u8>, Error> {
+        self.chain(first, MOST_DIRECTORY_BYTES, |bytes| budget.read(bytes))
+    }
+
+    /// Up to `most` bytes of the chain that begins at a cluster. Each piece must be allowed before it is read.
+    fn chain(
+        &mut self,
+        first: u32,
+        most: u64,
+        mut allow: impl FnMut(u64) -> Result<(), Exceeded>,
+    ) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
         let mut cluster = first;
         let mut left = most;
         while left > 0 {
             let at = self.place(cluster)?;
             let piece = left.min(self.shape.cluster);
+            allow(piece)?;
             self.append(&mut bytes, at, piece)?;
             left -= piece;
             match self.next(cluster)? {
@@ -402,15 +425,16 @@ fn short_name(raw: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::tree::fixture;
+    use crate::formats::tree::fixture::{self, Counting};
     use proptest::prelude::*;
     use std::io::{Cursor, Write};
 
     fn contents(image: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Error> {
         let mut fat = Fat::open(Cursor::new(image))?.unwrap();
         let mut contents = Vec::new();
-        for file in fat.files()? {
-            contents.push((file.path.join("/"), fat.read(&file, 1 << 20)?));
+        let cancel = Cancel::default();
+        for file in fat.files(&cancel)? {
+            contents.push((file.path.join("/"), fat.read(&file, 1 << 20, &cancel)?));
         }
         contents.sort();
         Ok(contents)
@@ -477,16 +501,171 @@ mod tests {
         assert_eq!(contents(&image).unwrap(), fixture::files());
     }
 
+    /// A FAT16 with clusters of 512 bytes, made by hand: whatever its chains say.
+    struct Made(Vec<u8>);
+
+    impl Made {
+        const CLUSTERS: u16 = 8192;
+        const FAT: usize = 512;
+        const ROOT: usize = Self::FAT + 33 * 512;
+        const DATA: usize = Self::ROOT + 512 * 32;
+
+        fn new() -> Self {
+            let mut image = vec![0; Self::DATA + usize::from(Self::CLUSTERS) * 512];
+            let sectors = u32::try_from(image.len() / 512).unwrap();
+            image[11..13].copy_from_slice(&512u16.to_le_bytes());
+            image[13] = 1;
+            image[14..16].copy_from_slice(&1u16.to_le_bytes());
+            image[16] = 1;
+            image[17..19].copy_from_slice(&512u16.to_le_bytes());
+            image[21] = 0xF8;
+            image[22..24].copy_from_slice(&33u16.to_le_bytes());
+            image[32..36].copy_from_slice(&sectors.to_le_bytes());
+            image[510..512].copy_from_slice(&[0x55, 0xAA]);
+            Self(image)
+        }
+
+        fn follow(&mut self, cluster: u16, next: u16) {
+            let at = Self::FAT + usize::from(cluster) * 2;
+            self.0[at..at + 2].copy_from_slice(&next.to_le_bytes());
+        }
+
+        /// Links clusters into a chain, whose first it answers with.
+        fn chain(&mut self, clusters: std::ops::Range<u16>) -> u16 {
+            for cluster in clusters.clone() {
+                let next = cluster + 1;
+                self.follow(cluster, if next < clusters.end { next } else { 0xFFFF });
+            }
+            clusters.start
+        }
+
+        fn put(&mut self, cluster: u16, bytes: &[u8]) {
+            let at = Self::DATA + usize::from(cluster - 2) * 512;
+            self.0[at..at + bytes.len()].copy_from_slice(bytes);
+        }
+
+        fn put_root(&mut self, bytes: &[u8]) {
+            self.0[Self::ROOT..Self::ROOT + bytes.len()].copy_from_slice(bytes);
+        }
+    }
+
+    /// A directory entry behind the pieces of its long name, which may be empty.
+    fn entry(long: &str, is_directory: bool, first: u16) -> Vec<u8> {
+        let short = *b"NAME    EXT";
+        let sum = short
+            .iter()
+            .fold(0u8, |sum, byte| sum.rotate_right(1).wrapping_add(*byte));
+        let mut units: Vec<u16> = long.encode_utf16().collect();
+        let pieces = units.len().div_ceil(13);
+        if !units.len().is_multiple_of(13) {
+            units.push(0);
+        }
+        units.resize(pieces * 13, 0xFFFF);
+        let mut bytes = Vec::new();
+        for (number, piece) in (1u8..)
+            .zip(units.chunks(13))
+            .collect::<Vec<_>>()
+            .iter()
+            .rev()
+        {
+            let last = usize::from(*number) == pieces;
+            let mut raw = [0; 32];
+            raw[0] = number | if last { 0x40 } else { 0 };
+            raw[11] = 0x0F;
+            raw[13] = sum;
+            let places = (1..11)
+                .step_by(2)
+                .chain((14..26).step_by(2))
+                .chain([28, 30]);
+            for (at, unit) in places.zip(*piece) {
+                raw[at..at + 2].copy_from_slice(&unit.to_le_bytes());
+            }
+            bytes.extend(raw);
+        }
+        let mut raw = [0; 32];
+        raw[..11].copy_from_slice(&short);
+        raw[11] = if is_directory { 0x10 } else { 0 };
+        raw[26..28].copy_from_slice(&first.to_le_bytes());
+        bytes.extend(raw);
+        bytes
+    }
+
     #[test]
-    fn a_file_larger_than_wanted_is_refused() {
+    fn a_name_longer_than_255_bytes_is_left_out() {
+        let longest = format!("{}x", "\u{e9}".repeat(127));
+        assert_eq!(longest.len(), 255);
+        for (long, wanted) in [
+            (longest.clone(), vec![(longest, vec![])]),
+            ("\u{e9}".repeat(128), vec![]),
+        ] {
+            let mut image = Made::new();
+            image.put_root(&entry(&long, false, 0));
+            assert_eq!(contents(&image.0).unwrap(), wanted);
+        }
+    }
+
+    #[test]
+    fn directories_that_share_a_tail_of_clusters_exceed_the_budget_of_a_tree() {
+        let mut image = Made::new();
+        let tail = image.chain(1000..5096);
+        let mut root = Vec::new();
+        for first in 2..102 {
+            root.extend(entry("", true, first));
+            image.follow(first, tail);
+        }
+        image.put_root(&root);
+        let mut disk = Counting::new(image.0);
+        let mut fat = Fat::open(&mut disk).unwrap().unwrap();
+        let error = fat.files(&Cancel::default()).unwrap_err();
+        assert!(matches!(error, Error::TooMuch), "{error}");
+        assert!(disk.read <= 40 << 20, "{} bytes read", disk.read);
+    }
+
+    #[test]
+    fn long_names_in_deep_directories_exceed_the_budget_of_a_tree() {
+        let mut image = Made::new();
+        let long = "x".repeat(250);
+        // Fifteen directories inside each other; the innermost ones share the clusters in which their files are.
+        image.put_root(&entry(&long, true, 2));
+        for level in 2..15u16 {
+            image.chain(level * 20..level * 20 + 2);
+            let first = if level == 2 { 2 } else { level * 20 };
+            image.follow(first, level * 20 + 1);
+            let inner = entry(&long, true, (level + 1) * 20);
+            image.put(first, &inner[..512]);
+            image.put(level * 20 + 1, &inner[512..]);
+        }
+        let files = entry(&long, false, 0).repeat(3000);
+        let tail = image.chain(1000..1000 + u16::try_from(files.len() / 512).unwrap());
+        image.put(tail, &files);
+        let mut leaves = Vec::new();
+        for first in 400..410 {
+            leaves.extend(entry(&long, true, first));
+            image.put(first, &[0xE5; 512]);
+            image.follow(first, tail);
+        }
+        let count = u16::try_from(leaves.len().div_ceil(512)).unwrap();
+        image.chain(300..300 + count);
+        image.put(300, &leaves);
+        let error = contents(&image.0).unwrap_err();
+        assert!(matches!(error, Error::TooMuch), "{error}");
+    }
+
+    #[test]
+    fn a_file_larger_than_wanted_is_refused_and_a_cancelled_reading_ends() {
         let image = made(1 << 20, 512);
         let mut fat = Fat::open(Cursor::new(&image)).unwrap().unwrap();
-        let files = fat.files().unwrap();
+        let cancel = Cancel::default();
+        let files = fat.files(&cancel).unwrap();
         let large = files.iter().find(|file| file.bytes == 400_000).unwrap();
         assert!(matches!(
-            fat.read(large, 399_999),
+            fat.read(large, 399_999, &cancel),
             Err(Error::TooLarge(400_000))
         ));
+        cancel.cancel();
+        let read = fat.read(large, 400_000, &cancel);
+        assert!(matches!(read, Err(Error::Cancelled)));
+        assert!(matches!(fat.files(&cancel), Err(Error::Cancelled)));
     }
 
     proptest! {
@@ -499,9 +678,10 @@ mod tests {
                 image[at] = byte;
             }
             if let Ok(Some(mut fat)) = Fat::open(Cursor::new(image)) {
-                for file in fat.files().unwrap_or_default() {
+                let cancel = Cancel::default();
+                for file in fat.files(&cancel).unwrap_or_default() {
                     prop_assert!(file.path.iter().all(|name| tree::is_plain(name)));
-                    let _ = fat.read(&file, 1 << 20);
+                    let _ = fat.read(&file, 1 << 20, &cancel);
                 }
             }
         }

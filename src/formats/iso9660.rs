@@ -4,7 +4,8 @@
 //! directory is visited once, and work and memory are bounded.
 
 use super::field;
-use super::tree::{self, MOST_DEPTH, MOST_DIRECTORY_BYTES, MOST_ENTRIES};
+use super::tree::{self, Budget, Exceeded, MOST_DEPTH, MOST_DIRECTORY_BYTES};
+use crate::progress::Cancel;
 use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -28,14 +29,17 @@ pub struct File {
 /// Why a file system cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The reading was cancelled.
+    #[error("reading the ISO 9660 file system was cancelled")]
+    Cancelled,
     /// A directory contains itself or ends too early.
     #[error("the ISO 9660 file system is damaged: a directory goes astray")]
     Directory,
     /// A file is larger than the caller takes.
     #[error("a file of the ISO 9660 file system has {0} bytes")]
     TooLarge(u64),
-    /// There are more files or deeper directories than a config drive has.
-    #[error("the ISO 9660 file system has too many files or directories")]
+    /// There are more files, longer paths or larger or deeper directories than a config drive has.
+    #[error("the ISO 9660 file system has too many files or directories, or too large ones")]
     TooMuch,
     /// A file is stored in several pieces or interleaved.
     #[error("the ISO 9660 file system has a file in several pieces")]
@@ -43,6 +47,15 @@ pub enum Error {
     /// The device cannot be read.
     #[error("the ISO 9660 file system cannot be read")]
     Read(#[source] io::Error),
+}
+
+impl From<Exceeded> for Error {
+    fn from(exceeded: Exceeded) -> Self {
+        match exceeded {
+            Exceeded::Budget => Self::TooMuch,
+            Exceeded::Cancelled => Self::Cancelled,
+        }
+    }
 }
 
 impl<D: Read + Seek> Iso<D> {
@@ -76,29 +89,26 @@ impl<D: Read + Seek> Iso<D> {
     /// All files of the tree.
     ///
     /// # Errors
-    /// [`Error::Directory`], [`Error::Pieces`], [`Error::TooMuch`], [`Error::Read`].
-    pub fn files(&mut self) -> Result<Vec<File>, Error> {
+    /// [`Error::Cancelled`], [`Error::Directory`], [`Error::Pieces`], [`Error::TooMuch`], [`Error::Read`].
+    pub fn files(&mut self, cancel: &Cancel) -> Result<Vec<File>, Error> {
+        let mut budget = Budget::new(cancel);
         let mut files = Vec::new();
         let mut seen = HashSet::new();
         let mut open = vec![(Vec::new(), self.tree.root)];
-        let mut entries = 0;
         while let Some((path, extent)) = open.pop() {
             let bytes = u64::from(extent.bytes);
             if !seen.insert(extent.block) || bytes > MOST_DIRECTORY_BYTES {
                 return Err(Error::Directory);
             }
+            budget.read(bytes)?;
             let start = u64::from(extent.block) * self.tree.block;
             let directory = bytes_at(&mut self.disk, start, bytes)?;
             for record in records(&directory) {
-                entries += 1;
-                if entries > MOST_ENTRIES {
-                    return Err(Error::TooMuch);
-                }
-                let Some((name, kind)) = self.describe(&record)? else {
+                budget.entry()?;
+                let Some((name, kind)) = self.describe(&record, &mut budget)? else {
                     continue;
                 };
-                let mut path: Vec<String> = path.clone();
-                path.push(name);
+                let path = budget.path(&path, name)?;
                 match kind {
                     Kind::Directory if path.len() < MOST_DEPTH => open.push((path, record.extent)),
                     Kind::Directory => return Err(Error::TooMuch),
@@ -117,8 +127,11 @@ impl<D: Read + Seek> Iso<D> {
     /// A file's bytes, when it has no more than `most`.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::Directory`], [`Error::Read`].
-    pub fn read(&mut self, file: &File, most: u64) -> Result<Vec<u8>, Error> {
+    /// [`Error::Cancelled`], [`Error::TooLarge`], [`Error::Directory`], [`Error::Read`].
+    pub fn read(&mut self, file: &File, most: u64, cancel: &Cancel) -> Result<Vec<u8>, Error> {
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
         if file.bytes > most {
             return Err(Error::TooLarge(file.bytes));
         }
@@ -132,7 +145,11 @@ impl<D: Read + Seek> Iso<D> {
 
     /// A record's name and kind; `None` for what is left out: the directory itself, its parent, links, special files, names
     /// that are not plain.
-    fn describe(&mut self, record: &Record) -> Result<Option<(String, Kind)>, Error> {
+    fn describe(
+        &mut self,
+        record: &Record,
+        budget: &mut Budget<'_>,
+    ) -> Result<Option<(String, Kind)>, Error> {
         if matches!(record.name.as_slice(), [0 | 1]) {
             return Ok(None);
         }
@@ -141,7 +158,7 @@ impl<D: Read + Seek> Iso<D> {
             Names::Joliet => (joliet_name(&record.name), None),
             Names::RockRidge { skip } => {
                 let area = record.system.get(skip..).unwrap_or_default();
-                let area = with_continuation(&mut self.disk, self.tree.block, area)?;
+                let area = with_continuation(&mut self.disk, self.tree.block, area, budget)?;
                 let names = RockRidge::decode(&area);
                 if names.is_link {
                     return Ok(None);
@@ -304,6 +321,7 @@ fn with_continuation(
     disk: &mut (impl Read + Seek),
     block: u64,
     area: &[u8],
+    budget: &mut Budget<'_>,
 ) -> Result<Vec<u8>, Error> {
     let mut whole = Vec::new();
     let mut piece = area.to_vec();
@@ -323,7 +341,9 @@ fn with_continuation(
             break;
         };
         let at = u64::from(at_block) * block + u64::from(offset);
-        piece = bytes_at(disk, at, u64::from(length).min(SECTOR))?;
+        let length = u64::from(length).min(SECTOR);
+        budget.read(length)?;
+        piece = bytes_at(disk, at, length)?;
     }
     Ok(whole)
 }
@@ -391,15 +411,18 @@ const MOST_CONTINUATIONS: usize = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::tree::fixture::{self, JOLIET, ROCK_RIDGE};
+    use crate::formats::tree::fixture::{
+        self, Counting, JOLIET, ROCK_RIDGE, continued, name, record,
+    };
     use proptest::prelude::*;
     use std::io::Cursor;
 
     fn contents(image: Vec<u8>) -> Result<Vec<(String, Vec<u8>)>, Error> {
         let mut iso = Iso::open(Cursor::new(image))?.unwrap();
         let mut contents = Vec::new();
-        for file in iso.files()? {
-            contents.push((file.path.join("/"), iso.read(&file, 1 << 20)?));
+        let cancel = Cancel::default();
+        for file in iso.files(&cancel)? {
+            contents.push((file.path.join("/"), iso.read(&file, 1 << 20, &cancel)?));
         }
         contents.sort();
         Ok(contents)
@@ -435,6 +458,92 @@ mod tests {
         assert!(matches!(contents(image), Err(Error::Directory)));
     }
 
+    const CONTINUATION: u32 = 19;
+
+    /// An ISO with `depth` directories inside each other and `files` files in the innermost. Every name comes from the one
+    /// block at [`CONTINUATION`].
+    fn shared_names(area: &[u8], depth: u32, files: usize) -> Vec<u8> {
+        let (first, sector) = (CONTINUATION + 1, 2048u32);
+        let system = continued(CONTINUATION, u32::try_from(area.len()).unwrap());
+        let file = record(b'F', (0, 0), false, &system);
+        let in_a_sector = 2048 / file.len();
+        let leaf = u32::try_from(files.div_ceil(in_a_sector)).unwrap() * sector;
+        let mut image = vec![0; (first + depth) as usize * 2048];
+        let mut put = |block: u32, bytes: &[u8]| {
+            image[block as usize * 2048..][..bytes.len()].copy_from_slice(bytes);
+        };
+        let mut primary = vec![0; 2048];
+        primary[..6].copy_from_slice(b"\x01CD001");
+        primary[128..130].copy_from_slice(&2048u16.to_le_bytes());
+        primary[156..190].copy_from_slice(&record(0, (18, sector), true, &[]));
+        put(16, &primary);
+        put(CONTINUATION, area);
+        let own = record(0, (18, sector), true, b"SP\x07\x01\xBE\xEF\x00");
+        for level in 0..=depth {
+            let (block, before) = match level {
+                0 => (18, own.as_slice()),
+                level => (first + level - 1, [].as_slice()),
+            };
+            if level < depth {
+                let bytes = if level + 1 == depth { leaf } else { sector };
+                let child = record(b'D', (first + level, bytes), true, &system);
+                put(block, &[before, &child].concat());
+            }
+        }
+        image.truncate((first + depth - 1) as usize * 2048);
+        for sector in 0..files.div_ceil(in_a_sector) {
+            let here = in_a_sector.min(files - sector * in_a_sector);
+            let mut records = file.repeat(here);
+            records.resize(2048, 0);
+            image.extend(records);
+        }
+        image
+    }
+
+    #[test]
+    fn a_name_longer_than_255_bytes_is_left_out() {
+        let longest = name(&[b'x'; 250]);
+        let whole = [longest.clone(), name(b"12345")].concat();
+        let files = contents(shared_names(&whole, 1, 1)).unwrap();
+        assert_eq!(files.len(), 1);
+        assert_eq!(files[0].0.len(), 255 + 1 + 255);
+        let long = [longest, name(b"123456")].concat();
+        assert_eq!(contents(shared_names(&long, 1, 1)).unwrap(), []);
+    }
+
+    #[test]
+    fn shared_names_in_deep_directories_exceed_the_budget_of_a_tree() {
+        let image = shared_names(&name(&[b'x'; 250]), 15, 20_000);
+        assert!(image.len() < 2 << 20);
+        let error = contents(image).unwrap_err();
+        assert!(matches!(error, Error::TooMuch), "{error}");
+    }
+
+    #[test]
+    fn continuation_areas_count_as_bytes_of_directories() {
+        // No names, but each of the files has its whole block read.
+        let entry = [b"XX\xFF\x01".as_slice(), &[0; 251]].concat();
+        let image = shared_names(&entry.repeat(8), 1, 30_000);
+        let mut disk = Counting::new(image);
+        let mut iso = Iso::open(&mut disk).unwrap().unwrap();
+        let error = iso.files(&Cancel::default()).unwrap_err();
+        assert!(matches!(error, Error::TooMuch), "{error}");
+        assert!(disk.read <= 40 << 20, "{} bytes read", disk.read);
+    }
+
+    #[test]
+    fn a_cancelled_reading_ends_at_the_next_directory_or_file() {
+        let cancel = Cancel::default();
+        let mut iso = Iso::open(Cursor::new(fixture::unpacked(ROCK_RIDGE)))
+            .unwrap()
+            .unwrap();
+        let files = iso.files(&cancel).unwrap();
+        cancel.cancel();
+        assert!(matches!(iso.files(&cancel), Err(Error::Cancelled)));
+        let read = iso.read(&files[0], 1 << 20, &cancel);
+        assert!(matches!(read, Err(Error::Cancelled)));
+    }
+
     #[test]
     fn other_bytes_are_no_iso_9660() {
         for bytes in [
@@ -458,9 +567,10 @@ mod tests {
                 image[at] = byte;
             }
             if let Ok(Some(mut iso)) = Iso::open(Cursor::new(image)) {
-                for file in iso.files().unwrap_or_default() {
+                let cancel = Cancel::default();
+                for file in iso.files(&cancel).unwrap_or_default() {
                     prop_assert!(file.path.iter().all(|name| tree::is_plain(name)));
-                    let _ = iso.read(&file, 1 << 20);
+                    let _ = iso.read(&file, 1 << 20, &cancel);
                 }
             }
         }
@@ -468,7 +578,9 @@ mod tests {
         #[test]
         fn no_system_use_area_makes_it_panic(area: Vec<u8>) {
             let _ = RockRidge::decode(&area);
-            let _ = with_continuation(&mut Cursor::new(&area), 1, &area);
+            let cancel = Cancel::default();
+            let mut budget = Budget::new(&cancel);
+            let _ = with_continuation(&mut Cursor::new(&area), 1, &area, &mut budget);
         }
     }
 }

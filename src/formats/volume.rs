@@ -139,5 +139,13 @@ mod tests {
         fn no_bytes_make_it_panic(head in proptest::collection::vec(any::<u8>(), 0..600)) {
             let _volume = Volume::parse(&head);
         }
+
+        #[test]
+        fn no_descriptor_makes_it_panic(descriptor in proptest::collection::vec(any::<u8>(), 0..SECTOR)) {
+            let mut head = vec![0; DESCRIPTOR];
+            head.extend(b"\x01CD001");
+            head.extend(descriptor);
+            let _volume = Volume::parse(&head);
+        }
     }
 }

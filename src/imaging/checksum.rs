@@ -154,6 +154,7 @@ pub(super) fn expected(
 /// nothing but the digits.
 fn find_in_file(file: &[u8], image: &str) -> Option<String> {
     let text = std::str::from_utf8(file).ok()?;
+    let text = text.trim_start_matches('\u{feff}');
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next()?;
     let lone = lines.next().is_none() && !first.contains(char::is_whitespace);
@@ -353,6 +354,8 @@ mod tests {
             format!("{good} *disk.img\r\n{other} *disk.img.sig\r\n"),
             format!("SHA256 (other.img) = {other}\nSHA256 (disk.img) = {good}\n"),
             format!("{good}  ./disk.img\n"),
+            format!("\u{feff}{good}  disk.img\n{other}  b.img\n"),
+            format!("\u{feff}{good}\n"),
         ];
         for file in files {
             assert_eq!(

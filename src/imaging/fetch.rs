@@ -162,6 +162,8 @@ impl Fetcher {
 
     /// Downloads a small thing whole. It has no checksum of its own, so https must not lead to http.
     pub(super) fn small(&self, source: &Source, limit: usize) -> Result<Vec<u8>, Error> {
+        let begun = Instant::now();
+        let longest = self.timeout.saturating_add(time_of(limit));
         let mut download = self.follow(source, Downgrade::Refused)?;
         let mut content = Vec::new();
         while let Some(bytes) = download.next()? {
@@ -172,6 +174,12 @@ impl Fetcher {
                 });
             }
             content.extend_from_slice(&bytes);
+            if begun.elapsed() > longest {
+                return Err(Error::Slow {
+                    url: source.to_string(),
+                    seconds: longest.as_secs(),
+                });
+            }
         }
         Ok(content)
     }
@@ -313,6 +321,11 @@ impl Download<'_> {
     }
 }
 
+/// How long a small download of so many bytes may take.
+fn time_of(bytes: usize) -> Duration {
+    Duration::from_secs(u64::try_from(bytes).unwrap_or(u64::MAX) / MIN_RATE)
+}
+
 /// The beginning of an answer's body, fit to be shown.
 fn printable(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes)
@@ -330,6 +343,8 @@ impl fmt::Debug for Fetcher {
 
 const MAX_REDIRECTS: usize = 10;
 const MAX_SHOWN: usize = 200;
+/// Bytes a second of a small download: a server that drips holds a command up for ever.
+const MIN_RATE: u64 = 64 << 10;
 /// How long a wish to stop may go unseen.
 const GLANCE: Duration = Duration::from_millis(250);
 
@@ -389,6 +404,16 @@ pub enum Error {
         /// For how long.
         seconds: u64,
     },
+    /// A small download that never ends.
+    #[error(
+        "{url} did not send its content within {seconds} s: that is slower than {MIN_RATE} bytes a second"
+    )]
+    Slow {
+        /// From where.
+        url: String,
+        /// In which time.
+        seconds: u64,
+    },
     /// Another answer than 200.
     #[error("Received status code {status} from {url}, expected 200. Response body: {body}")]
     Status {
@@ -438,6 +463,7 @@ impl Error {
             Self::Downgrade(_)
             | Self::Encoded(_)
             | Self::Redirects(_)
+            | Self::Slow { .. }
             | Self::Status { .. }
             | Self::TooLarge { .. }
             | Self::Url(_) => Remedy::Elsewhere,

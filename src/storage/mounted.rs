@@ -131,8 +131,8 @@ fn mount_any_kind(device: &Path, place: &Path, purpose: Purpose) -> Result<(), E
         flags |= MsFlags::MS_RDONLY;
     }
     let mut without_driver = Vec::new();
-    for kind in KINDS {
-        match mount(Some(device), place, Some(kind), flags, None::<&str>) {
+    for (kind, options) in KINDS {
+        match mount(Some(device), place, Some(kind), flags, options) {
             Ok(()) => return Ok(()),
             // It is of another kind.
             Err(Errno::EINVAL) => {}
@@ -153,8 +153,9 @@ fn mount_any_kind(device: &Path, place: &Path, purpose: Purpose) -> Result<(), E
 }
 
 fn tried_in_words(without_driver: &[&str]) -> String {
-    let tried = KINDS.iter().filter(|kind| !without_driver.contains(kind));
-    let mut words = format!("tried {}", tried.copied().collect::<Vec<_>>().join(", "));
+    let kinds = KINDS.iter().map(|(kind, _)| *kind);
+    let tried = kinds.filter(|kind| !without_driver.contains(kind));
+    let mut words = format!("tried {}", tried.collect::<Vec<_>>().join(", "));
     if !without_driver.is_empty() {
         words.push_str("; the kernel has no driver for ");
         words.push_str(&without_driver.join(", "));
@@ -163,12 +164,24 @@ fn tried_in_words(without_driver: &[&str]) -> String {
 }
 
 const FOLDER: &str = "run/ferrite/mounted";
-/// What tenants' systems and their EFI system partitions are made of. The first takes ext2 and ext3, too.
-const KINDS: [&str; 4] = ["ext4", "xfs", "btrfs", "vfat"];
+/// What tenants' systems and their EFI system partitions are made of, with mount options. The first takes ext2 and ext3, too.
+///
+/// An ext superblock may ask for a kernel panic at the first error (`errors=panic`); a later option overrides it. XFS shuts down
+/// and Btrfs becomes read-only whatever they hold. Logs are replayed even where nothing is to be changed: without, XFS may not
+/// show a directory that was made just before the image was taken.
+const KINDS: [(&str, Option<&str>); 4] = [
+    ("ext4", Some("errors=remount-ro")),
+    ("xfs", None),
+    ("btrfs", None),
+    ("vfat", Some("errors=remount-ro")),
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::fixture::TestDisk;
+    use nix::sched::{CloneFlags, unshare};
+    use std::process::Command;
 
     #[test]
     fn kinds_without_a_driver_are_told_from_those_that_were_tried() {
@@ -187,5 +200,56 @@ mod tests {
             error(&["xfs", "btrfs"]),
             "/dev/sdx1 holds no file system that can be mounted (tried ext4, vfat; the kernel has no driver for xfs, btrfs)"
         );
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the file system is a tenant's, made as tenants make it"
+    )]
+    fn run(program: &str, arguments: &[&str], device: &Path) {
+        let done = Command::new(program).args(arguments).arg(device).output();
+        let done = done.unwrap();
+        assert!(done.status.success(), "{program}: {done:?}");
+    }
+
+    /// The options of what is mounted at a place, those of the mount before those of the file system.
+    fn options_at(place: &Path) -> String {
+        let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
+        let line = mounts.lines().find(|line| {
+            let mut fields = line.split(' ');
+            fields.nth(4).map(Path::new) == Some(place)
+        });
+        let mut fields = line.unwrap().split(' ').skip(5);
+        let of_mount = fields.next().unwrap();
+        format!("{of_mount};{}", fields.last().unwrap())
+    }
+
+    #[test]
+    fn a_file_system_that_would_stop_the_kernel_at_an_error_is_mounted_to_become_read_only() {
+        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let disk = TestDisk::new(16, 512, |_| {});
+        run(
+            "/usr/sbin/mkfs.ext4",
+            &["-q", "-F", "-e", "panic"],
+            disk.path(),
+        );
+        // The superblock has room for mount options, too.
+        run(
+            "/usr/sbin/tune2fs",
+            &["-E", "mount_opts=errors=panic"],
+            disk.path(),
+        );
+        for (purpose, access) in [(Purpose::Look, "ro"), (Purpose::Write, "rw")] {
+            let mounted = Mounted::mount(&root, disk.path(), purpose).unwrap();
+            assert_eq!(
+                options_at(&mounted.place.0),
+                format!("{access},nosuid,nodev,noexec,relatime;{access},errors=remount-ro")
+            );
+            mounted.unmount().unwrap();
+        }
     }
 }

@@ -68,6 +68,15 @@ async fn the_network_is_asked_where_the_operator_wants_it() {
     }
     drop(agent);
 
+    // What is configured stays.
+    let mut agent = start(&[&options[..], &["--ntp_server", "127.0.0.1"]].concat());
+    agent
+        .until_told(
+            "the network may not change an option that is configured: ignored option=ntp_server",
+        )
+        .await;
+    drop(agent);
+
     // Unasked, nobody is.
     let before = responder.asked().len();
     let mut agent = start(&options[..4]);

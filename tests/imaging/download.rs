@@ -1,7 +1,7 @@
 //! Servers that fail, redirect, or want credentials.
 
 use crate::lab::{Lab, MIB, fields, gpt_image, info, noise, sha256};
-use crate::server::{Answer, Server, silent_after};
+use crate::server::{Answer, Server, dripping, silent_after};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ferrite::imaging::fetch;
@@ -325,4 +325,23 @@ fn small_things_have_a_limit() {
         fetch::small(&server.url("x"), 999, network, &lab.cancel),
         Err(fetch::Error::TooLarge { limit: 999, .. })
     ));
+}
+
+#[test]
+fn a_small_download_that_drips_ends_without_a_retry() {
+    let lab = Lab::new(MIB);
+    let (_keep, server) = dripping();
+    let mut network = lab.settings.network.clone();
+    network.timeout = Duration::from_secs(1);
+    let again = (9, Duration::ZERO);
+    let error =
+        fetch::small_again(&server.url("x"), 100, &network, again, &lab.cancel).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "{} did not send its content within 1 s: that is slower than 65536 bytes a second",
+            server.url("x")
+        )
+    );
+    assert_eq!(server.requests().len(), 1);
 }

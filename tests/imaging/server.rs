@@ -5,15 +5,18 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::PrivateKeyDer;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// What was asked: the request's lines.
 pub(crate) type Request = Vec<String>;
 
 /// What the server does next.
 pub(crate) enum Answer {
+    /// 200 and then a byte now and then, until the test is over.
+    Drip(Receiver<()>),
     /// 200 with this body.
     Image(Arc<Vec<u8>>),
     /// 200 and no `Content-Length`; the connection's end is the body's.
@@ -106,6 +109,14 @@ pub(crate) fn silent_after(image: &[u8], sent: usize) -> (Sender<()>, Server) {
     (keep, server)
 }
 
+/// A server that sends a byte now and then until the returned sender is dropped.
+pub(crate) fn dripping() -> (Sender<()>, Server) {
+    let (keep, over) = channel();
+    let answer = Mutex::new(Some(Answer::Drip(over)));
+    let server = Server::start(move |_| answer.lock().unwrap().take().unwrap());
+    (keep, server)
+}
+
 fn tls_config() -> Arc<ServerConfig> {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
@@ -143,6 +154,13 @@ fn give(mut stream: impl Write, answer: Answer) -> std::io::Result<()> {
     let head =
         |status: u16, more: &str| format!("HTTP/1.1 {status} X\r\nConnection: close\r\n{more}\r\n");
     match answer {
+        Answer::Drip(over) => {
+            stream.write_all(head(200, "").as_bytes())?;
+            while over.recv_timeout(DRIP_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                stream.write_all(b".")?;
+            }
+            Ok(())
+        }
         Answer::Image(body) => {
             let length = format!("Content-Length: {}\r\n", body.len());
             stream.write_all(head(200, &length).as_bytes())?;
@@ -177,3 +195,5 @@ fn give(mut stream: impl Write, answer: Answer) -> std::io::Result<()> {
         }
     }
 }
+
+const DRIP_INTERVAL: Duration = Duration::from_millis(50);

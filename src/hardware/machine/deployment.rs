@@ -94,7 +94,11 @@ impl Machine {
     ///
     /// # Errors
     /// No EFI system partition, or the firmware refuses; a BIOS boot loader is wanted.
-    pub fn install_bootloader(&self, wanted: &BootLoader) -> Result<(), AgentError> {
+    pub fn install_bootloader(
+        &self,
+        wanted: &BootLoader,
+        cancel: &Cancel,
+    ) -> Result<(), AgentError> {
         self.permit()?;
         let device = self.install_device()?;
         let firmware_is_uefi = self.root.path("sys/firmware/efi").is_dir();
@@ -107,7 +111,7 @@ impl Machine {
         }
         if firmware_is_uefi {
             let partition = wanted.efi_partition.as_deref();
-            efi::install(&self.root, &self.root.path(&device.name), partition)?;
+            efi::install(&self.root, &self.root.path(&device.name), partition, cancel)?;
             return Ok(());
         }
         match wanted.root_uuid.as_deref() {

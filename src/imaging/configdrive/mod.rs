@@ -5,6 +5,7 @@
 //! it: it is a secret from the first byte and never on a temporary file.
 
 mod decode;
+mod paged;
 mod rebuild;
 
 pub use decode::{Drive, Fetch, FetchError, MOST_ENCODED_BYTES};
@@ -37,6 +38,9 @@ pub enum Error {
     /// More than one partition already has the label.
     #[error("{} has more than one partition labelled config-2", .0.display())]
     Ambiguous(PathBuf),
+    /// The work was cancelled.
+    #[error("writing the config drive to {} was cancelled", .0.display())]
+    Cancelled(PathBuf),
     /// The partition that the image brought is too small.
     #[error("config drive of {bytes} bytes does not fit into {}", partition.display())]
     DoesNotFit {
@@ -128,12 +132,12 @@ pub fn install(
     let target = Disk::open(&place.node, Access::Write).map_err(Error::Partition)?;
     let usable = drive.usable_with(target.sector());
     let rebuilt = if form == Form::Rebuilt || !usable {
-        rebuild_or_warn(&target, drive)?
+        rebuild_or_warn(&target, drive, cancel)?
     } else {
         false
     };
     if !rebuilt {
-        write_as_it_is(&target, drive)?;
+        write_as_it_is(&target, drive, cancel)?;
     }
     tracing::info!(partition = %place.node.display(), bytes, rebuilt, "config drive written");
     Ok(place.node)
@@ -158,45 +162,59 @@ fn labelled(disk: &Path) -> Result<Option<Partition>, Error> {
 }
 
 /// Whether a new file system with the drive's files is on the partition.
-fn rebuild_or_warn(target: &Disk, drive: &Drive) -> Result<bool, Error> {
-    let files = match rebuild::files(drive.expose()) {
+fn rebuild_or_warn(target: &Disk, drive: &Drive, cancel: &Cancel) -> Result<bool, Error> {
+    let warn = |error: &rebuild::Error, what| {
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled(target.path().into()));
+        }
+        let (partition, error) = (target.path().display(), crate::error::chain(error));
+        tracing::warn!(%partition, error, "{what}");
+        Ok(false)
+    };
+    let files = match rebuild::files(drive.expose(), cancel) {
         Ok(files) => files,
         Err(error) => {
-            tracing::warn!(
-                partition = %target.path().display(),
-                error = crate::error::chain(&error),
-                "config drive cannot be rebuilt and is written as it came"
+            return warn(
+                &error,
+                "config drive cannot be rebuilt and is written as it came",
             );
-            return Ok(false);
         }
     };
-    blank(target)?;
-    if let Err(error) = rebuild::write(target, &files) {
-        tracing::warn!(
-            partition = %target.path().display(),
-            error = crate::error::chain(&error),
-            "config drive does not fit into a FAT file system and is written as it came"
+    blank(target, cancel)?;
+    if let Err(error) = rebuild::write(target, &files, cancel) {
+        return warn(
+            &error,
+            "config drive does not fit into a FAT file system and is written as it came",
         );
-        return Ok(false);
     }
     settle(target)?;
-    match rebuild::matches(target, &files) {
+    match rebuild::matches(target, &files, cancel) {
         Ok(true) => Ok(true),
-        _ => Err(Error::Verify(target.path().into())),
+        // A name that FAT keeps in another form. A disk that loses what is written fails the next comparison, too.
+        Ok(false) => warn(
+            &rebuild::Error::Different,
+            "config drive cannot be rebuilt and is written as it came",
+        ),
+        Err(_) if cancel.is_cancelled() => Err(Error::Cancelled(target.path().into())),
+        Err(_) => Err(Error::Verify(target.path().into())),
     }
 }
 
-fn write_as_it_is(target: &Disk, drive: &Drive) -> Result<(), Error> {
-    blank(target)?;
+fn write_as_it_is(target: &Disk, drive: &Drive, cancel: &Cancel) -> Result<(), Error> {
+    blank(target, cancel)?;
     let mut window = Window::new(target.file(), 0, target.bytes());
-    let written = window.write_all(drive.expose());
-    written.map_err(|error| Error::Write(target.path().into(), error))?;
+    for piece in drive.expose().chunks(PIECE) {
+        go_on(target, cancel)?;
+        let written = window.write_all(piece);
+        written.map_err(|error| Error::Write(target.path().into(), error))?;
+    }
     settle(target)?;
     window
         .seek(SeekFrom::Start(0))
         .map_err(|error| Error::Write(target.path().into(), error))?;
-    let mut piece = zeroize::Zeroizing::new(vec![0; 1 << 16]);
-    for expected in drive.expose().chunks(piece.len()) {
+    let mut piece = zeroize::Zeroizing::new(vec![0; PIECE]);
+    for expected in drive.expose().chunks(PIECE) {
+        go_on(target, cancel)?;
         let read = piece.get_mut(..expected.len()).unwrap_or_default();
         let same = window.read_exact(read).is_ok() && read == expected;
         if !same {
@@ -207,9 +225,23 @@ fn write_as_it_is(target: &Disk, drive: &Drive) -> Result<(), Error> {
 }
 
 /// Zeroes the partition: an earlier owner's config drive may lie behind a shorter one.
-fn blank(target: &Disk) -> Result<(), Error> {
-    block::zero_out(target.file().as_fd(), 0, target.bytes())
-        .map_err(|error| Error::Write(target.path().into(), error))
+fn blank(target: &Disk, cancel: &Cancel) -> Result<(), Error> {
+    let mut start = 0;
+    while start < target.bytes() {
+        go_on(target, cancel)?;
+        let bytes = (target.bytes() - start).min(SIZE);
+        block::zero_out(target.file().as_fd(), start, bytes)
+            .map_err(|error| Error::Write(target.path().into(), error))?;
+        start += bytes;
+    }
+    Ok(())
+}
+
+fn go_on(target: &Disk, cancel: &Cancel) -> Result<(), Error> {
+    match cancel.is_cancelled() {
+        true => Err(Error::Cancelled(target.path().into())),
+        false => Ok(()),
+    }
 }
 
 /// Brings all to the medium, so that what is read next comes from there.
@@ -222,6 +254,8 @@ fn settle(target: &Disk) -> Result<(), Error> {
 const LABEL: &str = "config-2";
 /// What Ironic and cloud-init agree on as the most a config drive has.
 const SIZE: u64 = 64 << 20;
+/// Bytes that are written or read between two looks at the wish to stop.
+const PIECE: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -260,7 +294,7 @@ mod tests {
 
     fn files_of(disk: &TestDisk, partition: &Partition) -> Vec<(String, Vec<u8>)> {
         let length = usize::try_from(partition.bytes).unwrap();
-        let files = rebuild::files(&start_of(disk, partition, length)).unwrap();
+        let files = rebuild::files(&start_of(disk, partition, length), &Cancel::default()).unwrap();
         let plain = |(path, content): rebuild::File| (path.join("/"), content.to_vec());
         files.into_iter().map(plain).collect()
     }
@@ -302,13 +336,39 @@ mod tests {
             assert_eq!(files_of(&disk, &partition), fixture::files());
             let bytes = start_of(&disk, &partition, 16 << 20);
             let mut fat = Fat::open(io::Cursor::new(&bytes)).unwrap().unwrap();
-            let directories = fat.directories().unwrap();
+            let directories = fat.directories(&Cancel::default()).unwrap();
             assert_eq!(directories.len(), 3);
             for place in directories {
                 let place = usize::try_from(place).unwrap();
                 assert_eq!(bytes[place..place + 11], *b".          ");
                 assert_eq!(bytes[place + 32..place + 43], *b"..         ");
             }
+        }
+    }
+
+    #[test]
+    fn a_drive_that_fat_cannot_hold_is_written_as_it_came() {
+        for names in [["user_data", "USER_DATA"], ["a long name", "alongn~1"]] {
+            let iso = fixture::rock_ridge_of(&names.map(str::to_owned));
+            let fetch = |_: &url::Url| Ok(Secret::new(iso.clone()));
+            let drive = Drive::from_text("http://x/", "n", &fetch).unwrap();
+            let disk = TestDisk::gpt(200, 512, &[]);
+            let partition = put(&disk, &drive, Form::Rebuilt).unwrap();
+            assert_eq!(start_of(&disk, &partition, iso.len()), iso, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn a_cancelled_config_drive_is_told_as_such() {
+        let disk = TestDisk::gpt(50, 512, &[(Guid::LINUX_DATA, 1, 1)]);
+        let target = Disk::open(disk.path(), Access::Write).unwrap();
+        let cancel = Cancel::default();
+        cancel.cancel();
+        for error in [
+            rebuild_or_warn(&target, &drive(FAT), &cancel).unwrap_err(),
+            write_as_it_is(&target, &drive(FAT), &cancel).unwrap_err(),
+        ] {
+            assert!(matches!(error, Error::Cancelled(_)), "{error}");
         }
     }
 

@@ -1,10 +1,13 @@
 //! A config drive's files in a new FAT file system, for disks whose sectors are larger than the blocks of the original.
 
+use super::paged::Paged;
 use crate::formats::fat::{self, Fat};
 use crate::formats::iso9660::{self, Iso};
+use crate::progress::Cancel;
 use crate::storage::disk::{Disk, Window};
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
-use std::io::{self, Cursor, Write};
+use std::collections::BTreeMap;
+use std::io::{self, Cursor, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
 use zeroize::Zeroizing;
 
@@ -14,29 +17,37 @@ pub(super) type File = (Vec<String>, Zeroizing<Vec<u8>>);
 /// Why a drive cannot be rebuilt.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("its file system is damaged")]
+    #[error("the work was cancelled")]
+    Cancelled,
+    #[error("a FAT file system does not hold its files as they are")]
+    Different,
+    #[error("its file system cannot be read")]
     Fat(#[source] fat::Error),
-    #[error("its file system is damaged")]
+    #[error("its file system cannot be read")]
     Iso(#[source] iso9660::Error),
+    #[error("{0} is there twice for a file system that does not tell upper from lower case")]
+    SameName(String),
+    #[error("it has more than {MAX_FILES} files")]
+    TooManyFiles,
     #[error("it has neither an ISO 9660 nor a FAT file system")]
     Unknown,
     #[error("a FAT file system cannot be made of it")]
     Write(#[source] io::Error),
 }
 
-/// The files of a drive, sorted by path.
-pub(super) fn files(drive: &[u8]) -> Result<Vec<File>, Error> {
+/// The files of a drive, sorted by path. No two of them have the same name for FAT.
+pub(super) fn files(drive: &[u8], cancel: &Cancel) -> Result<Vec<File>, Error> {
     let mut files = Vec::new();
     let mut left = MOST_BYTES;
     if let Some(mut iso) = Iso::open(Cursor::new(drive)).map_err(Error::Iso)? {
-        for file in iso.files().map_err(Error::Iso)? {
-            let bytes = iso.read(&file, left).map_err(Error::Iso)?;
+        for file in few(iso.files(cancel).map_err(Error::Iso)?)? {
+            let bytes = iso.read(&file, left, cancel).map_err(Error::Iso)?;
             left -= file.bytes;
             files.push((file.path, Zeroizing::new(bytes)));
         }
     } else if let Some(mut fat) = Fat::open(Cursor::new(drive)).map_err(Error::Fat)? {
-        for file in fat.files().map_err(Error::Fat)? {
-            let bytes = fat.read(&file, left).map_err(Error::Fat)?;
+        for file in few(fat.files(cancel).map_err(Error::Fat)?)? {
+            let bytes = fat.read(&file, left, cancel).map_err(Error::Fat)?;
             left -= file.bytes;
             files.push((file.path, Zeroizing::new(bytes)));
         }
@@ -44,28 +55,56 @@ pub(super) fn files(drive: &[u8]) -> Result<Vec<File>, Error> {
         return Err(Error::Unknown);
     }
     files.sort_by(|one: &File, other| one.0.cmp(&other.0));
+    refuse_same_names(&files)?;
     Ok(files)
 }
 
+/// `fatfs` searches a directory for each file that it makes there.
+fn few<T>(files: Vec<T>) -> Result<Vec<T>, Error> {
+    match files.len() {
+        0..=MAX_FILES => Ok(files),
+        _ => Err(Error::TooManyFiles),
+    }
+}
+
+/// FAT would take two names that differ only in case for one.
+fn refuse_same_names(files: &[File]) -> Result<(), Error> {
+    let mut known = BTreeMap::new();
+    for (path, _) in files {
+        for depth in 1..=path.len() {
+            let part = path.get(..depth).unwrap_or_default();
+            let folded: Vec<String> = part.iter().map(|name| name.to_uppercase()).collect();
+            let is_file = depth == path.len();
+            if let Some((other, other_is_file)) = known.insert(folded, (part, is_file))
+                && (other != part || is_file || other_is_file)
+            {
+                return Err(Error::SameName(part.join("/")));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Formats a partition, whose bytes are all zero, and copies the files into it.
-pub(super) fn write(target: &Disk, files: &[File]) -> Result<(), Error> {
-    copy(target, files).map_err(Error::Write)?;
-    tidy(target)
+pub(super) fn write(target: &Disk, files: &[File], cancel: &Cancel) -> Result<(), Error> {
+    let window = Window::new(target.file(), 0, target.bytes());
+    copy(window, (target.bytes(), target.sector()), files, cancel)?;
+    tidy(target, cancel)
 }
 
 /// Whether a partition holds exactly these files, read by our own reader.
-pub(super) fn matches(target: &Disk, files: &[File]) -> Result<bool, Error> {
+pub(super) fn matches(target: &Disk, files: &[File], cancel: &Cancel) -> Result<bool, Error> {
     let window = Window::new(target.file(), 0, target.bytes());
     let Some(mut fat) = Fat::open(window).map_err(Error::Fat)? else {
         return Ok(false);
     };
-    let mut found = fat.files().map_err(Error::Fat)?;
+    let mut found = fat.files(cancel).map_err(Error::Fat)?;
     found.sort_by(|one, other| one.path.cmp(&other.path));
     if found.len() != files.len() {
         return Ok(false);
     }
     for (found, (path, content)) in found.iter().zip(files) {
-        let bytes = fat.read(found, MOST_BYTES).map_err(Error::Fat)?;
+        let bytes = fat.read(found, MOST_BYTES, cancel).map_err(Error::Fat)?;
         if found.path != *path || *Zeroizing::new(bytes) != **content {
             return Ok(false);
         }
@@ -73,38 +112,57 @@ pub(super) fn matches(target: &Disk, files: &[File]) -> Result<bool, Error> {
     Ok(true)
 }
 
-fn copy(target: &Disk, files: &[File]) -> io::Result<()> {
-    let sector = u16::try_from(target.sector()).map_err(io::Error::other)?;
+/// Formats a device of so many bytes, in sectors of so many, and copies the files into it.
+fn copy(
+    mut device: impl Read + Write + Seek,
+    (bytes, sector): (u64, u32),
+    files: &[File],
+    cancel: &Cancel,
+) -> Result<(), Error> {
+    let failed = Error::Write;
+    let sector = u16::try_from(sector).map_err(|error| failed(io::Error::other(error)))?;
     let serial = uuid::Uuid::new_v4().as_fields().0;
     let options = FormatVolumeOptions::new()
         .bytes_per_sector(sector)
         .volume_id(serial)
         .volume_label(*LABEL);
-    let window = || Window::new(target.file(), 0, target.bytes());
-    fatfs::format_volume(window(), options)?;
-    let system = FileSystem::new(window(), FsOptions::new())?;
+    let mut paged = Paged::new(&mut device, bytes);
+    fatfs::format_volume(&mut paged, options).map_err(failed)?;
+    let system = FileSystem::new(&mut paged, FsOptions::new()).map_err(failed)?;
     for (path, content) in files {
-        let Some((name, folders)) = path.split_last() else {
-            continue;
-        };
-        let mut folder = system.root_dir();
-        for name in folders {
-            folder = folder.create_dir(name)?;
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled);
         }
-        let mut file = folder.create_file(name)?;
-        file.write_all(content)?;
-        file.flush()?;
+        put(&system, path, content).map_err(failed)?;
     }
-    system.unmount()
+    system.unmount().map_err(failed)?;
+    paged.flush().map_err(failed)
+}
+
+fn put(
+    system: &FileSystem<impl Read + Write + Seek>,
+    path: &[String],
+    content: &[u8],
+) -> io::Result<()> {
+    let Some((name, folders)) = path.split_last() else {
+        return Ok(());
+    };
+    let mut folder = system.root_dir();
+    for name in folders {
+        folder = folder.create_dir(name)?;
+    }
+    let mut file = folder.create_file(name)?;
+    file.write_all(content)?;
+    file.flush()
 }
 
 /// Takes away the long names that `fatfs` gives to each directory's `.` and `..`: they have to be its first two entries.
-fn tidy(target: &Disk) -> Result<(), Error> {
+fn tidy(target: &Disk, cancel: &Cancel) -> Result<(), Error> {
     let window = Window::new(target.file(), 0, target.bytes());
     let Some(mut fat) = Fat::open(window).map_err(Error::Fat)? else {
         return Err(Error::Unknown);
     };
-    for place in fat.directories().map_err(Error::Fat)? {
+    for place in fat.directories(cancel).map_err(Error::Fat)? {
         let mut entries = [[0; 32]; 4];
         let read = target
             .file()
@@ -124,4 +182,107 @@ fn tidy(target: &Disk) -> Result<(), Error> {
 const DELETED: u8 = 0xE5;
 /// No drive holds more; a hostile one may name the same bytes many times.
 const MOST_BYTES: u64 = 64 << 20;
+/// No config drive has more. A rebuilding compares each file with the others of its directory.
+const MAX_FILES: usize = 256;
 const LABEL: &[u8; 11] = b"CONFIG-2   ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::tree::fixture;
+    use std::io::SeekFrom;
+
+    /// A device that counts how often it is read and written.
+    struct Counting {
+        device: Cursor<Vec<u8>>,
+        calls: usize,
+    }
+
+    impl Read for Counting {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.calls += 1;
+            self.device.read(into)
+        }
+    }
+
+    impl Write for Counting {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.calls += 1;
+            self.device.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Seek for Counting {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.device.seek(to)
+        }
+    }
+
+    fn names(count: usize) -> Vec<String> {
+        let name = |number| format!("a file of the config drive {number:04}");
+        (0..count).map(name).collect()
+    }
+
+    fn rebuilt(files: &[File], cancel: &Cancel) -> Result<Counting, Error> {
+        const BYTES: usize = 16 << 20;
+        let device = Cursor::new(vec![0; BYTES]);
+        let mut device = Counting { device, calls: 0 };
+        let shape = (u64::try_from(BYTES).unwrap(), 512);
+        copy(&mut device, shape, files, cancel)?;
+        Ok(device)
+    }
+
+    #[test]
+    fn as_many_files_as_may_be_are_rebuilt_with_few_reads_and_writes() {
+        let cancel = Cancel::default();
+        let drive = fixture::rock_ridge_of(&names(MAX_FILES));
+        let mut files = files(&drive, &cancel).unwrap();
+        assert_eq!(files.len(), MAX_FILES);
+        // The root of a FAT16 has fewer entries.
+        for (path, _) in &mut files {
+            path.insert(0, "content".to_owned());
+        }
+        let device = rebuilt(&files, &cancel).unwrap();
+        assert!(device.calls < 50_000, "{} calls", device.calls);
+        let mut fat = Fat::open(device.device).unwrap().unwrap();
+        assert_eq!(fat.files(&cancel).unwrap().len(), MAX_FILES);
+    }
+
+    #[test]
+    fn a_drive_of_more_files_is_not_rebuilt() {
+        let drive = fixture::rock_ridge_of(&names(MAX_FILES + 1));
+        let error = files(&drive, &Cancel::default()).unwrap_err();
+        assert_eq!(error.to_string(), "it has more than 256 files");
+    }
+
+    #[test]
+    fn names_that_differ_only_in_case_are_the_same_for_fat() {
+        let file = |path: &str| -> File {
+            let path = path.split('/').map(str::to_owned).collect();
+            (path, Zeroizing::default())
+        };
+        for (one, other) in [
+            ("a/b.txt", "a/B.TXT"),
+            ("a/b", "A/c"),
+            ("a", "a"),
+            ("a", "A/b"),
+            ("a/stra\u{df}e", "a/STRASSE"),
+        ] {
+            let error = refuse_same_names(&[file(one), file(other)]).unwrap_err();
+            assert!(matches!(error, Error::SameName(_)), "{one} {other}");
+        }
+        refuse_same_names(&[file("a/b"), file("a/c"), file("b/b")]).unwrap();
+    }
+
+    #[test]
+    fn a_cancelled_rebuilding_ends_at_the_next_file() {
+        let cancel = Cancel::default();
+        let files = files(&fixture::rock_ridge_of(&names(2)), &cancel).unwrap();
+        cancel.cancel();
+        assert!(matches!(rebuilt(&files, &cancel), Err(Error::Cancelled)));
+    }
+}

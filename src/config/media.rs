@@ -1,0 +1,188 @@
+//! What virtual media may say beside more trusted sources.
+//!
+//! Nothing ties a volume with `parameters.txt` to this boot: a USB device that a former user left in the machine can carry the
+//! same label. Whatever else says something is therefore stronger, and as soon as anything else says how this agent is
+//! configured, such a volume may add only what is missing and cannot change whom the agent believes or obeys.
+
+use super::kernel_args::KernelArgs;
+use super::merge::{Origin, Problem, Raw};
+use super::table::{DEFAULT, Spec};
+use super::values::boolean;
+use crate::redact::MASK;
+
+/// What sources other than virtual media say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Anything that decides whom the agent believes or what it does, or which ISO this boot was made from: media decide nothing by
+    /// themselves.
+    pub configured: bool,
+    /// Where Ironic is, or that there is none: the agent can work without media.
+    pub conductor: bool,
+}
+
+impl Known {
+    pub(super) fn of<'a>(
+        kernel: &KernelArgs,
+        set: impl Iterator<Item = (&'static Spec, &'a str)>,
+    ) -> Self {
+        let mut known = Self {
+            configured: kernel.publisher().is_some(),
+            conductor: false,
+        };
+        for (option, text) in set.filter(|(_, text)| !text.is_empty()) {
+            known.configured |= !option.is_harmless();
+            let is_yes = || boolean(text) == Ok(true);
+            known.conductor |= option.is_named(DEFAULT, "api_url")
+                || (option.is_named("mdns", "use_mdns") && is_yes())
+                || (option.is_named(DEFAULT, "standalone") && is_yes());
+        }
+        known
+    }
+}
+
+/// The texts of a medium that count beside those of trusted sources, and what to say of the others.
+pub(super) fn admitted(
+    parameters: Vec<Raw>,
+    trusted: &[Raw],
+    kernel: &KernelArgs,
+) -> (Vec<Raw>, Vec<Problem>) {
+    let set = trusted.iter().map(|raw| (raw.option, raw.text.as_str()));
+    let known = Known::of(kernel, set);
+    let (mut admitted, mut refused) = (Vec::new(), Vec::new());
+    for raw in parameters {
+        let reason = match said_by(trusted, raw.option) {
+            Some(other) if *other.text == *raw.text || *other.text == MASK => continue,
+            Some(other) => refused_for(&other.origin),
+            None if raw.text.is_empty() || may_add(raw.option, known, trusted, kernel) => {
+                admitted.push(raw);
+                continue;
+            }
+            None => NOT_FROM_MEDIA.to_owned(),
+        };
+        refused.push(Problem {
+            origin: raw.origin,
+            reason: format!("{} {reason}", raw.option.full_name()),
+        });
+    }
+    (admitted, refused)
+}
+
+/// Whether a medium may set an option that nothing else sets. Ironic gives an ISO that was prepared beforehand its address and
+/// token on such a volume (`config_via_removable`).
+fn may_add(option: &Spec, known: Known, trusted: &[Raw], kernel: &KernelArgs) -> bool {
+    let says = |name| {
+        trusted
+            .iter()
+            .any(|raw| raw.option.is_named(DEFAULT, name) && !raw.text.is_empty())
+    };
+    let is = |name| option.is_named(DEFAULT, name);
+    // Ironic writes its own ISO's command line, and both are on it.
+    let of_ironic = kernel.publisher().is_some();
+    !known.configured
+        || option.is_harmless()
+        || (is("agent_token") && !of_ironic)
+        // To another address a token of the command line would be sent.
+        || (is("api_url") && !of_ironic && !says("agent_token"))
+}
+
+fn said_by<'a>(trusted: &'a [Raw], option: &Spec) -> Option<&'a Raw> {
+    let mut texts = trusted.iter().rev();
+    texts.find(|raw| raw.option.is(option) && !raw.text.is_empty())
+}
+
+fn refused_for(origin: &Origin) -> String {
+    format!("is set by {origin}, which this medium does not override")
+}
+
+const NOT_FROM_MEDIA: &str =
+    "is not taken from this medium: put it on the kernel command line or into the ramdisk";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::sources::Given;
+
+    fn raws(line: &str) -> Vec<Raw> {
+        let mut given = Given::default();
+        given.take_kernel_arguments(&KernelArgs::parse(line.to_owned()));
+        given.raws
+    }
+
+    fn taken(kernel: &str, parameters: &str) -> Vec<String> {
+        let line = KernelArgs::parse(kernel.to_owned());
+        let (taken, _) = admitted(raws(parameters), &raws(kernel), &line);
+        let shown = |raw: &Raw| format!("{}={}", raw.option.name, *raw.text);
+        taken.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn a_medium_adds_what_the_command_line_leaves_open() {
+        let all = "ipa-api-url=http://m ipa-agent-token=m ipa-insecure=1 ipa-debug=1";
+        for (kernel, wanted) in [
+            // An ISO that says nothing: the medium is all there is.
+            (
+                "boot_method=vmedia ipa-lookup-timeout=9",
+                "api_url=http://m agent_token=m insecure=1 debug=1",
+            ),
+            // One that was prepared beforehand.
+            ("ipa-api-url=https://k", "agent_token=m debug=1"),
+            ("ipa-ntp-server=k", "api_url=http://m agent_token=m debug=1"),
+            (
+                "ferrite-api-pin=k",
+                "api_url=http://m agent_token=m debug=1",
+            ),
+            ("ipa-agent-token=k", "debug=1"),
+            // One that Ironic built.
+            ("ir_pub_id=k", "debug=1"),
+            ("ir_pub_id=k ipa-agent-token=******", "debug=1"),
+            (
+                "ir_pub_id=k ipa-agent-token=k ipa-api-url=https://k ipa-debug=0",
+                "",
+            ),
+            // Empty, as templates write what they do not know.
+            (
+                "ir_pub_id= ipa-api-url= ipa-agent-token=",
+                "api_url=http://m agent_token=m insecure=1 debug=1",
+            ),
+        ] {
+            assert_eq!(taken(kernel, all).join(" "), wanted, "{kernel}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_taken_is_told_with_its_reason_unless_it_is_the_same() {
+        let kernel = "ir_pub_id=k ipa-api-url=https://k ipa-agent-token=****** ipa-debug=1";
+        let parameters =
+            "ipa-api-url=http://m ipa-agent-token=m ipa-insecure=1 ipa-debug=1 ipa-ntp-server=";
+        let line = KernelArgs::parse(kernel.to_owned());
+        let (_, refused) = admitted(raws(parameters), &raws(kernel), &line);
+        let told: Vec<_> = refused.iter().map(|problem| &*problem.reason).collect();
+        assert_eq!(
+            told,
+            [
+                "api_url is set by kernel argument ipa-api-url, which this medium does not override",
+                "insecure is not taken from this medium: put it on the kernel command line or into the ramdisk",
+            ]
+        );
+    }
+
+    #[test]
+    fn whether_media_are_needed_is_known_from_the_other_sources() {
+        let known = |line: &str| {
+            let raws = raws(line);
+            let set = raws.iter().map(|raw| (raw.option, raw.text.as_str()));
+            let Known {
+                configured,
+                conductor,
+            } = Known::of(&KernelArgs::parse(line.to_owned()), set);
+            (configured, conductor)
+        };
+        assert_eq!(known("boot_method=vmedia ipa-debug=1"), (false, false));
+        assert_eq!(known("ipa-api-url="), (false, false));
+        assert_eq!(known("ir_pub_id=x"), (true, false));
+        assert_eq!(known("ipa-agent-token=x"), (true, false));
+        assert_eq!(known("ipa-use-mdns=0"), (true, false));
+        assert_eq!(known("ipa-use-mdns=1"), (true, true));
+        assert_eq!(known("ipa-api-url=mdns"), (true, true));
+    }
+}
