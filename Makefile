@@ -48,8 +48,8 @@ test-policy-oracle: rust nextest $(LAB)/venv/oslo.policy-6.0.1/.done ## Ten mill
 	$(NEXTEST) run --profile full --test oslo_policy --run-ignored only --no-capture
 
 .PHONY: test-timing
-test-timing: rust nextest ## Whether the time of a token's comparison tells anything of the token: Welch's t, with a table
-	$(NEXTEST) run --cargo-profile bench --test timing --run-ignored only --no-capture
+test-timing: rust nextest ## Whether the time of a token's comparison, or of a refusal, tells anything of the token: Welch's t, with tables
+	$(NEXTEST) run --cargo-profile bench --lib --test timing --run-ignored only --no-capture
 
 check: lint unit ## The quick subset: format, clippy, docs, tests that need neither Ironic nor virtual machines
 

@@ -19,6 +19,7 @@ pub mod clock;
 pub mod command;
 pub mod conductor;
 pub mod config;
+pub mod dns;
 pub mod error;
 pub mod extensions;
 pub mod formats;

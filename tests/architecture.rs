@@ -69,14 +69,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("handover", &["command", "formats", "logging"]),
     (
         "hardware",
-        &["bootloader", "formats", "imaging", "storage", "sys"],
+        &["bootloader", "dns", "formats", "imaging", "storage", "sys"],
     ),
     ("imaging", &["formats", "storage", "sys", "tls"]),
     ("bootloader", &["formats", "storage", "sys"]),
     ("storage", &["formats", "sys"]),
     ("config", &["tls"]),
     ("logging", &[]),
-    ("tls", &[]),
+    ("tls", &["dns"]),
+    // A name server with a link-local address is reached by an interface's number.
+    ("dns", &["sys"]),
     ("sys", &["formats"]),
     ("formats", &[]),
     ("clock", &[]),
@@ -111,6 +113,9 @@ const MAY_EXPOSE: &[&str] = &[
 const SUPERVISOR: &str = "src/boot/supervisor.rs";
 /// What it starts them with: a part that needs `unsafe`. Only the lint keeps a program from being started here.
 const START: &str = "src/sys/process.rs";
+
+/// The one file that makes HTTP clients.
+const CLIENTS: &str = "src/tls/client.rs";
 
 #[test]
 fn rooms_use_only_what_lies_below_them() {
@@ -186,6 +191,50 @@ fn only_process_1_starts_programs() {
     offenders("programs are started", &["process::Command"], |shown| {
         shown != SUPERVISOR && shown != START
     });
+}
+
+/// The HTTP library's own resolver reads resolv.conf once, asks public servers where there is none and caches denials; the C
+/// library's loses scopes and search lists.
+#[test]
+fn host_names_are_resolved_by_the_room_dns_alone() {
+    const PAST_IT: &[&str] = &[
+        "ToSocketAddrs",
+        "to_socket_addrs",
+        "lookup_host",
+        "getaddrinfo",
+        "gethostby",
+        "GaiResolver",
+        "hickory_dns",
+        "hickory_resolver",
+    ];
+    offenders("a name is resolved past src/dns", PAST_IT, |_| true);
+
+    let files = sources();
+    let builders = ["Client::builder()", "ClientBuilder::new()", "Client::new()"];
+    let building: Vec<_> = files
+        .iter()
+        .filter(|file| {
+            let http = file.production.replace("reqwest::blocking", "reqwest");
+            builders
+                .iter()
+                .any(|builder| http.contains(&format!("reqwest::{builder}")))
+        })
+        .collect();
+    assert_eq!(
+        building.iter().map(|file| file.shown()).collect::<Vec<_>>(),
+        [CLIENTS]
+    );
+    let client = &building[0].production;
+    assert_eq!(client.matches("Client::builder()").count(), 1);
+    assert_eq!(
+        client.matches(".dns_resolver(Resolver::new(root))").count(),
+        1
+    );
+
+    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock"));
+    let lock = lock.unwrap();
+    assert!(lock.contains("name = \"reqwest\""));
+    assert!(!lock.contains("name = \"hickory-resolver\""));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// How many features the table of IPA 13.0.0 has.
 const FEATURES: usize = 222;
 /// Pages with promises: the letter of their rows, and how many there are.
-const PROMISES: [(&str, char, usize); 2] = [("SECURITY.md", 'T', 17), ("docs/policy.md", 'P', 14)];
+const PROMISES: [(&str, char, usize); 2] = [("SECURITY.md", 'T', 17), ("docs/policy.md", 'P', 16)];
 /// Set by `make docs`: write the page instead of comparing it.
 const WRITE: &str = "FERRITE_WRITE_DOCS";
 

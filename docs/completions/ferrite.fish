@@ -74,7 +74,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_download
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_download_connection_retries -d 'How often a failed download is tried again. [default: 9]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_download_connection_retry_interval -d 'Seconds between two such tries. [default: 10]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_download_max_duration -d 'Seconds a whole download may take; 0 is no limit. [default: 0]' -r
-complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l permitted_image_formats -d 'Image formats that may be written, separated by commas. [default: raw,gpt,qcow2]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l permitted_image_formats -d 'Image formats that may be written, separated by commas; an empty list permits none. [default: raw,gpt,qcow2]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l log-config-append -d 'A configuration of Python\'s logging, which means nothing here.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l log-file -d 'Write the log to this file instead of standard error.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l log-dir -d 'Folder of log_file where that is no absolute path.' -r
@@ -178,7 +178,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_down
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_download_connection_retries -d 'How often a failed download is tried again. [default: 9]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_download_connection_retry_interval -d 'Seconds between two such tries. [default: 10]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_download_max_duration -d 'Seconds a whole download may take; 0 is no limit. [default: 0]' -r
-complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l permitted_image_formats -d 'Image formats that may be written, separated by commas. [default: raw,gpt,qcow2]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l permitted_image_formats -d 'Image formats that may be written, separated by commas; an empty list permits none. [default: raw,gpt,qcow2]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l log-config-append -d 'A configuration of Python\'s logging, which means nothing here.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l log-file -d 'Write the log to this file instead of standard error.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l log-dir -d 'Folder of log_file where that is no absolute path.' -r
@@ -281,7 +281,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l image_download_connection_retries -d 'How often a failed download is tried again. [default: 9]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l image_download_connection_retry_interval -d 'Seconds between two such tries. [default: 10]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l image_download_max_duration -d 'Seconds a whole download may take; 0 is no limit. [default: 0]' -r
-complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l permitted_image_formats -d 'Image formats that may be written, separated by commas. [default: raw,gpt,qcow2]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l permitted_image_formats -d 'Image formats that may be written, separated by commas; an empty list permits none. [default: raw,gpt,qcow2]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l log-config-append -d 'A configuration of Python\'s logging, which means nothing here.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l log-file -d 'Write the log to this file instead of standard error.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l log-dir -d 'Folder of log_file where that is no absolute path.' -r

@@ -2,7 +2,7 @@
 
 use super::Error;
 use crate::boot::media;
-use crate::conductor::lookup;
+use crate::conductor::{AGENT_VERSION, lookup};
 use crate::config::{self, CommandLine, Config, ImageServerAuth, KernelArgs, Loaded, Sources};
 use crate::hardware::wait::Patience;
 use crate::hardware::{self, InstalledSystem, Permit, clock};
@@ -13,7 +13,7 @@ use crate::tls::client::ClientOptions;
 use std::path::PathBuf;
 use tokio::runtime::Handle;
 
-/// Reads every source of configuration, the boot's media first.
+/// Reads every source of configuration, the boot's media first. Only an agent whose configuration can be used says that it starts.
 pub(super) fn configure(
     root: &Root,
     command_line: CommandLine,
@@ -28,6 +28,11 @@ pub(super) fn configure(
         log.set_verbosity(Verbosity::Debug);
     }
     log.send_to(root, &log_settings(&loaded.config));
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        ipa_version = AGENT_VERSION,
+        "the agent starts"
+    );
     loaded.log();
     Ok(loaded.config)
 }

@@ -16,7 +16,7 @@ mod signals;
 mod silence;
 
 use crate::boot::{media, power};
-use crate::conductor::{self, AGENT_VERSION};
+use crate::conductor;
 use crate::config::{self, CommandLine, Config};
 use crate::error::chain;
 use crate::extensions::Ending;
@@ -26,7 +26,7 @@ use crate::hardware::clock;
 use crate::keystone;
 use crate::logging::{self, Log};
 use crate::policy::Enforcer;
-use crate::redact::redact;
+use crate::redact::{one_line, redact};
 use crate::root::Root;
 use crate::secret::Vault;
 use crate::sys::process;
@@ -73,7 +73,7 @@ pub fn run(root: Root, command_line: CommandLine, handed_over: &HandedOver) -> R
     let ring = log.ring.clone();
     // Whoever started us tells it on standard error; it is to outlive us, too.
     live(root, command_line, log, inheritance)
-        .inspect_err(|error| ring.push(redact(&format!("ferrite: {}\n", chain(error)))))
+        .inspect_err(|error| ring.push(format!("ferrite: {}\n", one_line(&redact(&chain(error))))))
 }
 
 fn live(
@@ -82,11 +82,6 @@ fn live(
     log: Log,
     inheritance: Inheritance,
 ) -> Result<(), Error> {
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        ipa_version = AGENT_VERSION,
-        "the agent starts"
-    );
     let arguments = process::Arguments::reach();
     if let Err(error) = process::harden() {
         tracing::warn!(%error, "this process cannot be closed to others");

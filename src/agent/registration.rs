@@ -108,9 +108,12 @@ impl Agent {
         };
         let permit = Permit::ask(&self.root, installed_system(&self.config));
         let set = match permit {
-            Ok(permit) => spawn_blocking(move || clock::set(&server, permit))
-                .await
-                .map_err(Error::Task)?,
+            Ok(permit) => {
+                let root = self.root.clone();
+                spawn_blocking(move || clock::set(&root, &server, permit))
+                    .await
+                    .map_err(Error::Task)?
+            }
             Err(refusal) => Err(clock::Error::Installed(refusal)),
         };
         match set {

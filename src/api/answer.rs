@@ -1,9 +1,12 @@
 //! One request to one answer: route, token, body, dispatcher; and the line in the log.
 
-use super::body::Body;
-use super::caller::Caller;
+use super::body::{Body, BodyLimits, Seen};
+use super::caller::{Caller, X_AUTH_TOKEN};
 use super::fault::Fault;
 use super::gate::Admitted;
+use super::known::KnownAddresses;
+use super::log_budget::LogBudget;
+use super::payload::Payload;
 use super::query::Query;
 use super::routes::{self, Operation, Route};
 use super::server::Peer;
@@ -11,28 +14,36 @@ use super::strangers::Strangers;
 use super::wire::{self, RunRequest};
 use super::{Limits, State};
 use crate::command::CommandView;
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, SERVER,
+    ALLOW, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    LOCATION, SERVER,
 };
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode, Uri};
+use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
+use tokio::sync::{AcquireError, Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::task::{spawn_blocking, yield_now};
+use tokio::time::timeout;
 
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Payload>;
 
 /// What every connection answers from.
 pub(super) struct Service {
     pub(super) state: State,
     pub(super) limits: Limits,
     pub(super) strangers: Strangers,
+    pub(super) known: KnownAddresses,
+    /// Log lines for known callers other than the conductor.
+    pub(super) users_lines: LogBudget,
+    /// Whose body is read, of callers other than the conductor.
+    pub(super) user_body: Semaphore,
+    /// What such callers may be sent at a time.
+    pub(super) user_answers: Arc<Semaphore>,
     pub(super) scheme: &'static str,
     pub(super) inventory_turn: Mutex<()>,
 }
@@ -40,12 +51,19 @@ pub(super) struct Service {
 impl Service {
     /// Answers a request, whatever it is.
     pub(super) async fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Answer {
+        if !peer.is_trusted() {
+            // Of requests that come at once, too, a stranger's connection is answered one, and then everybody else who is ready.
+            yield_now().await;
+        }
         let (head, incoming) = request.into_parts();
-        let mut log = RequestLog::begin(&head, peer);
+        let mut log = RequestLog::begin(self, &head, peer);
         let mut body = Body::new(incoming);
         let mut answer = match self.route(&head, &mut body, peer, &mut log).await {
             Ok(answer) => answer,
-            Err(fault) => refusal(&fault),
+            Err(fault) => {
+                self.log_denial(&fault);
+                refusal(&fault)
+            }
         };
         let headers = answer.headers_mut();
         headers.insert(SERVER, HeaderValue::from_static("ironic-python-agent"));
@@ -62,8 +80,9 @@ impl Service {
         head: &Parts,
         body: &mut Body,
         peer: &Peer,
-        log: &mut RequestLog,
+        log: &mut RequestLog<'_>,
     ) -> Result<Answer, Fault> {
+        refuse_repeated(&head.headers)?;
         let path = routes::decoded(head.uri.path());
         match routes::find(&head.method, &path) {
             Route::To(operation) => {
@@ -86,11 +105,22 @@ impl Service {
     ) -> Result<Admitted<'_>, Fault> {
         let admitted = self.state.gate.admit(operation, head).await;
         match &admitted {
-            Ok(admitted) if admitted.is_conductors() => peer.trust(),
+            Ok(admitted) if admitted.is_conductors() => {
+                peer.trust();
+                self.known.remember(peer.address.ip());
+            }
             Err(Fault::Unauthorized) => self.strangers.refuse(peer.address.ip()).await,
             Ok(_) | Err(_) => {}
         }
         admitted
+    }
+
+    fn log_denial(&self, fault: &Fault) {
+        if let Fault::Forbidden(caller, denied) = fault
+            && let Some(untold) = self.users_lines.take()
+        {
+            tracing::warn!(%caller, untold, reason = %denied, "Refused by policy");
+        }
     }
 
     async fn operate(
@@ -106,12 +136,14 @@ impl Service {
         match operation {
             Operation::Command(id) => {
                 let view = state.dispatcher.command(id, wait).await;
-                record(&view.map_err(Fault::Agent)?, &admitted)
+                self.record(&view.map_err(Fault::Agent)?, &admitted).await
             }
-            Operation::Inventory => self.inventory().await,
-            Operation::List => records(&state.dispatcher.list(), &admitted),
+            Operation::Inventory => self.inventory(&admitted).await,
+            Operation::List => self.records(&admitted).await,
             Operation::Log => {
+                let permit = self.may_answer(&admitted).await?;
                 let log = state.gate.subject.log().into_bytes();
+                let log = Payload::from(log).with(permit);
                 Ok(with_type(log, "text/plain; charset=utf-8"))
             }
             Operation::Root => document(wire::root(&self.base(head, peer))),
@@ -127,17 +159,111 @@ impl Service {
         body: &mut Body,
         wait: bool,
     ) -> Result<Answer, Fault> {
-        let body = body.read(&self.limits).await?;
-        let request = RunRequest::parse(&body).map_err(Fault::BadRequest)?;
-        drop(body);
+        let is_users = !admitted.is_conductors();
+        let turn = match is_users {
+            true => Some(self.turn(self.user_body.acquire()).await?),
+            false => None,
+        };
+        let request = self.request(&mut admitted, body).await?;
         admitted.check_command(&request)?;
         let dispatcher = &self.state.dispatcher;
-        let view = dispatcher.run(&request.name, request.params, wait).await;
-        record(&view.map_err(Fault::Agent)?, &admitted)
+        let waits_here = wait && !is_users;
+        let view = dispatcher.run(&request.name, request.params, waits_here);
+        let mut view = view.await.map_err(Fault::Agent)?;
+        // What the request brought belongs to the command now: others need not wait for its end.
+        drop(turn);
+        if wait && is_users {
+            view = dispatcher
+                .command(&view.id, wait)
+                .await
+                .map_err(Fault::Agent)?;
+        }
+        self.record(&view, &admitted).await
+    }
+
+    /// Reads which command is to be run. Whoever may not run it is told as soon as its name is there.
+    async fn request(
+        &self,
+        admitted: &mut Admitted<'_>,
+        body: &mut Body,
+    ) -> Result<RunRequest, Fault> {
+        let pause = self.limits.body;
+        let (limits, max_values) = match admitted.is_conductors() {
+            true => (
+                BodyLimits {
+                    bytes: self.limits.body_bytes,
+                    pause,
+                    whole: None,
+                },
+                wire::MAX_VALUES,
+            ),
+            false => (
+                BodyLimits {
+                    bytes: self.limits.user_body_bytes,
+                    pause,
+                    whole: Some(pause),
+                },
+                wire::MAX_VALUES_OF_USERS,
+            ),
+        };
+        let look = |begun: &[u8]| match wire::name_before_the_rest(begun) {
+            Some(name) => admitted.check_command_name(&name).map(|()| Seen::Enough),
+            None => Ok(Seen::TooLittle),
+        };
+        let body = body.read(&limits, look).await?;
+        RunRequest::parse(&body, max_values).map_err(Fault::BadRequest)
+    }
+
+    /// Leave to hold an answer that may be large: of callers other than the conductor only so many hold one.
+    async fn may_answer(
+        &self,
+        admitted: &Admitted<'_>,
+    ) -> Result<Option<OwnedSemaphorePermit>, Fault> {
+        match admitted.is_conductors() {
+            true => Ok(None),
+            false => {
+                let permit = Arc::clone(&self.user_answers).acquire_owned();
+                self.turn(permit).await.map(Some)
+            }
+        }
+    }
+
+    /// Waits for a turn, but not for ever.
+    async fn turn<P>(
+        &self,
+        turn: impl Future<Output = Result<P, AcquireError>>,
+    ) -> Result<P, Fault> {
+        // Longer than the slowest body may take that is read now.
+        match timeout(self.limits.body * 2, turn).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(Fault::Busy),
+        }
+    }
+
+    /// A command as this caller may see it.
+    async fn record(&self, view: &CommandView, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
+        let permit = self.may_answer(admitted).await?;
+        let answer = document(match admitted.is_nobodys() {
+            true => wire::open_command(view),
+            false => wire::command(view, admitted.sees_secrets()),
+        });
+        Ok(answer?.map(|payload| payload.with(permit)))
+    }
+
+    /// All commands as this caller may see them.
+    async fn records(&self, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
+        let permit = self.may_answer(admitted).await?;
+        let views = self.state.dispatcher.list();
+        let answer = document(match admitted.is_nobodys() {
+            true => wire::open_list(&views),
+            false => wire::list(&views, admitted.sees_secrets()),
+        });
+        Ok(answer?.map(|payload| payload.with(permit)))
     }
 
     /// The inventory of this moment, for one caller at a time: it asks every disk.
-    async fn inventory(&self) -> Result<Answer, Fault> {
+    async fn inventory(&self, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
+        let permit = self.may_answer(admitted).await?;
         let _turn = self.inventory_turn.lock().await;
         let subject = Arc::clone(&self.state.gate.subject);
         let inventory = spawn_blocking(move || subject.inventory()).await;
@@ -145,7 +271,7 @@ impl Service {
             tracing::error!(%error, "The inventory could not be collected");
             Fault::Internal
         })?;
-        document(wire::json(&inventory))
+        Ok(document(wire::json(&inventory))?.map(|payload| payload.with(permit)))
     }
 
     /// Scheme and host as the caller sees them; our own address where the caller names none that could be one.
@@ -162,20 +288,16 @@ impl Service {
     }
 }
 
-/// A command as this caller may see it.
-fn record(view: &CommandView, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
-    document(match admitted.is_nobodys() {
-        true => wire::open_command(view),
-        false => wire::command(view, admitted.sees_secrets()),
-    })
-}
-
-/// All commands as this caller may see them.
-fn records(views: &[CommandView], admitted: &Admitted<'_>) -> Result<Answer, Fault> {
-    document(match admitted.is_nobodys() {
-        true => wire::open_list(views),
-        false => wire::list(views, admitted.sees_secrets()),
-    })
+/// Refuses a request that repeats a header which decides something: a proxy before the agent may have looked at the other one
+/// (RFC 9112, section 3.2, for `Host`).
+fn refuse_repeated(headers: &HeaderMap) -> Result<(), Fault> {
+    for (name, shown) in SINGLE_HEADERS {
+        if headers.get_all(name).iter().nth(1).is_some() {
+            let text = format!("The header {shown} is there more than once.");
+            return Err(Fault::BadRequest(text));
+        }
+    }
+    Ok(())
 }
 
 fn document(json: serde_json::Result<Vec<u8>>) -> Result<Answer, Fault> {
@@ -188,7 +310,7 @@ fn document(json: serde_json::Result<Vec<u8>>) -> Result<Answer, Fault> {
     }
 }
 
-fn refusal(fault: &Fault) -> Answer {
+pub(super) fn refusal(fault: &Fault) -> Answer {
     let mut answer = with_type(fault.body(), "application/json");
     *answer.status_mut() = fault.status();
     if let Fault::MethodNotAllowed(allowed) = fault {
@@ -203,7 +325,7 @@ fn redirect(base: &str, uri: &Uri) -> Result<Answer, Fault> {
     let query = uri.query().map(|query| format!("?{query}"));
     let location = format!("{base}{}/{}", uri.path(), query.unwrap_or_default());
     let location = HeaderValue::try_from(location).map_err(|_| Fault::Internal)?;
-    let mut answer = with_type(REDIRECTED.into(), "text/html; charset=utf-8");
+    let mut answer = with_type(REDIRECTED.as_bytes().to_vec(), "text/html; charset=utf-8");
     *answer.status_mut() = StatusCode::PERMANENT_REDIRECT;
     let headers = answer.headers_mut();
     headers.insert(LOCATION, location);
@@ -214,17 +336,21 @@ fn redirect(base: &str, uri: &Uri) -> Result<Answer, Fault> {
     Ok(answer)
 }
 
-fn with_type(body: Vec<u8>, kind: &'static str) -> Answer {
-    let mut answer = Response::new(Full::from(body));
+fn with_type(body: impl Into<Payload>, kind: &'static str) -> Answer {
+    let mut answer = Response::new(body.into());
     let kind = HeaderValue::from_static(kind);
     answer.headers_mut().insert(CONTENT_TYPE, kind);
     answer
 }
 
-/// The request's line in the log, written when its answer is there or its caller is gone. A stranger who is refused gets none
-/// at the usual level: [`Strangers`] tells of them all, and nobody fills the log by being refused.
-struct RequestLog {
+/// The request's line in the log, written when its answer is there or its caller is gone. The conductor's are all there; a caller
+/// without a right credential gets none at the usual level, for [`Strangers`] tells of those who are refused; and nobody but the
+/// conductor gets more than so many a minute.
+struct RequestLog<'a> {
+    service: &'a Service,
     client: IpAddr,
+    /// Whom a proxy names, or the caller pretends to be.
+    forwarded_for: Option<IpAddr>,
     method: Method,
     target: String,
     begin: Instant,
@@ -235,12 +361,14 @@ struct RequestLog {
     is_trusted: bool,
 }
 
-impl RequestLog {
-    fn begin(head: &Parts, peer: &Peer) -> Self {
+impl<'a> RequestLog<'a> {
+    fn begin(service: &'a Service, head: &Parts, peer: &Peer) -> Self {
         let query = Query::of(&head.uri).redacted();
         let mark = if query.is_empty() { "" } else { "?" };
         Self {
-            client: client(&head.headers).unwrap_or_else(|| peer.address.ip()),
+            service,
+            client: peer.address.ip(),
+            forwarded_for: forwarded_for(&head.headers),
             method: head.method.clone(),
             target: format!("{:.256}{mark}{query:.256}", shown(head.uri.path())),
             begin: Instant::now(),
@@ -269,38 +397,46 @@ fn shown(path: &str) -> String {
     parts.join("/")
 }
 
-impl Drop for RequestLog {
+impl Drop for RequestLog<'_> {
     fn drop(&mut self) {
-        let (client, method, target) = (self.client, &self.method, &self.target);
-        let ms = self.begin.elapsed().as_millis();
-        let status = self.status.map(|status| status.as_u16());
-        let is_refusal = self.status.is_none_or(|status| status.is_client_error());
         // Who is the conductor or nobody is told by the token, or its lack, in the target.
-        let caller = match &self.caller {
-            Some(caller @ (Caller::Observer | Caller::User(_))) => {
-                Some(tracing::field::display(caller))
-            }
+        let user = match &self.caller {
+            Some(caller @ (Caller::Observer | Caller::User(_))) => Some(caller),
             _ => None,
         };
-        match status {
-            Some(status) if self.is_strangers() && is_refusal => {
-                tracing::debug!(%client, %method, target, status, ms, "Answered a request");
+        let untold = if self.is_strangers() {
+            self.service.strangers.take_debug_line()
+        } else if user.is_some() {
+            self.service.users_lines.take()
+        } else {
+            Some(0)
+        };
+        let Some(untold) = untold else {
+            return;
+        };
+        let untold = (untold > 0).then_some(untold);
+        let (client, method, target) = (self.client, &self.method, &self.target);
+        let forwarded_for = self.forwarded_for.map(tracing::field::display);
+        let caller = user.map(tracing::field::display);
+        let status = self.status.map(|status| status.as_u16());
+        let ms = self.begin.elapsed().as_millis();
+        let what = match status {
+            Some(_) => "Answered a request",
+            None => "A caller left before its answer",
+        };
+        match self.is_strangers() {
+            true => {
+                tracing::debug!(%client, forwarded_for, %method, target, status, ms, untold, "{what}");
             }
-            Some(status) => {
-                tracing::info!(%client, caller, %method, target, status, ms, "Answered a request");
-            }
-            None if self.is_strangers() => {
-                tracing::debug!(%client, %method, target, ms, "A caller left before its answer");
-            }
-            None => {
-                tracing::info!(%client, caller, %method, target, ms, "A caller left before its answer");
+            false => {
+                tracing::info!(%client, forwarded_for, caller, %method, target, status, ms, untold, "{what}");
             }
         }
     }
 }
 
-/// The caller's address as a proxy names it.
-fn client(headers: &HeaderMap) -> Option<IpAddr> {
+/// The caller's address as a proxy names it, or as anybody pretends: the log says it beside the peer's.
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let named = |name| {
         let text = headers.get(name)?.to_str().ok()?;
         text.split(',').next()?.trim().parse().ok()
@@ -308,6 +444,11 @@ fn client(headers: &HeaderMap) -> Option<IpAddr> {
     named("x-forwarded-for").or_else(|| named("x-real-ip"))
 }
 
+const SINGLE_HEADERS: [(HeaderName, &str); 3] = [
+    (AUTHORIZATION, "Authorization"),
+    (HOST, "Host"),
+    (X_AUTH_TOKEN, "X-Auth-Token"),
+];
 const REDIRECTED: &str = "<!doctype html>\n<html lang=en>\n<title>Redirecting</title>\n<h1>Redirecting</h1>\n<p>The same address with a slash at its end is right.\n";
 
 #[cfg(test)]
@@ -325,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxys_word_for_the_client_counts_if_it_is_an_address() {
+    fn what_a_proxy_says_of_the_client_is_logged_if_it_is_an_address() {
         for (name, value, expected) in [
             ("x-forwarded-for", "192.0.2.1, 10.0.0.1", Some("192.0.2.1")),
             ("x-real-ip", "2001:db8::1", Some("2001:db8::1")),
@@ -335,7 +476,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_static(value));
             let expected = expected.map(|ip| ip.parse().unwrap());
-            assert_eq!(client(&headers), expected, "{name}: {value}");
+            assert_eq!(forwarded_for(&headers), expected, "{name}: {value}");
         }
     }
 }

@@ -1,10 +1,10 @@
 //! A request's body: read on demand, up to a size and with a limit on its pauses.
 
-use super::Limits;
 use super::fault::Fault;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use tokio::time::timeout;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
 /// A body that nobody has asked for yet, or that was read whole.
@@ -24,17 +24,26 @@ impl Body {
         self.left
     }
 
-    /// The whole body; wiped when dropped, for a command may bring passwords.
-    pub(super) async fn read(&mut self, limits: &Limits) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        let most = limits.body_bytes;
+    /// The whole body; wiped when dropped, for a command may bring passwords. `look` is shown its beginning as it comes, until it has
+    /// seen what it wants.
+    pub(super) async fn read(
+        &mut self,
+        limits: &BodyLimits,
+        mut look: impl FnMut(&[u8]) -> Result<Seen, Fault>,
+    ) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        let most = limits.bytes;
         let announced = self.incoming.size_hint().lower();
         let announced = usize::try_from(announced).map_err(|_| Fault::TooLarge(most))?;
         if announced > most {
             return Err(Fault::TooLarge(most));
         }
+        let end = limits.whole.map(|whole| Instant::now() + whole);
         let mut bytes = Zeroizing::new(Vec::with_capacity(announced));
+        let mut seen = Seen::TooLittle;
         loop {
-            let frame = timeout(limits.body, self.incoming.frame()).await;
+            let pause = Instant::now() + limits.pause;
+            let until = end.map_or(pause, |end| end.min(pause));
+            let frame = timeout_at(until, self.incoming.frame()).await;
             match frame.map_err(|_elapsed| Fault::SlowBody)? {
                 None => break,
                 Some(Err(_)) => {
@@ -46,7 +55,11 @@ impl Body {
                     if data.len() > most - bytes.len() {
                         return Err(Fault::TooLarge(most));
                     }
+                    let is_beginning = bytes.len() < BEGINNING;
                     bytes.extend_from_slice(&data);
+                    if seen == Seen::TooLittle && is_beginning {
+                        seen = look(bytes.get(..BEGINNING).unwrap_or(&bytes))?;
+                    }
                 }
             }
         }
@@ -54,3 +67,24 @@ impl Body {
         Ok(bytes)
     }
 }
+
+/// What a body may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyLimits {
+    /// Its size.
+    pub(super) bytes: usize,
+    /// The longest pause within it.
+    pub(super) pause: Duration,
+    /// The time for all of it, where that is bounded.
+    pub(super) whole: Option<Duration>,
+}
+
+/// Whether a body's beginning was enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    Enough,
+    TooLittle,
+}
+
+/// Bytes that are looked at as a beginning.
+const BEGINNING: usize = 1024;

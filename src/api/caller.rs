@@ -128,7 +128,7 @@ fn is_of(digest: &Sha256Digest, secret: &[u8]) -> bool {
 }
 
 const SCHEME: &[u8] = b"bearer ";
-const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+pub(super) const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 
 #[cfg(test)]
 mod tests {

@@ -2,8 +2,10 @@
 //!
 //! The conductor searches in `faultstring`: without that string it ends in a type error of its own.
 
+use super::caller::Caller;
 use super::wire;
 use crate::error::AgentError;
+use crate::policy::Denied;
 use hyper::StatusCode;
 
 /// Why a request was not done.
@@ -13,8 +15,10 @@ pub(super) enum Fault {
     Agent(AgentError),
     /// The body is not what the route wants.
     BadRequest(String),
-    /// A known caller without the right; the rule that says so.
-    Forbidden(String),
+    /// Other callers take what there is for them.
+    Busy,
+    /// A known caller without the right, and the rule that says so.
+    Forbidden(Caller, Denied),
     /// Our own answer could not be written.
     Internal,
     /// What hyper refused, with its status: no HTTP, or too large a head.
@@ -37,7 +41,8 @@ impl Fault {
             Self::Agent(error) => StatusCode::from_u16(error.class.code())
                 .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Forbidden(..) => StatusCode::FORBIDDEN,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Malformed(status) => *status,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -54,9 +59,13 @@ impl Fault {
         let text = match self {
             Self::Agent(error) => return error.to_string(),
             Self::BadRequest(text) => text.clone(),
+            Self::Busy => "Too many callers ask at a time: try again.".to_owned(),
             // Ironic's own sentence (`exception.HTTPForbidden`).
-            Self::Forbidden(rule) => {
-                format!("Access was denied to the following resource: {rule}")
+            Self::Forbidden(_, denied) => {
+                format!(
+                    "Access was denied to the following resource: {}",
+                    denied.rule
+                )
             }
             Self::Internal => "The answer could not be written.".to_owned(),
             Self::Malformed(StatusCode::BAD_REQUEST) => "This is no HTTP/1.1 request.".to_owned(),
@@ -87,6 +96,7 @@ impl Fault {
 mod tests {
     use super::*;
     use crate::error::ErrorClass;
+    use crate::policy::Refusal;
 
     fn body(fault: &Fault) -> String {
         String::from_utf8(fault.body()).unwrap()
@@ -114,7 +124,13 @@ mod tests {
             r#"{"faultcode": "Client", "faultstring": "401 Unauthorized: Token invalid."}"#
         );
         assert_eq!(
-            body(&Fault::Forbidden("baremetal:agent:command:run".into())),
+            body(&Fault::Forbidden(
+                Caller::Observer,
+                Denied {
+                    rule: "baremetal:agent:command:run".into(),
+                    why: Refusal::NotAllowed,
+                }
+            )),
             r#"{"faultcode": "Client", "faultstring": "403 Forbidden: Access was denied to the following resource: baremetal:agent:command:run"}"#
         );
         assert_eq!(

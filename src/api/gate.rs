@@ -89,6 +89,14 @@ impl Admitted<'_> {
         self.check_command_named(&request.name, &request.params)
     }
 
+    /// The same by the name alone, for a request whose parameters have not come yet.
+    ///
+    /// # Errors
+    /// [`Fault::Forbidden`].
+    pub(super) fn check_command_name(&mut self, name: &str) -> Result<(), Fault> {
+        self.check_command_named(name, &Params::new())
+    }
+
     fn check_command_named(&mut self, name: &str, params: &Params) -> Result<(), Fault> {
         self.target.insert("command".to_owned(), name.into());
         self.check_if_known(&format!("{COMMAND}{name}"))?;
@@ -148,11 +156,9 @@ impl Admitted<'_> {
     }
 
     fn refused(&self, denied: Denied) -> Fault {
-        let caller = &self.caller;
-        if self.is_nobodys() {
-            return Fault::Unauthorized;
+        match self.is_nobodys() {
+            true => Fault::Unauthorized,
+            false => Fault::Forbidden(self.caller.clone(), denied),
         }
-        tracing::warn!(%caller, reason = %denied, "Refused by policy");
-        Fault::Forbidden(denied.rule)
     }
 }

@@ -1,178 +1,220 @@
-//! Turns at the TLS handshake: it is what a stranger makes the agent compute for, so only so many are done at a time.
+//! The order in which TLS handshakes are computed: it is what a stranger makes the agent compute, so it is done for one connection
+//! after the other, and addresses that showed the token come first.
 //!
-//! A network begins one more only while more turns are free than it has taken: a flood from one address takes half of them at
-//! most, one from two addresses three quarters, and there is always one for somebody else. Who dawdles loses the turn, and may
-//! go on without: what takes long does not compute much.
+//! A connection stands in the queue with what its peer has sent. Who sends half a message is done with at once and holds up nobody
+//! while the rest is awaited. And after some milliseconds everybody else who is ready gets the processor, so that requests with the
+//! token do not wait for handshakes.
 
-use super::strangers::network;
-use std::collections::HashMap;
-use std::future::Future;
-use std::net::IpAddr;
-use std::pin::pin;
+use crate::tls::stream::{Handshake, Progress};
+use std::collections::VecDeque;
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tokio::sync::Notify;
-use tokio::time::timeout;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::yield_now;
 
-/// The turns of one listener.
-pub(super) struct Handshakes {
-    taken: Mutex<Taken>,
-    freed: Notify,
+/// The handshakes of one listener.
+pub(super) type Handshakes = Queue<Handshake<TcpStream>>;
+
+/// Work for one connection.
+pub(super) trait Compute {
+    type Outcome;
+
+    /// Does it, without waiting for anything.
+    fn compute(&mut self) -> Self::Outcome;
 }
 
-struct Taken {
-    free: usize,
-    by: HashMap<IpAddr, usize>,
+impl Compute for Handshake<TcpStream> {
+    type Outcome = io::Result<Progress>;
+
+    fn compute(&mut self) -> Self::Outcome {
+        self.process()
+    }
 }
 
-/// Leave to do a handshake, until dropped.
-struct Turn<'a> {
-    of: &'a Handshakes,
-    network: IpAddr,
+/// Work in its order.
+pub(super) struct Queue<W: Compute> {
+    waiting: Mutex<Waiting<W>>,
+    filled: Notify,
 }
 
-impl Handshakes {
-    pub(super) fn new(most: usize) -> Self {
+struct Waiting<W: Compute> {
+    known: VecDeque<Job<W>>,
+    unknown: VecDeque<Job<W>>,
+    /// A known address had the last turn, so that it is an unknown one's if any waits.
+    was_known: bool,
+}
+
+struct Job<W: Compute> {
+    work: W,
+    done: oneshot::Sender<(W, W::Outcome)>,
+}
+
+impl<W: Compute> Queue<W> {
+    pub(super) fn new() -> Self {
         Self {
-            taken: Mutex::new(Taken {
-                free: most,
-                by: HashMap::new(),
+            waiting: Mutex::new(Waiting {
+                known: VecDeque::new(),
+                unknown: VecDeque::new(),
+                was_known: false,
             }),
-            freed: Notify::new(),
+            filled: Notify::new(),
         }
     }
 
-    /// Does a handshake when its turn has come; how long all of that may take is the caller's to bound.
-    pub(super) async fn take_turn<F: Future>(&self, address: IpAddr, handshake: F) -> F::Output {
-        let turn = self.turn(address).await;
-        let mut handshake = pin!(handshake);
-        let soon = timeout(DAWDLING, handshake.as_mut()).await;
-        drop(turn);
-        match soon {
-            Ok(done) => done,
-            Err(_) => handshake.await,
+    /// Has work done when its turn comes; how long that may take is the caller's to bound. Nothing if the server has ended.
+    pub(super) async fn take_turn(&self, work: W, is_known: bool) -> Option<(W, W::Outcome)> {
+        let (done, outcome) = oneshot::channel();
+        let job = Job { work, done };
+        {
+            let mut waiting = self.waiting();
+            match is_known {
+                true => waiting.known.push_back(job),
+                false => waiting.unknown.push_back(job),
+            }
         }
+        self.filled.notify_one();
+        outcome.await.ok()
     }
 
-    async fn turn(&self, address: IpAddr) -> Turn<'_> {
-        let network = network(address);
+    /// Does the work of all, for ever.
+    pub(super) async fn run(&self) {
         loop {
-            // Made before the look, so that a turn that is freed in between is not missed.
-            let freed = self.freed.notified();
-            if self.take(network) {
-                return Turn { of: self, network };
+            self.filled.notified().await;
+            let mut begin = Instant::now();
+            loop {
+                let Some(Job { mut work, done }) = self.waiting().next() else {
+                    break;
+                };
+                // Whose connection has ended needs nothing.
+                if done.is_closed() {
+                    continue;
+                }
+                let outcome = work.compute();
+                let _ended = done.send((work, outcome));
+                if begin.elapsed() >= SLICE {
+                    yield_now().await;
+                    begin = Instant::now();
+                }
             }
-            freed.await;
         }
     }
 
-    fn take(&self, network: IpAddr) -> bool {
-        let mut taken = self.taken();
-        let held = taken.by.get(&network).copied().unwrap_or_default();
-        if taken.free <= held {
-            return false;
-        }
-        taken.free -= 1;
-        taken.by.insert(network, held + 1);
-        true
-    }
-
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting(&self) -> MutexGuard<'_, Waiting<W>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let mut taken = self.of.taken();
-        taken.free += 1;
-        match taken.by.get_mut(&self.network) {
-            Some(held) if *held > 1 => *held -= 1,
-            _ => {
-                taken.by.remove(&self.network);
-            }
+impl<W: Compute> Waiting<W> {
+    /// Both kinds in turn: a known address waits for one other at most, and keeps none from its turn.
+    fn next(&mut self) -> Option<Job<W>> {
+        let is_known = match (self.known.is_empty(), self.unknown.is_empty()) {
+            (false, false) => !self.was_known,
+            (is_none_known, _) => !is_none_known,
+        };
+        self.was_known = is_known;
+        match is_known {
+            true => self.known.pop_front(),
+            false => self.unknown.pop_front(),
         }
-        drop(taken);
-        self.of.freed.notify_waiters();
     }
 }
 
-/// As long as nobody needs who means it, even far away.
-const DAWDLING: Duration = Duration::from_secs(1);
+/// Computing without a pause for others: several handshakes.
+const SLICE: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::pending;
-    use std::task::{Context, Poll, Waker};
+    use std::sync::Arc;
+    use tokio::task::JoinSet;
 
-    fn address(last: u8) -> IpAddr {
-        [192, 0, 2, last].into()
-    }
+    /// Work that notes when it was done.
+    struct Noted(&'static str, Arc<Mutex<Vec<&'static str>>>);
 
-    /// A turn, if there is one now.
-    fn now(handshakes: &Handshakes, last: u8) -> Option<Turn<'_>> {
-        let turn = pin!(handshakes.turn(address(last)));
-        match turn.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(turn) => Some(turn),
-            Poll::Pending => None,
+    impl Compute for Noted {
+        type Outcome = ();
+
+        fn compute(&mut self) {
+            self.1.lock().unwrap().push(self.0);
         }
     }
 
-    #[test]
-    fn one_network_takes_half_of_the_turns_at_most() {
-        let handshakes = Handshakes::new(32);
-        let flood: Vec<_> = (0..1000).map_while(|_| now(&handshakes, 1)).collect();
-        assert_eq!(flood.len(), 16);
-        let second: Vec<_> = (0..1000).map_while(|_| now(&handshakes, 2)).collect();
-        assert_eq!(second.len(), 8);
-        assert!(now(&handshakes, 3).is_some());
-    }
-
-    #[test]
-    fn turns_are_given_back_and_nothing_is_remembered() {
-        let handshakes = Handshakes::new(2);
-        for _ in 0..10 {
-            let turn = now(&handshakes, 1).unwrap();
-            assert!(now(&handshakes, 1).is_none());
-            drop(turn);
+    /// Whose work was done, in order, of those who came in this order; the last word says whether it stays.
+    async fn order(waiting: &[(&'static str, bool, bool)]) -> Vec<&'static str> {
+        let queue = Arc::new(Queue::new());
+        let noted = Arc::new(Mutex::new(Vec::new()));
+        let (mut staying, mut leaving) = (JoinSet::new(), JoinSet::new());
+        for (name, is_known, stays) in waiting.iter().copied() {
+            let (queue, noted) = (Arc::clone(&queue), Arc::clone(&noted));
+            let tasks = match stays {
+                true => &mut staying,
+                false => &mut leaving,
+            };
+            tasks.spawn(async move { queue.take_turn(Noted(name, noted), is_known).await });
+            yield_now().await;
         }
-        let taken = handshakes.taken();
-        assert_eq!((taken.free, taken.by.len()), (2, 0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_dawdles_in_many_networks_keeps_nobody_waiting_for_longer_than_a_second() {
-        let handshakes = Handshakes::new(2);
-        let begin = tokio::time::Instant::now();
-        let dawdling = |last| handshakes.take_turn(address(last), pending::<()>());
-        let other = handshakes.take_turn(address(3), async { begin.elapsed().as_secs() });
-        let waited = tokio::select! {
-            biased;
-            () = dawdling(1) => None,
-            () = dawdling(2) => None,
-            waited = other => Some(waited),
-        };
-        assert_eq!(waited, Some(1));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_handshake_without_a_turn_goes_on() {
-        let handshakes = Handshakes::new(1);
-        let slow = tokio::time::sleep(DAWDLING * 5);
-        handshakes.take_turn(address(1), slow).await;
-        assert_eq!(handshakes.taken().free, 1);
+        leaving.shutdown().await;
+        let mut worker = JoinSet::new();
+        worker.spawn(async move { queue.run().await });
+        while let Some(done) = staying.join_next().await {
+            assert!(done.unwrap().is_some());
+        }
+        let noted = noted.lock().unwrap();
+        noted.clone()
     }
 
     #[tokio::test]
-    async fn who_waits_gets_the_turn_that_is_freed() {
-        let handshakes = Handshakes::new(2);
-        let turn = handshakes.turn(address(1)).await;
-        let waiting = handshakes.turn(address(1));
-        let (second, ()) = tokio::join!(waiting, async {
-            tokio::task::yield_now().await;
-            drop(turn);
-        });
-        drop(second);
+    async fn turns_come_in_order() {
+        let waiting = ["a", "b", "c", "d"].map(|name| (name, false, true));
+        assert_eq!(order(&waiting).await, ["a", "b", "c", "d"]);
+    }
+
+    #[tokio::test]
+    async fn a_known_address_waits_for_one_other_at_most_and_keeps_none_from_its_turn() {
+        let waiting = [
+            ("a", false, true),
+            ("b", false, true),
+            ("c", false, true),
+            ("known 1", true, true),
+            ("known 2", true, true),
+            ("known 3", true, true),
+            ("known 4", true, true),
+            ("known 5", true, true),
+        ];
+        let expected = [
+            "known 1", "a", "known 2", "b", "known 3", "c", "known 4", "known 5",
+        ];
+        assert_eq!(order(&waiting).await, expected);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_computed_for_who_has_left() {
+        let waiting = [
+            ("a", false, false),
+            ("b", false, true),
+            ("known", true, false),
+        ];
+        assert_eq!(order(&waiting).await, ["b"]);
+    }
+
+    #[tokio::test]
+    async fn who_comes_later_has_a_turn_too() {
+        let queue = Queue::new();
+        let noted = Arc::new(Mutex::new(Vec::new()));
+        let later = async {
+            for name in ["a", "b"] {
+                let done = queue
+                    .take_turn(Noted(name, Arc::clone(&noted)), false)
+                    .await;
+                assert!(done.is_some());
+            }
+        };
+        tokio::select! {
+            () = queue.run() => {}
+            () = later => {}
+        }
+        assert_eq!(*noted.lock().unwrap(), ["a", "b"]);
     }
 }

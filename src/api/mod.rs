@@ -6,8 +6,8 @@
 //!                                              └────────┴───────────┴────┴────► fault (every answer of 400 and more)
 //! ```
 //!
-//! `caller` says who asks, `gate` whether that may be: by one rule for each operation. Callers without a right credential are remembered in `strangers`, which slows them down; `handshakes` bounds what they make
-//! the agent compute. The wire's JSON is in `wire`; what a command does is nobody's business here. Bytes that are no HTTP/1.1, and heads
+//! `caller` says who asks, `gate` whether that may be: by one rule for each operation. Callers without a right credential are remembered in `strangers`, which slows them down; `handshakes` orders what they make
+//! the agent compute, `places` how many of them there may be, and the addresses in `known` come before them. The wire's JSON is in `wire`; what a command does is nobody's business here. Bytes that are no HTTP/1.1, and heads
 //! larger than [`Limits::head_bytes`], are refused by hyper itself; `envelope` puts the body into its answer.
 
 mod answer;
@@ -17,10 +17,16 @@ mod envelope;
 mod fault;
 mod gate;
 mod handshakes;
+mod known;
+mod log_budget;
+mod payload;
+mod places;
 mod query;
 mod routes;
 mod server;
 mod strangers;
+#[cfg(test)]
+mod timing;
 mod wire;
 
 pub use caller::Credentials;
@@ -46,12 +52,14 @@ pub struct State {
 /// How much of the agent a stranger may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time. The next one ends the oldest of those that never showed the token, of the network that has most.
+    /// Connections at a time, more than a network of 256 addresses has: so one of it is never in a newcomer's way alone. The next
+    /// connection ends one that never showed the token, of the network that has most.
     pub connections: usize,
-    /// Time for the TLS handshake, and for its turn to come.
+    /// How long a connection has to show the token, from its beginning or its turn at the handshake on, before it makes room for others
+    /// of a crowd as large as its own.
+    pub grace: Duration,
+    /// Time for the TLS handshake, and for its turns to come.
     pub handshake: Duration,
-    /// TLS handshakes at a time; one network has half of them at most.
-    pub handshakes: usize,
     /// Time for a request's head, and how long a connection may idle before it.
     pub head: Duration,
     /// Largest head (hyper wants 8 KiB at least).
@@ -60,6 +68,10 @@ pub struct Limits {
     pub body: Duration,
     /// Largest body, read only after the token was right: a config drive of 64 MiB comes as 86 MiB of base64.
     pub body_bytes: usize,
+    /// Largest body of a caller other than the conductor; one such body is read at a time, in as much time as one pause may take.
+    pub user_body_bytes: usize,
+    /// Answers with results, the inventory or the log that callers other than the conductor have not yet taken whole; the next one waits.
+    pub user_answers: usize,
     /// Time for answers in flight when the API ends.
     pub drain: Duration,
     /// Time in which a caller who still sends may read the answer that refused its body.
@@ -75,13 +87,15 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 128,
+            connections: 512,
+            grace: Duration::from_secs(1),
             handshake: Duration::from_secs(10),
-            handshakes: 32,
             head: Duration::from_secs(30),
             head_bytes: 32 * 1024,
             body: Duration::from_secs(30),
             body_bytes: 100 * 1024 * 1024,
+            user_body_bytes: 1024 * 1024,
+            user_answers: 8,
             drain: Duration::from_secs(3),
             linger: Duration::from_secs(2),
             refusal: Duration::from_millis(50),

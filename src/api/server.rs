@@ -3,28 +3,30 @@
 use super::answer::Service;
 use super::envelope::Enveloping;
 use super::handshakes::Handshakes;
-use super::strangers::{Strangers, network};
+use super::known::KnownAddresses;
+use super::log_budget::LogBudget;
+use super::places::{Crowd, Crowds, Holder, Places, Stage};
+use super::strangers::Strangers;
 use super::{Limits, State};
-use crate::tls::stream::ServerStream;
+use crate::tls::stream::{Handshake, Progress, ServerStream};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
-use std::cmp::Reverse;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Serves the API until cancelled, then finishes the answers in flight. Plain HTTP without TLS settings.
@@ -50,11 +52,16 @@ pub async fn serve_within(
             state,
             limits,
             strangers: Strangers::new(&limits),
-            inventory_turn: Mutex::default(),
+            known: KnownAddresses::default(),
+            inventory_turn: AsyncMutex::default(),
+            users_lines: LogBudget::new(USERS_LINES_A_MINUTE),
+            user_body: Semaphore::new(1),
+            user_answers: Arc::new(Semaphore::new(limits.user_answers)),
             scheme: if tls.is_some() { "https" } else { "http" },
         }),
         tls,
-        handshakes: Arc::new(Handshakes::new(limits.handshakes)),
+        handshakes: Arc::new(Handshakes::new()),
+        accept_errors: Arc::new(LogBudget::new(ACCEPT_ERRORS_A_MINUTE)),
         cancel,
     };
     server.run(listener).await;
@@ -64,24 +71,44 @@ pub async fn serve_within(
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
     pub(super) local: SocketAddr,
-    trusted: AtomicBool,
+    /// The connections of its network.
+    crowd: Crowd,
+    stage: Mutex<Stage>,
     left_body: AtomicBool,
 }
 
 impl Peer {
+    fn new(address: SocketAddr, local: SocketAddr, crowd: Crowd) -> Self {
+        Self {
+            address: canonical(address),
+            local: canonical(local),
+            crowd,
+            stage: Mutex::new(Stage::Since(Instant::now())),
+            left_body: AtomicBool::new(false),
+        }
+    }
+
     /// The caller showed the token: its connection is not given up for another.
     pub(super) fn trust(&self) {
-        self.trusted.store(true, Ordering::Relaxed);
+        self.enter(Stage::Trusted);
     }
 
     /// Whether it ever did.
     pub(super) fn is_trusted(&self) -> bool {
-        self.trusted.load(Ordering::Relaxed)
+        self.stage() == Stage::Trusted
     }
 
     /// A body was answered unread.
     pub(super) fn leave_body(&self) {
         self.left_body.store(true, Ordering::Relaxed);
+    }
+
+    fn stage(&self) -> Stage {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, stage: Stage) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
     }
 }
 
@@ -90,17 +117,23 @@ struct Server {
     service: Arc<Service>,
     tls: Option<Arc<ServerConfig>>,
     handshakes: Arc<Handshakes>,
+    accept_errors: Arc<LogBudget>,
     cancel: CancellationToken,
 }
 
 impl Server {
     async fn run(self, listener: TcpListener) {
         let mut connections = Connections::default();
+        let mut computing = JoinSet::new();
+        if self.tls.is_some() {
+            let handshakes = Arc::clone(&self.handshakes);
+            computing.spawn(async move { handshakes.run().await });
+        }
         loop {
             tokio::select! {
                 () = self.cancel.cancelled() => break,
                 Some(ended) = connections.tasks.join_next() => note(ended),
-                (stream, address) = accept(&listener) => self.admit(stream, address, &mut connections),
+                (stream, address) = self.accept(&listener) => self.admit(stream, address, &mut connections),
             }
         }
         drop(listener);
@@ -116,20 +149,34 @@ impl Server {
         tasks.shutdown().await;
     }
 
+    /// The next connection. What fails here is one caller's or passes, as a lack of descriptors does.
+    async fn accept(&self, listener: &TcpListener) -> (TcpStream, SocketAddr) {
+        loop {
+            match listener.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) => {
+                    if let Some(untold) = self.accept_errors.take() {
+                        tracing::warn!(%error, untold, "A connection could not be accepted");
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
     fn admit(&self, stream: TcpStream, address: SocketAddr, connections: &mut Connections) {
         let Ok(local) = stream.local_addr() else {
             return;
         };
-        if !connections.make_room(self.service.limits.connections) {
-            tracing::warn!(client = %address.ip(), "Refused a connection: there are too many");
-            return;
+        let places = Places {
+            number: self.service.limits.connections,
+            grace: self.service.limits.grace,
+        };
+        let crowd = connections.crowds.join(address.ip());
+        let peer = Arc::new(Peer::new(address, local, crowd));
+        if !connections.make_room(places, &peer, &self.service.known) {
+            return self.service.strangers.crowded_out(peer.address.ip());
         }
-        let peer = Arc::new(Peer {
-            address: canonical(address),
-            local: canonical(local),
-            trusted: AtomicBool::new(false),
-            left_body: AtomicBool::new(false),
-        });
         let task = self.clone().connection(stream, Arc::clone(&peer));
         let task = connections.tasks.spawn(task);
         connections.open.push_back((task, peer));
@@ -143,12 +190,7 @@ impl Server {
             None => self.http(stream, &peer).await,
             Some(tls) => {
                 let limit = self.service.limits.handshake;
-                let handshake = timeout(limit, async {
-                    // Who says nothing takes no turn.
-                    stream.readable().await?;
-                    let handshake = ServerStream::accept(Arc::clone(tls), stream);
-                    self.handshakes.take_turn(client, handshake).await
-                });
+                let handshake = timeout(limit, self.handshake(tls, stream, &peer));
                 match self.cancel.run_until_cancelled(handshake).await {
                     None => return,
                     Some(Ok(Ok(stream))) => self.http(stream, &peer).await,
@@ -164,9 +206,37 @@ impl Server {
                 }
             }
         };
-        if let Err(error) = ended {
-            tracing::debug!(%client, %error, "A connection broke");
+        if let Err(error) = ended
+            && let Some(untold) = self.service.strangers.take_debug_line()
+        {
+            tracing::debug!(%client, untold, %error, "A connection broke");
         }
+    }
+
+    async fn handshake(
+        &self,
+        tls: &Arc<ServerConfig>,
+        stream: TcpStream,
+        peer: &Peer,
+    ) -> io::Result<ServerStream<TcpStream>> {
+        let mut handshake = Handshake::new(Arc::clone(tls), stream)?;
+        loop {
+            handshake.receive().await?;
+            let begun = peer.stage();
+            peer.enter(Stage::Waiting);
+            let is_known = self.service.known.contains(peer.address.ip());
+            let computed = self.handshakes.take_turn(handshake, is_known).await;
+            let (computed, progress) = computed.ok_or(io::ErrorKind::ConnectionAborted)?;
+            handshake = computed;
+            peer.enter(match progress? {
+                Progress::Done => break,
+                Progress::Answered => Stage::Since(Instant::now()),
+                // Who sends it a byte at a time has no more time than others.
+                Progress::NeedsRest => begun,
+            });
+        }
+        peer.enter(Stage::Since(Instant::now()));
+        handshake.finish().await
     }
 
     async fn http<S>(&self, stream: S, peer: &Arc<Peer>) -> hyper::Result<()>
@@ -211,18 +281,30 @@ impl Server {
 #[derive(Default)]
 struct Connections {
     tasks: JoinSet<()>,
+    crowds: Crowds,
     open: VecDeque<(AbortHandle, Arc<Peer>)>,
 }
 
 impl Connections {
-    /// Whether one more fits: one that never showed the token goes if need be, so that strangers who only hold connections
-    /// open cannot keep the conductor out.
-    fn make_room(&mut self, most: usize) -> bool {
+    /// Makes room for a newcomer, at the cost of another if need be. Whether there is room.
+    fn make_room(&mut self, places: Places, newcomer: &Peer, known: &KnownAddresses) -> bool {
         self.open.retain(|(task, _)| !task.is_finished());
-        if self.open.len() < most {
+        self.crowds.tidy();
+        if self.open.len() < places.number {
             return true;
         }
-        match self.one_too_many().and_then(|at| self.open.remove(at)) {
+        let known = known.all();
+        let holders = self.open.iter().map(|(_, peer)| Holder {
+            address: peer.address.ip(),
+            crowd: peer.crowd.size(),
+            is_known: known.contains(&peer.address.ip()),
+            stage: peer.stage(),
+        });
+        let holders: Vec<_> = holders.collect();
+        let is_known = known.contains(&newcomer.address.ip());
+        let own = (!is_known).then(|| newcomer.crowd.size());
+        let victim = places.victim(&holders, own, Instant::now());
+        match victim.and_then(|at| self.open.remove(at)) {
             Some((task, _)) => {
                 task.abort();
                 true
@@ -230,38 +312,11 @@ impl Connections {
             None => false,
         }
     }
-
-    /// The oldest stranger of the network that has the most of them: a crowd makes room for itself, and not at the cost of a
-    /// caller from elsewhere who is about to show the token.
-    fn one_too_many(&self) -> Option<usize> {
-        let mut crowds: HashMap<IpAddr, (usize, Reverse<usize>)> = HashMap::new();
-        for (at, (_, peer)) in self.open.iter().enumerate() {
-            if !peer.is_trusted() {
-                let crowd = crowds.entry(network(peer.address.ip()));
-                crowd.or_insert((0, Reverse(at))).0 += 1;
-            }
-        }
-        let (_, Reverse(oldest)) = crowds.into_values().max()?;
-        Some(oldest)
-    }
 }
 
 /// An IPv4 caller of a `::` listener as what it is.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
-/// The next connection. What fails here is one caller's or passes, as a lack of descriptors does.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => return accepted,
-            Err(error) => {
-                tracing::warn!(%error, "A connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
 }
 
 /// Ends a connection. Closing one with bytes left unread resets it, and the caller would lose the answer that says why:
@@ -285,4 +340,7 @@ fn note(ended: Result<(), JoinError>) {
     }
 }
 
+/// Enough for several people who look each second.
+const USERS_LINES_A_MINUTE: u32 = 240;
+const ACCEPT_ERRORS_A_MINUTE: u32 = 6;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

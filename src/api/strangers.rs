@@ -4,6 +4,7 @@
 //! address, by showing wrong ones. Memory is bounded in addresses, and so is the number of callers who are made to wait.
 
 use super::Limits;
+use super::log_budget::{LogBudget, Minute};
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv6Addr};
@@ -21,6 +22,8 @@ pub(super) struct Strangers {
     /// One permit for each caller who may be kept waiting.
     waiting: Semaphore,
     book: Mutex<Book>,
+    /// Lines at the level that tells how things are done.
+    debug_lines: LogBudget,
 }
 
 impl Strangers {
@@ -30,7 +33,14 @@ impl Strangers {
             most: limits.refusal_most,
             waiting: Semaphore::new(limits.refused_waiting),
             book: Mutex::new(Book::new(Instant::now())),
+            debug_lines: LogBudget::new(DEBUG_LINES_A_MINUTE),
         }
+    }
+
+    /// Takes one line for the debug log, if there is one left for callers without a right credential: the number of lines before it
+    /// that were suppressed.
+    pub(super) fn take_debug_line(&self) -> Option<u64> {
+        self.debug_lines.take()
     }
 
     /// A caller showed no token, or a wrong one: notes it, and waits for as long as its network has earned.
@@ -57,8 +67,17 @@ impl Strangers {
                 tracing::warn!(client = %address, times, untold, %reason, "Ended a stranger's connection");
             }
             (_, None) => {
-                tracing::debug!(client = %address, %reason, "Ended a stranger's connection");
+                if let Some(untold) = self.take_debug_line() {
+                    tracing::debug!(client = %address, untold, %reason, "Ended a stranger's connection");
+                }
             }
+        }
+    }
+
+    /// There was no room for a connection.
+    pub(super) fn crowded_out(&self, address: IpAddr) {
+        if let (times, Some(untold)) = self.note(address, Fault::Crowd) {
+            tracing::warn!(client = %address, times, untold, "Refused a connection: there are too many");
         }
     }
 
@@ -84,12 +103,15 @@ impl Strangers {
 /// What a caller did wrong.
 #[derive(Clone, Copy)]
 enum Fault {
+    /// It came when there was no room.
+    Crowd,
     Protocol,
     Token,
 }
 
 /// What one network did, and when last.
 struct Record {
+    crowd: u64,
     protocol: u64,
     token: u64,
     last: Instant,
@@ -98,30 +120,28 @@ struct Record {
 /// The records, and what was told of them in this minute.
 struct Book {
     records: HashMap<IpAddr, Record>,
-    minute: Instant,
-    told: u32,
-    untold: u64,
+    minute: Minute,
 }
 
 impl Book {
     fn new(now: Instant) -> Self {
         Self {
             records: HashMap::new(),
-            minute: now,
-            told: 0,
-            untold: 0,
+            minute: Minute::new(now),
         }
     }
 
     fn note(&mut self, network: IpAddr, fault: Fault, now: Instant) -> (u64, Option<u64>) {
         self.forget(network, now);
         let record = self.records.entry(network).or_insert(Record {
+            crowd: 0,
             protocol: 0,
             token: 0,
             last: now,
         });
         record.last = now;
         let times = match fault {
+            Fault::Crowd => &mut record.crowd,
             Fault::Protocol => &mut record.protocol,
             Fault::Token => &mut record.token,
         };
@@ -148,16 +168,11 @@ impl Book {
     /// Each network's first, second, fourth, eighth …, and of all networks together so many a minute: who has many addresses
     /// must not fill the log either.
     fn tells(&mut self, times: u64, now: Instant) -> Option<u64> {
-        if now.saturating_duration_since(self.minute) >= MINUTE {
-            self.minute = now;
-            self.told = 0;
+        if times.is_power_of_two() {
+            return self.minute.take(LINES_A_MINUTE, now);
         }
-        if !times.is_power_of_two() || self.told >= LINES_A_MINUTE {
-            self.untold = self.untold.saturating_add(1);
-            return None;
-        }
-        self.told += 1;
-        Some(std::mem::take(&mut self.untold))
+        self.minute.suppress();
+        None
     }
 }
 
@@ -176,8 +191,9 @@ pub(super) fn network(address: IpAddr) -> IpAddr {
 const NETWORKS: usize = 256;
 /// How long one is.
 const MEMORY: Duration = Duration::from_secs(600);
-const MINUTE: Duration = Duration::from_secs(60);
 const LINES_A_MINUTE: u32 = 20;
+/// With these a ring of 2 MiB holds more than an hour of everything else.
+const DEBUG_LINES_A_MINUTE: u32 = 60;
 
 #[cfg(test)]
 mod tests {
@@ -301,7 +317,7 @@ mod tests {
         let begin = Instant::now();
         let mut book = Book::new(begin);
         let mut lines = |minute: u32| {
-            let now = begin + MINUTE * minute;
+            let now = begin + Duration::from_secs(60) * minute;
             (0..5_000_u32)
                 .filter(|number| {
                     let address = std::net::Ipv4Addr::from(minute * 10_000 + number);

@@ -8,8 +8,9 @@
 //! `/dev/console` is but the last console of the kernel's command line. A console that is slow, or takes nothing, costs its own lines
 //! and no others.
 
-use crate::logging::{self, LineQueue, Sink, one_line};
+use crate::logging::{self, LineQueue, Sink};
 use crate::progress::Cancel;
+use crate::redact::one_line;
 use crate::root::Root;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::fs::{self, File, OpenOptions};

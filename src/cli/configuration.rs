@@ -4,6 +4,7 @@ use super::{UNUSABLE, answer, complain};
 use crate::agent;
 use crate::config::{self, CommandLine, Loaded, Origin, Problem, Setting, TokenRequired, Value};
 use crate::error::chain;
+use crate::redact::one_line;
 use crate::root::Root;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Map, json};
@@ -32,7 +33,7 @@ pub(super) fn command() -> Command {
                 .arg(
                     Arg::new(FILES)
                         .value_name("FILE")
-                        .help("A file, or a directory with *.conf; later ones win.")
+                        .help("A file, or a directory with at least one *.conf; later ones win.")
                         .required(true)
                         .action(ArgAction::Append)
                         .value_parser(clap::value_parser!(PathBuf)),
@@ -95,7 +96,8 @@ fn row(setting: &Setting) -> [String; 3] {
     if !setting.has_effect {
         origin.push_str(" (changes nothing: its part is not here)");
     }
-    [setting.full_name(), setting.value.to_string(), origin]
+    let value = one_line(&setting.value.to_string());
+    [setting.full_name(), value, one_line(&origin)]
 }
 
 /// Each assertion that the agent token is required, for none of them is an option that another could overrule.
@@ -168,11 +170,12 @@ fn check(mut arguments: ArgMatches) -> ExitCode {
 /// `file:line: error: reason`, as compilers write it.
 fn line(kind: &str, problem: &Problem) -> String {
     let reason = &problem.reason;
-    match place(problem) {
-        Some((path, 0)) => format!("{}: {kind}: {reason}\n", path.display()),
-        Some((path, line)) => format!("{}:{line}: {kind}: {reason}\n", path.display()),
-        None => format!("{kind}: {problem}\n"),
-    }
+    let line = match place(problem) {
+        Some((path, 0)) => format!("{}: {kind}: {reason}", path.display()),
+        Some((path, line)) => format!("{}:{line}: {kind}: {reason}", path.display()),
+        None => format!("{kind}: {problem}"),
+    };
+    one_line(&line) + "\n"
 }
 
 fn place(problem: &Problem) -> Option<(&Path, usize)> {

@@ -4,12 +4,14 @@ mod configuration;
 mod policy;
 
 use crate::config::CommandLine;
-use crate::redact::redact;
+use crate::nearest::nearest;
+use crate::redact::{one_line, redact};
 use crate::root::Root;
 use crate::{agent, boot, hardware, logging};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command};
 use std::env::ArgsOs;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -109,7 +111,8 @@ fn handed_over(option: &'static str) -> Arg {
         .value_parser(clap::value_parser!(i32))
 }
 
-/// Prints help, the version or what is wrong with the arguments; of an option that nobody knows, also the nearest one.
+/// Prints help, the version or what is wrong with the arguments; of an option or subcommand that does not exist, also the nearest
+/// one.
 fn explain(mut error: clap::Error) -> ExitCode {
     if let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg)
         && error.kind() == ErrorKind::UnknownArgument
@@ -117,9 +120,26 @@ fn explain(mut error: clap::Error) -> ExitCode {
     {
         error.insert(ContextKind::SuggestedArg, ContextValue::String(meant));
     }
+    if let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidSubcommand)
+        && let Some(meant) = nearest_subcommand(wrong, std::env::args_os().nth(1))
+    {
+        let meant = ContextValue::Strings(vec![meant]);
+        error.insert(ContextKind::SuggestedSubcommand, meant);
+    }
     // Nobody is left to be told that standard error is gone.
     let _gone = error.print();
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// The subcommand that was meant by a wrong one: of those below `parent`, where that is a subcommand itself.
+fn nearest_subcommand(wrong: &str, parent: Option<OsString>) -> Option<String> {
+    let top = command();
+    let level = parent
+        .as_ref()
+        .and_then(|parent| top.find_subcommand(parent))
+        .unwrap_or(&top);
+    let shown = level.get_subcommands().filter(|known| !known.is_hide_set());
+    nearest(wrong, shown.map(|known| known.get_name().to_owned()))
 }
 
 fn serve(mut arguments: ArgMatches) -> ExitCode {
@@ -207,9 +227,9 @@ fn complain(what: &str) {
     tell(&redact(what));
 }
 
-/// Says something in which there can be no secret, as it is.
+/// Says something in which there can be no secret, in one line.
 fn tell(what: &str) {
-    logging::print(&format!("ferrite: {what}\n"));
+    logging::print(&format!("ferrite: {}\n", one_line(what)));
 }
 
 /// The option that tells an agent the numbers of the files it inherits.

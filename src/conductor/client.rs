@@ -95,7 +95,8 @@ impl Client {
     /// The version of the API: as configured, else asked once. `None` while Ironic does not tell; it is asked again next time.
     ///
     /// # Errors
-    /// [`Error::TooOld`] when this API knows no agent tokens: no request can help then.
+    /// [`Error::TooOld`] when this API knows no agent tokens: no request can help then. [`Error::Connect`] when no URL leads to a
+    /// server: the request that the version is for would fail the same way.
     pub async fn version(&self) -> Result<Option<ApiVersion>, Error> {
         let known = self.configured.or_else(|| *self.detected());
         let version = match known {
@@ -105,6 +106,9 @@ impl Client {
                     tracing::info!(%version, "Ironic's API version");
                     *self.detected() = Some(version);
                     version
+                }
+                Err(Error::Connect { source, url }) if source.is_connect() => {
+                    return Err(Error::Connect { source, url });
                 }
                 Err(error) => {
                     let error = crate::error::chain(&error);
@@ -119,16 +123,31 @@ impl Client {
         Ok(Some(version))
     }
 
-    /// Whether a heartbeat may bring the agent's certificate. Ironic that does not tell its version is taken to be new enough.
+    /// Whether a heartbeat may bring the agent's certificate. Ironic that does not tell its version, or cannot be reached now, is
+    /// taken to be new enough.
     ///
     /// # Errors
-    /// As [`Client::version`].
+    /// [`Error::TooOld`].
     pub async fn takes_certificate(&self) -> Result<bool, Error> {
-        let takes = self.version().await?.is_none_or(|known| known >= VERIFY_CA);
+        let version = match self.version().await {
+            Err(Error::Connect { .. }) => None,
+            known => known?,
+        };
+        let takes = version.is_none_or(|known| known >= VERIFY_CA);
         if !takes {
             tracing::warn!("Ironic is too old to be told the agent's certificate: none is made");
         }
         Ok(takes)
+    }
+
+    /// Lets the version be asked for again: Ironic was rolled back, or others are behind the same address.
+    fn forget_version(&self) {
+        let detected = self.detected().take();
+        if let Some(version) = self.configured {
+            tracing::error!(ironic_api_version = %version, "Ironic refuses the configured API version: do not set it");
+        } else if let Some(version) = detected {
+            tracing::warn!(%version, "Ironic does not speak the API version it told any more: asking it again");
+        }
     }
 
     fn detected(&self) -> MutexGuard<'_, Option<ApiVersion>> {
@@ -157,6 +176,9 @@ impl Client {
                 }
                 Ok(answer) => {
                     self.ask_first(url);
+                    if answer.status == StatusCode::NOT_ACCEPTABLE {
+                        self.forget_version();
+                    }
                     return Ok(answer);
                 }
                 Err(error) => {
@@ -175,7 +197,7 @@ impl Client {
     pub(super) async fn send_to(&self, url: &Url, request: &Request) -> Result<Answer, Error> {
         let failed = |source: reqwest::Error| Error::Connect {
             url: origin(url),
-            source: source.without_url(),
+            source: source.into(),
         };
         let response = self.built(url, request).send().await.map_err(failed)?;
         let (status, peer) = (response.status(), response.remote_addr());

@@ -45,7 +45,7 @@ pub enum Error {
         url: String,
         /// What the HTTP client says.
         #[source]
-        source: reqwest::Error,
+        source: tls::client::RequestError,
     },
     /// The network cannot be asked for Ironic.
     #[error("asking the network for Ironic")]

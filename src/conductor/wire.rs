@@ -2,6 +2,7 @@
 
 use super::Error;
 use crate::config::ApiVersion;
+use crate::redact::visible;
 use crate::secret::{AgentToken, document};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -158,11 +159,7 @@ fn message_in(value: &Value) -> Option<String> {
 
 /// One bounded line: a stranger's text goes into our log.
 fn printable(text: &str) -> String {
-    let line: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MESSAGE_MAX)
-        .collect();
+    let line: String = text.chars().map(visible).take(MESSAGE_MAX).collect();
     line.trim().to_owned()
 }
 

@@ -29,11 +29,12 @@ pub fn check(paths: Vec<PathBuf>) -> Checked {
             continue;
         }
         match files_in(&path) {
-            Ok(files) => files.iter().for_each(|file| given.take_file(file)),
-            Err(error) => given.problems.push(Problem {
+            Ok(files) if files.is_empty() => given.problems.push(Problem {
                 origin: Origin::File(path, 0),
-                reason: error.to_string(),
+                reason: "there is no *.conf file in it: nothing was checked".to_owned(),
             }),
+            Ok(files) => files.iter().for_each(|file| given.take_file(file)),
+            Err(error) => given.problems.push(Problem::unreadable(&path, &error)),
         }
     }
     let mut errors = std::mem::take(&mut given.problems);

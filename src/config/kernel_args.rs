@@ -3,7 +3,7 @@
 //! The law is IPA's (`utils._read_params_from_file`): words are separated by white space, only those with `=` count, the first
 //! `=` separates key and value, of equal keys the last wins, and nothing is ever quoted.
 
-use super::read::read_bounded;
+use super::read::{read_bounded, text_lossy};
 use super::table::every;
 use crate::redact::MASK;
 use crate::root::Root;
@@ -22,7 +22,8 @@ impl KernelArgs {
     /// # Errors
     /// What the kernel says when `/proc/cmdline` cannot be read.
     pub fn of_kernel(root: &Root) -> io::Result<Self> {
-        read_bounded(&root.path("proc/cmdline")).map(Self)
+        // What is not ours may hold any bytes.
+        read_bounded(&root.path("proc/cmdline")).map(|bytes| Self(text_lossy(bytes)))
     }
 
     /// The words of a text.

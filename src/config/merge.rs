@@ -5,7 +5,8 @@ use super::table::{DEFAULT, Spec};
 use super::values::boolean;
 use crate::redact::{MASK, redact};
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Where a value was found.
@@ -15,7 +16,7 @@ pub enum Origin {
     CommandLine(&'static str),
     /// An environment variable.
     Environment(String),
-    /// A line of a file.
+    /// A line of a file, or with 0 the file as a whole.
     File(PathBuf, usize),
     /// An argument of the kernel command line.
     KernelArgument(String),
@@ -28,6 +29,7 @@ impl fmt::Display for Origin {
         match self {
             Self::CommandLine(option) => write!(f, "command line, --{option}"),
             Self::Environment(variable) => write!(f, "environment, {variable}"),
+            Self::File(path, 0) => write!(f, "{}", path.display()),
             Self::File(path, line) => write!(f, "{}, line {line}", path.display()),
             Self::KernelArgument(name) => write!(f, "kernel argument {name}"),
             Self::MediaParameter(name) => write!(f, "parameter {name} on virtual media"),
@@ -49,6 +51,16 @@ pub struct Problem {
     pub origin: Origin,
     /// The option, and what its value should have been.
     pub reason: String,
+}
+
+impl Problem {
+    /// A file or a folder that cannot be read.
+    pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        Self {
+            origin: Origin::File(path.to_owned(), 0),
+            reason: format!("cannot be read: {error}"),
+        }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -152,11 +164,13 @@ impl Merged {
         &self.winners
     }
 
-    /// The text that counts for an option. An empty one, as templates write it for what they do not know, is the same as none.
+    /// The text that counts for an option. An empty one, as templates write it for what they do not know, is the same as none,
+    /// but for lists that have something in them by default: there it takes that away.
     pub(super) fn winner(&self, group: &str, name: &str) -> Option<&Raw> {
+        let is_value = |raw: &Raw| !raw.text.is_empty() || raw.option.may_be_emptied();
         self.winners
             .iter()
-            .find(|raw| raw.option.is_named(group, name) && !raw.text.is_empty())
+            .find(|raw| raw.option.is_named(group, name) && is_value(raw))
     }
 
     /// The value of an option; `None`, and a problem noted, where its text is none.

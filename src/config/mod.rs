@@ -42,6 +42,7 @@ use crate::root::Root;
 use command_line::Place;
 use merge::Merged;
 use sources::Given;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Everything configuration is made from.
@@ -69,13 +70,18 @@ impl Sources {
             kernel,
             media,
             environment: std::env::vars_os()
-                .filter_map(|(name, value)| {
-                    Some((name.into_string().ok()?, value.into_string().ok()?))
-                })
+                .map(|(name, value)| (text(name), text(value)))
                 .collect(),
             command_line,
         }
     }
+}
+
+/// A variable's bytes that are not UTF-8 are replaced: they are refused where they are an option's.
+fn text(bytes: OsString) -> String {
+    bytes
+        .into_string()
+        .unwrap_or_else(|bytes| bytes.to_string_lossy().into_owned())
 }
 
 /// Configuration, and what is worth saying about how it came to be.
@@ -190,10 +196,7 @@ fn files_to_read(root: &Root, sources: &Sources, problems: &mut Vec<Problem>) ->
                 let directory = sources::in_home(path, home);
                 match sources::files_in(&directory) {
                     Ok(found) => files.extend(found),
-                    Err(error) => problems.push(Problem {
-                        origin: Origin::File(directory, 0),
-                        reason: error.to_string(),
-                    }),
+                    Err(error) => problems.push(Problem::unreadable(&directory, &error)),
                 }
             }
         }

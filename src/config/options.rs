@@ -171,7 +171,7 @@ options! {
         md5_enabled: bool = boolean, Flag, "false", "";
         /// Do not look into images before they are written.
         disable_deep_image_inspection: bool = boolean, Flag, "false", "";
-        /// Image formats that may be written, separated by commas.
+        /// Image formats that may be written, separated by commas; an empty list permits none.
         permitted_image_formats: Vec<String> = list, List("FORMATS"), "raw,gpt,qcow2", "";
         /// Make the config drive's file system anew, always.
         config_drive_rebuild: bool = boolean, Flag, "false", "";
@@ -222,7 +222,7 @@ options! {
     Mdns ["mdns", Files] {
         /// Ask the network for Ironic's API where no address is given.
         use_mdns: bool = boolean, Flag, "false", "ipa-use-mdns";
-        /// Options that the answer may override.
+        /// Options that the answer may override; an empty list permits none.
         allowed_overrides: Vec<String> = list, List("NAMES"), "inspection_callback_url,ntp_server", "";
         /// How often to ask.
         lookup_attempts: u32 = count::<1>, Number("NUMBER"), "3", "";
@@ -273,7 +273,7 @@ options! {
     OsloPolicy ["oslo_policy", Files] {
         /// File with rules that replace built-in ones, below the configuration's folder where that is no absolute path.
         policy_file: PathBuf = path, Value("FILE"), "policy.yaml", "";
-        /// Folders with more such files, separated by commas.
+        /// Folders with more such files, separated by commas; an empty list names none.
         policy_dirs: Vec<PathBuf> = paths, List("FOLDERS"), "policy.d", "";
         /// Rule that decides where one is named that does not exist.
         policy_default_rule: String = text, Value("NAME"), "default", "";

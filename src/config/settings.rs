@@ -69,7 +69,7 @@ fn setting(spec: &Spec, merged: &Merged) -> Setting {
 fn value(spec: &Spec, text: &str) -> Value {
     let shown = || redact(text);
     match spec.kind {
-        _ if text.is_empty() => Value::Unset,
+        _ if text.is_empty() && !spec.may_be_emptied() => Value::Unset,
         Kind::Secret(_) => Value::Secret,
         Kind::Flag | Kind::Switch => {
             boolean(text).map_or_else(|_| Value::Text(shown()), Value::Flag)
@@ -110,6 +110,7 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(flag) => flag.fmt(f),
+            Self::List(words) if words.is_empty() => f.write_str("(none)"),
             Self::List(words) => f.write_str(&words.join(",")),
             Self::Number(number) => number.fmt(f),
             Self::Secret => f.write_str("******"),

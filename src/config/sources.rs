@@ -3,7 +3,7 @@
 use super::file::parse;
 use super::kernel_args::KernelArgs;
 use super::merge::{Origin, Problem, Raw};
-use super::read::read_bounded;
+use super::read::{has_replaced_bytes, read_bounded, text};
 use super::table::{DEFAULT, every, in_file};
 use super::unknown::Unknown;
 use crate::root::Root;
@@ -39,7 +39,7 @@ impl Given {
         for (key, value) in arguments.pairs() {
             let named = |name: &&str| *name == key;
             if let Some(option) = every().find(|spec| named(&spec.kernel_argument)) {
-                self.raws.push(Raw {
+                self.take(Raw {
                     option,
                     text: Zeroizing::new(value.to_owned()),
                     origin: origin(key.to_owned()),
@@ -66,7 +66,7 @@ impl Given {
             }
             let known = every().find(|spec| spec.is_in_files() && spec.variable() == name);
             match known {
-                Some(option) => self.raws.push(Raw {
+                Some(option) => self.take(Raw {
                     option,
                     text,
                     origin: Origin::Environment(name),
@@ -76,16 +76,35 @@ impl Given {
         }
     }
 
+    /// Takes a text whose bytes were replaced where they are not UTF-8: a value is never one that nobody wrote.
+    fn take(&mut self, raw: Raw) {
+        if has_replaced_bytes(&raw.text) {
+            self.problems.push(Problem {
+                reason: format!("{} holds bytes that are not UTF-8", raw.option.full_name()),
+                origin: raw.origin,
+            });
+        } else {
+            self.raws.push(raw);
+        }
+    }
+
     /// Reads a file. What cannot be read is a problem, not an end: others may hold more problems.
     pub(super) fn take_file(&mut self, path: &Path) {
         let problem = |line, reason: String| Problem {
             origin: Origin::File(path.to_owned(), line),
             reason,
         };
-        let text = match read_bounded(path) {
-            Ok(text) => text,
+        let bytes = match read_bounded(path) {
+            Ok(bytes) => bytes,
             Err(error) => {
-                self.problems.push(problem(0, error.to_string()));
+                self.problems.push(Problem::unreadable(path, &error));
+                return;
+            }
+        };
+        let text = match text(bytes) {
+            Ok(text) => text,
+            Err(line) => {
+                self.problems.push(problem(line, NOT_UTF8.to_owned()));
                 return;
             }
         };
@@ -177,6 +196,8 @@ pub(super) fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// The switch that Ironic once had: read, never obeyed.
 pub(super) const TOKEN_REQUIRED: &str = "agent_token_required";
+
+const NOT_UTF8: &str = "the line holds bytes that are not UTF-8: save the file as UTF-8";
 
 /// How kernel arguments begin that can be meant for nobody else.
 const OURS: &[&str] = &["ipa-", "ferrite-"];

@@ -73,6 +73,11 @@ impl Spec {
         matches!(self.kind, Kind::Secret(_))
     }
 
+    /// Whether an empty text is a value and not the default (oslo.config: every list).
+    pub(super) fn may_be_emptied(&self) -> bool {
+        matches!(self.kind, Kind::List(_)) && !self.default.is_empty()
+    }
+
     pub(super) fn is_in_files(&self) -> bool {
         self.kind != Kind::Switch
     }

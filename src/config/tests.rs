@@ -186,6 +186,104 @@ fn a_file_that_cannot_be_read_and_one_that_cannot_be_understood_are_told_togethe
 }
 
 #[test]
+fn a_file_that_does_not_exist_is_named_without_a_line() {
+    let mut machine = Machine::new();
+    machine.arguments = vec![
+        "--config-file=/nonexistent/a.conf",
+        "--config-dir=/nonexistent",
+    ];
+    let told = machine.load().unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "configuration cannot be used: /nonexistent: cannot be read: No such file or directory (os error 2); \
+         /nonexistent/a.conf: cannot be read: No such file or directory (os error 2)"
+    );
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_refused_with_file_and_line() {
+    let machine = Machine::new();
+    let path = machine
+        .folder
+        .path()
+        .join("etc/ironic-python-agent.d/x.conf");
+    fs::write(
+        &path,
+        b"[DEFAULT]\n# caf\xc3\xa9\nimage_server_password = h\xfcsh\n",
+    )
+    .unwrap();
+    let told = machine.load().unwrap_err().to_string();
+    assert_eq!(
+        told,
+        format!(
+            "configuration cannot be used: {}, line 3: the line holds bytes that are not UTF-8: save the file as UTF-8",
+            path.display()
+        )
+    );
+}
+
+/// Process 1 and the environment hand text on in which such bytes are replaced.
+#[test]
+fn bytes_that_are_not_utf8_are_refused_in_every_source() {
+    let mut machine = Machine::new();
+    machine.kernel = "other=\u{fffd} ipa-ntp-server=\u{fffd}";
+    machine.media = Some("ipa-agent-token=h\u{fffd}sh");
+    machine.environment = vec![
+        ("OTHER", "\u{fffd}"),
+        ("OS_DEFAULT__IMAGE_SERVER_PASSWORD", "h\u{fffd}sh"),
+    ];
+    let told = machine.load().unwrap_err().0;
+    let shown: Vec<_> = told.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        shown,
+        [
+            "kernel argument ipa-ntp-server: ntp_server holds bytes that are not UTF-8",
+            "parameter ipa-agent-token on virtual media: agent_token holds bytes that are not UTF-8",
+            "environment, OS_DEFAULT__IMAGE_SERVER_PASSWORD: image_server_password holds bytes that are not UTF-8",
+        ]
+    );
+}
+
+/// As oslo.config has it: a list that guards something must not fall back to what it was meant to take away.
+#[test]
+fn an_empty_list_is_a_value_where_the_default_is_not_empty() {
+    let mut machine = Machine::new();
+    machine.file(
+        "etc/ironic-python-agent.d/x.conf",
+        "[DEFAULT]\npermitted_image_formats =\n[mdns]\nallowed_overrides =\n[oslo_policy]\npolicy_dirs =\n",
+    );
+    let loaded = machine.load().unwrap();
+    let config = &loaded.config;
+    let nothing: [String; 0] = [];
+    assert_eq!(config.permitted_image_formats, nothing);
+    assert_eq!(config.mdns.allowed_overrides, nothing);
+    assert_eq!(config.policy.policy_dirs, Vec::<PathBuf>::new());
+    let shown = loaded.settings.iter();
+    let shown: Vec<_> = shown
+        .filter(|setting| setting.is_set())
+        .map(|setting| format!("{} {}", setting.name, setting.value))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "permitted_image_formats (none)",
+            "allowed_overrides (none)",
+            "policy_dirs (none)"
+        ]
+    );
+    machine.environment = vec![("OS_DEFAULT__PERMITTED_IMAGE_FORMATS", "raw")];
+    assert_eq!(
+        machine.load().unwrap().config.permitted_image_formats,
+        ["raw"]
+    );
+    machine.arguments = vec!["--permitted_image_formats="];
+    assert_eq!(
+        machine.load().unwrap().config.permitted_image_formats,
+        nothing
+    );
+}
+
+#[test]
 fn named_files_and_directories_replace_the_usual_ones() {
     let mut machine = Machine::new();
     machine.file("etc/ironic-python-agent.conf", "[DEFAULT]\nlisten_port=1\n");

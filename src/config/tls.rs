@@ -16,7 +16,7 @@ impl Config {
     /// [`Error`] when a file cannot be read or holds something else.
     pub fn tls_client(&self, root: &Root) -> Result<ClientOptions, Error> {
         let authorities = match &self.cafile {
-            Some(path) => Some(read(root, path)?.as_bytes().to_vec()),
+            Some(path) => Some(read(root, path)?.to_vec()),
             None => None,
         };
         Ok(ClientOptions {
@@ -51,7 +51,7 @@ impl KeystoneAuth {
     /// [`Error`] when the file cannot be read.
     pub fn tls_client(&self, every: &ClientOptions, root: &Root) -> Result<ClientOptions, Error> {
         let authorities = match &self.cafile {
-            Some(path) => Some(read(root, path)?.as_bytes().to_vec()),
+            Some(path) => Some(read(root, path)?.to_vec()),
             None => every.authorities.clone(),
         };
         Ok(ClientOptions {
@@ -75,10 +75,10 @@ fn identity(
     };
     let certificate = read(root, certificate)?;
     let key = read(root, key)?;
-    Identity::from_pem(certificate.as_bytes(), key.as_bytes()).map(Some)
+    Identity::from_pem(&certificate, &key).map(Some)
 }
 
-fn read(root: &Root, path: &Path) -> Result<Zeroizing<String>, Error> {
+fn read(root: &Root, path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     let path = if path.is_absolute() {
         root.path(path)
     } else {

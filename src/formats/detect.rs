@@ -151,10 +151,11 @@ fn check(
         _ => {}
     }
     if !permitted.iter().any(|name| name == format.name()) {
-        return Err(Error::NotPermitted {
-            format,
-            permitted: permitted.join(", "),
-        });
+        let permitted = match permitted {
+            [] => "(none)".to_owned(),
+            permitted => permitted.join(", "),
+        };
+        return Err(Error::NotPermitted { format, permitted });
     }
     if let Some(expected) = announced.filter(|&name| name != format.name()) {
         return Err(Error::Unexpected {

@@ -236,6 +236,26 @@ mod tests {
     }
 
     #[test]
+    fn a_record_whose_result_is_nested_too_deep_to_be_read_again_is_kept_without_it() {
+        let nested = |levels| (0..levels).fold(json!("x"), |inner, _| json!([inner]));
+        for (levels, expected) in [
+            (126, nested(126)),
+            (
+                127,
+                json!({"omitted": "nested in 127 levels, more than 126"}),
+            ),
+            (
+                1000,
+                json!({"omitted": "nested in 1000 levels, more than 126"}),
+            ),
+        ] {
+            let ledger = LedgerFile::create().unwrap();
+            ledger.keep(&kept("a", Some(Ok(nested(levels)))), &nobody);
+            assert_holds(&next(&ledger), &[kept("a", Some(Ok(expected)))]);
+        }
+    }
+
+    #[test]
     fn a_word_that_an_agent_died_over_is_not_read_and_the_next_one_is() {
         let ledger = LedgerFile::create().unwrap();
         let before = kept("a", failed());

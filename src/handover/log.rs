@@ -8,8 +8,8 @@
 //! are bounded by the file's size, which is sealed, and lines are masked and cleared of control characters once more.
 
 use super::memory::{AFTER_HEADER, Header, memory_file};
-use crate::logging::{Line, Mirror, Source, one_line};
-use crate::redact::redact;
+use crate::logging::{Line, Mirror, Source};
+use crate::redact::{one_line, redact};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use std::ffi::CStr;
 use std::fs::File;

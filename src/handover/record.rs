@@ -14,7 +14,13 @@ pub(super) fn written(kept: &Kept) -> Vec<u8> {
     match &kept.outcome {
         None => {}
         Some(Ok(result)) => {
-            text.insert("result".into(), Value::clone(result));
+            let result = match levels(result) {
+                levels if levels > MAX_LEVELS => {
+                    json!({ "omitted": format!("nested in {levels} levels, more than {MAX_LEVELS}") })
+                }
+                _ => Value::clone(result),
+            };
+            text.insert("result".into(), result);
         }
         Some(Err(error)) => {
             let error = json!({"class": error.class.name(), "details": error.details});
@@ -22,6 +28,22 @@ pub(super) fn written(kept: &Kept) -> Vec<u8> {
         }
     }
     Value::Object(text).to_string().into_bytes()
+}
+
+/// Returns how many lists and objects are nested in one another.
+fn levels(value: &Value) -> usize {
+    let mut deepest = 0;
+    let mut rest = vec![(value, 0)];
+    while let Some((value, outside)) = rest.pop() {
+        let inside = outside + 1;
+        match value {
+            Value::Array(items) => rest.extend(items.iter().map(|item| (item, inside))),
+            Value::Object(members) => rest.extend(members.values().map(|item| (item, inside))),
+            _ => continue,
+        }
+        deepest = deepest.max(inside);
+    }
+    deepest
 }
 
 /// The record of a text; none where it is not one of ours.
@@ -48,6 +70,9 @@ pub(super) fn parsed(text: &[u8]) -> Option<Kept> {
         outcome,
     })
 }
+
+/// The JSON parser refuses more than 127 levels, and the record is one of them.
+const MAX_LEVELS: usize = 126;
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 
 use super::permit::{Permit, Refusal};
 use crate::clock::since_epoch;
+use crate::dns::{self, Resolver};
 use crate::formats::ntp;
 use crate::root::Root;
 use crate::sys::rtc::{self, Moment};
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fs::File;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -40,9 +41,9 @@ pub enum Error {
     /// A name with other characters than names have.
     #[error("Invalid NTP server address: {0:?}")]
     Name(String),
-    /// The name has no address, or the resolver cannot tell.
-    #[error("cannot find the address of the time server {0}")]
-    Resolve(String, #[source] io::Error),
+    /// The name has no address, or no name server answers.
+    #[error(transparent)]
+    Resolve(dns::Error),
     /// The kernel's clock.
     #[error("cannot set the clock")]
     Set(#[source] io::Error),
@@ -72,8 +73,8 @@ pub enum Cause {
 ///
 /// # Errors
 /// See [`Error`]; the clock is as before.
-pub fn set(server: &str, _: Permit) -> Result<(), Error> {
-    let addresses = addresses(server, NTP_PORT)?;
+pub fn set(root: &Root, server: &str, _: Permit) -> Result<(), Error> {
+    let addresses = addresses(root, server)?;
     let told = ask_all(&addresses, PATIENCE)?;
     let before = since_epoch();
     let now = told.now();
@@ -112,23 +113,21 @@ fn moment(since_epoch: Duration) -> io::Result<Moment> {
 }
 
 /// The server's addresses: IPA's law for names, then the resolver.
-fn addresses(server: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
+fn addresses(root: &Root, server: &str) -> Result<Vec<SocketAddr>, Error> {
     if let Ok(address) = server.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
+        return Ok(vec![SocketAddr::new(address, NTP_PORT)]);
     }
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte);
     if server.is_empty() || server.len() > LONGEST_NAME || !server.bytes().all(fits) {
         return Err(Error::Name(server.to_owned()));
     }
-    let unknown = |error| Error::Resolve(server.to_owned(), error);
-    let found: Vec<_> = (server, port)
-        .to_socket_addrs()
-        .map_err(unknown)?
-        .take(MOST_ADDRESSES)
-        .collect();
-    if found.is_empty() {
-        return Err(unknown(io::ErrorKind::NotFound.into()));
-    }
+    let mut found = Resolver::new(root)
+        .lookup_blocking(server)
+        .map_err(Error::Resolve)?;
+    found.truncate(MOST_ADDRESSES);
+    found
+        .iter_mut()
+        .for_each(|address| address.set_port(NTP_PORT));
     Ok(found)
 }
 
@@ -160,7 +159,7 @@ fn ask_all(addresses: &[SocketAddr], patience: Duration) -> Result<Told, Error> 
             }
         }
     }
-    Err(last.unwrap_or_else(|| Error::Resolve(String::new(), io::ErrorKind::NotFound.into())))
+    Err(last.unwrap_or_else(|| Error::Name(String::new())))
 }
 
 fn ask(address: SocketAddr, patience: Duration) -> Result<Told, Error> {
@@ -330,7 +329,8 @@ mod tests {
 
     #[test]
     fn names_are_ipas() {
-        let of = |server: &str| addresses(server, 123).map_err(|error| error.to_string());
+        let nowhere = Root::at("/nonexistent");
+        let of = |server: &str| addresses(&nowhere, server).map_err(|error| error.to_string());
         assert_eq!(of("192.0.2.1"), Ok(vec!["192.0.2.1:123".parse().unwrap()]));
         assert_eq!(
             of("2001:db8::1"),
@@ -341,6 +341,11 @@ mod tests {
                 .unwrap()
                 .iter()
                 .all(|a| a.ip().is_loopback())
+        );
+        assert_eq!(
+            of("time.lab").unwrap_err(),
+            "cannot resolve time.lab: no name server is known (/etc/resolv.conf): give one by DHCP, by router \
+             advertisement or with ip= on the kernel command line"
         );
         for wrong in ["", "time server", "-p;reboot", &"a".repeat(254)] {
             let error = of(wrong).unwrap_err();

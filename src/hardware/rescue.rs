@@ -38,6 +38,14 @@ pub enum Error {
     /// It would end the line it stands in.
     #[error("the hashed rescue password holds a character that no hash has")]
     NoHash,
+    /// The ramdisk's SSH server would refuse it.
+    #[error(
+        "the rescue password has {0} bytes, and the ramdisk's SSH server takes no more than {MAX_PASSWORD}: choose a shorter one"
+    )]
+    TooLong(usize),
+    /// No login program could check it.
+    #[error("nobody could log in by the hashed rescue password: it is no hash that crypt(5) knows")]
+    UnknownHash,
     /// The file for the ramdisk.
     #[error("cannot write the rescue password to {0}")]
     Password(PathBuf, #[source] io::Error),
@@ -49,7 +57,9 @@ pub enum Error {
 impl From<Error> for AgentError {
     fn from(error: Error) -> Self {
         let class = match error {
-            Error::Empty | Error::NoHash => ErrorClass::InvalidCommandParamsError,
+            Error::Empty | Error::NoHash | Error::TooLong(_) | Error::UnknownHash => {
+                ErrorClass::InvalidCommandParamsError
+            }
             _ => ErrorClass::CommandExecutionError,
         };
         Self::caused(class, &error)
@@ -87,17 +97,57 @@ fn hashed(password: &Password) -> Result<Secret<String>, Error> {
         }
         Password::Hashed(hash) => {
             let fits = |c: char| c.is_ascii_graphic() && c != ':';
-            if hash.expose().chars().all(fits) {
-                Ok(Secret::new(hash.expose().to_owned()))
-            } else {
-                Err(Error::NoHash)
+            if !hash.expose().chars().all(fits) {
+                return Err(Error::NoHash);
             }
+            match Logins::that_check(hash.expose()) {
+                Some(Logins::All) => {}
+                Some(Logins::Ssh) => tracing::warn!(
+                    "the rescue password lets in over SSH alone: the console's login cannot check such a hash, only sha256, \
+                     sha512, md5 and DES"
+                ),
+                None => return Err(Error::UnknownHash),
+            }
+            Ok(Secret::new(hash.expose().to_owned()))
+        }
+        Password::Plain(text) if text.expose().len() > MAX_PASSWORD => {
+            Err(Error::TooLong(text.expose().len()))
         }
         Password::Plain(text) => {
             let mut random = [0; SALT_LENGTH];
             aws_lc_rs::rand::fill(&mut random).map_err(|_| Error::Salt)?;
             let salt = random.map(|byte| digit(u32::from(byte)));
             Ok(Secret::new(sha256_hash(text.expose().as_bytes(), &salt)))
+        }
+    }
+}
+
+/// Which of the ramdisk's logins can check a hash: busybox's at the console has a crypt(3) of its own, dropbear has libxcrypt's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Logins {
+    All,
+    Ssh,
+}
+
+impl Logins {
+    /// By the hash's prefix (crypt(5)).
+    fn that_check(hash: &str) -> Option<Self> {
+        let is_digit = |byte: u8| DIGITS.contains(&byte);
+        let Some(rest) = hash.strip_prefix('$') else {
+            return match hash.strip_prefix('_') {
+                Some(rest) if rest.len() == 19 && rest.bytes().all(is_digit) => Some(Self::Ssh),
+                None if hash.len() == 13 && hash.bytes().all(is_digit) => Some(Self::All),
+                _ => None,
+            };
+        };
+        let (scheme, rest) = rest.split_once('$')?;
+        // The salt and the hash itself, which is last.
+        let (_, sum) = rest.rsplit_once('$')?;
+        match scheme {
+            _ if sum.is_empty() => None,
+            "1" | "5" | "6" => Some(Self::All),
+            "2a" | "2b" | "2x" | "2y" | "3" | "7" | "gy" | "md5" | "sha1" | "y" => Some(Self::Ssh),
+            _ => None,
         }
     }
 }
@@ -146,6 +196,8 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
+/// Bytes of a password that dropbear reads (`DROPBEAR_MAX_PASSWORD_LEN`).
+const MAX_PASSWORD: usize = 100;
 const DIGITS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// The longest that SHA-crypt looks at.
 const SALT_LENGTH: usize = 16;
@@ -154,7 +206,12 @@ const SALT_LENGTH: usize = 16;
 mod tests {
     use super::*;
     use crate::hardware::InstalledSystem;
+    use crate::logging::Verbosity;
+    use crate::logging::tests::told;
     use tempfile::TempDir;
+
+    const NO_LOGIN_TAKES_IT: &str =
+        "nobody could log in by the hashed rescue password: it is no hash that crypt(5) knows";
 
     fn ramdisk() -> (TempDir, Root) {
         let folder = tempfile::tempdir().unwrap();
@@ -233,6 +290,55 @@ mod tests {
         }
     }
 
+    /// Tried with busybox 1.35's login and dropbear 2022.83 as Debian 12 has them.
+    #[test]
+    fn a_hash_that_only_ssh_checks_is_taken_and_told() {
+        const WARNING: &str = "the console's login cannot check such a hash";
+        for (text, is_warned) in [
+            ("$1$abcdefgh$W/cWJBXhDVunGTRw7i8VR.", false),
+            (
+                "$5$abcdefgh$s98/YDJNepbYmpL3383vY8e2ia.3kIpT.d6noRCjde4",
+                false,
+            ),
+            ("$6$rounds=10000$salt$abc./", false),
+            ("ab/gHNIgtwJy.", false),
+            (
+                "$y$j9T$abcdefgh$dlUYPUUM8Jskh1BKt/BOzJoGPqRY8lPN.kpvYtsFG.D",
+                true,
+            ),
+            (
+                "$gy$j9T$abcdefgh$UwODCvGppZ2q.1CghKUiY2hCs8VG90y0HEnO3u.ixB/",
+                true,
+            ),
+            (
+                "$7$CU..../....abcdefgh$9Nvc/TUtg4YxGqDcvcONn3jA0D89ZvLBFhBIRwC/Pg9",
+                true,
+            ),
+            (
+                "$2b$05$abcdefghijklmnopqrstuulzd.YqjLDl8lvpSmVj3De/fioSBHnUa",
+                true,
+            ),
+            ("$sha1$40000$abcdefgh$vz/t1PxNUNjjHrbUZHjJ0xw8YXkL", true),
+        ] {
+            let (_folder, root) = ramdisk();
+            let mut finished = Ok(());
+            let log = told(Verbosity::Info, || {
+                finished = finish(&root, permit(&root), &hash(text));
+            });
+            finished.unwrap();
+            assert_eq!(fs::read_to_string(root.rescue_password()).unwrap(), text);
+            assert_eq!(log.contains(WARNING), is_warned, "{text}: {log}");
+            assert!(!log.contains(text), "{log}");
+        }
+    }
+
+    #[test]
+    fn the_longest_password_that_ssh_takes_is_taken() {
+        let (_folder, root) = ramdisk();
+        finish(&root, permit(&root), &plain(&"a".repeat(100))).unwrap();
+        assert!(is_finished(&root));
+    }
+
     #[test]
     fn a_ramdisk_without_logins_is_told_of_and_stays_the_agents() {
         let folder = tempfile::tempdir().unwrap();
@@ -259,6 +365,16 @@ mod tests {
             (
                 hash("x:0:0::/:\nroot:"),
                 "the hashed rescue password holds a character that no hash has",
+            ),
+            (hash("hush"), NO_LOGIN_TAKES_IT),
+            (hash("!"), NO_LOGIN_TAKES_IT),
+            (hash("*0"), NO_LOGIN_TAKES_IT),
+            (hash("$6$salt"), NO_LOGIN_TAKES_IT),
+            (hash("$6$salt$"), NO_LOGIN_TAKES_IT),
+            (hash("$argon2id$v=19$m=65536$salt$hash"), NO_LOGIN_TAKES_IT),
+            (
+                plain(&"ä".repeat(51)),
+                "the rescue password has 102 bytes, and the ramdisk's SSH server takes no more than 100: choose a shorter one",
             ),
         ] {
             let error = AgentError::from(finish(&root, permit(&root), &password).unwrap_err());

@@ -7,6 +7,7 @@ use super::credentials::{Proxies, with_proxies};
 use super::source::{self, Source};
 use crate::error::chain;
 use crate::progress::Cancel;
+use crate::redact::visible;
 use crate::root::Root;
 use crate::tls::{self, client::ClientOptions};
 use bytes::{Buf, Bytes};
@@ -80,6 +81,15 @@ pub(super) struct Fetcher {
     cancel: Cancel,
 }
 
+/// What becomes of a redirect from https to http.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Downgrade {
+    /// It is followed: a checksum tells whether the content is right.
+    Allowed,
+    /// It is an error.
+    Refused,
+}
+
 /// When a download must be over, counted from its very first start.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
@@ -123,6 +133,11 @@ impl Fetcher {
 
     /// Sends one request and reads the answer's head.
     pub(super) fn open(&self, source: &Source) -> Result<Download<'_>, Error> {
+        self.follow(source, Downgrade::Allowed)
+    }
+
+    /// Follows redirects to the place that has the content.
+    fn follow(&self, source: &Source, downgrade: Downgrade) -> Result<Download<'_>, Error> {
         let mut place = source.clone();
         for _ in 0..MAX_REDIRECTS {
             let response = self.request(source, &place)?;
@@ -134,6 +149,11 @@ impl Fetcher {
                 return self.accept(place, response);
             };
             let next = place.join(location).map_err(Error::Url)?;
+            // At each of them: what is in clear between two places over TLS can be changed like anything else.
+            let is_downgrade = place.url().scheme() == "https" && next.url().scheme() != "https";
+            if is_downgrade && downgrade == Downgrade::Refused {
+                return Err(Error::Downgrade(source.to_string()));
+            }
             tracing::debug!(from = %place, to = %next, "image server redirects");
             place = next;
         }
@@ -142,10 +162,7 @@ impl Fetcher {
 
     /// Downloads a small thing whole. It has no checksum of its own, so https must not lead to http.
     pub(super) fn small(&self, source: &Source, limit: usize) -> Result<Vec<u8>, Error> {
-        let mut download = self.open(source)?;
-        if source.url().scheme() == "https" && download.source.url().scheme() != "https" {
-            return Err(Error::Downgrade(source.to_string()));
-        }
+        let mut download = self.follow(source, Downgrade::Refused)?;
         let mut content = Vec::new();
         while let Some(bytes) = download.next()? {
             if content.len() + bytes.len() > limit {
@@ -177,7 +194,7 @@ impl Fetcher {
         self.wait(&place, request.send())?
             .map_err(|error| Error::Connect {
                 url: place.to_string(),
-                source: error.without_url(),
+                source: error.into(),
             })
     }
 
@@ -300,7 +317,7 @@ impl Download<'_> {
 fn printable(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes)
         .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .map(visible)
         .take(MAX_SHOWN)
         .collect()
 }
@@ -344,7 +361,7 @@ pub enum Error {
         url: String,
         /// What the library says.
         #[source]
-        source: reqwest::Error,
+        source: tls::client::RequestError,
     },
     /// Basic authentication is wanted and incomplete.
     #[error("Missing [{0}] fields from HTTP(S) basic auth config")]

@@ -98,7 +98,7 @@ async fn send(request: RequestBuilder, url: &Url, deadline: Instant) -> Result<A
         }),
         Ok(Err(source)) => {
             let source: reqwest::Error = source;
-            let source = source.without_url();
+            let source = source.into();
             Err(Error::Connect { url, source })
         }
         Err(_) => Err(Error::Silent { url }),

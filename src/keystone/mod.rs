@@ -88,7 +88,7 @@ pub enum Error {
         url: String,
         /// What the HTTP client says.
         #[source]
-        source: reqwest::Error,
+        source: tls::client::RequestError,
     },
     /// Keystone does not know the agent by its own credentials, or does not let it ask.
     #[error(

@@ -1,7 +1,7 @@
 //! One event, read once, in the forms that outputs want it in: a line of text or of JSON.
 
 use crate::clock;
-use crate::redact::{MASK, is_secret, redact};
+use crate::redact::{MASK, is_secret, one_line, redact};
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
@@ -144,16 +144,4 @@ impl Told {
             quoted,
         });
     }
-}
-
-/// The text without what a terminal obeys, line breaks among it.
-#[must_use]
-pub fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            '\n' | '\r' => ' ',
-            character if character.is_control() => '\u{fffd}',
-            character => character,
-        })
-        .collect()
 }

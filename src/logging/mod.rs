@@ -12,7 +12,6 @@ mod ring;
 mod sockets;
 mod stderr;
 
-pub use event::one_line;
 pub use outputs::Settings;
 pub use queue::{LineQueue, Sink};
 pub use ring::{Line, Mirror, Ring, Source};
@@ -157,6 +156,35 @@ pub(crate) mod tests {
             text.contains("request  answered agent=a b\u{fffd}[2J"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn characters_that_nobody_sees_or_that_reorder_others_are_replaced_in_every_output() {
+        // A right-to-left override shows "gpj.exe" for "exe.jpg"; the others hide or break lines.
+        let foreign = "a\u{202e}gpj\u{2028}b\u{200b}\u{feff}\u{ad}\u{e0041}\u{85}é漢🎉";
+        let shown = "a\u{fffd}gpj\u{fffd}b\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}é漢🎉";
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let log = log_of(Verbosity::Info, |log| {
+            for json in [false, true] {
+                let settings = Settings {
+                    file: Some(format!("/{json}").into()),
+                    json,
+                    ..Settings::default()
+                };
+                log.send_to(&root, &settings);
+                tracing::info!(target: "ferrite::api", error = foreign, shown = %foreign, "{foreign}");
+            }
+        });
+        let line = format!(" INFO  api: {shown} error={shown} shown={shown}\n");
+        let text = log.ring.text();
+        assert_eq!(text.lines().count(), 2, "{text:?}");
+        assert!(text.ends_with(&line), "{text:?}");
+        let file = |name: &str| std::fs::read_to_string(root.path(name)).unwrap();
+        assert!(file("false").ends_with(&line));
+        let object: serde_json::Value = serde_json::from_str(&file("true")).unwrap();
+        assert_eq!(object["message"], shown);
+        assert_eq!(object["fields"]["error"], shown);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use super::Attributes;
 use super::format::{Template, Unfilled};
 use super::literal::{Reading, read};
+use super::outcomes::Outcomes;
 use super::parse::{is_true, parse_rule};
 use super::python::text;
 use serde_json::{Map, Value};
@@ -98,6 +99,28 @@ impl Attribute {
         doubt(&self.wanted)
     }
 
+    /// Returns the answers it can come to where only this part of the target is known.
+    pub(super) fn outcomes(&self, credentials: &Attributes, known: &Attributes) -> Outcomes {
+        let Some(unknown) = self.wanted.unknown(known) else {
+            return self.holds(credentials, known).into();
+        };
+        let path = match &self.reading {
+            Reading::Failing => return Outcomes::ANY,
+            Reading::Literal(_) => return Outcomes::unknown(unknown.may_fail),
+            Reading::Path(path) => path,
+        };
+        let Some((first, rest)) = path.split_first() else {
+            return Outcomes::ANY;
+        };
+        match top(credentials, first) {
+            None => Outcomes::missing(unknown.may_fail),
+            Some(value) => match below(value, rest, NO_TEXT) {
+                Ok(_) => Outcomes::unknown(unknown.may_fail),
+                Err(Failure) => Outcomes::ANY,
+            },
+        }
+    }
+
     fn holds(&self, credentials: &Attributes, target: &Attributes) -> Result<bool, Failure> {
         let wanted = match self.wanted.fill(target) {
             Ok(wanted) => wanted,
@@ -172,6 +195,20 @@ impl Role {
     /// Why it always fails, if it does.
     pub(super) fn doubt(&self) -> Option<String> {
         doubt(&self.wanted)
+    }
+
+    /// Returns the answers it can come to where only this part of the target is known.
+    pub(super) fn outcomes(&self, credentials: &Attributes, known: &Attributes) -> Outcomes {
+        let Some(unknown) = self.wanted.unknown(known) else {
+            return self.holds(credentials, known).into();
+        };
+        match credentials.get("roles") {
+            None => Outcomes::missing(unknown.may_fail),
+            Some(Value::Array(roles)) if roles.iter().all(Value::is_string) => {
+                Outcomes::unknown(unknown.may_fail)
+            }
+            Some(_) => Outcomes::ANY,
+        }
     }
 
     fn holds(&self, credentials: &Attributes, target: &Attributes) -> Result<bool, Failure> {
@@ -349,6 +386,8 @@ impl Evaluation<'_> {
     }
 }
 
+/// Not UTF-8, so no value of JSON is written like this.
+const NO_TEXT: &[u8] = &[0xff];
 /// How deep a tree may be, rules it refers to included: about where Python's own stack ends.
 pub(super) const MAX_DEPTH: usize = 320;
 /// Checks that one question may ask. Rules that refer to others twice on each level reach it, no honest policy does.

@@ -25,6 +25,13 @@ pub(super) enum Unfilled {
     Missing,
 }
 
+/// That a template is filled with values that are not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unknown {
+    /// Some value makes Python raise an exception.
+    pub(super) may_fail: bool,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Piece {
     /// What is wrong from here on.
@@ -75,6 +82,30 @@ impl Template {
     /// Whether it can never be filled.
     pub(super) fn is_broken(&self) -> bool {
         matches!(self, Self::Pieces(pieces) if pieces.contains(&Piece::Broken))
+    }
+
+    /// Returns what cannot be foreseen of the text where only this part of the target is known; nothing if all it needs is known.
+    pub(super) fn unknown(&self, known: &Attributes) -> Option<Unknown> {
+        let Self::Pieces(pieces) = self else {
+            return None;
+        };
+        let (mut is_unknown, mut may_fail) = (false, false);
+        let mut name = None;
+        for piece in pieces {
+            match piece {
+                Piece::Broken => may_fail = true,
+                Piece::Convert(spec) => {
+                    // Without a name it is of the whole target.
+                    is_unknown |= name.is_none_or(|name| !known.contains_key(name));
+                    may_fail |= name.is_none() || !spec.is_plain_text();
+                    name = None;
+                }
+                Piece::Lookup(looked_up) => name = Some(looked_up),
+                Piece::Text(_) => {}
+            }
+        }
+        is_unknown |= name.is_some();
+        is_unknown.then_some(Unknown { may_fail })
     }
 
     /// The text with a target's values.

@@ -1,8 +1,7 @@
 //! What no policy may do: keep Ironic's conductor from its work, or let strangers command.
 
-use super::Attributes;
-use super::credentials::{AGENT, NOBODY};
 use super::names::{COMMAND, COMMAND_RUN};
+use super::outcomes::Outcomes;
 use super::rule::RuleDefault;
 
 /// Why a policy is not taken.
@@ -13,7 +12,7 @@ pub enum Unfit {
         "it keeps Ironic's conductor, who shows the agent token, from {}: the machine would be lost to Ironic. Write `or rule:agent_token` \
          into the rule, or, if this is meant, the line `# ferrite: {LOCKOUT}` at the head of the file", .0.join(", ")
     )]
-    Lockout(Vec<&'static str>),
+    Lockout(Vec<String>),
     /// No setting makes the agent take a command without a credential.
     #[error(
         "it lets whoever reaches the agent run commands ({COMMAND_RUN}): a command needs a credential, always"
@@ -21,25 +20,32 @@ pub enum Unfit {
     Open,
 }
 
-/// Decides whether a policy may be lived by. `passes` says whether somebody passes a rule of it. Steps are not looked at: that a machine is
-/// never to be erased is a policy.
+/// Decides whether a policy may be lived by. `is_open` says whether somebody without a credential passes [`COMMAND_RUN`], and `outcomes` what a
+/// rule comes to for the conductor, whatever the node is: the policy is loaded before the node is known, and the node may get another
+/// owner. Steps are not looked at: that a machine is never to be erased is a policy.
 ///
 /// # Errors
 /// [`Unfit`].
 pub(super) fn judge(
     defaults: &'static [RuleDefault],
     is_lockout_confirmed: bool,
-    passes: impl Fn(&str, &Attributes) -> bool,
+    is_open: bool,
+    outcomes: impl Fn(&str) -> Outcomes,
 ) -> Result<(), Unfit> {
-    if passes(COMMAND_RUN, &NOBODY) {
+    if is_open {
         return Err(Unfit::Open);
     }
     let needed = defaults
         .iter()
         .filter(|rule| rule.name.starts_with(COMMAND));
-    let lost = needed
-        .map(|rule| rule.name)
-        .filter(|rule| !passes(rule, &AGENT));
+    let lost = needed.filter_map(|rule| {
+        let outcomes = outcomes(rule.name);
+        match outcomes.holds {
+            true if outcomes.always_holds() => None,
+            true => Some(format!("{} (for some nodes)", rule.name)),
+            false => Some(rule.name.to_owned()),
+        }
+    });
     match lost.collect::<Vec<_>>() {
         lost if lost.is_empty() || is_lockout_confirmed => Ok(()),
         lost => Err(Unfit::Lockout(lost)),
@@ -56,8 +62,8 @@ mod tests {
     use crate::policy::names::{COMMAND_LIST, LOG_GET, SECRETS_SHOW};
 
     fn judged(refused: &'static str, is_confirmed: bool) -> Result<(), Unfit> {
-        judge(DEFAULTS, is_confirmed, |rule, credentials| {
-            credentials == &*AGENT && rule != refused
+        judge(DEFAULTS, is_confirmed, false, |rule| {
+            Ok(rule != refused).into()
         })
     }
 
@@ -65,7 +71,10 @@ mod tests {
     fn the_conductor_must_pass_every_rule_of_its_work_unless_that_is_confirmed() {
         assert_eq!(judged("", false), Ok(()));
         for rule in [COMMAND_LIST, "baremetal:agent:command:standby.sync"] {
-            assert_eq!(judged(rule, false), Err(Unfit::Lockout(vec![rule])));
+            assert_eq!(
+                judged(rule, false),
+                Err(Unfit::Lockout(vec![rule.to_owned()]))
+            );
             assert_eq!(judged(rule, true), Ok(()));
         }
         for rule in ["baremetal:agent:step:write_image", SECRETS_SHOW, LOG_GET] {
@@ -76,7 +85,7 @@ mod tests {
     #[test]
     fn nobody_may_ever_be_let_run_commands() {
         for is_confirmed in [false, true] {
-            let judged = judge(DEFAULTS, is_confirmed, |_, _| true);
+            let judged = judge(DEFAULTS, is_confirmed, true, |_| Ok(true).into());
             assert_eq!(judged, Err(Unfit::Open));
         }
     }
@@ -84,8 +93,8 @@ mod tests {
     #[test]
     fn a_refusal_says_what_to_do() {
         assert_eq!(
-            Unfit::Lockout(vec!["a", "b"]).to_string(),
-            "it keeps Ironic's conductor, who shows the agent token, from a, b: the machine would be lost to Ironic. Write `or \
+            Unfit::Lockout(vec!["a".into(), "b (for some nodes)".into()]).to_string(),
+            "it keeps Ironic's conductor, who shows the agent token, from a, b (for some nodes): the machine would be lost to Ironic. Write `or \
              rule:agent_token` into the rule, or, if this is meant, the line `# ferrite: allow-conductor-lockout` at the head of the file"
         );
     }

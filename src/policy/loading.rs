@@ -1,11 +1,14 @@
 //! From files and the program's own rules to what is in force.
 
+use super::Attributes;
 use super::check::{Check, Rules};
+use super::credentials::{AGENT, NOBODY};
 use super::enforcer::Settings;
 use super::file::{self, Content, Error, PolicyFile};
 use super::guard::{LOCKOUT, judge};
 use super::inspect::{circle, doubts, references, remote};
-use super::names::COMMAND;
+use super::names::{COMMAND, COMMAND_RUN};
+use super::outcomes::outcomes;
 use super::parse::{parse_rule, parse_text};
 use super::rule::RuleDefault;
 use crate::nearest::nearest;
@@ -157,12 +160,19 @@ impl InForce {
             });
         }
         let confirmed = |file: &PolicyFile| file.options.iter().any(|said| said == LOCKOUT);
-        judge(defaults, files.iter().any(confirmed), |rule, caller| {
+        let is_open = rules.allows(COMMAND_RUN, &NOBODY, &Attributes::new());
+        judge(defaults, files.iter().any(confirmed), is_open, |rule| {
             // As the gate asks a command's rule: it may be about the command's name.
             let command = rule.strip_prefix(COMMAND).filter(|name| name.contains('.'));
-            let target = command.map(|name| ("command".to_owned(), name.into()));
-            rules.allows(rule, caller, &target.into_iter().collect())
+            let known = command.map(|name| ("command".to_owned(), name.into()));
+            outcomes(&rules, rule, &AGENT, &known.into_iter().collect())
         })?;
+        if outcomes(&rules, COMMAND_RUN, &NOBODY, &Attributes::new()).holds {
+            warnings.push(format!(
+                "{}the rule {COMMAND_RUN:?} is passed without a credential for some nodes: who shows none is refused all the same",
+                place(COMMAND_RUN)
+            ));
+        }
         warnings.extend(strangers(&rules, defaults, &written, settings));
         Ok(Self {
             rules,

@@ -30,6 +30,7 @@ mod guard;
 mod inspect;
 mod literal;
 mod loading;
+mod outcomes;
 mod parse;
 mod plain;
 mod python;

@@ -17,9 +17,11 @@ mod names;
 mod separators;
 mod url;
 mod values;
+mod visible;
 
 pub use json::mask as mask_json;
 pub use names::is_secret;
+pub use visible::{one_line, visible};
 
 /// What stands in the place of a secret.
 pub const MASK: &str = "******";

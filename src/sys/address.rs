@@ -37,6 +37,14 @@ pub fn list() -> io::Result<Vec<InterfaceAddress>> {
     Ok(addresses.collect())
 }
 
+/// The number of the interface of this name.
+///
+/// # Errors
+/// What the kernel says; there may be no such interface.
+pub fn link_index(name: &str) -> io::Result<u32> {
+    Ok(nix::net::if_::if_nametoindex(name)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,9 +4,13 @@
 //! meant to be the only authority.
 
 pub mod body;
+mod failure;
 pub mod pin;
 
+pub use failure::RequestError;
+
 use super::{CipherSuites, Error, Identity, MinVersion, certificates, provider};
+use crate::dns::Resolver;
 use crate::root::Root;
 use pin::{Pinned, Pins};
 use rustls::client::WebPkiServerVerifier;
@@ -35,16 +39,17 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
-    /// A client builder with these TLS settings; time limits, proxies and redirects are the caller's to set.
+    /// A client builder with these TLS settings and our resolver; time limits, proxies and redirects are the caller's to set.
     ///
     /// # Errors
     /// See [`ClientOptions::config`].
     #[expect(
         clippy::disallowed_methods,
-        reason = "this is where clients are built: roots and versions are set here"
+        reason = "this is where clients are built: roots, versions and the resolver are set here"
     )]
     pub fn builder(&self, root: &Root) -> Result<reqwest::ClientBuilder, Error> {
-        Ok(reqwest::Client::builder().tls_backend_preconfigured(self.config(root)?))
+        let builder = reqwest::Client::builder().tls_backend_preconfigured(self.config(root)?);
+        Ok(builder.dns_resolver(Resolver::new(root)))
     }
 
     /// The same settings for a bare TLS connection.

@@ -11,7 +11,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -37,6 +37,8 @@ struct Records {
     ended: bool,
     /// We shall send nothing more.
     closing: bool,
+    /// The library reported a fault. It must not see the same bytes again.
+    broken: bool,
 }
 
 /// What stands in the way of more.
@@ -56,8 +58,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerStream<S> {
     /// # Errors
     /// The peer speaks no TLS, nothing that suits, or has gone; it is told where that can be.
     pub async fn accept(config: Arc<ServerConfig>, stream: S) -> io::Result<Self> {
+        let mut handshake = Handshake::new(config, stream)?;
+        loop {
+            handshake.receive().await?;
+            if handshake.process()? == Progress::Done {
+                return handshake.finish().await;
+            }
+        }
+    }
+
+    fn new(config: Arc<ServerConfig>, stream: S) -> io::Result<Self> {
         let tls = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
-        let mut accepted = Self {
+        Ok(Self {
             stream,
             records: Box::new(Records {
                 tls,
@@ -69,34 +81,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerStream<S> {
                 read: 0,
                 ended: false,
                 closing: false,
+                broken: false,
             }),
-        };
-        poll_fn(|cx| accepted.poll_handshake(cx)).await?;
-        poll_fn(|cx| accepted.poll_send(cx)).await?;
-        Ok(accepted)
-    }
-
-    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            match self.advance(cx)? {
-                Want::Again => {}
-                Want::Traffic => return Poll::Ready(Ok(())),
-                Want::Handshake if self.records.ended => {
-                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-                }
-                Want::Handshake => {
-                    // Whoever waits for our bytes sends none.
-                    ready!(self.poll_send(cx))?;
-                    ready!(self.poll_receive(cx))?;
-                }
-            }
-        }
+        })
     }
 
     /// Takes one step. What a fault leaves to be said is sent as far as the peer takes it at once.
     fn advance(&mut self, cx: &mut Context<'_>) -> io::Result<Want> {
+        self.records.usable()?;
         self.records.advance().map_err(|error| {
-            self.records.say_what_failed();
             let _as_far_as_it_goes = self.poll_send(cx);
             io::Error::new(io::ErrorKind::InvalidData, error)
         })
@@ -133,9 +126,99 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerStream<S> {
     }
 }
 
+/// A handshake in steps, so that the server decides when it computes for whom.
+pub struct Handshake<S>(ServerStream<S>);
+
+/// How far a handshake is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The peer's message has an answer, and it has to send the next one.
+    Answered,
+    /// It is over.
+    Done,
+    /// The rest of a message is needed.
+    NeedsRest,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
+    /// Begins one.
+    ///
+    /// # Errors
+    /// The library cannot make a connection of these settings.
+    pub fn new(config: Arc<ServerConfig>, stream: S) -> io::Result<Self> {
+        ServerStream::new(config, stream).map(Self)
+    }
+
+    /// Waits for the peer's next bytes, once it has ours: whoever waits for them sends none.
+    ///
+    /// # Errors
+    /// The peer has gone, or sends more than any handshake has.
+    pub async fn receive(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.0.poll_send(cx)).await?;
+        poll_fn(|cx| self.0.poll_receive(cx)).await
+    }
+
+    /// Processes what came, without waiting for anything. This is what costs computing.
+    ///
+    /// # Errors
+    /// The peer speaks no TLS, or nothing that suits; it is told where that can be.
+    pub fn process(&mut self) -> io::Result<Progress> {
+        // Nobody is woken when there is room for the rest of what is sent after a fault: then the connection ends.
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            match self.0.advance(&mut cx)? {
+                Want::Again => {}
+                Want::Traffic => return Ok(Progress::Done),
+                Want::Handshake if self.0.records.ended => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                Want::Handshake if self.0.records.outgoing.is_empty() => {
+                    return Ok(Progress::NeedsRest);
+                }
+                Want::Handshake => return Ok(Progress::Answered),
+            }
+        }
+    }
+
+    /// Sends what is left and gives the connection.
+    ///
+    /// # Errors
+    /// The peer has gone.
+    pub async fn finish(mut self) -> io::Result<ServerStream<S>> {
+        poll_fn(|cx| self.0.poll_send(cx)).await?;
+        Ok(self.0)
+    }
+}
+
+impl<S> std::fmt::Debug for Handshake<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handshake")
+    }
+}
+
 impl Records {
-    /// Takes the protocol one step on.
+    /// Fails once there was a fault.
+    fn usable(&self) -> io::Result<()> {
+        match self.broken {
+            true => Err(io::Error::new(
+                io::ErrorKind::NotConnected,
+                "the TLS connection failed before",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes the protocol one step on. After a fault this must not be called again.
     fn advance(&mut self) -> Result<Want, Error> {
+        let want = self.step();
+        if want.is_err() {
+            self.broken = true;
+            self.say_what_failed();
+        }
+        want
+    }
+
+    fn step(&mut self) -> Result<Want, Error> {
         let came = self.incoming.get_mut(..self.filled).unwrap_or_default();
         let status = self.tls.process_tls_records(came);
         let discard = status.discard;
@@ -211,7 +294,7 @@ impl Records {
 
     /// Tells the peer, once, that nothing more will come.
     fn close(&mut self) -> Result<(), Error> {
-        if std::mem::replace(&mut self.closing, true) {
+        if std::mem::replace(&mut self.closing, true) || self.broken {
             return Ok(());
         }
         self.with_traffic(|traffic, room| traffic.queue_close_notify(room))
@@ -226,14 +309,18 @@ impl Records {
         let came = self.incoming.get_mut(..self.filled).unwrap_or_default();
         let status = self.tls.process_tls_records(came);
         let discard = status.discard;
-        let written = match status.state? {
-            ConnectionState::WriteTraffic(mut traffic) => append(&mut self.outgoing, |room| {
+        let written = match status.state {
+            Ok(ConnectionState::WriteTraffic(mut traffic)) => append(&mut self.outgoing, |room| {
                 write(&mut traffic, room).map_err(|error| match error {
                     EncryptError::InsufficientSize(size) => Some(size.required_size),
                     EncryptError::EncryptExhausted => None,
                 })
             }),
-            _ => Err(Error::General("nothing can be sent any more".into())),
+            Ok(_) => Err(Error::General("nothing can be sent any more".into())),
+            Err(error) => {
+                self.broken = true;
+                Err(error)
+            }
         };
         self.discard(discard);
         written
@@ -325,6 +412,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerStream<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         // Small writes wait for each other until they are flushed; large ones for the peer.
+        self.records.usable()?;
         if self.records.outgoing.len() >= FRAGMENT {
             ready!(self.poll_send(cx))?;
         }
@@ -469,6 +557,54 @@ mod tests {
         let mut told = Vec::new();
         wire.read_to_end(&mut told).await.unwrap();
         assert!(!told.is_empty(), "no alert came");
+    }
+
+    #[tokio::test]
+    async fn after_a_fault_no_byte_reaches_the_tls_library_again() {
+        let forged: &[u8] = b"\x17\x03\x03\x00\x20ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+        // A record of no known content type, and one of a protocol that does not exist.
+        for broken in [forged, b"\x63\x03\x03\x00\x01A", b"\x17\x09\x09\x00\x01A"] {
+            for version in [MinVersion::Tls12, MinVersion::Tls13] {
+                let (mut server, client) = connected(1 << 16, version).await;
+                let (mut wire, _) = client.into_inner();
+                wire.write_all(broken).await.unwrap();
+                let error = server.read_u8().await.unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+                let incoming = server.records.incoming.to_vec();
+                for _ in 0..3 {
+                    let error = server.read_u8().await.unwrap_err();
+                    assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+                    let error = server.write(b"x").await.unwrap_err();
+                    assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+                }
+                server.flush().await.unwrap();
+                server.shutdown().await.unwrap();
+                assert_eq!(server.records.incoming.to_vec(), incoming);
+                let mut sent = Vec::new();
+                wire.read_to_end(&mut sent).await.unwrap();
+                // The alert that tells of the fault is the last record, after at most the tickets of TLS 1.3.
+                let kinds = record_kinds(&sent);
+                assert_eq!(
+                    kinds
+                        .iter()
+                        .filter(|kind| **kind == kinds[kinds.len() - 1])
+                        .count(),
+                    1,
+                    "{kinds:?}"
+                );
+            }
+        }
+    }
+
+    /// Content type and length of each TLS record.
+    fn record_kinds(mut bytes: &[u8]) -> Vec<(u8, usize)> {
+        let mut kinds = Vec::new();
+        while let [kind, _, _, high, low, rest @ ..] = bytes {
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            kinds.push((*kind, length));
+            bytes = &rest[length..];
+        }
+        kinds
     }
 
     #[tokio::test]

@@ -55,6 +55,18 @@ async fn a_command_line_that_cannot_be_understood_ends_with_two() {
     for (arguments, reason) in [
         (&[][..], "Usage: ferrite <COMMAND>"),
         (&["serve"], "unrecognized subcommand 'serve'"),
+        (
+            &["inventry"],
+            "tip: a similar subcommand exists: 'inventory'",
+        ),
+        (
+            &["config", "chek", "x"],
+            "tip: a similar subcommand exists: 'check'",
+        ),
+        (
+            &["policy", "list-redundnat"],
+            "tip: a similar subcommand exists: 'list-redundant'",
+        ),
         (&["agent", "--colour"], "unexpected argument '--colour'"),
         (
             &["agent", "--listen_prt=1"],
@@ -121,6 +133,48 @@ async fn every_bad_value_is_named_with_its_origin() {
     for value in ["not \"soon\"", "not \"high\"", "not \"9\""] {
         assert!(last.contains(value), "{value}: {last}");
     }
+}
+
+#[tokio::test]
+async fn a_value_that_cannot_be_used_is_the_only_line() {
+    for (argument, reason) in [
+        (
+            "--listen_port=high",
+            "command line, --listen_port: listen_port must be a port, 0 to 65535, not \"high\"",
+        ),
+        (
+            "--config-file=/nonexistent",
+            "/nonexistent: cannot be read: No such file or directory (os error 2)",
+        ),
+    ] {
+        let ended = run(&["agent", argument], &[]).await;
+        assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+        assert_eq!(
+            ended.err,
+            format!("ferrite: configuration cannot be used: {reason}\n")
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_others_wrote_reaches_no_terminal_as_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let path =
+        super::tokens::config_file(folder.path(), "api\u{202e}url = x\nntp_server = \u{1b}[2Jx");
+    let path = path.to_str().unwrap();
+    let (checked, shown, refused) = (
+        run(&["config", "check", path], &[]).await,
+        run(&["config", "show", "--config-file", path], &[]).await,
+        run(&["agent", "--config-file", "/no\u{202e}where"], &[]).await,
+    );
+    for ended in [&checked, &shown, &refused] {
+        let is_obeyed = |c: char| c == '\u{202e}' || (c.is_control() && c != '\n');
+        assert!(!ended.out.contains(is_obeyed), "{ended:?}");
+        assert!(!ended.err.contains(is_obeyed), "{ended:?}");
+    }
+    assert!(checked.out.contains("api\u{fffd}url"), "{checked:?}");
+    assert!(shown.out.contains("\u{fffd}[2Jx"), "{shown:?}");
+    assert!(refused.err.contains("/no\u{fffd}where"), "{refused:?}");
 }
 
 #[tokio::test]

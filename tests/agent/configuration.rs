@@ -64,6 +64,22 @@ async fn every_option_is_shown_with_its_value_and_origin() {
 }
 
 #[tokio::test]
+async fn a_folder_without_a_file_is_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    // Neither is one that an agent reads.
+    for name in ["x.txt", ".x.conf"] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    let path = folder.path().to_str().unwrap();
+    let ended = run(&["config", "check", path], &[]).await;
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert_eq!(
+        ended.out,
+        format!("{path}: error: there is no *.conf file in it: nothing was checked\n")
+    );
+}
+
+#[tokio::test]
 async fn the_table_has_a_line_for_each_option_and_no_secret() {
     let ended = run(
         &["config", "show", "--image_server_password", "canary"],
@@ -186,6 +202,6 @@ async fn a_file_that_is_not_there_is_an_error() {
     assert_eq!(ended.status.code(), Some(2));
     assert_eq!(
         ended.out,
-        "/nonexistent/f.conf: error: No such file or directory (os error 2)\n"
+        "/nonexistent/f.conf: error: cannot be read: No such file or directory (os error 2)\n"
     );
 }

@@ -29,6 +29,9 @@ mod flow;
 mod inventory;
 mod logs;
 mod modprobe;
+#[path = "../support/name_server.rs"]
+mod name_server;
+mod names;
 mod policy;
 mod poll;
 mod power;

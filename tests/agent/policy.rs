@@ -1,13 +1,17 @@
 //! A policy's files, from the agent's start on: what is refused, what counts, what a change does.
 
 use super::conductor::TOKEN;
-use super::process::{Program, within};
+use super::process::{Program, free_port, within};
 use super::session::Session;
 use ferrite::policy::names::{COMMAND_RUN, LOG_GET};
+use ferrite::sys::loopdev::LoopDevice;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use serde_json::json;
-use std::fs::{self, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use tempfile::TempDir;
 
 /// `printf %s "the observer's secret" | sha256sum`
@@ -105,6 +109,66 @@ async fn a_policy_that_cannot_be_lived_by_ends_the_agent_with_its_reason() {
     );
 }
 
+/// Gives this thread, and the programs that it starts, mounts of their own. That needs root.
+fn unshare_mounts() {
+    unshare(CloneFlags::CLONE_NEWNS).unwrap();
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+}
+
+/// Fills an /etc with a policy, in its first folder.
+fn fill_etc(etc: &Path) {
+    let folder = etc.join("ironic-python-agent");
+    fs::create_dir(&folder).unwrap();
+    let text = r#""baremetal:agent:status:get": "rule:agent_reader""#;
+    write(&folder.join("policy.yaml"), text);
+}
+
+#[tokio::test]
+async fn in_a_ramdisk_a_policy_file_in_memory_is_taken_and_one_on_a_disk_is_refused() {
+    unshare_mounts();
+    let port = free_port().to_string();
+    let options = ["agent", "--standalone", "--listen_port", &port];
+
+    let memory = folder();
+    let (tmpfs, nothing) = (Some("tmpfs"), MsFlags::empty());
+    mount(tmpfs, memory.path(), tmpfs, nothing, Some("mode=755")).unwrap();
+    fill_etc(memory.path());
+    let mut agent = Program::start_in_ramdisk(memory.path(), &options, &[]);
+    let read = "policy read file=/etc/ironic-python-agent/policy.yaml";
+    agent.until_told(read).await;
+    drop(agent);
+
+    let (image, disk) = (tempfile::NamedTempFile::new().unwrap(), folder());
+    image.as_file().set_len(8 << 20).unwrap();
+    let mut mkfs = Command::new("/sbin/mkfs.ext4");
+    let made = mkfs.args(["-q", "-d"]).args([memory.path(), image.path()]);
+    assert!(made.status().unwrap().success());
+    let backing = OpenOptions::new().read(true).write(true).open(&image);
+    let device = LoopDevice::attach(&backing.unwrap(), 512).expect("loop devices need root");
+    let read_only = MsFlags::MS_RDONLY;
+    let ext4 = Some("ext4");
+    mount(
+        Some(device.path()),
+        disk.path(),
+        ext4,
+        read_only,
+        None::<&str>,
+    )
+    .unwrap();
+    let ended = Program::start_in_ramdisk(disk.path(), &options, &[])
+        .end()
+        .await;
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert_eq!(
+        ended.err.lines().last(),
+        Some(
+            "ferrite: the policy is refused: /etc/ironic-python-agent/policy.yaml is not taken: it is on a disk: put it into the \
+             ramdisk, or onto the virtual media"
+        )
+    );
+}
+
 #[tokio::test]
 async fn a_lockout_that_the_file_confirms_is_lived_by() {
     let folder = folder();
@@ -125,8 +189,7 @@ async fn a_changed_policy_counts_and_a_broken_one_leaves_the_one_before_in_force
     let told = format!("403 Forbidden: Access was denied to the following resource: {LOG_GET}");
     let (status, answer) = observer.get("/v1/log").await;
     assert_eq!((status, &answer["faultstring"]), (403, &json!(told)));
-    let told =
-        "Refused by policy caller=observer reason=baremetal:agent:log:get is disallowed by policy";
+    let told = "Refused by policy caller=observer untold=0 reason=baremetal:agent:log:get is disallowed by policy";
     session.agent.until_told(told).await;
 
     write(

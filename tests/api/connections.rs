@@ -207,6 +207,7 @@ async fn http_2_is_not_spoken() {
 async fn strangers_who_hold_connections_do_not_keep_the_conductor_out() {
     let api = Api::limited(Limits {
         connections: 3,
+        grace: Duration::ZERO,
         ..Limits::default()
     })
     .await;

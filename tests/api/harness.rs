@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::rustls::ServerConfig;
@@ -114,13 +114,11 @@ impl Api {
             token,
             ..Door::default()
         };
-        let commands = |probe: &_| COMMANDS.iter().map(|spec| spec.bind(probe)).collect();
         Self::serve(limits, tls, door, commands).await
     }
 
     /// An API with the usual commands behind another door.
     pub(crate) async fn behind(door: Door<'_>) -> Self {
-        let commands = |probe: &_| COMMANDS.iter().map(|spec| spec.bind(probe)).collect();
         Self::serve(unhurried(), None, door, commands).await
     }
 
@@ -130,7 +128,10 @@ impl Api {
         door: Door<'_>,
         commands: impl FnOnce(&Arc<Probe>) -> Vec<Command>,
     ) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        // As the agent does.
+        let listener = socket.listen(1024).unwrap();
         let address = listener.local_addr().unwrap();
         let probe = Arc::new(Probe::default());
         let dispatcher = Dispatcher::new(commands(&probe));
@@ -343,6 +344,11 @@ impl Probe {
         );
         Ok(json!("released"))
     }
+}
+
+/// The usual commands.
+pub(crate) fn commands(probe: &Arc<Probe>) -> Vec<Command> {
+    COMMANDS.iter().map(|spec| spec.bind(probe)).collect()
 }
 
 const COMMANDS: &[CommandSpec<Probe>] = &[

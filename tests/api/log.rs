@@ -1,9 +1,11 @@
 //! What the log says of a request, and what it never says.
 
+use super::callers::{Caller, SECRET};
 use super::harness::{Api, Client, TOKEN};
 use serde_json::json;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
@@ -55,7 +57,7 @@ async fn a_request_is_one_line_without_the_token() {
         lines.all(),
         [
             "message=Answered a request client=127.0.0.1 method=GET target=\"/v1/commands/?agent_token=***&wait=true\" status=200 ",
-            "message=Answered a request client=192.0.2.7 method=GET target=\"/***\" status=404 ",
+            "message=Answered a request client=127.0.0.1 forwarded_for=192.0.2.7 method=GET target=\"/***\" status=404 ",
         ]
     );
 }
@@ -95,27 +97,103 @@ async fn wrong_tokens_are_counted_in_the_log_and_do_not_fill_it() {
     assert_eq!(lines.all().len(), 14);
 }
 
+/// As many as left nothing else in a ring of 2 MiB.
+const FLOOD: usize = 22_000;
+
+/// Sends requests over one connection, in batches, and reads all answers.
+async fn flood(api: &Api, request: &str, closing: &str) {
+    let mut client = api.connect().await;
+    let (mut reader, mut writer) = client.0.split();
+    let send = async {
+        for _ in 0..FLOOD / 100 {
+            writer
+                .write_all(request.repeat(100).as_bytes())
+                .await
+                .unwrap();
+        }
+        writer.write_all(closing.as_bytes()).await.unwrap();
+    };
+    let mut answers = Vec::new();
+    let (_, read) = tokio::join!(send, reader.read_to_end(&mut answers));
+    read.unwrap();
+    let answers = String::from_utf8(answers).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 ").count(), FLOOD + 1);
+}
+
 #[tokio::test]
-async fn the_client_is_who_a_proxy_says_or_who_connected() {
+async fn requests_without_a_credential_do_not_displace_what_the_log_holds() {
+    for (level, most) in [(LevelFilter::INFO, 20), (LevelFilter::DEBUG, 500)] {
+        let lines = Lines::default();
+        let filtered = lines.clone().with_filter(level);
+        let _guard =
+            tracing::subscriber::set_default(tracing_subscriber::registry().with(filtered));
+        let api = Api::start().await;
+        for target in ["/v1/status", "/", "/nothing"] {
+            let get = |connection: &str| {
+                format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: {connection}\r\n\r\n")
+            };
+            flood(&api, &get("keep-alive"), &get("close")).await;
+        }
+        // The conductor's requests are logged as ever.
+        api.list().await;
+        let lines = lines.all();
+        assert!(lines.len() <= most, "{level}: {} lines", lines.len());
+        let last = "message=Answered a request client=127.0.0.1 method=GET target=\"/v1/commands/?agent_token=***\" status=200 ";
+        assert_eq!(lines.last().map(String::as_str), Some(last));
+    }
+}
+
+#[tokio::test]
+async fn requests_of_an_observer_are_logged_and_do_not_displace_what_the_log_holds() {
+    let lines = Lines::default();
+    let filtered = lines.clone().with_filter(LevelFilter::INFO);
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(filtered));
+    let api = Api::behind(Caller::nobody().door(&[])).await;
+    let header = Caller::with_secret(SECRET).header;
+    let get = |connection: &str| {
+        format!("GET /v1/commands/ HTTP/1.1\r\nHost: a\r\nConnection: {connection}\r\n{header}\r\n")
+    };
+    flood(&api, &get("keep-alive"), &get("close")).await;
+    for _ in 0..1000 {
+        let refused = api.ask("POST", "/v1/commands/", &header, "").await;
+        assert_eq!(refused.status, 403);
+    }
+    api.list().await;
+    let lines = lines.all();
+    assert!(lines.len() <= 500, "{} lines", lines.len());
+    let answered = "message=Answered a request client=127.0.0.1 caller=observer method=GET target=\"/v1/commands/\" status=200 ";
+    assert_eq!(lines[0], answered);
+    let list = lines.last().unwrap();
+    assert!(
+        list.contains("agent_token=***") && !list.contains("caller="),
+        "{list}"
+    );
+}
+
+#[tokio::test]
+async fn the_client_is_who_connected_and_what_a_proxy_says_is_another_field() {
     let lines = Lines::default();
     let _guard =
         tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
     let api = Api::start().await;
     let mut expected = Vec::new();
-    for (headers, client) in [
-        ("X-Forwarded-For: 192.0.2.7 , 10.0.0.1\r\n", "192.0.2.7"),
-        ("X-Real-IP: 192.0.2.8\r\n", "192.0.2.8"),
+    for (headers, forwarded_for) in [
+        (
+            "X-Forwarded-For: 192.0.2.7 , 10.0.0.1\r\n",
+            Some("192.0.2.7"),
+        ),
+        ("X-Real-IP: 192.0.2.8\r\n", Some("192.0.2.8")),
         (
             "X-Real-IP: 192.0.2.8\r\nX-Forwarded-For: 2001:db8::1\r\n",
-            "2001:db8::1",
+            Some("2001:db8::1"),
         ),
-        ("X-Forwarded-For: 192.0.2.7:80\r\n", "127.0.0.1"),
-        ("X-Forwarded-For: status=200 client=x\r\n", "127.0.0.1"),
-        ("X-Forwarded-For: \u{1b}[2J\u{e9}\r\n", "127.0.0.1"),
-        ("X-Forwarded-For:\r\n", "127.0.0.1"),
+        ("X-Forwarded-For: 192.0.2.7:80\r\n", None),
+        ("X-Forwarded-For: status=200 client=x\r\n", None),
+        ("X-Forwarded-For: \u{1b}[2J\u{e9}\r\n", None),
+        ("X-Forwarded-For:\r\n", None),
         (
             &format!("X-Forwarded-For: {}\r\n", "1".repeat(20_000)),
-            "127.0.0.1",
+            None,
         ),
     ] {
         let mut proxied = api.connect().await;
@@ -123,8 +201,10 @@ async fn the_client_is_who_a_proxy_says_or_who_connected() {
             .write(format!("GET /status HTTP/1.1\r\nHost: a\r\n{headers}\r\n"))
             .await;
         if proxied.answer("GET").await.unwrap().status == 200 {
+            let forwarded = forwarded_for.map(|address| format!("forwarded_for={address} "));
+            let forwarded = forwarded.unwrap_or_default();
             expected.push(format!(
-                "message=Answered a request client={client} method=GET target=\"/status\" status=200 "
+                "message=Answered a request client=127.0.0.1 {forwarded}method=GET target=\"/status\" status=200 "
             ));
         }
     }
@@ -142,7 +222,6 @@ async fn no_line_ever_holds_a_token_or_a_parameter() {
     let lines = Lines::default();
     let _guard =
         tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
-    let api = Api::start().await;
     let body = json!({"name": "test.echo", "params": {"password": TOKEN}}).to_string();
     for query in [
         format!("agent_token={TOKEN}"),
@@ -153,6 +232,8 @@ async fn no_line_ever_holds_a_token_or_a_parameter() {
         format!("wait={TOKEN}"),
         format!("agent_token={TOKEN}x"),
     ] {
+        // One API for each: it logs no more than so many requests of strangers.
+        let api = Api::start().await;
         let misplaced = format!("/v1/commands/{TOKEN}");
         for target in ["/v1/commands/", "/commands", "/nothing", &misplaced] {
             for method in ["GET", "POST", "DELETE"] {

@@ -23,3 +23,4 @@ mod strangers;
 mod tls;
 mod token;
 mod upgrade;
+mod users;

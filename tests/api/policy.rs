@@ -219,3 +219,30 @@ async fn no_rule_lets_a_stranger_run_a_command() {
         "it lets whoever reaches the agent run commands (baremetal:agent:command:run): a command needs a credential, always"
     );
 }
+
+/// The policy's check at its loading cannot see it: the rule is passed by everybody where the node has this owner, as the tested
+/// machine's has.
+#[tokio::test]
+async fn a_rule_that_only_a_target_opens_lets_no_stranger_run_a_command() {
+    let open = "rule:agent_admin or 'owners-project':%(node.owner)s";
+    let rules = [
+        (COMMAND_RUN, open),
+        ("baremetal:agent:command:test.text", open),
+        (LOG_GET, open),
+    ];
+    let api = behind(&rules).await;
+    for query in ["", "?wait=true", "?agent_token="] {
+        let answer = api
+            .request("POST", &format!("/v1/commands/{query}"), POST)
+            .await;
+        assert_eq!(
+            answer.fault(),
+            (401, "401 Unauthorized: Token invalid.".to_owned())
+        );
+    }
+    assert_eq!(api.states().await, []);
+    // The rule does open what needs no credential, and commands to who shows one.
+    assert_eq!(api.get("/v1/log").await.status, 200);
+    let answer = observed(&api, "POST", "/v1/commands/", POST).await;
+    assert_eq!(answer.json()["command_status"], "SUCCEEDED");
+}

@@ -309,3 +309,40 @@ async fn the_list_begins_empty() {
     let api = Api::start().await;
     assert_eq!(api.list().await, json!({"commands": Value::Array(vec![])}));
 }
+
+#[tokio::test]
+async fn a_header_that_decides_and_comes_twice_is_400_before_anything_is_done() {
+    let api = Api::start().await;
+    let body = r#"{"name": "test.text", "params": {}}"#;
+    for (twice, name) in [
+        ("Host: b\r\n", "Host"),
+        ("Host: agent.example:9999\r\n", "Host"),
+        (
+            "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n",
+            "Authorization",
+        ),
+        ("X-Auth-Token: a\r\nx-auth-token: a\r\n", "X-Auth-Token"),
+    ] {
+        for (method, path) in [
+            ("POST", "/v1/commands/"),
+            ("GET", "/v1/status"),
+            ("GET", "/v1/commands"),
+            ("GET", "/nothing"),
+        ] {
+            for query in [String::new(), format!("?agent_token={TOKEN}")] {
+                let answer = api
+                    .ask(method, &format!("{path}{query}"), twice, body)
+                    .await;
+                assert_eq!(
+                    answer.fault(),
+                    (
+                        400,
+                        format!("400 Bad Request: The header {name} is there more than once.")
+                    ),
+                    "{method} {path}{query} {twice}"
+                );
+            }
+        }
+    }
+    assert_eq!(api.states().await, []);
+}

@@ -4,15 +4,21 @@ use super::harness::{Answer, Api, Client, TOKEN};
 use super::tls;
 use ferrite::api::Limits;
 use serde_json::json;
-use std::net::Ipv4Addr;
+use socket2::{Domain, Socket, Type};
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::task::JoinSet;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConnection;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 /// Longer than any test takes: a refusal that waits so long is not answered.
 const NEVER: Duration = Duration::from_secs(3600);
@@ -122,11 +128,12 @@ async fn requests_behind_one_with_the_token_are_answered_in_their_order() {
 async fn a_crowd_from_one_address_makes_room_for_itself_and_not_at_the_cost_of_others() {
     let api = Api::limited(Limits {
         connections: 4,
+        grace: Duration::ZERO,
         ..Limits::default()
     })
     .await;
     // Older than everybody, and a stranger yet.
-    let mut conductor = Client(from(CONDUCTOR, &api).await.unwrap());
+    let mut conductor = Client(from(CONDUCTOR, api.address).await.unwrap());
     let mut crowd = Vec::new();
     for _ in 0..20 {
         crowd.push(api.connect().await);
@@ -140,7 +147,7 @@ async fn a_crowd_from_one_address_makes_room_for_itself_and_not_at_the_cost_of_o
 }
 
 /// Strangers at a time.
-const STRANGERS: usize = 1000;
+const STRANGERS: u32 = 1000;
 /// Another address than theirs.
 const CONDUCTOR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// What the conductor's command may take, from the first packet to the answer.
@@ -154,7 +161,7 @@ const MOST_GROWTH: u64 = 64 << 20;
 async fn a_thousand_hostile_connections_do_not_keep_the_conductor_out() {
     let (api, connector) = tls::start(Limits::default()).await;
     let (api, before) = (Arc::new(api), resident());
-    let begun = Arc::new(AtomicUsize::new(0));
+    let begun = Arc::new(AtomicU32::new(0));
     let mut strangers = JoinSet::new();
     for number in 0..STRANGERS {
         let (api, connector) = (Arc::clone(&api), connector.clone());
@@ -162,7 +169,8 @@ async fn a_thousand_hostile_connections_do_not_keep_the_conductor_out() {
         strangers.spawn(async move {
             // Whoever is shown the door comes again.
             loop {
-                let Ok(stream) = TcpStream::connect(api.address).await else {
+                let address = Ipv4Addr::from(0x7f01_0000 + number % ADDRESSES);
+                let Ok(stream) = from(address, api.address).await else {
                     continue;
                 };
                 begun.fetch_add(1, Ordering::Relaxed);
@@ -171,7 +179,7 @@ async fn a_thousand_hostile_connections_do_not_keep_the_conductor_out() {
         });
     }
     while begun.load(Ordering::Relaxed) < STRANGERS {
-        tokio::task::yield_now().await;
+        yield_now().await;
     }
     let mut took = Vec::new();
     for _ in 0..COMMANDS {
@@ -192,7 +200,7 @@ async fn a_thousand_hostile_connections_do_not_keep_the_conductor_out() {
 
 /// A command over a connection of its own.
 async fn command(api: &Api, connector: &TlsConnector) -> Answer {
-    let stream = from(CONDUCTOR, api).await.unwrap();
+    let stream = from(CONDUCTOR, api.address).await.unwrap();
     let name = api.address.ip().into();
     let mut client = Client(connector.connect(name, stream).await.unwrap());
     let target = format!("/v1/commands/?wait=true&agent_token={TOKEN}");
@@ -201,14 +209,14 @@ async fn command(api: &Api, connector: &TlsConnector) -> Answer {
     client.answer("POST").await.unwrap()
 }
 
-async fn from(address: Ipv4Addr, api: &Api) -> std::io::Result<TcpStream> {
+async fn from(address: Ipv4Addr, target: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((address, 0).into())?;
-    socket.connect(api.address).await
+    socket.connect(target).await
 }
 
 /// One connection of one of ten kinds, until the server ends it.
-async fn hostile(number: usize, mut stream: TcpStream, connector: &TlsConnector) {
+async fn hostile(number: u32, mut stream: TcpStream, connector: &TlsConnector) {
     let name = stream.peer_addr().map(|peer| peer.ip().into());
     // A hello of TLS 1.2 that announces more than it brings.
     let hello = [0x16, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc, 3, 3];
@@ -253,7 +261,7 @@ async fn slowly(stream: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) -> std:
     for byte in bytes {
         stream.write_all(&[*byte]).await?;
         stream.flush().await?;
-        tokio::task::yield_now().await;
+        yield_now().await;
     }
     Ok(())
 }
@@ -268,4 +276,213 @@ fn resident() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = text.split(' ').nth(1).unwrap().parse().unwrap();
     pages * 4096
+}
+
+/// A stranger's addresses, and connections that it holds from each.
+const ADDRESSES: u32 = 256;
+const FROM_EACH: u32 = 3;
+/// Of the conductor's, during an attack.
+const REQUESTS: usize = 12;
+
+/// What a stranger does with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attack {
+    /// Asks for the commands without the token, again and again.
+    Ask,
+    /// Makes the handshake and says nothing more.
+    Handshake,
+    /// Sends the first message of a handshake, which costs it nothing, and goes no further.
+    Hello,
+    /// Says nothing.
+    Idle,
+    /// Sends a handshake's first message or a request a byte at a time.
+    Slow,
+}
+
+/// The first message of a client's handshake.
+fn hello(connector: &TlsConnector) -> Vec<u8> {
+    let name = Ipv4Addr::LOCALHOST.into();
+    let config = Arc::clone(connector.config());
+    let mut client = ClientConnection::new(config, ServerName::IpAddress(name)).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    hello
+}
+
+/// One of a stranger's connections, until the server ends it.
+async fn attack(attack: Attack, mut stream: TcpStream, tls: Option<&TlsConnector>, hello: &[u8]) {
+    let name = stream.peer_addr().map(|peer| peer.ip().into());
+    let ask = b"GET /v1/commands/ HTTP/1.1\r\nHost: a\r\n\r\n";
+    match (attack, tls) {
+        (Attack::Idle, _) => drain(&mut stream).await,
+        (Attack::Hello, Some(_)) => {
+            if stream.write_all(hello).await.is_ok() {
+                drain(&mut stream).await;
+            }
+        }
+        (Attack::Slow, Some(_)) => {
+            let _ = slowly(&mut stream, hello).await;
+        }
+        (Attack::Slow, None) => {
+            let _ = slowly(&mut stream, ask).await;
+        }
+        (Attack::Ask | Attack::Hello | Attack::Handshake, None) => {
+            while stream.write_all(ask).await.is_ok()
+                && stream.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0)
+            {}
+        }
+        (Attack::Ask | Attack::Handshake, Some(connector)) => {
+            if let Ok(name) = name
+                && let Ok(mut stream) = connector.connect(name, stream).await
+            {
+                if attack == Attack::Ask {
+                    let _ = stream.write_all(ask).await;
+                }
+                drain(&mut stream).await;
+            }
+        }
+    }
+}
+
+/// A stranger on processor time of its own: its connections come again as soon as the server ends them.
+struct Stranger(Option<Runtime>);
+
+impl Stranger {
+    /// Begins an attack; it is under way when this has returned.
+    async fn begin(kind: Attack, target: SocketAddr, connector: Option<&TlsConnector>) -> Self {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let hello = Arc::new(connector.map(hello).unwrap_or_default());
+        let begun = Arc::new(Semaphore::new(0));
+        let all = ADDRESSES * FROM_EACH;
+        for number in 0..all {
+            let (connector, hello) = (connector.cloned(), Arc::clone(&hello));
+            let begun = Arc::clone(&begun);
+            let address = Ipv4Addr::from(0x7f01_0000 + number % ADDRESSES);
+            runtime.spawn(async move {
+                let mut is_first = true;
+                loop {
+                    if let Ok(stream) = from(address, target).await {
+                        if std::mem::take(&mut is_first) {
+                            begun.add_permits(1);
+                        }
+                        attack(kind, stream, connector.as_ref(), &hello).await;
+                    }
+                    yield_now().await;
+                }
+            });
+        }
+        let _all = begun.acquire_many(all).await.unwrap();
+        Self(Some(runtime))
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Each attack from 256 addresses, three connections of each. The conductor's requests, each over a connection of its own, are all
+/// answered, and the first one too, when nothing is known of its address.
+async fn withstand(kind: Attack, is_tls: bool) {
+    let limits = Limits {
+        // The machine may have much else to do.
+        handshake: Duration::from_secs(60),
+        ..Limits::default()
+    };
+    let (api, connector) = match is_tls {
+        true => {
+            let (api, connector) = tls::start(limits).await;
+            (api, Some(connector))
+        }
+        false => (Api::limited(limits).await, None),
+    };
+    let stranger = Stranger::begin(kind, api.address, connector.as_ref()).await;
+    let mut took = Vec::new();
+    for number in 0..REQUESTS {
+        let begin = Instant::now();
+        let answer = timeout(Duration::from_secs(60), list(&api, connector.as_ref())).await;
+        let status = answer.unwrap().map(|answer| answer.status);
+        assert_eq!(
+            status.ok(),
+            Some(200),
+            "{kind:?}, TLS: {is_tls}, request {number}"
+        );
+        took.push(begin.elapsed());
+    }
+    drop(stranger);
+    let best = took.iter().min().unwrap();
+    assert!(*best < ANSWERED_WITHIN, "{kind:?}, TLS: {is_tls}: {took:?}");
+}
+
+/// A first message for each of these is there before the conductor's, whose address is known.
+const CROWD: u32 = 200;
+
+#[tokio::test]
+async fn a_known_address_has_its_turn_at_the_handshake_before_a_crowd_that_came_earlier() {
+    let (api, connector) = tls::start(Limits::default()).await;
+    assert_eq!(list(&api, Some(&connector)).await.unwrap().status, 200);
+    // Nothing is awaited here, so that the server sees them all at once.
+    let begin = |address: Ipv4Addr| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
+        socket.connect(&api.address.into()).unwrap();
+        let mut stream = std::net::TcpStream::from(socket);
+        stream.write_all(&hello(&connector)).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        stream
+    };
+    let crowd = (1..=CROWD).map(|number| begin(Ipv4Addr::from(0x7f01_0000 + number)));
+    let crowd: Vec<_> = crowd.collect();
+    let conductor = TcpStream::from_std(begin(CONDUCTOR)).unwrap();
+    conductor.readable().await.unwrap();
+    let answered = crowd.iter().filter(|stream| stream.peek(&mut [0]).is_ok());
+    let answered = answered.count();
+    assert!(answered < 100, "{answered} of {CROWD} were answered before");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_with_256_addresses_does_not_keep_the_conductor_out_over_tls() {
+    for kind in [
+        Attack::Ask,
+        Attack::Handshake,
+        Attack::Hello,
+        Attack::Idle,
+        Attack::Slow,
+    ] {
+        withstand(kind, true).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_with_256_addresses_does_not_keep_the_conductor_out_over_http() {
+    for kind in [Attack::Ask, Attack::Idle, Attack::Slow] {
+        withstand(kind, false).await;
+    }
+}
+
+/// The command list over a connection of its own, from the conductor's address.
+async fn list(api: &Api, connector: Option<&TlsConnector>) -> std::io::Result<Answer> {
+    let stream = from(CONDUCTOR, api.address).await?;
+    let target = format!("/v1/commands/?agent_token={TOKEN}");
+    let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let answer = match connector {
+        Some(connector) => {
+            let mut client = Client(connector.connect(api.address.ip().into(), stream).await?);
+            client.0.write_all(request.as_bytes()).await?;
+            client.answer("GET").await
+        }
+        None => {
+            let mut client = Client(stream);
+            client.0.write_all(request.as_bytes()).await?;
+            client.answer("GET").await
+        }
+    };
+    answer.ok_or_else(|| std::io::ErrorKind::ConnectionReset.into())
 }

@@ -18,6 +18,9 @@ mod discovery;
 mod faults;
 mod heartbeats;
 mod lookups;
+#[path = "../support/name_server.rs"]
+mod name_server;
+mod names;
 mod negotiation;
 #[path = "../support/responder.rs"]
 mod responder;

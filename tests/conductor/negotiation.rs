@@ -91,6 +91,35 @@ async fn a_heartbeat_brings_everything_where_the_version_is_hidden() {
     assert!(client.takes_certificate().await.unwrap());
 }
 
+/// Ironic was rolled back, or two versions of it are behind one address.
+#[tokio::test]
+async fn after_a_refused_version_the_version_is_asked_for_again() {
+    let conductor = of_version("1.115").await;
+    let refused = || Answer::fault(406, "Request not acceptable: the API speaks up to 1.66");
+    conductor
+        .on("GET /", [Answer::version("1.115"), Answer::version("1.66")])
+        .on(
+            HEARTBEAT,
+            [Answer::bytes(202, ""), refused(), Answer::bytes(202, "")],
+        );
+    let config = config(&format!("ipa-api-url={}", conductor.url()));
+    let client = client(&config);
+    let beat = heartbeat_of(Some("PEM\n"));
+    heartbeat::once(&client, &beat).await.unwrap();
+    let error = heartbeat::once(&client, &beat).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "error 406: Request not acceptable: the API speaks up to 1.66"
+    );
+    heartbeat::once(&client, &beat).await.unwrap();
+    let asked = conductor.asked(HEARTBEAT);
+    let versions: Vec<_> = asked.iter().map(|asked| asked.version()).collect();
+    assert_eq!(versions, [Some("1.68"), Some("1.68"), Some("1.66")]);
+    // The certificate's field is newer than that.
+    assert_eq!(asked[2].json().get("agent_verify_ca"), None);
+    assert_eq!(conductor.asked("GET /").len(), 2);
+}
+
 #[tokio::test]
 async fn a_configured_version_is_not_asked_for() {
     let conductor = of_version("1.115").await;

@@ -169,6 +169,61 @@ fn redirects_lead_to_http_alone_and_not_for_ever() {
 }
 
 #[test]
+fn a_small_download_over_tls_goes_nowhere_in_clear() {
+    // What is in clear between two places over TLS can be another's as well.
+    let target = Server::start_tls(|_| Answer::Image(Arc::new(b"small".to_vec())));
+    let back = target.url("small");
+    let in_clear = Server::start(move |_| Answer::Redirect(back.clone()));
+    let away = in_clear.url("x");
+    let first = Server::start_tls(move |_| Answer::Redirect(away.clone()));
+    let mut lab = Lab::new(MIB);
+    lab.settings.network.tls.insecure = true;
+    let small = |url: &str| fetch::small(url, 100, &lab.settings.network, &lab.cancel);
+    let error = small(&first.url("x?sig=hush")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{} redirects from https to http", first.url("x"))
+    );
+    assert_eq!((in_clear.requests(), target.requests()), (vec![], vec![]));
+
+    // From clear to TLS is no loss, and one place over TLS may lead to another.
+    assert_eq!(small(&in_clear.url("x")).unwrap(), b"small");
+    let to_tls = target.url("small");
+    let second = Server::start_tls(move |_| Answer::Redirect(to_tls.clone()));
+    assert_eq!(small(&second.url("x")).unwrap(), b"small");
+}
+
+#[test]
+fn an_image_over_tls_may_come_from_a_mirror_in_clear() {
+    let image = gpt_image(6 * MIB);
+    let mirror = Server::of(&image);
+    let away = mirror.url("x.img");
+    let server = Server::start_tls(move |_| Answer::Redirect(away.clone()));
+    let mut lab = Lab::new(8 * MIB);
+    lab.settings.network.tls.insecure = true;
+    // Its checksum came another way.
+    lab.write(&info(&server.url("x.img"), Some("raw"), &image))
+        .unwrap();
+    assert!(lab.disk_bytes()[..image.len()] == image);
+}
+
+#[test]
+fn an_image_server_whose_name_nobody_knows_is_named_in_one_clause() {
+    let mut lab = Lab::new(4 * MIB);
+    lab.settings.retries = 0;
+    let error = lab
+        .write(&info("http://images.lab/x.img", Some("raw"), b""))
+        .unwrap_err();
+    assert_eq!(
+        error.details,
+        "Download of image image-1 failed: URL: http://images.lab/x.img; Error: requesting http://images.lab/x.img: cannot \
+         resolve images.lab: no name server is known (/etc/resolv.conf): give one by DHCP, by router advertisement or with \
+         ip= on the kernel command line"
+    );
+    lab.assert_untouched();
+}
+
+#[test]
 fn the_time_limit_counts_from_the_very_start() {
     let mut lab = Lab::new(4 * MIB);
     lab.settings.max_duration = Some(Duration::from_millis(300));

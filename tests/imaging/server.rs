@@ -1,7 +1,10 @@
 //! An image server that does what a test says, and remembers what it was asked.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use rcgen::{CertificateParams, KeyPair};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls_pki_types::PrivateKeyDer;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -26,6 +29,7 @@ pub(crate) enum Answer {
 }
 
 pub(crate) struct Server {
+    scheme: &'static str,
     port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
 }
@@ -33,6 +37,19 @@ pub(crate) struct Server {
 impl Server {
     /// A server that answers by a function of the number of requests before this one.
     pub(crate) fn start(answer: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_with(None, answer)
+    }
+
+    /// The same over TLS, with a certificate that nobody signed.
+    pub(crate) fn start_tls(answer: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_with(Some(tls_config()), answer)
+    }
+
+    fn start_with(
+        tls: Option<Arc<ServerConfig>>,
+        answer: impl Fn(usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -40,11 +57,24 @@ impl Server {
         let answer = Arc::new(answer);
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
-                thread::spawn(move || serve(stream.unwrap(), &seen, &*answer));
+                let (seen, answer, tls) = (Arc::clone(&seen), Arc::clone(&answer), tls.clone());
+                thread::spawn(move || {
+                    let stream = stream.unwrap();
+                    match tls {
+                        None => serve(stream, &seen, &*answer),
+                        Some(tls) => {
+                            let connection = ServerConnection::new(tls).unwrap();
+                            serve(StreamOwned::new(connection, stream), &seen, &*answer);
+                        }
+                    }
+                });
             }
         });
-        Self { port, requests }
+        Self {
+            scheme,
+            port,
+            requests,
+        }
     }
 
     /// A server that always gives this.
@@ -54,7 +84,7 @@ impl Server {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}/{path}", self.port)
+        format!("{}://127.0.0.1:{}/{path}", self.scheme, self.port)
     }
 
     /// The same server under another name.
@@ -76,8 +106,21 @@ pub(crate) fn silent_after(image: &[u8], sent: usize) -> (Sender<()>, Server) {
     (keep, server)
 }
 
-fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(usize) -> Answer) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
+fn tls_config() -> Arc<ServerConfig> {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(ferrite::tls::provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key);
+    Arc::new(config.unwrap())
+}
+
+fn serve(stream: impl Read + Write, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(usize) -> Answer) {
+    let mut reader = BufReader::new(stream);
     let mut request = Vec::new();
     let mut line = String::new();
     while reader.read_line(&mut line).is_ok_and(|length| length > 2) {
@@ -93,10 +136,10 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(usize) -
         seen.len() - 1
     };
     // A client that goes away in the middle is part of many tests.
-    let _ = give(stream, answer(number));
+    let _ = give(reader.into_inner(), answer(number));
 }
 
-fn give(mut stream: TcpStream, answer: Answer) -> std::io::Result<()> {
+fn give(mut stream: impl Write, answer: Answer) -> std::io::Result<()> {
     let head =
         |status: u16, more: &str| format!("HTTP/1.1 {status} X\r\nConnection: close\r\n{more}\r\n");
     match answer {

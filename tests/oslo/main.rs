@@ -77,6 +77,35 @@ fn the_same_sources_come_to_the_same_values() {
     }
 }
 
+/// A list that guards something must not fall back to its default where somebody emptied it.
+#[test]
+fn an_empty_list_is_a_value_as_there() {
+    let usual = "etc/ironic-python-agent.conf";
+    let cases = [
+        (
+            Case::default().file(usual, "[DEFAULT]\npermitted_image_formats ="),
+            "DEFAULT.permitted_image_formats",
+        ),
+        (
+            Case::default().variable("OS_DEFAULT__PERMITTED_IMAGE_FORMATS", ""),
+            "DEFAULT.permitted_image_formats",
+        ),
+        (
+            Case::default().argument("--permitted_image_formats="),
+            "DEFAULT.permitted_image_formats",
+        ),
+        (
+            Case::default().file(usual, "[mdns]\nallowed_overrides ="),
+            "mdns.allowed_overrides",
+        ),
+    ];
+    let oslo = judged(&cases.each_ref().map(|(case, _)| case));
+    for ((case, name), oslo) in cases.iter().zip(&oslo) {
+        assert_eq!(oslo.values().unwrap()[*name], json!([]), "{case:#?}");
+        assert!(case.ours().unwrap()[*name].is(&json!([])), "{case:#?}");
+    }
+}
+
 #[test]
 fn what_oslo_config_refuses_is_refused() {
     let file = |text: &str| Case::default().file("etc/ironic-python-agent.conf", text);
@@ -142,7 +171,7 @@ fn the_differences_are_these() {
                 .argument("--config-file=@/x.conf"),
             ("DEFAULT.listen_port", json!(2), json!(4)),
         ),
-        // There an empty value is one, or ends the agent; here it is none, as templates mean it.
+        // There an empty value is one, or ends the agent; here it is none, as templates mean it, but in a list.
         (
             Case::default().file(usual, "[DEFAULT]\nlisten_port ="),
             ("DEFAULT.listen_port", json!(null), json!(9999)),

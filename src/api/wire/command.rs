@@ -1,6 +1,6 @@
 //! A command's request, its record, and the list of records.
 
-use super::json;
+use super::{bounded, json};
 use crate::command::{CommandView, Params, State};
 use crate::error::AgentError;
 use serde::Serialize;
@@ -14,9 +14,9 @@ pub(in crate::api) struct RunRequest {
 }
 
 impl RunRequest {
-    /// Reads the body. Its other keys are ignored, as IPA does; the error is for the caller.
-    pub(in crate::api) fn parse(body: &[u8]) -> Result<Self, String> {
-        let value = serde_json::from_slice(body)
+    /// Reads the body, of at most so many JSON values. Its other keys are ignored, as IPA does; the error is for the caller.
+    pub(in crate::api) fn parse(body: &[u8], max_values: usize) -> Result<Self, String> {
+        let value = bounded::parse(body, max_values)
             .map_err(|error| format!("Failed to decode JSON object: {error}"))?;
         let Value::Object(mut body) = value else {
             return Err(INVALID.to_owned());
@@ -30,6 +30,21 @@ impl RunRequest {
             _ => Err(INVALID.to_owned()),
         }
     }
+}
+
+/// The command's name from the beginning of a body, where it stands before all else, as Ironic writes it.
+pub(in crate::api) fn name_before_the_rest(begun: &[u8]) -> Option<String> {
+    let rest = after(begun, b"{")?;
+    let rest = after(rest, br#""name""#)?;
+    let rest = after(rest, b":")?.trim_ascii_start();
+    // What follows the text is not here yet, and of no interest.
+    let mut texts = serde_json::Deserializer::from_slice(rest).into_iter::<String>();
+    let name = texts.next()?.ok()?;
+    (name.len() <= LONGEST_NAME).then_some(name)
+}
+
+fn after<'a>(text: &'a [u8], sign: &[u8]) -> Option<&'a [u8]> {
+    text.trim_ascii_start().strip_prefix(sign)
 }
 
 /// One record; with the secrets in its result where they are there and shown.
@@ -132,6 +147,10 @@ struct Progress {
     rate: u64,
 }
 
+/// JSON values in a request of the conductor's: a node with a thousand ports has a third of it.
+pub(in crate::api) const MAX_VALUES: usize = 100_000;
+/// The same for other callers.
+pub(in crate::api) const MAX_VALUES_OF_USERS: usize = 10_000;
 const INVALID: &str = "Missing or invalid name or params";
 /// Names are echoed and logged.
 const LONGEST_NAME: usize = 256;
@@ -224,14 +243,14 @@ mod tests {
             &long,
         ] {
             assert_eq!(
-                RunRequest::parse(body.as_bytes()).unwrap_err(),
+                RunRequest::parse(body.as_bytes(), MAX_VALUES).unwrap_err(),
                 INVALID,
                 "{body}"
             );
         }
         let body = br#"{"name": "a.b", "params": {"c": 1}, "more": 2}"#;
         assert_eq!(
-            RunRequest::parse(body).unwrap(),
+            RunRequest::parse(body, MAX_VALUES).unwrap(),
             RunRequest {
                 name: "a.b".into(),
                 params: Params::from_iter([("c".into(), json!(1))]),
@@ -240,9 +259,31 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_known_as_soon_as_it_was_sent_if_it_comes_first() {
+        for (begun, name) in [
+            (r#"{"name": "a.b", "par"#, Some("a.b")),
+            (" {\n\t\"name\" :\"a.b\"", Some("a.b")),
+            (r#"{"name": "a\u002eb"}"#, Some("a.b")),
+            (r#"{"name": "a.b"#, None),
+            (r#"{"name": 7"#, None),
+            (r#"{"name"#, None),
+            (r#"{"name": {"name": "a.b""#, None),
+            (r#"{"params": {}, "name": "a.b"}"#, None),
+            (r#"["name": "a.b""#, None),
+            ("", None),
+        ] {
+            assert_eq!(
+                name_before_the_rest(begun.as_bytes()).as_deref(),
+                name,
+                "{begun}"
+            );
+        }
+    }
+
+    #[test]
     fn a_deep_body_is_refused() {
         let deep = "[".repeat(100_000);
-        let error = RunRequest::parse(deep.as_bytes()).unwrap_err();
+        let error = RunRequest::parse(deep.as_bytes(), MAX_VALUES).unwrap_err();
         assert_eq!(
             error,
             "Failed to decode JSON object: recursion limit exceeded at line 1 column 128"
@@ -252,7 +293,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_body_is_read_without_a_panic(body: Vec<u8>) {
-            let _ = RunRequest::parse(&body);
+            let _ = (RunRequest::parse(&body, 7), name_before_the_rest(&body));
         }
     }
 }

@@ -476,15 +476,6 @@ impl Options {
         })
     }
 
-    /// Whether such an address leads to the API, as far as its URL tells. A name may have addresses of both versions, but
-    /// it needs a name server, which usually comes by DHCPv4.
-    fn wants(&self, address: IpAddr) -> bool {
-        match self.api {
-            Some(api) => api.is_ipv4() == address.is_ipv4(),
-            None => true,
-        }
-    }
-
     /// Smaller for the interface booted from, otherwise in the kernel's order.
     fn metric(&self, link: &Link) -> u32 {
         if self.is_boot(link) {

@@ -9,8 +9,8 @@ use std::net::{IpAddr, Ipv4Addr};
 pub(super) struct Options {
     /// The MAC of the interface that the firmware booted from.
     pub(super) boot_mac: Option<[u8; 6]>,
-    /// The address of the API, where the kernel arguments give it without a name.
-    pub(super) api: Option<IpAddr>,
+    /// The addresses of the API, where the kernel arguments give each of its URLs without a name; else none.
+    pub(super) apis: Vec<IpAddr>,
     /// Addresses that are not to be asked for, one at most for each interface.
     pub(super) fixed: Vec<Fixed>,
 }
@@ -49,12 +49,19 @@ impl Options {
             }
             mac
         });
-        let api = arguments.value("ipa-api-url").and_then(api_address);
+        let apis = arguments.value("ipa-api-url").and_then(api_addresses);
         Self {
             boot_mac,
-            api,
+            apis: apis.unwrap_or_default(),
             fixed: arguments.values("ip").fold(Vec::new(), with_ip),
         }
+    }
+
+    /// Whether such an address leads to one of the APIs, as far as their URLs tell: each of them may be the one that answers. A
+    /// name may have addresses of both versions, but it needs a name server, which usually comes by DHCPv4.
+    pub(super) fn wants(&self, address: IpAddr) -> bool {
+        let is_same_version = |api: &IpAddr| api.is_ipv4() == address.is_ipv4();
+        self.apis.is_empty() || self.apis.iter().any(is_same_version)
     }
 }
 
@@ -110,9 +117,14 @@ fn boot_mac(text: &str) -> Option<[u8; 6]> {
     bytes.try_into().ok()
 }
 
-/// The host of the first URL, when it is an address.
-fn api_address(urls: &str) -> Option<IpAddr> {
-    let (_, rest) = urls.split(',').next()?.split_once("://")?;
+/// The hosts of all URLs, when each is an address.
+fn api_addresses(urls: &str) -> Option<Vec<IpAddr>> {
+    let urls = urls.split(',').filter(|url| !url.is_empty());
+    urls.map(api_address).collect()
+}
+
+fn api_address(url: &str) -> Option<IpAddr> {
+    let (_, rest) = url.split_once("://")?;
     let authority = rest.split('/').next()?;
     if let Some(bracketed) = authority.strip_prefix('[') {
         return bracketed.split(']').next()?.parse().ok();
@@ -347,21 +359,30 @@ mod tests {
     }
 
     #[test]
-    fn the_apis_address_is_known_when_it_is_not_a_name() {
-        for (url, address) in [
-            ("http://192.0.2.1:6385", Some("192.0.2.1")),
+    fn an_address_is_waited_for_that_leads_to_any_of_the_apis() {
+        for (urls, v4, v6) in [
+            ("http://192.0.2.1:6385", true, false),
+            ("https://[2001:db8::1]:6385/x", false, true),
+            // Of several each may be the one that answers.
             (
-                "https://[2001:db8::1]:6385/x,http://192.0.2.1",
-                Some("2001:db8::1"),
+                "http://[2001:db8::1]:6385,http://192.0.2.1:6385",
+                true,
+                true,
             ),
-            ("https://ironic.example.org", None),
-            ("mdns", None),
+            ("http://192.0.2.1,,https://[2001:db8::1]/", true, true),
+            ("http://192.0.2.1,http://192.0.2.2", true, false),
+            // A name may have addresses of both versions.
+            ("https://ironic.example.org", true, true),
+            ("http://192.0.2.1,https://ironic.example.org", true, true),
+            ("mdns", true, true),
+            ("", true, true),
         ] {
-            let api = parse(&format!("ipa-api-url={url}")).api;
+            let options = parse(&format!("ipa-api-url={urls}"));
+            let wants = |address: &str| options.wants(address.parse().unwrap());
             assert_eq!(
-                api,
-                address.map(|address| address.parse().unwrap()),
-                "{url}"
+                (wants("192.0.2.9"), wants("2001:db8::9")),
+                (v4, v6),
+                "{urls}"
             );
         }
     }
@@ -422,7 +443,7 @@ mod tests {
             let _options = parse(&format!("BOOTIF={text} ip={text}"));
             let _ip = Ip::parse(&text);
             let _ip = Ip::parse(&format!("192.0.2.1:{text}"));
-            let _api = api_address(&text);
+            let _apis = api_addresses(&text);
         }
     }
 }

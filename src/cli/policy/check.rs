@@ -12,6 +12,7 @@ use crate::nearest::nearest;
 use crate::policy::credentials::{AGENT, NOBODY, OBSERVER};
 use crate::policy::names::{COMMAND, COMMAND_RUN, SECRETS_SHOW};
 use crate::policy::{Attributes, DEFAULTS, Enforcer, Operation, Refusal, RuleDefault};
+use crate::redact::one_line;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,7 +64,11 @@ pub(super) fn run(mut arguments: ArgMatches) -> ExitCode {
         return batch::run();
     }
     match checked(&mut arguments) {
-        Ok(text) => answer(&text),
+        Ok(text) => {
+            // Names of rules and of files are whoever's.
+            let lines = text.lines().map(|line| one_line(line) + "\n");
+            answer(&lines.collect::<String>())
+        }
         Err(reason) => unusable(&reason),
     }
 }

@@ -9,6 +9,7 @@ mod check;
 use super::{UNUSABLE, answer, tell};
 use crate::error::chain;
 use crate::policy::{self, DEFAULTS, Settings};
+use crate::redact::one_line;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -99,7 +100,7 @@ fn list_redundant(mut arguments: ArgMatches) -> ExitCode {
         Ok(rules) => answer(
             &rules
                 .iter()
-                .map(|rule| format!("{rule}\n"))
+                .map(|rule| format!("{}\n", one_line(&rule.to_string())))
                 .collect::<String>(),
         ),
         Err(reason) => unusable(&reason),

@@ -15,7 +15,7 @@ pub(super) struct Told {
     /// Host and port.
     server: Option<(Name, u16)>,
     properties: Option<Vec<(String, String)>>,
-    /// Of any host: its name may come later.
+    /// Of the service's host; of any while its name is not known.
     addresses: Vec<(Name, IpAddr)>,
 }
 
@@ -83,6 +83,7 @@ impl Told {
     fn take(&mut self, name: Name, data: RData) -> bool {
         match data {
             RData::SRV(server) if name == self.service && self.server.is_none() => {
+                self.addresses.retain(|(host, _)| *host == server.target);
                 self.server = Some((server.target, server.port));
             }
             RData::TXT(text) if name == self.service && self.properties.is_none() => {
@@ -96,7 +97,12 @@ impl Told {
         true
     }
 
+    /// Takes an address of the service's host, and of any while that is not known. What there is no room for is asked for again
+    /// when it is.
     fn take_address(&mut self, name: Name, address: IpAddr) -> bool {
+        if self.server.as_ref().is_some_and(|(host, _)| *host != name) {
+            return false;
+        }
         let entry = (name, address);
         // What only a link knows is of no use in a URL, which has no place for the link.
         let usable = !address.is_loopback()
@@ -339,6 +345,23 @@ mod tests {
         assert!(told.hear(&packet(ID, vec![address("c.local.", "192.0.2.1")])));
         let service = told.service(|_| true).unwrap().unwrap();
         assert_eq!(service.url.as_str(), "http://192.0.2.1/one");
+    }
+
+    #[test]
+    fn addresses_of_other_hosts_leave_room_for_those_of_the_service() {
+        let crowd = |from: u8| {
+            let last = from..from + u8::try_from(ADDRESSES_MAX).unwrap();
+            last.map(|last| address(&format!("h{last}.local."), &format!("192.0.2.{last}")))
+                .collect::<Vec<_>>()
+        };
+        let host = "c.local.";
+        let mut told = told(crowd(100));
+        // Before its host is known and after, in the packet that names it and in another.
+        assert!(told.hear(&packet(ID, vec![server(host, 80), text(&[])])));
+        told.hear(&packet(ID, crowd(150)));
+        assert!(told.hear(&packet(ID, vec![address(host, "192.0.2.1")])));
+        let service = told.service(|_| true).unwrap().unwrap();
+        assert_eq!(service.url.as_str(), "http://192.0.2.1/");
     }
 
     #[test]

@@ -14,7 +14,7 @@ impl Machine {
         power::check(&self.root)?;
         let wishes = &self.settings.clock;
         if let Some(server) = &wishes.server {
-            self.tolerate(clock::set(server, permit))?;
+            self.tolerate(clock::set(&self.root, server, permit))?;
         }
         self.tolerate(clock::set_hardware(&self.root, permit))?;
         // What was written is on the disks already; a flush that fails must not keep the machine on.

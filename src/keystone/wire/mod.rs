@@ -3,7 +3,7 @@
 pub(super) mod own;
 pub(super) mod token;
 
-use crate::redact::redact;
+use crate::redact::{redact, visible};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
@@ -29,7 +29,7 @@ pub(super) fn server_message(body: &[u8]) -> String {
         .and_then(|document| document.pointer("/error/message")?.as_str());
     let line: String = redact(message.unwrap_or(&text))
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(visible)
         .take(MESSAGE_MAX)
         .collect();
     line.trim().to_owned()

@@ -167,6 +167,80 @@ fn a_policy_that_locks_the_conductor_out_is_taken_only_when_its_head_says_so() {
 }
 
 #[test]
+fn a_policy_that_locks_the_conductor_out_of_some_nodes_is_refused() {
+    let place = Place::new();
+    let load = |rule: &str, text: &str| {
+        let mine = "mine: \"not 'acme':%(node.owner)s\"";
+        let text = format!("{mine}\n\"{rule}\": \"{text}\"\n");
+        Enforcer::load(crate::policy::DEFAULTS, place.settings(&text)).map_err(|e| e.to_string())
+    };
+    let rules = [
+        "baremetal:agent:command:run",
+        "baremetal:agent:command:list",
+        "baremetal:agent:command:standby.sync",
+    ];
+    for rule in rules {
+        for text in [
+            "rule:agent_token and not 'acme':%(node.owner)s",
+            "rule:agent_token and rule:mine",
+            "rule:agent_token and 'acme':%(node.lessee)s",
+            "role:%(node.owner)s",
+            "is_agent_token:%(node.owner)s",
+            "rule:agent_token and not 'x':%(node.uuid)s%(node.owner)s",
+            // The whole target, and a conversion that raises an exception for a text.
+            "rule:agent_token and not 'x':%s",
+            "'7':%(node.owner)d or rule:agent_token",
+        ] {
+            let error = load(rule, text).unwrap_err();
+            let told = format!("from {rule} (for some nodes): the machine would be lost to Ironic");
+            assert!(error.contains(&told), "{rule} {text}: {error}");
+        }
+        for text in [
+            "rule:agent_token or 'acme':%(node.owner)s",
+            "'acme':%(node.owner)s or rule:agent_token",
+            "rule:agent_token or '7':%(node.owner)d",
+            "rule:agent_token and not user_id:%(node.owner)s",
+            "rule:agent_token and (rule:mine or not rule:mine or @)",
+        ] {
+            assert_eq!(load(rule, text).map(drop), Ok(()), "{rule} {text}");
+        }
+    }
+    let name = "\"rule:agent_token and not 'standby.power_off':%(command)s\"";
+    let text = format!("\"baremetal:agent:command:standby.sync\": {name}\n");
+    assert!(Enforcer::load(crate::policy::DEFAULTS, place.settings(&text)).is_ok());
+    let confirmed = format!("# ferrite: {}\n", crate::policy::guard::LOCKOUT);
+    let text = format!("{confirmed}\"{}\": rule:mine\n", rules[0]);
+    assert!(Enforcer::load(crate::policy::DEFAULTS, place.settings(&text)).is_ok());
+}
+
+#[test]
+fn a_rule_that_only_a_target_opens_to_everybody_is_warned_of() {
+    let place = Place::new();
+    let load = |text: &str| {
+        let text = format!("\"baremetal:agent:command:run\": \"{text}\"\n");
+        let loaded = Enforcer::load(crate::policy::DEFAULTS, place.settings(&text));
+        loaded
+            .map(|enforcer| place.warnings(&enforcer))
+            .map_err(|error| error.to_string())
+    };
+    let warned = "policy.yaml:1: the rule \"baremetal:agent:command:run\" is passed without a credential for some nodes: who shows none is \
+                  refused all the same";
+    assert_eq!(
+        load("rule:agent_admin or 'acme':%(node.owner)s"),
+        Ok(vec![warned.to_owned()])
+    );
+    assert_eq!(
+        load("rule:agent_admin or project_id:%(node.owner)s"),
+        Ok(Vec::new())
+    );
+    let refused = "it lets whoever reaches the agent run commands (baremetal:agent:command:run): a command needs a credential, always";
+    assert_eq!(
+        load("rule:agent_token or not 'acme':%(node.owner)s"),
+        Err(refused.to_owned())
+    );
+}
+
+#[test]
 fn without_files_the_defaults_are_in_force() {
     let enforcer = Enforcer::load(DEFAULTS, Settings::default()).unwrap();
     assert!(allows(&enforcer, "machine:wipe", "ADMIN"));

@@ -1,0 +1,80 @@
+//! Bounds how many log lines one kind of caller causes: the log is a ring, and what one caller repeats must not displace all else.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// So many lines a minute.
+pub(super) struct LogBudget {
+    max: u32,
+    minute: Mutex<Minute>,
+}
+
+impl LogBudget {
+    pub(super) fn new(max: u32) -> Self {
+        Self {
+            max,
+            minute: Mutex::new(Minute::new(Instant::now())),
+        }
+    }
+
+    /// Takes one line, if there is one left: the number of lines before it that were suppressed.
+    pub(super) fn take(&self) -> Option<u64> {
+        let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
+        minute.take(self.max, Instant::now())
+    }
+}
+
+/// What was logged in this minute, and what was not since the last line.
+pub(super) struct Minute {
+    begin: Instant,
+    logged: u32,
+    suppressed: u64,
+}
+
+impl Minute {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            begin: now,
+            logged: 0,
+            suppressed: 0,
+        }
+    }
+
+    /// Takes one line of so many: the number of lines before it that were suppressed.
+    pub(super) fn take(&mut self, max: u32, now: Instant) -> Option<u64> {
+        if now.saturating_duration_since(self.begin) >= MINUTE {
+            self.begin = now;
+            self.logged = 0;
+        }
+        if self.logged >= max {
+            self.suppress();
+            return None;
+        }
+        self.logged += 1;
+        Some(std::mem::take(&mut self.suppressed))
+    }
+
+    /// Counts a line that is not to be logged.
+    pub(super) fn suppress(&mut self) {
+        self.suppressed = self.suppressed.saturating_add(1);
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_minute_has_its_lines_and_the_next_one_counts_the_suppressed() {
+        let budget = LogBudget::new(2);
+        let takes = || [(); 4].map(|()| budget.take());
+        assert_eq!(takes(), [Some(0), Some(0), None, None]);
+        tokio::time::advance(MINUTE - Duration::from_millis(1)).await;
+        assert_eq!(takes(), [None; 4]);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(takes(), [Some(6), Some(0), None, None]);
+    }
+}

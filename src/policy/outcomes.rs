@@ -1,0 +1,284 @@
+//! What a rule can come to for one caller, whatever the target is.
+//!
+//! A policy is loaded before the agent knows its node, and the node may change. So a promise about a rule has to hold for every
+//! target. The analysis is conservative: it takes each check that reads an unknown value as one that may hold, may not hold and,
+//! where a conversion can fail, may raise an exception, independently of all others. What it excludes never happens.
+
+use super::Attributes;
+use super::check::{Check, Failure, MAX_DEPTH, Rules};
+
+/// The answers that a check can come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Outcomes {
+    /// It may hold.
+    pub(super) holds: bool,
+    /// It may not hold.
+    pub(super) denies: bool,
+    /// Python may raise an exception, which denies whatever stands around it.
+    pub(super) fails: bool,
+}
+
+impl Outcomes {
+    const NONE: Self = Self {
+        holds: false,
+        denies: false,
+        fails: false,
+    };
+    const HOLDS: Self = Self {
+        holds: true,
+        ..Self::NONE
+    };
+    const DENIES: Self = Self {
+        denies: true,
+        ..Self::NONE
+    };
+    const FAILS: Self = Self {
+        fails: true,
+        ..Self::NONE
+    };
+    pub(super) const ANY: Self = Self {
+        holds: true,
+        denies: true,
+        fails: true,
+    };
+
+    /// One of both answers, or an exception where a conversion can fail.
+    pub(super) const fn unknown(fails: bool) -> Self {
+        Self {
+            holds: true,
+            denies: true,
+            fails,
+        }
+    }
+
+    /// The answers of a check whose attribute is not there.
+    pub(super) const fn missing(fails: bool) -> Self {
+        Self {
+            fails,
+            ..Self::DENIES
+        }
+    }
+
+    /// Returns whether the check holds for every target.
+    pub(super) const fn always_holds(self) -> bool {
+        self.holds && !self.denies && !self.fails
+    }
+
+    const fn negated(self) -> Self {
+        Self {
+            holds: self.denies,
+            denies: self.holds,
+            fails: self.fails,
+        }
+    }
+}
+
+impl From<Result<bool, Failure>> for Outcomes {
+    fn from(answer: Result<bool, Failure>) -> Self {
+        match answer {
+            Ok(true) => Self::HOLDS,
+            Ok(false) => Self::DENIES,
+            Err(Failure) => Self::FAILS,
+        }
+    }
+}
+
+/// Computes what a rule can come to for these credentials. Of the target only `known` is given: every other name may be there with
+/// any value, or not be there.
+pub(super) fn outcomes(
+    rules: &Rules,
+    rule: &str,
+    credentials: &Attributes,
+    known: &Attributes,
+) -> Outcomes {
+    let mut search = Search {
+        rules,
+        credentials,
+        known,
+        steps: 0,
+    };
+    match rules.find(rule) {
+        Some(check) => search.of(check, 0),
+        None => Outcomes::DENIES,
+    }
+}
+
+struct Search<'a> {
+    rules: &'a Rules,
+    credentials: &'a Attributes,
+    known: &'a Attributes,
+    steps: usize,
+}
+
+impl Search<'_> {
+    fn of(&mut self, check: &Check, depth: usize) -> Outcomes {
+        self.steps += 1;
+        if self.steps > MAX_STEPS {
+            return Outcomes::ANY;
+        }
+        if depth >= MAX_DEPTH {
+            return Outcomes::FAILS;
+        }
+        let depth = depth + 1;
+        match check {
+            Check::Always => Outcomes::HOLDS,
+            Check::Never => Outcomes::DENIES,
+            Check::Failing | Check::Remote(_) => Outcomes::FAILS,
+            Check::Attribute(attribute) => attribute.outcomes(self.credentials, self.known),
+            Check::Role(role) => role.outcomes(self.credentials, self.known),
+            Check::Not(check) => self.of(check, depth).negated(),
+            Check::And(checks) => self.all(checks, depth, false),
+            // None of them holds where each one's opposite does.
+            Check::Or(checks) => self.all(checks, depth, true).negated(),
+            Check::Rule(name) => {
+                let rules = self.rules;
+                match rules.find(name) {
+                    Some(check) => self.of(check, depth),
+                    None => Outcomes::DENIES,
+                }
+            }
+        }
+    }
+
+    /// Computes what "each of these holds" can come to, or "the opposite of each". As Python does, a check is reached only where
+    /// all before it held.
+    fn all(&mut self, checks: &[Check], depth: usize, opposite: bool) -> Outcomes {
+        let mut whole = Outcomes::NONE;
+        for check in checks {
+            let of = self.of(check, depth);
+            let of = if opposite { of.negated() } else { of };
+            whole.denies |= of.denies;
+            whole.fails |= of.fails;
+            if !of.holds {
+                return whole;
+            }
+        }
+        whole.holds = true;
+        whole
+    }
+}
+
+const MAX_STEPS: usize = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn attributes(value: Value) -> Attributes {
+        value.as_object().cloned().unwrap_or_default()
+    }
+
+    fn caller() -> Attributes {
+        attributes(json!({
+            "roles": ["admin"], "project_id": "p", "none": null, "list": ["p", {"a": "q"}], "map": {"a": "p"},
+        }))
+    }
+
+    #[test]
+    fn what_reads_no_unknown_value_has_one_outcome() {
+        for (text, expected) in [
+            ("@", Outcomes::HOLDS),
+            ("!", Outcomes::DENIES),
+            ("class:x", Outcomes::FAILS),
+            ("role:admin", Outcomes::HOLDS),
+            ("role:%(command)s", Outcomes::DENIES),
+            ("'sync':%(command)s", Outcomes::HOLDS),
+            ("not 'sync':%(command)s", Outcomes::DENIES),
+            ("missing:%(node.owner)s", Outcomes::DENIES),
+            ("@ or class:x", Outcomes::HOLDS),
+            ("class:x or @", Outcomes::FAILS),
+            ("! and class:x", Outcomes::DENIES),
+            ("@ or 'a':%(node.owner)s", Outcomes::HOLDS),
+            ("! and 'a':%(node.owner)s", Outcomes::DENIES),
+            ("'a':%(node.owner)s or @", Outcomes::HOLDS),
+            ("project_id:%(node.owner)s", Outcomes::unknown(false)),
+            ("project_id:%(node.owner)d", Outcomes::unknown(true)),
+            ("map.a.b:%(node.owner)s", Outcomes::ANY),
+            ("missing:%(node.owner)d", Outcomes::missing(true)),
+        ] {
+            let rules = Rules::from_json(&attributes(json!({ "r": text })), None);
+            let known = attributes(json!({"command": "sync"}));
+            assert_eq!(outcomes(&rules, "r", &caller(), &known), expected, "{text}");
+        }
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        let kind = prop_oneof![
+            Just("role"),
+            Just("project_id"),
+            Just("none"),
+            Just("list"),
+            Just("list.a"),
+            Just("map.a"),
+            Just("map.a.b"),
+            Just("missing"),
+            Just("'p'"),
+            Just("class"),
+        ];
+        let wanted = prop_oneof![
+            Just("p"),
+            Just("admin"),
+            Just("%(owner)s"),
+            Just("%(lessee)d"),
+            Just("%(command)s"),
+            Just("%(owner)s%(lessee)c"),
+            Just("%(owner)"),
+            Just("%s"),
+        ];
+        let leaf = prop_oneof![
+            Just("@".to_owned()),
+            Just("!".to_owned()),
+            (kind, wanted).prop_map(|(kind, wanted)| format!("{kind}:{wanted}")),
+        ];
+        leaf.prop_recursive(4, 24, 3, |inner| {
+            prop_oneof![
+                inner.clone().prop_map(|text| format!("not ({text})")),
+                prop::collection::vec(inner.clone(), 1..4)
+                    .prop_map(|texts| format!("({})", texts.join(") and ("))),
+                prop::collection::vec(inner, 1..4)
+                    .prop_map(|texts| format!("({})", texts.join(") or ("))),
+            ]
+        })
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(json!("p")),
+            Just(json!("admin")),
+            Just(json!(7)),
+            Just(json!(null)),
+            Just(json!(["p"])),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn no_target_has_an_answer_that_was_excluded(
+            text in text(),
+            owner in prop::option::of(value()),
+            lessee in prop::option::of(value()),
+        ) {
+            let rules = json!({"r": text, "opposite": "not rule:r"});
+            let rules = Rules::from_json(&attributes(rules), None);
+            let known = attributes(json!({"command": "admin"}));
+            let mut target = known.clone();
+            for (name, value) in [("owner", owner), ("lessee", lessee)] {
+                target.extend(value.map(|value| (name.to_owned(), value)));
+            }
+            let possible = outcomes(&rules, "r", &caller(), &known);
+            let answer = (
+                rules.allows("r", &caller(), &target),
+                rules.allows("opposite", &caller(), &target),
+            );
+            let is_possible = match answer {
+                (true, _) => possible.holds,
+                (false, true) => possible.denies,
+                (false, false) => possible.fails,
+            };
+            prop_assert!(is_possible, "{answer:?} of {possible:?}");
+        }
+    }
+}

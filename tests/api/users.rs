@@ -1,0 +1,234 @@
+//! What callers other than the conductor may take of the agent's memory, and that the conductor waits for none of them.
+
+use super::callers::{Caller, SECRET};
+use super::harness::{Api, Client, Door, TOKEN, commands, unhurried};
+use ferrite::api::Limits;
+use ferrite::policy::names::COMMAND_RUN;
+use serde_json::json;
+use std::time::Duration;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+const TEXT: &str = r#"{"name": "test.text", "params": {}}"#;
+const MIB: usize = 1024 * 1024;
+
+/// An observer may run commands here, but not `test.later`.
+fn door() -> Door<'static> {
+    Caller::nobody().door(&[
+        (COMMAND_RUN, "rule:agent_admin or role:observer"),
+        ("baremetal:agent:command:test.later", "rule:agent_admin"),
+    ])
+}
+
+async fn api() -> Api {
+    Api::behind(door()).await
+}
+
+/// The head of an observer's request to run a command.
+fn head(framing: &str) -> String {
+    let header = Caller::with_secret(SECRET).header;
+    format!("POST /v1/commands/?wait=true HTTP/1.1\r\nHost: a\r\n{header}{framing}\r\n\r\n")
+}
+
+/// An observer's request to run a command, as far as it has come.
+async fn begun(api: &Api, length: usize, body: &str) -> Client<TcpStream> {
+    let mut client = api.connect().await;
+    let head = head(&format!("Content-Length: {length}"));
+    client.write(head + body).await;
+    client
+}
+
+/// Whether nothing is answered yet, once everybody else had a turn.
+async fn is_unanswered(client: &mut Client<TcpStream>) -> bool {
+    timeout(Duration::from_millis(20), client.answer("POST"))
+        .await
+        .is_err()
+}
+
+fn peak_memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.unwrap().trim().trim_end_matches(" kB");
+    kib.parse::<usize>().unwrap() * 1024
+}
+
+#[tokio::test]
+async fn a_users_large_body_is_refused_at_once_and_the_conductors_is_taken() {
+    let api = api().await;
+    let refused = (
+        413,
+        "413 Payload Too Large: A request body has at most 1048576 bytes.".to_owned(),
+    );
+    for _ in 0..12 {
+        let mut client = begun(&api, 95 * MIB, "{").await;
+        assert_eq!(client.answer("POST").await.unwrap().fault(), refused);
+    }
+    // Without a length: when the first byte too much comes.
+    let mut client = api.connect().await;
+    let piece = format!("{:x}\r\n{}\r\n", MIB / 2 + 1, " ".repeat(MIB / 2 + 1));
+    client
+        .write(head("Transfer-Encoding: chunked") + &piece.repeat(2))
+        .await;
+    assert_eq!(client.answer("POST").await.unwrap().fault(), refused);
+    let fits = format!("{}{TEXT}", " ".repeat(MIB - TEXT.len()));
+    let mut client = begun(&api, fits.len(), &fits).await;
+    assert_eq!(client.answer("POST").await.unwrap().status, 200);
+    let large = json!({"text": "x".repeat(2 * MIB)});
+    let answer = api.run("test.echo", large, "true").await;
+    assert_eq!(answer.json()["command_status"], "SUCCEEDED");
+}
+
+#[tokio::test]
+async fn one_users_body_is_read_at_a_time_and_the_conductor_waits_for_none() {
+    let api = api().await;
+    let (most, last) = TEXT.split_at(TEXT.len() - 1);
+    let mut first = begun(&api, TEXT.len(), most).await;
+    assert!(is_unanswered(&mut first).await);
+    let mut second = begun(&api, TEXT.len(), TEXT).await;
+    assert!(is_unanswered(&mut second).await);
+    let answer = api.run("test.text", json!({}), "true").await;
+    assert_eq!(answer.json()["command_status"], "SUCCEEDED");
+    assert!(is_unanswered(&mut second).await);
+    first.write(last).await;
+    for mut client in [first, second] {
+        let record = client.answer("POST").await.unwrap().json();
+        assert_eq!(record["command_status"], "SUCCEEDED");
+    }
+}
+
+#[tokio::test]
+async fn a_users_body_that_comes_slowly_is_given_up_and_the_next_one_read() {
+    let limits = Limits {
+        body: Duration::from_millis(200),
+        ..unhurried()
+    };
+    let api = Api::serve(limits, None, door(), commands).await;
+    let mut slow = begun(&api, 1000, "{").await;
+    // Each byte comes in time for the next one, and all of them never.
+    let slowly = async {
+        while is_unanswered(&mut slow).await {
+            slow.write(" ").await;
+        }
+    };
+    let next = async {
+        let mut next = begun(&api, TEXT.len(), TEXT).await;
+        next.answer("POST").await.unwrap().json()
+    };
+    let ((), record) = tokio::join!(slowly, next);
+    assert_eq!(record["command_status"], "SUCCEEDED");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_commands_end_keeps_no_other_user_from_running_one() {
+    let api = api().await;
+    let hold = r#"{"name": "test.hold", "params": {}}"#;
+    let mut waiting = begun(&api, hold.len(), hold).await;
+    api.probe.begun().await;
+    let mut second = begun(&api, TEXT.len(), TEXT).await;
+    let busy = second.answer("POST").await.unwrap().fault();
+    assert_eq!(
+        busy,
+        (409, "Agent is busy: executing command hold".to_owned())
+    );
+    api.probe.release.cancel();
+    let record = waiting.answer("POST").await.unwrap().json();
+    assert_eq!(
+        record["command_result"],
+        json!({"result": "hold: released"})
+    );
+}
+
+#[tokio::test]
+async fn a_body_of_more_values_than_any_command_has_is_refused_in_little_memory() {
+    let api = api().await;
+    let zeroes = |number: usize| {
+        let zeroes = "0,".repeat(number - 1);
+        format!(r#"{{"name": "test.text", "params": {{"a": [{zeroes}0]}}}}"#)
+    };
+    let refused = |max: u32| {
+        let text = format!(
+            "400 Bad Request: Failed to decode JSON object: it holds more than {max} values at line 1 column "
+        );
+        move |fault: (u16, String)| {
+            assert_eq!(fault.0, 400);
+            assert!(fault.1.starts_with(&text), "{}", fault.1);
+        }
+    };
+    // Of users.
+    let (fits, too_many) = (zeroes(9_996), zeroes(9_997));
+    let mut client = begun(&api, too_many.len(), &too_many).await;
+    refused(10_000)(client.answer("POST").await.unwrap().fault());
+    let mut client = begun(&api, fits.len(), &fits).await;
+    assert_eq!(client.answer("POST").await.unwrap().status, 200);
+    // Of the conductor.
+    let target = format!("/v1/commands/?agent_token={TOKEN}");
+    let body = zeroes(95 * MIB / 2);
+    let before = peak_memory();
+    let answer = api.request("POST", &target, &body).await;
+    let grown = peak_memory().saturating_sub(before);
+    refused(100_000)(answer.fault());
+    // The test's own copies of the body, and the server's.
+    assert!(grown < 4 * 95 * MIB, "{grown} bytes");
+    let answer = api.request("POST", &target, &zeroes(99_996)).await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn a_forbidden_command_is_refused_before_its_parameters_have_come() {
+    let api = api().await;
+    let denied = (
+        403,
+        "403 Forbidden: Access was denied to the following resource: baremetal:agent:command:test.later".to_owned(),
+    );
+    let mut client = begun(&api, 100_000, r#"{"name": "test.later", "params": {"a": "#).await;
+    let answer = client.answer("POST").await.unwrap();
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(answer.fault(), denied);
+    // A name that comes behind the parameters, and one that takes an allowed one's place.
+    for body in [
+        r#"{"params": {}, "name": "test.later"}"#,
+        r#"{"name": "test.text", "params": {}, "name": "test.later"}"#,
+    ] {
+        let mut client = begun(&api, body.len(), body).await;
+        assert_eq!(client.answer("POST").await.unwrap().fault(), denied);
+    }
+    assert_eq!(api.states().await, []);
+}
+
+#[tokio::test]
+async fn answers_that_users_do_not_take_are_bounded_and_the_conductor_waits_for_none() {
+    let api = Api::serve(
+        Limits {
+            user_answers: 2,
+            ..unhurried()
+        },
+        None,
+        door(),
+        commands,
+    )
+    .await;
+    let large = json!({"text": "x".repeat(6 * MIB)});
+    api.run("test.echo", large, "true").await;
+    let before = peak_memory();
+    let header = Caller::with_secret(SECRET).header;
+    let request = format!("GET /v1/commands/ HTTP/1.1\r\nHost: a\r\n{header}\r\n");
+    let mut clients = Vec::new();
+    for _ in 0..16 {
+        // What the kernel takes in the client's place is none of the agent's memory.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut client = Client(socket.connect(api.address).await.unwrap());
+        client.write(&request).await;
+        clients.push(client);
+    }
+    for _ in 0..3 {
+        assert_eq!(api.list().await["commands"].as_array().unwrap().len(), 1);
+    }
+    let grown = peak_memory().saturating_sub(before);
+    assert!(grown < 60 * MIB, "{grown} bytes");
+    // Whoever takes an answer makes room for the next.
+    for client in &mut clients {
+        let answer = client.answer("GET").await.unwrap();
+        assert_eq!((answer.status, answer.body.len() > 6 * MIB), (200, true));
+    }
+}
