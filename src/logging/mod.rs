@@ -109,9 +109,10 @@ impl<S: Subscriber> Layer<S> for Console {
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let told = Told::of(event);
+        // First where it outlives this process: what the console shows is never missing from the log archive.
+        self.0.ring.push(told.line(None));
         let outputs = self.0.outputs.read();
         outputs.unwrap_or_else(PoisonError::into_inner).tell(&told);
-        self.0.ring.push(told.line(None));
     }
 }
 
