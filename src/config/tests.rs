@@ -392,10 +392,27 @@ fn bytes_that_are_not_utf8_are_refused_in_every_source() {
         shown,
         [
             "kernel argument ipa-ntp-server: ntp_server holds bytes that are not UTF-8",
-            "parameter ipa-agent-token on virtual media: agent_token holds bytes that are not UTF-8",
             "environment, OS_DEFAULT__IMAGE_SERVER_PASSWORD: image_server_password holds bytes that are not UTF-8",
+            "parameter ipa-agent-token on virtual media: agent_token holds bytes that are not UTF-8",
         ]
     );
+}
+
+/// A device that a former user left must not keep the agent from starting either.
+#[test]
+fn bytes_that_are_not_utf8_are_no_problem_in_what_is_not_taken_from_media() {
+    let mut machine = Machine::new();
+    machine.kernel = "ipa-api-url=https://k ipa-debug=1";
+    machine.media = Some("ipa-api-url=\u{fffd} ipa-debug=\u{fffd} ipa-insecure=\u{fffd}");
+    let config = machine.load().unwrap().config;
+    assert!(config.debug && !config.insecure);
+    let urls: Vec<_> = config
+        .api_url
+        .urls()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(urls, ["https://k/"]);
 }
 
 /// As oslo.config has it: a list that guards something must not fall back to what it was meant to take away.
