@@ -9,16 +9,18 @@ use crate::logging::Log;
 use crate::sys::process::{self, Arguments};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::WaitStatus;
+use std::cell::Cell;
 use std::env;
 use std::io;
 use std::sync::Arc;
 
 /// Keeps an agent with these options running until this process is told to end, or until the agent ended because it was told
-/// to. Call this before any other thread exists, and start logging before.
+/// to, or because its configuration cannot be used. Answers with the exit code of that end, 0 or [`UNUSABLE`]. Call this before
+/// any other thread exists, and start logging before.
 ///
 /// # Errors
 /// The kernel gives no memory to keep anything in, or no thread to hear signals on.
-pub fn run(options: Vec<String>, log: &Log) -> io::Result<()> {
+pub fn run(options: Vec<String>, log: &Log) -> io::Result<u8> {
     let keeper = Keeper::create()?;
     let tail = LogTail::create(c"ferrite-supervisor-log")?;
     let own_log = tail.read_only();
@@ -41,12 +43,27 @@ pub fn run(options: Vec<String>, log: &Log) -> io::Result<()> {
     });
     let inherited = Inherited::agent(Some(keeper), own_log.into_iter().collect());
     let mut agent = Child::new(agent, inherited);
+    let last = Cell::new(0);
     keep_running(&mut [&mut agent], &order, |_, end| {
-        matches!(end, WaitStatus::Exited(_, 0))
+        let WaitStatus::Exited(_, code) = end else {
+            return false;
+        };
+        let code = u8::try_from(code).unwrap_or(u8::MAX);
+        last.set(code);
+        matches!(code, 0 | UNUSABLE)
     });
+    if last.get() == UNUSABLE && !order.is_given() {
+        tracing::error!(
+            "the agent cannot use its configuration, which does not change by itself: it is not started again"
+        );
+        return Ok(UNUSABLE);
+    }
     tracing::info!("The agent was told to end: it is not started again");
-    Ok(())
+    Ok(0)
 }
+
+/// How an agent ends that cannot use its command line or configuration.
+pub const UNUSABLE: u8 = 2;
 
 /// Hears the signals that are to end this process on a thread of its own, for as long as the process lives.
 fn pass_signals_on(order: &Arc<Order>) -> io::Result<()> {

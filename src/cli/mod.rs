@@ -208,7 +208,7 @@ fn supervise() -> ExitCode {
     let options = std::env::args_os().skip(2);
     let options = options.map(|option| option.to_string_lossy().into_owned());
     match boot::supervise::run(options.collect(), &log) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             complain(&format!("no agent can be kept running: {error}"));
             ExitCode::FAILURE
@@ -241,4 +241,4 @@ const OTHER_LOGS: &str = "other-logs";
 /// The kernel's name for the program that loads modules.
 const MODPROBE: &str = "modprobe";
 /// The command line or the configuration cannot be used.
-const UNUSABLE: u8 = 2;
+const UNUSABLE: u8 = boot::supervise::UNUSABLE;

@@ -54,7 +54,8 @@ pub enum Error {
     Runtime(String),
     /// No name server gave a usable answer.
     #[error(
-        "cannot resolve {name}: no answer from {failures}: check that a name server can be reached"
+        "cannot resolve {name}: no usable answer from {failures}: {}",
+        failures.remedy()
     )]
     Unanswered {
         /// The name as it was given.
@@ -88,6 +89,23 @@ impl fmt::Display for Failures {
             write!(f, "{separator}{server} ({failure})")?;
         }
         Ok(())
+    }
+}
+
+impl Failures {
+    /// What to do: a server that answered can be reached.
+    fn remedy(&self) -> &'static str {
+        let has_answered = |(_, failure): &(String, Failure)| match failure {
+            Failure::Aliases | Failure::Code(_) | Failure::Malformed | Failure::NotRecursive => {
+                true
+            }
+            Failure::Io(_) | Failure::NotAsked | Failure::TimedOut => false,
+        };
+        if self.0.iter().any(has_answered) {
+            "look at the server that answered: whether it forwards the name's zone, and whom it serves"
+        } else {
+            "check that a name server can be reached"
+        }
     }
 }
 

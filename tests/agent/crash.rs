@@ -3,7 +3,7 @@
 
 use super::caller::Caller;
 use super::conductor::{Answer, Conductor, NODE, TOKEN, lookup};
-use super::process::{Program, free_port, within};
+use super::process::{Program, free_port, run, within};
 use super::session::{HEARTBEAT, LOOKUP, knowing, willing_conductor};
 use super::steps::step;
 use nix::cmsg_space;
@@ -225,6 +225,15 @@ async fn an_agent_is_given_its_supervisors_options_and_variables_and_both_are_co
         }
     }
     assert!(!kept.supervisor.told().contains("canary"));
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_use_its_configuration_is_not_started_again() {
+    let ended = run(&["supervise", "--listen_port", "abc"], &[]).await;
+    let told = ended.err;
+    assert_eq!(ended.status.code(), Some(2), "{told}");
+    assert_eq!(told.matches(STARTED).count(), 1, "{told}");
+    assert!(told.contains("it is not started again"), "{told}");
 }
 
 #[tokio::test]

@@ -138,7 +138,7 @@ async fn an_answer_from_another_address_is_passed_over() {
     assert_eq!(
         found.unwrap_err().to_string(),
         format!(
-            "cannot resolve ironic.lab: no answer from {} (timed out): check that a name server can be reached",
+            "cannot resolve ironic.lab: no usable answer from {} (timed out): check that a name server can be reached",
             server.address
         )
     );

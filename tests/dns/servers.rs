@@ -170,7 +170,7 @@ async fn three_silent_servers_are_each_asked_and_cost_no_more_than_the_limit() {
             .unwrap_err()
             .to_string(),
         format!(
-            "cannot resolve ironic.lab: no answer from {} (timed out): check that a name server can be reached",
+            "cannot resolve ironic.lab: no usable answer from {} (timed out): check that a name server can be reached",
             first.address
         )
     );

@@ -51,7 +51,7 @@ fn a_machine_is_deployed_with_a_raw_image_by_network_boot() -> Result<()> {
         "boot::network::worker4: The link is up",
         "boot::network: The network is there",
         "boot::supervisor: Started a program program=/proc/self/exe argument=agent",
-        "agent: the agent starts",
+        "agent::configuration: the agent starts",
     ] {
         let Some((_, after)) = rest.split_once(line) else {
             bail!("not in the log, or not in its place: {line}\n{log}");

@@ -31,14 +31,14 @@ fn ipas_functional_tests_pass_against_ferrite() {
         .env("PYTHONPATH", folder.path().join("shim"))
         .env("JUDGED_AGENT", agent);
     let told = passed(&mut tests);
-    assert!(told.contains("agent: the agent starts version="), "{told}");
+    assert!(told.contains(": the agent starts version="), "{told}");
 }
 
 #[test]
 fn ipas_functional_tests_pass_against_ipa() {
     let folder = TempDir::new().unwrap();
     let told = passed(&mut tests_in(folder.path()));
-    assert!(!told.contains("agent: the agent starts version="), "{told}");
+    assert!(!told.contains(": the agent starts version="), "{told}");
 }
 
 /// The line that runs them.
