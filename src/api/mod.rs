@@ -58,7 +58,7 @@ pub struct Limits {
     /// How long a connection has to show the token, from its beginning or its turn at the handshake on, before it makes room for others
     /// of a crowd as large as its own.
     pub grace: Duration,
-    /// Time for the TLS handshake, and for its turns to come.
+    /// Time for the peer's part of the TLS handshake; waiting for turns is not its fault.
     pub handshake: Duration,
     /// Time for a request's head, and how long a connection may idle before it.
     pub head: Duration,

@@ -189,19 +189,12 @@ impl Server {
         let ended = match &self.tls {
             None => self.http(stream, &peer).await,
             Some(tls) => {
-                let limit = self.service.limits.handshake;
-                let handshake = timeout(limit, self.handshake(tls, stream, &peer));
+                let handshake = self.handshake(tls, stream, &peer);
                 match self.cancel.run_until_cancelled(handshake).await {
                     None => return,
-                    Some(Ok(Ok(stream))) => self.http(stream, &peer).await,
-                    Some(Ok(Err(error))) => {
+                    Some(Ok(stream)) => self.http(stream, &peer).await,
+                    Some(Err(error)) => {
                         return self.service.strangers.broke(client, error);
-                    }
-                    Some(Err(_)) => {
-                        return self
-                            .service
-                            .strangers
-                            .broke(client, "its TLS handshake took too long");
                     }
                 }
             }
@@ -213,15 +206,18 @@ impl Server {
         }
     }
 
+    /// The peer's own part of the handshake has a limit. Waiting for turns has none but the number of connections: a conductor must
+    /// not be given up for the strangers before it.
     async fn handshake(
         &self,
         tls: &Arc<ServerConfig>,
         stream: TcpStream,
         peer: &Peer,
     ) -> io::Result<ServerStream<TcpStream>> {
+        let mut left = self.service.limits.handshake;
         let mut handshake = Handshake::new(Arc::clone(tls), stream)?;
         loop {
-            handshake.receive().await?;
+            within(&mut left, handshake.receive()).await?;
             let begun = peer.stage();
             peer.enter(Stage::Waiting);
             let is_known = self.service.known.contains(peer.address.ip());
@@ -236,7 +232,7 @@ impl Server {
             });
         }
         peer.enter(Stage::Since(Instant::now()));
-        handshake.finish().await
+        within(&mut left, handshake.finish()).await
     }
 
     async fn http<S>(&self, stream: S, peer: &Arc<Peer>) -> hyper::Result<()>
@@ -312,6 +308,20 @@ impl Connections {
             None => false,
         }
     }
+}
+
+/// Waits for a part of a handshake for as long as is left for all of them.
+async fn within<T>(
+    left: &mut Duration,
+    part: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    let begin = Instant::now();
+    let done = timeout(*left, part).await;
+    *left = left.saturating_sub(begin.elapsed());
+    done.unwrap_or_else(|_| {
+        let slow = "its TLS handshake took too long";
+        Err(io::Error::new(io::ErrorKind::TimedOut, slow))
+    })
 }
 
 /// An IPv4 caller of a `::` listener as what it is.
