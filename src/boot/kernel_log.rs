@@ -61,12 +61,12 @@ fn has_secret(record: &Record) -> bool {
 }
 
 /// The text without the token, where it has one. The kernel quotes its command line in several ways, so the argument counts
-/// wherever it stands, as far as the next blank or quotation mark.
+/// wherever it stands, as far as the next blank: a quotation mark may be the token's.
 fn masked(record: &Record) -> Option<String> {
     let mut parts = record.text.split(TOKEN);
     let mut masked = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let end = part.find(|c: char| c.is_whitespace() || c == '"' || c == '\'');
+        let end = part.find(char::is_whitespace);
         masked.push_str(TOKEN);
         masked.push_str(MASK);
         masked.push_str(end.and_then(|end| part.get(end..)).unwrap_or_default());
@@ -196,7 +196,15 @@ mod tests {
         let last = record(Some(5), "parameters \"a=1 ipa-agent-token=hush\", will");
         assert_eq!(
             masked(&last).unwrap(),
-            "parameters \"a=1 ipa-agent-token=******\", will"
+            "parameters \"a=1 ipa-agent-token=****** will"
+        );
+        let quoted = record(
+            Some(5),
+            "Kernel command line: ipa-agent-token=\"hu'sh\"hush a=1",
+        );
+        assert_eq!(
+            masked(&quoted).unwrap(),
+            "Kernel command line: ipa-agent-token=****** a=1"
         );
     }
 

@@ -245,7 +245,8 @@ fn put_first(variables: &EfiVars, label: &str, record: &[u8]) -> Result<(), (Str
         let name = variable(*number);
         let bytes = variables.read(&name).map_err(|e| named(&name, e))?;
         let option = bytes.as_deref().and_then(LoadOption::decode);
-        if option.is_some_and(|option| option.label == label) {
+        // The label is the image's word: records of the machine's own, as of its network boot, are never taken for namesakes.
+        if option.is_some_and(|option| option.label == label && option.is_file_on_disk()) {
             same.push(*number);
         }
     }
@@ -359,7 +360,7 @@ mod tests {
             variables.write("Timeout", &[0, 0]).unwrap();
             let mut order = Vec::new();
             for (number, label) in records {
-                let record = LoadOption::active(label, vec![0x7F, 0xFF, 4, 0]);
+                let record = LoadOption::active(label, path_of(label));
                 variables
                     .write(&variable(*number), &record.encode().unwrap())
                     .unwrap();
@@ -388,6 +389,38 @@ mod tests {
             let bytes = self.variables.read(&variable(number)).unwrap();
             LoadOption::decode(&bytes.unwrap()).unwrap()
         }
+    }
+
+    /// Of a loader on a disk, and of the firmware's own network boot (a MAC address, UEFI 2.10 section 10.3.4.11).
+    fn path_of(label: &str) -> Vec<u8> {
+        if label.contains("PXE") {
+            let mut path = vec![3, 11, 37, 0];
+            path.resize(37, 0x52);
+            path.extend([0x7F, 0xFF, 4, 0]);
+            return path;
+        }
+        let place = HardDrive {
+            number: 1,
+            first: 2048,
+            sectors: 2048,
+            signature: Signature::Gpt(Guid::from_text_order(7)),
+        };
+        place.file("\\EFI\\BOOT\\BOOTX64.EFI").unwrap()
+    }
+
+    /// The label is the image's word.
+    #[test]
+    fn a_record_of_the_firmwares_network_boot_is_no_namesake() {
+        let disk = disk(&[
+            ("EFI/debian/shimx64.efi", "MZ"),
+            ("EFI/debian/BOOTX64.CSV", "SHIMX64.efi,UEFI PXEv4,,\n"),
+        ]);
+        let firmware = Firmware::new(&[(0, "UEFI PXEv4"), (5, "UEFI PXEv4")]);
+        put(&firmware.root, &disk, None).unwrap();
+        let all = [(1, "UEFI PXEv4"), (0, "UEFI PXEv4"), (5, "UEFI PXEv4")];
+        assert_eq!(firmware.order(), order(&all));
+        assert_eq!(firmware.record(0).path, path_of("UEFI PXEv4"));
+        assert_eq!(firmware.record(5).path, path_of("UEFI PXEv4"));
     }
 
     fn put(root: &Root, disk: &TestDisk, esp: Option<&str>) -> Result<Installed, Error> {

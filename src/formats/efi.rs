@@ -53,6 +53,22 @@ impl LoadOption {
         })
     }
 
+    /// Whether it starts a file of a partition: its device path has a hard drive and a file (UEFI 2.10 section 10.3.5, types 4.1
+    /// and 4.4).
+    #[must_use]
+    pub fn is_file_on_disk(&self) -> bool {
+        let (mut has_drive, mut has_file) = (false, false);
+        let mut rest = self.path.as_slice();
+        while let [kind, subtype, low, high, ..] = rest {
+            has_drive |= (*kind, *subtype) == (MEDIA, HARD_DRIVE);
+            has_file |= (*kind, *subtype) == (MEDIA, FILE_PATH);
+            // A node without a length for itself ends the path.
+            let length = usize::from(u16::from_le_bytes([*low, *high])).max(4);
+            rest = rest.get(length..).unwrap_or_default();
+        }
+        has_drive && has_file
+    }
+
     /// The variable's bytes; `None` for a device path longer than the format can say.
     #[must_use]
     pub fn encode(&self) -> Option<Vec<u8>> {

@@ -1,6 +1,6 @@
 //! What helps to find a fault afterwards: the kernel's log and its view of disks, mounts and network.
 
-use crate::redact::redact;
+use crate::redact::redact_lines;
 use crate::root::Root;
 use crate::sys::kernel_log::{Keep, Start, records};
 use std::fs::File;
@@ -58,7 +58,7 @@ pub fn collect(root: &Root) -> Vec<Member> {
         .chain(files)
         .map(|(name, text)| Member {
             name,
-            text: redact(&text),
+            text: redact_lines(&text),
         })
         .collect()
 }

@@ -28,6 +28,36 @@ fn mask_keys(text: &str) -> String {
     masked
 }
 
+/// Whether a private key begins in this line and does not end in it.
+pub(super) fn leaves_key_open(line: &str) -> bool {
+    let Some((_, after)) = line.rsplit_once(BEGIN) else {
+        return false;
+    };
+    let label = after.split_once(DASHES).map_or("", |(label, _)| label);
+    label.contains(PRIVATE) && !after.contains(END)
+}
+
+/// Whether a line after the beginning of a key can be part of it: base64 (RFC 7468 section 2), a header (RFC 1421 section 4.6) or
+/// nothing, perhaps behind what a log puts in front of each line.
+pub(super) fn is_of_key(line: &str) -> bool {
+    let Some(last) = line.split_whitespace().last() else {
+        return true;
+    };
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+    let is_whole = line.trim() == last;
+    ends_key(line)
+        || HEADERS.iter().any(|header| line.contains(header))
+        || (last.bytes().all(is_base64) && (is_whole || last.len() >= BASE64_LINE))
+}
+
+/// Whether a key's end is in this line.
+pub(super) fn ends_key(line: &str) -> bool {
+    line.contains(END)
+}
+
+const HEADERS: &[&str] = &["Proc-Type:", "DEK-Info:"];
+/// What a key's whole lines have (RFC 7468 section 2); only the last one is shorter, and stands alone in most texts.
+const BASE64_LINE: usize = 64;
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";

@@ -43,6 +43,29 @@ pub fn redact(text: &str) -> String {
     MASK.to_owned()
 }
 
+/// A text of lines that others wrote, each redacted for itself: what one of them leaves open, a quotation mark or a bracket, hides
+/// nothing of the next. Only a private key goes over several lines.
+#[must_use]
+pub fn redact_lines(text: &str) -> String {
+    let mut redacted = String::with_capacity(text.len());
+    let mut in_key = false;
+    for line in text.split_inclusive('\n') {
+        let (content, end) = match line.strip_suffix('\n') {
+            Some(content) => (content, "\n"),
+            None => (line, ""),
+        };
+        if in_key && blocks::is_of_key(content) {
+            in_key = !blocks::ends_key(content);
+            redacted.push_str(MASK);
+        } else {
+            in_key = blocks::leaves_key_open(content);
+            redacted.push_str(&redact(content));
+        }
+        redacted.push_str(end);
+    }
+    redacted
+}
+
 /// A mask may bring together what stood apart, and so make something else look like a secret: the text is read until
 /// nothing changes, but no more often than this.
 const ROUNDS: usize = 8;

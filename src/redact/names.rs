@@ -10,6 +10,7 @@ const ANYWHERE: &[&str] = &[
     "passphrase",
     "passwd",
     "password",
+    "private_key",
     "secret",
     "temp_url_expires",
     "temp_url_key",
@@ -24,7 +25,13 @@ const ANYWHERE: &[&str] = &[
 ];
 
 /// A name that ends like this has one.
-const AT_THE_END: &[&str] = &["configdrive", "config_drive", "image_server_user"];
+const AT_THE_END: &[&str] = &[
+    "_pass",
+    "_psk",
+    "configdrive",
+    "config_drive",
+    "image_server_user",
+];
 
 /// Names that end like this only tell of a secret: `agent_token_required`, `password_file`, `systemd-ask-password.path`.
 const TELLING: &[&str] = &[

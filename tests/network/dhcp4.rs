@@ -121,6 +121,9 @@ fn refused_offers_are_logged_with_the_reason() {
     reason.extend(b"not today");
     server.broadcast(&request.reply(NAK, &reason));
     machine.wait_log("not today");
+    // Others have their turn first.
+    let discover = server.receive(DISCOVER);
+    server.broadcast(&discover.reply(OFFER, &MASK_24));
     server.lease(&MASK_24);
     machine.wait_address("eth0", "192.0.2.77");
 }

@@ -5,6 +5,7 @@
 
 use super::lease4::{FOREVER, Lease, Unusable};
 use crate::formats::dhcp4::{Message, MessageType, Operation, Options, code};
+use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,12 @@ pub(super) enum Refusal {
         "an answer was passed over: it has no message type that answers a request for an address"
     )]
     NotAnAnswer,
+    /// DHCPNAK, or an acknowledgement, of a server that was not asked.
+    #[error("an answer of the server {0} was passed over: another one was asked")]
+    Foreign(Ipv4Addr),
+    /// An acknowledgement of another address than was offered.
+    #[error("an acknowledgement was passed over: its address {0} is not the one that was offered")]
+    NotOffered(Ipv4Addr),
     /// No answer to any request.
     #[error("the server {0} offered an address and then did not answer requests for it")]
     Unanswered(Ipv4Addr),
@@ -48,6 +55,8 @@ pub(super) struct Client {
     began: Instant,
     deadline: Instant,
     state: State,
+    /// Servers that offered an address and did not give it: another one's offer is preferred.
+    failed: Vec<Ipv4Addr>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +77,7 @@ impl Client {
             began: now,
             deadline: now,
             state: State::Selecting { tries: 0 },
+            failed: Vec::new(),
         }
     }
 
@@ -98,6 +108,7 @@ impl Client {
                 vec![self.discover(now)]
             }
             State::Requesting { offer, tries } if tries >= MOST_REQUESTS => {
+                self.note_failure(offer.server);
                 self.start_over(now);
                 vec![Action::Log(Refusal::Unanswered(offer.server))]
             }
@@ -111,7 +122,7 @@ impl Client {
                 vec![request]
             }
             State::Bound(lease, since) => {
-                self.xid = self.xid.wrapping_add(1);
+                self.draw_xid();
                 self.state = State::Renewing(lease, since);
                 self.time(now)
             }
@@ -144,9 +155,16 @@ impl Client {
             return Vec::new();
         }
         let kind = message.options.message_type();
+        if let Some(MessageType::Ack | MessageType::Nak) = kind
+            && let Some(refused) = self.refuse_foreign(message)
+        {
+            return vec![Action::Log(refused)];
+        }
         match (self.state.clone(), kind) {
-            (State::Selecting { .. }, Some(MessageType::Offer)) => {
+            (State::Selecting { tries }, Some(MessageType::Offer)) => {
                 match Lease::from_message(message) {
+                    // Another server has until the next DISCOVER to offer something.
+                    Ok(offer) if tries <= 1 && self.failed.contains(&offer.server) => Vec::new(),
                     Ok(offer) => {
                         self.state = State::Requesting { offer, tries: 0 };
                         self.time(now)
@@ -158,14 +176,19 @@ impl Client {
                 State::Requesting { .. } | State::Renewing(..) | State::Rebinding(..),
                 Some(MessageType::Ack),
             ) => match Lease::from_message(message) {
+                Ok(lease) if self.is_not_offered(&lease) => {
+                    vec![Action::Log(Refusal::NotOffered(lease.address))]
+                }
                 Ok(lease) => {
+                    self.failed.clear();
                     self.deadline = now + lease.renew;
                     self.state = State::Bound(lease.clone(), now);
                     vec![Action::Configure(lease)]
                 }
                 Err(reason) => vec![Action::Log(Refusal::Unusable(reason))],
             },
-            (State::Requesting { .. }, Some(MessageType::Nak)) => {
+            (State::Requesting { offer, .. }, Some(MessageType::Nak)) => {
+                self.note_failure(offer.server);
                 self.start_over(now);
                 vec![nak(message)]
             }
@@ -180,8 +203,38 @@ impl Client {
         }
     }
 
+    /// Why an acknowledgement or a refusal does not count: it is not of the server whose offer was requested, or whose lease is
+    /// being renewed (RFC 2131 section 4.3.2). Any server may extend a lease that is being rebound.
+    fn refuse_foreign(&self, message: &Message) -> Option<Refusal> {
+        let asked = match &self.state {
+            State::Requesting { offer, .. } => offer.server,
+            State::Renewing(lease, _) => lease.server,
+            State::Selecting { .. } | State::Bound(..) | State::Rebinding(..) => return None,
+        };
+        let server = message.options.address(code::SERVER_IDENTIFIER);
+        let server = server.ok().flatten().unwrap_or(Ipv4Addr::UNSPECIFIED);
+        (server != asked).then_some(Refusal::Foreign(server))
+    }
+
+    /// Whether another address was offered than this lease is of.
+    fn is_not_offered(&self, lease: &Lease) -> bool {
+        matches!(&self.state, State::Requesting { offer, .. } if offer.address != lease.address)
+    }
+
+    fn note_failure(&mut self, server: Ipv4Addr) {
+        if self.failed.len() < MAX_FAILED && !self.failed.contains(&server) {
+            self.failed.push(server);
+        }
+    }
+
+    /// A new exchange has a number that nobody can tell from those before, which were broadcast.
+    fn draw_xid(&mut self) {
+        let [a, b, c, d, ..] = RandomState::new().hash_one(self.xid).to_ne_bytes();
+        self.xid = u32::from_ne_bytes([a, b, c, d]);
+    }
+
     fn start_over(&mut self, now: Instant) {
-        self.xid = self.xid.wrapping_add(1);
+        self.draw_xid();
         self.began = now;
         // Not at once: a server that says no to each request must not be flooded.
         self.state = State::Selecting { tries: 0 };
@@ -258,6 +311,7 @@ const WANTED: [u8; 11] = [
     code::REBINDING_TIME,
 ];
 const MOST_REQUESTS: u32 = 4;
+const MAX_FAILED: usize = 8;
 const LARGEST_MESSAGE: u16 = 1472;
 
 #[cfg(test)]
@@ -321,6 +375,68 @@ mod tests {
         assert!(matches!(actions.as_slice(), [Action::Configure(_)]));
         assert!(client.is_bound());
         client
+    }
+
+    /// Whoever hears the requests, which are broadcast, can answer them before the server does.
+    #[test]
+    fn a_stranger_neither_refuses_what_a_server_offered_nor_gives_another_address() {
+        let now = Instant::now();
+        let mut client = client(now);
+        client.time(now);
+        client.receive(&answer(&client, MessageType::Offer), now);
+        let stranger = Ipv4Addr::new(192, 0, 2, 66);
+        let foreign = [Action::Log(Refusal::Foreign(stranger))];
+        for kind in [MessageType::Nak, MessageType::Ack] {
+            let mut forged = answer(&client, kind);
+            let options = &mut forged.options;
+            options.insert(code::SERVER_IDENTIFIER, stranger.octets());
+            assert_eq!(client.receive(&forged, now), foreign, "{kind:?}");
+        }
+        let mut another = answer(&client, MessageType::Ack);
+        another.your_address = Ipv4Addr::new(198, 51, 100, 9);
+        let refused = [Action::Log(Refusal::NotOffered(another.your_address))];
+        assert_eq!(client.receive(&another, now), refused);
+        let lease = lease(&client);
+        assert_eq!(
+            client.receive(&answer(&client, MessageType::Ack), now),
+            [Action::Configure(lease)]
+        );
+        // The one who gave the lease is asked to extend it.
+        client.time(now + seconds(1800));
+        let mut forged = answer(&client, MessageType::Nak);
+        let options = &mut forged.options;
+        options.insert(code::SERVER_IDENTIFIER, stranger.octets());
+        assert_eq!(client.receive(&forged, now), foreign);
+    }
+
+    #[test]
+    fn a_server_that_offers_and_does_not_give_leaves_others_their_turn() {
+        let now = Instant::now();
+        let mut client = client(now);
+        client.time(now);
+        client.receive(&answer(&client, MessageType::Offer), now);
+        client.receive(&answer(&client, MessageType::Nak), now);
+        client.time(now + seconds(1));
+        let same = answer(&client, MessageType::Offer);
+        assert_eq!(client.receive(&same, now), []);
+        let other = Ipv4Addr::new(192, 0, 2, 2);
+        let mut offer = answer(&client, MessageType::Offer);
+        let options = &mut offer.options;
+        options.insert(code::SERVER_IDENTIFIER, other.octets());
+        let mut with_other = client_like(&client);
+        assert_eq!(sent(&with_other.receive(&offer, now)), [REQUEST]);
+        // Where it is the only one it is believed again.
+        client.time(now + seconds(2));
+        let same = answer(&client, MessageType::Offer);
+        assert_eq!(sent(&client.receive(&same, now)), [REQUEST]);
+    }
+
+    fn client_like(client: &Client) -> Client {
+        Client {
+            state: client.state.clone(),
+            failed: client.failed.clone(),
+            ..*client
+        }
     }
 
     const DISCOVER: (MessageType, Option<Ipv4Addr>, Ipv4Addr) =

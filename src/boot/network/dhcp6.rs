@@ -5,6 +5,7 @@
 use crate::formats::dhcp6::{
     Association, AssociationAddress, Message, MessageType, Options, Status, code,
 };
+use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv6Addr;
 use std::time::{Duration, Instant};
 
@@ -269,10 +270,9 @@ impl Client {
     }
 
     fn new_exchange(&mut self, now: Instant) {
-        let [_, low @ ..] = u32::from_be_bytes([0, self.xid[0], self.xid[1], self.xid[2]])
-            .wrapping_add(1)
-            .to_be_bytes();
-        self.xid = low;
+        // A number that nobody can tell from those before, which everybody on the link heard.
+        let [a, b, c, ..] = RandomState::new().hash_one(self.xid).to_ne_bytes();
+        self.xid = [a, b, c];
         self.began = now;
     }
 
