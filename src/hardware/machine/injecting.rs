@@ -6,9 +6,9 @@ use crate::hardware::injection::{self, Change, Content, Injection, Names, Place}
 use crate::imaging;
 use crate::progress::Cancel;
 use crate::secret::Secret;
-use crate::storage::foreign;
 use crate::storage::mounted::{Mounted, Purpose};
 use crate::storage::partition::{self, Kind, Partition};
+use crate::storage::{self, foreign};
 use serde_json::Value;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ impl Machine {
         verify: bool,
         cancel: &Cancel,
     ) -> Result<(), AgentError> {
-        let device = self.device_of(&file.place, disk)?;
+        let device = self.device_of(&file.place, disk, cancel)?;
         let failed = |error: &(dyn Error + 'static)| {
             AgentError::new(
                 ErrorClass::CommandExecutionError,
@@ -73,6 +73,7 @@ impl Machine {
                 Some((bytes.map_err(|error| failed(&error))?, *attributes))
             }
         };
+        go_on(&device, cancel)?;
         let mounted = Mounted::mount(&self.root, &device, Purpose::Write);
         let mounted = mounted.map_err(|error| failed(&error))?;
         match content {
@@ -103,18 +104,29 @@ impl Machine {
             .map(Secret::new)
     }
 
-    fn device_of(&self, place: &Place, disk: &Path) -> Result<PathBuf, AgentError> {
+    fn device_of(
+        &self,
+        place: &Place,
+        disk: &Path,
+        cancel: &Cancel,
+    ) -> Result<PathBuf, AgentError> {
         match place {
             Place::Device(path) => Ok(self.root.path(path)),
             Place::Number(number) => Ok(partition::node(disk, *number)),
-            Place::HasFolder(folder) => self.partition_with(folder, disk),
+            Place::HasFolder(folder) => self.partition_with(folder, disk, cancel),
         }
     }
 
-    fn partition_with(&self, folder: &Path, disk: &Path) -> Result<PathBuf, AgentError> {
+    fn partition_with(
+        &self,
+        folder: &Path,
+        disk: &Path,
+        cancel: &Cancel,
+    ) -> Result<PathBuf, AgentError> {
         let partitions = partition::list(disk)?.partitions;
         let mut unread = Vec::new();
         for partition in &partitions {
+            go_on(&partition.node, cancel)?;
             let mounted = if is_lvm(partition) {
                 Err("it belongs to a volume group of LVM".into())
             } else {
@@ -145,6 +157,14 @@ impl Machine {
                 unread.concat()
             ),
         ))
+    }
+}
+
+/// A mount replays the log of the file system, which takes as long as it takes.
+fn go_on(device: &Path, cancel: &Cancel) -> Result<(), storage::Error> {
+    match cancel.is_cancelled() {
+        true => Err(storage::Error::Cancelled(device.into())),
+        false => Ok(()),
     }
 }
 

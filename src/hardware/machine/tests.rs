@@ -90,12 +90,22 @@ impl Lab {
     }
 
     fn run(&self, phase: Phase, step: &str, arguments: Value) -> Result<Value, AgentError> {
+        self.run_until(&Cancel::default(), phase, step, arguments)
+    }
+
+    fn run_until(
+        &self,
+        cancel: &Cancel,
+        phase: Phase,
+        step: &str,
+        arguments: Value,
+    ) -> Result<Value, AgentError> {
         let Value::Object(arguments) = arguments else {
             panic!("arguments are an object")
         };
-        let (cancel, progress) = (Cancel::default(), Reporter::default());
+        let progress = Reporter::default();
         self.machine
-            .run_step(phase, step, arguments, &json!([]), &cancel, &progress)
+            .run_step(phase, step, arguments, &json!([]), cancel, &progress)
     }
 
     /// Number, first byte and bytes of each partition.
@@ -502,6 +512,26 @@ fn a_file_that_cannot_be_injected_is_named_without_its_content() {
     );
     let (class, _) = failure(json!({"path": "/etc/x", "content": secret, "deleted": true}));
     assert_eq!(class, ErrorClass::InvalidCommandParamsError);
+}
+
+#[test]
+fn a_cancelled_injection_mounts_nothing() {
+    keep_mounts_to_oneself();
+    let lab = Lab::new();
+    tenants_system(&lab, "sdx2", &["etc"]);
+    let cancel = Cancel::default();
+    cancel.cancel();
+    for (place, device) in [(json!(null), "sdx1"), (json!(2), "sdx2")] {
+        let file = json!({"path": "/etc/x", "partition": place, "content": "aHVzaA=="});
+        let files = json!({"files": [file]});
+        let error = lab.run_until(&cancel, Phase::Deploy, "inject_files", files);
+        let error = error.unwrap_err();
+        let device = lab.files.root().path("dev").join(device);
+        let told = format!("the work on {} was cancelled", device.display());
+        assert!(error.details.starts_with(&told), "{error}");
+    }
+    let mounted = lab.files.root().path("run/ferrite/mounted");
+    assert!(!mounted.exists());
 }
 
 #[test]
