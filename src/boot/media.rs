@@ -697,6 +697,22 @@ mod tests {
     }
 
     #[test]
+    fn an_iso_that_cannot_be_copied_whole_leaves_no_file_behind() {
+        let machine = Machine::new();
+        machine.block("ata1", "sr0", "5", 9, &iso("VMEDIA_BOOT_ISO", "1"));
+        machine.file("media/sr0/etc/ironic-python-agent/ironic.crt", "PEM");
+        machine.file("media/sr0/etc/ironic-python-agent.d/x.conf", "[DEFAULT]");
+        // No folder can be made here.
+        machine.file("etc/ironic-python-agent.d", "");
+        let copied = machine.root().path("etc/ironic-python-agent/ironic.crt");
+        take(&machine).unwrap_err();
+        assert!(!copied.exists());
+        // One that the kernel command line vouches for replaces files: there is nothing to undo.
+        look(&machine, "ir_pub_id=1", Known::default()).unwrap_err();
+        assert!(copied.exists());
+    }
+
+    #[test]
     fn a_machine_that_knows_no_ironic_waits_on_for_media() {
         let machine = Machine::new();
         let enough = |line: &str, known| {
