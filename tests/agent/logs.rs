@@ -227,7 +227,11 @@ async fn what_changes_nothing_and_what_nobody_knows_is_told_at_the_start() {
     let options =
         "collect_lldp = true\nlog-file = /l\nlog_config_append = /c\n[container]\nrunner = docker";
     let file = super::tokens::config_file(folder.path(), options);
-    let session = Session::start(&["--config-file", file.to_str().unwrap()]).await;
+    let mut session = Session::start(&["--config-file", file.to_str().unwrap()]).await;
+    session
+        .agent
+        .until_told("Ironic accepts our heartbeats")
+        .await;
     let log = session.agent.told();
     for sentence in [
         "options are set whose part is not here: they change nothing options=\"collect_lldp, [container] runner\"",

@@ -69,12 +69,8 @@ async fn it_serves_with_the_given_certificate() {
 #[tokio::test]
 async fn without_a_token_it_says_that_nobody_can_command_it() {
     let port = free_port();
-    let agent = serving(port, &[], &[]).await;
-    assert!(
-        agent.told().contains("every command will be refused"),
-        "{}",
-        agent.told()
-    );
+    let mut agent = serving(port, &[], &[]).await;
+    agent.until_told("every command will be refused").await;
     let caller = Caller::new(&format!("http://127.0.0.1:{port}"), None, Some(TOKEN));
     assert!(caller.is_answered().await);
     assert_eq!(caller.get("/v1/commands/").await.0, 401);

@@ -179,7 +179,9 @@ async fn a_token_that_somebody_else_has_is_told_with_causes_and_a_remedy() {
 #[tokio::test]
 async fn trust_in_strangers_and_a_token_in_clear_are_told_loudly() {
     let insecure = [("OS_DEFAULT__INSECURE", "true")];
-    let session = Session::start_with(json!(TOKEN), &[], &insecure).await;
+    let mut session = Session::start_with(json!(TOKEN), &[], &insecure).await;
+    let accepted = "Ironic accepts our heartbeats";
+    session.agent.until_told(accepted).await;
     let told = session.agent.told();
     for warning in [
         "WARN  agent::configuration: insecure is set: NEITHER IRONIC'S API NOR IMAGE SERVERS ARE VERIFIED",
@@ -189,7 +191,9 @@ async fn trust_in_strangers_and_a_token_in_clear_are_told_loudly() {
         assert_eq!(told.matches(warning).count(), 1, "{warning}: {told}");
     }
     // With neither, nothing of the kind is said.
-    let careful = Session::start(&[]).await.agent.told();
+    let mut careful = Session::start(&[]).await;
+    careful.agent.until_told(accepted).await;
+    let careful = careful.agent.told();
     assert!(!careful.contains("VERIFIED"), "{careful}");
 }
 
