@@ -36,11 +36,12 @@ struct Log {
     changed: Condvar,
 }
 
-/// Becomes process 1 of the machine's process namespace, as which it starts the program.
+/// Becomes process 1 of the machine's process namespace, as which it starts the program. File 3 is
+/// what process 1 waits for until the network is ready.
 const INIT: &str = r#"
 set -e
 for path in proc/cmdline etc run; do mount --bind "$0/${path##*/}" "/$path"; done
-"$@" &
+"$@" 3>/dev/null &
 wait $!
 "#;
 
@@ -97,7 +98,7 @@ impl Machine {
             .args(["--", "unshare", "--mount", "--uts", "--pid", "--fork"])
             .args(["--kill-child", "--mount-proc", "--", "/bin/sh", "-c", INIT])
             .arg(self.folder.path())
-            .args([env!("CARGO_BIN_EXE_ferrite"), "network"])
+            .args([env!("CARGO_BIN_EXE_ferrite"), "network", "--handed-over=3"])
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -17,6 +17,7 @@ mod dhcp4;
 mod dhcp6;
 mod links;
 mod machine;
+mod ready;
 mod router6;
 mod server4;
 mod static_address;
