@@ -150,10 +150,8 @@ async fn a_crowd_from_one_address_makes_room_for_itself_and_not_at_the_cost_of_o
 const STRANGERS: u32 = 1000;
 /// Another address than theirs.
 const CONDUCTOR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
-/// What the fastest of the conductor's commands may take, from the first packet to the answer: one that waits for a crowd takes longer on
-/// any machine, and a machine with other work takes more than a second for all. That the conductor has its turn at once is counted, not
-/// timed, by `a_known_address_has_its_turn_at_the_handshake_before_a_crowd_that_came_earlier`.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+/// What the conductor's command may take, from the first packet to the answer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 /// The machine may have something else to do: one of so many commands must be answered in time, and all of them at all.
 const COMMANDS: usize = 5;
 /// What the process may grow by: the server's part of a thousand connections, and the strangers' own.
