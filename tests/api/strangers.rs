@@ -9,7 +9,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
@@ -150,9 +150,10 @@ async fn a_crowd_from_one_address_makes_room_for_itself_and_not_at_the_cost_of_o
 const STRANGERS: u32 = 1000;
 /// Another address than theirs.
 const CONDUCTOR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
-/// What the conductor's command may take, from the first packet to the answer.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
-/// The machine may have something else to do: one of so many commands must be answered in time, and all of them at all.
+/// Connections of theirs that may come for each of their places while a command of the conductor's is on its way, from its first packet
+/// to the answer. This measures its share of the agent's work, whatever else the machine does.
+const TIMES_ROUND: u32 = 2;
+/// By chance many may come: one of so many commands must be answered before, and all of them at all.
 const COMMANDS: usize = 5;
 /// What the process may grow by: the server's part of a thousand connections, and the strangers' own.
 const MOST_GROWTH: u64 = 64 << 20;
@@ -181,19 +182,19 @@ async fn a_thousand_hostile_connections_do_not_keep_the_conductor_out() {
     while begun.load(Ordering::Relaxed) < STRANGERS {
         yield_now().await;
     }
-    let mut took = Vec::new();
+    let mut came = Vec::new();
     for _ in 0..COMMANDS {
-        let begin = Instant::now();
+        let before = begun.load(Ordering::Relaxed);
         let answer = timeout(Duration::from_secs(60), command(&api, &connector)).await;
         let record = answer.unwrap().json();
         assert_eq!(record["command_status"], "SUCCEEDED");
-        took.push(begin.elapsed());
+        came.push(begun.load(Ordering::Relaxed) - before);
     }
     let grown = resident().saturating_sub(before);
     strangers.shutdown().await;
     assert!(grown < MOST_GROWTH, "{grown} bytes");
-    let best = took.iter().min().unwrap();
-    assert!(*best < ANSWERED_WITHIN, "{took:?}");
+    let fewest = came.iter().min().unwrap();
+    assert!(*fewest < TIMES_ROUND * STRANGERS, "{came:?}");
     // Nobody else's command ran.
     assert_eq!(api.dispatcher.list().len(), COMMANDS);
 }
@@ -345,7 +346,11 @@ async fn attack(attack: Attack, mut stream: TcpStream, tls: Option<&TlsConnector
 }
 
 /// A stranger on processor time of its own: its connections come again as soon as the server ends them.
-struct Stranger(Option<Runtime>);
+struct Stranger {
+    runtime: Option<Runtime>,
+    /// Connections that it began.
+    begun: Arc<AtomicU32>,
+}
 
 impl Stranger {
     /// Begins an attack; it is under way when this has returned.
@@ -356,18 +361,20 @@ impl Stranger {
             .build()
             .unwrap();
         let hello = Arc::new(connector.map(hello).unwrap_or_default());
-        let begun = Arc::new(Semaphore::new(0));
+        let under_way = Arc::new(Semaphore::new(0));
+        let begun = Arc::new(AtomicU32::new(0));
         let all = ADDRESSES * FROM_EACH;
         for number in 0..all {
             let (connector, hello) = (connector.cloned(), Arc::clone(&hello));
-            let begun = Arc::clone(&begun);
+            let (under_way, begun) = (Arc::clone(&under_way), Arc::clone(&begun));
             let address = Ipv4Addr::from(0x7f01_0000 + number % ADDRESSES);
             runtime.spawn(async move {
                 let mut is_first = true;
                 loop {
                     if let Ok(stream) = from(address, target).await {
+                        begun.fetch_add(1, Ordering::Relaxed);
                         if std::mem::take(&mut is_first) {
-                            begun.add_permits(1);
+                            under_way.add_permits(1);
                         }
                         attack(kind, stream, connector.as_ref(), &hello).await;
                     }
@@ -375,14 +382,17 @@ impl Stranger {
                 }
             });
         }
-        let _all = begun.acquire_many(all).await.unwrap();
-        Self(Some(runtime))
+        let _all = under_way.acquire_many(all).await.unwrap();
+        Self {
+            runtime: Some(runtime),
+            begun,
+        }
     }
 }
 
 impl Drop for Stranger {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
@@ -404,9 +414,9 @@ async fn withstand(kind: Attack, is_tls: bool) {
         false => (Api::limited(limits).await, None),
     };
     let stranger = Stranger::begin(kind, api.address, connector.as_ref()).await;
-    let mut took = Vec::new();
+    let mut came = Vec::new();
     for number in 0..REQUESTS {
-        let begin = Instant::now();
+        let before = stranger.begun.load(Ordering::Relaxed);
         let answer = timeout(Duration::from_secs(60), list(&api, connector.as_ref())).await;
         let status = answer.unwrap().map(|answer| answer.status);
         assert_eq!(
@@ -414,11 +424,14 @@ async fn withstand(kind: Attack, is_tls: bool) {
             Some(200),
             "{kind:?}, TLS: {is_tls}, request {number}"
         );
-        took.push(begin.elapsed());
+        came.push(stranger.begun.load(Ordering::Relaxed) - before);
     }
     drop(stranger);
-    let best = took.iter().min().unwrap();
-    assert!(*best < ANSWERED_WITHIN, "{kind:?}, TLS: {is_tls}: {took:?}");
+    let fewest = came.iter().min().unwrap();
+    assert!(
+        *fewest < TIMES_ROUND * ADDRESSES * FROM_EACH,
+        "{kind:?}, TLS: {is_tls}: {came:?}"
+    );
 }
 
 /// A first message for each of these is there before the conductor's, whose address is known.
