@@ -22,7 +22,7 @@ pub enum Unfit {
 
 /// Decides whether a policy may be lived by. `is_open` says whether somebody without a credential passes [`COMMAND_RUN`], and `outcomes` what a
 /// rule comes to for the conductor, whatever the node is: the policy is loaded before the node is known, and the node may get another
-/// owner. Steps are not looked at: that a machine is never to be erased is a policy.
+/// owner. `place` says in which file and line a rule was changed. Steps are not looked at: that a machine is never to be erased is a policy.
 ///
 /// # Errors
 /// [`Unfit`].
@@ -30,6 +30,7 @@ pub(super) fn judge(
     defaults: &'static [RuleDefault],
     is_lockout_confirmed: bool,
     is_open: bool,
+    place: impl Fn(&str) -> Option<String>,
     outcomes: impl Fn(&str) -> Outcomes,
 ) -> Result<(), Unfit> {
     if is_open {
@@ -38,17 +39,25 @@ pub(super) fn judge(
     let needed = defaults
         .iter()
         .filter(|rule| rule.name.starts_with(COMMAND));
-    let lost = needed.filter_map(|rule| {
+    let all_lost = needed.filter_map(|rule| {
         let outcomes = outcomes(rule.name);
         match outcomes.holds {
             true if outcomes.always_holds() => None,
-            true => Some(format!("{} (for some nodes)", rule.name)),
-            false => Some(rule.name.to_owned()),
+            holds => Some(lost(rule.name, place(rule.name), holds)),
         }
     });
-    match lost.collect::<Vec<_>>() {
+    match all_lost.collect::<Vec<_>>() {
         lost if lost.is_empty() || is_lockout_confirmed => Ok(()),
         lost => Err(Unfit::Lockout(lost)),
+    }
+}
+
+/// A rule that is kept from the conductor, with the place that does it; `for_some` nodes only.
+fn lost(rule: &str, place: Option<String>, for_some: bool) -> String {
+    let some = for_some.then(|| "for some nodes".to_owned());
+    match place.into_iter().chain(some).collect::<Vec<_>>() {
+        notes if notes.is_empty() => rule.to_owned(),
+        notes => format!("{rule} ({})", notes.join(", ")),
     }
 }
 
@@ -62,9 +71,13 @@ mod tests {
     use crate::policy::names::{COMMAND_LIST, LOG_GET, SECRETS_SHOW};
 
     fn judged(refused: &'static str, is_confirmed: bool) -> Result<(), Unfit> {
-        judge(DEFAULTS, is_confirmed, false, |rule| {
-            Ok(rule != refused).into()
-        })
+        judge(
+            DEFAULTS,
+            is_confirmed,
+            false,
+            |_| Some("policy.yaml:3".to_owned()),
+            |rule| Ok(rule != refused).into(),
+        )
     }
 
     #[test]
@@ -73,7 +86,7 @@ mod tests {
         for rule in [COMMAND_LIST, "baremetal:agent:command:standby.sync"] {
             assert_eq!(
                 judged(rule, false),
-                Err(Unfit::Lockout(vec![rule.to_owned()]))
+                Err(Unfit::Lockout(vec![format!("{rule} (policy.yaml:3)")]))
             );
             assert_eq!(judged(rule, true), Ok(()));
         }
@@ -85,7 +98,7 @@ mod tests {
     #[test]
     fn nobody_may_ever_be_let_run_commands() {
         for is_confirmed in [false, true] {
-            let judged = judge(DEFAULTS, is_confirmed, true, |_| Ok(true).into());
+            let judged = judge(DEFAULTS, is_confirmed, true, |_| None, |_| Ok(true).into());
             assert_eq!(judged, Err(Unfit::Open));
         }
     }

@@ -161,7 +161,9 @@ impl InForce {
         }
         let confirmed = |file: &PolicyFile| file.options.iter().any(|said| said == LOCKOUT);
         let is_open = rules.allows(COMMAND_RUN, &NOBODY, &Attributes::new());
-        judge(defaults, files.iter().any(confirmed), is_open, |rule| {
+        let is_confirmed = files.iter().any(confirmed);
+        let cause = |rule: &str| cause(&rules, &written, rule);
+        judge(defaults, is_confirmed, is_open, cause, |rule| {
             // As the gate asks a command's rule: it may be about the command's name.
             let command = rule.strip_prefix(COMMAND).filter(|name| name.contains('.'));
             let known = command.map(|name| ("command".to_owned(), name.into()));
@@ -180,6 +182,26 @@ impl InForce {
             files,
         })
     }
+}
+
+/// Where a rule was changed: its own place in a file, or else that of the first rule of a file that it refers to, however far.
+fn cause(rules: &Rules, written: &BTreeMap<String, Written>, name: &str) -> Option<String> {
+    let mut waiting = vec![name];
+    let mut seen = HashSet::new();
+    while let Some(name) = waiting.pop() {
+        let Some(name) = rules.name_of(name) else {
+            continue;
+        };
+        if let Some(rule) = written.get(name) {
+            return Some(rule.place.trim_end_matches(": ").to_owned());
+        }
+        if seen.insert(name)
+            && let Some(check) = rules.find(name)
+        {
+            waiting.extend(references(check));
+        }
+    }
+    None
 }
 
 /// Takes a file's rules over those of the files before it.

@@ -74,8 +74,8 @@ async fn a_policy_that_cannot_be_lived_by_ends_the_agent_with_its_reason() {
         (
             r#""baremetal:agent:command:standby.sync": "role:nobody""#,
             "ferrite: the policy is refused: it keeps Ironic's conductor, who shows the agent token, from \
-             baremetal:agent:command:standby.sync: the machine would be lost to Ironic. Write `or rule:agent_token` into the rule, or, \
-             if this is meant, the line `# ferrite: allow-conductor-lockout` at the head of the file",
+             baremetal:agent:command:standby.sync (FILE:1): the machine would be lost to Ironic. Write `or rule:agent_token` into the \
+             rule, or, if this is meant, the line `# ferrite: allow-conductor-lockout` at the head of the file",
         ),
         (
             r#""baremetal:agent:command:run": "@""#,

@@ -190,8 +190,8 @@ fn what_the_agent_refuses_ends_with_two() {
         ),
         (
             "baremetal:agent:command:standby.sync: '!'\n",
-            "it keeps Ironic's conductor, who shows the agent token, from baremetal:agent:command:standby.sync: the machine would be \
-             lost to Ironic. Write `or rule:agent_token` into the rule, or, if this is meant, the line `# ferrite: \
+            "it keeps Ironic's conductor, who shows the agent token, from baremetal:agent:command:standby.sync (policy.yaml:1): the \
+             machine would be lost to Ironic. Write `or rule:agent_token` into the rule, or, if this is meant, the line `# ferrite: \
              allow-conductor-lockout` at the head of the file",
         ),
     ] {

@@ -159,6 +159,13 @@ fn a_policy_that_locks_the_conductor_out_is_taken_only_when_its_head_says_so() {
             .to_string()
             .starts_with("it keeps Ironic's conductor")
     );
+    // The rule that lets nobody in is another's reference.
+    let error = load("# mine\nagent_admin: \"!\"").unwrap_err().to_string();
+    let told = format!(
+        "from baremetal:agent:command:list ({}policy.yaml:2), ",
+        place.shown()
+    );
+    assert!(error.contains(&told), "{error}");
     let by_name = "\"baremetal:agent:command:standby.sync\": \"rule:agent_token and not 'standby.sync':%(command)s\"";
     assert!(load(by_name).is_err());
     let confirmed = "# ferrite: allow-conductor-lockout";
@@ -192,7 +199,10 @@ fn a_policy_that_locks_the_conductor_out_of_some_nodes_is_refused() {
             "'7':%(node.owner)d or rule:agent_token",
         ] {
             let error = load(rule, text).unwrap_err();
-            let told = format!("from {rule} (for some nodes): the machine would be lost to Ironic");
+            let told = format!(
+                "from {rule} ({}policy.yaml:2, for some nodes): the machine would be lost to Ironic",
+                place.shown()
+            );
             assert!(error.contains(&told), "{rule} {text}: {error}");
         }
         for text in [
