@@ -122,20 +122,6 @@ select_modules() {
 	' "$1/modules.dep" "$1/modules.alias" "$1/modules.softdep" "$1/chosen" | sort
 }
 
-modules() {
-	(
-		cd "$1/kernel"
-		sed 's/#.*//; /^[[:space:]]*$/d' "$here/modules.list" | while read -r pattern; do
-			for module in $pattern.ko; do
-				[ -e "$module" ] || fail "modules.list: nothing fits $pattern"
-				echo "kernel/$module"
-			done
-		done
-	) >"$1/chosen"
-	awk -F': *' 'NR == FNR { needs[$1] = $2; next } { print $1; n = split(needs[$1], all, " "); for (i = 1; i <= n; i++) print all[i] }' \
-		"$1/modules.dep" "$1/chosen" | sort -u
-}
-
 # omitted_drivers TREE LIST: for each driver of disks and networks on PCI that is not in the list of files, its aliases, and the
 # firmware that it or a module it needs asks for: what process 1 tells of a controller that cannot be used.
 omitted_drivers() {

@@ -755,16 +755,18 @@ mod tests {
         Duration::from_secs((at - now).as_secs())
     }
 
+    fn login() -> Child {
+        let getty = Program {
+            restart: Restart::Login,
+            ..program("/sbin/getty")
+        };
+        Child::new(getty, Inherited::default())
+    }
+
     #[test]
     fn a_login_comes_back_at_once_after_a_session() {
         let pid = Pid::from_raw(7);
-        let mut login = Child::new(
-            Program {
-                restart: Restart::Login,
-                ..program("/sbin/getty")
-            },
-            Inherited::default(),
-        );
+        let mut login = login();
         // A session of any length that ended well, one whose last command failed, one that was cut off.
         for (seconds, end) in [
             (1, WaitStatus::Exited(pid, 0)),
@@ -785,13 +787,7 @@ mod tests {
     #[test]
     fn a_login_that_cannot_run_is_started_again_with_pauses() {
         let pid = Pid::from_raw(7);
-        let mut login = Child::new(
-            Program {
-                restart: Restart::Login,
-                ..program("/sbin/getty")
-            },
-            Inherited::default(),
-        );
+        let mut login = login();
         let no_terminal = WaitStatus::Exited(pid, 1);
         let pauses = [0; 6].map(|_| pause_after(&mut login, 0, no_terminal).as_secs());
         assert_eq!(pauses, [1, 2, 4, 8, 30, 30]);
