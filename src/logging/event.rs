@@ -124,7 +124,7 @@ impl Visit for Told {
 }
 
 impl Told {
-    /// The only way in: no output has what the redactor has not seen. Lines are still lines for it.
+    /// The only way in: no output has what the redactor has not seen, as it comes, and as the one line that it becomes.
     fn take(&mut self, field: &Field, value: &str, is_text: bool) {
         let name = field.name();
         let value = if is_secret(name) {
@@ -132,8 +132,8 @@ impl Told {
         } else {
             redact(value)
         };
+        let value = redact(&one_line(&value));
         let quoted = is_text && value.contains([' ', '"']);
-        let value = one_line(&value);
         if name == "message" {
             self.sentence = value;
             return;

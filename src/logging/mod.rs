@@ -278,6 +278,16 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_texts_white_space_forges_no_field_and_parts_no_name_from_its_secret() {
+        let text = told(Verbosity::Info, || {
+            tracing::info!(target: "ferrite::api", name = "host\tcaller=conductor", error = "auth_token:\n hush", "told");
+        });
+        let expected =
+            " INFO  api: told name=\"host caller=conductor\" error=\"auth_token:  ******\"\n";
+        assert!(text.ends_with(expected), "{text}");
+    }
+
+    #[test]
     fn a_field_with_a_secrets_name_is_masked_whatever_it_holds() {
         let text = told(Verbosity::Info, || {
             tracing::info!(target: "ferrite::api", agent_token = 5, token_required = true, "told");

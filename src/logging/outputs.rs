@@ -170,7 +170,7 @@ mod tests {
         let told = listened("dev/log", &settings);
         assert_eq!(told.len(), 2);
         assert!(
-            told[0].starts_with("<27>") && told[0].ends_with(": api: first agent=a b"),
+            told[0].starts_with("<27>") && told[0].ends_with(": api: first agent=\"a b\""),
             "{told:?}"
         );
         assert!(
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                "MESSAGE=first agent=a b\nPRIORITY=3\nSYSLOG_IDENTIFIER=ferrite\nLOGGER=api\nFERRITE_AGENT=a b\n",
+                "MESSAGE=first agent=\"a b\"\nPRIORITY=3\nSYSLOG_IDENTIFIER=ferrite\nLOGGER=api\nFERRITE_AGENT=a b\n",
                 "MESSAGE=second token=******\nPRIORITY=7\nSYSLOG_IDENTIFIER=ferrite\nLOGGER=api\nFERRITE_TOKEN=******\n",
             ]
         );
