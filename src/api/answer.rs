@@ -45,7 +45,7 @@ pub(super) struct Service {
     /// What such callers may be sent at a time.
     pub(super) user_answers: Arc<Semaphore>,
     pub(super) scheme: &'static str,
-    pub(super) inventory_turn: Mutex<()>,
+    pub(super) inventory_turn: Arc<Mutex<()>>,
 }
 
 impl Service {
@@ -261,13 +261,18 @@ impl Service {
         Ok(answer?.map(|payload| payload.with(permit)))
     }
 
-    /// The inventory of this moment, for one caller at a time: it asks every disk.
+    /// The inventory of this moment, for one caller at a time: it asks every disk. Both the leave to answer and the turn are given back
+    /// when it has been collected, even if the caller has gone meanwhile: the thread goes on.
     async fn inventory(&self, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
         let permit = self.may_answer(admitted).await?;
-        let _turn = self.inventory_turn.lock().await;
+        let turn = Arc::clone(&self.inventory_turn).lock_owned().await;
         let subject = Arc::clone(&self.state.gate.subject);
-        let inventory = spawn_blocking(move || subject.inventory()).await;
-        let inventory = inventory.map_err(|error| {
+        let collected = spawn_blocking(move || {
+            let inventory = subject.inventory();
+            drop(turn);
+            (inventory, permit)
+        });
+        let (inventory, permit) = collected.await.map_err(|error| {
             tracing::error!(%error, "The inventory could not be collected");
             Fault::Internal
         })?;

@@ -53,7 +53,7 @@ pub async fn serve_within(
             limits,
             strangers: Strangers::new(&limits),
             known: KnownAddresses::default(),
-            inventory_turn: AsyncMutex::default(),
+            inventory_turn: Arc::new(AsyncMutex::default()),
             users_lines: LogBudget::new(USERS_LINES_A_MINUTE),
             user_body: Semaphore::new(1),
             user_answers: Arc::new(Semaphore::new(limits.user_answers)),

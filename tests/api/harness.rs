@@ -11,6 +11,7 @@ use ferrite::secret::{AgentToken, CurrentToken};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -72,7 +73,7 @@ impl Door<'_> {
 
 /// What the API is about.
 #[derive(Debug)]
-struct Machine;
+struct Machine(Arc<Probe>);
 
 impl Subject for Machine {
     fn attributes(&self) -> Attributes {
@@ -80,7 +81,7 @@ impl Subject for Machine {
     }
 
     fn inventory(&self) -> Value {
-        json!({"hostname": "tested"})
+        self.0.inventory()
     }
 
     fn log(&self) -> String {
@@ -146,7 +147,7 @@ impl Api {
                     keystone: door.keystone,
                 },
                 policy,
-                subject: Arc::new(Machine),
+                subject: Arc::new(Machine(Arc::clone(&probe))),
             },
             started_at: STARTED_AT,
             version: "13.0.0",
@@ -315,13 +316,19 @@ impl Answer {
 }
 
 /// What the test commands and the test share.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Probe {
     /// Lets `hold` and `hold_sync` end.
     pub(crate) release: Cancel,
     begun: Begun,
+    /// Holds inventories, too, until `release`.
+    pub(crate) holds_inventories: AtomicBool,
+    /// Inventories that are being collected, and the most of them at a time.
+    inventories: AtomicUsize,
+    pub(crate) most_inventories: AtomicUsize,
 }
 
+#[derive(Debug)]
 struct Begun(Semaphore);
 
 impl Default for Begun {
@@ -334,6 +341,16 @@ impl Probe {
     /// Waits until a holding command has begun.
     pub(crate) async fn begun(&self) {
         self.begun.0.acquire().await.unwrap().forget();
+    }
+
+    fn inventory(&self) -> Value {
+        let at_a_time = self.inventories.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_inventories.fetch_max(at_a_time, Ordering::SeqCst);
+        if self.holds_inventories.load(Ordering::SeqCst) {
+            self.hold(&self.release).unwrap();
+        }
+        self.inventories.fetch_sub(1, Ordering::SeqCst);
+        json!({"hostname": "tested"})
     }
 
     fn hold(&self, release: &Cancel) -> Result<Value, AgentError> {

@@ -5,6 +5,7 @@ use super::harness::{Api, Client, Door, TOKEN, commands, unhurried};
 use ferrite::api::Limits;
 use ferrite::policy::names::COMMAND_RUN;
 use serde_json::json;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -231,4 +232,25 @@ async fn answers_that_users_do_not_take_are_bounded_and_the_conductor_waits_for_
         let answer = client.answer("GET").await.unwrap();
         assert_eq!((answer.status, answer.body.len() > 6 * MIB), (200, true));
     }
+}
+
+#[tokio::test]
+async fn an_observer_who_leaves_early_does_not_have_a_second_inventory_collected_beside_the_first()
+{
+    let api = api().await;
+    api.probe.holds_inventories.store(true, Ordering::SeqCst);
+    let header = Caller::with_secret(SECRET).header;
+    let request = format!("GET /v1/inventory HTTP/1.1\r\nHost: a\r\n{header}\r\n");
+    let mut leaving = api.connect().await;
+    leaving.write(&request).await;
+    api.probe.begun().await;
+    for _ in 0..3 {
+        drop(leaving);
+        leaving = api.connect().await;
+        leaving.write(&request).await;
+        assert!(is_unanswered(&mut leaving).await);
+    }
+    api.probe.release.cancel();
+    assert_eq!(leaving.answer("GET").await.unwrap().status, 200);
+    assert_eq!(api.probe.most_inventories.load(Ordering::SeqCst), 1);
 }
