@@ -12,6 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// How many connections there are from one place. A network counts before its addresses: who has many of them in one network has no more
+/// room than others, and within a network each address has as much as any other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Size {
+    network: usize,
+    address: usize,
+}
+
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -23,40 +31,59 @@ pub(super) enum Stage {
     Waiting,
 }
 
-/// The networks that have connections. A flood makes this count for each newcomer, so nothing is counted that can be kept.
+/// The networks and addresses that have connections. A flood makes this count for each newcomer, so nothing is counted that can be
+/// kept.
 #[derive(Debug, Default)]
-pub(super) struct Crowds(HashMap<IpAddr, Crowd>);
+pub(super) struct Crowds {
+    networks: HashMap<IpAddr, Arc<()>>,
+    addresses: HashMap<IpAddr, Arc<()>>,
+}
 
-/// The connections of one network: each holds a clone.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Crowd(Arc<()>);
+/// A connection's part in the numbers of its network and of its address.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    network: Arc<()>,
+    address: Arc<()>,
+}
 
 impl Crowds {
-    /// Counts a connection until the clone is dropped.
+    /// Counts a connection until what is returned is dropped.
     pub(super) fn join(&mut self, address: IpAddr) -> Crowd {
-        self.0.entry(network(address)).or_default().clone()
+        Crowd {
+            network: self.networks.entry(network(address)).or_default().clone(),
+            address: self.addresses.entry(address).or_default().clone(),
+        }
     }
 
-    /// Forgets networks without connections.
+    /// Forgets networks and addresses without connections.
     pub(super) fn tidy(&mut self) {
-        self.0.retain(|_, crowd| crowd.size() > 0);
+        for table in [&mut self.networks, &mut self.addresses] {
+            table.retain(|_, members| number(members) > 0);
+        }
     }
 }
 
 impl Crowd {
     /// How many connections there are, this one included.
-    pub(super) fn size(&self) -> usize {
-        // One is held by the table.
-        Arc::strong_count(&self.0) - 1
+    pub(super) fn size(&self) -> Size {
+        Size {
+            network: number(&self.network),
+            address: number(&self.address),
+        }
     }
+}
+
+/// One is held by the table.
+fn number(members: &Arc<()>) -> usize {
+    Arc::strong_count(members) - 1
 }
 
 /// A connection, as far as it matters for its place.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Holder {
     pub(super) address: IpAddr,
-    /// How many connections its network has, the newcomer included.
-    pub(super) crowd: usize,
+    /// How many connections its network and its address have, the newcomer included.
+    pub(super) crowd: Size,
     /// The address showed the token, on this connection or another.
     pub(super) is_known: bool,
     pub(super) stage: Stage,
@@ -77,7 +104,7 @@ impl Places {
     pub(super) fn victim(
         &self,
         holders: &[Holder],
-        own: Option<usize>,
+        own: Option<Size>,
         now: Instant,
     ) -> Option<usize> {
         let mut known: HashMap<IpAddr, usize> = HashMap::new();
@@ -104,7 +131,7 @@ impl Places {
     fn choose(
         &self,
         holders: &[Holder],
-        own: usize,
+        own: Size,
         may_go: impl Fn(&Holder) -> bool,
         now: Instant,
     ) -> Option<usize> {
@@ -243,15 +270,47 @@ mod tests {
     }
 
     #[test]
+    fn a_newcomer_of_the_strangers_own_network_finds_room_at_the_cost_of_the_address_with_most() {
+        let now = Instant::now();
+        let mut crowds = Crowds::default();
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let mut join = |text: &str| (ip(text), crowds.join(ip(text)));
+        let others = [join("2001:db8:0:1::1"), join("2001:db8::3")];
+        let stranger: Vec<_> = (0..4).map(|_| join("2001:db8::2")).collect();
+        let conductor = join("2001:db8::1");
+        let victim = |newcomer: &Crowd| {
+            let holders = others.iter().chain(&stranger);
+            let holders = holders.map(|(address, crowd)| Holder {
+                address: *address,
+                crowd: crowd.size(),
+                is_known: false,
+                stage: Stage::Since(now),
+            });
+            let places = Places {
+                number: 6,
+                grace: GRACE,
+            };
+            places.victim(&holders.collect::<Vec<_>>(), Some(newcomer.size()), now)
+        };
+        assert_eq!(victim(&conductor.1), Some(2));
+        // The stranger itself finds none.
+        assert_eq!(victim(&stranger[0].1), None);
+    }
+
+    #[test]
     fn the_connections_of_one_host_count_as_one_crowd_until_they_end() {
         let mut crowds = Crowds::default();
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         let first = crowds.join(ip("2001:db8::1"));
+        let again = crowds.join(ip("2001:db8::1"));
         let second = crowds.join(ip("2001:db8::ffff:0:1"));
         let other = crowds.join(ip("2001:db8:0:1::1"));
-        assert_eq!([first.size(), second.size(), other.size()], [2, 2, 1]);
-        drop((second, other));
+        let size = |network, address| Size { network, address };
+        let sizes = [&first, &again, &second, &other].map(Crowd::size);
+        assert_eq!(sizes, [size(3, 2), size(3, 2), size(3, 1), size(1, 1)]);
+        drop((again, second, other));
         crowds.tidy();
-        assert_eq!((first.size(), crowds.0.len()), (1, 1));
+        assert_eq!(first.size(), size(1, 1));
+        assert_eq!((crowds.networks.len(), crowds.addresses.len()), (1, 1));
     }
 }
