@@ -140,7 +140,8 @@ fn examine(root: &Root, path: &Path, rules: Rules) -> Result<Verdict, Error> {
         bytes: disk.bytes(),
     };
     let label = signature::label(&mut whole.window(&disk)).map_err(unreadable)?;
-    if label.is_some_and(|label| label.eq_ignore_ascii_case(VIRTUAL_FLOPPY)) {
+    let is_labelled = label.is_some_and(|label| label.eq_ignore_ascii_case(VIRTUAL_FLOPPY));
+    if is_labelled && disk.bytes() < LARGEST_FLOPPY {
         return Ok(Verdict::Skip(Done::SkippedVirtualMedia));
     }
     // A damaged table is one more thing to erase.
@@ -297,6 +298,8 @@ fn shared_type(kind: Kind) -> Option<&'static str> {
 
 /// The label of the virtual floppy that Ironic passes parameters on.
 const VIRTUAL_FLOPPY: &str = "ir-vfd-dev";
+/// From this size on it is a disk that somebody gave the label (IPA: `utils._check_vmedia_device`).
+const LARGEST_FLOPPY: u64 = 4 << 30;
 /// The farthest known signature from a start is the second header of LUKS2, up to 4 MiB away.
 const HEAD: u64 = 8 << 20;
 /// The farthest known signatures from an end are ZFS labels, 512 KiB away.
@@ -434,6 +437,17 @@ mod tests {
             erase_one(&disk, RULES).unwrap(),
             [Done::SkippedVirtualMedia]
         );
+    }
+
+    #[test]
+    fn a_disk_with_the_virtual_floppys_label_is_erased() {
+        let disk = TestDisk::new(4096, 512, |file| {
+            let label = *b"IR-VFD-DEV ";
+            let options = fatfs::FormatVolumeOptions::new().volume_label(label);
+            fatfs::format_volume(file, options).unwrap();
+        });
+        assert_eq!(erase_one(&disk, RULES).unwrap(), [Done::Erased]);
+        assert_eq!(disk.bytes(0, 512), [0; 512]);
     }
 
     #[test]
