@@ -19,5 +19,5 @@ pub mod system;
 pub mod wait;
 pub mod wire;
 
-pub use machine::{BootLoader, Machine, NodeSource, Settings};
+pub use machine::{BootLoader, Lent, Machine, NodeSource, Settings};
 pub use permit::{InstalledSystem, Permit, Refusal};
