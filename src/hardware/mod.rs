@@ -11,6 +11,7 @@ pub mod inventory;
 mod machine;
 pub mod memory;
 pub mod network;
+mod news;
 mod permit;
 pub mod power;
 pub mod rescue;
