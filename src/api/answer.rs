@@ -13,7 +13,7 @@ use super::server::Peer;
 use super::strangers::Strangers;
 use super::wire::{self, RunRequest};
 use super::{Limits, State};
-use crate::command::CommandView;
+use crate::command::{CommandView, Commander};
 use hyper::body::Incoming;
 use hyper::header::{
     ALLOW, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
@@ -40,6 +40,8 @@ pub(super) struct Service {
     pub(super) known: KnownAddresses,
     /// Log lines for known callers other than the conductor.
     pub(super) users_lines: LogBudget,
+    /// Their commands that the log tells of: apart from the above, so that no number of reads hides who erased a disk.
+    pub(super) users_commands: LogBudget,
     /// Whose body is read, of callers other than the conductor.
     pub(super) user_body: Semaphore,
     /// What such callers may be sent at a time.
@@ -168,7 +170,13 @@ impl Service {
         admitted.check_command(&request)?;
         let dispatcher = &self.state.dispatcher;
         let waits_here = wait && !is_users;
-        let view = dispatcher.run(&request.name, request.params, waits_here);
+        let commander = match is_users {
+            true => Commander::User {
+                is_logged: self.logs_command(),
+            },
+            false => Commander::Conductor,
+        };
+        let view = dispatcher.run(&request.name, request.params, waits_here, commander);
         let mut view = view.await.map_err(Fault::Agent)?;
         // What the request brought belongs to the command now: others need not wait for its end.
         drop(turn);
@@ -179,6 +187,18 @@ impl Service {
                 .map_err(Fault::Agent)?;
         }
         self.record(&view, &admitted).await
+    }
+
+    /// Whether the log is told of one more command of a caller other than the conductor.
+    fn logs_command(&self) -> bool {
+        let taken = self.users_commands.take();
+        if let Some(untold @ 1..) = taken {
+            tracing::warn!(
+                untold,
+                "Commands of callers other than the conductor were not told here"
+            );
+        }
+        taken.is_some()
     }
 
     /// Reads which command is to be run. Whoever may not run it is told as soon as its name is there.
@@ -250,10 +270,14 @@ impl Service {
         Ok(answer?.map(|payload| payload.with(permit)))
     }
 
-    /// All commands as this caller may see them.
+    /// All commands as this caller may see them. Who shows no credential may be a conductor of those that show none here.
     async fn records(&self, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
         let permit = self.may_answer(admitted).await?;
-        let views = self.state.dispatcher.list();
+        let dispatcher = &self.state.dispatcher;
+        let views = match admitted.is_conductors() || admitted.is_nobodys() {
+            true => dispatcher.conductors_list(),
+            false => dispatcher.list(),
+        };
         let answer = document(match admitted.is_nobodys() {
             true => wire::open_list(&views),
             false => wire::list(&views, admitted.sees_secrets()),

@@ -55,6 +55,7 @@ pub async fn serve_within(
             known: KnownAddresses::default(),
             inventory_turn: Arc::new(AsyncMutex::default()),
             users_lines: LogBudget::new(USERS_LINES_A_MINUTE),
+            users_commands: LogBudget::new(USERS_COMMANDS_A_MINUTE),
             user_body: Semaphore::new(1),
             user_answers: Arc::new(Semaphore::new(limits.user_answers)),
             scheme: if tls.is_some() { "https" } else { "http" },
@@ -352,5 +353,7 @@ fn note(ended: Result<(), JoinError>) {
 
 /// Enough for several people who look each second.
 const USERS_LINES_A_MINUTE: u32 = 240;
+/// Each is two lines: that it began, and how it ended.
+const USERS_COMMANDS_A_MINUTE: u32 = 60;
 const ACCEPT_ERRORS_A_MINUTE: u32 = 6;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

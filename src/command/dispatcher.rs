@@ -6,7 +6,7 @@
 
 use super::journal::{Journal, Kept};
 use super::record::{CommandView, Ledger, Outcome, Record, Secrets};
-use super::spec::{Command, Job, Mode, Params};
+use super::spec::{Command, Commander, Job, Mode, Params, beginning};
 use crate::error::{AgentError, ErrorClass};
 use crate::progress::Cancel;
 use serde_json::Value;
@@ -101,11 +101,11 @@ impl Dispatcher {
         name: &str,
         params: Params,
         wait: bool,
+        commander: Commander,
     ) -> Result<CommandView, AgentError> {
         let turn = Arc::clone(&self.0.turn).lock_owned().await;
-        let (command, job) = self.accept(name, &params).inspect_err(
-            |error| tracing::warn!(command = ?name, reason = %error, "Refused a command"),
-        )?;
+        let accepted = self.accept(name, &params, commander);
+        let (command, job) = accepted.inspect_err(|error| log_refusal(name, commander, error))?;
         match command.mode {
             Mode::Sync => self.run_sync(command, params, job, turn).await,
             Mode::Async => {
@@ -123,6 +123,12 @@ impl Dispatcher {
     #[must_use]
     pub fn list(&self) -> Vec<CommandView> {
         self.0.work().ledger.views()
+    }
+
+    /// The same as the conductor is to read it: without what others ran, but with what they are running.
+    #[must_use]
+    pub fn conductors_list(&self) -> Vec<CommandView> {
+        self.0.work().ledger.conductors_views()
     }
 
     /// One record; its end, if `wait`.
@@ -183,7 +189,12 @@ impl Dispatcher {
     }
 
     /// The checks, in IPA's order.
-    fn accept(&self, name: &str, params: &Params) -> Result<(Command, Job), AgentError> {
+    fn accept(
+        &self,
+        name: &str,
+        params: &Params,
+        commander: Commander,
+    ) -> Result<(Command, Job), AgentError> {
         let (extension, name) = name.split_once('.').ok_or_else(|| {
             AgentError::new(
                 ErrorClass::InvalidCommandError,
@@ -194,7 +205,7 @@ impl Dispatcher {
         let command = self.find(extension, name)?;
         let valid = catch_unwind(AssertUnwindSafe(|| command.work.validate(params)));
         valid.unwrap_or_else(|_| Err(panicked(&command)))?;
-        let job = self.0.take_up()?;
+        let job = self.0.take_up(commander)?;
         Ok((command, job))
     }
 
@@ -272,16 +283,21 @@ impl Shared {
     /// The command's work, and how its record is to end.
     fn work_on(&self, command: &Command, params: Params, job: &Job, record: &Record) -> Outcome {
         let (id, name) = (&record.id, command.name);
-        tracing::info!(command = name, id, "Started a command");
+        let commander = job.commander;
+        if commander.is_logged() {
+            tracing::info!(command = name, id, "Started a command");
+        }
         let begin = Instant::now();
         let outcome: Result<Value, AgentError> =
             catch_unwind(AssertUnwindSafe(|| command.work.run(params, job)))
                 .unwrap_or_else(|_| Err(panicked(command)));
         let ms = begin.elapsed().as_millis();
         match &outcome {
+            _ if !commander.is_logged() => {}
             Ok(_) => tracing::info!(command = name, id, ms, "Finished a command"),
             Err(error) => {
-                tracing::error!(command = name, id, ms, reason = %error, "A command failed");
+                let reason = commander.reason(error);
+                tracing::error!(command = name, id, ms, %reason, "A command failed");
             }
         }
         record.outcome_of(outcome, self.secrets_of(command))
@@ -321,7 +337,7 @@ impl Shared {
     }
 
     /// From here on there is something to cancel.
-    fn take_up(&self) -> Result<Job, AgentError> {
+    fn take_up(&self, commander: Commander) -> Result<Job, AgentError> {
         let mut work = self.work();
         if work.ending {
             return Err(AgentError::new(
@@ -329,9 +345,19 @@ impl Shared {
                 "the agent is ending",
             ));
         }
-        let job = Job::default();
+        let job = Job {
+            commander,
+            ..Job::default()
+        };
         work.newest = Some(job.cancel.clone());
         Ok(job)
+    }
+}
+
+fn log_refusal(name: &str, commander: Commander, error: &AgentError) {
+    if commander.is_logged() {
+        let (command, reason) = (beginning(name, LONGEST_NAME), commander.reason(error));
+        tracing::warn!(?command, %reason, "Refused a command");
     }
 }
 
@@ -346,3 +372,6 @@ fn panicked(command: &Command) -> AgentError {
         ),
     )
 }
+
+/// Characters of a name that the log repeats: no command's is as long.
+const LONGEST_NAME: usize = 64;

@@ -15,6 +15,8 @@ pub struct Kept {
     pub name: String,
     /// Its kind.
     pub mode: Mode,
+    /// Whether it was the conductor's.
+    pub is_conductors: bool,
     /// How it ended: its result as it goes over the wire, or why there is none. None while it runs.
     pub outcome: Option<Result<Arc<Value>, AgentError>>,
 }

@@ -10,4 +10,4 @@ mod spec;
 pub use dispatcher::Dispatcher;
 pub use journal::{Journal, Kept};
 pub use record::{CommandView, State, Status};
-pub use spec::{Command, CommandSpec, Job, Mode, Params};
+pub use spec::{Command, CommandSpec, Commander, Job, Mode, Params};

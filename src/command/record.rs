@@ -2,10 +2,11 @@
 //!
 //! The conductor decides by the last record and by whether anything but `get_*_steps` was ever run, and it reads a result
 //! while its record is the last one. So the list keeps its order and its newest records whole, and lets go of what nobody
-//! asks for again (a log archive, an echoed config drive): see [`Ledger::push`].
+//! asks for again (a log archive, an echoed config drive): see [`Ledger::push`]. What others ran is nothing it knows of, so
+//! none of that is in its list, or in the way of its own records.
 
 use super::journal::{Kept, interrupted};
-use super::spec::{Job, Mode};
+use super::spec::{Commander, Job, Mode};
 use crate::error::{AgentError, ErrorClass};
 use crate::progress::Progress;
 use crate::redact::mask_json;
@@ -120,7 +121,13 @@ impl Record {
             id: kept.id,
             name,
             mode: kept.mode,
-            job: Job::default(),
+            job: Job {
+                commander: match kept.is_conductors {
+                    true => Commander::Conductor,
+                    false => Commander::default(),
+                },
+                ..Job::default()
+            },
             outcome: SetOnce::new_with(Some(outcome)),
         }
     }
@@ -149,11 +156,16 @@ impl Record {
             id: self.id.clone(),
             name: self.name.to_owned(),
             mode: self.mode,
+            is_conductors: self.is_conductors(),
             outcome: outcome.map(|outcome| match outcome {
                 Outcome::Succeeded { value, .. } => Ok(Arc::clone(value)),
                 Outcome::Failed(error) => Err(error.clone()),
             }),
         }
+    }
+
+    fn is_conductors(&self) -> bool {
+        self.job.commander.is_conductor()
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -279,18 +291,23 @@ pub(super) struct Ledger(Vec<Arc<Record>>);
 
 impl Ledger {
     /// Adds the newest record and lets go of two things: the result of the one before if it is larger than
-    /// [`LARGE_RESULT`], and beyond [`MOST_RECORDS`] the oldest record.
+    /// [`LARGE_RESULT`], and beyond [`MOST_RECORDS`] the oldest record. The one before is the conductor's, or that of any other
+    /// caller, as the newest is.
     ///
-    /// Synchronous ones go first, so that a list which once held a step never looks like a freshly booted agent's.
+    /// Records of other callers than the conductor go first, then synchronous ones, so that a list which once held a step never
+    /// looks like a freshly booted agent's.
     pub(super) fn push(&mut self, record: Arc<Record>) {
-        if let Some(before) = self.0.last_mut()
+        let is_like = |before: &&mut Arc<Record>| before.is_conductors() == record.is_conductors();
+        if let Some(before) = self.0.iter_mut().rev().find(is_like)
             && let Some(slim) = before.without_large_result()
         {
             *before = Arc::new(slim);
         }
         if self.0.len() >= MOST_RECORDS {
-            let oldest = self.0.iter().position(|r| r.mode == Mode::Sync);
-            self.0.remove(oldest.unwrap_or(0));
+            let oldest = |is_lesser: fn(&Record) -> bool| self.0.iter().position(|r| is_lesser(r));
+            let lesser =
+                oldest(|r| !r.is_conductors()).or_else(|| oldest(|r| r.mode == Mode::Sync));
+            self.0.remove(lesser.unwrap_or(0));
         }
         self.0.push(record);
     }
@@ -314,6 +331,16 @@ impl Ledger {
 
     pub(super) fn views(&self) -> Vec<CommandView> {
         self.0.iter().map(|record| record.view()).collect()
+    }
+
+    /// What the conductor decides by: its own records, and what keeps the agent busy. The last of them is its own, or runs
+    /// (Ironic: `agent_base._get_completed_command`); without one of its own the agent looks freshly booted to it, as it is.
+    pub(super) fn conductors_views(&self) -> Vec<CommandView> {
+        let views = self.0.iter().map(|record| (record, record.view()));
+        let shown = views.filter(|(record, view)| {
+            record.is_conductors() || matches!(view.state, State::Running(_))
+        });
+        shown.map(|(_, view)| view).collect()
     }
 
     pub(super) fn kept(&self) -> Vec<Kept> {
@@ -350,7 +377,8 @@ fn shortened(mut error: AgentError) -> AgentError {
 const LARGE_RESULT: usize = 16 * 1024;
 /// Longest text of an error's details.
 const LONGEST_DETAILS: usize = 16 * 1024;
-/// Most records: with the two sizes above the list stays below eight megabytes beside its newest result.
+/// Most records: with the two sizes above the list stays below eight megabytes beside the newest result of the conductor's and
+/// that of others'.
 const MOST_RECORDS: usize = 500;
 
 #[cfg(test)]
@@ -358,8 +386,15 @@ mod tests {
     use super::*;
     use crate::redact::MASK;
 
+    fn of(commander: Commander) -> Job {
+        Job {
+            commander,
+            ..Job::default()
+        }
+    }
+
     fn finished(name: &'static str, mode: Mode, outcome: Result<Value, AgentError>) -> Arc<Record> {
-        let record = Record::new(name, mode, Job::default());
+        let record = Record::new(name, mode, of(Commander::Conductor));
         record.finish(record.outcome_of(outcome, Secrets::Masked));
         Arc::new(record)
     }
@@ -475,6 +510,19 @@ mod tests {
             (views.len(), views[0].name, views[MOST_RECORDS - 1].name),
             (MOST_RECORDS, "step", "newest")
         );
+    }
+
+    #[test]
+    fn a_record_that_an_agent_before_this_one_left_is_still_whose_it_was() {
+        let records = [Commander::Conductor, Commander::default()]
+            .map(|commander| Record::new("x", Mode::Async, of(commander)));
+        let mut ledger = Ledger::default();
+        for record in &records {
+            ledger.push(Arc::new(Record::resumed("x", record.kept())));
+        }
+        assert_eq!(ledger.views().len(), 2);
+        // The other one ran, and has failed.
+        assert_eq!(ledger.conductors_views(), ledger.views()[..1]);
     }
 
     #[test]

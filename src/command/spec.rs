@@ -3,6 +3,7 @@
 use crate::error::AgentError;
 use crate::progress::{Cancel, Reporter};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,9 +19,62 @@ pub enum Mode {
     Sync,
 }
 
+/// Whose command it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commander {
+    /// Ironic's, or of whoever else shows the agent token.
+    Conductor,
+    /// Of somebody whom the policy lets run it.
+    User {
+        /// Whether the log is told that it began and how it ended: such callers could fill it.
+        is_logged: bool,
+    },
+}
+
+impl Commander {
+    /// Whether it shows the agent token.
+    #[must_use]
+    pub const fn is_conductor(self) -> bool {
+        matches!(self, Self::Conductor)
+    }
+
+    /// Whether the log is told of the command.
+    #[must_use]
+    pub const fn is_logged(self) -> bool {
+        matches!(self, Self::Conductor | Self::User { is_logged: true })
+    }
+
+    /// An error for the log: of the conductor's whole, of others only its beginning, for it may repeat what they sent.
+    #[must_use]
+    pub fn reason(self, error: &AgentError) -> String {
+        let reason = error.to_string();
+        match self {
+            Self::Conductor => reason,
+            Self::User { .. } => beginning(&reason, LONGEST_REASON).into_owned(),
+        }
+    }
+}
+
+/// Who has the least say, where it is not known.
+impl Default for Commander {
+    fn default() -> Self {
+        Self::User { is_logged: true }
+    }
+}
+
+/// A text of so many characters at most; an ellipsis in the place of more.
+pub(super) fn beginning(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+    }
+}
+
 /// What a running command is given beside its parameters.
 #[derive(Clone, Debug, Default)]
 pub struct Job {
+    /// Whose command it is.
+    pub commander: Commander,
     /// The wish that it stop: asked between pieces of work.
     pub cancel: Cancel,
     /// Where it says how far it is: the command list shows it.
@@ -115,5 +169,31 @@ impl<C: Send + Sync> Work for Bound<C> {
 
     fn run(&self, params: Params, job: &Job) -> Result<Value, AgentError> {
         (self.spec.run)(&self.context, params, job)
+    }
+}
+
+/// Characters of an error's text that the log repeats of a caller other than the conductor.
+const LONGEST_REASON: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorClass;
+
+    #[test]
+    fn a_text_that_is_too_long_loses_its_end() {
+        for (text, shown) in [("", ""), ("é漢🎉", "é漢🎉"), ("é漢🎉x", "é漢🎉…")]
+        {
+            assert_eq!(beginning(text, 3), shown);
+        }
+    }
+
+    #[test]
+    fn of_a_users_error_the_log_repeats_the_beginning_and_of_the_conductors_all() {
+        let error = AgentError::new(ErrorClass::CleaningError, "x".repeat(1 << 20));
+        let whole = Commander::Conductor.reason(&error);
+        assert_eq!(whole, error.to_string());
+        let begun = Commander::default().reason(&error);
+        assert_eq!(begun, format!("Clean step failed: {}…", "x".repeat(237)));
     }
 }

@@ -32,14 +32,25 @@ fn validate(_: &Context, params: &Params) -> Result<(), AgentError> {
 }
 
 fn start_flow(context: &Context, params: Params, job: &Job) -> Result<Value, AgentError> {
-    for Task { name, spec, params } in tasks(params)? {
+    let commander = job.commander;
+    let most_logged = match (commander.is_logged(), commander.is_conductor()) {
+        (false, _) => 0,
+        (true, false) => LOGGED_OF_USERS,
+        (true, true) => usize::MAX,
+    };
+    for (number, Task { name, spec, params }) in tasks(params)?.into_iter().enumerate() {
         if job.cancel.is_cancelled() {
             return Err(failed(&name));
         }
-        tracing::info!(command = name, "The flow goes on");
+        if number < most_logged {
+            tracing::info!(command = name, "The flow goes on");
+        }
         (spec.validate)(context, &params)?;
         if let Err(error) = (spec.run)(context, params, job) {
-            tracing::error!(command = name, %error, "The flow ends with a command that failed");
+            if commander.is_logged() {
+                let error = commander.reason(&error);
+                tracing::error!(command = name, %error, "The flow ends with a command that failed");
+            }
             return Err(failed(&name));
         }
     }
@@ -110,3 +121,6 @@ fn failed(name: &str) -> AgentError {
         format!("{name} was failed"),
     )
 }
+
+/// So many commands of a flow are logged where the caller is not the conductor: one request could fill the log.
+const LOGGED_OF_USERS: usize = 8;

@@ -1,7 +1,7 @@
 //! `poll.*`: what the machine is, and what a lookup would have told of it.
 
 use super::{Context, accept, params::Reader};
-use crate::command::{CommandSpec, Job, Mode, Params};
+use crate::command::{CommandSpec, Commander, Job, Mode, Params};
 use crate::error::{AgentError, ErrorClass};
 use crate::secret::AgentToken;
 use serde_json::{Map, Value};
@@ -40,6 +40,9 @@ fn only_alone(context: &Context) -> Result<(), AgentError> {
 }
 
 /// Takes a lookup's answer: the node, and the token where it is one. The settings beside it stay those of the configuration.
+///
+/// Whoever may run this gives the agent its node: that is what it is for, and the token that it brings makes its caller the
+/// conductor. Nobody but the conductor makes the agent wait for disks.
 fn set_node_info(context: &Context, params: Params, job: &Job) -> Result<Value, AgentError> {
     let mut reader = Reader::new("poll.set_node_info", params);
     let mut answer = Reader::new("poll.set_node_info", reader.object("node_info")?);
@@ -49,7 +52,10 @@ fn set_node_info(context: &Context, params: Params, job: &Job) -> Result<Value, 
         Value::Object(config) => config,
         _ => Map::new(),
     };
-    context.machine.take_node(node, &job.cancel)?;
+    match job.commander {
+        Commander::Conductor => context.machine.take_node(node, &job.cancel)?,
+        Commander::User { .. } => context.machine.give_node(node)?,
+    }
     take_token(context, config);
     Ok(Value::Null)
 }

@@ -1,8 +1,9 @@
 //! What `clean`, `deploy` and `service` share: listing steps and running one.
 
 use super::{Context, params::Reader};
-use crate::command::{Job, Params};
+use crate::command::{Commander, Job, Params};
 use crate::error::{AgentError, ErrorClass};
+use crate::hardware::Lent;
 use crate::hardware::steps::{Phase, is_same_version, versions};
 use serde_json::{Map, Value};
 
@@ -20,7 +21,7 @@ pub(super) fn list(
     // No step looks at them. Ironic sends a list, IPA's own tests an object.
     drop(reader.any("ports"));
     reader.finish()?;
-    context.machine.take_node(node, &job.cancel)?;
+    let _lent = given(context, node, job)?;
     Ok(context.machine.offer(phase))
 }
 
@@ -39,7 +40,7 @@ pub(super) fn execute(
     let ports = reader.any("ports");
     let version = reader.any(&format!("{name}_version"));
     let mut arguments = reader.rest();
-    context.machine.take_node(node, &job.cancel)?;
+    let _lent = given(context, node, job)?;
     if !is_same_version(&version) {
         return Err(AgentError::new(
             ErrorClass::VersionMismatch,
@@ -81,4 +82,20 @@ pub(super) fn execute(
         (format!("{name}_result"), result),
         (format!("{name}_step"), Value::Object(step)),
     ])))
+}
+
+/// Takes the node that a command brings. Ironic's is remembered: later commands and the policy's rules go by it. Anybody else's
+/// is the command's own.
+fn given<'a>(
+    context: &'a Context,
+    node: Map<String, Value>,
+    job: &Job,
+) -> Result<Option<Lent<'a>>, AgentError> {
+    match job.commander {
+        Commander::Conductor => {
+            context.machine.take_node(node, &job.cancel)?;
+            Ok(None)
+        }
+        Commander::User { .. } => context.machine.lend_node(node).map(Some),
+    }
 }

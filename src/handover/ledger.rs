@@ -202,6 +202,7 @@ mod tests {
             id: id.into(),
             name: "execute_clean_step".into(),
             mode: Mode::Async,
+            is_conductors: true,
             outcome: outcome.map(|outcome| outcome.map(Arc::new)),
         }
     }

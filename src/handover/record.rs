@@ -11,6 +11,9 @@ pub(super) fn written(kept: &Kept) -> Vec<u8> {
     text.insert("id".into(), json!(kept.id));
     text.insert("name".into(), json!(kept.name));
     text.insert("waited".into(), json!(kept.mode == Mode::Sync));
+    if !kept.is_conductors {
+        text.insert("users".into(), json!(true));
+    }
     match &kept.outcome {
         None => {}
         Some(Ok(result)) => {
@@ -67,6 +70,7 @@ pub(super) fn parsed(text: &[u8]) -> Option<Kept> {
         } else {
             Mode::Async
         },
+        is_conductors: text.get("users").is_none(),
         outcome,
     })
 }
@@ -86,11 +90,12 @@ mod tests {
         }
 
         #[test]
-        fn what_was_written_is_read(id in ".*", name in ".*", details in ".*", waited: bool, end in 0..3) {
+        fn what_was_written_is_read(id in ".*", name in ".*", details in ".*", waited: bool, is_conductors: bool, end in 0..3) {
             let kept = Kept {
                 id,
                 name,
                 mode: if waited { Mode::Sync } else { Mode::Async },
+                is_conductors,
                 outcome: match end {
                     0 => None,
                     1 => Some(Ok(Arc::new(json!({ "text": details })))),
@@ -107,6 +112,7 @@ mod tests {
             id: "a".into(),
             name: "sync".into(),
             mode: Mode::Sync,
+            is_conductors: true,
             outcome,
         };
         for outcome in [None, Some(Ok(Arc::new(Value::Null)))] {

@@ -54,6 +54,8 @@ pub fn find(root: &Root) -> Option<Bmc> {
 pub struct Detection {
     responses: BTreeMap<Request, Vec<u8>>,
     latest: Option<Detected>,
+    /// That there is no controller was logged: it is looked for at each inventory.
+    is_logged: bool,
 }
 
 #[derive(Debug)]
@@ -68,12 +70,17 @@ impl Detection {
         if let Some(bmc) = self.cached(Instant::now()) {
             return Some(bmc);
         }
+        let is_logged = std::mem::replace(&mut self.is_logged, true);
         let device = DEVICES.iter().find_map(|path| {
             File::options()
                 .read(true)
                 .write(true)
                 .open(root.path(path))
-                .inspect_err(|error| tracing::debug!(%error, path, "no management controller here"))
+                .inspect_err(|error| {
+                    if !is_logged {
+                        tracing::debug!(%error, path, "no management controller here");
+                    }
+                })
                 .ok()
         })?;
         let (mut number, begin) = (0_u16, Instant::now());

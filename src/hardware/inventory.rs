@@ -7,6 +7,7 @@ use crate::hardware::bmc::Bmc;
 use crate::hardware::cpu::{self, Cpu};
 use crate::hardware::memory::{self, Memory};
 use crate::hardware::network::{self, Interface};
+use crate::hardware::news::News;
 use crate::hardware::system::{self, BootMode, SystemVendor};
 use crate::root::Root;
 use crate::storage::device::{self, BlockDevice};
@@ -38,7 +39,10 @@ pub struct Inventory {
 #[must_use]
 pub fn collect(root: &Root, pxe_interface: Option<&str>, bmc: Option<Bmc>) -> Inventory {
     let disks = device::list(root).inspect_err(|error| {
-        tracing::warn!(error = error::chain(error), "the inventory has no disks");
+        let error = error::chain(error);
+        if NO_DISKS.are(&error) {
+            tracing::warn!(error, "the inventory has no disks");
+        }
     });
     Inventory {
         interfaces: network::interfaces(root),
@@ -52,3 +56,6 @@ pub fn collect(root: &Root, pxe_interface: Option<&str>, bmc: Option<Bmc>) -> In
         bmc,
     }
 }
+
+/// Why there were none when it was last said.
+static NO_DISKS: News = News::new();

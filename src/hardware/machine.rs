@@ -3,8 +3,10 @@
 mod deployment;
 mod ending;
 mod injecting;
+mod lent;
 mod refresh;
 
+pub use lent::Lent;
 pub use refresh::NodeSource;
 
 use super::bmc;
@@ -68,6 +70,8 @@ pub struct Machine {
 struct State {
     /// The node as Ironic last sent it.
     node: Option<Value>,
+    /// The node that a command of somebody else is about, while it runs.
+    lent: Option<Value>,
     /// The node whose disks were waited for.
     waited_for: Option<String>,
     written: Option<Written>,
@@ -107,7 +111,10 @@ impl Machine {
 
     /// Remembers the node that the lookup found: until a command tells more of it.
     pub fn remember_node(&self, node: Value) {
-        self.state().node = Some(node);
+        let mut state = self.state();
+        state.node = Some(node);
+        // What Ironic says of it now is newer than what somebody else said.
+        state.lent = None;
     }
 
     /// Looks at the node as Ironic last sent it.
@@ -128,12 +135,7 @@ impl Machine {
     /// # Errors
     /// The node has no `uuid`.
     pub fn take_node(&self, node: Map<String, Value>, cancel: &Cancel) -> Result<(), AgentError> {
-        let Some(uuid) = node.get("uuid").and_then(Value::as_str).map(str::to_owned) else {
-            return Err(AgentError::new(
-                ErrorClass::InvalidCommandParamsError,
-                "the parameter node has no uuid",
-            ));
-        };
+        let uuid = uuid(&node)?.to_owned();
         let wishes = {
             let mut state = self.state();
             state.node = Some(Value::Object(node));
@@ -278,8 +280,11 @@ impl Machine {
         self.permit()?;
         let internal = |name: &str| {
             let state = self.state();
-            let node = state.node.as_ref()?;
-            node.get("driver_internal_info")?.get(name)?.as_bool()
+            state
+                .node()?
+                .get("driver_internal_info")?
+                .get(name)?
+                .as_bool()
         };
         let rules = metadata::Rules {
             // Unlike IPA, which would leave half of a tenant's mirror readable: nothing here assembles arrays, so none is in
@@ -311,10 +316,26 @@ impl Machine {
     }
 }
 
+impl State {
+    /// The node that the command of this moment is about.
+    fn node(&self) -> Option<&Value> {
+        self.lent.as_ref().or(self.node.as_ref())
+    }
+}
+
+/// Which node it is.
+fn uuid(node: &Map<String, Value>) -> Result<&str, AgentError> {
+    node.get("uuid").and_then(Value::as_str).ok_or_else(|| {
+        AgentError::new(
+            ErrorClass::InvalidCommandParamsError,
+            "the parameter node has no uuid",
+        )
+    })
+}
+
 fn wishes(state: &State) -> Result<Wishes, AgentError> {
     Ok(state
-        .node
-        .as_ref()
+        .node()
         .map(Wishes::of_node)
         .transpose()?
         .unwrap_or_default())

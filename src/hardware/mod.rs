@@ -11,6 +11,7 @@ pub mod inventory;
 mod machine;
 pub mod memory;
 pub mod network;
+mod news;
 mod permit;
 pub mod power;
 pub mod rescue;
@@ -19,5 +20,5 @@ pub mod system;
 pub mod wait;
 pub mod wire;
 
-pub use machine::{BootLoader, Machine, NodeSource, Settings};
+pub use machine::{BootLoader, Lent, Machine, NodeSource, Settings};
 pub use permit::{InstalledSystem, Permit, Refusal};

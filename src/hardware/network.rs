@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
+use crate::hardware::news::News;
 use crate::root::Root;
 use crate::storage::sysfs;
 use crate::sys::address::{self, InterfaceAddress};
@@ -67,6 +68,9 @@ pub fn mac_addresses(root: &Root) -> Vec<String> {
     addresses
 }
 
+/// Why there were none when it was last said.
+static NO_ADDRESSES: News = News::new();
+
 /// What only the kernel can say, not a file. A [`Root`] that is not the machine's own describes another machine, of which
 /// this kernel knows nothing.
 struct Kernel {
@@ -82,9 +86,11 @@ impl Kernel {
                 socket: None,
             };
         }
-        let addresses = address::list().inspect_err(
-            |error| tracing::warn!(%error, "the addresses of interfaces are not known"),
-        );
+        let addresses = address::list().inspect_err(|error| {
+            if NO_ADDRESSES.are(&error.to_string()) {
+                tracing::warn!(%error, "the addresses of interfaces are not known");
+            }
+        });
         Self {
             addresses: addresses.unwrap_or_default(),
             socket: UnixDatagram::unbound().ok(),

@@ -181,7 +181,7 @@ pub static DEFAULTS: &[RuleDefault] = &[
     ),
     command(
         "baremetal:agent:command:poll.set_node_info",
-        "Tell an agent without Ironic which node it is, and its token",
+        "Tell an agent without Ironic which node it is, and its token: as much as to hand the agent over",
         &[Operation::Command("poll.set_node_info")],
     ),
     command(

@@ -1,13 +1,15 @@
 //! A policy's files, from the agent's start on: what is refused, what counts, what a change does.
 
-use super::conductor::TOKEN;
+use super::caller::Caller;
+use super::conductor::{NODE, TOKEN};
 use super::process::{Program, free_port, within};
 use super::session::Session;
+use super::standalone::{WITH_TOKEN, serving};
 use ferrite::policy::names::{COMMAND_RUN, LOG_GET};
 use ferrite::sys::loopdev::LoopDevice;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -225,4 +227,140 @@ async fn an_observer_of_a_real_agent_reads_commands_inventory_and_log() {
     assert!(!log.contains(TOKEN) && !log.contains(SECRET), "{log}");
     let (status, _) = observer.post("standby.sync", json!({})).await;
     assert_eq!(status, 403);
+}
+
+/// Technicians may ask for steps; the project that owns the node may flush disks.
+const TECHNICIANS: &str = "\
+\"baremetal:agent:command:run\": \"rule:agent_admin or role:observer\"
+\"baremetal:agent:command:clean.get_clean_steps\": \"rule:agent_admin or role:observer\"
+\"baremetal:agent:command:clean.execute_clean_step\": \"rule:agent_admin or role:observer\"
+\"baremetal:agent:command:flow.start_flow\": \"rule:agent_admin or role:observer\"
+\"baremetal:agent:command:poll.set_node_info\": \"rule:agent_admin or role:observer\"
+\"baremetal:agent:command:standby.sync\": \"rule:agent_admin or (role:observer and 'my-project':%(node.owner)s)\"
+";
+
+fn node_of(owner: &str) -> Value {
+    json!({"uuid": NODE, "owner": owner, "properties": {"root_device": {"name": "/dev/of-my-choice"}}})
+}
+
+#[tokio::test]
+async fn whose_node_it_is_is_said_by_ironic_alone() {
+    let folder = folder();
+    let file = written(&folder, TECHNICIANS);
+    let session = session(&file, &["--observer_token_sha256", HASH]).await;
+    let technician = session.caller.with_bearer(SECRET);
+    let listing = |owner: &str| json!({"node": node_of(owner), "ports": []});
+    let says = async |owner: &str| {
+        let caller = &session.caller;
+        caller.result("clean.get_clean_steps", listing(owner)).await
+    };
+    let expected = says("another-project").await;
+    let running = json!({"step": {"step": "run"}, "node": node_of("my-project"), "ports": []});
+    let flow = json!({"flow": [{"clean.get_clean_steps": listing("my-project")}]});
+    for (name, params, status) in [
+        ("clean.get_clean_steps", listing("my-project"), "SUCCEEDED"),
+        ("clean.execute_clean_step", running, "FAILED"),
+        ("flow.start_flow", flow, "SUCCEEDED"),
+    ] {
+        let record = technician.run(name, params).await;
+        assert_eq!(record["command_status"], status, "{name}: {record}");
+        if name == "clean.get_clean_steps" {
+            assert_eq!(record["command_result"], expected);
+        }
+        assert_eq!(technician.post("standby.sync", json!({})).await.0, 403);
+    }
+    says("my-project").await;
+    assert_eq!(technician.post("standby.sync", json!({})).await.0, 200);
+    let error = technician
+        .failure("clean.get_clean_steps", json!({"node": {}, "ports": []}))
+        .await;
+    assert_eq!(error["details"], "the parameter node has no uuid");
+}
+
+#[tokio::test]
+async fn who_asks_for_steps_without_the_token_has_no_disks_waited_for() {
+    let folder = folder();
+    let file = written(&folder, TECHNICIANS);
+    let session = session(&file, &["--observer_token_sha256", HASH]).await;
+    let technician = session.caller.with_bearer(SECRET);
+    let listing = json!({"node": node_of("my-project"), "ports": []});
+    technician
+        .result("clean.get_clean_steps", listing.clone())
+        .await;
+    let log = technician.text("/v1/log").await;
+    assert_eq!(log.matches("root device").count(), 0, "{log}");
+    // Ironic's first word about its node is waited on, as if nobody had named it before.
+    session
+        .caller
+        .result("clean.get_clean_steps", listing)
+        .await;
+    let log = technician.text("/v1/log").await;
+    assert_eq!(log.matches("no root device was found").count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn who_may_give_an_agent_of_its_own_a_node_gives_it() {
+    let folder = folder();
+    let naming = naming(&written(&folder, TECHNICIANS));
+    let (port, mut environment) = (free_port(), WITH_TOKEN.to_vec());
+    environment.extend(
+        naming
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str())),
+    );
+    let _agent = serving(port, &["--observer_token_sha256", HASH], &environment).await;
+    let caller = Caller::new(&format!("http://127.0.0.1:{port}"), None, Some(TOKEN));
+    let technician = caller.with_bearer(SECRET);
+    assert_eq!(technician.post("standby.sync", json!({})).await.0, 403);
+    let info = json!({"node_info": {"node": node_of("my-project"), "config": {}}});
+    let result = technician.result("poll.set_node_info", info).await;
+    assert_eq!(result, Value::Null);
+    assert_eq!(technician.post("standby.sync", json!({})).await.0, 200);
+}
+
+/// Whatever this machine does not tell of itself.
+#[tokio::test]
+async fn what_a_reader_asks_for_again_and_again_is_a_line_and_no_more() {
+    let session = Session::start(&["--observer_token_sha256", HASH]).await;
+    let observer = session.caller.with_bearer(SECRET);
+    for _ in 0..3 {
+        for path in ["/v1/inventory", "/v1/commands/"] {
+            assert_eq!(observer.get(path).await.0, 200);
+        }
+        observer.text("/v1/log").await;
+    }
+    let log = observer.text("/v1/log").await;
+    let mut said = std::collections::BTreeMap::<&str, u32>::new();
+    for line in log
+        .lines()
+        .filter(|line| !line.contains("Answered a request"))
+    {
+        // After the time.
+        let (_, text) = line.split_once(' ').unwrap();
+        *said.entry(text).or_default() += 1;
+    }
+    let again: Vec<_> = said.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(again.is_empty(), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_users_error_is_not_repeated_whole_in_the_log() {
+    let folder = folder();
+    let file = written(&folder, TECHNICIANS);
+    let session = session(&file, &["--observer_token_sha256", HASH]).await;
+    let technician = session.caller.with_bearer(SECRET);
+    let mut listing = json!({"node": node_of("my-project"), "ports": []});
+    listing["x".repeat(500_000)] = json!(1);
+    let flow = json!({"flow": vec![json!({"clean.get_clean_steps": listing.clone()})]});
+    let many = vec![json!({"clean.get_clean_steps": {"node": {"uuid": NODE}}}); 1000];
+    for (name, params) in [
+        ("clean.get_clean_steps", listing),
+        ("flow.start_flow", flow),
+        ("flow.start_flow", json!({"flow": many})),
+    ] {
+        let before = technician.text("/v1/log").await.len();
+        technician.run(name, params).await;
+        let grown = technician.text("/v1/log").await.len() - before;
+        assert!(grown < 4000, "{name}: {grown} bytes");
+    }
 }

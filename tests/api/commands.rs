@@ -1,7 +1,7 @@
 //! Running a command: the order of the checks, waiting, one at a time.
 
 use super::harness::{Api, TOKEN};
-use ferrite::command::Params;
+use ferrite::command::{Commander, Params};
 use serde_json::{Value, json};
 use std::future::ready;
 use std::pin::pin;
@@ -135,7 +135,10 @@ async fn a_second_post_waits_for_a_synchronous_command() {
 #[tokio::test]
 async fn a_synchronous_command_keeps_its_turn_when_its_caller_is_gone() {
     let api = Api::start().await;
-    let run = |name| api.dispatcher.run(name, Params::new(), false);
+    let run = |name| {
+        let (params, by) = (Params::new(), Commander::Conductor);
+        api.dispatcher.run(name, params, false, by)
+    };
     tokio::select! {
         _ = run("test.hold_sync") => panic!("nobody let it end"),
         () = api.probe.begun() => {}

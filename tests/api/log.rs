@@ -6,6 +6,7 @@ use serde_json::json;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Runtime;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
@@ -168,6 +169,95 @@ async fn requests_of_an_observer_are_logged_and_do_not_displace_what_the_log_hol
         list.contains("agent_token=***") && !list.contains("caller="),
         "{list}"
     );
+}
+
+/// A runtime of one thread, whose helpers tell their events to the same lines as the test.
+fn runtime_telling(lines: &Lines) -> Runtime {
+    let filtered = lines.clone().with_filter(LevelFilter::INFO);
+    let told = tracing::Dispatch::new(tracing_subscriber::registry().with(filtered));
+    let here = tracing::dispatcher::set_default(&told);
+    let builder = &mut tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().on_thread_start(move || {
+        std::mem::forget(tracing::dispatcher::set_default(&told));
+    });
+    std::mem::forget(here);
+    runtime.build().unwrap()
+}
+
+#[test]
+fn commands_of_users_are_logged_and_do_not_displace_what_the_log_holds() {
+    let lines = Lines::default();
+    runtime_telling(&lines).block_on(async {
+        let api = Api::behind(Caller::nobody().door(&[(
+            ferrite::policy::names::COMMAND_RUN,
+            "rule:agent_admin or role:observer",
+        )]))
+        .await;
+        let header = Caller::with_secret(SECRET).header;
+        let unknown = "\u{1}".repeat(250);
+        let mut clients = Vec::new();
+        for (name, status) in [
+            ("test.text", 200),
+            ("test.fail", 200),
+            (&format!("test.{unknown}"), 400),
+        ] {
+            let body = json!({"name": name, "params": {}}).to_string();
+            let length = body.len();
+            let mut client = api.connect().await;
+            for _ in 0..500 {
+                let head = format!("POST /v1/commands/ HTTP/1.1\r\nHost: a\r\n{header}");
+                let post = format!("{head}Content-Length: {length}\r\n\r\n{body}");
+                client.write(post).await;
+                let answer = client.answer("POST").await.unwrap();
+                assert_eq!(answer.status, status, "{name:?}");
+            }
+            clients.push(client);
+        }
+        let told = lines.all();
+        let of = |message: &str| {
+            let begin = format!("message={message} ");
+            let found = told.iter().filter(move |line| line.starts_with(&begin));
+            found.count()
+        };
+        let (started, failed) = (of("Started a command"), of("A command failed"));
+        assert!((1..=60).contains(&started), "{started} are told of");
+        assert_eq!(of("Finished a command") + failed, started);
+        assert!(told.len() <= 400, "{} lines", told.len());
+
+        // The conductor's are told of as ever.
+        for _ in 0..100 {
+            api.run("test.text", json!({}), "true").await;
+        }
+        let ours = &lines.all()[told.len()..];
+        let started = ours
+            .iter()
+            .filter(|line| line.contains("Started a command"));
+        assert_eq!((started.count(), ours.len()), (100, 300));
+    });
+}
+
+#[test]
+fn of_what_a_user_sends_the_log_repeats_little() {
+    let lines = Lines::default();
+    runtime_telling(&lines).block_on(async {
+        let api = Api::behind(Caller::nobody().door(&[(
+            ferrite::policy::names::COMMAND_RUN,
+            "rule:agent_admin or role:observer",
+        )]))
+        .await;
+        let header = Caller::with_secret(SECRET).header;
+        let name = "\u{1}".repeat(250);
+        let body = json!({"name": format!("test.{name}"), "params": {}}).to_string();
+        let answer = api.ask("POST", "/v1/commands/", &header, &body).await;
+        let told = format!("Invalid command: Unknown command: {name}");
+        assert_eq!(answer.fault(), (400, told));
+        let escaped = "\\u{1}".repeat(59);
+        let reason = format!("Invalid command: Unknown command: {}…", "\u{1}".repeat(222));
+        assert_eq!(
+            lines.all()[0],
+            format!("message=Refused a command command=\"test.{escaped}…\" reason={reason} ")
+        );
+    });
 }
 
 #[tokio::test]

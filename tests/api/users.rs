@@ -3,8 +3,8 @@
 use super::callers::{Caller, SECRET};
 use super::harness::{Api, Client, Door, TOKEN, commands, unhurried};
 use ferrite::api::Limits;
-use ferrite::policy::names::COMMAND_RUN;
-use serde_json::json;
+use ferrite::policy::names::{COMMAND_LIST, COMMAND_RUN};
+use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
@@ -253,4 +253,85 @@ async fn an_observer_who_leaves_early_does_not_have_a_second_inventory_collected
     api.probe.release.cancel();
     assert_eq!(leaving.answer("GET").await.unwrap().status, 200);
     assert_eq!(api.probe.most_inventories.load(Ordering::SeqCst), 1);
+}
+
+/// Runs a command as an observer.
+async fn run_as_observer(api: &Api, name: &str, wait: bool) -> Value {
+    let header = Caller::with_secret(SECRET).header;
+    let body = json!({"name": name, "params": {}}).to_string();
+    let target = format!("/v1/commands/?wait={wait}");
+    let answer = api.ask("POST", &target, &header, &body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+/// The names and states of a list.
+fn states(list: &Value) -> Vec<String> {
+    let commands = list["commands"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    commands
+        .map(|of| text(&of["command_name"]) + " " + &text(&of["command_status"]))
+        .collect()
+}
+
+/// Ironic takes a list with a foreign record for that of an agent which is at something else (`agent_base._freshly_booted`,
+/// `_get_completed_command`), and waits until its deployment has failed.
+#[tokio::test]
+async fn the_list_by_which_ironic_decides_has_what_users_are_running_and_nothing_that_they_ran() {
+    let api = Api::behind(Caller::nobody().door(&[
+        (COMMAND_RUN, "rule:agent_admin or role:observer"),
+        (COMMAND_LIST, "@"),
+    ]))
+    .await;
+    let header = Caller::with_secret(SECRET).header;
+    let text = run_as_observer(&api, "test.text", true).await;
+    assert_eq!(states(&api.list().await), Vec::<String>::new());
+    api.run("test.null", json!({}), "true").await;
+    run_as_observer(&api, "test.fail", true).await;
+    let hold = run_as_observer(&api, "test.hold", false).await;
+    api.probe.begun().await;
+    let open = async || states(&api.get("/v1/commands/").await.json());
+    for list in [states(&api.list().await), open().await] {
+        assert_eq!(list, ["null SUCCEEDED", "hold RUNNING"]);
+    }
+    api.probe.release.cancel();
+    let id = hold["id"].as_str().unwrap();
+    let target = format!("/v1/commands/{id}?wait=true&agent_token={TOKEN}");
+    assert_eq!(
+        api.get(&target).await.json()["command_status"],
+        "SUCCEEDED",
+        "the conductor finds it by its identifier"
+    );
+    for list in [states(&api.list().await), open().await] {
+        assert_eq!(list, ["null SUCCEEDED"]);
+    }
+    let theirs = api.ask("GET", "/v1/commands/", &header, "").await.json();
+    assert_eq!(theirs["commands"][0], text);
+    assert_eq!(
+        states(&theirs),
+        [
+            "text SUCCEEDED",
+            "null SUCCEEDED",
+            "fail FAILED",
+            "hold SUCCEEDED"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn no_number_of_users_commands_displaces_a_record_or_a_result_of_ironics() {
+    let api = api().await;
+    let large = json!({"text": "x".repeat(32 * 1024)});
+    let ran = api.run("test.echo", large.clone(), "true").await.json();
+    assert_eq!(ran["command_result"], large);
+    for _ in 0..600 {
+        run_as_observer(&api, "test.text", true).await;
+    }
+    assert_eq!(api.list().await, json!({ "commands": [ran] }));
+    api.run("test.text", json!({}), "true").await;
+    let list = api.list().await;
+    assert_eq!(
+        list["commands"][0]["command_result"],
+        json!({"omitted": "32779 bytes, kept until the next command"})
+    );
 }

@@ -164,10 +164,7 @@ impl Machine {
 
     fn node_uuid(&self) -> String {
         let state = self.state();
-        let uuid = state
-            .node
-            .as_ref()
-            .and_then(|node| node.get("uuid")?.as_str());
+        let uuid = state.node().and_then(|node| node.get("uuid")?.as_str());
         uuid.unwrap_or_default().to_owned()
     }
 }

@@ -29,7 +29,7 @@ impl Machine {
         request: Request<'_>,
         cancel: &Cancel,
     ) -> Result<(), AgentError> {
-        let node = self.state().node.clone().unwrap_or_default();
+        let node = self.state().node().cloned().unwrap_or_default();
         let properties = node
             .get("properties")
             .and_then(|properties| properties.get("inject_files"));

@@ -368,6 +368,39 @@ fn a_deployment_that_names_no_disk_asks_for_the_node_again() {
     assert_eq!(write().unwrap_err(), error);
 }
 
+#[test]
+fn a_node_that_is_lent_counts_for_its_command_alone() {
+    let lab = Lab::new();
+    let ours = json!({"uuid": NODE, "owner": "another"});
+    lab.machine.remember_node(ours.clone());
+    let erase = || lab.run(Phase::Clean, "erase_devices_metadata", json!({}));
+    let keeping =
+        json!({"uuid": NODE, "properties": {"skip_block_devices": [{"name": "/dev/sdx"}]}});
+    let lent = lab.machine.lend_node(keeping.as_object().unwrap().clone());
+    assert_eq!(erase(), Ok(Value::Null));
+    lab.assert_untouched();
+    let known = || lab.machine.with_node(|node| node.cloned());
+    assert_eq!(known().as_ref(), Some(&ours));
+    drop(lent);
+    assert_eq!(known(), Some(ours));
+    assert_eq!(erase(), Ok(Value::Null));
+    assert_eq!(lab.disk.bytes(512, 8), [0; 8]);
+}
+
+#[test]
+fn what_ironic_says_of_the_node_counts_before_a_lent_one() {
+    let mut lab = Lab::new();
+    let named = json!({"uuid": NODE, "properties": {"root_device": {"name": "/dev/sdz"}}});
+    let answers = Answers(Mutex::new(vec![Some(named)]));
+    lab.machine = lab.machine.with_node_source(Box::new(answers));
+    let nothing = json!({"uuid": NODE}).as_object().unwrap().clone();
+    let _lent = lab.machine.lend_node(nothing).unwrap();
+    let info = json!({"image_info": info_of(image(7))});
+    let error = lab.run(Phase::Deploy, "write_image", info).unwrap_err();
+    assert_eq!(error.class, ErrorClass::DeviceNotFound);
+    assert!(error.details.contains("/dev/sdz"), "{}", error.details);
+}
+
 /// Mounts of this thread are its own from here on.
 fn keep_mounts_to_oneself() {
     use nix::mount::{MsFlags, mount};
