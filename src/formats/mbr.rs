@@ -110,12 +110,14 @@ impl Mbr {
     }
 
     /// Adds a primary FAT32 partition (`0x0c`) of `bytes` bytes at the disk's end; on a disk beyond the table's 32-bit
-    /// sectors, at the end of what it can address, one mebibyte below the border.
+    /// sectors, at the end of what it can address, one mebibyte below the border. It overlaps none of `logicals`, which may lie
+    /// outside of their extended partition.
     ///
     /// # Errors
     /// [`Error::Full`], [`Error::NoSpace`].
     pub fn add_last(
         &mut self,
+        logicals: &[Partition],
         disk_sectors: u64,
         sector: u32,
         bytes: u64,
@@ -134,7 +136,9 @@ impl Mbr {
         let mut numbered = (1..).zip(self.entries());
         let free = numbered.find(|(_, entry)| entry.is_free());
         let (number, _) = free.ok_or(Error::Full)?;
-        let used: Vec<Extent> = self.primaries().iter().map(Partition::extent).collect();
+        let primaries = self.primaries();
+        let used = primaries.iter().chain(logicals).map(Partition::extent);
+        let used: Vec<Extent> = used.collect();
         let place = gap::place_last(usable, &used, bytes.div_ceil(sector), align)
             .ok_or(Error::NoSpace(bytes))?;
         let partition = Partition {
@@ -350,7 +354,7 @@ mod tests {
     fn a_partition_is_added_where_parted_adds_it() {
         let mut mbr = Mbr::decode(table(&[(0x83, 2048, 1_048_576)])).unwrap();
         assert_eq!(mbr.identifier(), 0x47D0_4A15);
-        let added = mbr.add_last(16_777_216, 512, 64 << 20).unwrap();
+        let added = mbr.add_last(&[], 16_777_216, 512, 64 << 20).unwrap();
         // parted 3.5: mkpart primary fat32 -64MiB -0
         let slot = [
             0, 254, 255, 255, 0x0C, 254, 255, 255, 0, 0, 254, 0, 0, 0, 2, 0,
@@ -366,11 +370,13 @@ mod tests {
     #[test]
     fn beyond_two_tebibytes_the_partition_ends_below_the_border() {
         let mut mbr = Mbr::decode(table(&[])).unwrap();
-        let added = mbr.add_last(3 << 31, 512, 64 << 20).unwrap();
+        let added = mbr.add_last(&[], 3 << 31, 512, 64 << 20).unwrap();
         let border = (1u64 << 32) - 2048;
         assert_eq!((added.first, added.sectors), (border - 131_072, 131_072));
         let mut large_sectors = Mbr::decode(table(&[])).unwrap();
-        let added = large_sectors.add_last(3 << 28, 4096, 64 << 20).unwrap();
+        let added = large_sectors
+            .add_last(&[], 3 << 28, 4096, 64 << 20)
+            .unwrap();
         assert_eq!((added.first, added.sectors), ((3 << 28) - 16_384, 16_384));
     }
 
@@ -378,14 +384,14 @@ mod tests {
     fn four_primaries_leave_no_place() {
         let four = [(0x83, 1, 1), (0x83, 2, 1), (0x83, 3, 1), (0x05, 4, 1)];
         let mut mbr = Mbr::decode(table(&four)).unwrap();
-        assert_eq!(mbr.add_last(1 << 24, 512, 64 << 20), Err(Error::Full));
+        assert_eq!(mbr.add_last(&[], 1 << 24, 512, 64 << 20), Err(Error::Full));
     }
 
     #[test]
     fn a_disk_used_to_its_end_has_no_place() {
         let mut mbr = Mbr::decode(table(&[(0x83, 2048, (1 << 24) - 2048)])).unwrap();
         assert_eq!(
-            mbr.add_last(1 << 24, 512, 64 << 20),
+            mbr.add_last(&[], 1 << 24, 512, 64 << 20),
             Err(Error::NoSpace(64 << 20))
         );
     }
@@ -506,9 +512,9 @@ mod tests {
         let mut mbr = Mbr::decode(table(&[(0xEE, 1, 0)])).unwrap();
         assert!(mbr.is_protective());
         // The slot is taken, also for one that has a size and no type.
-        assert_eq!(mbr.add_last(1 << 24, 512, 64 << 20).unwrap().number, 2);
+        assert_eq!(mbr.add_last(&[], 1 << 24, 512, 64 << 20).unwrap().number, 2);
         let mut odd = Mbr::decode(table(&[(0, 1, 9), (0x83, 10, 9)])).unwrap();
-        assert_eq!(odd.add_last(1 << 24, 512, 64 << 20).unwrap().number, 3);
+        assert_eq!(odd.add_last(&[], 1 << 24, 512, 64 << 20).unwrap().number, 3);
         let mut lone = Mbr::decode(table(&[(0xEE, 1, 0)])).unwrap();
         assert!(lone.fit_protective(1 << 20));
         assert_eq!(lone.primaries()[0].sectors, (1 << 20) - 1);
@@ -601,9 +607,9 @@ mod tests {
         ) {
             let Some(mut mbr) = Mbr::decode(table(&entries)) else { return Ok(()) };
             let mut disk = Cursor::new(table(&chain).repeat(64));
-            let _ = mbr.logicals(&mut disk, sector);
+            let logicals = mbr.logicals(&mut disk, sector).unwrap_or_default();
             let _ = mbr.fit_protective(sectors);
-            if let Ok(added) = mbr.add_last(sectors, sector, bytes) {
+            if let Ok(added) = mbr.add_last(&logicals, sectors, sector, bytes) {
                 prop_assert!(added.first + added.sectors <= sectors.min(1 << 32));
             }
         }

@@ -116,8 +116,7 @@ pub fn layout(disk: &Disk) -> Result<Layout, Error> {
                 .collect(),
         }),
         Table::Mbr(mbr) => {
-            let logicals = mbr.logicals(&mut whole(disk), disk.sector());
-            let logicals = logicals.map_err(|error| Error::Read(disk.path().into(), error))?;
+            let logicals = logicals(&mbr, disk)?;
             let primaries = mbr.primaries().into_iter().filter(|p| !p.is_extended());
             Ok(Layout {
                 label: Label::Mbr,
@@ -185,8 +184,9 @@ pub fn add_last(disk: &Path, bytes: u64, id: Guid, cancel: &Cancel) -> Result<Pa
         }
         Table::Mbr(mut mbr) => {
             let sectors = disk.bytes() / u64::from(disk.sector());
+            let logicals = logicals(&mbr, &disk)?;
             let added = mbr
-                .add_last(sectors, disk.sector(), bytes)
+                .add_last(&logicals, sectors, disk.sector(), bytes)
                 .map_err(|error| Error::AddPartition(disk.path().into(), error))?;
             let written = disk.file().write_all_at(mbr.bytes(), 0);
             written.map_err(|error| Error::Write(disk.path().into(), error))?;
@@ -322,6 +322,11 @@ fn gpt(disk: &Disk) -> Result<Option<Gpt>, Error> {
         .map_err(|error| Error::Gpt(disk.path().into(), error))
 }
 
+fn logicals(mbr: &Mbr, disk: &Disk) -> Result<Vec<mbr::Partition>, Error> {
+    mbr.logicals(&mut whole(disk), disk.sector())
+        .map_err(|error| Error::Read(disk.path().into(), error))
+}
+
 fn whole(disk: &Disk) -> Window<'_> {
     Window::new(disk.file(), 0, disk.bytes())
 }
@@ -397,6 +402,32 @@ mod tests {
         assert_eq!(added, wanted);
         wait_for_node(&Root::machine(), disk.path(), &added, &Cancel::default()).unwrap();
         assert_eq!(fix_gpt(disk.path()).unwrap(), GptFix::NotGpt);
+    }
+
+    /// The kernel follows a chain out of its extended partition.
+    #[test]
+    fn a_partition_is_not_added_over_a_logical_one_outside_of_the_extended() {
+        let table = |entries: &[(usize, u8, u32, u32)]| {
+            let mut table = [0; 512];
+            for (at, kind, first, mebibytes) in entries {
+                table[at + 4] = *kind;
+                table[at + 8..at + 12].copy_from_slice(&first.to_le_bytes());
+                table[at + 12..at + 16].copy_from_slice(&(mebibytes << 11).to_le_bytes());
+            }
+            table[510..].copy_from_slice(&[0x55, 0xAA]);
+            table
+        };
+        let disk = TestDisk::new(100, 512, |file| {
+            let extended = table(&[(446, 0x05, 2048, 1)]);
+            let chain = table(&[(446, 0x83, 79 << 11, 20)]);
+            file.write_all_at(&extended, 0).unwrap();
+            file.write_all_at(&chain, 1 << 20).unwrap();
+        });
+        let added = add_last(disk.path(), 10 << 20, NEW_ID, &Cancel::default()).unwrap();
+        let partitions = list(disk.path()).unwrap().partitions.into_iter();
+        let places: Vec<_> = partitions.map(|p| (p.number, p.start, p.bytes)).collect();
+        assert_eq!(places, [(2, 70 << 20, 10 << 20), (5, 80 << 20, 20 << 20)]);
+        wait_for_node(&Root::machine(), disk.path(), &added, &Cancel::default()).unwrap();
     }
 
     #[test]
