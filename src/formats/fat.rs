@@ -8,6 +8,7 @@ use super::tree::{self, Budget, Exceeded, MOST_DEPTH, MOST_DIRECTORY_BYTES};
 use crate::progress::Cancel;
 use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::ControlFlow;
 
 /// A FAT file system on `D`.
 #[derive(Debug)]
@@ -79,6 +80,29 @@ impl<D: Read + Seek> Fat<D> {
     pub fn serial(&self) -> String {
         let serial = self.shape.serial;
         format!("{:04X}-{:04X}", serial >> 16, serial & 0xFFFF)
+    }
+
+    /// The label, padded with blanks: an entry of the root directory, as for libblkid since 2.33 (superblocks/vfat.c). What the
+    /// boot sector calls the file system is none.
+    ///
+    /// # Errors
+    /// [`Error::Chain`], [`Error::Read`].
+    pub fn label(&mut self) -> Result<Option<[u8; 11]>, Error> {
+        let (mut at, mut bytes, mut cluster) = match self.shape.root {
+            Root::Chain(first) => (self.place(first)?, self.shape.cluster, Some(first)),
+            Root::Fixed { at, bytes } => (at, bytes, None),
+        };
+        for _ in 0..MOST_LABEL_CLUSTERS {
+            let mut entries = Vec::new();
+            self.append(&mut entries, at, bytes)?;
+            if let ControlFlow::Break(label) = label_in(&entries) {
+                return Ok(label);
+            }
+            let Some(here) = cluster else { break };
+            let Some(next) = self.next(here)? else { break };
+            (at, bytes, cluster) = (self.place(next)?, self.shape.cluster, Some(next));
+        }
+        Ok(None)
     }
 
     /// All files of the tree, in the order of their directories.
@@ -311,6 +335,23 @@ impl Shape {
     }
 }
 
+/// The label among a root directory's entries, or `None` where they end without one.
+fn label_in(entries: &[u8]) -> ControlFlow<Option<[u8; 11]>> {
+    for raw in entries.chunks_exact(32) {
+        let [attributes] = field::array(raw, 11).unwrap_or_default();
+        let file = (field::le16(raw, 20), field::le16(raw, 26)) != (Some(0), Some(0));
+        match raw.first() {
+            Some(0) => return ControlFlow::Break(None),
+            Some(0xE5) => {}
+            _ if file || attributes & 0x3F == 0x0F => {}
+            // Whatever else is set: Windows archives labels.
+            _ if attributes & 0x18 == 0x08 => return ControlFlow::Break(field::array(raw, 0)),
+            _ => {}
+        }
+    }
+    ControlFlow::Continue(())
+}
+
 struct Entry {
     name: String,
     is_directory: bool,
@@ -421,6 +462,9 @@ fn short_name(raw: &[u8]) -> Option<String> {
         extension => format!("{name}.{extension}"),
     })
 }
+
+/// As many as libblkid looks at.
+const MOST_LABEL_CLUSTERS: u32 = 100;
 
 #[cfg(test)]
 mod tests {

@@ -19,7 +19,7 @@ pub struct Partition {
     pub bootable: bool,
     /// Its first sector.
     pub first: u64,
-    /// Its number of sectors, never zero.
+    /// Its number of sectors, never zero. It may reach beyond the disk.
     pub sectors: u64,
 }
 
@@ -58,8 +58,9 @@ impl Mbr {
         let flags = mbr
             .slots()
             .all(|slot| matches!(slot.first(), Some(0 | 0x80)));
-        let table = !mbr.primaries().is_empty() || !has_file_system(&bytes);
-        (signed && flags && table).then_some(mbr)
+        let mut entries = mbr.entries().into_iter();
+        let table = entries.any(|entry| entry.kind != 0 && entry.sectors != 0);
+        (signed && flags && (table || !has_file_system(&bytes))).then_some(mbr)
     }
 
     /// The sector itself.
@@ -74,23 +75,25 @@ impl Mbr {
         field::le32(&*self.0, 440).unwrap_or_default()
     }
 
-    /// Whether an entry protects a GUID partition table.
+    /// Whether an entry, of whatever size, protects a GUID partition table: the kernel looks at no more
+    /// (block/partitions/msdos.c: `msdos_partition`).
     #[must_use]
     pub fn is_protective(&self) -> bool {
-        self.primaries().iter().any(|p| p.kind == PROTECTIVE)
+        self.entries().iter().any(|entry| entry.kind == PROTECTIVE)
     }
 
-    /// The entries in use, an extended partition among them.
+    /// The primary partitions, an extended one among them. As for the kernel, an entry with a size is a partition, also
+    /// without a type.
     #[must_use]
     pub fn primaries(&self) -> Vec<Partition> {
         (1..)
-            .zip(self.slots())
-            .filter_map(|(number, slot)| Partition::decode(number, slot, 0))
+            .zip(self.entries())
+            .filter_map(|(number, entry)| entry.partition(number, 0))
             .collect()
     }
 
-    /// The logical partitions of the extended one, read from the disk. A chain that leaves its extended partition or does
-    /// not end is followed as far as it makes sense.
+    /// The logical partitions of the extended ones, read from the disk, with the numbers that the kernel gives them
+    /// (block/partitions/msdos.c: `parse_extended`): at most 251, behind at most 100 tables in a row that have none.
     ///
     /// # Errors
     /// What reading the disk says.
@@ -100,44 +103,21 @@ impl Mbr {
         sector: u32,
     ) -> io::Result<Vec<Partition>> {
         let mut logicals = Vec::new();
-        let primaries = self.primaries();
-        let Some(extended) = primaries.iter().find(|p| p.is_extended()) else {
-            return Ok(logicals);
-        };
-        let mut at = extended.first;
-        for number in 5..5 + MOST_LOGICALS {
-            disk.seek(SeekFrom::Start(at.saturating_mul(u64::from(sector))))?;
-            let mut bytes = [0; 512];
-            match disk.read_exact(&mut bytes) {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
-                other => other?,
-            }
-            if !bytes.ends_with(&[0x55, 0xAA]) {
-                break;
-            }
-            let link = Self(Box::new(bytes));
-            let mut slots = link.slots();
-            let own = slots.next();
-            if let Some(logical) = own.and_then(|slot| Partition::decode(number, slot, at)) {
-                logicals.push(logical);
-            }
-            let next = slots.next();
-            let next = next.and_then(|slot| Partition::decode(0, slot, extended.first));
-            match next.filter(|next| next.is_extended() && next.first > at) {
-                Some(next) => at = next.first,
-                None => break,
-            }
+        for extended in self.primaries().iter().filter(|p| p.is_extended()) {
+            follow_chain(extended, disk, sector, &mut logicals)?;
         }
         Ok(logicals)
     }
 
     /// Adds a primary FAT32 partition (`0x0c`) of `bytes` bytes at the disk's end; on a disk beyond the table's 32-bit
-    /// sectors, at the end of what it can address, one mebibyte below the border.
+    /// sectors, at the end of what it can address, one mebibyte below the border. It overlaps none of `logicals`, which may lie
+    /// outside of their extended partition.
     ///
     /// # Errors
     /// [`Error::Full`], [`Error::NoSpace`].
     pub fn add_last(
         &mut self,
+        logicals: &[Partition],
         disk_sectors: u64,
         sector: u32,
         bytes: u64,
@@ -153,10 +133,12 @@ impl Mbr {
             first: align,
             last: border.saturating_sub(1),
         };
+        let mut numbered = (1..).zip(self.entries());
+        let free = numbered.find(|(_, entry)| entry.is_free());
+        let (number, _) = free.ok_or(Error::Full)?;
         let primaries = self.primaries();
-        let free = (1..=4).find(|number| primaries.iter().all(|p| p.number != *number));
-        let number = free.ok_or(Error::Full)?;
-        let used: Vec<Extent> = primaries.iter().map(Partition::extent).collect();
+        let used = primaries.iter().chain(logicals).map(Partition::extent);
+        let used: Vec<Extent> = used.collect();
         let place = gap::place_last(usable, &used, bytes.div_ceil(sector), align)
             .ok_or(Error::NoSpace(bytes))?;
         let partition = Partition {
@@ -184,19 +166,23 @@ impl Mbr {
     /// Makes a lone protective entry cover a disk of this many sectors; says whether it had to change. A table with other
     /// entries beside it (a hybrid) is left alone.
     pub fn fit_protective(&mut self, disk_sectors: u64) -> bool {
-        let primaries = self.primaries();
-        let [entry] = primaries.as_slice() else {
+        let mut entries = self.entries().into_iter();
+        let (Some(entry), true) = (entries.next(), entries.all(Entry::is_free)) else {
             return false;
         };
         let whole = disk_sectors.saturating_sub(1).min(u64::from(u32::MAX));
         let Ok(sectors) = u32::try_from(whole) else {
             return false;
         };
-        if (entry.number, entry.kind, entry.first) != (1, PROTECTIVE, 1) || entry.sectors == whole {
+        if (entry.kind, entry.start) != (PROTECTIVE, 1) || entry.sectors == sectors {
             return false;
         }
         field::put(&mut *self.0, TABLE + 12, &sectors.to_le_bytes());
         true
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        self.slots().filter_map(Entry::decode).collect()
     }
 
     fn slots(&self) -> impl Iterator<Item = &[u8]> {
@@ -215,22 +201,12 @@ impl Partition {
     /// Whether it only holds logical partitions.
     #[must_use]
     pub fn is_extended(&self) -> bool {
-        matches!(self.kind, 0x05 | 0x0F | 0x85)
+        is_extended(self.kind)
     }
 
-    fn decode(number: u32, slot: &[u8], base: u64) -> Option<Self> {
-        let kind = *slot.get(4)?;
-        let sectors = u64::from(field::le32(slot, 12)?);
-        if kind == 0 || sectors == 0 {
-            return None;
-        }
-        Some(Self {
-            number,
-            kind,
-            bootable: slot.first() == Some(&0x80),
-            first: base.checked_add(u64::from(field::le32(slot, 8)?))?,
-            sectors,
-        })
+    fn is_within(&self, first: u64, sectors: u64) -> bool {
+        let end = self.first.saturating_add(self.sectors);
+        self.first >= first && end <= first.saturating_add(sectors)
     }
 
     fn extent(&self) -> Extent {
@@ -243,6 +219,98 @@ impl Partition {
     fn fields(&self) -> Option<(u32, u32)> {
         Some((self.first.try_into().ok()?, self.sectors.try_into().ok()?))
     }
+}
+
+/// An entry of a table, used or not.
+#[derive(Clone, Copy)]
+struct Entry {
+    kind: u8,
+    bootable: bool,
+    start: u32,
+    sectors: u32,
+}
+
+impl Entry {
+    fn decode(slot: &[u8]) -> Option<Self> {
+        Some(Self {
+            kind: *slot.get(4)?,
+            bootable: slot.first() == Some(&0x80),
+            start: field::le32(slot, 8)?,
+            sectors: field::le32(slot, 12)?,
+        })
+    }
+
+    /// Whether another partition may take its place. A type without a size has a meaning, too: it may protect a GUID partition
+    /// table.
+    fn is_free(self) -> bool {
+        self.kind == 0 && self.sectors == 0
+    }
+
+    fn is_link(self) -> bool {
+        is_extended(self.kind) && self.sectors != 0
+    }
+
+    fn partition(self, number: u32, base: u64) -> Option<Partition> {
+        (self.sectors != 0).then_some(Partition {
+            number,
+            kind: self.kind,
+            bootable: self.bootable,
+            first: base.saturating_add(self.start.into()),
+            sectors: self.sectors.into(),
+        })
+    }
+}
+
+/// Follows the chain of tables of an extended partition. In each table the entries in use that are no links are partitions,
+/// and the first link leads on, wherever that is: tools link backwards, and leave tables without a partition.
+fn follow_chain(
+    extended: &Partition,
+    disk: &mut (impl Read + Seek),
+    sector: u32,
+    found: &mut Vec<Partition>,
+) -> io::Result<()> {
+    let (mut at, mut size) = (extended.first, extended.sectors);
+    let mut tables = 0;
+    while tables < MOST_EMPTY_TABLES && found.len() < MOST_LOGICALS {
+        tables += 1;
+        disk.seek(SeekFrom::Start(at.saturating_mul(u64::from(sector))))?;
+        let mut bytes = [0; 512];
+        match disk.read_exact(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+            other => other?,
+        }
+        if !bytes.ends_with(&[0x55, 0xAA]) {
+            break;
+        }
+        let table = Mbr(Box::new(bytes));
+        for (place, entry) in table.entries().into_iter().enumerate() {
+            let number = u32::try_from(found.len()).map_or(u32::MAX, |index| index + 5);
+            let Some(partition) = entry.partition(number, at).filter(|p| !p.is_extended()) else {
+                continue;
+            };
+            // The last two entries of a table may be garbage.
+            let within = partition.is_within(at, size)
+                && partition.is_within(extended.first, extended.sectors);
+            if place >= 2 && !within {
+                continue;
+            }
+            tables = 0;
+            found.push(partition);
+            if found.len() == MOST_LOGICALS {
+                return Ok(());
+            }
+        }
+        let Some(link) = table.entries().into_iter().find(|entry| entry.is_link()) else {
+            break;
+        };
+        at = extended.first.saturating_add(link.start.into());
+        size = link.sectors.into();
+    }
+    Ok(())
+}
+
+fn is_extended(kind: u8) -> bool {
+    matches!(kind, 0x05 | 0x0F | 0x85)
 }
 
 /// Whether a file system begins here that leaves the places of a table empty.
@@ -258,14 +326,17 @@ const FAT32_LBA: u8 = 0x0C;
 /// Sectors that a 32-bit number can name.
 const ADDRESSABLE: u64 = 1 << 32;
 const ALIGNMENT: u64 = 1 << 20;
-/// More than the kernel gives minor numbers to.
-const MOST_LOGICALS: u32 = 128;
+/// The kernel's limit is number 255 (include/linux/genhd.h: `DISK_MAX_PARTS`).
+const MOST_LOGICALS: usize = 251;
+/// The kernel's limit, against chains without end.
+const MOST_EMPTY_TABLES: u32 = 100;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::io::Cursor;
+    use std::collections::BTreeMap;
+    use std::io::{Cursor, Write};
 
     fn table(entries: &[(u8, u32, u32)]) -> [u8; 512] {
         let mut bytes = [0; 512];
@@ -283,7 +354,7 @@ mod tests {
     fn a_partition_is_added_where_parted_adds_it() {
         let mut mbr = Mbr::decode(table(&[(0x83, 2048, 1_048_576)])).unwrap();
         assert_eq!(mbr.identifier(), 0x47D0_4A15);
-        let added = mbr.add_last(16_777_216, 512, 64 << 20).unwrap();
+        let added = mbr.add_last(&[], 16_777_216, 512, 64 << 20).unwrap();
         // parted 3.5: mkpart primary fat32 -64MiB -0
         let slot = [
             0, 254, 255, 255, 0x0C, 254, 255, 255, 0, 0, 254, 0, 0, 0, 2, 0,
@@ -299,11 +370,13 @@ mod tests {
     #[test]
     fn beyond_two_tebibytes_the_partition_ends_below_the_border() {
         let mut mbr = Mbr::decode(table(&[])).unwrap();
-        let added = mbr.add_last(3 << 31, 512, 64 << 20).unwrap();
+        let added = mbr.add_last(&[], 3 << 31, 512, 64 << 20).unwrap();
         let border = (1u64 << 32) - 2048;
         assert_eq!((added.first, added.sectors), (border - 131_072, 131_072));
         let mut large_sectors = Mbr::decode(table(&[])).unwrap();
-        let added = large_sectors.add_last(3 << 28, 4096, 64 << 20).unwrap();
+        let added = large_sectors
+            .add_last(&[], 3 << 28, 4096, 64 << 20)
+            .unwrap();
         assert_eq!((added.first, added.sectors), ((3 << 28) - 16_384, 16_384));
     }
 
@@ -311,14 +384,14 @@ mod tests {
     fn four_primaries_leave_no_place() {
         let four = [(0x83, 1, 1), (0x83, 2, 1), (0x83, 3, 1), (0x05, 4, 1)];
         let mut mbr = Mbr::decode(table(&four)).unwrap();
-        assert_eq!(mbr.add_last(1 << 24, 512, 64 << 20), Err(Error::Full));
+        assert_eq!(mbr.add_last(&[], 1 << 24, 512, 64 << 20), Err(Error::Full));
     }
 
     #[test]
     fn a_disk_used_to_its_end_has_no_place() {
         let mut mbr = Mbr::decode(table(&[(0x83, 2048, (1 << 24) - 2048)])).unwrap();
         assert_eq!(
-            mbr.add_last(1 << 24, 512, 64 << 20),
+            mbr.add_last(&[], 1 << 24, 512, 64 << 20),
             Err(Error::NoSpace(64 << 20))
         );
     }
@@ -328,7 +401,7 @@ mod tests {
         let mut disk = vec![0; 512 * 400];
         disk[..512].copy_from_slice(&table(&[(0x83, 1, 9), (0x0F, 100, 300)]));
         disk[512 * 100..][..512].copy_from_slice(&table(&[(0x83, 10, 20), (0x05, 100, 50)]));
-        disk[512 * 200..][..512].copy_from_slice(&table(&[(0x82, 5, 7), (0x05, 0, 50)]));
+        disk[512 * 200..][..512].copy_from_slice(&table(&[(0x82, 5, 7)]));
         let mut disk = Cursor::new(disk);
         let mbr = read(&mut disk).unwrap().unwrap();
         let logicals = mbr.logicals(&mut disk, 512).unwrap();
@@ -337,6 +410,114 @@ mod tests {
             .map(|p| (p.number, p.kind, p.first, p.sectors))
             .collect();
         assert_eq!(places, [(5, 0x83, 110, 20), (6, 0x82, 205, 7)]);
+    }
+
+    type Entry = (u8, u32, u32);
+
+    /// Number, first sector and sectors of the logical partitions of a disk with these tables, by sector.
+    fn numbered(tables: &[(u64, &[Entry])]) -> Vec<(u32, u64, u64)> {
+        let mut disk = Cursor::new(Vec::new());
+        for (sector, entries) in tables {
+            disk.set_position(sector * 512);
+            disk.write_all(&table(entries)).unwrap();
+        }
+        let mbr = read(&mut disk).unwrap().unwrap();
+        let logicals = mbr.logicals(&mut disk, 512).unwrap();
+        let numbered = logicals.into_iter().map(|p| (p.number, p.first, p.sectors));
+        numbered.collect()
+    }
+
+    const EXTENDED: &[Entry] = &[(0x83, 1, 9), (0x05, 100, 900)];
+
+    #[test]
+    fn a_table_of_the_chain_without_a_partition_has_no_number() {
+        // What deleting the first logical partition leaves, by fdisk and by DR-DOS, which puts the link first.
+        for empty in [[(0, 0, 0), (5, 100, 50)], [(5, 100, 50), (0, 0, 0)]] {
+            let next: &[Entry] = &[(0x83, 5, 7), (5, 200, 50)];
+            let last: &[Entry] = &[(0x83, 6, 8)];
+            let tables = [(0, EXTENDED), (100, &empty[..]), (200, next), (300, last)];
+            assert_eq!(numbered(&tables), [(5, 205, 7), (6, 306, 8)]);
+        }
+    }
+
+    #[test]
+    fn a_link_before_its_partition_is_a_link() {
+        let first: &[Entry] = &[(0x0F, 100, 50), (0x83, 5, 7)];
+        let second: &[Entry] = &[(0x85, 200, 50), (0x83, 6, 8)];
+        let third: &[Entry] = &[(0x82, 7, 9)];
+        let tables = [(0, EXTENDED), (100, first), (200, second), (300, third)];
+        let wanted = [(5, 105, 7), (6, 206, 8), (7, 307, 9)];
+        assert_eq!(numbered(&tables), wanted);
+    }
+
+    #[test]
+    fn links_are_followed_backwards() {
+        // The partition of 200 was deleted and made again: it is the chain's last now.
+        let first: &[Entry] = &[(0x83, 5, 7), (5, 200, 50)];
+        let third: &[Entry] = &[(0x83, 6, 8), (5, 100, 50)];
+        let again: &[Entry] = &[(0xEF, 7, 9)];
+        let tables = [(0, EXTENDED), (100, first), (300, third), (200, again)];
+        let wanted = [(5, 105, 7), (6, 306, 8), (7, 207, 9)];
+        assert_eq!(numbered(&tables), wanted);
+    }
+
+    #[test]
+    fn a_third_and_fourth_entry_count_within_their_extended_partition() {
+        let first: &[Entry] = &[(0x83, 1, 2), (0x83, 3, 4), (0x83, 10, 20), (0x83, 10, 891)];
+        assert_eq!(
+            numbered(&[(0, EXTENDED), (100, first)]),
+            [(5, 101, 2), (6, 103, 4), (7, 110, 20)]
+        );
+    }
+
+    #[test]
+    fn an_entry_without_type_that_has_a_size_is_a_partition_as_for_the_kernel() {
+        let primaries: &[Entry] = &[(0, 1, 9), (0x05, 100, 900)];
+        let first: &[Entry] = &[(0, 1, 2), (5, 100, 50)];
+        let last: &[Entry] = &[(0x83, 6, 8)];
+        let tables = [(0, primaries), (100, first), (200, last)];
+        assert_eq!(numbered(&tables), [(5, 101, 2), (6, 206, 8)]);
+        let mbr = Mbr::decode(table(primaries)).unwrap();
+        let numbers: Vec<_> = mbr.primaries().iter().map(|p| (p.number, p.kind)).collect();
+        assert_eq!(numbers, [(1, 0), (2, 5)]);
+    }
+
+    #[test]
+    fn every_extended_partition_is_looked_into() {
+        let two: &[Entry] = &[(0x05, 100, 100), (0x83, 1, 9), (0x0F, 300, 100)];
+        let tables: [(u64, &[Entry]); 3] =
+            [(0, two), (100, &[(0x83, 1, 2)]), (300, &[(0x83, 3, 4)])];
+        assert_eq!(numbered(&tables), [(5, 101, 2), (6, 303, 4)]);
+    }
+
+    #[test]
+    fn a_chain_without_end_ends_with_the_kernels_numbers() {
+        let ring: &[Entry] = &[(0x83, 5, 7), (5, 0, 50)];
+        let numbers = numbered(&[(0, EXTENDED), (100, ring)]);
+        assert_eq!(numbers, Vec::from_iter((5..256).map(|n| (n, 105, 7))));
+        let empty: &[Entry] = &[(5, 0, 50)];
+        assert_eq!(numbered(&[(0, EXTENDED), (100, empty)]), []);
+        // A partition behind 99 empty tables is found, and behind 100 it is not.
+        for (empty, wanted) in [(99, vec![(5, 100 + 99 + 2, 3)]), (100, vec![])] {
+            let links: Vec<[Entry; 1]> = (1..=empty).map(|next| [(5, next, 9)]).collect();
+            let mut tables = vec![(0, EXTENDED)];
+            tables.extend((100..).zip(links.iter().map(|link| &link[..])));
+            tables.push((100 + u64::from(empty), &[(0x83, 2, 3)]));
+            assert_eq!(numbered(&tables), wanted, "{empty}");
+        }
+    }
+
+    #[test]
+    fn a_protective_entry_of_any_size_protects() {
+        let mut mbr = Mbr::decode(table(&[(0xEE, 1, 0)])).unwrap();
+        assert!(mbr.is_protective());
+        // The slot is taken, also for one that has a size and no type.
+        assert_eq!(mbr.add_last(&[], 1 << 24, 512, 64 << 20).unwrap().number, 2);
+        let mut odd = Mbr::decode(table(&[(0, 1, 9), (0x83, 10, 9)])).unwrap();
+        assert_eq!(odd.add_last(&[], 1 << 24, 512, 64 << 20).unwrap().number, 3);
+        let mut lone = Mbr::decode(table(&[(0xEE, 1, 0)])).unwrap();
+        assert!(lone.fit_protective(1 << 20));
+        assert_eq!(lone.primaries()[0].sectors, (1 << 20) - 1);
     }
 
     #[test]
@@ -360,7 +541,64 @@ mod tests {
         assert!(!hybrid.fit_protective(1 << 40));
     }
 
+    /// The numbers that Linux 6 gives (block/partitions/msdos.c: msdos_partition, parse_extended), in its order of work.
+    fn kernels(tables: &BTreeMap<u64, Vec<Entry>>) -> Vec<(u32, u64, u64)> {
+        let is_link = |entry: &Entry| [0x05, 0x0F, 0x85].contains(&entry.0) && entry.2 != 0;
+        let mut parts = Vec::new();
+        let mut next = 5;
+        for &(_, first, size) in tables[&0].iter().filter(|entry| is_link(entry)) {
+            let (first, size) = (u64::from(first), u64::from(size));
+            let (mut here, mut here_size, mut loops) = (first, size, 0);
+            'chain: while let Some(entries) = tables.get(&here) {
+                loops += 1;
+                if loops > 100 || next == 256 {
+                    break;
+                }
+                for (i, &(kind, offset, sectors)) in entries.iter().enumerate() {
+                    let (offset, sectors) = (u64::from(offset), u64::from(sectors));
+                    let start = here + offset;
+                    let garbage = offset + sectors > here_size
+                        || start < first
+                        || start + sectors > first + size;
+                    if sectors == 0 || is_link(&(kind, 0, 1)) || (i >= 2 && garbage) {
+                        continue;
+                    }
+                    parts.push((next, start, sectors));
+                    loops = 0;
+                    next += 1;
+                    if next == 256 {
+                        break 'chain;
+                    }
+                }
+                let Some(&(_, offset, sectors)) = entries.iter().find(|entry| is_link(entry))
+                else {
+                    break;
+                };
+                (here, here_size) = (first + u64::from(offset), u64::from(sectors));
+            }
+        }
+        parts
+    }
+
+    fn entry(sectors: u32) -> impl Strategy<Value = Entry> {
+        let kind = prop::sample::select(vec![0, 0x05, 0x05, 0x0F, 0x83, 0x83, 0x85, 0xEF]);
+        (kind, 0..sectors, 0..sectors / 2)
+    }
+
     proptest! {
+        #[test]
+        fn any_chain_is_numbered_as_the_kernel_numbers_it(
+            primaries in prop::collection::vec(entry(12), 1..5),
+            chain in prop::collection::btree_map(1u64..24, prop::collection::vec(entry(12), 0..5), 8..24),
+        ) {
+            let mut tables = chain;
+            tables.insert(0, primaries);
+            // The disk's last sector: the first beyond it cannot be read.
+            tables.insert(24, vec![]);
+            let disk: Vec<_> = tables.iter().map(|(at, entries)| (*at, entries.as_slice())).collect();
+            prop_assert_eq!(numbered(&disk), kernels(&tables));
+        }
+
         #[test]
         fn no_table_makes_it_panic(
             entries in prop::collection::vec((any::<u8>(), any::<u32>(), any::<u32>()), 0..5),
@@ -369,9 +607,9 @@ mod tests {
         ) {
             let Some(mut mbr) = Mbr::decode(table(&entries)) else { return Ok(()) };
             let mut disk = Cursor::new(table(&chain).repeat(64));
-            let _ = mbr.logicals(&mut disk, sector);
+            let logicals = mbr.logicals(&mut disk, sector).unwrap_or_default();
             let _ = mbr.fit_protective(sectors);
-            if let Ok(added) = mbr.add_last(sectors, sector, bytes) {
+            if let Ok(added) = mbr.add_last(&logicals, sectors, sector, bytes) {
                 prop_assert!(added.first + added.sectors <= sectors.min(1 << 32));
             }
         }

@@ -1,5 +1,6 @@
 //! What a device says it holds: labels of the file systems that config drives come in, members of md arrays, GFS2.
 
+use super::fat::{self, Fat};
 use super::field;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -8,10 +9,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 /// # Errors
 /// What reading the device says; a device that ends early has no label.
 pub fn label(device: &mut (impl Read + Seek)) -> io::Result<Option<String>> {
-    let boot = bytes_at(device, 0, 512)?;
-    if let Some(fat) = Fat::decode(&boot) {
-        let root = bytes_at(device, fat.root_at, ROOT_BYTES)?;
-        return Ok(fat_volume_label(&root).or(fat.label).and_then(text));
+    if is_fat(&bytes_at(device, 0, 512)?) {
+        let fat = Fat::open(&mut *device).map(|fat| fat.map(|mut fat| fat.label()));
+        return match fat {
+            Ok(Some(Ok(label))) => Ok(label.and_then(text)),
+            Err(fat::Error::Read(error)) | Ok(Some(Err(fat::Error::Read(error)))) => Err(error),
+            _ => Ok(None),
+        };
     }
     let descriptor = bytes_at(device, ISO_DESCRIPTOR, 72)?;
     if descriptor.get(..6) == Some(b"\x01CD001".as_slice()) {
@@ -70,54 +74,14 @@ pub fn ext_block(bytes: &[u8]) -> Option<u64> {
     (field::le16(superblock, 56) == Some(0xEF53)).then_some(1024 << exponent)
 }
 
-/// What of a FAT boot sector leads to the label.
-struct Fat {
-    root_at: u64,
-    label: Option<[u8; 11]>,
-}
-
-impl Fat {
-    fn decode(boot: &[u8]) -> Option<Self> {
-        let named = |at: usize, names: &[&[u8]]| {
-            let name = boot.get(at..at + 5);
-            names.iter().any(|known| name == Some(*known))
-        };
-        let wide = named(82, &[b"FAT32"]);
-        let narrow = named(54, &[b"FAT12", b"FAT16", b"FAT  "]);
-        if !boot.ends_with(&[0x55, 0xAA]) || !(wide || narrow) {
-            return None;
-        }
-        let sector = u64::from(field::le16(boot, 11)?);
-        let cluster = sector * u64::from(*boot.get(13)?);
-        let fats = u64::from(*boot.get(16)?);
-        let short = u64::from(field::le16(boot, 22)?);
-        let fat_sectors = if wide {
-            u64::from(field::le32(boot, 36)?)
-        } else {
-            short
-        };
-        let after_fats = (u64::from(field::le16(boot, 14)?) + fats * fat_sectors) * sector;
-        let root_at = if wide {
-            let first = u64::from(field::le32(boot, 44)?);
-            after_fats.checked_add(first.checked_sub(2)?.checked_mul(cluster)?)?
-        } else {
-            after_fats
-        };
-        let label = field::array(boot, if wide { 71 } else { 43 });
-        Some(Self {
-            root_at,
-            label: label.filter(|label| label != b"NO NAME    "),
-        })
-    }
-}
-
-/// The label that the root directory carries; mtools and mkfs.vfat write both, Windows only this one.
-fn fat_volume_label(root: &[u8]) -> Option<[u8; 11]> {
-    let entries = root.chunks_exact(32);
-    entries
-        .take_while(|entry| entry.first() != Some(&0))
-        .find(|entry| entry.first() != Some(&0xE5) && entry.get(11).map(|a| a & 0x3F) == Some(8))
-        .and_then(|entry| field::array(entry, 0))
+/// Whether a boot sector says that it is of a FAT file system.
+fn is_fat(boot: &[u8]) -> bool {
+    let named = |at: usize, names: &[&[u8]]| {
+        let name = boot.get(at..at + 5);
+        names.iter().any(|known| name == Some(*known))
+    };
+    let is_named = named(82, &[b"FAT32"]) || named(54, &[b"FAT12", b"FAT16", b"FAT  "]);
+    is_named && boot.ends_with(&[0x55, 0xAA])
 }
 
 fn text(padded: impl AsRef<[u8]>) -> Option<String> {
@@ -136,15 +100,13 @@ fn bytes_at(device: &mut (impl Read + Seek), at: u64, length: u64) -> io::Result
 
 const MD_MAGIC: u32 = 0xA92B_4EFC;
 const ISO_DESCRIPTOR: u64 = 16 * 2048;
-/// As much of a root directory as is searched for the label: tools write it first.
-const ROOT_BYTES: u64 = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::formats::tree::fixture;
     use proptest::prelude::*;
-    use std::io::Cursor;
+    use std::io::{Cursor, Write};
 
     fn label_of(bytes: Vec<u8>) -> Option<String> {
         label(&mut Cursor::new(bytes)).unwrap()
@@ -160,40 +122,62 @@ mod tests {
         }
         let mut fat = fixture::unpacked(fixture::FAT);
         assert_eq!(label_of(fat.clone()).as_deref(), Some("CONFIG-2"));
-        // Without the root directory's label the boot sector's counts.
         assert_eq!(
-            fixture::replace(&mut fat[512..], b"CONFIG-2   \x08", &[0xE5]),
+            fixture::replace(&mut fat[512..], b"CONFIG-2   \x08", b"CONFIG-2   \x28"),
             1
         );
-        assert_eq!(label_of(fat).as_deref(), Some("CONFIG-2"));
+        assert_eq!(label_of(fat).as_deref(), Some("CONFIG-2"), "archived");
     }
 
+    /// The answers of blkid 2.38.
     #[test]
-    fn an_ext_file_system_tells_label_and_block() {
-        let mut ext = vec![0; 4096];
-        ext[1024 + 24] = 2;
-        ext[1024 + 56..1024 + 58].copy_from_slice(&[0x53, 0xEF]);
-        ext[1024 + 120..1024 + 128].copy_from_slice(b"config-2");
-        assert_eq!(ext_block(&ext), Some(4096));
-        assert_eq!(label_of(ext).as_deref(), Some("config-2"));
+    fn a_fat_label_is_an_entry_of_the_root_directory() {
+        let changed = |at: usize, bytes: &[u8]| {
+            let mut fat = fixture::unpacked(fixture::FAT);
+            let label = b"CONFIG-2   \x08";
+            let entry = (512..fat.len()).find(|at| fat[*at..].starts_with(label));
+            let at = entry.unwrap() + at;
+            fat[at..at + bytes.len()].copy_from_slice(bytes);
+            label_of(fat)
+        };
+        assert_eq!(changed(0, b"CONFIG-3   ").as_deref(), Some("CONFIG-3"));
+        assert_eq!(changed(0, b"NO NAME    ").as_deref(), Some("NO NAME"));
+        // The boot sector's label remains, and is none.
+        assert_eq!(changed(0, &[0xE5]), None, "deleted");
+        assert_eq!(changed(11, &[0x18]), None, "a directory");
+        assert_eq!(changed(11, &[0x0F]), None, "a piece of a long name");
+        assert_eq!(changed(26, &[5]), None, "a file has clusters");
     }
 
+    /// Root directories of FAT32 are chains: what lies behind a cluster on the disk is another's.
     #[test]
-    fn every_place_of_an_md_superblock_is_known() {
-        let device = vec![0; 300 * 1024];
-        let bytes = 300 * 1024;
-        assert!(!is_md_member(&mut Cursor::new(&device), bytes).unwrap());
-        let magic = MD_MAGIC.to_le_bytes();
-        let places: [(usize, u8); 4] = [(0, 1), (4096, 1), (307_200 - 8192, 1), (0x3_0000, 0)];
-        for (at, major) in places {
-            let mut member = device.clone();
-            member[at..at + 4].copy_from_slice(&magic);
-            member[at + 4] = major;
-            assert!(
-                is_md_member(&mut Cursor::new(member), bytes).unwrap(),
-                "{at}"
-            );
+    fn a_fat32_label_is_found_along_the_chain_and_not_beside_it() {
+        let mut image = Cursor::new(vec![0; 64 << 20]);
+        let options = fatfs::FormatVolumeOptions::new().fat_type(fatfs::FatType::Fat32);
+        fatfs::format_volume(&mut image, options.bytes_per_cluster(512)).unwrap();
+        let system = fatfs::FileSystem::new(&mut image, fatfs::FsOptions::new()).unwrap();
+        let root = system.root_dir();
+        // Bytes of a file that look like an entry with a label.
+        let mut false_label = *b"CONFIG-2   \x08....................";
+        false_label[12..].fill(0);
+        root.create_file("first")
+            .unwrap()
+            .write_all(&false_label)
+            .unwrap();
+        for number in 0..16 {
+            root.create_file(&format!("{number}")).unwrap();
         }
+        root.create_file("config-2").unwrap();
+        drop(root);
+        system.unmount().unwrap();
+        let mut image = image.into_inner();
+        assert_eq!(label_of(image.clone()), None);
+        let places = (0..image.len()).step_by(32);
+        let mut named = places.filter(|at| image[*at..].starts_with(b"CONFIG-2   "));
+        let (first, at) = (named.next().unwrap(), named.next_back().unwrap());
+        assert!(first + 512 < at, "the label is in another cluster");
+        image[at + 11] = 0x28;
+        assert_eq!(label_of(image).as_deref(), Some("CONFIG-2"));
     }
 
     proptest! {

@@ -2,6 +2,8 @@
 //!
 //! The node says it by `root_device` (in `instance_info`, else in `properties`) and `properties.skip_block_devices`.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use crate::error::{AgentError, ErrorClass};
@@ -43,34 +45,103 @@ impl Wishes {
     /// The disks that may be changed: all but those the node wants left alone.
     #[must_use]
     pub fn without_skipped(&self, mut devices: Vec<BlockDevice>) -> Vec<BlockDevice> {
-        devices.retain(|device| !self.skip.iter().any(|hints| hints.matches(device)));
+        devices.retain(|device| !self.skips(device));
         devices
     }
 
     /// The disk for the operating system.
     ///
-    /// With hints the first that matches, fixed disks before removable ones; without, the smallest fixed disk of at least
-    /// 4 GiB. Never a disk to be left alone, a write-protected one or virtual media.
+    /// With hints the first that matches; without, the smallest of at least 4 GiB. As with IPA it does not matter whether it is
+    /// removable: internal SD modules and disks at eSATA ports say so, and a machine that IPA deployed is to get its next system
+    /// on the same disk. Never a disk to be left alone, a read-only one or virtual media.
     ///
     /// # Errors
-    /// When there is none: the conductor's `DeviceNotFound`.
+    /// When there is none: the conductor's `DeviceNotFound`, with the reason for each disk.
     pub fn root_device(&self, devices: Vec<BlockDevice>) -> Result<BlockDevice, Error> {
-        let mut devices = self.without_skipped(devices);
-        devices.retain(|device| !device.read_only && !device.is_virtual_media());
-        let Some((hints, shown)) = &self.root_device else {
-            return devices
-                .into_iter()
-                .filter(|device| device.size >= MINIMUM && !device.removable)
-                .min_by(|one, other| (one.size, &one.name).cmp(&(other.size, &other.name)))
-                .ok_or(Error::NoneLargeEnough);
-        };
-        devices
-            .into_iter()
-            .filter(|device| hints.matches(device))
-            .min_by_key(|device| device.removable)
-            .ok_or_else(|| Error::NoneMatches {
+        let mut suitable = Vec::new();
+        let mut unsuitable = Unsuitable(Vec::new());
+        for device in devices {
+            let hints = self.root_device.as_ref().map(|(hints, _)| hints);
+            if hints.is_some_and(|hints| !hints.matches(&device)) {
+                continue;
+            }
+            match self.reason_against(&device) {
+                Some(reason) => unsuitable.0.push((device.name, reason)),
+                None => suitable.push(device),
+            }
+        }
+        let mut suitable = suitable.into_iter();
+        match &self.root_device {
+            Some((_, shown)) => suitable.next().ok_or_else(|| Error::NoneMatches {
                 hints: shown.clone(),
-            })
+                unsuitable,
+            }),
+            None => suitable
+                .min_by(|one, other| (one.size, &one.name).cmp(&(other.size, &other.name)))
+                .ok_or_else(|| unsuitable.without_hints()),
+        }
+    }
+
+    /// Why a disk cannot be the one for the operating system.
+    fn reason_against(&self, device: &BlockDevice) -> Option<Reason> {
+        if self.skips(device) {
+            Some(Reason::Skipped)
+        } else if device.is_virtual_media() {
+            Some(Reason::VirtualMedia)
+        } else if device.read_only {
+            Some(Reason::ReadOnly)
+        } else if self.root_device.is_none() && device.size < MINIMUM {
+            Some(Reason::TooSmall)
+        } else {
+            None
+        }
+    }
+
+    fn skips(&self, device: &BlockDevice) -> bool {
+        self.skip.iter().any(|hints| hints.matches(device))
+    }
+}
+
+/// Why a disk is not the one for the operating system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// It refuses writes.
+    #[error("is read-only")]
+    ReadOnly,
+    /// The node wants it left alone.
+    #[error("is in {SKIP}")]
+    Skipped,
+    /// It has less than 4 GiB, and was not asked for.
+    #[error("is smaller than {MINIMUM}B")]
+    TooSmall,
+    /// A management controller shows it.
+    #[error("is virtual media")]
+    VirtualMedia,
+}
+
+/// Disks by name that could have been meant, and why each is not the one for the operating system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsuitable(Vec<(String, Reason)>);
+
+impl Unsuitable {
+    fn without_hints(self) -> Error {
+        match self.0.iter().all(|(_, reason)| *reason == Reason::TooSmall) {
+            true => Error::NoneLargeEnough,
+            false => Error::NoneSuitable(self),
+        }
+    }
+}
+
+impl fmt::Display for Unsuitable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, reason)) in self.0.iter().take(MOST_NAMED).enumerate() {
+            let before = if index == 0 { ": " } else { ", " };
+            write!(f, "{before}{name} {reason}")?;
+        }
+        match self.0.len().checked_sub(MOST_NAMED) {
+            Some(more @ 1..) => write!(f, ", and {more} more"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -93,12 +164,19 @@ pub enum Error {
          smaller than {MINIMUM}B."
     )]
     NoneLargeEnough,
-    /// No disk matches the hints.
-    #[error("No suitable device was found for deployment using these hints {hints}")]
+    /// No disk matches the hints, or none that does is suitable.
+    #[error("No suitable device was found for deployment using these hints {hints}{unsuitable}")]
     NoneMatches {
         /// The hints, as JSON.
         hints: String,
+        /// Those that match.
+        unsuitable: Unsuitable,
     },
+    /// No hints and no suitable disk; there are some of enough size.
+    #[error(
+        "No suitable device was found for deployment - root device hints were not provided and no block device is suitable{0}"
+    )]
+    NoneSuitable(Unsuitable),
     /// Hints are not an object of names and values.
     #[error("{property} of the node has not the form of root device hints: {value}")]
     NotHints {
@@ -177,6 +255,8 @@ fn is_empty(value: &Value) -> bool {
 const SKIP: &str = "properties.skip_block_devices";
 /// Nothing smaller is taken for a place of an operating system without being asked for.
 const MINIMUM: u64 = 4 << 30;
+/// A storage network shows hundreds.
+const MOST_NAMED: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -244,15 +324,85 @@ mod tests {
         assert!(chosen(&machine, &json!({})).is_err());
     }
 
+    /// IPA's choice: a machine that it deployed is to get its next system on the same disk.
     #[test]
-    fn a_removable_disk_is_chosen_only_by_hints_and_after_fixed_ones() {
+    fn a_removable_disk_is_chosen_like_any_other() {
         let machine = Machine::new();
         machine.usb_disk("sda", 10 * GIB, "SanDisk", "Ultra", None);
-        assert!(chosen(&machine, &json!({})).is_err());
-        let node = json!({"properties": {"root_device": {"size": 10}}});
-        assert_eq!(chosen(&machine, &node).as_deref(), Ok("/dev/sda"));
-        machine.plain_disk("sdb", 10 * GIB);
-        assert_eq!(chosen(&machine, &node).as_deref(), Ok("/dev/sdb"));
+        let hints = json!({"properties": {"root_device": {"size": ">= 10"}}});
+        for node in [json!({}), hints] {
+            assert_eq!(chosen(&machine, &node).as_deref(), Ok("/dev/sda"));
+            machine.plain_disk("sdb", 20 * GIB);
+            assert_eq!(chosen(&machine, &node).as_deref(), Ok("/dev/sda"));
+        }
+    }
+
+    #[test]
+    fn a_refusal_gives_the_true_reason_for_each_disk() {
+        let machine = Machine::new();
+        machine.plain_disk("sda", 10 * GIB);
+        machine.file("sys/block/sda/ro", "1\n");
+        machine.usb_disk("sdb", 10 * GIB, "AMI", "Virtual HDisk0", None);
+        machine.plain_disk("sdc", 10 * GIB);
+        machine.plain_disk("sdd", GIB);
+        let skip = json!([{"name": "/dev/sdc"}]);
+        let node = json!({"properties": {"skip_block_devices": skip}});
+        assert_eq!(
+            chosen(&machine, &node).unwrap_err(),
+            "No suitable device was found for deployment - root device hints were not provided and no block device is suitable: \
+             /dev/sda is read-only, /dev/sdb is virtual media, /dev/sdc is in properties.skip_block_devices, \
+             /dev/sdd is smaller than 4294967296B"
+        );
+        let node = json!({"properties": {"skip_block_devices": skip, "root_device": {"size": 10}}});
+        assert_eq!(
+            chosen(&machine, &node).unwrap_err(),
+            "No suitable device was found for deployment using these hints {\"size\":10}: \
+             /dev/sda is read-only, /dev/sdb is virtual media, /dev/sdc is in properties.skip_block_devices"
+        );
+    }
+
+    #[test]
+    fn a_refusal_names_no_more_than_sixteen_disks() {
+        let machine = Machine::new();
+        for letter in 'a'..='r' {
+            machine.plain_disk(&format!("sd{letter}"), 10 * GIB);
+            machine.file(&format!("sys/block/sd{letter}/ro"), "1\n");
+        }
+        let error = chosen(&machine, &json!({})).unwrap_err();
+        assert!(
+            error.ends_with("/dev/sdp is read-only, and 2 more"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn all_disks_but_one_are_skipped_by_a_serial_that_it_has_among_others() {
+        let machine = Machine::new();
+        machine.sata_disk(
+            "sda",
+            1,
+            10 * GIB,
+            "Samsung SSD 860",
+            "S1",
+            0x5002_538e_4001_2345,
+        );
+        machine.sata_disk(
+            "sdb",
+            2,
+            20 * GIB,
+            "Samsung SSD 860",
+            "S2",
+            0x5002_538e_4001_2346,
+        );
+        for serial in ["s!= S2", "s!= Samsung_SSD_860_S2"] {
+            let node = json!({"properties": {"skip_block_devices": [{"serial": serial}]}});
+            let left = Wishes::of_node(&node)
+                .unwrap()
+                .without_skipped(list(&machine.root()).unwrap());
+            let names: Vec<_> = left.iter().map(|device| device.name.as_str()).collect();
+            assert_eq!(names, ["/dev/sdb"], "{serial}");
+            assert_eq!(chosen(&machine, &node).as_deref(), Ok("/dev/sdb"));
+        }
     }
 
     #[test]

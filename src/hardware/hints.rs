@@ -2,7 +2,8 @@
 //!
 //! The language is the one of `oslo_utils.specs_matcher` as `ironic_python_agent.device_hints` uses it, with its corners: texts are
 //! compared in lower case and percent-encoded, `=` means at least, a missing attribute is the text `none`. Where the
-//! Python code ends with an exception that no operator understands, the error here names the hint.
+//! Python code ends with an exception that no operator understands, the error here names the hint. A disk with several serial
+//! numbers matches by any of them, and is "not" one (`s!=`) only where it has none that is; IPA takes it for both.
 
 mod expression;
 
@@ -42,10 +43,11 @@ impl Hints {
         self.0.iter().all(|(attribute, condition)| match attribute {
             Attribute::Rotational => *condition == Condition::Rotational(device.rotational),
             Attribute::Size => condition.accepts_size(device.size),
-            Attribute::Text(values) => values(device)
-                .iter()
-                .map(|value| value.trim().to_lowercase())
-                .any(|value| !value.is_empty() && condition.accepts_text(&percent_encoded(&value))),
+            Attribute::Text(values) => {
+                let values = values(device).into_iter();
+                let values = values.map(|value| value.trim().to_lowercase());
+                condition.accepts_texts(values.filter(|value| !value.is_empty()))
+            }
         })
     }
 }
@@ -156,15 +158,30 @@ impl Condition {
         relation.holds(Some(u128::from(bytes).cmp(&(u128::from(*gib) << 30))))
     }
 
-    fn accepts_text(&self, value: &str) -> bool {
+    /// Whether a disk with these texts for one attribute is meant. With "is not" none of them may be the one named: what a disk
+    /// is called besides does not make it another disk.
+    fn accepts_texts(&self, values: impl Iterator<Item = String>) -> bool {
+        let verdicts = values.filter_map(|value| self.accepts_text(&percent_encoded(&value)));
+        let verdict = match self {
+            Self::Number(Relation::NotEqual, _) | Self::Text(Relation::NotEqual, _) => {
+                verdicts.reduce(|one, other| one && other)
+            }
+            _ => verdicts.reduce(|one, other| one || other),
+        };
+        verdict == Some(true)
+    }
+
+    /// Whether it holds for a text; `None` where a number is asked for and this is none.
+    fn accepts_text(&self, value: &str) -> Option<bool> {
         match self {
-            Self::Contains(part) => value.contains(part),
-            Self::Number(relation, number) => value
-                .parse::<f64>()
-                .is_ok_and(|value| relation.holds(value.partial_cmp(number))),
-            Self::OneOf(texts) => texts.iter().any(|text| text == value),
-            Self::Text(relation, text) => relation.holds(Some(value.cmp(text))),
-            Self::Rotational(_) | Self::Size(..) => false,
+            Self::Contains(part) => Some(value.contains(part)),
+            Self::Number(relation, number) => {
+                let value: f64 = value.parse().ok()?;
+                Some(relation.holds(value.partial_cmp(number)))
+            }
+            Self::OneOf(texts) => Some(texts.iter().any(|text| text == value)),
+            Self::Text(relation, text) => Some(relation.holds(Some(value.cmp(text)))),
+            Self::Rotational(_) | Self::Size(..) => Some(false),
         }
     }
 }
@@ -509,7 +526,18 @@ mod tests {
         for (hint, value, expected) in [
             ("serial", "s1", "a"),
             ("serial", "samsung_s1", "a"),
-            ("serial", "s!= s1", "a"),
+            // A disk that bears the name by any of its names is not another one.
+            ("serial", "s!= s1", ""),
+            ("serial", "s!= samsung_s1", ""),
+            ("serial", "s!= s2", "a"),
+            ("wwn", "s!= 0x6001405abcdef012", ""),
+            ("wwn", "s!= 0x6001405abcdef0120102030405060708", ""),
+            ("wwn", "s!= 0x5000c500a1b2c3d4", "b"),
+            (
+                "by_path",
+                "s!= /dev/disk/by-path/pci-0000:00:1f.2-ata-1",
+                "a",
+            ),
             ("wwn", "0x6001405ABCDEF012", "b"),
             ("wwn", "0x6001405abcdef0120102030405060708", "b"),
             ("by_path", "/dev/disk/by-path/pci-0000:00:1f.2-ata-1", "b"),
@@ -521,6 +549,26 @@ mod tests {
             ("tran", "SATA", "ab"),
         ] {
             assert_eq!(found(hint, &json!(value)), expected, "{hint} {value}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_compared_with_the_serials_that_are_numbers() {
+        for (value, expected) in [("!= 17", ""), ("!= 18", "a"), ("== 17", "a"), ("> 16", "a")] {
+            let [a, b] = disks();
+            let a = BlockDevice {
+                serial: Some("17".into()),
+                ..a
+            };
+            let hints = parse("serial", &json!(value)).unwrap();
+            let found = [("a", a), ("b", b)]
+                .into_iter()
+                .filter(|(_, disk)| hints.matches(disk));
+            assert_eq!(
+                found.map(|(letter, _)| letter).collect::<String>(),
+                expected,
+                "{value}"
+            );
         }
     }
 

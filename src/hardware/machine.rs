@@ -300,7 +300,14 @@ impl Machine {
             // As IPA: only erasing whole disks (`agent_erase_skip_read_only`) has a choice here.
             read_only: ReadOnly::Skip,
         };
-        let disks = self.wishes()?.without_skipped(self.disks()?);
+        let all = self.disks()?;
+        let disks = self.wishes()?.without_skipped(all.clone());
+        for disk in all.iter().filter(|disk| !disks.contains(disk)) {
+            tracing::info!(
+                disk = disk.name,
+                "a disk in skip_block_devices is not erased"
+            );
+        }
         let paths: Vec<_> = disks
             .into_iter()
             .map(|disk| self.root.path(disk.name))

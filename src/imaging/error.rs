@@ -62,6 +62,15 @@ pub enum Error {
         /// What it does hash to.
         actual: String,
     },
+    /// Something failed when the disk had been written to, and then clearing it.
+    #[error("writing the image was given up, and {} may still have a partition table", device.display())]
+    NotCleared {
+        /// The disk.
+        device: PathBuf,
+        /// What failed first.
+        #[source]
+        cause: Box<Self>,
+    },
     /// One partition's content.
     #[error("image {0} is a partition image; this agent writes whole-disk images (raw or qcow2)")]
     PartitionImage(String),
@@ -76,7 +85,7 @@ pub enum Error {
 impl Error {
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Abandoned { cause, .. } => cause.class(),
+            Self::Abandoned { cause, .. } | Self::NotCleared { cause, .. } => cause.class(),
             Self::Checksum {
                 source: checksum::Error::Download(_),
                 ..

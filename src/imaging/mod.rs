@@ -78,7 +78,8 @@ pub struct Written {
 
 /// Writes a whole-disk image onto a disk and returns when it is verified and on the medium.
 ///
-/// Blocks; the caller must not be a task of the network's runtime. After an error the disk is as it was, or has no partition table.
+/// Blocks; the caller must not be a task of the network's runtime. After an error the disk is as it was, or has no partition table; where it
+/// does not take that either, [`Error::NotCleared`] says so.
 ///
 /// # Errors
 /// [`Error`], which says what failed, where from, and what became of the disk.
@@ -103,18 +104,27 @@ pub fn write_image(
         reporter,
         writer: Writer::new(Target::open(device)?, reporter),
     };
-    match job.attempt_all() {
-        Ok(written) => {
-            reporter.phase("finishing", None);
-            job.writer.commit()?;
-            tracing::info!(
-                device = %device.display(), image = %info.id, bytes = written.bytes,
-                "the image is verified and written"
-            );
-            Ok(written)
-        }
-        Err(error) => Err(abandon(job.writer, error)),
-    }
+    let attempt = job.attempt_all();
+    let written = conclude(job.writer, attempt, reporter)?;
+    tracing::info!(
+        device = %device.display(), image = %info.id, bytes = written.bytes,
+        "the image is verified and written"
+    );
+    Ok(written)
+}
+
+/// Makes the disk what the verified image says, or leaves no partition table on it.
+fn conclude(
+    mut writer: Writer,
+    attempt: Result<Written, Error>,
+    reporter: &Reporter,
+) -> Result<Written, Error> {
+    let outcome = attempt.and_then(|written| {
+        reporter.phase("finishing", None);
+        writer.commit()?;
+        Ok(written)
+    });
+    outcome.map_err(|error| abandon(writer, error))
 }
 
 fn fetcher(info: &ImageInfo, settings: &Settings, cancel: &Cancel) -> Result<Fetcher, Error> {
@@ -168,7 +178,10 @@ fn abandon(writer: Writer, cause: Error) -> Error {
                 device = %device.display(), error = %crate::error::chain(&second),
                 "the disk could not be cleared after the image failed: it may hold parts of the image"
             );
-            cause
+            Error::NotCleared {
+                device,
+                cause: Box::new(cause),
+            }
         }
     }
 }
@@ -305,3 +318,76 @@ fn decoder(found: &Finding) -> Result<Decoder, Error> {
 }
 
 const MAX_CHECKSUM_FILE: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{AgentError, ErrorClass};
+    use std::fs;
+
+    const MIB: usize = 1 << 20;
+
+    /// A disk of 16 MiB with a verified image of 12, but for what is written last.
+    fn written(file: &Path) -> (Writer, Written) {
+        fs::write(file, vec![0xD1; 16 * MIB]).unwrap();
+        let image = vec![0xA5; 12 * MIB];
+        let mut writer = Writer::new(Target::open(file).unwrap(), &Reporter::default());
+        writer.begin(Some(12 << 20)).unwrap();
+        writer.data(0, &image).unwrap();
+        let written = Written {
+            bytes: 12 << 20,
+            virtual_size: 12 << 20,
+            format: Format::Raw,
+            checksum: Expected {
+                algorithm: checksum::Algorithm::Md5,
+                digits: String::new(),
+            },
+        };
+        (writer, written)
+    }
+
+    /// Whether each MiB is all of one byte, and of which.
+    fn mebibytes(file: &Path) -> Vec<u8> {
+        let disk = fs::read(file).unwrap();
+        let plain = |mib: &[u8]| mib.iter().all(|byte| *byte == mib[0]);
+        assert!(disk.chunks(MIB).all(plain));
+        disk.chunks(MIB).map(|mib| mib[0]).collect()
+    }
+
+    #[test]
+    fn a_disk_that_fails_a_flush_in_the_end_gets_no_partition_table() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let cleared = [&[0][..], &[0xA5; 10], &[0], &[0xD1; 3], &[0]].concat();
+        for failing in [
+            &[true][..],
+            &[false, true],
+            &[false, false, true],
+            &[false, false, true, true],
+        ] {
+            let (mut writer, written) = written(file.path());
+            writer.fail_flushes(failing);
+            let error = conclude(writer, Ok(written), &Reporter::default()).unwrap_err();
+            assert_eq!(mebibytes(file.path()), cleared, "{failing:?}");
+            let error = AgentError::from(error);
+            assert_eq!(error.class, ErrorClass::ImageWriteError);
+            let disk = file.path().display();
+            let what = match failing.len() {
+                4 => format!(
+                    "writing the image was given up, and {disk} may still have a partition table"
+                ),
+                _ => format!(
+                    "writing the image was given up, and {disk} was left without a partition table"
+                ),
+            };
+            assert_eq!(
+                error.details,
+                format!("{what}: syncing {disk}: Input/output error (os error 5)")
+            );
+        }
+        let (mut writer, written) = written(file.path());
+        writer.fail_flushes(&[false; 3]);
+        conclude(writer, Ok(written), &Reporter::default()).unwrap();
+        let whole = [&[0xA5; 12][..], &[0xD1; 3], &[0]].concat();
+        assert_eq!(mebibytes(file.path()), whole);
+    }
+}

@@ -18,6 +18,9 @@ pub(super) struct Target {
     direct: Option<File>,
     /// Bytes in the page cache since it was last emptied.
     dirty: u64,
+    /// Whether each of the next flushes fails, as a dying device's do.
+    #[cfg(test)]
+    failing_flushes: std::collections::VecDeque<bool>,
 }
 
 impl Target {
@@ -52,7 +55,14 @@ impl Target {
             cached,
             direct,
             dirty: 0,
+            #[cfg(test)]
+            failing_flushes: std::collections::VecDeque::new(),
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn fail_flushes(&mut self, which: &[bool]) {
+        self.failing_flushes = which.iter().copied().collect();
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -157,10 +167,18 @@ impl Target {
 
     /// Waits until everything written is on the medium.
     pub(super) fn sync(&mut self) -> Result<(), Error> {
-        let done = self.empty_cache().and_then(|()| match &self.direct {
+        let written = self.empty_cache();
+        let flushed = match &self.direct {
             Some(direct) => direct.sync_all(),
             None => self.cached.sync_all(),
-        });
+        };
+        // Both are asked in any case: each file remembers an error until it was told.
+        let done = written.and(flushed);
+        #[cfg(test)]
+        let done = match self.failing_flushes.pop_front() {
+            Some(true) => Err(io::Error::from_raw_os_error(libc::EIO)),
+            Some(false) | None => done,
+        };
         done.map_err(|source| Error::Sync {
             device: self.path.clone(),
             source,

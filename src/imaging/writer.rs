@@ -3,7 +3,8 @@
 //! 1. The disk's first and last MiB are zeroed: there lie the signatures of what was on it before (partition tables, md, LVM).
 //! 2. The image is written, but for what belongs into these two MiB: a partition table at the front, its backup at the
 //!    back. That waits in memory.
-//! 3. When the whole image was verified, and is on the medium, the two are written, the front last.
+//! 3. When the whole image was verified, and is on the medium, the two are written, the front last. If that fails, also in
+//!    its last flush, they are zeroed again.
 //!
 //! So a power failure at any moment leaves a disk without a table, and a wrong checksum never shows itself as one. An
 //! image that ends before the disk does has its backup table in between; giving up zeroes that too.
@@ -65,6 +66,11 @@ impl Writer {
 
     pub(super) fn path(&self) -> &Path {
         self.target.path()
+    }
+
+    #[cfg(test)]
+    pub(super) fn fail_flushes(&mut self, which: &[bool]) {
+        self.target.fail_flushes(which);
     }
 
     /// Begins anew with an image of this size, where it is known.
@@ -133,8 +139,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes the disk what the image says. The image was verified.
-    pub(super) fn commit(mut self) -> Result<(), Error> {
+    /// Makes the disk what the image says. The image was verified. After an error the disk may have its whole table: the last
+    /// flush fails behind it.
+    pub(super) fn commit(&mut self) -> Result<(), Error> {
         self.target.sync()?;
         for held in [&self.tail, &self.head] {
             self.target.write(held.start, &held.bytes)?;
@@ -143,26 +150,34 @@ impl Writer {
         Ok(())
     }
 
-    /// Leaves no partition table behind. Returns whether the disk had been touched at all.
+    /// Leaves no partition table behind. Returns whether the disk had been touched at all. Where a part of that fails, the rest is
+    /// still done.
     pub(super) fn abandon(mut self) -> Result<bool, Error> {
         if self.state == State::Untouched {
             return Ok(false);
         }
+        let ends = self.clear_ends();
         let from = self.furthest.saturating_sub(HELD).max(self.head.end());
         let to = self.furthest.min(self.tail.start);
-        if from < to {
-            self.target.zero(from, to - from)?;
-        }
-        self.clear_ends()?;
-        Ok(true)
+        let backup = if from < to {
+            let zeroed = self.target.zero(from, to - from);
+            let flushed = self.target.sync();
+            zeroed.and(flushed)
+        } else {
+            Ok(())
+        };
+        ends.and(backup).map(|()| true)
     }
 
     fn clear_ends(&mut self) -> Result<(), Error> {
+        let mut outcome = Ok(());
         for held in [&mut self.head, &mut self.tail] {
             held.bytes.fill(0);
-            self.target.write(held.start, &held.bytes)?;
+            let written = self.target.write(held.start, &held.bytes);
+            outcome = outcome.and(written);
         }
-        self.target.sync()
+        let flushed = self.target.sync();
+        outcome.and(flushed)
     }
 
     fn check_end(&self, end: u64) -> Result<(), Error> {

@@ -28,9 +28,25 @@ pub enum Error {
     /// Somebody uses the device.
     #[error("{} is in use{}", .0.display(), holders(.1))]
     InUse(PathBuf, Vec<String>),
+    /// The kernel has another partition of this number: it numbers otherwise, or did not read the table again.
+    #[error(
+        "{} is not written to: in the partition table it has {} bytes from byte {}, and the kernel has {} from {}",
+        node.display(), table.1, table.0, kernel.1, kernel.0
+    )]
+    NodeElsewhere {
+        /// The partition's node.
+        node: PathBuf,
+        /// First byte and bytes in the table.
+        table: (u64, u64),
+        /// First byte and bytes as the kernel knows them.
+        kernel: (u64, u64),
+    },
     /// The device node of a partition does not appear.
     #[error("partition {} of {} did not appear as a device", .1, .0.display())]
     NodeMissing(PathBuf, u32),
+    /// The partition table has no such partition.
+    #[error("{} has no partition {}", .0.display(), .1)]
+    NoPartition(PathBuf, u32),
     /// What was erased does not read as zeroes.
     #[error("{} still holds data at byte {}", .0.display(), .1)]
     NotErased(PathBuf, u64),

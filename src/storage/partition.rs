@@ -3,6 +3,7 @@
 
 use super::Error;
 use super::disk::{Access, Disk, Window, kernel_name};
+use super::sysfs;
 use crate::formats::gpt::{self, Copies, Gpt};
 use crate::formats::guid::Guid;
 use crate::formats::mbr::{self, Mbr};
@@ -40,7 +41,7 @@ pub struct Partition {
     pub number: u32,
     /// Its first byte on the disk.
     pub start: u64,
-    /// Its size in bytes.
+    /// Its size in bytes, as far as it is on the disk: none where it begins beyond the end.
     pub bytes: u64,
     /// What the table says it is for.
     pub kind: Kind,
@@ -84,13 +85,19 @@ pub fn list(disk: &Path) -> Result<Layout, Error> {
 /// As [`list`].
 pub fn layout(disk: &Disk) -> Result<Layout, Error> {
     let sector = u64::from(disk.sector());
-    let partition = |number, first: u64, sectors: u64, kind, id| Partition {
-        number,
-        start: first.saturating_mul(sector),
-        bytes: sectors.saturating_mul(sector),
-        kind,
-        id,
-        node: node(disk.path(), number),
+    let partition = |number, first: u64, sectors: u64, kind, id| {
+        let start = first.saturating_mul(sector);
+        Partition {
+            number,
+            start,
+            // The kernel cuts it, too (block/partitions/core.c: blk_add_partition).
+            bytes: sectors
+                .saturating_mul(sector)
+                .min(disk.bytes().saturating_sub(start)),
+            kind,
+            id,
+            node: node(disk.path(), number),
+        }
     };
     match table(disk)? {
         Table::Gpt(gpt) => Ok(Layout {
@@ -109,8 +116,7 @@ pub fn layout(disk: &Disk) -> Result<Layout, Error> {
                 .collect(),
         }),
         Table::Mbr(mbr) => {
-            let logicals = mbr.logicals(&mut whole(disk), disk.sector());
-            let logicals = logicals.map_err(|error| Error::Read(disk.path().into(), error))?;
+            let logicals = logicals(&mbr, disk)?;
             let primaries = mbr.primaries().into_iter().filter(|p| !p.is_extended());
             Ok(Layout {
                 label: Label::Mbr,
@@ -178,8 +184,9 @@ pub fn add_last(disk: &Path, bytes: u64, id: Guid, cancel: &Cancel) -> Result<Pa
         }
         Table::Mbr(mut mbr) => {
             let sectors = disk.bytes() / u64::from(disk.sector());
+            let logicals = logicals(&mbr, &disk)?;
             let added = mbr
-                .add_last(sectors, disk.sector(), bytes)
+                .add_last(&logicals, sectors, disk.sector(), bytes)
                 .map_err(|error| Error::AddPartition(disk.path().into(), error))?;
             let written = disk.file().write_all_at(mbr.bytes(), 0);
             written.map_err(|error| Error::Write(disk.path().into(), error))?;
@@ -232,28 +239,50 @@ pub fn rescan(disk: &Disk, cancel: &Cancel) -> Result<(), Error> {
     Ok(())
 }
 
-/// Waits until a partition is known to the kernel and its device node is there.
+/// Waits until a partition is known to the kernel and its device node is there, and compares the two.
 ///
 /// # Errors
-/// [`Error::NodeMissing`] after 15 s, [`Error::Cancelled`].
+/// [`Error::NodeMissing`] after 15 s, [`Error::NodeElsewhere`], [`Error::Cancelled`].
 pub fn wait_for_node(
     root: &Root,
     disk: &Path,
     partition: &Partition,
     cancel: &Cancel,
 ) -> Result<(), Error> {
-    let name = kernel_name(&partition.node);
-    let known = root.path(format!("sys/class/block/{name}/partition"));
     for _ in 0..WAITS {
-        let node = std::fs::metadata(&partition.node);
-        if known.exists() && node.is_ok_and(|node| node.file_type().is_block_device()) {
-            return Ok(());
+        match check_node(root, disk, partition) {
+            Err(Error::NodeMissing(..)) => {}
+            outcome => return outcome,
         }
         if cancel.wait(PAUSE) {
             return Err(Error::Cancelled(disk.into()));
         }
     }
     Err(Error::NodeMissing(disk.into(), partition.number))
+}
+
+/// Compares a partition of the table with what the kernel has behind its node: the number alone says little, for the kernel
+/// counts by itself. To be done before anything opens the node to write.
+///
+/// # Errors
+/// [`Error::NodeMissing`]: it is not there, perhaps not yet; [`Error::NodeElsewhere`].
+pub fn check_node(root: &Root, disk: &Path, partition: &Partition) -> Result<(), Error> {
+    let folder = root.path("sys/class/block");
+    let folder = folder.join(kernel_name(&partition.node));
+    let bytes = |attribute| sysfs::number(&folder.join(attribute))?.checked_mul(SYSFS_SECTOR);
+    let node = std::fs::metadata(&partition.node);
+    let there = node.is_ok_and(|node| node.file_type().is_block_device())
+        && folder.join("partition").exists();
+    let table = (partition.start, partition.bytes);
+    match (bytes("start"), bytes("size")) {
+        (Some(start), Some(size)) if there && (start, size) == table => Ok(()),
+        (Some(start), Some(size)) if there => Err(Error::NodeElsewhere {
+            node: partition.node.clone(),
+            table,
+            kernel: (start, size),
+        }),
+        _ => Err(Error::NodeMissing(disk.into(), partition.number)),
+    }
 }
 
 /// The node of a disk's partition: `sda1`, and with a `p` where the disk's own name ends in a digit, `nvme0n1p1`.
@@ -293,10 +322,17 @@ fn gpt(disk: &Disk) -> Result<Option<Gpt>, Error> {
         .map_err(|error| Error::Gpt(disk.path().into(), error))
 }
 
+fn logicals(mbr: &Mbr, disk: &Disk) -> Result<Vec<mbr::Partition>, Error> {
+    mbr.logicals(&mut whole(disk), disk.sector())
+        .map_err(|error| Error::Read(disk.path().into(), error))
+}
+
 fn whole(disk: &Disk) -> Window<'_> {
     Window::new(disk.file(), 0, disk.bytes())
 }
 
+/// The unit of sysfs, whatever the disk's sectors are.
+const SYSFS_SECTOR: u64 = 512;
 const PAUSE: Duration = Duration::from_millis(100);
 /// 5 s: something on the machine may just be looking at a partition.
 const RESCANS: u32 = 50;
@@ -368,6 +404,32 @@ mod tests {
         assert_eq!(fix_gpt(disk.path()).unwrap(), GptFix::NotGpt);
     }
 
+    /// The kernel follows a chain out of its extended partition.
+    #[test]
+    fn a_partition_is_not_added_over_a_logical_one_outside_of_the_extended() {
+        let table = |entries: &[(usize, u8, u32, u32)]| {
+            let mut table = [0; 512];
+            for (at, kind, first, mebibytes) in entries {
+                table[at + 4] = *kind;
+                table[at + 8..at + 12].copy_from_slice(&first.to_le_bytes());
+                table[at + 12..at + 16].copy_from_slice(&(mebibytes << 11).to_le_bytes());
+            }
+            table[510..].copy_from_slice(&[0x55, 0xAA]);
+            table
+        };
+        let disk = TestDisk::new(100, 512, |file| {
+            let extended = table(&[(446, 0x05, 2048, 1)]);
+            let chain = table(&[(446, 0x83, 79 << 11, 20)]);
+            file.write_all_at(&extended, 0).unwrap();
+            file.write_all_at(&chain, 1 << 20).unwrap();
+        });
+        let added = add_last(disk.path(), 10 << 20, NEW_ID, &Cancel::default()).unwrap();
+        let partitions = list(disk.path()).unwrap().partitions.into_iter();
+        let places: Vec<_> = partitions.map(|p| (p.number, p.start, p.bytes)).collect();
+        assert_eq!(places, [(2, 70 << 20, 10 << 20), (5, 80 << 20, 20 << 20)]);
+        wait_for_node(&Root::machine(), disk.path(), &added, &Cancel::default()).unwrap();
+    }
+
     #[test]
     fn a_blank_disk_has_no_table() {
         let disk = TestDisk::new(10, 512, |_| {});
@@ -384,6 +446,87 @@ mod tests {
         cancel.cancel();
         let error = wait_for_node(&Root::machine(), disk.path(), &partition, &cancel).unwrap_err();
         assert!(matches!(error, Error::Cancelled(_)), "{error}");
+    }
+
+    /// The kernel's words on a partition of this number: its folder in sysfs, made of files.
+    fn kernel_says(partition: &Partition, start: u64, bytes: u64) -> (tempfile::TempDir, Root) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let name = kernel_name(&partition.node);
+        let place = root.path(format!("sys/class/block/{name}"));
+        std::fs::create_dir_all(&place).unwrap();
+        let numbers = [
+            ("partition", u64::from(partition.number)),
+            ("start", start / 512),
+            ("size", bytes / 512),
+        ];
+        for (name, number) in numbers {
+            std::fs::write(place.join(name), format!("{number}\n")).unwrap();
+        }
+        (folder, root)
+    }
+
+    #[test]
+    fn a_node_whose_place_differs_from_the_tables_is_refused() {
+        let disk = TestDisk::gpt(100, 4096, &[(Guid::LINUX_DATA, 1, 5)]);
+        let partition = list(disk.path()).unwrap().partitions.remove(0);
+        let wait = |root: &Root| wait_for_node(root, disk.path(), &partition, &Cancel::default());
+        wait(&Root::machine()).unwrap();
+        let (start, bytes) = (partition.start, partition.bytes);
+        let (_folder, root) = kernel_says(&partition, start, bytes);
+        wait(&root).unwrap();
+        for (start, bytes) in [(start + 4096, bytes), (start, bytes - 4096)] {
+            let (_folder, root) = kernel_says(&partition, start, bytes);
+            assert_eq!(
+                wait(&root).unwrap_err().to_string(),
+                format!(
+                    "{} is not written to: in the partition table it has 5242880 bytes from byte 1048576, and the kernel has \
+                     {bytes} from {start}",
+                    partition.node.display()
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn a_partition_that_reaches_beyond_the_disk_ends_with_it_as_for_the_kernel() {
+        let disk = TestDisk::new(10, 512, |file| {
+            let mut boot = [0; 512];
+            let entries = [(450, 2048u32, 1u32 << 20), (466, 1 << 20, 1 << 20)];
+            for (at, first, sectors) in entries {
+                boot[at] = 0x83;
+                boot[at + 4..at + 8].copy_from_slice(&first.to_le_bytes());
+                boot[at + 8..at + 12].copy_from_slice(&sectors.to_le_bytes());
+            }
+            boot[510..].copy_from_slice(&[0x55, 0xAA]);
+            file.write_all_at(&boot, 0).unwrap();
+        });
+        let partitions = list(disk.path()).unwrap().partitions;
+        let places: Vec<_> = partitions.iter().map(|p| (p.start, p.bytes)).collect();
+        assert_eq!(places, [(1 << 20, 9 << 20), (512 << 20, 0)]);
+        wait_for_node(
+            &Root::machine(),
+            disk.path(),
+            &partitions[0],
+            &Cancel::default(),
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn a_gpt_behind_a_protective_entry_of_no_size_gets_the_partition() {
+        let disk = TestDisk::new(100, 512, |file| {
+            gpt::fixture::write(file, 512, &[(Guid::LINUX_DATA, 1, 5)]);
+            file.write_all_at(&[0; 4], 446 + 12).unwrap();
+        });
+        let added = add_last(disk.path(), 10 << 20, NEW_ID, &Cancel::default()).unwrap();
+        assert_eq!((added.number, added.id), (2, NEW_ID.to_string()));
+        let sectors = (100u32 << 11) - 1;
+        assert_eq!(
+            disk.bytes(446 + 12, 4),
+            sectors.to_le_bytes(),
+            "and is fitted"
+        );
     }
 
     #[test]

@@ -112,7 +112,14 @@ impl Machine {
     ) -> Result<PathBuf, AgentError> {
         match place {
             Place::Device(path) => Ok(self.root.path(path)),
-            Place::Number(number) => Ok(partition::node(disk, *number)),
+            Place::Number(number) => {
+                let mut partitions = partition::list(disk)?.partitions.into_iter();
+                let partition = partitions
+                    .find(|partition| partition.number == *number)
+                    .ok_or_else(|| storage::Error::NoPartition(disk.into(), *number))?;
+                partition::check_node(&self.root, disk, &partition)?;
+                Ok(partition.node)
+            }
             Place::HasFolder(folder) => self.partition_with(folder, disk, cancel),
         }
     }
@@ -130,8 +137,13 @@ impl Machine {
             let mounted = if is_lvm(partition) {
                 Err("it belongs to a volume group of LVM".into())
             } else {
-                Mounted::mount(&self.root, &partition.node, Purpose::Look)
+                // Replaying a log writes.
+                partition::check_node(&self.root, disk, partition)
                     .map_err(|error| chain(&error))
+                    .and_then(|()| {
+                        Mounted::mount(&self.root, &partition.node, Purpose::Look)
+                            .map_err(|error| chain(&error))
+                    })
             };
             match mounted {
                 Ok(mounted) if foreign::is_folder(mounted.top(), folder) => {

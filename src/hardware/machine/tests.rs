@@ -548,6 +548,43 @@ fn a_file_that_cannot_be_injected_is_named_without_its_content() {
 }
 
 #[test]
+fn no_file_goes_into_a_partition_that_is_elsewhere_for_the_kernel() {
+    keep_mounts_to_oneself();
+    let lab = Lab::new();
+    tenants_system(&lab, "sdx2", &["etc"]);
+    // The second partition of the table is nowhere, and the first one's node is the second's place.
+    let kernel = lab.files.root().path("sys/class");
+    std::fs::remove_file(kernel).unwrap();
+    let node = crate::storage::disk::kernel_name(&lab.files.root().path("dev/sdx2"));
+    lab.files.files(
+        &format!("sys/class/block/{node}"),
+        [("partition", "2"), ("start", "2048"), ("size", "20480")],
+    );
+    let reason = format!(
+        "{} is not written to: in the partition table it has 5242880 bytes from byte 20971520, and the kernel has 10485760 \
+         from 1048576",
+        lab.files.root().path("dev/sdx2").display()
+    );
+    for (place, told) in [
+        (json!(2), reason.clone()),
+        (json!(null), format!("not 2: {reason}")),
+        (
+            json!(3),
+            format!(
+                "{} has no partition 3",
+                lab.files.root().path("dev/sdx").display()
+            ),
+        ),
+    ] {
+        let file = json!({"path": "/etc/x", "partition": place, "content": "aHVzaA=="});
+        let error = lab.run(Phase::Deploy, "inject_files", json!({"files": [file]}));
+        let details = error.unwrap_err().details;
+        assert!(details.contains(&told), "{details}");
+    }
+    assert!(look_into(&lab, "sdx2", |top| !top.join("etc/x").exists()));
+}
+
+#[test]
 fn a_cancelled_injection_mounts_nothing() {
     keep_mounts_to_oneself();
     let lab = Lab::new();

@@ -386,6 +386,80 @@ mod tests {
         assert!(matches!(error, Error::Ambiguous(_)), "{error}");
     }
 
+    /// A table of a chain: its place in MiB, and type, start and size of each entry in MiB.
+    type Table = (u32, &'static [(u8, u32, u32)]);
+
+    /// A disk of 50 MiB with an extended partition and these tables in its chain.
+    fn with_logicals(tables: &[Table]) -> TestDisk {
+        let extended: Table = (0, &[(0x83, 1, 9), (0x05, 10, 40)]);
+        TestDisk::new(50, 512, |file| {
+            for (at, entries) in [extended].iter().chain(tables) {
+                let mut table = [0; 512];
+                for (slot, (kind, first, size)) in table[446..510].chunks_mut(16).zip(*entries) {
+                    slot[4] = *kind;
+                    slot[8..12].copy_from_slice(&(first << 11).to_le_bytes());
+                    slot[12..].copy_from_slice(&(size << 11).to_le_bytes());
+                }
+                table[510..].copy_from_slice(&[0x55, 0xAA]);
+                file.write_all_at(&table, u64::from(*at) << 20).unwrap();
+            }
+        })
+    }
+
+    #[test]
+    fn a_drive_goes_into_the_logical_partition_that_has_the_label() {
+        let fat = fixture::unpacked(FAT);
+        // The first logical partition was deleted; the chain leads backwards.
+        let chains: [[Table; 3]; 2] = [
+            [
+                (10, &[(0, 0, 0), (5, 10, 5)]),
+                (20, &[(0x0C, 1, 3), (5, 20, 5)]),
+                (30, &[(0x83, 1, 3)]),
+            ],
+            [
+                (10, &[(0x83, 1, 3), (5, 20, 5)]),
+                (30, &[(0x83, 1, 3), (5, 10, 5)]),
+                (20, &[(0x0C, 1, 3)]),
+            ],
+        ];
+        for (tables, number) in chains.iter().zip([5, 7]) {
+            let disk = with_logicals(tables);
+            let (labelled, tenants) = (21 << 20, 31 << 20);
+            disk.file.write_all_at(&fat, labelled).unwrap();
+            disk.file.write_all_at(&[0xD1; 4096], tenants).unwrap();
+            let place = put(&disk, &drive(ROCK_RIDGE), Form::AsItIs).unwrap();
+            assert_eq!((place.number, place.start), (number, labelled));
+            let iso = fixture::unpacked(ROCK_RIDGE);
+            assert_eq!(start_of(&disk, &place, iso.len()), iso);
+            assert_eq!(disk.bytes(tenants, 4096), [0xD1; 4096]);
+        }
+    }
+
+    #[test]
+    fn a_labelled_partition_that_is_elsewhere_for_the_kernel_is_not_written_to() {
+        let disk = TestDisk::gpt(50, 512, &[(Guid::LINUX_DATA, 1, 1)]);
+        let fat = fixture::unpacked(FAT);
+        disk.file.write_all_at(&fat, 1 << 20).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let name = format!("{}p1", storage::disk::kernel_name(disk.path()));
+        let kernel = root.path(format!("sys/class/block/{name}"));
+        std::fs::create_dir_all(&kernel).unwrap();
+        for (name, number) in [("partition", 1), ("start", 4096), ("size", 2048)] {
+            std::fs::write(kernel.join(name), format!("{number}\n")).unwrap();
+        }
+        let drive = drive(ROCK_RIDGE);
+        let error = install(&root, disk.path(), &drive, Form::AsItIs, &Cancel::default());
+        assert_eq!(
+            crate::error::chain(&error.unwrap_err()),
+            format!(
+                "no partition for the config drive: /dev/{name} is not written to: in the partition table it has 1048576 \
+                 bytes from byte 1048576, and the kernel has 1048576 from 2097152"
+            )
+        );
+        assert_eq!(disk.bytes(1 << 20, fat.len()), fat);
+    }
+
     #[test]
     fn a_drive_larger_than_its_partition_is_refused() {
         let disk = TestDisk::gpt(50, 512, &[(Guid::LINUX_DATA, 1, 1)]);
