@@ -70,6 +70,27 @@ fn an_advertise_or_another_servers_reply_does_not_take_an_address_away() {
     machine.wait_log("Gave back an address");
 }
 
+/// With addresses of servers and domains that cannot be any, and the options of each advertisement others than before.
+#[test]
+fn router_advertisements_fill_no_log() {
+    let (machine, router) = machine_with_router();
+    for round in 0..200 {
+        let group = Ipv6Addr::new(0xFF02, 0, 0, 0, 0, 0, round, 1);
+        let mut options = vec![25, 3, 0, 0, 0, 0, 0, 60];
+        options.extend(group.octets());
+        options.extend([31, 2, 0, 0, 0, 0, 0, 60, 2, b'*']);
+        options.extend([b'a' + u8::try_from(round % 26).unwrap(), 0, 0, 0, 0, 0]);
+        router.advertise(0, &options);
+    }
+    // Long after the first of them: an address is checked for a second.
+    router.advertise(MANAGED, &[]);
+    router.lease(FREE, &[]);
+    machine.wait_log("Got an address by DHCPv6");
+    let log = machine.log();
+    let ignored = log.matches("ignored a name server or a domain").count();
+    assert_eq!(ignored, 8, "{log}");
+}
+
 #[test]
 fn a_status_without_a_code_hides_nothing() {
     let (machine, router) = machine_with_router();
