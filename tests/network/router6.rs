@@ -56,16 +56,21 @@ impl Router {
     /// The next message of this type.
     pub(crate) fn receive(&self, message_type: u8) -> Request {
         loop {
-            let mut bytes = vec![0; 1500];
-            let (length, from) = self.dhcp.recv_from(&mut bytes).expect("a request");
-            bytes.truncate(length);
-            if bytes[0] == message_type {
-                return Request { bytes, from };
+            let next = self.next();
+            if next.bytes[0] == message_type {
+                return next;
             }
         }
     }
 
-    /// Answers with a type, an address that may be used for `seconds`, and more options.
+    fn next(&self) -> Request {
+        let mut bytes = vec![0; 1500];
+        let (length, from) = self.dhcp.recv_from(&mut bytes).expect("a request");
+        bytes.truncate(length);
+        Request { bytes, from }
+    }
+
+    /// Answers with a type, an address that may be used for an hour, and more options.
     pub(crate) fn reply(
         &self,
         request: &Request,
@@ -73,26 +78,50 @@ impl Router {
         address: Ipv6Addr,
         options: &[u8],
     ) {
+        self.reply_as(SERVER, request, message_type, Some((address, 0)), options);
+    }
+
+    /// The same as one of several servers: with an address and the seconds after which it is to be renewed (0: the client
+    /// chooses), or with the status that there is none.
+    pub(crate) fn reply_as(
+        &self,
+        server: u8,
+        request: &Request,
+        message_type: u8,
+        address: Option<(Ipv6Addr, u8)>,
+        options: &[u8],
+    ) {
         let mut bytes = vec![message_type];
         bytes.extend(&request.bytes[1..4]);
         bytes.extend(options);
-        for (code, value) in [(1, request.option(1).unwrap()), (2, vec![7])] {
+        for (code, value) in [(1, request.option(1).unwrap()), (2, vec![server])] {
             push(&mut bytes, code, &value);
         }
-        let mut given = address.octets().to_vec();
-        given.extend([0, 0, 14, 16, 0, 0, 14, 16]);
         let mut association = request.option(3).unwrap()[..4].to_vec();
-        association.extend([0; 8]);
-        push(&mut association, 5, &given);
+        let renew = address.map_or(0, |(_, renew)| renew);
+        association.extend([0, 0, 0, renew, 0, 0, 0, 0]);
+        match address {
+            Some((address, _)) => {
+                let mut given = address.octets().to_vec();
+                given.extend([0, 0, 14, 16, 0, 0, 14, 16]);
+                push(&mut association, 5, &given);
+            }
+            None => push(&mut association, 13, &[0, 2]),
+        }
         push(&mut bytes, 3, &association);
         self.dhcp.send_to(&bytes, request.from).unwrap();
     }
 
-    /// Offers an address and gives it.
+    /// Offers an address until it is taken, and gives it.
     pub(crate) fn lease(&self, address: Ipv6Addr, options: &[u8]) {
-        let solicit = self.receive(SOLICIT);
-        self.reply(&solicit, ADVERTISE, address, options);
-        let request = self.receive(REQUEST);
+        let request = loop {
+            let next = self.next();
+            match next.bytes[0] {
+                SOLICIT => self.reply(&next, ADVERTISE, address, options),
+                REQUEST => break next,
+                _ => {}
+            }
+        };
         self.reply(&request, REPLY, address, options);
     }
 }
@@ -127,8 +156,11 @@ fn push(bytes: &mut Vec<u8>, code: u16, value: &[u8]) {
     bytes.extend(value);
 }
 
+/// The identifier of the server that answers where a test names none.
+const SERVER: u8 = 7;
 pub(crate) const SOLICIT: u8 = 1;
 pub(crate) const ADVERTISE: u8 = 2;
 pub(crate) const REQUEST: u8 = 3;
+pub(crate) const RENEW: u8 = 5;
 pub(crate) const REPLY: u8 = 7;
 pub(crate) const DECLINE: u8 = 9;

@@ -5,6 +5,7 @@
 use crate::formats::dhcp6::{
     Association, AssociationAddress, Message, MessageType, Options, Status, code,
 };
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv6Addr;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ pub(super) struct Lease {
     pub(super) address: Option<(Ipv6Addr, Duration)>,
     pub(super) name_servers: Vec<Ipv6Addr>,
     pub(super) search: Vec<String>,
-    server: Vec<u8>,
+    server: Duid,
     renew: Duration,
     rebind: Duration,
 }
@@ -47,18 +48,51 @@ pub(super) enum Action {
 /// Why there is no address yet although a server answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
+    /// A Reply of a server that was not asked.
+    #[error("an answer of the server {0} was passed over: another one was asked")]
+    Foreign(Duid),
     #[error("the server gives no address{}", words(.0.as_ref()))]
     NoAddress(Option<Status>),
     #[error("an answer was passed over: it does not say which server it is from (option 2)")]
     NoServer,
+    /// An Advertise where a Reply was awaited, or the other way round.
+    #[error("an answer was passed over: its message type does not answer what was asked")]
+    NotAnAnswer,
+    /// A Reply with another address than was offered.
+    #[error("a reply was passed over: its address {0} is not the one that was offered")]
+    NotOffered(Ipv6Addr),
     #[error("the server refused{}", words(Some(.0)))]
     Status(Status),
+    /// No answer to any Request.
+    #[error("the server {0} offered an address and then did not answer requests for it")]
+    Unanswered(Duid),
 }
 
 fn words(status: Option<&Status>) -> String {
     status.map_or_else(String::new, |Status { code, text }| {
         format!(": status {code}, {text:?}")
     })
+}
+
+/// A server's identifier (RFC 8415 section 11); nothing but equality is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Duid(Vec<u8>);
+
+impl Duid {
+    /// The server that a message says it is from.
+    fn of_server(message: &Message) -> Result<Self, Refusal> {
+        let bytes = message.options.get(code::SERVER_ID);
+        bytes
+            .filter(|bytes| (1..=MAX_DUID).contains(&bytes.len()))
+            .map(|bytes| Self(bytes.to_vec()))
+            .ok_or(Refusal::NoServer)
+    }
+}
+
+impl fmt::Display for Duid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 /// The client of one interface.
@@ -72,6 +106,8 @@ pub(super) struct Client {
     /// How many addresses turned out to be others'.
     declined: u32,
     state: State,
+    /// Servers that offered an address and did not give one of use: another one's offer is preferred.
+    failed: Vec<Duid>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +144,7 @@ impl Client {
             deadline: now,
             declined: 0,
             state: State::Asking { tries: 0 },
+            failed: Vec::new(),
         }
     }
 
@@ -133,7 +170,11 @@ impl Client {
                 };
                 vec![self.ask(kind, None, now)]
             }
-            State::Requesting { tries, .. } if tries >= MOST_REQUESTS => self.start_over(now),
+            State::Requesting { offer, tries } if tries >= MOST_REQUESTS => {
+                self.note_failure(offer.server.clone());
+                self.start_over(now);
+                vec![Action::Log(Refusal::Unanswered(offer.server))]
+            }
             State::Declining { tries, .. } if tries >= MAX_DECLINES => self.start_over(now),
             State::Declining { lease, tries } => {
                 self.deadline = now + pause(tries);
@@ -195,6 +236,7 @@ impl Client {
         };
         let lease = lease.clone();
         self.declined += 1;
+        self.note_failure(lease.server.clone());
         self.new_exchange(now);
         self.state = State::Declining { lease, tries: 0 };
         let mut actions = vec![Action::Withdraw];
@@ -209,32 +251,31 @@ impl Client {
             message.message_type,
             MessageType::Advertise | MessageType::Reply
         );
-        if !ours || !from_server || message.xid != self.xid {
+        if !ours || !from_server || message.xid != self.xid || self.is_bound() {
             return Vec::new();
         }
-        if let State::Declining { .. } = self.state {
-            return self.start_over(now);
-        }
-        let wants_address = self.wish == Wish::Address;
-        let lease = match Lease::from_message(message, self.wish) {
-            Ok(lease) => lease,
-            // A server that takes its word back (RFC 8415 section 18.2.10.1).
-            Err(reason @ Refusal::NoAddress(_)) if self.has_lease() => {
-                let mut actions = vec![Action::Log(reason), Action::Withdraw];
-                actions.extend(self.start_over(now));
-                return actions;
-            }
-            Err(reason) => {
-                let requested = matches!(self.state, State::Requesting { .. });
-                let mut actions = vec![Action::Log(reason)];
-                if requested && message.message_type == MessageType::Reply {
-                    actions.extend(self.start_over(now));
-                }
-                return actions;
-            }
+        let server = match self.answering(message) {
+            Ok(server) => server,
+            Err(reason) => return vec![Action::Log(reason)],
         };
-        match (&self.state, message.message_type) {
-            (State::Asking { .. }, MessageType::Advertise) if wants_address => {
+        let wanted = match &self.state {
+            // The server has taken note, whatever its status (RFC 8415 section 18.2.10.2).
+            State::Declining { .. } => return self.start_over(now),
+            State::Asking { .. } | State::Bound(..) => None,
+            State::Requesting { offer: lease, .. }
+            | State::Renewing(lease, ..)
+            | State::Rebinding(lease, ..) => lease.address.map(|(address, _)| address),
+        };
+        let lease = match Lease::from_message(message, server, self.wish, wanted) {
+            Ok(lease) => lease,
+            Err(reason) => return self.refused(reason, now),
+        };
+        match (&self.state, lease.address) {
+            (State::Asking { tries }, Some(_)) => {
+                // Another server has until the next Solicit to offer something.
+                if *tries <= 1 && self.failed.contains(&lease.server) {
+                    return Vec::new();
+                }
                 self.new_exchange(now);
                 self.state = State::Requesting {
                     offer: lease,
@@ -242,20 +283,67 @@ impl Client {
                 };
                 self.time(now)
             }
-            (State::Asking { .. }, MessageType::Reply) if !wants_address => self.bind(lease, now),
-            (
-                State::Requesting { .. } | State::Renewing(..) | State::Rebinding(..),
-                MessageType::Reply,
-            ) => self.bind(lease, now),
-            _ => Vec::new(),
+            (State::Requesting { .. }, Some((address, _))) if wanted != Some(address) => {
+                vec![Action::Log(Refusal::NotOffered(address))]
+            }
+            _ => self.bind(lease, now),
         }
     }
 
-    fn has_lease(&self) -> bool {
-        matches!(self.state, State::Renewing(..) | State::Rebinding(..))
+    /// The server of a message that answers what was asked (RFC 8415 sections 16.3 and 16.10): of the server that was asked,
+    /// where it was one. Any server may advertise, answer an Information-request, and extend a lease that is being rebound.
+    fn answering(&self, message: &Message) -> Result<Duid, Refusal> {
+        let expected = match (&self.state, self.wish) {
+            (State::Asking { .. }, Wish::Address) => MessageType::Advertise,
+            _ => MessageType::Reply,
+        };
+        if message.message_type != expected {
+            return Err(Refusal::NotAnAnswer);
+        }
+        let server = Duid::of_server(message)?;
+        let asked = match &self.state {
+            State::Declining { lease, .. }
+            | State::Renewing(lease, ..)
+            | State::Requesting { offer: lease, .. } => &lease.server,
+            State::Asking { .. } | State::Bound(..) | State::Rebinding(..) => return Ok(server),
+        };
+        if server == *asked {
+            Ok(server)
+        } else {
+            Err(Refusal::Foreign(server))
+        }
+    }
+
+    /// A server that was asked gives nothing.
+    fn refused(&mut self, reason: Refusal, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match &self.state {
+            State::Requesting { offer, .. } => {
+                let server = offer.server.clone();
+                self.note_failure(server);
+                self.start_over(now);
+            }
+            // A server that takes its word back (RFC 8415 section 18.2.10.1).
+            State::Renewing(..) | State::Rebinding(..)
+                if matches!(reason, Refusal::NoAddress(_)) =>
+            {
+                actions.push(Action::Withdraw);
+                self.start_over(now);
+            }
+            _ => {}
+        }
+        actions.insert(0, Action::Log(reason));
+        actions
+    }
+
+    fn note_failure(&mut self, server: Duid) {
+        if self.failed.len() < MAX_FAILED && !self.failed.contains(&server) {
+            self.failed.push(server);
+        }
     }
 
     fn bind(&mut self, lease: Lease, now: Instant) -> Vec<Action> {
+        self.failed.clear();
         self.deadline = now + lease.renew;
         self.state = State::Bound(lease.clone(), now);
         vec![Action::Configure(lease)]
@@ -280,7 +368,7 @@ impl Client {
         let mut options = Options::default();
         options.push(code::CLIENT_ID, self.identity.as_slice());
         if let Some(lease) = lease.filter(|_| kind != MessageType::Rebind) {
-            options.push(code::SERVER_ID, lease.server.as_slice());
+            options.push(code::SERVER_ID, lease.server.0.as_slice());
         }
         let hundredths = now.saturating_duration_since(self.began).as_millis() / 10;
         let hundredths = u16::try_from(hundredths).unwrap_or(u16::MAX);
@@ -310,14 +398,23 @@ impl Client {
 }
 
 impl Lease {
-    /// What an Advertise or a Reply gives.
-    fn from_message(message: &Message, wish: Wish) -> Result<Self, Refusal> {
+    /// What an Advertise or a Reply gives: of several addresses the one that is wanted, or else the first.
+    fn from_message(
+        message: &Message,
+        server: Duid,
+        wish: Wish,
+        wanted: Option<Ipv6Addr>,
+    ) -> Result<Self, Refusal> {
         let options = &message.options;
-        let server = options.get(code::SERVER_ID).ok_or(Refusal::NoServer)?;
-        let association = options.association(ASSOCIATION);
+        let association = match wish {
+            Wish::Address => options.association(ASSOCIATION),
+            Wish::Facts => None,
+        };
         let given = association.as_ref().and_then(|association| {
-            let mut addresses = association.options.addresses();
-            addresses.find(|given| given.valid > 0 && is_host(given.address))
+            let addresses = association.options.addresses();
+            let usable = addresses.filter(|given| given.valid > 0 && is_host(given.address));
+            // The first of the equal ones.
+            usable.min_by_key(|given| wanted != Some(given.address))
         });
         let address = given.map(|given| (given.address, Duration::from_secs(given.valid.into())));
         if let Some(status) = options.status().filter(|status| status.code != 0) {
@@ -344,7 +441,7 @@ impl Lease {
             address,
             name_servers: options.name_servers(),
             search: options.domain_names(),
-            server: server.to_vec(),
+            server,
             renew,
             rebind,
         })
@@ -377,6 +474,9 @@ fn long_pause(tries: u32) -> Duration {
 /// The one identity association of an interface.
 const ASSOCIATION: u32 = 1;
 const MOST_REQUESTS: u32 = 5;
+const MAX_FAILED: usize = 8;
+/// RFC 8415 section 11.1: 128 bytes and the type.
+const MAX_DUID: usize = 130;
 /// DEC_MAX_RC.
 const MAX_DECLINES: u32 = 4;
 /// IRT_DEFAULT: facts without an address are asked for again.
@@ -395,9 +495,18 @@ mod tests {
     }
 
     fn answer(client: &Client, kind: MessageType, address: Option<Ipv6Addr>) -> Message {
+        answer_of(7, client, kind, address)
+    }
+
+    fn answer_of(
+        server: u8,
+        client: &Client,
+        kind: MessageType,
+        address: Option<Ipv6Addr>,
+    ) -> Message {
         let mut options = Options::default();
         options.push(code::CLIENT_ID, client.identity.as_slice());
-        options.push(code::SERVER_ID, [7]);
+        options.push(code::SERVER_ID, [server]);
         options.push(code::NAME_SERVERS, ADDRESS.octets());
         if let Some(address) = address {
             let mut association = Association {
@@ -419,7 +528,11 @@ mod tests {
     }
 
     fn no_addresses(client: &Client, kind: MessageType) -> (Message, Status) {
-        let mut message = answer(client, kind, None);
+        no_addresses_of(7, client, kind)
+    }
+
+    fn no_addresses_of(server: u8, client: &Client, kind: MessageType) -> (Message, Status) {
+        let mut message = answer_of(server, client, kind, None);
         let mut association = Association {
             id: ASSOCIATION,
             ..Association::default()
@@ -459,6 +572,223 @@ mod tests {
         assert_eq!(lease.address, Some((ADDRESS, Duration::from_secs(1000))));
         assert_eq!(lease.name_servers, [ADDRESS]);
         client
+    }
+
+    /// A client that requests the address that server 7 offered.
+    fn requesting(start: Instant) -> Client {
+        let mut client = client(Wish::Address, start);
+        client.time(start);
+        let offer = answer(&client, MessageType::Advertise, Some(ADDRESS));
+        assert_eq!(
+            kinds(&client.receive(&offer, start)),
+            [MessageType::Request]
+        );
+        client
+    }
+
+    /// The server that a Request asks.
+    fn asked(actions: &[Action]) -> Option<Vec<u8>> {
+        let [Action::Send(request)] = actions else {
+            return None;
+        };
+        assert_eq!(request.message_type, MessageType::Request);
+        request.options.get(code::SERVER_ID).map(<[u8]>::to_vec)
+    }
+
+    fn foreign() -> [Action; 1] {
+        [Action::Log(Refusal::Foreign(Duid(vec![9])))]
+    }
+
+    #[test]
+    fn another_server_neither_refuses_a_request_nor_answers_it() {
+        let now = Instant::now();
+        let mut client = requesting(now);
+        let forged = [
+            answer_of(9, &client, MessageType::Reply, Some(ADDRESS)),
+            no_addresses_of(9, &client, MessageType::Reply).0,
+        ];
+        for forged in forged {
+            assert_eq!(client.receive(&forged, now), foreign());
+        }
+        let reply = answer(&client, MessageType::Reply, Some(ADDRESS));
+        let actions = client.receive(&reply, now);
+        assert!(
+            matches!(actions.as_slice(), [Action::Configure(lease)] if lease.server == Duid(vec![7]))
+        );
+    }
+
+    #[test]
+    fn a_reply_gives_the_address_that_was_offered_and_no_other() {
+        let now = Instant::now();
+        let other = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x666);
+        let mut client = requesting(now);
+        let reply = answer(&client, MessageType::Reply, Some(other));
+        assert_eq!(
+            client.receive(&reply, now),
+            [Action::Log(Refusal::NotOffered(other))]
+        );
+        // It is not the first of those in the reply.
+        let mut both = Association {
+            id: ASSOCIATION,
+            ..Association::default()
+        };
+        for address in [other, ADDRESS] {
+            both.options.push_address(&AssociationAddress {
+                address,
+                preferred: 1000,
+                valid: 1000,
+            });
+        }
+        let mut reply = answer(&client, MessageType::Reply, None);
+        reply.options.push_association(&both);
+        let actions = client.receive(&reply, now);
+        let [Action::Configure(lease)] = actions.as_slice() else {
+            panic!("{actions:?}")
+        };
+        assert_eq!(lease.address, Some((ADDRESS, Duration::from_secs(1000))));
+    }
+
+    #[test]
+    fn another_server_neither_extends_nor_ends_a_lease_until_all_are_asked() {
+        let start = Instant::now();
+        let mut client = bound(start);
+        let mut now = client.deadline();
+        assert_eq!(kinds(&client.time(now)), [MessageType::Renew]);
+        let forged = [
+            answer_of(9, &client, MessageType::Reply, Some(ADDRESS)),
+            no_addresses_of(9, &client, MessageType::Reply).0,
+        ];
+        for forged in forged {
+            assert_eq!(client.receive(&forged, now), foreign());
+        }
+        while !matches!(client.state, State::Rebinding(..)) {
+            now = client.deadline();
+            client.time(now);
+        }
+        let reply = answer_of(9, &client, MessageType::Reply, Some(ADDRESS));
+        let actions = client.receive(&reply, now);
+        assert!(
+            matches!(actions.as_slice(), [Action::Configure(lease)] if lease.server == Duid(vec![9]))
+        );
+    }
+
+    #[test]
+    fn another_server_does_not_end_a_decline() {
+        let start = Instant::now();
+        let mut client = bound(start);
+        client.decline(start);
+        let forged = answer_of(9, &client, MessageType::Reply, None);
+        assert_eq!(client.receive(&forged, start), foreign());
+        assert!(matches!(client.state, State::Declining { .. }));
+    }
+
+    #[test]
+    fn an_answer_to_another_kind_of_question_is_logged_and_changes_nothing() {
+        let start = Instant::now();
+        let mut asking = client(Wish::Address, start);
+        asking.time(start);
+        let mut facts = client(Wish::Facts, start);
+        facts.time(start);
+        let mut renewing = bound(start);
+        let now = renewing.deadline();
+        renewing.time(now);
+        let mut declining = bound(start);
+        declining.decline(start);
+        for (mut client, kind) in [
+            (asking, MessageType::Reply),
+            (facts, MessageType::Advertise),
+            (requesting(start), MessageType::Advertise),
+            (renewing, MessageType::Advertise),
+            (declining, MessageType::Advertise),
+        ] {
+            let state = client.state.clone();
+            for message in [
+                answer(&client, kind, Some(ADDRESS)),
+                no_addresses(&client, kind).0,
+            ] {
+                assert_eq!(
+                    client.receive(&message, now),
+                    [Action::Log(Refusal::NotAnAnswer)],
+                    "{state:?}"
+                );
+            }
+            assert_eq!(client.state, state);
+        }
+    }
+
+    #[test]
+    fn repeated_answers_are_nothing_to_log() {
+        let start = Instant::now();
+        let mut client = bound(start);
+        for kind in [MessageType::Reply, MessageType::Advertise] {
+            let again = answer(&client, kind, Some(ADDRESS));
+            assert_eq!(client.receive(&again, start), []);
+        }
+        assert!(client.is_bound());
+    }
+
+    #[test]
+    fn a_server_that_offers_and_does_not_give_leaves_others_their_turn() {
+        let start = Instant::now();
+        let silent = {
+            let mut client = requesting(start);
+            while !matches!(client.state, State::Asking { .. }) {
+                let now = client.deadline();
+                client.time(now);
+            }
+            client
+        };
+        let refusing = {
+            let mut client = requesting(start);
+            let (refusal, _) = no_addresses(&client, MessageType::Reply);
+            client.receive(&refusal, start);
+            client
+        };
+        let giving_what_is_others = {
+            let mut client = bound(start);
+            client.decline(start);
+            let reply = answer(&client, MessageType::Reply, None);
+            client.receive(&reply, start);
+            client
+        };
+        for client in [silent, refusing, giving_what_is_others] {
+            assert_eq!(client.state, State::Asking { tries: 0 });
+            for others in [true, false] {
+                let mut client = Client {
+                    identity: client.identity.clone(),
+                    state: client.state.clone(),
+                    failed: client.failed.clone(),
+                    ..client
+                };
+                let now = client.deadline();
+                client.time(now);
+                let same = answer(&client, MessageType::Advertise, Some(ADDRESS));
+                assert_eq!(client.receive(&same, now), []);
+                if others {
+                    let other = answer_of(9, &client, MessageType::Advertise, Some(ADDRESS));
+                    assert_eq!(asked(&client.receive(&other, now)), Some(vec![9]));
+                } else {
+                    // Where it is the only one it is believed again.
+                    let now = client.deadline();
+                    client.time(now);
+                    let same = answer(&client, MessageType::Advertise, Some(ADDRESS));
+                    assert_eq!(asked(&client.receive(&same, now)), Some(vec![7]));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_that_was_not_asked_for_is_not_used() {
+        let start = Instant::now();
+        let mut client = client(Wish::Facts, start);
+        client.time(start);
+        let reply = answer(&client, MessageType::Reply, Some(ADDRESS));
+        let actions = client.receive(&reply, start);
+        let [Action::Configure(lease)] = actions.as_slice() else {
+            panic!("{actions:?}")
+        };
+        assert_eq!(lease.address, None);
     }
 
     #[test]
@@ -580,10 +910,17 @@ mod tests {
         client.time(start);
         let offer = answer(&client, MessageType::Advertise, Some(ADDRESS));
         client.receive(&offer, start);
-        for _ in 0..MOST_REQUESTS {
+        for _ in 1..MOST_REQUESTS {
             let now = client.deadline();
-            client.time(now);
+            assert_eq!(kinds(&client.time(now)), [MessageType::Request]);
         }
+        let now = client.deadline();
+        let reason = Refusal::Unanswered(Duid(vec![7]));
+        assert_eq!(
+            reason.to_string(),
+            "the server 07 offered an address and then did not answer requests for it"
+        );
+        assert_eq!(client.time(now), [Action::Log(reason)]);
         assert_eq!(client.state, State::Asking { tries: 0 });
     }
 
@@ -620,6 +957,8 @@ mod tests {
             options.push(code::CLIENT_ID, client.identity.as_slice());
             options
         };
+        let mut long_server = no_server.clone();
+        long_server.options.push(code::SERVER_ID, [7; 131]);
         let mut refused = answer(&client, MessageType::Advertise, Some(ADDRESS));
         refused.options.push(code::STATUS, *b"\0\x01no");
         let status = Status {
@@ -631,6 +970,11 @@ mod tests {
         for (message, reason, text) in [
             (
                 no_server,
+                Refusal::NoServer,
+                "an answer was passed over: it does not say which server it is from (option 2)",
+            ),
+            (
+                long_server,
                 Refusal::NoServer,
                 "an answer was passed over: it does not say which server it is from (option 2)",
             ),

@@ -404,18 +404,30 @@ fn leave_down(netlink: &mut Netlink, links: &BTreeMap<u32, Link>, new: &[Link]) 
     }
 }
 
-/// Reasons that were logged since the last lease: each once, and at most [`MAX_REFUSALS`], because any
-/// host on the link can cause one.
+/// Texts that were logged: each once, and at most [`MAX_LOGGED`], because any host on the link can cause one.
 #[derive(Debug, Default)]
-struct Refusals(Vec<String>);
+struct Logged(Vec<String>);
+
+impl Logged {
+    /// Whether a text is to be logged now.
+    fn is_new(&mut self, text: &str) -> bool {
+        let new = self.0.len() < MAX_LOGGED && !self.0.iter().any(|logged| logged == text);
+        if new {
+            self.0.push(text.to_owned());
+        }
+        new
+    }
+}
+
+/// Reasons that were logged since the last lease.
+#[derive(Debug, Default)]
+struct Refusals(Logged);
 
 impl Refusals {
     fn log(&mut self, interface: &Interface, reason: &impl fmt::Display) {
         let interface = &interface.name;
-        let text = reason.to_string();
-        if self.0.len() < MAX_REFUSALS && !self.0.contains(&text) {
+        if self.0.is_new(&reason.to_string()) {
             tracing::warn!(interface, %reason, "got no address from a DHCP server");
-            self.0.push(text);
         } else {
             tracing::debug!(interface, %reason, "got no address from a DHCP server");
         }
@@ -509,6 +521,6 @@ const MOVES: [Duration; 6] = [
 /// Should a change ever get lost.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
-const MAX_REFUSALS: usize = 8;
+const MAX_LOGGED: usize = 8;
 const BOOT_METRIC: u32 = 100;
 const OTHER_METRIC: u32 = 200;

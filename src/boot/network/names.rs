@@ -1,5 +1,6 @@
 //! Names: the resolver's file and the host's own name, from whatever the network says.
 
+use super::Logged;
 use crate::root::Root;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -78,6 +79,9 @@ impl Said {
 pub(super) struct Names {
     said: BTreeMap<Origin, Said>,
     host: Option<String>,
+    /// What was logged of each origin as unusable: routers and servers may change their words at each packet.
+    unusable: BTreeMap<Origin, Logged>,
+    unusable_hosts: Logged,
 }
 
 impl Names {
@@ -86,7 +90,8 @@ impl Names {
         if self.said.get(&origin) == Some(&said) {
             return;
         }
-        for name in &said.unusable {
+        let logged = self.unusable.entry(origin).or_default();
+        for name in said.unusable.iter().filter(|name| logged.is_new(name)) {
             tracing::warn!(
                 interface = said.link,
                 name,
@@ -105,7 +110,9 @@ impl Names {
             return;
         }
         let Some(host) = host_name(name) else {
-            tracing::warn!(name, "ignored a host name that cannot be one");
+            if self.unusable_hosts.is_new(name) {
+                tracing::warn!(name, "ignored a host name that cannot be one");
+            }
             return;
         };
         if host != name {
@@ -250,6 +257,52 @@ mod tests {
             fs::read_to_string(root.path("etc/resolv.conf")).unwrap(),
             format!("nameserver 192.0.2.1\nsearch corp.example lab_1 {long}\n")
         );
+    }
+
+    /// What was logged as ignored of names learnt one after the other.
+    fn ignored(learn: impl FnOnce(&Root, &mut Names)) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        fs::create_dir(root.path("etc")).unwrap();
+        let text = told(Verbosity::Debug, || learn(&root, &mut Names::default()));
+        let name = |line: &str| line.split_once(" name=").unwrap().1.to_owned();
+        text.lines().map(name).collect()
+    }
+
+    #[test]
+    fn routers_that_change_their_words_fill_no_log() {
+        let logged = ignored(|root, names| {
+            let router = origin(100, Source::Router);
+            for round in 0..1000 {
+                let server = if round % 2 == 0 { "ff02::1" } else { "ff02::2" };
+                let domain = format!("*{}", round / 2);
+                let said = Said::new([server.parse().unwrap()], "eth0", [domain]);
+                names.learn(root, router, said);
+            }
+            // They hide nothing of what a server says, nor of another link.
+            for (origin, link) in [
+                (origin(100, Source::Dhcp4), "eth0"),
+                (origin(200, Source::Router), "eth1"),
+            ] {
+                names.learn(root, origin, Said::new([], link, ["-a".to_owned()]));
+            }
+        });
+        assert_eq!(
+            logged,
+            [
+                "ff02::1", "*0", "ff02::2", "*1", "*2", "*3", "*4", "*5", "-a", "-a"
+            ]
+        );
+    }
+
+    #[test]
+    fn host_names_that_cannot_be_one_fill_no_log() {
+        let logged = ignored(|_, names| {
+            for round in 0..1000 {
+                names.learn_host(&format!("*{}", round / 2));
+            }
+        });
+        assert_eq!(logged, ["*0", "*1", "*2", "*3", "*4", "*5", "*6", "*7"]);
     }
 
     #[test]
