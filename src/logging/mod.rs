@@ -6,6 +6,7 @@
 //! is masked by the redactor before any output has it. Every output gets the same texts, so that none says more than the console.
 
 mod event;
+mod limit;
 mod outputs;
 mod queue;
 mod ring;
@@ -19,10 +20,12 @@ pub use stderr::{flush, print};
 
 use crate::root::Root;
 use event::Told;
+use limit::{Limit, Place};
 use outputs::Outputs;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
@@ -43,6 +46,7 @@ pub struct Log {
     /// The latest lines.
     pub ring: Ring,
     debug: Arc<AtomicBool>,
+    limit: Arc<Mutex<Option<Limit>>>,
     outputs: Arc<RwLock<Outputs>>,
 }
 
@@ -51,6 +55,13 @@ impl Log {
     pub fn set_verbosity(&self, verbosity: Verbosity) {
         self.debug
             .store(verbosity == Verbosity::Debug, Ordering::Relaxed);
+    }
+
+    /// Logs at most 20 lines a minute from now on of each place in the code and each interface that it speaks of, and counts the
+    /// others: for a process in which any host on a link can cause lines.
+    pub fn limit_lines(&self) {
+        let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        limit.get_or_insert_default();
     }
 
     /// Sends events where the operator wants them from now on. What cannot be used is told, and standard error takes its place.
@@ -95,6 +106,15 @@ impl Console {
         };
         level <= limit
     }
+
+    /// What is to be logged of an event.
+    fn within_limit(&self, event: &Event<'_>, told: Told) -> Vec<Told> {
+        let mut limit = self.0.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(limit) = &mut *limit else {
+            return vec![told];
+        };
+        limit.pass(Place::of(event.metadata()), told, Instant::now())
+    }
 }
 
 impl<S: Subscriber> Layer<S> for Console {
@@ -109,10 +129,12 @@ impl<S: Subscriber> Layer<S> for Console {
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let told = Told::of(event);
-        // First where it outlives this process: what the console shows is never missing from the log archive.
-        self.0.ring.push(told.line(None));
-        let outputs = self.0.outputs.read();
-        outputs.unwrap_or_else(PoisonError::into_inner).tell(&told);
+        for told in self.within_limit(event, told) {
+            // First where it outlives this process: what the console shows is never missing from the log archive.
+            self.0.ring.push(told.line(None));
+            let outputs = self.0.outputs.read();
+            outputs.unwrap_or_else(PoisonError::into_inner).tell(&told);
+        }
     }
 }
 

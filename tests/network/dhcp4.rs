@@ -77,6 +77,26 @@ fn a_default_route_may_come_before_the_route_to_its_router() {
 }
 
 #[test]
+fn routes_that_the_kernel_refuses_fill_no_log() {
+    let (machine, server) = machine_with_server();
+    // By way of the network's broadcast address, in an option of several parts (RFC 3396).
+    let routes = (0..120).flat_map(|network| [24, 203, 0, network, 192, 0, 2, 255]);
+    let mut options = MASK_24.to_vec();
+    for part in routes.collect::<Vec<u8>>().chunks(240) {
+        options.extend([121, u8::try_from(part.len()).unwrap()]);
+        options.extend(part);
+    }
+    server.lease(&options);
+    machine.wait_log("Got an address by DHCP");
+    let log = machine.log();
+    let refused = log.matches(": cannot add a route interface=").count();
+    assert_eq!(refused, 20, "{log}");
+    machine.wait_log(
+        "leaving out lines like this one for a minute interface=eth0 like=\"cannot add a route\"",
+    );
+}
+
+#[test]
 fn options_in_the_file_field_are_used() {
     let (machine, server) = machine_with_server();
     let overloaded = |mut reply: Vec<u8>| {

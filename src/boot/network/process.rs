@@ -34,6 +34,7 @@ pub fn serve(
         return Err(Error::NotAChild);
     }
     end_with_any_thread();
+    log.limit_lines();
     let ready: Vec<_> = handed_over.iter().copied().map(inherited::take).collect();
     match own_log.map(|number| LogTail::of(inherited::take(number)?)) {
         None => {}

@@ -1,0 +1,193 @@
+//! A limit of lines, for a process in which any host on a link can cause them.
+//!
+//! Counts by the place in the code and the interface that an event speaks of: a flood on one link hides nothing of another's, and no
+//! line needs a limit of its own. Knows no output.
+
+use super::event::{Pair, Told};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+use tracing::{Level, Metadata};
+
+/// The lines of the last minute.
+#[derive(Debug, Default)]
+pub(super) struct Limit(HashMap<(Place, Option<String>), Minute>);
+
+/// A module and a line in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place(&'static str, Option<u32>);
+
+impl Place {
+    /// Where an event comes from.
+    pub(super) fn of(metadata: &Metadata<'static>) -> Self {
+        Self(
+            metadata.module_path().unwrap_or_else(|| metadata.target()),
+            metadata.line(),
+        )
+    }
+}
+
+#[derive(Debug)]
+struct Minute {
+    begin: Instant,
+    lines: u64,
+}
+
+impl Limit {
+    /// What is to be logged where this would be: the event, how many like it were left out in an earlier minute, that more of
+    /// them will be in this one, or nothing.
+    pub(super) fn pass(&mut self, place: Place, told: Told, now: Instant) -> Vec<Told> {
+        if self.0.len() >= MAX_PLACES {
+            self.0.retain(|_, minute| !minute.is_over(now));
+        }
+        let new = || Minute {
+            begin: now,
+            lines: 0,
+        };
+        let minute = self
+            .0
+            .entry((place, told.interface().map(str::to_owned)))
+            .or_insert_with(new);
+        let mut logged = Vec::new();
+        if minute.is_over(now) {
+            let left_out = minute.lines.saturating_sub(MAX_LINES);
+            if left_out > 0 {
+                logged.push(told.like("left out lines like this one", Some(left_out)));
+            }
+            *minute = new();
+        }
+        minute.lines = minute.lines.saturating_add(1);
+        match minute.lines.checked_sub(MAX_LINES) {
+            None | Some(0) => logged.push(told),
+            Some(1) => logged.push(told.like("leaving out lines like this one for a minute", None)),
+            Some(_) => {}
+        }
+        logged
+    }
+}
+
+impl Minute {
+    fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.begin) >= MINUTE
+    }
+}
+
+impl Told {
+    fn interface(&self) -> Option<&str> {
+        let mut fields = self.fields.iter();
+        let interface = fields.find(|field| field.name == "interface");
+        interface.map(|field| field.value.as_str())
+    }
+
+    /// A line about lines such as this one.
+    fn like(&self, sentence: &str, lines: Option<u64>) -> Self {
+        let pair = |name, value: &str, quoted| Pair {
+            name,
+            value: value.to_owned(),
+            quoted,
+        };
+        let like = Some(pair("like", &self.sentence, true));
+        let interface = self.interface();
+        let interface = interface.map(|interface| pair("interface", interface, false));
+        let lines = lines.map(|lines| pair("lines", &lines.to_string(), false));
+        Self {
+            time: self.time,
+            level: Level::WARN,
+            room: self.room.clone(),
+            sentence: sentence.to_owned(),
+            fields: [interface, like, lines].into_iter().flatten().collect(),
+        }
+    }
+}
+
+/// Of one place and interface.
+const MAX_LINES: u64 = 20;
+const MINUTE: Duration = Duration::from_secs(60);
+/// When those that were quiet for a minute are forgotten. Places are the program's, and interfaces the machine's.
+const MAX_PLACES: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logging::Verbosity;
+    use crate::logging::tests::log_of;
+
+    fn texts(limit: &mut Limit, interface: &str, now: Instant) -> Vec<String> {
+        let told = Told {
+            time: None,
+            level: Level::INFO,
+            room: "boot::network".to_owned(),
+            sentence: "got an address".to_owned(),
+            fields: vec![Pair {
+                name: "interface",
+                value: interface.to_owned(),
+                quoted: false,
+            }],
+        };
+        let logged = limit.pass(Place("ferrite::boot", Some(1)), told, now);
+        logged.iter().map(Told::text).collect()
+    }
+
+    #[test]
+    fn each_minute_has_its_lines_and_the_next_one_counts_the_others() {
+        let start = Instant::now();
+        let mut limit = Limit::default();
+        let line = ["got an address interface=eth0"];
+        for _ in 0..MAX_LINES {
+            assert_eq!(texts(&mut limit, "eth0", start), line);
+        }
+        assert_eq!(
+            texts(&mut limit, "eth0", start),
+            ["leaving out lines like this one for a minute interface=eth0 like=\"got an address\""]
+        );
+        let end = start + MINUTE;
+        for _ in 0..100 {
+            let last = end - Duration::from_millis(1);
+            assert_eq!(texts(&mut limit, "eth0", last), [""; 0]);
+        }
+        // Another interface's are counted by themselves.
+        assert_eq!(
+            texts(&mut limit, "eth1", start),
+            ["got an address interface=eth1"]
+        );
+        assert_eq!(
+            texts(&mut limit, "eth0", end),
+            [
+                "left out lines like this one interface=eth0 like=\"got an address\" lines=101",
+                line[0]
+            ]
+        );
+        assert_eq!(texts(&mut limit, "eth0", end), line);
+        assert_eq!(texts(&mut limit, "eth0", end + MINUTE), line);
+    }
+
+    #[test]
+    fn quiet_places_are_forgotten() {
+        let start = Instant::now();
+        let mut limit = Limit::default();
+        for number in 0..MAX_PLACES {
+            texts(&mut limit, &format!("eth{number}"), start);
+        }
+        assert_eq!(limit.0.len(), MAX_PLACES);
+        texts(&mut limit, "eth0", start + MINUTE);
+        assert_eq!(limit.0.len(), 1);
+    }
+
+    #[test]
+    fn events_are_limited_by_their_place_where_that_is_wanted() {
+        let lines = |limited: bool| {
+            let log = log_of(Verbosity::Debug, |log| {
+                if limited {
+                    log.limit_lines();
+                }
+                for number in 0..100 {
+                    tracing::debug!(target: "ferrite::boot", number, "passed over a message");
+                    if number < 20 {
+                        tracing::error!(target: "ferrite::boot", "cannot add a route");
+                    }
+                }
+            });
+            log.ring.text().lines().count()
+        };
+        assert_eq!((lines(false), lines(true)), (120, 41));
+    }
+}
