@@ -170,13 +170,19 @@ fn service(
         "/"
     };
     let url = Url::parse(&format!("{protocol}://{host}:{port}{slash}{path}"));
-    let overrides = properties.iter().filter_map(|(key, value)| {
-        let option = key.strip_prefix(OVERRIDE)?;
-        Some((option.to_owned(), value.clone()))
-    });
+    // Of equal keys the first one counts (RFC 6763, section 6.4).
+    let mut overrides: Vec<(String, String)> = Vec::new();
+    for (key, value) in properties {
+        if let Some(option) = key.strip_prefix(OVERRIDE)
+            && overrides.len() < OVERRIDES_MAX
+            && !overrides.iter().any(|(known, _)| known == option)
+        {
+            overrides.push((option.to_owned(), value.clone()));
+        }
+    }
     Ok(Service {
         url: url.map_err(|_| "it makes no URL")?,
-        overrides: overrides.collect(),
+        overrides,
     })
 }
 
@@ -190,6 +196,8 @@ const DOMAIN: &str = "_openstack._tcp.local.";
 const OVERRIDE: &str = "ipa_";
 /// More than an honest host has.
 const ADDRESSES_MAX: usize = 16;
+/// Each is a line in the log.
+const OVERRIDES_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -380,6 +388,21 @@ mod tests {
                 overrides: vec![("ntp_server".into(), "192.0.2.3".into())],
             })
         );
+    }
+
+    #[test]
+    fn of_many_overrides_each_counts_once_and_only_the_first_are_told() {
+        let host = "c.local.";
+        let pairs: Vec<_> = (0..100).map(|n| format!("ipa_o{}={n}", n / 2)).collect();
+        let pairs: Vec<_> = pairs.iter().map(String::as_str).collect();
+        let told = told(vec![
+            server(host, 80),
+            text(&pairs),
+            address(host, "192.0.2.1"),
+        ]);
+        let service = told.service(|_| true).unwrap().unwrap();
+        let first = (0..16).map(|n| (format!("o{n}"), format!("{}", n * 2)));
+        assert!(service.overrides.into_iter().eq(first));
     }
 
     #[test]
