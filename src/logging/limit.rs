@@ -20,7 +20,7 @@ impl Place {
     /// Where an event comes from.
     pub(super) fn of(metadata: &Metadata<'static>) -> Self {
         Self(
-            metadata.module_path().unwrap_or(metadata.target()),
+            metadata.module_path().unwrap_or_else(|| metadata.target()),
             metadata.line(),
         )
     }
