@@ -10,7 +10,7 @@ include image/musl/musl.mk
 include image/image.mk
 include tests/support/lab.mk
 
-.PHONY: help demo test test-matrix check lint unit docs bench agent image iso clean
+.PHONY: help demo test test-matrix test-efi-store mutants check lint unit docs bench agent image iso clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | sort | while IFS="$$(printf '\t')" read -r target text; do \
@@ -50,6 +50,18 @@ test-policy-oracle: rust nextest $(LAB)/venv/oslo.policy-6.0.1/.done ## Ten mill
 .PHONY: test-timing
 test-timing: rust nextest ## Whether the time of a token's comparison, or of a refusal, tells anything of the token: Welch's t, with tables
 	$(NEXTEST) run --cargo-profile bench --lib --test timing --run-ignored only --no-capture
+
+test-efi-store: rust nextest $(IMAGE)/modules.cpio.zst ## A full store of EFI variables, in a virtual machine with OVMF
+	$(call install,ovmf qemu-system-x86)
+	@$(CARGO) build --quiet --example efi-store
+	$(NEXTEST) run --profile full --test efi_store --run-ignored only --no-capture
+
+# cargo-mutants by area; AREA="secret gpt" for some of them, all without.
+mutants: rust nextest check-packages ## Change the code in small ways, area by area, and look whether a test fails (hours; goes on where it was)
+	@$(CARGO) mutants --version >/dev/null 2>&1 || [ -x target/tools/bin/cargo-mutants ] || { \
+		echo "==> mutants: building cargo-mutants, once (about 5 minutes)"; \
+		$(CARGO) install --quiet --locked --root target/tools cargo-mutants; }
+	@PATH="$(CURDIR)/target/tools/bin:$$PATH" CARGO_PROGRAM="$(CARGO)" bash tests/support/mutants.sh $(AREA)
 
 check: lint unit ## The quick subset: format, clippy, docs, tests that need neither Ironic nor virtual machines
 

@@ -176,3 +176,38 @@ fn boot_interface(root: &Root) -> Option<String> {
         .value("BOOTIF")
         .map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_ironic_wants_of_the_machine_goes_over_configuration() {
+        let root = Root::at("/nonexistent");
+        let nothing = Sources {
+            kernel: KernelArgs::default(),
+            media: None,
+            environment: Vec::new(),
+            command_line: CommandLine::default(),
+        };
+        let mut config = config::load(&root, nothing).unwrap().config;
+        let mut wanted = lookup::Settings::of(&config);
+        let mut settings = |wanted: &lookup::Settings| {
+            machine_settings(&root, &mut config, wanted, ClientOptions::default())
+        };
+        let default = settings(&wanted);
+        assert!(!default.skip_bmc);
+        assert!(matches!(default.imaging.md5, imaging::Md5::Refused));
+        assert!(default.imaging.rules.deep_inspection);
+
+        wanted.skip_bmc_detect = true;
+        wanted.md5_enabled = true;
+        wanted.disable_deep_image_inspection = true;
+        wanted.permitted_image_formats = vec!["qcow2".into()];
+        let asked_for = settings(&wanted);
+        assert!(asked_for.skip_bmc);
+        assert!(matches!(asked_for.imaging.md5, imaging::Md5::Allowed));
+        assert!(!asked_for.imaging.rules.deep_inspection);
+        assert_eq!(asked_for.imaging.rules.permitted, ["qcow2"]);
+    }
+}

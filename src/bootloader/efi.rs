@@ -13,6 +13,7 @@ use crate::storage;
 use crate::storage::disk::{Access, Disk, Window};
 use crate::storage::partition::{self, Kind, Partition};
 use crate::sys::efivars::EfiVars;
+use std::collections::BTreeSet;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
@@ -98,7 +99,7 @@ pub fn install(
     let place = hard_drive(&open, partition);
     let folder = root.path("sys/firmware/efi/efivars");
     let variables = EfiVars::at(&folder);
-    if variables.names().is_ok_and(|names| names.is_empty()) {
+    if variables.names().unwrap_or_default().is_empty() {
         return Err(Error::NoVariables(disk.into(), folder));
     }
     // Each record is put before the others: the best comes last.
@@ -167,7 +168,15 @@ struct Loader {
 
 /// The loaders on an EFI system partition, the best first. A `BOOT*.CSV` that names an existing file wins alone.
 fn loaders(system: &mut Fat<impl Read + Seek>, cancel: &Cancel) -> Result<Vec<Loader>, fat::Error> {
-    let files = system.files(cancel)?;
+    let fat::Listing { files, unread } = system.readable_files(cancel)?;
+    if let Some((path, error)) = unread.first() {
+        tracing::warn!(
+            directories = unread.len(),
+            first = path.join("\\"),
+            error = chain(error),
+            "passed over directories of the EFI system partition that cannot be read"
+        );
+    }
     let mut ranked: Vec<(usize, &File)> = files
         .iter()
         .filter_map(|file| Some((rank(file.path.last()?)?, file)))
@@ -235,40 +244,62 @@ fn rank(name: &str) -> Option<usize> {
 }
 
 /// Makes `record` the only one of its label and the first in the boot order. A record of the label is overwritten rather than
-/// deleted, so that there is one at every moment and the variable store needs no more room.
+/// deleted, so that there is one at every moment and the variable store needs no more room. A new one that cannot be put into the
+/// order is taken back. Variables that cannot be read are passed over, as efibootmgr does; their numbers stay taken.
 fn put_first(variables: &EfiVars, label: &str, record: &[u8]) -> Result<(), (String, io::Error)> {
     let named = |name: &str, error| (name.to_owned(), error);
     let names = variables.names().map_err(|e| named("Boot####", e))?;
-    let numbers: Vec<u16> = names.iter().filter_map(|name| boot_number(name)).collect();
-    let mut same = Vec::new();
-    for number in &numbers {
-        let name = variable(*number);
-        let bytes = variables.read(&name).map_err(|e| named(&name, e))?;
-        let option = bytes.as_deref().and_then(LoadOption::decode);
+    let (mut taken, mut same) = (BTreeSet::new(), Vec::new());
+    for number in names.iter().filter_map(|name| boot_number(name)) {
+        let name = variable(number);
+        let bytes = match variables.read(&name) {
+            Ok(None) => continue,
+            Ok(Some(bytes)) => bytes,
+            Err(error) => {
+                tracing::warn!(variable = name, %error, "passed over a boot record that cannot be read");
+                Vec::new()
+            }
+        };
+        taken.insert(number);
         // The label is the image's word: records of the machine's own, as of its network boot, are never taken for namesakes.
-        if option.is_some_and(|option| option.label == label && option.is_file_on_disk()) {
-            same.push(*number);
+        let is_same = |option: LoadOption| option.label == label && option.is_file_on_disk();
+        if LoadOption::decode(&bytes).is_some_and(is_same) {
+            same.push(number);
         }
     }
-    let free = || (0..=u16::MAX).find(|number| !numbers.contains(number));
+    let free = || (0..=u16::MAX).find(|number| !taken.contains(number));
     let full = || named("Boot####", io::ErrorKind::StorageFull.into());
     let number = same.first().copied().or_else(free).ok_or_else(full)?;
     let name = variable(number);
     let written = variables.write(&name, record);
     written.map_err(|e| named(&name, e))?;
-    let order = variables.read(ORDER).map_err(|e| named(ORDER, e))?;
+    let order = variables.read(ORDER).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the boot order cannot be read: it begins anew");
+        None
+    });
     let old = efi::boot_order(&order.unwrap_or_default());
     let others = old
         .into_iter()
         .filter(|n| *n != number && !same.contains(n));
     let order: Vec<u16> = std::iter::once(number).chain(others).collect();
-    let written = variables.write(ORDER, &efi::encode_boot_order(&order));
-    written.map_err(|e| named(ORDER, e))?;
-    for duplicate in same.iter().skip(1) {
-        let name = variable(*duplicate);
-        variables.remove(&name).map_err(|e| named(&name, e))?;
+    if let Err(error) = variables.write(ORDER, &efi::encode_boot_order(&order)) {
+        if same.is_empty() {
+            remove(variables, number);
+        }
+        return Err(named(ORDER, error));
+    }
+    for duplicate in same.into_iter().skip(1) {
+        remove(variables, duplicate);
     }
     Ok(())
+}
+
+/// Removes a record that is in no boot order. One that stays harms nothing.
+fn remove(variables: &EfiVars, number: u16) {
+    let name = variable(number);
+    if let Err(error) = variables.remove(&name) {
+        tracing::warn!(variable = name, %error, "a boot record cannot be removed");
+    }
 }
 
 fn variable(number: u16) -> String {
@@ -315,8 +346,10 @@ const MOST_RECORDS: usize = 8;
 mod tests {
     use super::*;
     use crate::storage::fixture::TestDisk;
+    use nix::mount::{MsFlags, mount};
     use std::fs;
     use std::io::{Cursor, Write};
+    use std::os::unix::fs::FileExt;
     use tempfile::TempDir;
 
     /// A disk whose second partition is an EFI system partition with these files.
@@ -385,6 +418,21 @@ mod tests {
             numbers.map(|n| (n, self.record(n).label)).collect()
         }
 
+        /// The boot order.
+        fn numbers(&self) -> Vec<u16> {
+            efi::boot_order(&self.variables.read(ORDER).unwrap().unwrap())
+        }
+
+        fn path(&self, variable: &str) -> PathBuf {
+            let folder = self.root.path("sys/firmware/efi/efivars");
+            folder.join(format!("{variable}-8be4df61-93ca-11d2-aa0d-00e098032b8c"))
+        }
+
+        /// Makes a variable's file of these bytes, its attributes among them.
+        fn file(&self, variable: &str, bytes: &[u8]) {
+            fs::write(self.path(variable), bytes).unwrap();
+        }
+
         fn record(&self, number: u16) -> LoadOption {
             let bytes = self.variables.read(&variable(number)).unwrap();
             LoadOption::decode(&bytes.unwrap()).unwrap()
@@ -421,6 +469,14 @@ mod tests {
         assert_eq!(firmware.order(), order(&all));
         assert_eq!(firmware.record(0).path, path_of("UEFI PXEv4"));
         assert_eq!(firmware.record(5).path, path_of("UEFI PXEv4"));
+    }
+
+    /// Mounts of this thread are its own from here on.
+    fn own_mounts() {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)
+            .expect("a mount namespace (needs root)");
+        let none: Option<&str> = None;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
     }
 
     fn put(root: &Root, disk: &TestDisk, esp: Option<&str>) -> Result<Installed, Error> {
@@ -585,11 +641,165 @@ mod tests {
         let error = put(&Root::at(folder.path()), &disk, None).unwrap_err();
         let error = AgentError::from(error);
         assert_eq!(error.class.name(), "CommandExecutionError");
-        assert!(
-            error
-                .details
-                .starts_with("Could not configure UEFI boot on device /dev/loop"),
-            "{error}"
+        assert_eq!(
+            error.details,
+            format!(
+                "Could not configure UEFI boot on device {}: the firmware's variables are not at \
+                 {}/sys/firmware/efi/efivars; is efivarfs mounted?",
+                disk.path().display(),
+                folder.path().display()
+            )
         );
+    }
+
+    #[test]
+    fn empty_and_unreadable_variables_are_passed_over() {
+        let disk = disk(&[("EFI/BOOT/BOOTX64.EFI", "MZ")]);
+        let firmware = Firmware::new(&[(2, "PXE"), (3, "ironic1")]);
+        // One that the firmware never took, one that cannot be read, one cut within its attributes, one without a value.
+        firmware.file("Boot0000", b"");
+        fs::create_dir(firmware.path("Boot0001")).unwrap();
+        firmware.file("Boot0004", &[7, 0]);
+        firmware.file("Boot0005", &[7, 0, 0, 0]);
+        assert_eq!(
+            put(&firmware.root, &disk, None).unwrap(),
+            records(&["ironic1"])
+        );
+        assert_eq!(firmware.order(), order(&[(3, "ironic1"), (2, "PXE")]));
+
+        // The number of the first is free, those of the others are not.
+        firmware.variables.remove("Boot0003").unwrap();
+        put(&firmware.root, &disk, None).unwrap();
+        assert_eq!(firmware.numbers(), [0, 3, 2]);
+        assert_eq!(firmware.record(0).label, "ironic1");
+        firmware.variables.remove("Boot0000").unwrap();
+        put(&firmware.root, &disk, None).unwrap();
+        assert_eq!(firmware.numbers(), [0, 3, 2]);
+    }
+
+    #[test]
+    fn an_empty_or_unreadable_boot_order_is_made_anew() {
+        let disk = disk(&[("EFI/BOOT/BOOTX64.EFI", "MZ")]);
+        for bytes in [&b""[..], &[7], &[7, 0, 0, 0]] {
+            let firmware = Firmware::new(&[(2, "PXE")]);
+            firmware.file(ORDER, bytes);
+            put(&firmware.root, &disk, None).unwrap();
+            assert_eq!(firmware.order(), order(&[(0, "ironic1")]), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_namesake_that_cannot_be_removed_fails_nothing() {
+        own_mounts();
+        let disk = disk(&[("EFI/BOOT/BOOTX64.EFI", "MZ")]);
+        let firmware = Firmware::new(&[(2, "ironic1"), (3, "ironic1"), (4, "ironic1")]);
+        // What is mounted on cannot be removed.
+        let held = firmware.path("Boot0003");
+        let none: Option<&str> = None;
+        mount(Some(&held), &held, none, MsFlags::MS_BIND, none).unwrap();
+        let installed = put(&firmware.root, &disk, None);
+        nix::mount::umount(&held).unwrap();
+        assert_eq!(installed.unwrap(), records(&["ironic1"]));
+        assert_eq!(firmware.numbers(), [2]);
+        assert_eq!(
+            firmware.variables.names().unwrap(),
+            ["Boot0002", "Boot0003", ORDER, "Timeout"]
+        );
+    }
+
+    /// The store has room for so many variables more: none, the boot entry alone, both.
+    #[test]
+    fn a_full_store_keeps_nothing_of_a_failure_and_the_next_try_succeeds() {
+        own_mounts();
+        let disk = disk(&[("EFI/BOOT/BOOTX64.EFI", "MZ")]);
+        for (room, refused) in [(0, "Boot0000"), (1, ORDER)] {
+            let firmware = Firmware::new(&[]);
+            let none: Option<&str> = None;
+            let folder = firmware.path("").parent().unwrap().to_owned();
+            let blocks = format!("nr_blocks={}", room + 2);
+            mount(
+                none,
+                &folder,
+                Some("tmpfs"),
+                MsFlags::empty(),
+                Some(blocks.as_str()),
+            )
+            .unwrap();
+            firmware.variables.write("Timeout", &[0, 0]).unwrap();
+            let filler = folder.join("filler-d719b2cb-3d3a-4596-a3bc-dad00e67656f");
+            fs::write(&filler, "x").unwrap();
+            for _ in 0..2 {
+                let error = put(&firmware.root, &disk, None).unwrap_err();
+                let Error::Variable(_, name, source) = error else {
+                    panic!("{error}");
+                };
+                assert_eq!(
+                    (name.as_str(), source.kind()),
+                    (refused, io::ErrorKind::StorageFull)
+                );
+                assert_eq!(firmware.variables.names().unwrap(), ["Timeout"]);
+            }
+            fs::remove_file(filler).unwrap();
+            let blocks = Some("nr_blocks=3");
+            mount(none, &folder, none, MsFlags::MS_REMOUNT, blocks).unwrap();
+            put(&firmware.root, &disk, None).unwrap();
+            assert_eq!(firmware.order(), order(&[(0, "ironic1")]));
+            nix::mount::umount(&folder).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_boot_order_that_does_not_fit_keeps_the_old_one_and_an_old_entry() {
+        own_mounts();
+        let disk = disk(&[("EFI/BOOT/BOOTX64.EFI", "MZ")]);
+        let firmware = Firmware::new(&[(2, "PXE"), (3, "ironic1")]);
+        // Neither written to nor removed.
+        let held = firmware.path(ORDER);
+        let none: Option<&str> = None;
+        mount(Some(&held), &held, none, MsFlags::MS_BIND, none).unwrap();
+        let sealed = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+        mount(none, &held, none, sealed, none).unwrap();
+        let error = put(&firmware.root, &disk, None).unwrap_err();
+        nix::mount::umount(&held).unwrap();
+        assert!(matches!(error, Error::Variable(_, name, _) if name == ORDER));
+        assert_eq!(firmware.order(), order(&[(2, "PXE"), (3, "ironic1")]));
+    }
+
+    #[test]
+    fn zeroes_behind_a_csv_make_no_new_entry_at_each_deployment() {
+        let disk = disk(&[
+            ("EFI/debian/shimx64.efi", "MZ"),
+            ("EFI/debian/BOOTX64.CSV", "shimx64.efi,Debian\0\0\0"),
+        ]);
+        let firmware = Firmware::new(&[(0, "PXE")]);
+        for _ in 0..3 {
+            let installed = put(&firmware.root, &disk, None).unwrap();
+            assert_eq!(installed, records(&["Debian"]));
+            assert_eq!(firmware.order(), order(&[(1, "Debian"), (0, "PXE")]));
+        }
+    }
+
+    /// What `fsck.vfat -a` leaves of a directory whose clusters were another's: one that begins at cluster 0. And one that begins
+    /// nowhere.
+    #[test]
+    fn a_directory_that_begins_nowhere_hides_no_loader() {
+        for first in [0u16, 0xFFF0] {
+            let disk = disk(&[
+                ("ALPHA/X.EFI", "MZ"),
+                ("EFI/BOOT/BOOTX64.EFI", "MZ"),
+                ("ZULU/X.EFI", "MZ"),
+            ]);
+            for name in [b"ALPHA      ", b"ZULU       "] {
+                let system = disk.bytes(4 << 20, 1 << 20);
+                let at = system.windows(11).position(|bytes| bytes == name).unwrap();
+                let at = (4 << 20) + u64::try_from(at).unwrap();
+                disk.file
+                    .write_all_at(&first.to_le_bytes(), at + 26)
+                    .unwrap();
+            }
+            let firmware = Firmware::new(&[]);
+            let installed = put(&firmware.root, &disk, None).unwrap();
+            assert_eq!(installed, records(&["ironic1"]), "{first}");
+        }
     }
 }

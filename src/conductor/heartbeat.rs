@@ -206,6 +206,8 @@ const RETRY: Duration = Duration::from_secs(5);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logging::Verbosity;
+    use crate::logging::tests::told;
     use std::cell::RefCell;
 
     const PERIOD: Duration = Duration::from_secs(300);
@@ -307,6 +309,50 @@ mod tests {
         })
         .await;
         assert_eq!(count.into_inner(), 3);
+    }
+
+    /// Runs a pulse for some seconds of paused time; returns the log's lines without their times.
+    fn logged(seconds: u64, answer: impl Fn(u64) -> Result<(), Error>) -> Vec<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let log = told(Verbosity::Debug, || {
+            runtime.block_on(beats(seconds, || 0.0, &[], answer));
+        });
+        log.lines()
+            .map(|line| line.split_once(' ').unwrap().1.trim_start().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn the_log_says_once_that_heartbeats_are_accepted_again() {
+        // 0, 90, 180 (refused), 185, 275.
+        let accepted = |second| if second == 180 { refused(503) } else { Ok(()) };
+        let lines = logged(300, accepted);
+        let levels = lines.iter().filter_map(|line| line.split(' ').next());
+        assert_eq!(
+            levels.collect::<Vec<_>>(),
+            ["INFO", "DEBUG", "DEBUG", "WARN", "INFO", "DEBUG", "DEBUG"],
+            "{lines:#?}"
+        );
+    }
+
+    #[test]
+    fn each_kind_of_failure_has_its_line_with_its_reason_and_wait() {
+        let lines = [400, 409, 404, 503].map(|code| {
+            let [line] = &logged(1, |_| refused(code))[..] else {
+                panic!("one line for {code}");
+            };
+            let fields = format!(" error=\"error {code}: no\" seconds=5");
+            let level = if code == 400 { "ERROR" } else { "WARN" };
+            assert!(line.starts_with(level) && line.ends_with(&fields), "{line}");
+            line.replace(&code.to_string(), "")
+        });
+        let [refusal, conflict, missing, trouble] = &lines;
+        assert_eq!(missing, trouble);
+        assert!(conflict != trouble && refusal != conflict, "{lines:#?}");
     }
 
     #[test]

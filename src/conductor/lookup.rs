@@ -340,6 +340,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_switched_on_is_switched_off_by_no_lookup() {
+        let mut settings = Settings::of(&config());
+        let switches = |value: Value| {
+            json!({
+                "agent_skip_bmc_detect": value,
+                "enable_bios_bootloader_install": value,
+            })
+        };
+        for (value, expected) in [
+            (json!(false), false),
+            (json!(null), false),
+            (json!(true), true),
+            (json!(true), true),
+            (json!(false), true),
+            (json!(null), true),
+        ] {
+            let text = switches(value).to_string();
+            settings.apply(300, &serde_json::from_str(&text).unwrap());
+            assert_eq!(
+                (
+                    settings.skip_bmc_detect,
+                    settings.enable_bios_bootloader_install
+                ),
+                (expected, expected)
+            );
+        }
+    }
+
+    #[test]
     fn what_an_older_ironic_does_not_say_stays_as_configured() {
         let lookup = understood(json!({
             "heartbeat_timeout": 300,

@@ -157,11 +157,12 @@ pub struct Csv {
 }
 
 impl Csv {
-    /// The first line of a `BOOT*.CSV`: `loader,label,data,description`, in UTF-16 as shim's build writes it, or UTF-8.
-    /// `None` when it names no plain file.
+    /// The first line of a `BOOT*.CSV`: `loader,label,data,description`, in UTF-16 as shim's build writes it, or UTF-8. The text ends
+    /// at its first zero: some tools fill the file up with them. `None` when it names no plain file.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let text = text(bytes);
+        let text = text.split('\0').next()?;
         let line = text.lines().find(|line| !line.trim().is_empty())?;
         let mut fields = line.splitn(4, ',').map(str::trim);
         let file = fields.next().filter(|file| tree::is_plain(file))?;
@@ -277,6 +278,30 @@ mod tests {
     }
 
     #[test]
+    fn zeroes_behind_a_csv_belong_to_no_field() {
+        let csv = |label: Option<&str>| {
+            Some(Csv {
+                file: "shimx64.efi".into(),
+                label: label.map(str::to_owned),
+            })
+        };
+        for (text, wanted) in [
+            ("shimx64.efi,debian,,text\n\0\0", csv(Some("debian"))),
+            ("shimx64.efi,debian\0\0\0", csv(Some("debian"))),
+            ("shimx64.efi, debian \0x", csv(Some("debian"))),
+            ("shimx64.efi,\0\0", csv(None)),
+            ("shimx64.efi\0", csv(None)),
+            ("\n\n\0shimx64.efi", None),
+        ] {
+            let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let marked = format!("\u{feff}{text}").into_bytes();
+            for bytes in [text.as_bytes().to_vec(), little, marked] {
+                assert_eq!(Csv::decode(&bytes), wanted, "{text:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_csv_that_leads_out_of_its_folder_is_ignored() {
         for line in [
             "",
@@ -297,6 +322,15 @@ mod tests {
             if let Some(option) = LoadOption::decode(&bytes) {
                 let again = LoadOption::decode(&option.encode().unwrap());
                 prop_assert_eq!(again, Some(option));
+            }
+        }
+
+        #[test]
+        fn a_label_is_the_same_in_its_record(text in "x\\.efi,[a\u{e9}\0 ,\u{1F600}\t]{0,8}") {
+            let csv = Csv::decode(text.as_bytes()).unwrap();
+            if let Some(label) = csv.label {
+                let record = LoadOption::active(&label, Vec::new()).encode().unwrap();
+                prop_assert_eq!(LoadOption::decode(&record).unwrap().label, label);
             }
         }
 

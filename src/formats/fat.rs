@@ -27,6 +27,15 @@ pub struct File {
     first: u32,
 }
 
+/// A tree, as far as it can be read.
+#[derive(Debug)]
+pub struct Listing {
+    /// The files, in the order of their directories.
+    pub files: Vec<File>,
+    /// The directories that cannot be read, and why; what would be in them is not among the files.
+    pub unread: Vec<(Vec<String>, Error)>,
+}
+
 /// Why a file system cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -108,8 +117,19 @@ impl<D: Read + Seek> Fat<D> {
     /// All files of the tree, in the order of their directories.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], [`Error::Chain`], [`Error::TooMuch`], [`Error::Read`].
+    /// [`Error::Cancelled`], [`Error::Chain`], [`Error::TooMuch`], [`Error::Read`]. One directory that cannot be read fails it: where
+    /// each file counts, nothing must go missing.
     pub fn files(&mut self, cancel: &Cancel) -> Result<Vec<File>, Error> {
+        whole(self.tree(cancel)?.0)
+    }
+
+    /// The files of all directories that can be read.
+    ///
+    /// Of directories that share their clusters, one is read.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], [`Error::TooMuch`], and those of the root directory.
+    pub fn readable_files(&mut self, cancel: &Cancel) -> Result<Listing, Error> {
         Ok(self.tree(cancel)?.0)
     }
 
@@ -118,22 +138,34 @@ impl<D: Read + Seek> Fat<D> {
     /// # Errors
     /// As [`Fat::files`].
     pub fn directories(&mut self, cancel: &Cancel) -> Result<Vec<u64>, Error> {
-        let clusters = self.tree(cancel)?.1.into_iter();
+        let (listing, clusters) = self.tree(cancel)?;
+        whole(listing)?;
+        let clusters = clusters.into_iter();
         let places = clusters.map(|cluster| self.place(cluster));
         places.collect()
     }
 
-    /// All files, and the first clusters of all directories below the root.
-    fn tree(&mut self, cancel: &Cancel) -> Result<(Vec<File>, HashSet<u32>), Error> {
+    /// What can be read, and the first clusters of all directories below the root.
+    fn tree(&mut self, cancel: &Cancel) -> Result<(Listing, HashSet<u32>), Error> {
         let mut budget = Budget::new(cancel);
-        let mut files = Vec::new();
+        let (mut files, mut unread) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         let mut open = vec![(Vec::new(), None)];
         while let Some((path, first)) = open.pop() {
             let bytes = match first {
                 None => self.root_directory(&mut budget)?,
-                Some(first) if seen.insert(first) => self.directory(first, &mut budget)?,
-                Some(_) => return Err(Error::Chain),
+                Some(first) if seen.insert(first) => match self.directory(first, &mut budget) {
+                    Ok(bytes) => bytes,
+                    Err(error @ (Error::Chain | Error::Read(_))) => {
+                        unread.push((path, error));
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
+                Some(_) => {
+                    unread.push((path, Error::Chain));
+                    continue;
+                }
             };
             for entry in entries_of(&bytes) {
                 budget.entry()?;
@@ -144,11 +176,11 @@ impl<D: Read + Seek> Fat<D> {
                 } else if path.len() < MOST_DEPTH {
                     open.push((path, Some(entry.first)));
                 } else {
-                    return Err(Error::TooMuch);
+                    unread.push((path, Error::TooMuch));
                 }
             }
         }
-        Ok((files, seen))
+        Ok((Listing { files, unread }, seen))
     }
 
     /// A file's bytes, when it has no more than `most`.
@@ -248,6 +280,14 @@ impl<D: Read + Seek> Fat<D> {
             Ok(_) => Err(Error::Chain),
             Err(error) => Err(Error::Read(error)),
         }
+    }
+}
+
+/// The files of a tree of which nothing is missing.
+fn whole(listing: Listing) -> Result<Vec<File>, Error> {
+    match listing.unread.into_iter().next() {
+        None => Ok(listing.files),
+        Some((_, error)) => Err(error),
     }
 }
 
@@ -646,6 +686,68 @@ mod tests {
             image.put_root(&entry(&long, false, 0));
             assert_eq!(contents(&image.0).unwrap(), wanted);
         }
+    }
+
+    #[test]
+    fn directories_that_begin_nowhere_hide_no_other() {
+        let mut image = Made::new();
+        image.chain(2..3);
+        image.chain(3..4);
+        // Beyond the last cluster from its second on.
+        image.follow(4, Made::CLUSTERS + 2);
+        let named = |name: &str, first| entry(name, true, first);
+        let root = [
+            named("zero", 0),
+            named("one", 1),
+            named("good", 2),
+            named("beyond", Made::CLUSTERS + 2),
+            named("astray", 4),
+            named("twice", 2),
+        ];
+        image.put_root(&root.concat());
+        image.put(2, &[named("loop", 2), named("inner", 3)].concat());
+        image.put(3, &entry("file", false, 0));
+        let mut fat = Fat::open(Cursor::new(&image.0)).unwrap().unwrap();
+        let listing = fat.readable_files(&Cancel::default()).unwrap();
+        let joined = |paths: Vec<Vec<String>>| -> Vec<String> {
+            let mut joined: Vec<_> = paths.iter().map(|path| path.join("/")).collect();
+            joined.sort();
+            joined
+        };
+        let files = listing.files.into_iter().map(|file| file.path).collect();
+        let unread = listing.unread.into_iter().map(|(path, error)| {
+            assert!(matches!(error, Error::Chain), "{error}");
+            path
+        });
+        // The last of two that share their clusters is the one that is read.
+        assert_eq!(joined(files), ["twice/inner/file"]);
+        assert_eq!(
+            joined(unread.collect()),
+            ["astray", "beyond", "good", "one", "twice/loop", "zero"]
+        );
+        // Where every file counts, such a file system is damaged.
+        assert!(matches!(contents(&image.0), Err(Error::Chain)));
+    }
+
+    #[test]
+    fn a_directory_too_deep_hides_no_other() {
+        let mut image = Made::new();
+        let last = u16::try_from(MOST_DEPTH).unwrap() + 2;
+        image.put_root(&[entry("d", true, 2), entry("file", false, 0)].concat());
+        for first in 2..=last {
+            image.chain(first..first + 1);
+            image.put(first, &entry("d", true, first + 1));
+        }
+        let mut fat = Fat::open(Cursor::new(&image.0)).unwrap().unwrap();
+        let listing = fat.readable_files(&Cancel::default()).unwrap();
+        let paths: Vec<_> = listing.files.into_iter().map(|file| file.path).collect();
+        assert_eq!(paths, [["file"]]);
+        let [(path, error)] = listing.unread.as_slice() else {
+            panic!("one directory is too deep");
+        };
+        assert_eq!(path.join(""), "d".repeat(MOST_DEPTH));
+        assert!(matches!(error, Error::TooMuch), "{error}");
+        assert!(matches!(contents(&image.0), Err(Error::TooMuch)));
     }
 
     #[test]

@@ -242,6 +242,20 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
+impl Detection {
+    /// A detection that has the answers of a controller.
+    pub(crate) fn finished(bmc: Bmc) -> Self {
+        Self {
+            latest: Some(Detected {
+                bmc,
+                at: Instant::now(),
+            }),
+            ..Self::default()
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

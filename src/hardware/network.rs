@@ -1,5 +1,6 @@
 //! The machine's network interfaces.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
@@ -40,10 +41,10 @@ pub struct Interface {
 /// interfaces by nothing else.
 #[must_use]
 pub fn interfaces(root: &Root) -> Vec<Interface> {
-    let kernel = Kernel::ask(root);
     let folder = root.path("sys/class/net");
     let mut names = sysfs::names(&folder);
     names.retain(|name| is_hardware(&folder.join(name), name));
+    let kernel = Kernel::ask(root, &names);
     names.sort_by_cached_key(|name| {
         (
             sysfs::number(&folder.join(name).join("ifindex")),
@@ -73,18 +74,17 @@ static NO_ADDRESSES: News = News::new();
 
 /// What only the kernel can say, not a file. A [`Root`] that is not the machine's own describes another machine, of which
 /// this kernel knows nothing.
+#[derive(Default)]
 struct Kernel {
     addresses: Vec<InterfaceAddress>,
-    socket: Option<UnixDatagram>,
+    /// The addresses that interfaces were made with, by the interfaces' names.
+    permanent_macs: BTreeMap<String, Vec<u8>>,
 }
 
 impl Kernel {
-    fn ask(root: &Root) -> Self {
+    fn ask(root: &Root, interfaces: &[String]) -> Self {
         if !root.is_machine() {
-            return Self {
-                addresses: Vec::new(),
-                socket: None,
-            };
+            return Self::default();
         }
         let addresses = address::list().inspect_err(|error| {
             if NO_ADDRESSES.are(&error.to_string()) {
@@ -93,13 +93,12 @@ impl Kernel {
         });
         Self {
             addresses: addresses.unwrap_or_default(),
-            socket: UnixDatagram::unbound().ok(),
+            permanent_macs: permanent_macs(interfaces),
         }
     }
 
     fn permanent_mac(&self, interface: &str) -> Option<String> {
-        let address =
-            ethtool::permanent_address(self.socket.as_ref()?.as_fd(), interface).ok()??;
+        let address = self.permanent_macs.get(interface)?;
         let bytes: Vec<String> = address.iter().map(|byte| format!("{byte:02x}")).collect();
         Some(bytes.join(":"))
     }
@@ -114,6 +113,17 @@ impl Kernel {
             _ => format!("{}%{interface}", address.ip),
         })
     }
+}
+
+fn permanent_macs(interfaces: &[String]) -> BTreeMap<String, Vec<u8>> {
+    let Ok(socket) = UnixDatagram::unbound() else {
+        return BTreeMap::new();
+    };
+    let of = |name: &String| {
+        let address = ethtool::permanent_address(socket.as_fd(), name).ok()??;
+        Some((name.clone(), address))
+    };
+    interfaces.iter().filter_map(of).collect()
 }
 
 fn interface(folder: &Path, name: String, kernel: &Kernel) -> Option<Interface> {
@@ -217,7 +227,7 @@ mod tests {
                 address("eth0", "192.0.2.5", 0),
                 address("eth0", "192.0.2.6", 0),
             ],
-            socket: None,
+            ..Kernel::default()
         };
         assert_eq!(
             kernel.first_ip("eth0", IpAddr::is_ipv4).as_deref(),
@@ -228,6 +238,46 @@ mod tests {
             Some("fe80::1%eth0")
         );
         assert_eq!(kernel.first_ip("eth1", IpAddr::is_ipv4), None);
+    }
+
+    /// A bond gives its members one address, and an operator may set another.
+    #[test]
+    fn the_address_an_interface_was_made_with_counts() {
+        let machine = Machine::new();
+        machine.nic("eth0", 2, "02:00:00:00:00:99");
+        machine.nic("eth1", 3, "02:00:00:00:00:99");
+        let kernel = Kernel {
+            permanent_macs: [("eth0".to_owned(), vec![0x52, 0x54, 0, 0, 0, 0x0a])].into(),
+            ..Kernel::default()
+        };
+        let mac = |name: &str| {
+            let folder = machine.root().path("sys/class/net").join(name);
+            interface(&folder, name.to_owned(), &kernel)
+                .unwrap()
+                .mac_address
+        };
+        assert_eq!(
+            (mac("eth0"), mac("eth1")),
+            ("52:54:00:00:00:0a".into(), "02:00:00:00:00:99".into())
+        );
+    }
+
+    /// Two interfaces of the kernel say the same of each interface of this machine.
+    #[test]
+    fn the_kernel_is_asked_for_the_addresses_that_interfaces_were_made_with() {
+        let links = crate::sys::netlink::Netlink::open()
+            .unwrap()
+            .links()
+            .unwrap();
+        let names: Vec<_> = links.iter().map(|link| link.name.clone()).collect();
+        let expected = links
+            .into_iter()
+            .filter_map(|link| Some((link.name, link.permanent_mac?.to_vec())))
+            .collect();
+        assert_eq!(
+            Kernel::ask(&Root::machine(), &names).permanent_macs,
+            expected
+        );
     }
 
     #[test]

@@ -30,3 +30,19 @@ impl CurrentToken {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(token));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_replaced_is_another_for_every_clone() {
+        let token = |text: &str| AgentToken::from_operator(text.into()).unwrap();
+        let current = CurrentToken::new(Some(Arc::new(token("first"))));
+        let shared = current.clone();
+        assert!(shared.get().unwrap().matches(b"first"));
+        current.replace(token("second"));
+        assert!(shared.get().unwrap().matches(b"second"));
+        assert!(CurrentToken::default().get().is_none());
+    }
+}

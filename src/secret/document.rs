@@ -7,17 +7,19 @@ use zeroize::Zeroizing;
 
 /// The JSON of a body in memory of its exact size, which is wiped when the request is done.
 pub fn document(body: &impl Serialize) -> Bytes {
+    // Texts always are JSON, and memory takes them.
+    written(body).map_or_else(Bytes::new, Bytes::from_owner)
+}
+
+fn written(body: &impl Serialize) -> Option<Zeroizing<Vec<u8>>> {
     // Measured first, so that the buffer does not grow and leave pieces of the secret behind.
     let mut length = Length(0);
     let mut buffer = Zeroizing::new(Vec::new());
     if serde_json::to_writer(&mut length, body).is_ok() {
         buffer.reserve_exact(length.0);
     }
-    match serde_json::to_writer(&mut *buffer, body) {
-        Ok(()) => Bytes::from_owner(buffer),
-        // Texts always are JSON, and memory takes them.
-        Err(_) => Bytes::new(),
-    }
+    serde_json::to_writer(&mut *buffer, body).ok()?;
+    Some(buffer)
 }
 
 /// Counts what is written.
@@ -31,5 +33,31 @@ impl io::Write for Length {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_body_has_memory_of_its_exact_size() {
+        // Longer than any buffer is at its first growth.
+        let body = BTreeMap::from([("agent_token", "x".repeat(100)), ("url", "y".repeat(7))]);
+        let text = format!(
+            "{{\"agent_token\":\"{}\",\"url\":\"{}\"}}",
+            "x".repeat(100),
+            "y".repeat(7)
+        );
+        let buffer = written(&body).unwrap();
+        assert_eq!(buffer.as_slice(), text.as_bytes());
+        assert_eq!(buffer.capacity(), text.len());
+        assert_eq!(document(&body), text);
+    }
+
+    #[test]
+    fn what_is_no_json_is_an_empty_body() {
+        assert_eq!(document(&BTreeMap::from([([1, 2], 3)])), "");
     }
 }

@@ -45,3 +45,14 @@ impl fmt::Debug for Held {
         f.write_str("[redacted]")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_does_not_show_the_bytes() {
+        let held = Held::own(b"hush".to_vec());
+        assert_eq!(format!("{held:?}"), "[redacted]");
+    }
+}

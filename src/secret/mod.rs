@@ -126,10 +126,10 @@ mod tests {
 
     #[test]
     fn small_values_have_a_page_and_large_ones_stay_where_they_are() {
-        let small = Secret::new(vec![7; LARGEST_SEALED]);
+        let small = Secret::new(vec![7; 16_384]);
         assert!(matches!(small.place, Place::Page(..)));
-        assert_eq!(small.expose(), [7; LARGEST_SEALED]);
-        let large = vec![7; LARGEST_SEALED + 1];
+        assert_eq!(small.expose(), [7; 16_384]);
+        let large = vec![7; 16_385];
         let at = large.as_ptr();
         let large = Secret::new(large);
         assert_eq!(large.expose().as_ptr(), at);

@@ -375,6 +375,26 @@ mod tests {
     }
 
     #[test]
+    fn an_item_that_is_removed_is_gone_whole_and_alone() {
+        for item in Item::ALL {
+            let (vault, (at, most)) = (Vault::create().unwrap(), item.room());
+            vault.change(|bytes| bytes.fill(0xFF));
+            vault.remove(item);
+            let room = at..at + LENGTH + most;
+            vault.look(|bytes| {
+                for (place, byte) in bytes.iter().enumerate() {
+                    let expected = if room.contains(&place) { 0 } else { 0xFF };
+                    assert_eq!(*byte, expected, "{item:?} {place}");
+                }
+            });
+            // It takes all of its room.
+            vault.write(item, &vec![7; most]).unwrap();
+            assert_eq!(vault.read(item, <[u8]>::to_vec), vec![7; most]);
+            assert!(vault.write(item, &vec![7; most + 1]).is_err());
+        }
+    }
+
+    #[test]
     fn a_token_without_room_stays_where_it_is() {
         let vault = Vault::create().unwrap();
         let long = "x".repeat(1025);

@@ -28,7 +28,13 @@ impl EfiVars {
     pub fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.0)? {
-            let name = entry?.file_name();
+            let name = match entry {
+                Ok(entry) => entry.file_name(),
+                Err(error) => {
+                    tracing::warn!(%error, folder = %self.0.display(), "EFI variables cannot all be listed");
+                    continue;
+                }
+            };
             let name = name.to_string_lossy();
             if let Some(name) = name.strip_suffix(GLOBAL) {
                 names.push(name.to_owned());
@@ -38,7 +44,8 @@ impl EfiVars {
         Ok(names)
     }
 
-    /// A variable's value; `None` where there is no such variable.
+    /// A variable's value; `None` where there is no such variable. An empty file is none either: the kernel makes the file before
+    /// it asks the firmware for the variable (`fs/efivarfs/file.c`, "uncommitted variables").
     ///
     /// # Errors
     /// The file cannot be read, or is shorter than its attributes.
@@ -50,31 +57,33 @@ impl EfiVars {
         };
         let mut bytes = Vec::new();
         file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
         let value = bytes.get(ATTRIBUTES.len()..);
         value
             .map(|value| Some(value.to_vec()))
             .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
-    /// Sets a variable that outlives power and is visible to boot loaders and systems.
+    /// Sets a variable that outlives power and is visible to boot loaders and systems. One that was not there and is not taken
+    /// leaves nothing; an old one keeps its value.
     ///
     /// # Errors
     /// The firmware refuses, or has no room (`ENOSPC`).
     pub fn write(&self, name: &str, value: &[u8]) -> io::Result<()> {
         let path = self.path(name);
+        let is_new = matches!(self.read(name), Ok(None));
         make_mutable(&path)?;
-        let bytes = [ATTRIBUTES.as_slice(), value].concat();
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)?;
-        // Not `write_all`: a second write would be another variable value.
-        if file.write(&bytes)? == bytes.len() {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::WriteZero.into())
+        let written = write_at_once(&path, &[ATTRIBUTES.as_slice(), value].concat());
+        if is_new
+            && written.is_err()
+            && let Err(error) = self.remove(name)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(variable = name, %error, "what is left of an EFI variable that was not taken cannot be removed");
         }
+        written
     }
 
     /// Deletes a variable.
@@ -90,6 +99,26 @@ impl EfiVars {
     fn path(&self, name: &str) -> PathBuf {
         self.0.join(format!("{name}{GLOBAL}"))
     }
+}
+
+/// Gives the whole file these bytes by one write.
+fn write_at_once(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Not truncated before: an empty file is a variable that is not there, and a kernel from 6.14 on hides it when it is closed.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
+    // Not `write_all`: a second write would be another variable value.
+    if file.write(bytes)? != bytes.len() {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    // efivarfs has the new length already.
+    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    if file.metadata()?.len() > length {
+        file.set_len(length)?;
+    }
+    Ok(())
 }
 
 /// Takes the immutable flag from a file that has it; a file that is not there yet has none.
@@ -157,6 +186,43 @@ mod tests {
         assert_eq!(variables.names().unwrap(), ["BootOrder"]);
         variables.remove("BootOrder").unwrap();
         assert_eq!(variables.names().unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn an_empty_file_is_a_variable_that_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let variables = EfiVars::at(folder.path());
+        fs::write(variables.path("Boot0001"), "").unwrap();
+        fs::write(variables.path("Boot0002"), [7, 0, 0]).unwrap();
+        assert_eq!(variables.read("Boot0001").unwrap(), None);
+        let cut = variables.read("Boot0002").unwrap_err();
+        assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof);
+        variables.write("Boot0001", &[1]).unwrap();
+        assert_eq!(variables.read("Boot0001").unwrap(), Some(vec![1]));
+    }
+
+    #[test]
+    fn a_value_that_is_not_taken_leaves_the_old_one_and_nothing_new() {
+        use nix::mount::{MsFlags, mount, umount};
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)
+            .expect("a mount namespace (needs root)");
+        let none: Option<&str> = None;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (kind, one_block) = (Some("tmpfs"), Some("nr_blocks=1"));
+        mount(none, folder.path(), kind, MsFlags::empty(), one_block).unwrap();
+        fs::write(folder.path().join("filler"), "x").unwrap();
+        let variables = EfiVars::at(folder.path());
+        // A hole takes no block, until something is written into it.
+        let hole = File::create(variables.path("BootOrder"));
+        hole.unwrap().set_len(6).unwrap();
+        for name in ["BootOrder", "Boot0001"] {
+            let full = variables.write(name, &[2, 0, 1, 0]).unwrap_err();
+            assert_eq!(full.kind(), io::ErrorKind::StorageFull, "{name}");
+        }
+        assert_eq!(variables.names().unwrap(), ["BootOrder"]);
+        assert_eq!(variables.read("BootOrder").unwrap(), Some(vec![0, 0]));
+        umount(folder.path()).unwrap();
     }
 
     #[test]

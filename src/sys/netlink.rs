@@ -346,7 +346,10 @@ fn take_answers(
     answers: &mut Vec<RouteNetlinkMessage>,
 ) -> io::Result<bool> {
     let many = flags & NLM_F_DUMP == NLM_F_DUMP;
-    for answer in messages(datagram) {
+    for (number, answer) in messages(datagram) {
+        if number != sequence {
+            continue; // the late answer to a question that was given up
+        }
         let answer = match answer {
             // One interface that cannot be understood is no reason to see none.
             Err(error) if many => {
@@ -355,11 +358,7 @@ fn take_answers(
             }
             answer => answer?,
         };
-        let (header, payload) = answer.into_parts();
-        if header.sequence_number != sequence {
-            continue; // the late answer to a question that was given up
-        }
-        match payload {
+        match answer.payload {
             NetlinkPayload::InnerMessage(inner) => answers.push(inner),
             NetlinkPayload::Error(error) if error.code.is_some() => return Err(error.to_io()),
             NetlinkPayload::Done(_) | NetlinkPayload::Error(_) => return Ok(true),
@@ -430,20 +429,20 @@ fn route_socket(groups: u32) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// The messages in one datagram; ends at the first that is not whole.
+/// The messages in one datagram, each behind its request's number; ends at the first that is not whole.
 fn messages(
     mut bytes: &[u8],
-) -> impl Iterator<Item = io::Result<NetlinkMessage<RouteNetlinkMessage>>> {
+) -> impl Iterator<Item = (u32, io::Result<NetlinkMessage<RouteNetlinkMessage>>)> {
     std::iter::from_fn(move || {
         let length = usize::try_from(u32::from_ne_bytes(*bytes.first_chunk()?)).ok()?;
         let message = bytes.get(..length).filter(|_| length >= NETLINK_HEADER)?;
         bytes = bytes
             .get(length.next_multiple_of(NETLINK_ALIGNMENT)..)
             .unwrap_or_default();
-        Some(
-            NetlinkMessage::deserialize(message)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
-        )
+        let number = u32::from_ne_bytes(*message.get(SEQUENCE_AT..)?.first_chunk()?);
+        let parsed = NetlinkMessage::deserialize(message)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
+        Some((number, parsed))
     })
 }
 
@@ -571,6 +570,8 @@ const ANSWER_SECONDS: i64 = 5;
 /// The kernel's largest datagram for a dump.
 const BUFFER: usize = 32 * 1024;
 const NETLINK_HEADER: usize = 16;
+/// Where `nlmsg_seq` is in it.
+const SEQUENCE_AT: usize = 8;
 const NETLINK_ALIGNMENT: usize = 4;
 const FOREVER: u32 = u32::MAX;
 const RTM_NEWNDUSEROPT: u16 = 68;
@@ -635,8 +636,11 @@ mod tests {
             })
             .collect();
         assert_eq!((done, indices), (false, vec![1, 3]));
-        // The only answer to a question is the answer, or an error.
+        // The only answer to a question is the answer, or an error; a late one to another is neither.
         assert!(take_answers(&link_answer(2, 1), 7, 0, &mut answers).is_err());
+        assert!(!take_answers(&link_answer(2, 1), 8, 0, &mut answers).unwrap());
+        assert!(!take_answers(&link_answer(2, 4), 8, NLM_F_DUMP, &mut answers).unwrap());
+        assert_eq!(answers.len(), 2);
     }
 
     #[test]

@@ -8,8 +8,12 @@ use ferrite::conductor::{Error, Law};
 use ferrite::error::chain;
 use ferrite::tls::MinVersion;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 const LOOKUP: &str = "GET /v1/lookup";
 
@@ -39,11 +43,45 @@ async fn a_lookup_asks_as_ipa_does_and_gives_node_settings_and_token() {
         ("accept", "application/json"),
         ("content-type", "application/json"),
         ("x-openstack-request-id", "req-1"),
+        // The answer holds the token: no buffer of a connection is to keep it.
+        ("connection", "close"),
     ] {
         assert_eq!(lookups[0].headers[name], value);
     }
     for name in ["authorization", "x-auth-token", "cookie"] {
         assert!(!lookups[0].headers.contains_key(name), "{name}");
+    }
+}
+
+/// Counts the warnings of this thread.
+#[derive(Clone, Default)]
+struct Warnings(Arc<AtomicUsize>);
+
+impl<S: Subscriber> Layer<S> for Warnings {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if *event.metadata().level() == Level::WARN {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lookup_that_calls_the_token_unneeded_is_warned_of() {
+    for (required, expected) in [(json!(true), 0), (json!(null), 0), (json!(false), 1)] {
+        let conductor = Conductor::start().await;
+        let answer = conductor::lookup_with(json!({
+            "heartbeat_timeout": 300,
+            "agent_token": TOKEN,
+            "agent_token_required": required,
+        }));
+        conductor.on(LOOKUP, [answer]);
+        let config = config(&format!("ipa-api-url={}", conductor.url()));
+        let client = client(&config);
+        let warnings = Warnings::default();
+        let _guard =
+            tracing::subscriber::set_default(tracing_subscriber::registry().with(warnings.clone()));
+        look_up(&config, &client).await.unwrap();
+        assert_eq!(warnings.0.load(Ordering::Relaxed), expected, "{required}");
     }
 }
 

@@ -54,6 +54,38 @@ fn trouble_is_tried_again() {
     assert!(lab.disk_bytes()[..image.len()] == image);
 }
 
+/// The time limit ends the pause: without one there would be a second request.
+#[test]
+fn between_two_tries_is_a_pause() {
+    let mut lab = Lab::new(8 * MIB);
+    lab.settings.interval = Duration::from_secs(3600);
+    lab.settings.max_duration = Some(Duration::from_millis(300));
+    let image = gpt_image(6 * MIB);
+    let body = Arc::new(image.clone());
+    let troubled = || {
+        let body = Arc::clone(&body);
+        Server::start(move |number| match number {
+            0 => Answer::Status(503),
+            _ => Answer::Image(Arc::clone(&body)),
+        })
+    };
+    let (images, sums, unasked) = (troubled(), troubled(), Server::of(&image));
+    let by_sums = fields(json!({
+        "id": "x", "urls": [unasked.url("x.img")], "disk_format": "raw", "checksum": sums.url("SHA256SUMS"),
+    }));
+    let image = info(&images.url("x.img"), Some("raw"), &image);
+    for (info, server, class) in [
+        (image, images, "ImageDownloadTimeoutError"),
+        (by_sums, sums, "ImageDownloadError"),
+    ] {
+        let error = lab.write(&info).unwrap_err();
+        assert_eq!(error.class.name(), class, "{error}");
+        assert!(server.requests().len() < 2);
+    }
+    assert!(unasked.requests().is_empty());
+    lab.assert_untouched();
+}
+
 #[test]
 fn a_damaged_transfer_is_repaired_by_one_more() {
     let lab = Lab::new(8 * MIB);

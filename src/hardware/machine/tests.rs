@@ -192,6 +192,56 @@ fn an_image_is_written_once_with_its_config_drive_and_told_of() {
 }
 
 #[test]
+fn a_config_drive_is_fetched_from_its_url() {
+    let lab = Lab::new();
+    let mut info = info_of(image(7));
+    let text = BASE64_STANDARD.encode(FAT);
+    info["configdrive"] = Value::from(served_once(text.into_bytes()));
+    lab.run(Phase::Deploy, "write_image", json!({"image_info": info}))
+        .unwrap();
+    let partitions = lab.partitions();
+    assert_eq!((partitions.len(), partitions[1].0), (2, 2));
+    let drive = unpacked(FAT);
+    assert_eq!(lab.disk.bytes(partitions[1].1, drive.len()), drive);
+}
+
+#[test]
+fn a_config_drive_that_cannot_be_fetched_leaves_the_disk_alone() {
+    let lab = Lab::new();
+    lab.machine.remember_node(json!({"uuid": NODE}));
+    let url = "http://127.0.0.1:9/drive";
+    let mut info = info_of(image(7));
+    info["configdrive"] = Value::from(url);
+    let error = lab
+        .run(Phase::Deploy, "write_image", json!({"image_info": info}))
+        .unwrap_err();
+    assert_eq!(error.class, ErrorClass::DeploymentError);
+    let told = format!("Config drive for node {NODE} could not be downloaded: requesting {url}: ");
+    assert!(error.details.starts_with(&told), "{error}");
+    lab.assert_untouched();
+}
+
+#[test]
+fn a_management_controller_is_left_alone_where_ironic_says_so() {
+    let mut lab = Lab::new();
+    let known = bmc::Bmc {
+        address: bmc::Address::Found([192, 0, 2, 9].into()),
+        v6_address: bmc::Address::NotConfigured,
+        mac: bmc::Address::Found("52:54:00:01:02:03".into()),
+    };
+    for (skip, expected) in [
+        (false, json!(["192.0.2.9", "::/0", "52:54:00:01:02:03"])),
+        (true, json!([null, null, null])),
+    ] {
+        lab.machine.settings.skip_bmc = skip;
+        lab.machine.bmc = Mutex::new(bmc::Detection::finished(known.clone()));
+        let inventory = lab.machine.inventory();
+        let said = ["bmc_address", "bmc_v6address", "bmc_mac"].map(|name| inventory[name].clone());
+        assert_eq!(json!(said), expected, "skip: {skip}");
+    }
+}
+
+#[test]
 fn an_erased_disk_has_no_image_to_tell_of() {
     let lab = Lab::new();
     lab.run(

@@ -1,0 +1,154 @@
+//! Process 1 of the machine of this test: it tells on the console what it found, and switches the machine off.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Cursor, ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use ferrite::bootloader::efi::{self, Error, Installed};
+use ferrite::error::chain;
+use ferrite::formats::efi::{LoadOption, boot_order};
+use ferrite::progress::Cancel;
+use ferrite::root::Root;
+use ferrite::sys::efivars::EfiVars;
+use ferrite::sys::{loopdev::LoopDevice, module};
+use nix::mount::{MsFlags, mount};
+use nix::sys::reboot::{RebootMode, reboot};
+
+fn main() -> Result<()> {
+    set_up()?;
+    let result = match scenario() {
+        Ok(()) => "passed".to_owned(),
+        Err(error) => format!("{error:#}"),
+    };
+    let mut console = OpenOptions::new().write(true).open("/dev/console")?;
+    writeln!(console, "\nEFI-STORE: {result}")?;
+    reboot(RebootMode::RB_POWER_OFF)?;
+    Ok(())
+}
+
+fn set_up() -> Result<()> {
+    for (kind, place) in [("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys")] {
+        mount_at(kind, place)?;
+    }
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let modules = Path::new("/lib/modules")
+        .join(release.trim())
+        .join("kernel");
+    for name in ["fs/efivarfs/efivarfs.ko", "drivers/block/loop.ko"] {
+        let file = File::open(modules.join(name)).context(name)?;
+        module::load(file.as_fd()).context(name)?;
+    }
+    mount_at("efivarfs", VARIABLES)
+}
+
+fn mount_at(kind: &str, place: &str) -> Result<()> {
+    fs::create_dir_all(place)?;
+    let none: Option<&str> = None;
+    mount(none, place, Some(kind), MsFlags::empty(), none).context(kind.to_owned())
+}
+
+fn scenario() -> Result<()> {
+    let disk = disk()?;
+    let variables = EfiVars::at(Path::new(VARIABLES));
+    let install = || efi::install(&Root::machine(), disk.path(), None, &Cancel::default());
+    let fillers = fill(&variables).context("filling the store")?;
+    ensure!(!fillers.is_empty(), "the store was full");
+    let full = variables.names()?;
+    for _ in 0..2 {
+        match install() {
+            Err(Error::Variable(_, _, source)) if source.kind() == ErrorKind::StorageFull => {}
+            Err(error) => bail!("a full store is refused as {}", chain(&error)),
+            Ok(installed) => bail!("a full store took a record: {installed:?}"),
+        }
+        let names = variables.names()?;
+        ensure!(names == full, "of a refusal stays {names:?}, not {full:?}");
+        for name in &names {
+            let value = variables.read(name).context(name.clone())?;
+            ensure!(value.is_some(), "{name} is empty");
+        }
+    }
+    for filler in &fillers {
+        variables.remove(filler).context(filler.clone())?;
+    }
+    // Twice: the second time it is there.
+    for _ in 0..2 {
+        let installed = install().map_err(|error| anyhow::anyhow!(chain(&error)))?;
+        ensure!(
+            installed == Installed::Records(vec!["ironic1".into()]),
+            "{installed:?}"
+        );
+    }
+    let order = variables.read("BootOrder")?.context("no boot order")?;
+    let labels = boot_order(&order)
+        .into_iter()
+        .map(|number| {
+            let record = variables.read(&format!("Boot{number:04X}"))?;
+            let record = record.as_deref().and_then(LoadOption::decode);
+            Ok(record.context("a record of the order")?.label)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let ours = labels.iter().filter(|label| *label == "ironic1").count();
+    ensure!(
+        ours == 1 && labels.first().is_some_and(|label| label == "ironic1"),
+        "the order is {labels:?}"
+    );
+    Ok(())
+}
+
+/// Makes boot records, large ones and then small ones, until not even the smallest is taken.
+fn fill(variables: &EfiVars) -> Result<Vec<String>> {
+    let mut fillers = Vec::new();
+    for size in [4000, 400, 40, 0] {
+        loop {
+            let name = format!("Boot{:04X}", 0x8000 + fillers.len());
+            let record = LoadOption {
+                attributes: 0,
+                label: "filler".into(),
+                path: vec![0x7F, 0xFF, 4, 0],
+                data: vec![0xA5; size],
+            };
+            let record = record.encode().context("a record")?;
+            match variables.write(&name, &record) {
+                Ok(()) => fillers.push(name),
+                Err(error) if error.kind() == ErrorKind::StorageFull => break,
+                Err(error) => return Err(error).context(name),
+            }
+            ensure!(fillers.len() < 4096, "the store has no end");
+        }
+    }
+    Ok(fillers)
+}
+
+/// A disk with an EFI system partition that has a loader.
+fn disk() -> Result<LoopDevice> {
+    let mut system = Cursor::new(vec![0; 2 * MIB]);
+    fatfs::format_volume(&mut system, fatfs::FormatVolumeOptions::new())?;
+    let files = fatfs::FileSystem::new(&mut system, fatfs::FsOptions::new())?;
+    let folder = files.root_dir().create_dir("EFI")?.create_dir("BOOT")?;
+    folder.create_file("BOOTX64.EFI")?.write_all(b"MZ")?;
+    drop(folder);
+    files.unmount()?;
+    let mut table = vec![0; MIB];
+    let sectors = |bytes: usize| u32::try_from(bytes / 512).map(u32::to_le_bytes);
+    for (at, bytes) in [
+        (440, [0x78, 0x56, 0x34, 0x12]),
+        (450, [EFI_SYSTEM, 0xFE, 0xFF, 0xFF]),
+        (454, sectors(MIB)?),
+        (458, sectors(2 * MIB)?),
+        (508, [0, 0, 0x55, 0xAA]),
+    ] {
+        let place = table.get_mut(at..at + bytes.len());
+        place.context("a table")?.copy_from_slice(&bytes);
+    }
+    let path = PathBuf::from("/disk");
+    fs::write(&path, [table, system.into_inner()].concat())?;
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    Ok(LoopDevice::attach(&file, 512)?)
+}
+
+const VARIABLES: &str = "/sys/firmware/efi/efivars";
+const MIB: usize = 1 << 20;
+/// The type of an EFI system partition.
+const EFI_SYSTEM: u8 = 0xEF;
