@@ -167,7 +167,7 @@ options! {
         image_download_connection_retry_interval: Duration = seconds::<0>, Number("SECONDS"), "10", "ipa-image-download-connection-retry-interval";
         /// Seconds a whole download may take; 0 is no limit.
         image_download_max_duration: Duration = seconds::<0>, Number("SECONDS"), "0", "ipa-image-download-max-duration";
-        /// Accept MD5 checksums.
+        /// Accept MD5 checksums, also in os_hash_algo.
         md5_enabled: bool = boolean, Flag, "false", "";
         /// Do not look into images before they are written.
         disable_deep_image_inspection: bool = boolean, Flag, "false", "";
