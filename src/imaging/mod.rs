@@ -36,7 +36,7 @@ use crate::progress::{Cancel, Reporter};
 use attempts::Attempts;
 use buffer::Buffer;
 use checksum::{Expected, Hasher};
-use fetch::{Deadline, Download, Fetcher, Remedy};
+use fetch::{Download, Fetcher, Remedy, TimeLimit};
 use pipeline::{BLOCK, Decoder, Outcome};
 use source::Source;
 use std::path::Path;
@@ -53,7 +53,8 @@ pub struct Settings {
     pub retries: u32,
     /// The pause before that (`image_download_connection_retry_interval`).
     pub interval: Duration,
-    /// The most a whole image may take (`image_download_max_duration`); `None` has no end.
+    /// The most that all downloads of an image may take, without what the disk takes (`image_download_max_duration`); `None`
+    /// has no end.
     pub max_duration: Option<Duration>,
     /// User and password for images that bring none (`image_server_*`), if the strategy is `http_basic`.
     pub basic_auth: Option<BasicAuth>,
@@ -123,9 +124,9 @@ fn fetcher(info: &ImageInfo, settings: &Settings, cancel: &Cancel) -> Result<Fet
         info.basic_auth.as_ref(),
         settings.basic_auth.as_ref(),
     );
-    let deadline = settings.max_duration.and_then(Deadline::after);
+    let limit = settings.max_duration.map(TimeLimit::new);
     authorization
-        .and_then(|value| Fetcher::new(&settings.network, &info.proxies, value, deadline, cancel))
+        .and_then(|value| Fetcher::new(&settings.network, &info.proxies, value, limit, cancel))
         .map_err(Error::Fetch)
 }
 
