@@ -85,7 +85,7 @@ impl Writer {
         while self.blank < size {
             let step = (size - self.blank).min(BLANK_STEP);
             let start = Instant::now();
-            if !self.target.punch(self.blank, step)? {
+            if !self.target.punch(self.blank, step) {
                 break;
             }
             self.blank += step;
