@@ -23,6 +23,7 @@ mod error;
 mod pipeline;
 mod target;
 mod writer;
+mod zeroes;
 
 pub use crate::formats::detect::{Format, Rules};
 pub use credentials::BasicAuth;
@@ -104,7 +105,10 @@ pub fn write_image(
         reporter,
         writer: Writer::new(Target::open(device)?, reporter),
     };
-    match job.attempt_all() {
+    let outcome = job
+        .attempt_all()
+        .and_then(|written| job.zero_rest().map(|()| written));
+    match outcome {
         Ok(written) => {
             reporter.phase("finishing", None);
             job.writer.commit()?;
@@ -211,6 +215,17 @@ impl Job<'_> {
             image: self.info.id.clone(),
             attempts: attempts.summary(),
         })
+    }
+
+    /// Zeroes what the image has of empty areas: now, when no server waits for the next read.
+    fn zero_rest(&mut self) -> Result<(), Error> {
+        self.writer.begin_zeroing();
+        while self.writer.zero_next()? {
+            if self.cancel.is_cancelled() {
+                return Err(Error::Fetch(fetch::Error::Cancelled));
+            }
+        }
+        Ok(())
     }
 
     fn attempt(&mut self, source: &Source) -> Result<Written, Error> {
