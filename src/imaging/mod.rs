@@ -26,6 +26,7 @@ mod writer;
 mod zeroes;
 
 pub use crate::formats::detect::{Format, Rules};
+pub use checksum::Expected;
 pub use credentials::BasicAuth;
 pub use error::Error;
 pub use fetch::Network;
@@ -36,7 +37,7 @@ use crate::formats::qcow2::{self, Pass};
 use crate::progress::{Cancel, Reporter};
 use attempts::Attempts;
 use buffer::Buffer;
-use checksum::{Expected, Hasher};
+use checksum::Hasher;
 use fetch::{Download, Fetcher, Remedy, TimeLimit};
 use pipeline::{BLOCK, Decoder, Outcome};
 use source::Source;
@@ -120,6 +121,18 @@ pub fn write_image(
         }
         Err(error) => Err(abandon(job.writer, error)),
     }
+}
+
+/// What an image must hash to, downloading that where Ironic gives its place.
+///
+/// # Errors
+/// [`Error::Checksum`], [`Error::Fetch`].
+pub fn expected_checksum(
+    info: &ImageInfo,
+    settings: &Settings,
+    cancel: &Cancel,
+) -> Result<Expected, Error> {
+    expected(info, settings, &fetcher(info, settings, cancel)?)
 }
 
 fn fetcher(info: &ImageInfo, settings: &Settings, cancel: &Cancel) -> Result<Fetcher, Error> {
