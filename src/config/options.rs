@@ -165,9 +165,9 @@ options! {
         image_download_connection_retries: u32 = count::<0>, Number("NUMBER"), "9", "ipa-image-download-connection-retries";
         /// Seconds between two such tries.
         image_download_connection_retry_interval: Duration = seconds::<0>, Number("SECONDS"), "10", "ipa-image-download-connection-retry-interval";
-        /// Seconds a whole download may take; 0 is no limit.
+        /// Seconds the download of an image may take, all attempts together but without the time the disk needs; 0 is no limit.
         image_download_max_duration: Duration = seconds::<0>, Number("SECONDS"), "0", "ipa-image-download-max-duration";
-        /// Accept MD5 checksums.
+        /// Accept MD5 checksums, also in os_hash_algo.
         md5_enabled: bool = boolean, Flag, "false", "";
         /// Do not look into images before they are written.
         disable_deep_image_inspection: bool = boolean, Flag, "false", "";

@@ -17,7 +17,7 @@ use super::wait::{self, Patience};
 use super::{clock, inventory, wire};
 use crate::error::{AgentError, ErrorClass};
 use crate::imaging::configdrive;
-use crate::imaging::{self, ImageInfo};
+use crate::imaging::{self, Expected, ImageInfo};
 use crate::progress::{Cancel, Reporter, run_with_timeout};
 use crate::root::Root;
 use crate::secret::Secret;
@@ -81,6 +81,9 @@ struct State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Written {
     image: String,
+    /// As Ironic announced it.
+    format: Option<String>,
+    checksum: Expected,
     device: PathBuf,
     root_uuid: String,
 }

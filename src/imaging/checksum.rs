@@ -8,16 +8,22 @@ use super::fetch;
 use super::info::{Checksums, Md5, is_url};
 use super::source::{self, Source};
 use aws_lc_rs::digest::{self, Context};
-use md5::Digest as _;
+use blake2::{Blake2b512, Blake2s256};
+use md5::Digest;
+use sha2::Sha512_224;
+use sha3::Sha3_224;
 use std::fmt::{self, Write as _};
 
 /// A hash function an image may be verified with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
-    /// Broken; only by the operator's leave.
-    Md5,
-    /// Any of the SHA families.
-    Sha(&'static digest::Algorithm, &'static str),
+#[derive(Clone, Copy)]
+pub struct Algorithm(&'static Function);
+
+struct Function {
+    /// The name Glance and Python's `hashlib` use.
+    name: &'static str,
+    /// Hex digits of a hash.
+    digits: usize,
+    begin: fn() -> Box<dyn Hash>,
 }
 
 impl Algorithm {
@@ -25,17 +31,14 @@ impl Algorithm {
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase().replace('-', "_");
-        if name == "md5" {
-            return Some(Self::Md5);
-        }
-        let (algorithm, name) = SHA.iter().find(|(_, known)| *known == name)?;
-        Some(Self::Sha(algorithm, name))
+        let function = FUNCTIONS.iter().find(|known| known.name == name);
+        function.map(Self)
     }
 
     /// By the number of hex digits, as the old `checksum` field wants it.
     fn by_length(digits: usize) -> Option<Self> {
         match digits {
-            32 => Some(Self::Md5),
+            32 => Self::by_name(MD5),
             64 => Self::by_name("sha256"),
             128 => Self::by_name("sha512"),
             _ => None,
@@ -45,48 +48,75 @@ impl Algorithm {
     /// The name Glance uses.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Md5 => "md5",
-            Self::Sha(_, name) => name,
-        }
+        self.0.name
     }
 
     fn digits(self) -> usize {
-        match self {
-            Self::Md5 => 32,
-            Self::Sha(algorithm, _) => algorithm.output_len() * 2,
-        }
+        self.0.digits
+    }
+}
+
+impl PartialEq for Algorithm {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Algorithm {}
+
+impl fmt::Debug for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
 /// A hash being computed.
-#[derive(Clone)]
-pub(super) enum Hasher {
-    Md5(md5::Md5),
-    Sha(Context),
-}
+pub(super) struct Hasher(Box<dyn Hash>);
 
 impl Hasher {
     pub(super) fn new(algorithm: Algorithm) -> Self {
-        match algorithm {
-            Algorithm::Md5 => Self::Md5(md5::Md5::new()),
-            Algorithm::Sha(algorithm, _) => Self::Sha(Context::new(algorithm)),
-        }
+        Self((algorithm.0.begin)())
     }
 
     pub(super) fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Md5(state) => state.update(bytes),
-            Self::Sha(state) => state.update(bytes),
-        }
+        self.0.update(bytes);
     }
 
     /// The hash as lower-case hex digits.
     pub(super) fn finish(self) -> String {
-        match self {
-            Self::Md5(state) => hex(&state.finalize()),
-            Self::Sha(state) => hex(state.finish().as_ref()),
-        }
+        self.0.finish()
+    }
+}
+
+/// A hash function's state.
+trait Hash: Send {
+    fn update(&mut self, bytes: &[u8]);
+    fn finish(self: Box<Self>) -> String;
+}
+
+/// Of the library that has the fast ones.
+struct Fast(Context);
+
+impl Hash for Fast {
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(self: Box<Self>) -> String {
+        hex(self.0.finish().as_ref())
+    }
+}
+
+/// Of those that the library does not have.
+struct Other<D>(D);
+
+impl<D: Digest + Send> Hash for Other<D> {
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(self: Box<Self>) -> String {
+        hex(&self.0.finalize())
     }
 }
 
@@ -121,7 +151,7 @@ pub(super) fn expected(
     md5: Md5,
     download: impl Fn(&Source) -> Result<Vec<u8>, fetch::Error>,
 ) -> Result<Expected, Error> {
-    let usable = |algorithm: &Algorithm| *algorithm != Algorithm::Md5 || md5 == Md5::Allowed;
+    let usable = |algorithm: &Algorithm| algorithm.name() != MD5 || md5 == Md5::Allowed;
     let resolve = |value: &str| {
         if !is_url(value) {
             return Ok(value.to_owned());
@@ -204,18 +234,41 @@ impl fmt::Debug for Hasher {
     }
 }
 
-/// The functions by the names `hashlib` gives them.
-static SHA: [(&digest::Algorithm, &str); 9] = [
-    (&digest::SHA1_FOR_LEGACY_USE_ONLY, "sha1"),
-    (&digest::SHA224, "sha224"),
-    (&digest::SHA256, "sha256"),
-    (&digest::SHA384, "sha384"),
-    (&digest::SHA512, "sha512"),
-    (&digest::SHA512_256, "sha512_256"),
-    (&digest::SHA3_256, "sha3_256"),
-    (&digest::SHA3_384, "sha3_384"),
-    (&digest::SHA3_512, "sha3_512"),
+/// The functions that Python's `hashlib` always has, and SHA-512/t; but SHAKE, whose hashes have no length of their own. What
+/// OpenSSL adds to them (`md5-sha1`, `ripemd160`, `sm3`) is unknown here.
+static FUNCTIONS: [Function; 14] = [
+    Function::of("blake2b", 128, || Box::new(Other(Blake2b512::new()))),
+    Function::of("blake2s", 64, || Box::new(Other(Blake2s256::new()))),
+    Function::of(MD5, 32, || Box::new(Other(md5::Md5::new()))),
+    Function::of("sha1", 40, || fast(&digest::SHA1_FOR_LEGACY_USE_ONLY)),
+    Function::of("sha224", 56, || fast(&digest::SHA224)),
+    Function::of("sha256", 64, || fast(&digest::SHA256)),
+    Function::of("sha384", 96, || fast(&digest::SHA384)),
+    Function::of("sha3_224", 56, || Box::new(Other(Sha3_224::new()))),
+    Function::of("sha3_256", 64, || fast(&digest::SHA3_256)),
+    Function::of("sha3_384", 96, || fast(&digest::SHA3_384)),
+    Function::of("sha3_512", 128, || fast(&digest::SHA3_512)),
+    Function::of("sha512", 128, || fast(&digest::SHA512)),
+    Function::of("sha512_224", 56, || Box::new(Other(Sha512_224::new()))),
+    Function::of("sha512_256", 64, || fast(&digest::SHA512_256)),
 ];
+
+impl Function {
+    const fn of(name: &'static str, digits: usize, begin: fn() -> Box<dyn Hash>) -> Self {
+        Self {
+            name,
+            digits,
+            begin,
+        }
+    }
+}
+
+fn fast(algorithm: &'static digest::Algorithm) -> Box<dyn Hash> {
+    Box::new(Fast(Context::new(algorithm)))
+}
+
+/// Broken; only by the operator's leave.
+const MD5: &str = "md5";
 
 /// Why there is nothing to verify an image with.
 #[derive(Debug, thiserror::Error)]
@@ -290,13 +343,34 @@ mod tests {
             hash("SHA3-256", b"abc"),
             "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532"
         );
+        // FIPS 202, FIPS 180-4 and RFC 7693, whose appendices have the last two.
+        assert_eq!(
+            hash("sha3_224", b"abc"),
+            "e642824c3f8cf24ad09234ee7d3c766fc9a3a5168d0c94ad73b46fdf"
+        );
+        assert_eq!(
+            hash("sha512_224", b"abc"),
+            "4634270f707b6a54daae7530460842e20e37ed265ceee9a43e8924aa"
+        );
+        assert_eq!(
+            hash("sha512_256", b"abc"),
+            "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23"
+        );
+        assert_eq!(
+            hash("blake2b", b"abc"),
+            "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d1\
+             7d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923"
+        );
+        assert_eq!(
+            hash("blake2s", b"abc"),
+            "508c5e8c327c14e2e1a72ba34eeb452f37458b209ed63a294d999b4c86675982"
+        );
     }
 
     #[test]
     fn every_function_gives_as_many_digits_as_it_says() {
-        for (_, name) in SHA {
-            let algorithm = Algorithm::by_name(name).unwrap();
-            assert_eq!(hash(name, b"").len(), algorithm.digits(), "{name}");
+        for Function { name, digits, .. } in &FUNCTIONS {
+            assert_eq!(hash(name, b"").len(), *digits, "{name}");
         }
     }
 
@@ -329,7 +403,7 @@ mod tests {
     fn an_unknown_function_gives_way_to_the_old_field() {
         let both = Checksums {
             checksum: Some("a".repeat(64)),
-            ..os_hash("blake2b", "b")
+            ..os_hash("sm3", "b")
         };
         let found = expected(&both, "x", Md5::Refused, nothing).unwrap();
         assert_eq!(found.algorithm.name(), "sha256");

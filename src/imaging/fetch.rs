@@ -13,6 +13,7 @@ use crate::tls::{self, client::ClientOptions};
 use bytes::{Buf, Bytes};
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, HeaderValue, LOCATION};
 use reqwest::{Client, Response, StatusCode, redirect};
+use std::cell::Cell;
 use std::fmt;
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -77,7 +78,7 @@ pub(super) struct Fetcher {
     runtime: Handle,
     timeout: Duration,
     authorization: Option<HeaderValue>,
-    deadline: Option<Deadline>,
+    time_limit: Option<TimeLimit>,
     cancel: Cancel,
 }
 
@@ -90,17 +91,31 @@ enum Downgrade {
     Refused,
 }
 
-/// When a download must be over, counted from its very first start.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Deadline {
-    at: Instant,
+/// How long all downloads for an image may wait for the network, pauses between attempts among that. Time in which nothing is
+/// read, because the disk is slower, is not theirs: IPA counts none either when it downloads to a file first.
+#[derive(Debug)]
+pub(super) struct TimeLimit {
     limit: Duration,
+    used: Cell<Duration>,
 }
 
-impl Deadline {
-    pub(super) fn after(limit: Duration) -> Option<Self> {
-        let at = Instant::now().checked_add(limit)?;
-        Some(Self { at, limit })
+impl TimeLimit {
+    pub(super) fn new(limit: Duration) -> Self {
+        let used = Cell::default();
+        Self { limit, used }
+    }
+
+    fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.used.get())
+    }
+
+    /// Spends time. `Err` when there is none left.
+    fn spend(&self, time: Duration) -> Result<(), Error> {
+        self.used.set(self.used.get().saturating_add(time));
+        match self.left() {
+            Duration::ZERO => Err(Error::Duration(self.limit.as_secs())),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -109,7 +124,7 @@ impl Fetcher {
         network: &Network,
         proxies: &Proxies,
         authorization: Option<HeaderValue>,
-        deadline: Option<Deadline>,
+        time_limit: Option<TimeLimit>,
         cancel: &Cancel,
     ) -> Result<Self, Error> {
         let builder = network
@@ -126,7 +141,7 @@ impl Fetcher {
             runtime: network.runtime.clone(),
             timeout: network.timeout,
             authorization,
-            deadline,
+            time_limit,
             cancel: cancel.clone(),
         })
     }
@@ -242,10 +257,12 @@ impl Fetcher {
         self.runtime.block_on(async {
             let mut what = pin!(what);
             loop {
-                if let Ok(outcome) = tokio::time::timeout(GLANCE, &mut what).await {
+                let begun = Instant::now();
+                let outcome = tokio::time::timeout(GLANCE, &mut what).await;
+                self.spend(begun.elapsed())?;
+                if let Ok(outcome) = outcome {
                     return Ok(outcome);
                 }
-                self.check()?;
                 if Instant::now() >= silent {
                     return Err(Error::Silent {
                         url: source.to_string(),
@@ -256,28 +273,21 @@ impl Fetcher {
         })
     }
 
-    fn check(&self) -> Result<(), Error> {
+    fn spend(&self, time: Duration) -> Result<(), Error> {
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        match self.deadline {
-            Some(deadline) if Instant::now() >= deadline.at => {
-                Err(Error::Duration(deadline.limit.as_secs()))
-            }
-            _ => Ok(()),
-        }
+        self.time_limit
+            .as_ref()
+            .map_or(Ok(()), |limit| limit.spend(time))
     }
 
     /// Waits between two attempts.
     pub(super) fn pause(&self, length: Duration) -> Result<(), Error> {
-        let left = self.deadline.map_or(length, |deadline| {
-            deadline
-                .at
-                .saturating_duration_since(Instant::now())
-                .min(length)
-        });
-        let _ = self.cancel.wait(left);
-        self.check()
+        let left = self.time_limit.as_ref().map_or(length, TimeLimit::left);
+        let begun = Instant::now();
+        let _ = self.cancel.wait(left.min(length));
+        self.spend(begun.elapsed())
     }
 }
 
@@ -311,7 +321,6 @@ impl Download<'_> {
     }
 
     fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        self.fetcher.check()?;
         self.fetcher
             .wait(&self.source, self.response.chunk())?
             .map_err(|error| Error::Broken {
@@ -384,7 +393,7 @@ pub enum Error {
     /// A redirect from https to http, of content that nothing else protects.
     #[error("{0} redirects from https to http")]
     Downgrade(String),
-    /// The operator's limit for the whole download.
+    /// The operator's limit for all downloads of an image.
     #[error("the download took longer than image_download_max_duration ({0} s)")]
     Duration(u64),
     /// An encoding nobody asked for.
@@ -481,6 +490,8 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
 
     #[test]
     fn verdicts_are_final_and_troubles_are_not() {
@@ -495,5 +506,59 @@ mod tests {
             assert_eq!(status(code), Remedy::Again, "{code}");
         }
         assert_eq!(Error::Duration(1).remedy(), Remedy::None);
+    }
+
+    #[test]
+    fn a_time_limit_counts_waiting_for_the_network_and_pauses_and_nothing_else() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/x", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            lines.map_while(Result::ok).find(String::is_empty).unwrap();
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab")
+                .unwrap();
+        });
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let network = Network {
+            tls: ClientOptions::default(),
+            root: Root::machine(),
+            runtime: runtime.handle().clone(),
+            timeout: Duration::from_secs(20),
+        };
+        let limit = TimeLimit::new(Duration::from_secs(3600));
+        let (proxies, cancel) = (Proxies::default(), Cancel::default());
+        let fetcher = Fetcher::new(&network, &proxies, None, Some(limit), &cancel).unwrap();
+        let used = || fetcher.time_limit.as_ref().unwrap().used.get();
+
+        let begun = Instant::now();
+        let mut download = fetcher.open(&url.parse().unwrap()).unwrap();
+        let mut half = [0];
+        assert_eq!(download.fill(&mut half).unwrap(), 1);
+        let network = used();
+        assert!(Duration::ZERO < network && network <= begun.elapsed());
+        // The disk's turn: however long it takes.
+        let disk = Instant::now();
+        while disk.elapsed() < Duration::from_millis(20) {
+            std::hint::spin_loop();
+        }
+        let disk = disk.elapsed();
+        assert_eq!(download.fill(&mut half).unwrap(), 1);
+        assert_eq!(download.fill(&mut half).unwrap(), 0);
+        assert!(used() + disk <= begun.elapsed(), "{:?}", used());
+
+        let before = used();
+        fetcher.pause(Duration::from_millis(5)).unwrap();
+        assert!(used() >= before + Duration::from_millis(5));
+        fetcher.time_limit.as_ref().unwrap().used.set(Duration::MAX);
+        assert!(matches!(
+            fetcher.pause(Duration::from_secs(3600)),
+            Err(Error::Duration(3600))
+        ));
     }
 }

@@ -99,7 +99,11 @@ impl Checksums {
             Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
             Some(_) => return Err(Error::NotText("checksum")),
         };
-        let given = |name| info.get(name).is_some_and(|value| !value.is_null());
+        // Empty texts are none, as they are for Python.
+        let given = |name| {
+            let value = info.get(name).filter(|value| !value.is_null());
+            value.is_some_and(|value| value.as_str() != Some(""))
+        };
         let os_hash = if given("os_hash_algo") || given("os_hash_value") {
             let field = |name| {
                 text(info, name)
@@ -252,6 +256,27 @@ mod tests {
         assert_eq!(
             refusal(&json!({"os_hash_algo": "sha256", "os_hash_value": ""})),
             "Image 'os_hash_value' must be a non-empty string."
+        );
+    }
+
+    #[test]
+    fn empty_hash_fields_are_none() {
+        for (algorithm, value) in [(json!(""), json!("")), (json!(null), json!(""))] {
+            let hashes = json!({"os_hash_algo": algorithm, "os_hash_value": value});
+            let checksums = parse(&hashes).unwrap().checksums;
+            let checksum = Some("a".repeat(64));
+            assert_eq!(
+                checksums,
+                Checksums {
+                    checksum,
+                    os_hash: None
+                }
+            );
+        }
+        let half = json!({"os_hash_algo": "", "os_hash_value": "ab"});
+        assert_eq!(
+            refusal(&half),
+            "Image 'os_hash_algo' must be a non-empty string."
         );
     }
 

@@ -23,8 +23,10 @@ mod error;
 mod pipeline;
 mod target;
 mod writer;
+mod zeroes;
 
 pub use crate::formats::detect::{Format, Rules};
+pub use checksum::Expected;
 pub use credentials::BasicAuth;
 pub use error::Error;
 pub use fetch::Network;
@@ -35,8 +37,8 @@ use crate::formats::qcow2::{self, Pass};
 use crate::progress::{Cancel, Reporter};
 use attempts::Attempts;
 use buffer::Buffer;
-use checksum::{Expected, Hasher};
-use fetch::{Deadline, Download, Fetcher, Remedy};
+use checksum::Hasher;
+use fetch::{Download, Fetcher, Remedy, TimeLimit};
 use pipeline::{BLOCK, Decoder, Outcome};
 use source::Source;
 use std::path::Path;
@@ -53,7 +55,8 @@ pub struct Settings {
     pub retries: u32,
     /// The pause before that (`image_download_connection_retry_interval`).
     pub interval: Duration,
-    /// The most a whole image may take (`image_download_max_duration`); `None` has no end.
+    /// The most that all downloads of an image may take, without what the disk takes (`image_download_max_duration`); `None`
+    /// has no end.
     pub max_duration: Option<Duration>,
     /// User and password for images that bring none (`image_server_*`), if the strategy is `http_basic`.
     pub basic_auth: Option<BasicAuth>,
@@ -104,7 +107,9 @@ pub fn write_image(
         reporter,
         writer: Writer::new(Target::open(device)?, reporter),
     };
-    let attempt = job.attempt_all();
+    let attempt = job
+        .attempt_all()
+        .and_then(|written| job.zero_rest().map(|()| written));
     let written = conclude(job.writer, attempt, reporter)?;
     tracing::info!(
         device = %device.display(), image = %info.id, bytes = written.bytes,
@@ -127,15 +132,27 @@ fn conclude(
     outcome.map_err(|error| abandon(writer, error))
 }
 
+/// What an image must hash to, downloading that where Ironic gives its place.
+///
+/// # Errors
+/// [`Error::Checksum`], [`Error::Fetch`].
+pub fn expected_checksum(
+    info: &ImageInfo,
+    settings: &Settings,
+    cancel: &Cancel,
+) -> Result<Expected, Error> {
+    expected(info, settings, &fetcher(info, settings, cancel)?)
+}
+
 fn fetcher(info: &ImageInfo, settings: &Settings, cancel: &Cancel) -> Result<Fetcher, Error> {
     let authorization = credentials::authorization(
         info.authorization.as_ref(),
         info.basic_auth.as_ref(),
         settings.basic_auth.as_ref(),
     );
-    let deadline = settings.max_duration.and_then(Deadline::after);
+    let limit = settings.max_duration.map(TimeLimit::new);
     authorization
-        .and_then(|value| Fetcher::new(&settings.network, &info.proxies, value, deadline, cancel))
+        .and_then(|value| Fetcher::new(&settings.network, &info.proxies, value, limit, cancel))
         .map_err(Error::Fetch)
 }
 
@@ -223,6 +240,17 @@ impl Job<'_> {
             image: self.info.id.clone(),
             attempts: attempts.summary(),
         })
+    }
+
+    /// Zeroes what the image has of empty areas: now, when no server waits for the next read.
+    fn zero_rest(&mut self) -> Result<(), Error> {
+        self.writer.begin_zeroing();
+        while self.writer.zero_next()? {
+            if self.cancel.is_cancelled() {
+                return Err(Error::Fetch(fetch::Error::Cancelled));
+            }
+        }
+        Ok(())
     }
 
     fn attempt(&mut self, source: &Source) -> Result<Written, Error> {
@@ -339,7 +367,7 @@ mod tests {
             virtual_size: 12 << 20,
             format: Format::Raw,
             checksum: Expected {
-                algorithm: checksum::Algorithm::Md5,
+                algorithm: checksum::Algorithm::by_name("md5").unwrap(),
                 digits: String::new(),
             },
         };

@@ -8,7 +8,7 @@ use super::buffer::{Buffer, Pool, Return};
 use super::checksum::Hasher;
 use super::fetch::{self, Download};
 use super::target;
-use super::writer::Writer;
+use super::writer::{Writer, ZERO_STEP};
 use crate::formats::qcow2::{self, Pass, Sink, Stopped};
 use crate::progress::Cancel;
 use std::io;
@@ -305,5 +305,3 @@ const PIECE: usize = 1 << 20;
 const PIECE_BYTES: u64 = 1 << 20;
 /// Writes in flight.
 const PIECES: usize = 4;
-/// A kernel call that zeroes cannot be interrupted; this much takes a slow disk a few seconds.
-const ZERO_STEP: u64 = 256 << 20;

@@ -21,6 +21,8 @@ pub(super) struct Target {
     /// Whether each of the next flushes fails, as a dying device's do.
     #[cfg(test)]
     failing_flushes: std::collections::VecDeque<bool>,
+    /// The kernel's ways to zero that have not failed yet, the cheapest first.
+    means: Vec<FallocateFlags>,
 }
 
 impl Target {
@@ -57,6 +59,7 @@ impl Target {
             dirty: 0,
             #[cfg(test)]
             failing_flushes: std::collections::VecDeque::new(),
+            means: vec![PUNCH, ZERO_RANGE],
         })
     }
 
@@ -92,12 +95,12 @@ impl Target {
             return self.write_cached(offset, bytes);
         };
         match direct.write_all_at(bytes, offset) {
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                tracing::debug!(device = %self.path.display(), "the device takes no direct writes");
+            Err(error) => {
+                tracing::debug!(device = %self.path.display(), %error, "a direct write failed: writing through the page cache");
                 self.direct = None;
                 self.write_cached(offset, bytes)
             }
-            outcome => outcome,
+            Ok(()) => Ok(()),
         }
     }
 
@@ -112,25 +115,24 @@ impl Target {
 
     fn empty_cache(&mut self) -> io::Result<()> {
         self.cached.sync_data()?;
-        posix_fadvise(&self.cached, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
+        // Advice alone: what is written stays in memory until the kernel needs the room.
+        let _ = posix_fadvise(&self.cached, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
         self.dirty = 0;
         Ok(())
     }
 
     /// Makes a range read as zeroes, if the device can do that without writing them: it gives its blocks back where it
-    /// promises zeroes for blocks given back. `false` where it cannot.
+    /// promises zeroes for blocks given back. `false` where it cannot, or does not.
     ///
     /// For a block device the kernel answers a hole-punching `fallocate` by `blkdev_issue_zeroout` with
     /// `BLKDEV_ZERO_NOFALLBACK` (block/fops.c): only the device's own command, and only if zeroes are certain.
-    pub(super) fn punch(&self, offset: u64, length: u64) -> Result<bool, Error> {
-        let mode = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-        self.allocate(mode, offset, length)
+    pub(super) fn punch(&mut self, offset: u64, length: u64) -> bool {
+        self.allocate(PUNCH, offset, length)
     }
 
     /// Makes a range read as zeroes: by the device's own means, by the kernel writing them, or by writing them here.
     pub(super) fn zero(&mut self, offset: u64, length: u64) -> Result<(), Error> {
-        let mode = FallocateFlags::FALLOC_FL_ZERO_RANGE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-        if self.punch(offset, length)? || self.allocate(mode, offset, length)? {
+        if self.punch(offset, length) || self.allocate(ZERO_RANGE, offset, length) {
             return Ok(());
         }
         self.write_zeroes(offset, length)
@@ -149,19 +151,29 @@ impl Target {
         Ok(())
     }
 
-    fn allocate(&self, mode: FallocateFlags, offset: u64, length: u64) -> Result<bool, Error> {
+    /// Whether the kernel zeroed a range this way. Whatever keeps it from that, the zeroes can be written: an error that matters
+    /// comes again then. A way that failed is not tried again, for a device may take half a minute to say no.
+    fn allocate(&mut self, way: FallocateFlags, offset: u64, length: u64) -> bool {
         let (Ok(from), Ok(count)) = (i64::try_from(offset), i64::try_from(length)) else {
-            return Ok(false);
+            return false;
         };
-        match fallocate(&self.cached, mode, from, count) {
-            Ok(()) => Ok(true),
-            // EINVAL: not in whole sectors.
-            Err(nix::Error::EOPNOTSUPP | nix::Error::EINVAL | nix::Error::ENOSYS) => Ok(false),
-            Err(error) => Err(Error::Zero {
-                device: self.path.clone(),
-                offset,
-                source: error.into(),
-            }),
+        if !self.means.contains(&way) {
+            return false;
+        }
+        match fallocate(
+            &self.cached,
+            way | FallocateFlags::FALLOC_FL_KEEP_SIZE,
+            from,
+            count,
+        ) {
+            Ok(()) => true,
+            // Not in whole sectors: others may be.
+            Err(nix::Error::EINVAL) => false,
+            Err(error) => {
+                tracing::debug!(device = %self.path.display(), ?way, %error, "the device does not zero this way");
+                self.means.retain(|known| *known != way);
+                false
+            }
         }
     }
 
@@ -231,17 +243,6 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// Zeroing failed.
-    #[error("zeroing {} from byte {offset}", device.display())]
-    Zero {
-        /// The disk.
-        device: PathBuf,
-        /// Where on it.
-        offset: u64,
-        /// What the kernel says.
-        #[source]
-        source: io::Error,
-    },
 }
 
 fn length(bytes: &[u8]) -> u64 {
@@ -252,6 +253,8 @@ fn size(length: u64) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
+const PUNCH: FallocateFlags = FallocateFlags::FALLOC_FL_PUNCH_HOLE;
+const ZERO_RANGE: FallocateFlags = FallocateFlags::FALLOC_FL_ZERO_RANGE;
 /// Dirty pages that are let stand.
 const MAX_DIRTY: u64 = 16 << 20;
 /// Bytes of zeroes that are written at once.
@@ -265,7 +268,7 @@ mod tests {
     fn zeroes_are_written_where_the_device_has_no_other_means() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("disk");
-        let disk = vec![0x5a; 3 * ZEROES];
+        let disk = vec![OLD; 3 * ZEROES];
         std::fs::write(&path, &disk).unwrap();
         let (offset, length) = (4096, 2 * ZEROES + 1234);
         Target::open(&path)
@@ -276,4 +279,55 @@ mod tests {
         expected[offset..offset + length].fill(0);
         assert!(std::fs::read(&path).unwrap() == expected);
     }
+
+    /// A disk of `OLD` bytes whose kernel answers `EBADF` to every `fallocate`: its file is open for reading alone.
+    fn without_means(path: &Path, bytes: usize) -> Target {
+        std::fs::write(path, vec![OLD; bytes]).unwrap();
+        let direct = OpenOptions::new().write(true).open(path).unwrap();
+        Target {
+            cached: File::open(path).unwrap(),
+            direct: Some(direct),
+            ..Target::open(path).unwrap()
+        }
+    }
+
+    #[test]
+    fn whatever_fails_of_the_means_to_zero_the_zeroes_are_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk");
+        let mut target = without_means(&path, 3 * ZEROES);
+        target.zero(4096, self::length(&[0; 2 * ZEROES])).unwrap();
+        let mut expected = vec![OLD; 3 * ZEROES];
+        expected[4096..4096 + 2 * ZEROES].fill(0);
+        assert!(std::fs::read(&path).unwrap() == expected);
+    }
+
+    #[test]
+    fn a_way_to_zero_that_failed_is_not_tried_again_but_for_odd_ranges() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk");
+        let mut target = without_means(&path, ZEROES);
+        // EINVAL: a range of nothing.
+        assert!(!target.punch(0, 0));
+        assert_eq!(target.means, [PUNCH, ZERO_RANGE]);
+        assert!(!target.punch(0, 4096));
+        assert_eq!(target.means, [ZERO_RANGE]);
+    }
+
+    #[test]
+    fn a_failed_direct_write_goes_through_the_page_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk");
+        std::fs::write(&path, vec![OLD; ZEROES]).unwrap();
+        // Writing fails with EBADF, which is not what a device without direct writes says.
+        let mut target = Target {
+            direct: Some(File::open(&path).unwrap()),
+            ..Target::open(&path).unwrap()
+        };
+        let bytes = Buffer::zeroes(ZEROES);
+        target.write(0, bytes.bytes()).unwrap();
+        assert!(std::fs::read(&path).unwrap() == bytes.bytes());
+    }
+
+    const OLD: u8 = 0x5a;
 }

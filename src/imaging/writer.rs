@@ -3,13 +3,15 @@
 //! 1. The disk's first and last MiB are zeroed: there lie the signatures of what was on it before (partition tables, md, LVM).
 //! 2. The image is written, but for what belongs into these two MiB: a partition table at the front, its backup at the
 //!    back. That waits in memory.
-//! 3. When the whole image was verified, and is on the medium, the two are written, the front last. If that fails, also in
-//!    its last flush, they are zeroed again.
+//! 3. When all of it came and was verified, what of it is empty is made zeroes: no server waits for a disk that does that.
+//! 4. When the whole image is on the medium, the two MiB are written, the front last. If that fails, also in the last flush,
+//!    they are zeroed again.
 //!
 //! So a power failure at any moment leaves a disk without a table, and a wrong checksum never shows itself as one. An
 //! image that ends before the disk does has its backup table in between; giving up zeroes that too.
 
 use super::target::{Error, Target};
+use super::zeroes::PendingZeroes;
 use crate::progress::Reporter;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,10 +23,17 @@ pub(super) struct Writer {
     reporter: Reporter,
     head: Held,
     tail: Held,
-    /// The first bytes of the disk up to here were made zeroes at the beginning.
+    /// The first bytes of the disk up to here were made zeroes before anything was written there.
     blank: u64,
-    /// Where the written data ends.
+    /// Where that must end: with the image.
+    blank_end: u64,
+    /// How much is made blank next; nothing where that does not pay.
+    blank_step: u64,
+    /// Where the data ends that this attempt wrote.
+    written: u64,
+    /// Where the data of all attempts ends.
     furthest: u64,
+    zeroes: PendingZeroes,
     /// Bytes of the guest dealt with.
     done: u64,
     /// When the log was told last.
@@ -57,7 +66,11 @@ impl Writer {
             target,
             reporter: reporter.clone(),
             blank: 0,
+            blank_end: 0,
+            blank_step: 0,
+            written: 0,
             furthest: 0,
+            zeroes: PendingZeroes::default(),
             done: 0,
             told: Instant::now(),
             state: State::Untouched,
@@ -78,29 +91,41 @@ impl Writer {
         self.check_end(size.unwrap_or(0))?;
         self.state = State::Writing;
         self.done = 0;
-        self.furthest = 0;
+        self.written = 0;
+        self.zeroes.clear();
         self.clear_ends()?;
+        self.blank = self.head.end();
+        self.blank_end = size.unwrap_or(0).min(self.tail.start);
+        self.blank_step = FIRST_BLANK_STEP;
         self.reporter.phase("writing", size);
-        self.make_blank(size.unwrap_or(0))
+        Ok(())
     }
 
-    /// Has the device make the place of the image zeroes, if that costs it nothing: what the image has of zeroes need not be
-    /// written then. A device that really writes them shows it by its pace, and would have to write everything twice.
-    fn make_blank(&mut self, size: u64) -> Result<(), Error> {
-        self.blank = 0;
-        while self.blank < size {
-            let step = (size - self.blank).min(BLANK_STEP);
-            let start = Instant::now();
-            if !self.target.punch(self.blank, step)? {
-                break;
-            }
-            self.blank += step;
-            if start.elapsed() > PATIENCE {
-                break;
-            }
+    /// Has the device make the place of what comes next zeroes, if that costs it nothing: what the image has of zeroes need not
+    /// be written then. A device that really writes them shows it by its pace, and would have to write everything twice.
+    ///
+    /// One step at a time, and the first one small: a server waits meanwhile.
+    fn make_blank(&mut self, from: u64, to: u64) {
+        let is_next = from <= self.blank && self.written <= self.blank && self.blank < to;
+        let step = self
+            .blank_end
+            .saturating_sub(self.blank)
+            .min(self.blank_step);
+        if !is_next || step == 0 {
+            return;
         }
-        tracing::debug!(device = %self.path().display(), bytes = self.blank, "the disk was made blank");
-        Ok(())
+        let start = Instant::now();
+        let done = self.target.punch(self.blank, step);
+        if done {
+            self.blank += step;
+        }
+        self.blank_step = match done && start.elapsed() <= PATIENCE {
+            true => (self.blank_step * 2).min(LAST_BLANK_STEP),
+            false => 0,
+        };
+        if self.blank_step == 0 {
+            tracing::debug!(device = %self.path().display(), bytes = self.blank, "no more of the disk is made blank");
+        }
     }
 
     /// Bytes of the guest.
@@ -115,15 +140,17 @@ impl Writer {
         let middle = bytes
             .get(size(from - offset)..size(to - offset))
             .unwrap_or_default();
+        self.make_blank(from, to);
         if to > self.blank || !is_zero(middle) {
             self.target.write(from, middle)?;
+            self.written = self.written.max(to);
         }
         self.furthest = self.furthest.max(end);
         self.report(length(bytes));
         Ok(())
     }
 
-    /// A part of the guest that reads as zeroes, or a piece of one: long zeroing cannot be interrupted.
+    /// A part of the guest that reads as zeroes, or a piece of one. It is left for [`Writer::zero_next`].
     pub(super) fn zero(&mut self, offset: u64, length: u64) -> Result<(), Error> {
         let end = offset.saturating_add(length);
         self.check_end(end)?;
@@ -131,12 +158,28 @@ impl Writer {
         self.tail.clear(offset, end);
         let from = self.head.end().max(self.blank).clamp(offset, end);
         let to = self.tail.start.clamp(from, end);
-        if from < to {
+        // More than the list takes is done at once, and a server may have to wait.
+        if from < to && !self.zeroes.push(from, to) {
             self.target.zero(from, to - from)?;
         }
-        self.furthest = self.furthest.max(end);
-        self.report(length);
         Ok(())
+    }
+
+    /// Begins to zero what was left for the end.
+    pub(super) fn begin_zeroing(&mut self) {
+        self.done = 0;
+        self.zeroes.sort();
+        self.reporter.phase("zeroing", Some(self.zeroes.bytes()));
+    }
+
+    /// Zeroes the next piece of that; `false` when nothing is left.
+    pub(super) fn zero_next(&mut self) -> Result<bool, Error> {
+        let Some((from, to)) = self.zeroes.pop(ZERO_STEP) else {
+            return Ok(false);
+        };
+        self.target.zero(from, to - from)?;
+        self.report(to - from);
+        Ok(true)
     }
 
     /// Makes the disk what the image says. The image was verified. After an error the disk may have its whole table: the last
@@ -273,8 +316,12 @@ fn size(length: u64) -> usize {
 /// Covers both GPTs with sectors of 512 and 4096 bytes, md superblocks of every version, and LVM labels.
 const HELD: u64 = 1 << 20;
 const ALIGNMENT: u64 = 4096;
+/// A slow disk that writes these takes a second.
+const FIRST_BLANK_STEP: u64 = 8 << 20;
 /// 256 MiB in an eighth of a second: faster than any disk writes.
-const BLANK_STEP: u64 = 256 << 20;
+const LAST_BLANK_STEP: u64 = 256 << 20;
+/// A kernel call that zeroes cannot be interrupted; this much takes a slow disk a few seconds.
+pub(super) const ZERO_STEP: u64 = 256 << 20;
 /// Seconds between two lines in the log.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_millis(125);
@@ -334,9 +381,55 @@ mod tests {
             }
             let disk = fs::read(file.path()).unwrap();
             prop_assert!(disk[..disk.len().min(MIB)].iter().all(|&byte| byte == 0));
+            writer.begin_zeroing();
+            while writer.zero_next().unwrap() {}
             writer.commit().unwrap();
             prop_assert!(fs::read(file.path()).unwrap()[..size] == image);
         }
+    }
+
+    #[test]
+    fn what_a_list_of_empty_areas_cannot_take_is_zeroed_at_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), vec![0xd1; 4 * MIB]).unwrap();
+        let mut writer = Writer::new(Target::open(file.path()).unwrap(), &Reporter::default());
+        writer.begin(Some(4 << 20)).unwrap();
+        writer.zeroes = PendingZeroes::full();
+        writer.zero(2 << 20, 4096).unwrap();
+        let disk = fs::read(file.path()).unwrap();
+        assert_eq!(disk[2 * MIB - 1..][..2], [0xd1, 0]);
+        assert_eq!(disk[2 * MIB + 4095..][..2], [0, 0xd1]);
+    }
+
+    #[test]
+    fn a_second_attempt_keeps_nothing_of_what_the_first_left_for_the_end() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), vec![0xd1; 4 * MIB]).unwrap();
+        let mut writer = Writer::new(Target::open(file.path()).unwrap(), &Reporter::default());
+        writer.begin(Some(4 << 20)).unwrap();
+        writer.zero(0, 4 << 20).unwrap();
+        let image: Vec<u8> = (0..=250).cycle().take(4 * MIB).collect();
+        writer.begin(Some(4 << 20)).unwrap();
+        writer.data(0, &image).unwrap();
+        writer.begin_zeroing();
+        assert!(!writer.zero_next().unwrap());
+        writer.commit().unwrap();
+        assert!(fs::read(file.path()).unwrap() == image);
+    }
+
+    #[test]
+    fn giving_up_clears_the_end_of_an_earlier_attempts_image_too() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), vec![0xd1; 8 * MIB]).unwrap();
+        let mut writer = Writer::new(Target::open(file.path()).unwrap(), &Reporter::default());
+        for bytes in [5 * MIB, 2 * MIB] {
+            writer.begin(None).unwrap();
+            writer.data(0, &vec![7; bytes]).unwrap();
+        }
+        assert!(writer.abandon().unwrap());
+        let disk = fs::read(file.path()).unwrap();
+        assert_eq!(disk[4 * MIB - 1..][..2], [7, 0]);
+        assert_eq!(disk[5 * MIB - 1..][..2], [0, 0xd1]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use ferrite::tls::client::ClientOptions;
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -68,6 +69,18 @@ impl Lab {
         let (cancel, reporter) = (&self.cancel, &self.reporter);
         let written = imaging::write_image(&info, &self.disk, &self.settings, cancel, reporter)?;
         Ok(written)
+    }
+
+    /// Waits until so many bytes are written.
+    pub(crate) fn wait_for_bytes(&self, bytes: usize) {
+        let written = || {
+            self.reporter
+                .latest()
+                .is_some_and(|progress| progress.bytes >= bytes as u64)
+        };
+        while !written() {
+            thread::yield_now();
+        }
     }
 
     pub(crate) fn disk_bytes(&self) -> Vec<u8> {

@@ -1,10 +1,11 @@
 //! Images that QEMU's own tools made, against what they say is in them.
 
-use crate::lab::{Lab, MIB, gpt_image, info};
-use crate::server::Server;
+use crate::lab::{Lab, MIB, OLD, gpt_image, info, is_full_of, noise};
+use crate::server::{Server, silent_after};
 use ferrite::imaging::Format;
 use std::fs;
 use std::path::Path;
+use std::thread;
 
 const SIZE: usize = 20 * MIB + 512;
 
@@ -139,4 +140,32 @@ fn a_corrupt_image_leaves_no_table() {
         "{error}"
     );
     lab.assert_no_table(&[]);
+}
+
+#[test]
+fn empty_areas_are_zeroed_when_the_server_has_nothing_more_to_send() {
+    let lab = Lab::new(52 * MIB);
+    // Eight mebibytes of data around forty of nothing: on a slow disk those take longer than a server waits.
+    let mut guest = noise(48 * MIB);
+    guest[4 * MIB..44 * MIB].fill(0);
+    fs::write(lab.folder.path().join("x.raw"), &guest).unwrap();
+    let convert = ["convert", "-f", "raw", "-O", "qcow2", "x.raw", "x.qcow2"];
+    qemu(lab.folder.path(), "qemu-img", &convert);
+    let file = fs::read(lab.folder.path().join("x.qcow2")).unwrap();
+    let (rest, server) = silent_after(&file, file.len() - 1);
+    let info = info(&server.url("x.qcow2"), Some("qcow2"), &file);
+    thread::scope(|scope| {
+        let writing = scope.spawn(|| lab.write(&info).unwrap());
+        lab.wait_for_bytes(5 * MIB);
+        let disk = lab.disk_bytes();
+        // But for what was made blank just ahead of the data.
+        assert!(is_full_of(&disk[16 * MIB..44 * MIB], OLD));
+        assert!(disk[2 * MIB..4 * MIB] == guest[2 * MIB..4 * MIB]);
+        rest.send(()).unwrap();
+        writing.join().unwrap()
+    });
+    let disk = lab.disk_bytes();
+    assert!(disk[..guest.len()] == guest);
+    assert!(is_full_of(&disk[guest.len()..51 * MIB], OLD));
+    assert_eq!(server.requests().len(), 1);
 }

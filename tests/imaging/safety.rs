@@ -44,7 +44,7 @@ fn nothing_of_the_table_is_on_the_disk_before_the_image_is_verified() {
     let info = info(&server.url("x.img"), Some("raw"), &image);
     let error = thread::scope(|scope| {
         let writing = scope.spawn(|| lab.write(&info).unwrap_err());
-        wait_for_bytes(&lab, 7 * MIB as u64);
+        lab.wait_for_bytes(7 * MIB);
         let disk = lab.disk_bytes();
         assert!(
             disk[2 * MIB..3 * MIB] == image[2 * MIB..3 * MIB],
@@ -77,18 +77,6 @@ fn a_server_gone_half_way_leaves_no_table() {
         "the first attempt and two retries"
     );
     lab.assert_no_table(&image[..5 * MIB]);
-}
-
-/// Waits until so many bytes are written.
-fn wait_for_bytes(lab: &Lab, bytes: u64) {
-    let written = || {
-        lab.reporter
-            .latest()
-            .is_some_and(|progress| progress.bytes >= bytes)
-    };
-    while !written() {
-        thread::yield_now();
-    }
 }
 
 #[test]

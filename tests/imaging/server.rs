@@ -25,7 +25,7 @@ pub(crate) enum Answer {
     CutOff(Arc<Vec<u8>>, usize),
     /// 302 to a place.
     Redirect(String),
-    /// 200 that sends so many bytes of the body and then says nothing until the test is over.
+    /// 200 that sends so many bytes of the body and then says nothing: until the test is over, or says that the rest is to come.
     Silence(Arc<Vec<u8>>, usize, Receiver<()>),
     /// A status and no content.
     Status(u16),
@@ -100,7 +100,7 @@ impl Server {
     }
 }
 
-/// A server that sends so many bytes of an image and then waits until the returned sender is dropped.
+/// A server that sends so many bytes of an image, and the rest when the returned sender is told; it goes when that is dropped.
 pub(crate) fn silent_after(image: &[u8], sent: usize) -> (Sender<()>, Server) {
     let (keep, wait) = channel();
     let answer = Answer::Silence(Arc::new(image.to_vec()), sent, wait);
@@ -183,9 +183,10 @@ fn give(mut stream: impl Write, answer: Answer) -> std::io::Result<()> {
             let length = format!("Content-Length: {}\r\n", body.len());
             stream.write_all(head(200, &length).as_bytes())?;
             stream.write_all(&body[..sent])?;
-            // Ends when the test drops its end.
-            let _ = wait.recv();
-            Ok(())
+            match wait.recv() {
+                Ok(()) => stream.write_all(&body[sent..]),
+                Err(_) => Ok(()),
+            }
         }
         Answer::Status(status) => {
             let body = "sorry";

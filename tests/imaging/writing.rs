@@ -1,12 +1,13 @@
 //! Good images arrive byte for byte.
 
 use crate::lab::{Lab, MIB, OLD, gpt_image, info, is_full_of, noise, sha256};
-use crate::server::{Answer, Server};
+use crate::server::{Answer, Server, silent_after};
 use ferrite::imaging::Format;
 use ferrite::sys::loopdev::LoopDevice;
 use std::fs::{self, File, OpenOptions};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 #[test]
 fn a_raw_image_is_on_the_disk_byte_for_byte() {
@@ -61,6 +62,25 @@ fn an_image_of_unknown_length_is_written_too() {
     let server = Server::start(move |_| Answer::Endless(Arc::clone(&body)));
     lab.write(&info(&server.url("x.img"), Some("raw"), &image))
         .unwrap();
+    assert!(lab.disk_bytes()[..image.len()] == image);
+}
+
+#[test]
+fn a_disk_is_made_blank_only_just_ahead_of_the_data() {
+    let lab = Lab::new(64 * MIB);
+    let image = noise(60 * MIB);
+    // More than this server says now is not known to come: a device that is busy meanwhile would lose it the connection.
+    let (rest, server) = silent_after(&image, 4 * MIB);
+    let info = info(&server.url("x.img"), Some("raw"), &image);
+    thread::scope(|scope| {
+        let writing = scope.spawn(|| lab.write(&info).unwrap());
+        lab.wait_for_bytes(3 * MIB);
+        let disk = lab.disk_bytes();
+        assert!(disk[MIB..3 * MIB] == image[MIB..3 * MIB]);
+        assert!(is_full_of(&disk[16 * MIB..60 * MIB], OLD));
+        rest.send(()).unwrap();
+        writing.join().unwrap()
+    });
     assert!(lab.disk_bytes()[..image.len()] == image);
 }
 

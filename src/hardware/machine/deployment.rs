@@ -40,20 +40,14 @@ impl Machine {
                 })
             })
             .transpose()?;
-        let id = image.id.clone();
-        let already = self
-            .state()
-            .written
-            .clone()
-            .filter(|w| w.image == id && w.device == path);
-        let root_uuid = match already {
+        let written = match self.already_written(&image, &path, cancel)? {
             Some(written) => {
                 tracing::info!(
-                    image = id,
+                    image = image.id,
                     device = device.name,
                     "the image is on the disk already"
                 );
-                written.root_uuid
+                written
             }
             None => self.write(&image, &path, cancel, progress)?,
         };
@@ -67,15 +61,12 @@ impl Machine {
                 cancel,
             )?;
         }
-        self.state().written = Some(Written {
-            image: id.clone(),
-            device: path,
-            root_uuid: root_uuid.clone(),
-        });
+        let root_uuid = written.root_uuid.clone();
+        self.state().written = Some(written);
         Ok(format!(
             "image ({}) written to device {} root_uuid={root_uuid}",
             // Ironic names an image after its address, with what signs that.
-            redact(&id),
+            redact(&image.id),
             device.name
         ))
     }
@@ -124,16 +115,37 @@ impl Machine {
         }
     }
 
+    /// What was written to the disk, if it is this image: the same bytes, read in the same way. A name is not enough, for it is
+    /// the end of an address, and what lies there changes.
+    fn already_written(
+        &self,
+        image: &ImageInfo,
+        device: &Path,
+        cancel: &Cancel,
+    ) -> Result<Option<Written>, AgentError> {
+        let written = self.state().written.clone().filter(|written| {
+            written.image == image.id
+                && written.device == device
+                && written.format == image.disk_format
+        });
+        let Some(written) = written else {
+            return Ok(None);
+        };
+        let expected = imaging::expected_checksum(image, &self.settings.imaging, cancel)?;
+        Ok((written.checksum == expected).then_some(written))
+    }
+
     fn write(
         &self,
         image: &ImageInfo,
         device: &Path,
         cancel: &Cancel,
         progress: &Reporter,
-    ) -> Result<String, AgentError> {
+    ) -> Result<Written, AgentError> {
         // Whatever happens now, what was there before is no more.
         self.state().written = None;
-        imaging::write_image(image, device, &self.settings.imaging, cancel, progress)?;
+        let written =
+            imaging::write_image(image, device, &self.settings.imaging, cancel, progress)?;
         let partitions = settle_table(device, cancel).map_err(no_table)?;
         if partitions.is_empty() {
             return Err(AgentError::new(
@@ -144,7 +156,13 @@ impl Machine {
                 ),
             ));
         }
-        Ok(partition::disk_identifier(device)?)
+        Ok(Written {
+            image: image.id.clone(),
+            format: image.disk_format.clone(),
+            checksum: written.checksum,
+            device: device.to_owned(),
+            root_uuid: partition::disk_identifier(device)?,
+        })
     }
 
     fn fetch(

@@ -66,7 +66,7 @@ impl Lab {
                 md5: imaging::Md5::Refused,
                 rules: imaging::Rules {
                     deep_inspection: true,
-                    permitted: vec!["raw".into(), "gpt".into()],
+                    permitted: vec!["raw".into(), "gpt".into(), "qcow2".into()],
                 },
             },
             config_drive: configdrive::Form::AsItIs,
@@ -142,19 +142,28 @@ fn divided(partitions: &[(Guid, u64, u64)]) -> Vec<u8> {
     bytes
 }
 
-/// Serves bytes once, at the URL it gives.
-fn served_once(bytes: Vec<u8>) -> String {
+/// Serves bytes so often, at the URL it gives.
+fn served(bytes: Vec<u8>, times: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/disk.img", listener.local_addr().unwrap());
     std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
-        lines.map_while(Result::ok).find(String::is_empty).unwrap();
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len());
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(&bytes).unwrap();
+        for stream in listener.incoming().take(times) {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            lines.map_while(Result::ok).find(String::is_empty).unwrap();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                bytes.len()
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(&bytes).unwrap();
+        }
     });
     url
+}
+
+fn served_once(bytes: Vec<u8>) -> String {
+    served(bytes, 1)
 }
 
 /// `image_info` of bytes that are served once.
@@ -239,6 +248,44 @@ fn a_management_controller_is_left_alone_where_ironic_says_so() {
         let said = ["bmc_address", "bmc_v6address", "bmc_mac"].map(|name| inventory[name].clone());
         assert_eq!(json!(said), expected, "skip: {skip}");
     }
+}
+
+#[test]
+fn another_image_of_the_same_name_is_written() {
+    let lab = Lab::new();
+    let write = |info: &Value| {
+        lab.run(Phase::Deploy, "write_image", json!({"image_info": info}))
+            .map(|_| lab.disk.bytes(1 << 20, 4 * MIB)[4 * MIB - 1])
+            .map_err(|error| error.details)
+    };
+    assert_eq!(write(&info_of(image(7))), Ok(7));
+    assert_eq!(write(&info_of(image(8))), Ok(8));
+
+    // The same bytes announced as another format: not what is on the disk.
+    let mut info = info_of(image(8));
+    info["disk_format"] = "qcow2".into();
+    assert_eq!(
+        write(&info),
+        Err("Security: Expected format was qcow2, but image was actually gpt".into())
+    );
+    // After a refusal nothing is known to be on the disk.
+    assert_eq!(lab.machine.partition_uuids(), Map::new());
+}
+
+#[test]
+fn the_content_of_a_checksum_file_tells_whether_the_image_is_on_the_disk() {
+    let lab = Lab::new();
+    let write = |byte| {
+        let mut info = info_of(image(byte));
+        let sum = info["os_hash_value"].as_str().unwrap().to_owned();
+        // The same place, as long as a server keeps its name and not its content.
+        let sums = served(format!("{sum}  disk.img\n").into_bytes(), 2);
+        info["os_hash_value"] = sums.into();
+        lab.run(Phase::Deploy, "write_image", json!({"image_info": info}))
+            .unwrap();
+        lab.disk.bytes(1 << 20, 4 * MIB)[0]
+    };
+    assert_eq!((write(7), write(8)), (7, 8));
 }
 
 #[test]
