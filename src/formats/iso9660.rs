@@ -1,9 +1,10 @@
 //! ISO 9660, read only, with the long names of Rock Ridge (IEEE P1282) or Joliet: enough for config drives.
 //!
-//! The bytes are a stranger's: links and special files are left out, no name leads out of its directory (CVE-2026-48681), a
+//! The bytes are a stranger's: special files are left out, no name leads out of its directory (CVE-2026-48681), a
 //! directory is visited once, and work and memory are bounded.
 
 use super::field;
+use super::links::Link;
 use super::tree::{self, Budget, Exceeded, MOST_DEPTH, MOST_DIRECTORY_BYTES};
 use crate::progress::Cancel;
 use std::collections::HashSet;
@@ -86,13 +87,13 @@ impl<D: Read + Seek> Iso<D> {
         Ok(found.map(|tree| Self { disk, tree }))
     }
 
-    /// All files of the tree.
+    /// All files and symbolic links of the tree.
     ///
     /// # Errors
     /// [`Error::Cancelled`], [`Error::Directory`], [`Error::Pieces`], [`Error::TooMuch`], [`Error::Read`].
-    pub fn files(&mut self, cancel: &Cancel) -> Result<Vec<File>, Error> {
+    pub(crate) fn tree(&mut self, cancel: &Cancel) -> Result<(Vec<File>, Vec<Link>), Error> {
         let mut budget = Budget::new(cancel);
-        let mut files = Vec::new();
+        let (mut files, mut links) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         let mut open = vec![(Vec::new(), self.tree.root)];
         while let Some((path, extent)) = open.pop() {
@@ -112,6 +113,7 @@ impl<D: Read + Seek> Iso<D> {
                 match kind {
                     Kind::Directory if path.len() < MOST_DEPTH => open.push((path, record.extent)),
                     Kind::Directory => return Err(Error::TooMuch),
+                    Kind::Link(target) => links.push(Link { path, target }),
                     Kind::File if record.is_in_pieces => return Err(Error::Pieces),
                     Kind::File => files.push(File {
                         path,
@@ -121,7 +123,7 @@ impl<D: Read + Seek> Iso<D> {
                 }
             }
         }
-        Ok(files)
+        Ok((files, links))
     }
 
     /// A file's bytes, when it has no more than `most`.
@@ -143,8 +145,8 @@ impl<D: Read + Seek> Iso<D> {
         Ok(bytes)
     }
 
-    /// A record's name and kind; `None` for what is left out: the directory itself, its parent, links, special files, names
-    /// that are not plain.
+    /// A record's name and kind; `None` for what is left out: the directory itself, its parent, special files, names that
+    /// are not plain.
     fn describe(
         &mut self,
         record: &Record,
@@ -160,10 +162,13 @@ impl<D: Read + Seek> Iso<D> {
                 let area = record.system.get(skip..).unwrap_or_default();
                 let area = with_continuation(&mut self.disk, self.tree.block, area, budget)?;
                 let names = RockRidge::decode(&area);
-                if names.is_link {
+                if names.is_moved {
                     return Ok(None);
                 }
                 let name = names.name.unwrap_or_else(|| plain_name(&record.name));
+                if let Some(target) = names.target {
+                    return Ok(tree::is_plain(&name).then_some((name, Kind::Link(target))));
+                }
                 (name, names.mode)
             }
         };
@@ -209,10 +214,11 @@ enum Names {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Directory,
     File,
+    Link(String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,13 +278,17 @@ fn records(directory: &[u8]) -> Vec<Record> {
 struct RockRidge {
     name: Option<String>,
     mode: Option<u32>,
-    is_link: bool,
+    /// Where a symbolic link leads.
+    target: Option<String>,
+    /// It stands for a directory that was moved elsewhere.
+    is_moved: bool,
 }
 
 impl RockRidge {
     fn decode(area: &[u8]) -> Self {
         let mut found = Self::default();
         let mut name = Vec::new();
+        let mut target = LinkTarget::default();
         for (signature, data) in system_entries(area) {
             match signature {
                 // Flags 2 and 4 stand for "." and "..".
@@ -286,15 +296,54 @@ impl RockRidge {
                     name.extend(data.get(1..).unwrap_or_default());
                 }
                 b"PX" => found.mode = field::le32(data, 0),
-                // A symbolic link, or a stand-in for a directory moved elsewhere.
-                b"SL" | b"CL" | b"RE" => found.is_link = true,
+                b"SL" => target.add(data.get(1..).unwrap_or_default()),
+                b"CL" | b"RE" => found.is_moved = true,
                 _ => {}
             }
         }
         if !name.is_empty() {
             found.name = Some(String::from_utf8_lossy(&name).into_owned());
         }
+        found.target = target
+            .text
+            .map(|text| String::from_utf8_lossy(&text).into_owned());
         found
+    }
+}
+
+/// A symbolic link's target on its way: `SL` entries hold it by components.
+#[derive(Default)]
+struct LinkTarget {
+    text: Option<Vec<u8>>,
+    /// What comes next belongs to what is there, without a slash.
+    goes_on: bool,
+}
+
+impl LinkTarget {
+    /// Adds an entry's components: flags, length and text of each.
+    fn add(&mut self, mut components: &[u8]) {
+        let text = match &mut self.text {
+            Some(text) => text,
+            empty => {
+                self.goes_on = true;
+                empty.insert(Vec::new())
+            }
+        };
+        while let [flags, length, rest @ ..] = components {
+            let (name, after) = rest.split_at(usize::from(*length).min(rest.len()));
+            if !self.goes_on {
+                text.push(b'/');
+            }
+            // Flags: the component goes on in the next, ".", "..", the root.
+            text.extend_from_slice(match flags & 0xE {
+                2 => b".",
+                4 => b"..",
+                8 => b"/",
+                _ => name,
+            });
+            self.goes_on = flags & 9 != 0;
+            components = after;
+        }
     }
 }
 
@@ -421,7 +470,7 @@ mod tests {
         let mut iso = Iso::open(Cursor::new(image))?.unwrap();
         let mut contents = Vec::new();
         let cancel = Cancel::default();
-        for file in iso.files(&cancel)? {
+        for file in iso.tree(&cancel)?.0 {
             contents.push((file.path.join("/"), iso.read(&file, 1 << 20, &cancel)?));
         }
         contents.sort();
@@ -429,10 +478,48 @@ mod tests {
     }
 
     #[test]
-    fn long_names_are_read_from_rock_ridge_and_from_joliet_and_links_are_left_out() {
+    fn long_names_are_read_from_rock_ridge_and_from_joliet() {
         for image in [ROCK_RIDGE, JOLIET] {
             let contents = contents(fixture::unpacked(image)).unwrap();
             assert_eq!(contents, fixture::files());
+        }
+    }
+
+    #[test]
+    fn symbolic_links_of_rock_ridge_tell_where_they_lead() {
+        let iso = fixture::unpacked(ROCK_RIDGE);
+        let mut iso = Iso::open(Cursor::new(iso)).unwrap().unwrap();
+        let (_, links) = iso.tree(&Cancel::default()).unwrap();
+        let path = ["openstack", "latest", "link"].map(str::to_owned).to_vec();
+        let target = "/etc/passwd".to_owned();
+        assert_eq!(links, [Link { path, target }]);
+
+        let entry = |components: &[u8]| {
+            let length = u8::try_from(components.len() + 5).unwrap();
+            [b"SL", [length, 1].as_slice(), &[0], components].concat()
+        };
+        let cases: [(&[&[u8]], &str); 6] = [
+            (&[b"\x00\x04file"], "file"),
+            (&[b"\x04\x00\x04\x00\x00\x01a\x02\x00"], "../../a/."),
+            (&[b"\x08\x00\x00\x03etc"], "/etc"),
+            (&[b"\x08\x00"], "/"),
+            // One component in two pieces, and two entries.
+            (
+                &[b"\x00\x01a\x01\x02bc", b"\x00\x02de\x00\x01f"],
+                "a/bcde/f",
+            ),
+            (&[b""], ""),
+        ];
+        for (entries, target) in cases {
+            let entries: Vec<_> = entries
+                .iter()
+                .flat_map(|entry_of| entry(entry_of))
+                .collect();
+            let image = fixture::rock_ridge_with(&[[name(b"link"), entries].concat()]);
+            let mut iso = Iso::open(Cursor::new(image)).unwrap().unwrap();
+            let (files, links) = iso.tree(&Cancel::default()).unwrap();
+            let (path, target) = (vec!["link".to_owned()], target.to_owned());
+            assert_eq!((files, links), (vec![], vec![Link { path, target }]));
         }
     }
 
@@ -526,7 +613,7 @@ mod tests {
         let image = shared_names(&entry.repeat(8), 1, 30_000);
         let mut disk = Counting::new(image);
         let mut iso = Iso::open(&mut disk).unwrap().unwrap();
-        let error = iso.files(&Cancel::default()).unwrap_err();
+        let error = iso.tree(&Cancel::default()).unwrap_err();
         assert!(matches!(error, Error::TooMuch), "{error}");
         assert!(disk.read <= 40 << 20, "{} bytes read", disk.read);
     }
@@ -537,9 +624,9 @@ mod tests {
         let mut iso = Iso::open(Cursor::new(fixture::unpacked(ROCK_RIDGE)))
             .unwrap()
             .unwrap();
-        let files = iso.files(&cancel).unwrap();
+        let (files, _) = iso.tree(&cancel).unwrap();
         cancel.cancel();
-        assert!(matches!(iso.files(&cancel), Err(Error::Cancelled)));
+        assert!(matches!(iso.tree(&cancel), Err(Error::Cancelled)));
         let read = iso.read(&files[0], 1 << 20, &cancel);
         assert!(matches!(read, Err(Error::Cancelled)));
     }
@@ -568,7 +655,7 @@ mod tests {
             }
             if let Ok(Some(mut iso)) = Iso::open(Cursor::new(image)) {
                 let cancel = Cancel::default();
-                for file in iso.files(&cancel).unwrap_or_default() {
+                for file in iso.tree(&cancel).unwrap_or_default().0 {
                     prop_assert!(file.path.iter().all(|name| tree::is_plain(name)));
                     let _ = iso.read(&file, 1 << 20, &cancel);
                 }

@@ -5,6 +5,7 @@ pub mod dhcp4;
 pub mod dhcp6;
 pub mod domain_name;
 pub mod efi;
+pub mod ext;
 pub mod fat;
 pub mod frames;
 pub mod gpt;
@@ -26,4 +27,5 @@ pub mod vpd;
 
 mod field;
 mod gap;
+pub(crate) mod links;
 pub(crate) mod tree;

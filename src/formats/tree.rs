@@ -130,6 +130,9 @@ pub(crate) mod fixture {
         include_bytes!("../../tests/fixtures/configdrive/joliet.iso.gz");
     pub(crate) const FAT: &[u8] = include_bytes!("../../tests/fixtures/configdrive/fat.img.gz");
 
+    pub(crate) const EXT2: &[u8] = include_bytes!("../../tests/fixtures/configdrive/ext2.img.gz");
+    pub(crate) const EXT4: &[u8] = include_bytes!("../../tests/fixtures/configdrive/ext4.img.gz");
+
     pub(crate) fn unpacked(packed: &'static [u8]) -> Vec<u8> {
         static DONE: Mutex<BTreeMap<&[u8], Vec<u8>>> = Mutex::new(BTreeMap::new());
         let mut done = DONE.lock().unwrap();
@@ -197,9 +200,15 @@ pub(crate) mod fixture {
 
     /// An ISO with these files of Rock Ridge in its root, all of them empty.
     pub(crate) fn rock_ridge_of(names: &[String]) -> Vec<u8> {
+        let system = names.iter().map(|text| name(text.as_bytes()));
+        rock_ridge_with(&system.collect::<Vec<_>>())
+    }
+
+    /// An ISO with files in its root that have these system use areas, all of them empty.
+    pub(crate) fn rock_ridge_with(files: &[Vec<u8>]) -> Vec<u8> {
         let mut records = record(0, (18, 0), true, b"SP\x07\x01\xBE\xEF\x00");
-        for text in names {
-            let file = record(b'F', (0, 0), false, &name(text.as_bytes()));
+        for system in files {
+            let file = record(b'F', (0, 0), false, system);
             // None crosses a sector.
             if records.len() % 2048 + file.len() > 2048 {
                 records.resize(records.len().next_multiple_of(2048), 0);

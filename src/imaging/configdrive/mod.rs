@@ -132,7 +132,7 @@ pub fn install(
     let target = Disk::open(&place.node, Access::Write).map_err(Error::Partition)?;
     let usable = drive.usable_with(target.sector());
     let rebuilt = if form == Form::Rebuilt || !usable {
-        rebuild_or_warn(&target, drive, cancel)?
+        rebuild_or_warn(&target, drive, usable, cancel)?
     } else {
         false
     };
@@ -161,8 +161,14 @@ fn labelled(disk: &Path) -> Result<Option<Partition>, Error> {
     Ok(found)
 }
 
-/// Whether a new file system with the drive's files is on the partition.
-fn rebuild_or_warn(target: &Disk, drive: &Drive, cancel: &Cancel) -> Result<bool, Error> {
+/// Whether a new file system with the drive's files is on the partition. One that cannot hold them all is better than one that
+/// the system cannot read, and worse than one that it can.
+fn rebuild_or_warn(
+    target: &Disk,
+    drive: &Drive,
+    usable: bool,
+    cancel: &Cancel,
+) -> Result<bool, Error> {
     let warn = |error: &rebuild::Error, what| {
         if cancel.is_cancelled() {
             return Err(Error::Cancelled(target.path().into()));
@@ -171,15 +177,22 @@ fn rebuild_or_warn(target: &Disk, drive: &Drive, cancel: &Cancel) -> Result<bool
         tracing::warn!(%partition, error, "{what}");
         Ok(false)
     };
+    let as_it_came = "config drive cannot be rebuilt and is written as it came";
     let files = match rebuild::files(drive.expose(), cancel) {
         Ok(files) => files,
-        Err(error) => {
-            return warn(
-                &error,
-                "config drive cannot be rebuilt and is written as it came",
-            );
-        }
+        Err(error) => return warn(&error, as_it_came),
     };
+    let partition = target.path().display();
+    if let (true, Some(name)) = (usable, files.same_names.first()) {
+        return warn(&rebuild::Error::SameName(name.clone()), as_it_came);
+    }
+    if !files.same_names.is_empty() {
+        tracing::warn!(%partition, names = ?files.same_names, "files are left out of the config drive: their names differ from others' only in case");
+    }
+    if !files.lost_links.is_empty() {
+        tracing::warn!(%partition, links = ?files.lost_links, "links are left out of the config drive: they lead to no file of it");
+    }
+    let files = files.files;
     blank(target, cancel)?;
     if let Err(error) = rebuild::write(target, &files, cancel) {
         return warn(
@@ -191,10 +204,7 @@ fn rebuild_or_warn(target: &Disk, drive: &Drive, cancel: &Cancel) -> Result<bool
     match rebuild::matches(target, &files, cancel) {
         Ok(true) => Ok(true),
         // A name that FAT keeps in another form. A disk that loses what is written fails the next comparison, too.
-        Ok(false) => warn(
-            &rebuild::Error::Different,
-            "config drive cannot be rebuilt and is written as it came",
-        ),
+        Ok(false) => warn(&rebuild::Error::Different, as_it_came),
         Err(_) if cancel.is_cancelled() => Err(Error::Cancelled(target.path().into())),
         Err(_) => Err(Error::Verify(target.path().into())),
     }
@@ -261,7 +271,7 @@ const PIECE: usize = 1 << 20;
 mod tests {
     use super::*;
     use crate::formats::fat::Fat;
-    use crate::formats::tree::fixture::{self, FAT, ROCK_RIDGE};
+    use crate::formats::tree::fixture::{self, EXT2, EXT4, FAT, ROCK_RIDGE};
     use crate::secret::Secret;
     use crate::storage::fixture::TestDisk;
     use std::os::unix::fs::FileExt;
@@ -296,7 +306,7 @@ mod tests {
         let length = usize::try_from(partition.bytes).unwrap();
         let files = rebuild::files(&start_of(disk, partition, length), &Cancel::default()).unwrap();
         let plain = |(path, content): rebuild::File| (path.join("/"), content.to_vec());
-        files.into_iter().map(plain).collect()
+        files.files.into_iter().map(plain).collect()
     }
 
     #[test]
@@ -359,13 +369,59 @@ mod tests {
     }
 
     #[test]
+    fn an_ext_drive_of_small_blocks_is_rebuilt_for_large_sectors_with_what_its_links_lead_to() {
+        for packed in [EXT2, EXT4] {
+            let disk = TestDisk::gpt(200, 4096, &[]);
+            let partition = put(&disk, &drive(packed), Form::AsItIs).unwrap();
+            let linked = |(path, content): (&str, &str)| (path.to_owned(), content.into());
+            let mut expected = fixture::files();
+            expected.extend(
+                [
+                    ("openstack/2018-08-27/link", "x\n"),
+                    ("openstack/2018-08-27/meta_data.json", "{\"uuid\": \"u\"}\n"),
+                    ("openstack/2018-08-27/user_data", "#cloud-config\n"),
+                    ("openstack/latest/link", "x\n"),
+                ]
+                .map(linked),
+            );
+            expected.sort();
+            assert_eq!(files_of(&disk, &partition), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_rebuilt_drive_cannot_hold_is_left_out_and_told() {
+        let names = ["user_data", "USER_DATA", "link"].map(str::to_owned);
+        let mut files = names.map(|text| fixture::name(text.as_bytes()));
+        files[2].extend(b"SL\x0D\x01\x00\x08\x00\x00\x04root");
+        let iso = fixture::rock_ridge_with(&files);
+        let fetch = |_: &url::Url| Ok(Secret::new(iso.clone()));
+        let drive = Drive::from_text("http://x/", "n", &fetch).unwrap();
+        let disk = TestDisk::gpt(200, 4096, &[]);
+        let mut found = Vec::new();
+        let told = crate::logging::tests::told(crate::logging::Verbosity::Info, || {
+            let partition = put(&disk, &drive, Form::AsItIs).unwrap();
+            found = files_of(&disk, &partition);
+        });
+        assert_eq!(found, [("user_data".to_owned(), vec![])]);
+        for line in [
+            "their names differ from others' only in case",
+            "names=[\"USER_DATA\"]",
+            "they lead to no file of it",
+            "links=[\"link\"]",
+        ] {
+            assert!(told.contains(line), "{told}");
+        }
+    }
+
+    #[test]
     fn a_cancelled_config_drive_is_told_as_such() {
         let disk = TestDisk::gpt(50, 512, &[(Guid::LINUX_DATA, 1, 1)]);
         let target = Disk::open(disk.path(), Access::Write).unwrap();
         let cancel = Cancel::default();
         cancel.cancel();
         for error in [
-            rebuild_or_warn(&target, &drive(FAT), &cancel).unwrap_err(),
+            rebuild_or_warn(&target, &drive(FAT), true, &cancel).unwrap_err(),
             write_as_it_is(&target, &drive(FAT), &cancel).unwrap_err(),
         ] {
             assert!(matches!(error, Error::Cancelled(_)), "{error}");

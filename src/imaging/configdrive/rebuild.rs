@@ -1,8 +1,10 @@
 //! A config drive's files in a new FAT file system, for disks whose sectors are larger than the blocks of the original.
 
 use super::paged::Paged;
+use crate::formats::ext::{self, Ext};
 use crate::formats::fat::{self, Fat};
 use crate::formats::iso9660::{self, Iso};
+use crate::formats::links::{self, Link};
 use crate::progress::Cancel;
 use crate::storage::disk::{Disk, Window};
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
@@ -22,67 +24,110 @@ pub(super) enum Error {
     #[error("a FAT file system does not hold its files as they are")]
     Different,
     #[error("its file system cannot be read")]
+    Ext(#[source] ext::Error),
+    #[error("its file system cannot be read")]
     Fat(#[source] fat::Error),
     #[error("its file system cannot be read")]
     Iso(#[source] iso9660::Error),
-    #[error("{0} is there twice for a file system that does not tell upper from lower case")]
+    #[error("a file system that does not tell upper from lower case has no place for {0}")]
     SameName(String),
-    #[error("it has more than {MAX_FILES} files")]
+    #[error("it has more than {MAX_FILES} files and links")]
     TooManyFiles,
-    #[error("it has neither an ISO 9660 nor a FAT file system")]
+    #[error("it has neither an ISO 9660 nor a FAT nor an ext file system")]
     Unknown,
     #[error("a FAT file system cannot be made of it")]
     Write(#[source] io::Error),
 }
 
-/// The files of a drive, sorted by path. No two of them have the same name for FAT.
-pub(super) fn files(drive: &[u8], cancel: &Cancel) -> Result<Vec<File>, Error> {
-    let mut files = Vec::new();
-    let mut left = MOST_BYTES;
+/// What a FAT file system gets of a drive.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    /// Sorted by path. No two of them have the same name for FAT.
+    pub(super) files: Vec<File>,
+    /// Files whose names differ from another's only in case: paths.
+    pub(super) same_names: Vec<String>,
+    /// Symbolic links that lead to no file of the drive: paths.
+    pub(super) lost_links: Vec<String>,
+}
+
+/// The files of a drive. Behind a symbolic link stands what it leads to, as copying into a file system without links has it.
+pub(super) fn files(drive: &[u8], cancel: &Cancel) -> Result<Files, Error> {
     if let Some(mut iso) = Iso::open(Cursor::new(drive)).map_err(Error::Iso)? {
-        for file in few(iso.files(cancel).map_err(Error::Iso)?)? {
-            let bytes = iso.read(&file, left, cancel).map_err(Error::Iso)?;
-            left -= file.bytes;
-            files.push((file.path, Zeroizing::new(bytes)));
-        }
-    } else if let Some(mut fat) = Fat::open(Cursor::new(drive)).map_err(Error::Fat)? {
-        for file in few(fat.files(cancel).map_err(Error::Fat)?)? {
-            let bytes = fat.read(&file, left, cancel).map_err(Error::Fat)?;
-            left -= file.bytes;
-            files.push((file.path, Zeroizing::new(bytes)));
-        }
-    } else {
-        return Err(Error::Unknown);
+        let (files, links) = iso.tree(cancel).map_err(Error::Iso)?;
+        let read = |file: &_, left| iso.read(file, left, cancel).map_err(Error::Iso);
+        return read_all(&files, |file| &file.path, &links, read);
     }
-    files.sort_by(|one: &File, other| one.0.cmp(&other.0));
-    refuse_same_names(&files)?;
-    Ok(files)
+    if let Some(mut fat) = Fat::open(Cursor::new(drive)).map_err(Error::Fat)? {
+        let files = fat.files(cancel).map_err(Error::Fat)?;
+        let read = |file: &_, left| fat.read(file, left, cancel).map_err(Error::Fat);
+        return read_all(&files, |file| &file.path, &[], read);
+    }
+    if let Some(mut ext) = Ext::open(Cursor::new(drive)).map_err(Error::Ext)? {
+        let (files, links) = ext.tree(cancel).map_err(Error::Ext)?;
+        let read = |file: &_, left| ext.read(file, left, cancel).map_err(Error::Ext);
+        return read_all(&files, |file| &file.path, &links, read);
+    }
+    Err(Error::Unknown)
 }
 
-/// `fatfs` searches a directory for each file that it makes there.
-fn few<T>(files: Vec<T>) -> Result<Vec<T>, Error> {
-    match files.len() {
-        0..=MAX_FILES => Ok(files),
-        _ => Err(Error::TooManyFiles),
+fn read_all<F>(
+    files: &[F],
+    path_of: impl Fn(&F) -> &[String],
+    links: &[Link],
+    mut read: impl FnMut(&F, u64) -> Result<Vec<u8>, Error>,
+) -> Result<Files, Error> {
+    let paths: Vec<&[String]> = files.iter().map(path_of).collect();
+    // `fatfs` searches a directory for each file that it makes there.
+    let left = MAX_FILES
+        .checked_sub(files.len())
+        .ok_or(Error::TooManyFiles)?;
+    let followed = links::follow(&paths, links, left).map_err(|_| Error::TooManyFiles)?;
+    let own = paths.iter().map(|path| path.to_vec()).zip(0..);
+    let mut read_files = Vec::new();
+    let mut left = MOST_BYTES;
+    for (path, number) in own.chain(followed.files) {
+        if let Some(file) = files.get(number) {
+            let bytes = Zeroizing::new(read(file, left)?);
+            left = left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            read_files.push((path, bytes));
+        }
     }
+    let (files, same_names) = tell_apart(read_files);
+    let lost_links = followed.lost.iter().map(|path| path.join("/"));
+    Ok(Files {
+        files,
+        same_names,
+        lost_links: lost_links.collect(),
+    })
 }
 
-/// FAT would take two names that differ only in case for one.
-fn refuse_same_names(files: &[File]) -> Result<(), Error> {
-    let mut known = BTreeMap::new();
-    for (path, _) in files {
-        for depth in 1..=path.len() {
+/// Sorts files, without those that FAT would take for another, whose paths come second. Of names that differ only in case the one
+/// in lower case stays: that is what cloud-init looks for.
+fn tell_apart(mut files: Vec<File>) -> (Vec<File>, Vec<String>) {
+    let mut known: BTreeMap<Vec<String>, (Vec<String>, bool)> = BTreeMap::new();
+    let mut same = Vec::new();
+    files.sort_by(|one, other| other.0.cmp(&one.0));
+    files.retain(|(path, _)| {
+        let parts = (1..=path.len()).map(|depth| {
             let part = path.get(..depth).unwrap_or_default();
-            let folded: Vec<String> = part.iter().map(|name| name.to_uppercase()).collect();
-            let is_file = depth == path.len();
-            if let Some((other, other_is_file)) = known.insert(folded, (part, is_file))
-                && (other != part || is_file || other_is_file)
-            {
-                return Err(Error::SameName(part.join("/")));
-            }
+            let folded: Vec<_> = part.iter().map(|name| name.to_uppercase()).collect();
+            (folded, (part.to_vec(), depth == path.len()))
+        });
+        let parts: Vec<_> = parts.collect();
+        let is_other = |(folded, (part, is_file)): &(Vec<String>, (Vec<String>, bool))| {
+            let other = known.get(folded);
+            other.is_some_and(|(other, other_is_file)| other != part || *is_file || *other_is_file)
+        };
+        if parts.iter().any(is_other) {
+            same.push(path.join("/"));
+            return false;
         }
-    }
-    Ok(())
+        known.extend(parts);
+        true
+    });
+    files.reverse();
+    same.sort();
+    (files, same)
 }
 
 /// Formats a partition, whose bytes are all zero, and copies the files into it.
@@ -240,7 +285,7 @@ mod tests {
     fn as_many_files_as_may_be_are_rebuilt_with_few_reads_and_writes() {
         let cancel = Cancel::default();
         let drive = fixture::rock_ridge_of(&names(MAX_FILES));
-        let mut files = files(&drive, &cancel).unwrap();
+        let mut files = files(&drive, &cancel).unwrap().files;
         assert_eq!(files.len(), MAX_FILES);
         // The root of a FAT16 has fewer entries.
         for (path, _) in &mut files {
@@ -256,11 +301,11 @@ mod tests {
     fn a_drive_of_more_files_is_not_rebuilt() {
         let drive = fixture::rock_ridge_of(&names(MAX_FILES + 1));
         let error = files(&drive, &Cancel::default()).unwrap_err();
-        assert_eq!(error.to_string(), "it has more than 256 files");
+        assert_eq!(error.to_string(), "it has more than 256 files and links");
     }
 
     #[test]
-    fn names_that_differ_only_in_case_are_the_same_for_fat() {
+    fn of_names_that_differ_only_in_case_the_lower_one_stays_and_the_other_is_named() {
         let file = |path: &str| -> File {
             let path = path.split('/').map(str::to_owned).collect();
             (path, Zeroizing::default())
@@ -272,16 +317,21 @@ mod tests {
             ("a", "A/b"),
             ("a/stra\u{df}e", "a/STRASSE"),
         ] {
-            let error = refuse_same_names(&[file(one), file(other)]).unwrap_err();
-            assert!(matches!(error, Error::SameName(_)), "{one} {other}");
+            let (files, same) = tell_apart(vec![file(other), file(one)]);
+            assert_eq!(files, [file(one)]);
+            assert_eq!(same, [other]);
         }
-        refuse_same_names(&[file("a/b"), file("a/c"), file("b/b")]).unwrap();
+        let different = vec![file("a/b"), file("a/c"), file("b/b")];
+        let told_apart = tell_apart(different.clone());
+        assert_eq!(told_apart, (different, vec![]));
     }
 
     #[test]
     fn a_cancelled_rebuilding_ends_at_the_next_file() {
         let cancel = Cancel::default();
-        let files = files(&fixture::rock_ridge_of(&names(2)), &cancel).unwrap();
+        let files = files(&fixture::rock_ridge_of(&names(2)), &cancel)
+            .unwrap()
+            .files;
         cancel.cancel();
         assert!(matches!(rebuilt(&files, &cancel), Err(Error::Cancelled)));
     }

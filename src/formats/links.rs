@@ -1,0 +1,243 @@
+//! Symbolic links of a foreign tree, followed within it: what a copy into a file system without links has in their place.
+
+use super::tree::Exceeded;
+use std::collections::{BTreeMap, VecDeque};
+
+/// A symbolic link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) path: Vec<String>,
+    pub(crate) target: String,
+}
+
+/// What is behind the links of a tree.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Followed {
+    /// Paths that lead over a link, each with the number of the file it leads to.
+    pub(crate) files: Vec<(Vec<String>, usize)>,
+    /// Links that lead out of the tree, to nothing, or in a circle.
+    pub(crate) lost: Vec<Vec<String>>,
+}
+
+/// Follows the links of a tree with these files. A link to a directory stands for all that is below that.
+///
+/// # Errors
+/// [`Exceeded::Budget`] when there are more than `most` links and paths over them.
+pub(crate) fn follow(
+    files: &[&[String]],
+    links: &[Link],
+    most: usize,
+) -> Result<Followed, Exceeded> {
+    let targets = links
+        .iter()
+        .map(|link| (link.path.as_slice(), link.target.as_str()));
+    let mut walk = Walk {
+        files,
+        targets: targets.collect(),
+        open: Vec::new(),
+        left: most,
+        found: Followed::default(),
+    };
+    for link in links {
+        walk.expand(&link.path, &link.path)?;
+    }
+    Ok(walk.found)
+}
+
+struct Walk<'a> {
+    files: &'a [&'a [String]],
+    targets: BTreeMap<&'a [String], &'a str>,
+    /// The links that the current one is seen by, from the outermost.
+    open: Vec<Vec<String>>,
+    left: usize,
+    found: Followed,
+}
+
+impl Walk<'_> {
+    /// Finds what a link leads to, for one path by which the link is seen.
+    fn expand(&mut self, link: &[String], seen_as: &[String]) -> Result<(), Exceeded> {
+        self.spend()?;
+        let place = self.resolve(link);
+        // Whoever is inside what he leads to would find himself there again.
+        let place = place.filter(|place| {
+            let mut around = self.open.iter().map(Vec::as_slice).chain([link]);
+            !around.any(|link| link.starts_with(place)) && self.open.len() < MAX_LINKS
+        });
+        let Some(place) = place else {
+            self.found.lost.push(seen_as.to_vec());
+            return Ok(());
+        };
+        let below = |path: &[String]| path.strip_prefix(place.as_slice()).map(<[String]>::to_vec);
+        let mut is_lost = true;
+        for (number, path) in self.files.iter().enumerate() {
+            if let Some(rest) = below(path) {
+                is_lost = false;
+                self.spend()?;
+                self.found.files.push(([seen_as, &rest].concat(), number));
+            }
+        }
+        let inner = self
+            .targets
+            .keys()
+            .filter_map(|path| Some((path.to_vec(), below(path)?)));
+        let inner: Vec<_> = inner.collect();
+        self.open.push(link.to_vec());
+        for (inner, rest) in inner {
+            is_lost = false;
+            self.expand(&inner, &[seen_as, &rest].concat())?;
+        }
+        self.open.pop();
+        if is_lost {
+            self.found.lost.push(seen_as.to_vec());
+        }
+        Ok(())
+    }
+
+    /// The path without links that a link leads to; `None` where it leaves the tree or has no end.
+    fn resolve(&self, link: &[String]) -> Option<Vec<String>> {
+        let mut place = link.to_vec();
+        let mut rest = VecDeque::new();
+        let mut links = 0;
+        loop {
+            if let Some(target) = self.targets.get(place.as_slice()) {
+                links += 1;
+                if links > MAX_LINKS || target.starts_with('/') {
+                    return None;
+                }
+                place.pop();
+                for part in target.rsplit('/') {
+                    rest.push_front(part);
+                }
+            }
+            match rest.pop_front() {
+                None => return Some(place),
+                Some("" | ".") => {}
+                Some("..") => {
+                    place.pop()?;
+                }
+                Some(name) => place.push(name.to_owned()),
+            }
+        }
+    }
+
+    fn spend(&mut self) -> Result<(), Exceeded> {
+        self.left = self.left.checked_sub(1).ok_or(Exceeded::Budget)?;
+        Ok(())
+    }
+}
+
+/// As many as Linux follows in one path (`MAXSYMLINKS`).
+const MAX_LINKS: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn path(text: &str) -> Vec<String> {
+        text.split('/').map(str::to_owned).collect()
+    }
+
+    /// What follows from files, and links written `path -> target`: the paths with their files, and the lost links.
+    fn followed(files: &[&str], links: &[&str]) -> (Vec<(String, String)>, Vec<String>) {
+        let paths: Vec<_> = files.iter().map(|file| path(file)).collect();
+        let paths: Vec<_> = paths.iter().map(Vec::as_slice).collect();
+        let link = |text: &&str| {
+            let (from, target) = text.split_once(" -> ").unwrap();
+            let target = target.to_owned();
+            Link {
+                path: path(from),
+                target,
+            }
+        };
+        let links: Vec<_> = links.iter().map(link).collect();
+        let found = follow(&paths, &links, 100).unwrap();
+        let file = |(path, number): (Vec<String>, usize)| (path.join("/"), files[number].into());
+        let lost = found.lost.iter().map(|path| path.join("/"));
+        (found.files.into_iter().map(file).collect(), lost.collect())
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let owned = |(path, file): &(&str, &str)| ((*path).to_owned(), (*file).to_owned());
+        pairs.iter().map(owned).collect()
+    }
+
+    #[test]
+    fn a_link_to_a_file_is_the_file() {
+        for target in ["user_data", "./user_data", "../a//user_data", "../b/up"] {
+            let link = format!("a/link -> {target}");
+            let (files, lost) = followed(&["a/user_data"], &[&link, "b/up -> ../a/user_data"]);
+            let expected = [("a/link", "a/user_data"), ("b/up", "a/user_data")];
+            assert_eq!((files, lost), (pairs(&expected), vec![]), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_link_to_a_directory_is_all_that_is_below() {
+        let files = ["content/0000", "2018/user_data", "2018/net/json"];
+        let links = [
+            "latest -> 2018",
+            "2018/net/link -> ../../content",
+            "x -> latest/net",
+        ];
+        let expected = [
+            ("latest/user_data", "2018/user_data"),
+            ("latest/net/json", "2018/net/json"),
+            ("latest/net/link/0000", "content/0000"),
+            ("2018/net/link/0000", "content/0000"),
+            ("x/json", "2018/net/json"),
+            ("x/link/0000", "content/0000"),
+        ];
+        assert_eq!(followed(&files, &links), (pairs(&expected), vec![]));
+    }
+
+    #[test]
+    fn links_that_lead_out_to_nothing_or_round_are_lost() {
+        for target in [
+            "/etc/passwd",
+            "/",
+            "../../../etc/passwd",
+            "missing",
+            "link",
+            ".",
+            "..",
+            "../a",
+        ] {
+            let link = format!("a/link -> {target}");
+            let lost = vec!["a/link".to_owned()];
+            assert_eq!(followed(&["a/file"], &[&link]), (vec![], lost), "{target}");
+        }
+        let (files, lost) = followed(&["a/f", "b/g"], &["a/x -> ../b", "b/y -> ../a"]);
+        let expected = [("a/x/g", "b/g"), ("b/y/f", "a/f")];
+        assert_eq!(files, pairs(&expected));
+        assert_eq!(lost, ["a/x/y", "b/y/x"]);
+    }
+
+    #[test]
+    fn a_tree_that_doubles_at_every_link_ends_at_the_limit() {
+        let mut links = Vec::new();
+        for level in 0..60 {
+            for name in ["x", "y"] {
+                links.push(Link {
+                    path: path(&format!("d{level}/{name}")),
+                    target: format!("../d{}", level + 1),
+                });
+            }
+        }
+        let file = path("d60/f");
+        assert_eq!(follow(&[&file], &links, 5000), Err(Exceeded::Budget));
+    }
+
+    proptest! {
+        #[test]
+        fn no_links_make_it_panic(links in prop::collection::vec("[abc](/[abc]){0,2} -> [abc./]{0,9}", 0..8)) {
+            let link = |text: &String| {
+                let (from, target) = text.split_once(" -> ").unwrap();
+                Link { path: path(from), target: target.to_owned() }
+            };
+            let links: Vec<_> = links.iter().map(link).collect();
+            let file = path("a/b/c");
+            let _ = follow(&[&file], &links, 1000);
+        }
+    }
+}
