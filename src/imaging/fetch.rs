@@ -4,6 +4,7 @@
 //! image server's credentials go to no other server. One call makes one attempt; trying again is `attempts`'.
 
 use super::credentials::{Proxies, with_proxies};
+use super::encoding::{Encoding, gunzip};
 use super::source::{self, Source};
 use crate::error::chain;
 use crate::progress::Cancel;
@@ -11,9 +12,10 @@ use crate::redact::visible;
 use crate::root::Root;
 use crate::tls::{self, client::ClientOptions};
 use bytes::{Buf, Bytes};
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, LOCATION};
 use reqwest::{Client, Response, StatusCode, redirect};
 use std::fmt;
+use std::io;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -81,13 +83,14 @@ pub(super) struct Fetcher {
     cancel: Cancel,
 }
 
-/// What becomes of a redirect from https to http.
+/// What is downloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Downgrade {
-    /// It is followed: a checksum tells whether the content is right.
-    Allowed,
-    /// It is an error.
-    Refused,
+enum Content {
+    /// It has a checksum, which tells whether it is right, also when a redirect from https led to http. The checksum is of what is
+    /// sent, so that it must not be encoded.
+    Image,
+    /// It has none: https must not lead to http. It may be encoded.
+    Small,
 }
 
 /// When a download must be over, counted from its very first start.
@@ -133,25 +136,25 @@ impl Fetcher {
 
     /// Sends one request and reads the answer's head.
     pub(super) fn open(&self, source: &Source) -> Result<Download<'_>, Error> {
-        self.follow(source, Downgrade::Allowed)
+        self.follow(source, Content::Image)
     }
 
     /// Follows redirects to the place that has the content.
-    fn follow(&self, source: &Source, downgrade: Downgrade) -> Result<Download<'_>, Error> {
+    fn follow(&self, source: &Source, content: Content) -> Result<Download<'_>, Error> {
         let mut place = source.clone();
         for _ in 0..MAX_REDIRECTS {
             let response = self.request(source, &place)?;
             if !response.status().is_redirection() {
-                return self.accept(place, response);
+                return self.accept(place, response, content);
             }
             let location = response.headers().get(LOCATION);
             let Some(location) = location.and_then(|value| value.to_str().ok()) else {
-                return self.accept(place, response);
+                return self.accept(place, response, content);
             };
             let next = place.join(location).map_err(Error::Url)?;
             // At each of them: what is in clear between two places over TLS can be changed like anything else.
             let is_downgrade = place.url().scheme() == "https" && next.url().scheme() != "https";
-            if is_downgrade && downgrade == Downgrade::Refused {
+            if is_downgrade && content == Content::Small {
                 return Err(Error::Downgrade(source.to_string()));
             }
             tracing::debug!(from = %place, to = %next, "image server redirects");
@@ -160,18 +163,19 @@ impl Fetcher {
         Err(Error::Redirects(source.to_string()))
     }
 
-    /// Downloads a small thing whole. It has no checksum of its own, so https must not lead to http.
+    /// Downloads a small thing whole, decoded; the limit is for either form.
     pub(super) fn small(&self, source: &Source, limit: usize) -> Result<Vec<u8>, Error> {
         let begun = Instant::now();
         let longest = self.timeout.saturating_add(time_of(limit));
-        let mut download = self.follow(source, Downgrade::Refused)?;
+        let mut download = self.follow(source, Content::Small)?;
+        let too_large = || Error::TooLarge {
+            url: source.to_string(),
+            limit,
+        };
         let mut content = Vec::new();
         while let Some(bytes) = download.next()? {
             if content.len() + bytes.len() > limit {
-                return Err(Error::TooLarge {
-                    url: source.to_string(),
-                    limit,
-                });
+                return Err(too_large());
             }
             content.extend_from_slice(&bytes);
             if begun.elapsed() > longest {
@@ -181,7 +185,15 @@ impl Fetcher {
                 });
             }
         }
-        Ok(content)
+        match download.encoding {
+            Encoding::Identity => Ok(content),
+            Encoding::Gzip => gunzip(&content, limit)
+                .map_err(|error| Error::Gzip {
+                    url: source.to_string(),
+                    source: error,
+                })?
+                .ok_or_else(too_large),
+        }
     }
 
     fn request(&self, origin: &Source, place: &Source) -> Result<Response, Error> {
@@ -206,16 +218,23 @@ impl Fetcher {
             })
     }
 
-    fn accept(&self, source: Source, response: Response) -> Result<Download<'_>, Error> {
+    fn accept(
+        &self,
+        source: Source,
+        response: Response,
+        content: Content,
+    ) -> Result<Download<'_>, Error> {
         if response.status() != StatusCode::OK {
             return Err(self.refusal(&source, response));
         }
-        let encoding = response.headers().get(CONTENT_ENCODING);
-        if encoding.is_some_and(|value| value != "identity") {
-            return Err(Error::Encoded(source.to_string()));
-        }
+        let encoding = match (Encoding::of(response.headers()), content) {
+            (Some(Encoding::Identity), _) => Encoding::Identity,
+            (Some(Encoding::Gzip), Content::Small) => Encoding::Gzip,
+            _ => return Err(Error::Encoded(source.to_string())),
+        };
         Ok(Download {
             fetcher: self,
+            encoding,
             length: response.content_length(),
             source,
             response,
@@ -284,6 +303,7 @@ impl Fetcher {
 /// An answer that is coming in.
 pub(super) struct Download<'a> {
     fetcher: &'a Fetcher,
+    encoding: Encoding,
     /// Bytes the server announced.
     pub(super) length: Option<u64>,
     /// Where the bytes come from, after redirects.
@@ -390,6 +410,15 @@ pub enum Error {
     /// An encoding nobody asked for.
     #[error("{0} answers with a Content-Encoding that was not asked for")]
     Encoded(String),
+    /// A small thing whose encoding is not what its head says.
+    #[error("{url} does not send the gzip that it announces")]
+    Gzip {
+        /// From where.
+        url: String,
+        /// What the decoder says.
+        #[source]
+        source: io::Error,
+    },
     /// A proxy's URL.
     #[error("using the given proxy")]
     Proxy(#[source] reqwest::Error),
@@ -462,6 +491,7 @@ impl Error {
             Self::Status { status, .. } if *status >= 500 => Remedy::Again,
             Self::Downgrade(_)
             | Self::Encoded(_)
+            | Self::Gzip { .. }
             | Self::Redirects(_)
             | Self::Slow { .. }
             | Self::Status { .. }

@@ -19,6 +19,7 @@ pub mod source;
 
 mod attempts;
 mod buffer;
+mod encoding;
 mod error;
 mod pipeline;
 mod target;

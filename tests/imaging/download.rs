@@ -5,7 +5,10 @@ use crate::server::{Answer, Server, dripping, silent_after};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ferrite::imaging::fetch;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -153,6 +156,99 @@ fn the_same_machine_by_another_name_is_another_server() {
         Some("Basic dXNlcjpodXNo")
     );
     assert_eq!(header(&requests[1], "authorization"), None);
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Downloads a small thing that comes with this encoding.
+fn small_encoded(
+    encoding: &'static str,
+    body: Vec<u8>,
+    limit: usize,
+) -> Result<Vec<u8>, fetch::Error> {
+    let lab = Lab::new(MIB);
+    let body = Arc::new(body);
+    let server = Server::start(move |_| Answer::Encoded(encoding, Arc::clone(&body)));
+    fetch::small(&server.url("x"), limit, &lab.settings.network, &lab.cancel)
+}
+
+#[test]
+fn content_that_is_not_encoded_is_taken_however_the_server_says_so() {
+    let image = gpt_image(6 * MIB);
+    for encoding in ["identity", "Identity", "IDENTITY", "", "identity, identity"] {
+        let lab = Lab::new(8 * MIB);
+        let body = Arc::new(image.clone());
+        let server = Server::start(move |_| Answer::Encoded(encoding, Arc::clone(&body)));
+        lab.write(&info(&server.url("x.img"), Some("raw"), &image))
+            .unwrap();
+        assert_eq!(
+            small_encoded(encoding, b"small".to_vec(), 5).unwrap(),
+            b"small"
+        );
+    }
+}
+
+#[test]
+fn a_small_thing_in_gzip_is_decoded_within_its_limit() {
+    for encoding in ["gzip", "x-gzip", "GZip", "identity, gzip"] {
+        let content = small_encoded(encoding, gzip(b"small"), 100).unwrap();
+        assert_eq!(content, b"small", "{encoding}");
+    }
+    // Several members are one content, and padding behind them is none.
+    let members = [gzip(b"sm"), gzip(b"all"), vec![0; 512]].concat();
+    assert_eq!(small_encoded("gzip", members, 1000).unwrap(), b"small");
+
+    let bomb = gzip(&vec![0; 2 * MIB]);
+    assert_eq!(
+        small_encoded("gzip", bomb.clone(), 2 * MIB).unwrap(),
+        vec![0; 2 * MIB]
+    );
+    assert!(matches!(
+        small_encoded("gzip", bomb, 2 * MIB - 1),
+        Err(fetch::Error::TooLarge { limit, .. }) if limit == 2 * MIB - 1
+    ));
+}
+
+#[test]
+fn what_is_not_the_announced_gzip_or_another_encoding_is_refused() {
+    let whole = gzip(b"small");
+    let cut = whole[..whole.len() - 1].to_vec();
+    for body in [b"small".to_vec(), vec![], cut] {
+        let error = small_encoded("gzip", body, 100).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("/x does not send the gzip that it announces"),
+            "{error}"
+        );
+    }
+    for encoding in ["br", "deflate", "gzip, gzip"] {
+        let error = small_encoded(encoding, gzip(b"small"), 100).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("a Content-Encoding that was not asked for"),
+            "{error}"
+        );
+    }
+    // An image's checksum is of what is sent.
+    let lab = Lab::new(4 * MIB);
+    let body = Arc::new(gzip(b"image"));
+    let server = Server::start(move |_| Answer::Encoded("gzip", Arc::clone(&body)));
+    let error = lab
+        .write(&info(&server.url("x"), Some("raw"), b"image"))
+        .unwrap_err();
+    assert!(
+        error
+            .details
+            .ends_with("a Content-Encoding that was not asked for"),
+        "{error}"
+    );
+    lab.assert_untouched();
 }
 
 #[test]
