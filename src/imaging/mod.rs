@@ -22,6 +22,7 @@ mod buffer;
 mod encoding;
 mod error;
 mod pipeline;
+mod sums;
 mod target;
 mod writer;
 

@@ -252,6 +252,20 @@ fn what_is_not_the_announced_gzip_or_another_encoding_is_refused() {
 }
 
 #[test]
+fn an_image_is_found_in_a_checksum_file_by_its_plain_name() {
+    let lab = Lab::new(8 * MIB);
+    let image = gpt_image(6 * MIB);
+    let server = Server::of(&image);
+    let sums = format!("{}  größe 1.img\n{}  x\n", sha256(&image), "a".repeat(64));
+    let sums = Server::of(&[&b"# caf\xe9\n"[..], sums.as_bytes()].concat());
+    let info = fields(json!({
+        "id": "x", "urls": [server.url("gr%C3%B6%c3%9fe%201.img")], "disk_format": "raw", "checksum": sums.url("SUMS"),
+    }));
+    lab.write(&info).unwrap();
+    assert!(lab.disk_bytes()[..image.len()] == image);
+}
+
+#[test]
 fn redirects_lead_to_http_alone_and_not_for_ever() {
     for to in ["file:///etc/passwd", "ftp://127.0.0.1/x", "/again"] {
         let lab = Lab::new(4 * MIB);
