@@ -1,9 +1,10 @@
 //! HTTP downloads as blocking code: the one place below the command layer that speaks HTTP.
 //!
-//! Redirects are followed here and not by the library, because two rules are ours: only `http` and `https`, and an
-//! image server's credentials go to no other server. One call makes one attempt; trying again is `attempts`'.
+//! Redirects are followed here and not by the library, because three rules are ours: only `http` and `https`; an image
+//! server's credentials go to no other server, and what one left behind stays there; those in a URL go along to the same server.
+//! One call makes one attempt; trying again is `attempts`'.
 
-use super::credentials::{Proxies, with_proxies};
+use super::credentials::{Authorization, Proxies, with_proxies};
 use super::encoding::{Encoding, gunzip};
 use super::source::{self, Source};
 use crate::error::chain;
@@ -78,7 +79,7 @@ pub(super) struct Fetcher {
     client: Client,
     runtime: Handle,
     timeout: Duration,
-    authorization: Option<HeaderValue>,
+    authorization: Option<Authorization>,
     deadline: Option<Deadline>,
     cancel: Cancel,
 }
@@ -111,7 +112,7 @@ impl Fetcher {
     pub(super) fn new(
         network: &Network,
         proxies: &Proxies,
-        authorization: Option<HeaderValue>,
+        authorization: Option<Authorization>,
         deadline: Option<Deadline>,
         cancel: &Cancel,
     ) -> Result<Self, Error> {
@@ -142,21 +143,24 @@ impl Fetcher {
     /// Follows redirects to the place that has the content.
     fn follow(&self, source: &Source, content: Content) -> Result<Download<'_>, Error> {
         let mut place = source.clone();
+        let mut authorization = self
+            .authorization
+            .as_ref()
+            .and_then(|authorization| authorization.towards(source));
         for _ in 0..MAX_REDIRECTS {
-            let response = self.request(source, &place)?;
-            if !response.status().is_redirection() {
-                return self.accept(place, response, content);
-            }
+            let response = self.request(&place, authorization)?;
             let location = response.headers().get(LOCATION);
-            let Some(location) = location.and_then(|value| value.to_str().ok()) else {
+            let Some(location) = location.filter(|_| response.status().is_redirection()) else {
                 return self.accept(place, response, content);
             };
-            let next = place.join(location).map_err(Error::Url)?;
+            let next = place.join(location.as_bytes()).map_err(Error::Url)?;
             // At each of them: what is in clear between two places over TLS can be changed like anything else.
             let is_downgrade = place.url().scheme() == "https" && next.url().scheme() != "https";
             if is_downgrade && content == Content::Small {
                 return Err(Error::Downgrade(source.to_string()));
             }
+            // Where the next place leads is its own doing, even if that is back.
+            authorization = authorization.filter(|_| place.shares_credentials_with(&next));
             tracing::debug!(from = %place, to = %next, "image server redirects");
             place = next;
         }
@@ -196,9 +200,11 @@ impl Fetcher {
         }
     }
 
-    fn request(&self, origin: &Source, place: &Source) -> Result<Response, Error> {
-        let own = origin.same_server(place);
-        let authorization = self.authorization.as_ref().filter(|_| own);
+    fn request(
+        &self,
+        place: &Source,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response, Error> {
         let place = match authorization {
             // The header is the stronger: the library must not add another from the URL.
             Some(_) => place.without_credentials(),

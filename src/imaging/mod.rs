@@ -124,6 +124,7 @@ fn fetcher(info: &ImageInfo, settings: &Settings, cancel: &Cancel) -> Result<Fet
         info.authorization.as_ref(),
         info.basic_auth.as_ref(),
         settings.basic_auth.as_ref(),
+        &info.urls,
     );
     let deadline = settings.max_duration.and_then(Deadline::after);
     authorization

@@ -4,7 +4,8 @@ use crate::lab::{Lab, MIB, fields, gpt_image, info, noise, sha256};
 use crate::server::{Answer, Server, dripping, silent_after};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ferrite::imaging::fetch;
+use ferrite::imaging::{BasicAuth, fetch};
+use ferrite::secret::Secret;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -156,6 +157,128 @@ fn the_same_machine_by_another_name_is_another_server() {
         Some("Basic dXNlcjpodXNo")
     );
     assert_eq!(header(&requests[1], "authorization"), None);
+}
+
+/// A server that redirects its first request to a place that is known later, and then gives an image.
+fn redirecting(image: &[u8]) -> (Arc<Mutex<String>>, Server) {
+    let body = Arc::new(image.to_vec());
+    let place = Arc::new(Mutex::new(String::new()));
+    let to = Arc::clone(&place);
+    let server = Server::start(move |number| match number {
+        0 => Answer::Redirect(to.lock().unwrap().clone()),
+        _ => Answer::Image(Arc::clone(&body)),
+    });
+    (place, server)
+}
+
+/// The `Authorization` headers that a server was shown.
+fn authorizations(server: &Server) -> Vec<Option<String>> {
+    let requests = server.requests();
+    let shown = requests
+        .iter()
+        .map(|request| header(request, "authorization").map(str::to_owned));
+    shown.collect()
+}
+
+#[test]
+fn credentials_in_a_url_go_along_to_the_same_server_and_to_no_other() {
+    let lab = Lab::new(8 * MIB);
+    let image = gpt_image(6 * MIB);
+    let basic = Some("Basic dXNlcjpwQHc=".to_owned());
+
+    let (place, server) = redirecting(&image);
+    *place.lock().unwrap() = server.url("y.img");
+    let url = server.url_with("user:p%40w", "x.img");
+    lab.write(&info(&url, Some("raw"), &image)).unwrap();
+    assert_eq!(authorizations(&server), [basic.clone(), basic.clone()]);
+
+    // The place that is redirected to may have its own.
+    let (place, server) = redirecting(&image);
+    *place.lock().unwrap() = server.url_with("other:p%40w", "y.img");
+    let url = server.url_with("user:p%40w", "x.img");
+    lab.write(&info(&url, Some("raw"), &image)).unwrap();
+    let other = Some("Basic b3RoZXI6cEB3".to_owned());
+    assert_eq!(authorizations(&server), [basic.clone(), other]);
+
+    // By another name it is another server; and what it leads to is its doing, not the first one's.
+    let (place, server) = redirecting(&image);
+    let (away, other) = redirecting(&image);
+    *place.lock().unwrap() = other.url_by_name("x.img");
+    *away.lock().unwrap() = server.url("y.img");
+    let url = server.url_with("user:p%40w", "x.img");
+    lab.write(&info(&url, Some("raw"), &image)).unwrap();
+    assert_eq!(authorizations(&server), [basic, None]);
+    assert_eq!(authorizations(&other), [None]);
+}
+
+#[test]
+fn an_authorization_of_the_image_goes_to_no_other_server_for_its_checksum() {
+    let image = gpt_image(6 * MIB);
+    let sums = format!("{}  x.img\n", sha256(&image));
+    let header = json!({"image_request_authorization": STANDARD.encode("Bearer hush")});
+    let pair = json!({
+        "image_server_auth_strategy": "http_basic",
+        "image_server_user": "user",
+        "image_server_password": "hush",
+    });
+    for (given, shown) in [(header, "Bearer hush"), (pair, "Basic dXNlcjpodXNo")] {
+        let lab = Lab::new(8 * MIB);
+        let body = Arc::new(image.clone());
+        let text = Arc::new(sums.clone().into_bytes());
+        let server = Server::start(move |number| match number {
+            1 => Answer::Image(Arc::clone(&text)),
+            _ => Answer::Image(Arc::clone(&body)),
+        });
+        let elsewhere = Server::of(sums.as_bytes());
+        for checksum in [elsewhere.url("SUMS"), server.url("SUMS")] {
+            let mut info = fields(json!({
+                "id": "x", "urls": [server.url("x.img")], "disk_format": "raw", "checksum": checksum,
+            }));
+            info.extend(fields(given.clone()));
+            lab.write(&info).unwrap();
+        }
+        let shown = Some(shown.to_owned());
+        assert_eq!(authorizations(&elsewhere), [None]);
+        assert_eq!(
+            authorizations(&server),
+            [shown.clone(), shown.clone(), shown]
+        );
+    }
+}
+
+#[test]
+fn the_operators_credentials_of_image_servers_go_to_those_of_checksums_too() {
+    let mut lab = Lab::new(8 * MIB);
+    lab.settings.basic_auth = Some(BasicAuth {
+        user: Some("user".into()),
+        password: Some(Secret::new("hush".into())),
+    });
+    let image = gpt_image(6 * MIB);
+    let (server, sums) = (Server::of(&image), Server::of(sha256(&image).as_bytes()));
+    let info = fields(json!({
+        "id": "x", "urls": [server.url("x.img")], "disk_format": "raw", "checksum": sums.url("x"),
+    }));
+    lab.write(&info).unwrap();
+    let shown = || [Some("Basic dXNlcjpodXNo".to_owned())];
+    assert_eq!(authorizations(&server), shown());
+    assert_eq!(authorizations(&sums), shown());
+}
+
+#[test]
+fn a_redirect_in_raw_utf_8_is_followed() {
+    let lab = Lab::new(8 * MIB);
+    let image = gpt_image(6 * MIB);
+    let body = Arc::new(image.clone());
+    let server = Server::start(move |number| match number {
+        0 => Answer::Redirect("/größe x.img?für=1".into()),
+        _ => Answer::Image(Arc::clone(&body)),
+    });
+    lab.write(&info(&server.url("x.img"), Some("raw"), &image))
+        .unwrap();
+    assert_eq!(
+        server.requests()[1][0],
+        "GET /gr%C3%B6%C3%9Fe%20x.img?f%C3%BCr=1 HTTP/1.1"
+    );
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {

@@ -97,6 +97,12 @@ impl Server {
         format!("http://localhost:{}/{path}", self.port)
     }
 
+    /// Its URL with user and password, as they stand in one.
+    pub(crate) fn url_with(&self, credentials: &str, path: &str) -> String {
+        self.url(path)
+            .replacen("://", &format!("://{credentials}@"), 1)
+    }
+
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
