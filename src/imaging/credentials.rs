@@ -3,10 +3,11 @@
 use super::fetch::Error;
 use super::source::Source;
 use crate::secret::Secret;
+use crate::tls::client::proxy;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use reqwest::ClientBuilder;
 use reqwest::header::HeaderValue;
-use reqwest::{ClientBuilder, NoProxy, Proxy};
 
 /// User and password of an image server; either may be missing, which is told when they are needed.
 #[derive(Debug)]
@@ -83,20 +84,20 @@ impl BasicAuth {
     }
 }
 
+/// A client with a node's proxies; without any, the environment's stay.
 pub(super) fn with_proxies(
-    mut builder: ClientBuilder,
+    builder: ClientBuilder,
     proxies: &Proxies,
 ) -> Result<ClientBuilder, Error> {
-    let exceptions = || proxies.no_proxy.as_deref().and_then(NoProxy::from_string);
-    if let Some(proxy) = &proxies.http {
-        let proxy = Proxy::http(proxy.expose()).map_err(Error::Proxy)?;
-        builder = builder.proxy(proxy.no_proxy(exceptions()));
+    if proxies.http.is_none() && proxies.https.is_none() {
+        return Ok(builder);
     }
-    if let Some(proxy) = &proxies.https {
-        let proxy = Proxy::https(proxy.expose()).map_err(Error::Proxy)?;
-        builder = builder.proxy(proxy.no_proxy(exceptions()));
-    }
-    Ok(builder)
+    let http = proxies.http.as_ref().map(Secret::expose);
+    let https = proxies.https.as_ref().map(Secret::expose);
+    let exceptions = proxies.no_proxy.as_deref().unwrap_or_default();
+    proxy::Proxies::new(http, https, exceptions)
+        .map(|proxies| proxies.set(builder))
+        .map_err(Error::Proxy)
 }
 
 #[cfg(test)]

@@ -427,7 +427,7 @@ pub enum Error {
     },
     /// A proxy's URL.
     #[error("using the given proxy")]
-    Proxy(#[source] reqwest::Error),
+    Proxy(#[source] url::ParseError),
     /// A chain of redirects without end.
     #[error("{0} redirects more than {MAX_REDIRECTS} times")]
     Redirects(String),

@@ -527,9 +527,16 @@ fn without_a_checksum_that_counts_nothing_is_downloaded() {
 fn a_nodes_proxy_is_used_and_its_exceptions_are_not() {
     let image = gpt_image(6 * MIB);
     let (proxy, direct) = (Server::of(&image), Server::of(&image));
+    let here = direct.host_and_port();
     for (url, no_proxy) in [
         ("http://images.invalid/x.img".to_owned(), ""),
         (direct.url("x.img"), "example.org,127.0.0.1"),
+        (direct.url("x.img"), &format!("example.org, {here}")),
+        // Another port, or another host at that port.
+        (
+            "http://images.invalid/x.img".to_owned(),
+            &format!("images.invalid:8080,{here}"),
+        ),
     ] {
         let lab = Lab::new(8 * MIB);
         let mut info = info(&url, Some("raw"), &image);
@@ -537,11 +544,15 @@ fn a_nodes_proxy_is_used_and_its_exceptions_are_not() {
         info.insert("no_proxy".into(), no_proxy.into());
         lab.write(&info).unwrap();
     }
-    let [request] = &proxy.requests()[..] else {
-        panic!("one request by the proxy");
+    let lines = |server: &Server| -> Vec<String> {
+        let requests = server.requests();
+        requests.iter().map(|request| request[0].clone()).collect()
     };
-    assert_eq!(request[0], "GET http://images.invalid/x.img HTTP/1.1");
-    assert_eq!(direct.requests()[0][0], "GET /x.img HTTP/1.1");
+    assert_eq!(
+        lines(&proxy),
+        ["GET http://images.invalid/x.img HTTP/1.1"; 2]
+    );
+    assert_eq!(lines(&direct), ["GET /x.img HTTP/1.1"; 2]);
 }
 
 #[test]

@@ -103,6 +103,11 @@ impl Server {
             .replacen("://", &format!("://{credentials}@"), 1)
     }
 
+    /// Host and port.
+    pub(crate) fn host_and_port(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
