@@ -69,7 +69,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l inject_files_p
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l ntp_server -d 'Time server to set the clock by, at start and before the machine is switched off.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_server_user -d 'User name for image servers.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_server_password -d 'Password for image servers.' -r
-complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_server_auth_strategy -d 'How image servers are told who asks: noauth or http_basic. [default: noauth]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_server_auth_strategy -d 'How image servers are told who asks: noauth or http_basic. Servers of images and of checksum files are told, and the same host where it redirects to itself (also from http to https on their own ports), but no other that is redirected to. [default: noauth]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_download_connection_timeout -d 'Seconds an image server may be silent. [default: 60]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_download_connection_retries -d 'How often a failed download is tried again. [default: 9]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_download_connection_retry_interval -d 'Seconds between two such tries. [default: 10]' -r
@@ -173,7 +173,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l inject_fil
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l ntp_server -d 'Time server to set the clock by, at start and before the machine is switched off.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_server_user -d 'User name for image servers.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_server_password -d 'Password for image servers.' -r
-complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_server_auth_strategy -d 'How image servers are told who asks: noauth or http_basic. [default: noauth]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_server_auth_strategy -d 'How image servers are told who asks: noauth or http_basic. Servers of images and of checksum files are told, and the same host where it redirects to itself (also from http to https on their own ports), but no other that is redirected to. [default: noauth]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_download_connection_timeout -d 'Seconds an image server may be silent. [default: 60]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_download_connection_retries -d 'How often a failed download is tried again. [default: 9]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_download_connection_retry_interval -d 'Seconds between two such tries. [default: 10]' -r
@@ -276,7 +276,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l ntp_server -d 'Time server to set the clock by, at start and before the machine is switched off.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l image_server_user -d 'User name for image servers.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l image_server_password -d 'Password for image servers.' -r
-complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l image_server_auth_strategy -d 'How image servers are told who asks: noauth or http_basic. [default: noauth]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l image_server_auth_strategy -d 'How image servers are told who asks: noauth or http_basic. Servers of images and of checksum files are told, and the same host where it redirects to itself (also from http to https on their own ports), but no other that is redirected to. [default: noauth]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l image_download_connection_timeout -d 'Seconds an image server may be silent. [default: 60]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l image_download_connection_retries -d 'How often a failed download is tried again. [default: 9]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l image_download_connection_retry_interval -d 'Seconds between two such tries. [default: 10]' -r

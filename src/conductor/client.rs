@@ -63,7 +63,6 @@ impl Client {
             ..tls.clone()
         };
         let patience = config.http_request_timeout;
-        // Proxies are those of the environment (`http_proxy`, `https_proxy`, `no_proxy`): what the library does by itself.
         let http = tls
             .builder(root)
             .map_err(Error::Tls)?

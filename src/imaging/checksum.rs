@@ -7,6 +7,7 @@
 use super::fetch;
 use super::info::{Checksums, Md5, is_url};
 use super::source::{self, Source};
+use super::sums::{self, Sum};
 use aws_lc_rs::digest::{self, Context};
 use blake2::{Blake2b512, Blake2s256};
 use md5::Digest;
@@ -49,6 +50,11 @@ impl Algorithm {
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.0.name
+    }
+
+    /// Whether a checksum file's sum can be one of this function.
+    fn may_be_of(self, sum: &Sum<'_>) -> bool {
+        sum.digits.len() == self.digits() && sum.may_be(self.name())
     }
 
     fn digits(self) -> usize {
@@ -152,67 +158,52 @@ pub(super) fn expected(
     download: impl Fn(&Source) -> Result<Vec<u8>, fetch::Error>,
 ) -> Result<Expected, Error> {
     let usable = |algorithm: &Algorithm| algorithm.name() != MD5 || md5 == Md5::Allowed;
-    let resolve = |value: &str| {
+    // Of several sums in a file, the first by a wish of earlier ones.
+    let resolve = |value: &str, wanted: &'static str, wishes: &[&dyn Fn(&Sum<'_>) -> bool]| {
         if !is_url(value) {
             return Ok(value.to_owned());
         }
         let source: Source = value.parse().map_err(Error::Url)?;
         let file = download(&source).map_err(Error::Download)?;
-        find_in_file(&file, image).ok_or_else(|| Error::NotInFile {
-            file: source.to_string(),
-            image: image.to_owned(),
-        })
+        let found = wishes.iter().find_map(|wish| {
+            let mut sums = sums::of_image(&file, image);
+            sums.find(|sum| wish(sum))
+        });
+        found
+            .map(|sum| sum.digits.to_owned())
+            .ok_or_else(|| Error::NotInFile {
+                file: source.to_string(),
+                wanted,
+                image: image.to_owned(),
+            })
     };
     if let Some((name, value)) = &checksums.os_hash
         && let Some(algorithm) = Algorithm::by_name(name).filter(usable)
     {
-        return Expected::new(algorithm, &resolve(value)?);
+        let value = resolve(value, algorithm.name(), &[&|sum| algorithm.may_be_of(sum)])?;
+        return Expected::new(algorithm, &value);
     }
     let Some(checksum) = &checksums.checksum else {
         let algorithm = checksums.os_hash.as_ref().map(|(name, _)| name.clone());
         return Err(Error::Unknown(algorithm.unwrap_or_default()));
     };
-    let value = resolve(checksum)?;
+    let known = |sum: &Sum<'_>| {
+        let algorithm = Algorithm::by_length(sum.digits.len());
+        algorithm.filter(|algorithm| algorithm.may_be_of(sum))
+    };
+    let value = resolve(
+        checksum,
+        "checksum",
+        &[
+            &|sum| known(sum).is_some_and(|algorithm| usable(&algorithm)),
+            &|sum| known(sum).is_some(),
+        ],
+    )?;
     let algorithm = Algorithm::by_length(value.len()).ok_or(Error::Unidentified)?;
     if !usable(&algorithm) {
         return Err(Error::Md5);
     }
     Expected::new(algorithm, &value)
-}
-
-/// Finds an image's checksum in a checksum file: GNU (`<hex>  name`, `<hex> *name`), BSD (`SHA256 (name) = <hex>`), or
-/// nothing but the digits.
-fn find_in_file(file: &[u8], image: &str) -> Option<String> {
-    let text = std::str::from_utf8(file).ok()?;
-    let text = text.trim_start_matches('\u{feff}');
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next()?;
-    let lone = lines.next().is_none() && !first.contains(char::is_whitespace);
-    if lone {
-        return is_digest(first).then(|| first.to_owned());
-    }
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with('#'))
-        .find_map(|line| digest_of(line, image))
-}
-
-fn digest_of(line: &str, image: &str) -> Option<String> {
-    let (first, rest) = line.split_once(char::is_whitespace)?;
-    let name = rest.trim_start();
-    let name = name.strip_prefix('*').unwrap_or(name);
-    let name = name.rsplit('/').next().unwrap_or(name);
-    if is_digest(first) && name == image {
-        return Some(first.to_owned());
-    }
-    // BSD's form, as `shasum --tag` writes it.
-    let (name, digest) = rest.trim_start().strip_prefix('(')?.rsplit_once(')')?;
-    let digest = digest.trim_start().strip_prefix('=')?.trim_start();
-    (name == image && is_digest(digest)).then(|| digest.to_owned())
-}
-
-fn is_digest(text: &str) -> bool {
-    matches!(text.len(), 32 | 64 | 128) && is_hex(text)
 }
 
 fn is_hex(text: &str) -> bool {
@@ -279,11 +270,13 @@ pub enum Error {
     /// Only an MD5 was given.
     #[error("only an MD5 checksum was given, which is not allowed unless md5_enabled is set")]
     Md5,
-    /// The file does not name the image.
-    #[error("{file} has no checksum for {image}")]
+    /// The file does not name the image, or has it with sums of other functions alone.
+    #[error("{file} has no {wanted} for {image}")]
     NotInFile {
         /// The checksum file.
         file: String,
+        /// A function's name, or any checksum.
+        wanted: &'static str,
         /// The image's file name.
         image: String,
     },
@@ -309,7 +302,6 @@ pub enum Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn nothing(_: &Source) -> Result<Vec<u8>, fetch::Error> {
         panic!("nothing to download")
@@ -419,39 +411,56 @@ mod tests {
     }
 
     #[test]
-    fn a_checksum_file_is_searched_for_the_image() {
-        let (good, other) = ("a".repeat(64), "b".repeat(64));
-        let files = [
-            good.clone(),
-            format!("\n{good}\n"),
-            format!("# comment disk.img\n{other}  old-disk.img\n{good}  disk.img\n"),
-            format!("{good} *disk.img\r\n{other} *disk.img.sig\r\n"),
-            format!("SHA256 (other.img) = {other}\nSHA256 (disk.img) = {good}\n"),
-            format!("{good}  ./disk.img\n"),
-            format!("\u{feff}{good}  disk.img\n{other}  b.img\n"),
-            format!("\u{feff}{good}\n"),
-        ];
-        for file in files {
-            assert_eq!(
-                find_in_file(file.as_bytes(), "disk.img"),
-                Some(good.clone()),
-                "{file}"
-            );
-        }
-        for file in [
-            "",
-            "short",
-            "xyz disk.img",
-            &format!("{other}  diskXimg\nx y"),
+    fn a_checksum_file_gives_what_fits_the_wanted_function() {
+        let of = |digits: usize, c: &str| c.repeat(digits);
+        let (sha1, sha256, sha3, sha512) = (of(40, "1"), of(64, "2"), of(64, "3"), of(128, "5"));
+        let file = format!(
+            "{sha1}  disk.img\nSHA3-256 (disk.img) = {sha3}\nSHA256 (disk.img) = {sha256}\n{sha512}  disk.img\n"
+        );
+        let url = "http://host/SUMS";
+        let found = |checksums: &Checksums| {
+            let expected = expected(checksums, "disk.img", Md5::Refused, |_| {
+                Ok(file.clone().into_bytes())
+            });
+            expected.unwrap().digits
+        };
+        for (name, digits) in [
+            ("sha1", &sha1),
+            ("sha256", &sha256),
+            ("sha3_256", &sha3),
+            ("sha512", &sha512),
         ] {
-            assert_eq!(find_in_file(file.as_bytes(), "disk.img"), None, "{file}");
+            assert_eq!(&found(&os_hash(name, url)), digits, "{name}");
         }
+        let given = os_hash("sha384", url);
+        let error = expected(&given, "disk.img", Md5::Refused, |_| {
+            Ok(file.clone().into_bytes())
+        });
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "http://host/SUMS has no sha384 for disk.img"
+        );
+        // The old field's function is told by the length alone.
+        let old = Checksums {
+            checksum: Some(url.into()),
+            os_hash: None,
+        };
+        assert_eq!(found(&old), sha256);
     }
 
-    proptest! {
-        #[test]
-        fn no_file_makes_it_panic(file in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = find_in_file(&file, "disk.img");
-        }
+    #[test]
+    fn an_md5_that_does_not_count_hides_nothing_behind_it() {
+        let (md5, sha256) = ("a".repeat(32), "b".repeat(64));
+        let file = format!("{md5}  x\n{sha256}  x\n");
+        let old = Checksums {
+            checksum: Some("http://host/SUMS".into()),
+            os_hash: None,
+        };
+        let found = |md5| {
+            let expected = expected(&old, "x", md5, |_| Ok(file.clone().into_bytes()));
+            expected.unwrap().digits
+        };
+        assert_eq!(found(Md5::Refused), sha256);
+        assert_eq!(found(Md5::Allowed), md5);
     }
 }

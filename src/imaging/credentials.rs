@@ -1,11 +1,13 @@
 //! What an image server, or a proxy on the way to it, wants to see of us.
 
 use super::fetch::Error;
+use super::source::Source;
 use crate::secret::Secret;
+use crate::tls::client::proxy;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use reqwest::ClientBuilder;
 use reqwest::header::HeaderValue;
-use reqwest::{ClientBuilder, NoProxy, Proxy};
 
 /// User and password of an image server; either may be missing, which is told when they are needed.
 #[derive(Debug)]
@@ -27,14 +29,35 @@ pub struct Proxies {
     pub no_proxy: Option<String>,
 }
 
-/// The value of an `Authorization` header: the strongest of what there is.
+/// The value of an `Authorization` header, and who may see it.
+#[derive(Debug)]
+pub(super) struct Authorization {
+    value: HeaderValue,
+    /// The places of the image that it came with: it is for their servers and no others. `None` where the agent's options have
+    /// it for every server that is asked for images or checksums.
+    image: Option<Vec<Source>>,
+}
+
+impl Authorization {
+    /// What a place is shown that is asked first, not by a redirect.
+    pub(super) fn towards(&self, place: &Source) -> Option<&HeaderValue> {
+        let may_see = self.image.as_ref().is_none_or(|sources| {
+            let mut sources = sources.iter();
+            sources.any(|source| source.shares_credentials_with(place))
+        });
+        may_see.then_some(&self.value)
+    }
+}
+
+/// The strongest of what there is.
 ///
-/// `header` is Ironic's whole header, `own` belongs to the image, `general` to the agent's options.
+/// `header` is Ironic's whole header, `own` belongs to the image as well, `general` to the agent's options.
 pub(super) fn authorization(
     header: Option<&Secret<String>>,
     own: Option<&BasicAuth>,
     general: Option<&BasicAuth>,
-) -> Result<Option<HeaderValue>, Error> {
+    image: &[Source],
+) -> Result<Option<Authorization>, Error> {
     let value = match (header, own.or(general)) {
         (Some(header), _) => HeaderValue::from_str(header.expose()),
         (None, Some(basic)) => HeaderValue::from_str(basic.header()?.expose()),
@@ -42,7 +65,9 @@ pub(super) fn authorization(
     };
     let mut value = value.map_err(|_| Error::Authorization)?;
     value.set_sensitive(true);
-    Ok(Some(value))
+    let of_the_image = header.is_some() || own.is_some();
+    let image = of_the_image.then(|| image.to_vec());
+    Ok(Some(Authorization { value, image }))
 }
 
 impl BasicAuth {
@@ -59,20 +84,20 @@ impl BasicAuth {
     }
 }
 
+/// A client with a node's proxies; without any, the environment's stay.
 pub(super) fn with_proxies(
-    mut builder: ClientBuilder,
+    builder: ClientBuilder,
     proxies: &Proxies,
 ) -> Result<ClientBuilder, Error> {
-    let exceptions = || proxies.no_proxy.as_deref().and_then(NoProxy::from_string);
-    if let Some(proxy) = &proxies.http {
-        let proxy = Proxy::http(proxy.expose()).map_err(Error::Proxy)?;
-        builder = builder.proxy(proxy.no_proxy(exceptions()));
+    if proxies.http.is_none() && proxies.https.is_none() {
+        return Ok(builder);
     }
-    if let Some(proxy) = &proxies.https {
-        let proxy = Proxy::https(proxy.expose()).map_err(Error::Proxy)?;
-        builder = builder.proxy(proxy.no_proxy(exceptions()));
-    }
-    Ok(builder)
+    let http = proxies.http.as_ref().map(Secret::expose);
+    let https = proxies.https.as_ref().map(Secret::expose);
+    let exceptions = proxies.no_proxy.as_deref().unwrap_or_default();
+    proxy::Proxies::new(http, https, exceptions)
+        .map(|proxies| proxies.set(builder))
+        .map_err(Error::Proxy)
 }
 
 #[cfg(test)]
@@ -90,19 +115,51 @@ mod tests {
     fn the_whole_header_is_stronger_than_the_images_pair_and_that_than_the_options() {
         let header = Secret::new("Bearer x".to_owned());
         let (own, general) = (basic(Some("a"), Some("b")), basic(Some("c"), Some("d")));
-        let value = authorization(Some(&header), Some(&own), Some(&general)).unwrap();
-        assert_eq!(value.unwrap(), "Bearer x");
-        let value = authorization(None, Some(&own), Some(&general)).unwrap();
-        assert_eq!(value.unwrap(), "Basic YTpi");
-        let value = authorization(None, None, Some(&general)).unwrap().unwrap();
+        let of = |header, own, general| {
+            let found = authorization(header, own, general, &[]).unwrap();
+            found.map(|found| found.value)
+        };
+        let value = of(Some(&header), Some(&own), Some(&general)).unwrap();
+        assert_eq!(value, "Bearer x");
+        let value = of(None, Some(&own), Some(&general)).unwrap();
+        assert_eq!(value, "Basic YTpi");
+        let value = of(None, None, Some(&general)).unwrap();
         assert_eq!(value, "Basic Yzpk");
         assert!(value.is_sensitive());
-        assert_eq!(authorization(None, None, None).unwrap(), None);
+        assert_eq!(of(None, None, None), None);
+    }
+
+    #[test]
+    fn what_came_with_the_image_is_for_its_servers_alone() {
+        let header = Secret::new("Bearer x".to_owned());
+        let pair = basic(Some("a"), Some("b"));
+        let image = ["http://host/x", "https://other:8443/x"].map(|url| url.parse().unwrap());
+        let of_the_image = [
+            authorization(Some(&header), None, Some(&pair), &image),
+            authorization(None, Some(&pair), Some(&pair), &image),
+        ];
+        let general = authorization(None, None, Some(&pair), &image);
+        for (place, shown) in [
+            ("http://host/SUMS", true),
+            ("https://host/SUMS", true),
+            ("https://other:8443/SUMS", true),
+            ("http://other:8443/SUMS", false),
+            ("http://host:8080/SUMS", false),
+            ("http://third/SUMS", false),
+        ] {
+            let place = place.parse().unwrap();
+            for authorization in &of_the_image {
+                let authorization = authorization.as_ref().unwrap().as_ref().unwrap();
+                assert_eq!(authorization.towards(&place).is_some(), shown, "{place}");
+            }
+            let general = general.as_ref().unwrap().as_ref().unwrap();
+            assert!(general.towards(&place).is_some());
+        }
     }
 
     #[test]
     fn half_a_pair_is_told() {
-        let text = authorization(None, Some(&basic(None, None)), None).unwrap_err();
+        let text = authorization(None, Some(&basic(None, None)), None, &[]).unwrap_err();
         assert_eq!(
             text.to_string(),
             "Missing ['user', 'password'] fields from HTTP(S) basic auth config"

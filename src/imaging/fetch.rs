@@ -1,9 +1,11 @@
 //! HTTP downloads as blocking code: the one place below the command layer that speaks HTTP.
 //!
-//! Redirects are followed here and not by the library, because two rules are ours: only `http` and `https`, and an
-//! image server's credentials go to no other server. One call makes one attempt; trying again is `attempts`'.
+//! Redirects are followed here and not by the library, because three rules are ours: only `http` and `https`; an image
+//! server's credentials go to no other server, and what one left behind stays there; those in a URL go along to the same server.
+//! One call makes one attempt; trying again is `attempts`'.
 
-use super::credentials::{Proxies, with_proxies};
+use super::credentials::{Authorization, Proxies, with_proxies};
+use super::encoding::{Encoding, gunzip};
 use super::source::{self, Source};
 use crate::error::chain;
 use crate::progress::Cancel;
@@ -11,10 +13,11 @@ use crate::redact::visible;
 use crate::root::Root;
 use crate::tls::{self, client::ClientOptions};
 use bytes::{Buf, Bytes};
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, LOCATION};
 use reqwest::{Client, Response, StatusCode, redirect};
 use std::cell::Cell;
 use std::fmt;
+use std::io;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -77,18 +80,19 @@ pub(super) struct Fetcher {
     client: Client,
     runtime: Handle,
     timeout: Duration,
-    authorization: Option<HeaderValue>,
+    authorization: Option<Authorization>,
     time_limit: Option<TimeLimit>,
     cancel: Cancel,
 }
 
-/// What becomes of a redirect from https to http.
+/// What is downloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Downgrade {
-    /// It is followed: a checksum tells whether the content is right.
-    Allowed,
-    /// It is an error.
-    Refused,
+enum Content {
+    /// It has a checksum, which tells whether it is right, also when a redirect from https led to http. The checksum is of what is
+    /// sent, so that it must not be encoded.
+    Image,
+    /// It has none: https must not lead to http. It may be encoded.
+    Small,
 }
 
 /// How long all downloads for an image may wait for the network, pauses between attempts among that. Time in which nothing is
@@ -123,7 +127,7 @@ impl Fetcher {
     pub(super) fn new(
         network: &Network,
         proxies: &Proxies,
-        authorization: Option<HeaderValue>,
+        authorization: Option<Authorization>,
         time_limit: Option<TimeLimit>,
         cancel: &Cancel,
     ) -> Result<Self, Error> {
@@ -148,45 +152,49 @@ impl Fetcher {
 
     /// Sends one request and reads the answer's head.
     pub(super) fn open(&self, source: &Source) -> Result<Download<'_>, Error> {
-        self.follow(source, Downgrade::Allowed)
+        self.follow(source, Content::Image)
     }
 
     /// Follows redirects to the place that has the content.
-    fn follow(&self, source: &Source, downgrade: Downgrade) -> Result<Download<'_>, Error> {
+    fn follow(&self, source: &Source, content: Content) -> Result<Download<'_>, Error> {
         let mut place = source.clone();
+        let mut authorization = self
+            .authorization
+            .as_ref()
+            .and_then(|authorization| authorization.towards(source));
         for _ in 0..MAX_REDIRECTS {
-            let response = self.request(source, &place)?;
-            if !response.status().is_redirection() {
-                return self.accept(place, response);
-            }
+            let response = self.request(&place, authorization)?;
             let location = response.headers().get(LOCATION);
-            let Some(location) = location.and_then(|value| value.to_str().ok()) else {
-                return self.accept(place, response);
+            let Some(location) = location.filter(|_| response.status().is_redirection()) else {
+                return self.accept(place, response, content);
             };
-            let next = place.join(location).map_err(Error::Url)?;
+            let next = place.join(location.as_bytes()).map_err(Error::Url)?;
             // At each of them: what is in clear between two places over TLS can be changed like anything else.
             let is_downgrade = place.url().scheme() == "https" && next.url().scheme() != "https";
-            if is_downgrade && downgrade == Downgrade::Refused {
+            if is_downgrade && content == Content::Small {
                 return Err(Error::Downgrade(source.to_string()));
             }
+            // Where the next place leads is its own doing, even if that is back.
+            authorization = authorization.filter(|_| place.shares_credentials_with(&next));
             tracing::debug!(from = %place, to = %next, "image server redirects");
             place = next;
         }
         Err(Error::Redirects(source.to_string()))
     }
 
-    /// Downloads a small thing whole. It has no checksum of its own, so https must not lead to http.
+    /// Downloads a small thing whole, decoded; the limit is for either form.
     pub(super) fn small(&self, source: &Source, limit: usize) -> Result<Vec<u8>, Error> {
         let begun = Instant::now();
         let longest = self.timeout.saturating_add(time_of(limit));
-        let mut download = self.follow(source, Downgrade::Refused)?;
+        let mut download = self.follow(source, Content::Small)?;
+        let too_large = || Error::TooLarge {
+            url: source.to_string(),
+            limit,
+        };
         let mut content = Vec::new();
         while let Some(bytes) = download.next()? {
             if content.len() + bytes.len() > limit {
-                return Err(Error::TooLarge {
-                    url: source.to_string(),
-                    limit,
-                });
+                return Err(too_large());
             }
             content.extend_from_slice(&bytes);
             if begun.elapsed() > longest {
@@ -196,12 +204,22 @@ impl Fetcher {
                 });
             }
         }
-        Ok(content)
+        match download.encoding {
+            Encoding::Identity => Ok(content),
+            Encoding::Gzip => gunzip(&content, limit)
+                .map_err(|error| Error::Gzip {
+                    url: source.to_string(),
+                    source: error,
+                })?
+                .ok_or_else(too_large),
+        }
     }
 
-    fn request(&self, origin: &Source, place: &Source) -> Result<Response, Error> {
-        let own = origin.same_server(place);
-        let authorization = self.authorization.as_ref().filter(|_| own);
+    fn request(
+        &self,
+        place: &Source,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response, Error> {
         let place = match authorization {
             // The header is the stronger: the library must not add another from the URL.
             Some(_) => place.without_credentials(),
@@ -221,16 +239,23 @@ impl Fetcher {
             })
     }
 
-    fn accept(&self, source: Source, response: Response) -> Result<Download<'_>, Error> {
+    fn accept(
+        &self,
+        source: Source,
+        response: Response,
+        content: Content,
+    ) -> Result<Download<'_>, Error> {
         if response.status() != StatusCode::OK {
             return Err(self.refusal(&source, response));
         }
-        let encoding = response.headers().get(CONTENT_ENCODING);
-        if encoding.is_some_and(|value| value != "identity") {
-            return Err(Error::Encoded(source.to_string()));
-        }
+        let encoding = match (Encoding::of(response.headers()), content) {
+            (Some(Encoding::Identity), _) => Encoding::Identity,
+            (Some(Encoding::Gzip), Content::Small) => Encoding::Gzip,
+            _ => return Err(Error::Encoded(source.to_string())),
+        };
         Ok(Download {
             fetcher: self,
+            encoding,
             length: response.content_length(),
             source,
             response,
@@ -294,6 +319,7 @@ impl Fetcher {
 /// An answer that is coming in.
 pub(super) struct Download<'a> {
     fetcher: &'a Fetcher,
+    encoding: Encoding,
     /// Bytes the server announced.
     pub(super) length: Option<u64>,
     /// Where the bytes come from, after redirects.
@@ -399,9 +425,18 @@ pub enum Error {
     /// An encoding nobody asked for.
     #[error("{0} answers with a Content-Encoding that was not asked for")]
     Encoded(String),
+    /// A small thing whose encoding is not what its head says.
+    #[error("{url} does not send the gzip that it announces")]
+    Gzip {
+        /// From where.
+        url: String,
+        /// What the decoder says.
+        #[source]
+        source: io::Error,
+    },
     /// A proxy's URL.
     #[error("using the given proxy")]
-    Proxy(#[source] reqwest::Error),
+    Proxy(#[source] url::ParseError),
     /// A chain of redirects without end.
     #[error("{0} redirects more than {MAX_REDIRECTS} times")]
     Redirects(String),
@@ -471,6 +506,7 @@ impl Error {
             Self::Status { status, .. } if *status >= 500 => Remedy::Again,
             Self::Downgrade(_)
             | Self::Encoded(_)
+            | Self::Gzip { .. }
             | Self::Redirects(_)
             | Self::Slow { .. }
             | Self::Status { .. }

@@ -19,8 +19,10 @@ pub mod source;
 
 mod attempts;
 mod buffer;
+mod encoding;
 mod error;
 mod pipeline;
+mod sums;
 mod target;
 mod writer;
 mod zeroes;
@@ -149,6 +151,7 @@ fn fetcher(info: &ImageInfo, settings: &Settings, cancel: &Cancel) -> Result<Fet
         info.authorization.as_ref(),
         info.basic_auth.as_ref(),
         settings.basic_auth.as_ref(),
+        &info.urls,
     );
     let limit = settings.max_duration.map(TimeLimit::new);
     authorization

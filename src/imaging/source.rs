@@ -1,6 +1,6 @@
 //! Where an image or a checksum comes from, shown without its secrets.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 use url::Url;
 
@@ -13,15 +13,38 @@ impl Source {
         &self.0
     }
 
-    /// The place a redirect from here leads to.
-    pub(super) fn join(&self, location: &str) -> Result<Self, Error> {
-        let url = self.0.join(location).map_err(Error::Syntax)?;
-        Self::try_from(url)
+    /// The place that a redirect from here leads to. Bytes outside of ASCII, which many servers send as they are, are meant
+    /// percent-encoded. User and password go along where the place has none of its own and may see them.
+    pub(super) fn join(&self, location: &[u8]) -> Result<Self, Error> {
+        let mut text = String::with_capacity(location.len());
+        for byte in location {
+            match byte {
+                0..=0x7f => text.push(char::from(*byte)),
+                // Writing to a string cannot fail.
+                _ => _ = write!(text, "%{byte:02X}"),
+            }
+        }
+        let url = self.0.join(&text).map_err(Error::Syntax)?;
+        let mut place = Self::try_from(url)?;
+        let has_own = !place.0.username().is_empty() || place.0.password().is_some();
+        if !has_own && self.shares_credentials_with(&place) {
+            // These fail only for URLs without a host, which `try_from` does not let in.
+            let _ = place.0.set_username(self.0.username());
+            let _ = place.0.set_password(self.0.password());
+        }
+        Ok(place)
     }
 
-    /// Whether both are the same server by the same protocol, so that one's credentials may be shown to the other.
-    pub(super) fn same_server(&self, other: &Self) -> bool {
-        self.0.origin() == other.0.origin()
+    /// Whether what one is shown may be shown to the other: the same server by the same protocol, or by TLS from now on, where
+    /// both have the protocols' own ports. As with requests (`should_strip_auth`), and so with IPA.
+    pub(super) fn shares_credentials_with(&self, other: &Self) -> bool {
+        let place = |source: &Self| {
+            let port = source.0.port_or_known_default();
+            (source.0.scheme() == "https", port)
+        };
+        self.0.host() == other.0.host()
+            && (place(self) == place(other)
+                || (place(self), place(other)) == ((false, Some(80)), (true, Some(443))))
     }
 
     /// The last part of the path.
@@ -99,17 +122,46 @@ mod tests {
     }
 
     #[test]
-    fn another_protocol_or_port_is_another_server() {
-        let source: Source = "https://host/a".parse().unwrap();
-        assert!(source.same_server(&"https://host:443/b".parse().unwrap()));
-        for other in ["http://host/a", "https://host:8443/a", "https://other/a"] {
-            assert!(!source.same_server(&other.parse().unwrap()), "{other}");
+    fn credentials_are_the_same_servers_by_the_same_protocol_or_its_better_one() {
+        for (from, to, shared) in [
+            ("https://host/a", "https://HOST:443/b", true),
+            ("http://host:8080/a", "http://host:8080/b", true),
+            ("http://host/a", "https://host/b", true),
+            ("http://host:80/a", "https://host:443/b", true),
+            ("https://host/a", "http://host/a", false),
+            ("http://host:8080/a", "https://host/b", false),
+            ("http://host/a", "https://host:8443/b", false),
+            ("https://host/a", "https://host:8443/a", false),
+            ("https://host/a", "https://other/a", false),
+            ("http://host/a", "https://sub.host/a", false),
+            ("http://127.0.0.1/a", "http://localhost/a", false),
+        ] {
+            let (from, to): (Source, Source) = (from.parse().unwrap(), to.parse().unwrap());
+            assert_eq!(from.shares_credentials_with(&to), shared, "{from} {to}");
+            let with = from.0.as_str().replacen("://", "://u:p@", 1);
+            let with: Source = with.parse().unwrap();
+            let next = with.join(to.0.as_str().as_bytes()).unwrap();
+            let carried = (next.0.username(), next.0.password());
+            assert_eq!(carried, if shared { ("u", Some("p")) } else { ("", None) });
         }
+    }
+
+    #[test]
+    fn a_redirect_leads_to_http_alone_from_where_it_is_met() {
+        let source: Source = "https://host/a".parse().unwrap();
         assert!(matches!(
-            source.join("file:///etc/passwd"),
+            source.join(b"file:///etc/passwd"),
             Err(Error::Scheme(_))
         ));
-        assert_eq!(source.join("/c").unwrap().to_string(), "https://host/c");
+        for (location, place) in [
+            (&b"/c"[..], "https://host/c"),
+            ("/größe".as_bytes(), "https://host/gr%C3%B6%C3%9Fe"),
+            // Latin-1: the server knows what it means.
+            (b"b/caf\xe9?x=\xe9", "https://host/b/caf%E9?x=%E9"),
+            (b"//user@other/", "https://user@other/"),
+        ] {
+            assert_eq!(source.join(location).unwrap().0.as_str(), place);
+        }
     }
 
     proptest! {

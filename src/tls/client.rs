@@ -6,6 +6,7 @@
 pub mod body;
 mod failure;
 pub mod pin;
+pub mod proxy;
 
 pub use failure::RequestError;
 
@@ -13,6 +14,7 @@ use super::{CipherSuites, Error, Identity, MinVersion, certificates, provider};
 use crate::dns::Resolver;
 use crate::root::Root;
 use pin::{Pinned, Pins};
+use proxy::Proxies;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -39,7 +41,8 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
-    /// A client builder with these TLS settings and our resolver; time limits, proxies and redirects are the caller's to set.
+    /// A client builder with these TLS settings, our resolver and the environment's proxies; time limits and redirects are the
+    /// caller's to set.
     ///
     /// # Errors
     /// See [`ClientOptions::config`].
@@ -49,7 +52,8 @@ impl ClientOptions {
     )]
     pub fn builder(&self, root: &Root) -> Result<reqwest::ClientBuilder, Error> {
         let builder = reqwest::Client::builder().tls_backend_preconfigured(self.config(root)?);
-        Ok(builder.dns_resolver(Resolver::new(root)))
+        let builder = builder.dns_resolver(Resolver::new(root));
+        Ok(Proxies::of_environment().set(builder))
     }
 
     /// The same settings for a bare TLS connection.

@@ -73,9 +73,11 @@ async fn an_api_over_tls_is_asked_through_a_tunnel_of_https_proxy() {
 async fn an_api_in_no_proxy_is_asked_directly() {
     let conductor = willing_conductor(json!(TOKEN)).await;
     let dead = format!("http://127.0.0.1:{}", free_port());
+    let with_port = format!("x.example, {}", conductor.address);
     for (name, value) in [
         ("no_proxy", "127.0.0.1"),
         ("NO_PROXY", "x.example,127.0.0.0/8"),
+        ("no_proxy", &with_port),
     ] {
         let before = conductor.asked(HEARTBEAT).len();
         let environment = [("http_proxy", dead.as_str()), (name, value)];

@@ -4,8 +4,12 @@ use crate::lab::{Lab, MIB, fields, gpt_image, info, noise, sha256};
 use crate::server::{Answer, Server, dripping, silent_after};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ferrite::imaging::fetch;
+use ferrite::imaging::{BasicAuth, fetch};
+use ferrite::secret::Secret;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -187,6 +191,235 @@ fn the_same_machine_by_another_name_is_another_server() {
     assert_eq!(header(&requests[1], "authorization"), None);
 }
 
+/// A server that redirects its first request to a place that is known later, and then gives an image.
+fn redirecting(image: &[u8]) -> (Arc<Mutex<String>>, Server) {
+    let body = Arc::new(image.to_vec());
+    let place = Arc::new(Mutex::new(String::new()));
+    let to = Arc::clone(&place);
+    let server = Server::start(move |number| match number {
+        0 => Answer::Redirect(to.lock().unwrap().clone()),
+        _ => Answer::Image(Arc::clone(&body)),
+    });
+    (place, server)
+}
+
+/// The `Authorization` headers that a server was shown.
+fn authorizations(server: &Server) -> Vec<Option<String>> {
+    let requests = server.requests();
+    let shown = requests
+        .iter()
+        .map(|request| header(request, "authorization").map(str::to_owned));
+    shown.collect()
+}
+
+#[test]
+fn credentials_in_a_url_go_along_to_the_same_server_and_to_no_other() {
+    let lab = Lab::new(8 * MIB);
+    let image = gpt_image(6 * MIB);
+    let basic = Some("Basic dXNlcjpwQHc=".to_owned());
+
+    let (place, server) = redirecting(&image);
+    *place.lock().unwrap() = server.url("y.img");
+    let url = server.url_with("user:p%40w", "x.img");
+    lab.write(&info(&url, Some("raw"), &image)).unwrap();
+    assert_eq!(authorizations(&server), [basic.clone(), basic.clone()]);
+
+    // The place that is redirected to may have its own.
+    let (place, server) = redirecting(&image);
+    *place.lock().unwrap() = server.url_with("other:p%40w", "y.img");
+    let url = server.url_with("user:p%40w", "x.img");
+    lab.write(&info(&url, Some("raw"), &image)).unwrap();
+    let other = Some("Basic b3RoZXI6cEB3".to_owned());
+    assert_eq!(authorizations(&server), [basic.clone(), other]);
+
+    // By another name it is another server; and what it leads to is its doing, not the first one's.
+    let (place, server) = redirecting(&image);
+    let (away, other) = redirecting(&image);
+    *place.lock().unwrap() = other.url_by_name("x.img");
+    *away.lock().unwrap() = server.url("y.img");
+    let url = server.url_with("user:p%40w", "x.img");
+    lab.write(&info(&url, Some("raw"), &image)).unwrap();
+    assert_eq!(authorizations(&server), [basic, None]);
+    assert_eq!(authorizations(&other), [None]);
+}
+
+#[test]
+fn an_authorization_of_the_image_goes_to_no_other_server_for_its_checksum() {
+    let image = gpt_image(6 * MIB);
+    let sums = format!("{}  x.img\n", sha256(&image));
+    let header = json!({"image_request_authorization": STANDARD.encode("Bearer hush")});
+    let pair = json!({
+        "image_server_auth_strategy": "http_basic",
+        "image_server_user": "user",
+        "image_server_password": "hush",
+    });
+    for (given, shown) in [(header, "Bearer hush"), (pair, "Basic dXNlcjpodXNo")] {
+        let lab = Lab::new(8 * MIB);
+        let body = Arc::new(image.clone());
+        let text = Arc::new(sums.clone().into_bytes());
+        let server = Server::start(move |number| match number {
+            1 => Answer::Image(Arc::clone(&text)),
+            _ => Answer::Image(Arc::clone(&body)),
+        });
+        let elsewhere = Server::of(sums.as_bytes());
+        for checksum in [elsewhere.url("SUMS"), server.url("SUMS")] {
+            let mut info = fields(json!({
+                "id": "x", "urls": [server.url("x.img")], "disk_format": "raw", "checksum": checksum,
+            }));
+            info.extend(fields(given.clone()));
+            lab.write(&info).unwrap();
+        }
+        let shown = Some(shown.to_owned());
+        assert_eq!(authorizations(&elsewhere), [None]);
+        assert_eq!(
+            authorizations(&server),
+            [shown.clone(), shown.clone(), shown]
+        );
+    }
+}
+
+#[test]
+fn the_operators_credentials_of_image_servers_go_to_those_of_checksums_too() {
+    let mut lab = Lab::new(8 * MIB);
+    lab.settings.basic_auth = Some(BasicAuth {
+        user: Some("user".into()),
+        password: Some(Secret::new("hush".into())),
+    });
+    let image = gpt_image(6 * MIB);
+    let (server, sums) = (Server::of(&image), Server::of(sha256(&image).as_bytes()));
+    let info = fields(json!({
+        "id": "x", "urls": [server.url("x.img")], "disk_format": "raw", "checksum": sums.url("x"),
+    }));
+    lab.write(&info).unwrap();
+    let shown = || [Some("Basic dXNlcjpodXNo".to_owned())];
+    assert_eq!(authorizations(&server), shown());
+    assert_eq!(authorizations(&sums), shown());
+}
+
+#[test]
+fn a_redirect_in_raw_utf_8_is_followed() {
+    let lab = Lab::new(8 * MIB);
+    let image = gpt_image(6 * MIB);
+    let body = Arc::new(image.clone());
+    let server = Server::start(move |number| match number {
+        0 => Answer::Redirect("/größe x.img?für=1".into()),
+        _ => Answer::Image(Arc::clone(&body)),
+    });
+    lab.write(&info(&server.url("x.img"), Some("raw"), &image))
+        .unwrap();
+    assert_eq!(
+        server.requests()[1][0],
+        "GET /gr%C3%B6%C3%9Fe%20x.img?f%C3%BCr=1 HTTP/1.1"
+    );
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Downloads a small thing that comes with this encoding.
+fn small_encoded(
+    encoding: &'static str,
+    body: Vec<u8>,
+    limit: usize,
+) -> Result<Vec<u8>, fetch::Error> {
+    let lab = Lab::new(MIB);
+    let body = Arc::new(body);
+    let server = Server::start(move |_| Answer::Encoded(encoding, Arc::clone(&body)));
+    fetch::small(&server.url("x"), limit, &lab.settings.network, &lab.cancel)
+}
+
+#[test]
+fn content_that_is_not_encoded_is_taken_however_the_server_says_so() {
+    let image = gpt_image(6 * MIB);
+    for encoding in ["identity", "Identity", "IDENTITY", "", "identity, identity"] {
+        let lab = Lab::new(8 * MIB);
+        let body = Arc::new(image.clone());
+        let server = Server::start(move |_| Answer::Encoded(encoding, Arc::clone(&body)));
+        lab.write(&info(&server.url("x.img"), Some("raw"), &image))
+            .unwrap();
+        assert_eq!(
+            small_encoded(encoding, b"small".to_vec(), 5).unwrap(),
+            b"small"
+        );
+    }
+}
+
+#[test]
+fn a_small_thing_in_gzip_is_decoded_within_its_limit() {
+    for encoding in ["gzip", "x-gzip", "GZip", "identity, gzip"] {
+        let content = small_encoded(encoding, gzip(b"small"), 100).unwrap();
+        assert_eq!(content, b"small", "{encoding}");
+    }
+    // Several members are one content, and padding behind them is none.
+    let members = [gzip(b"sm"), gzip(b"all"), vec![0; 512]].concat();
+    assert_eq!(small_encoded("gzip", members, 1000).unwrap(), b"small");
+
+    let bomb = gzip(&vec![0; 2 * MIB]);
+    assert_eq!(
+        small_encoded("gzip", bomb.clone(), 2 * MIB).unwrap(),
+        vec![0; 2 * MIB]
+    );
+    assert!(matches!(
+        small_encoded("gzip", bomb, 2 * MIB - 1),
+        Err(fetch::Error::TooLarge { limit, .. }) if limit == 2 * MIB - 1
+    ));
+}
+
+#[test]
+fn what_is_not_the_announced_gzip_or_another_encoding_is_refused() {
+    let whole = gzip(b"small");
+    let cut = whole[..whole.len() - 1].to_vec();
+    for body in [b"small".to_vec(), vec![], cut] {
+        let error = small_encoded("gzip", body, 100).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("/x does not send the gzip that it announces"),
+            "{error}"
+        );
+    }
+    for encoding in ["br", "deflate", "gzip, gzip"] {
+        let error = small_encoded(encoding, gzip(b"small"), 100).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("a Content-Encoding that was not asked for"),
+            "{error}"
+        );
+    }
+    // An image's checksum is of what is sent.
+    let lab = Lab::new(4 * MIB);
+    let body = Arc::new(gzip(b"image"));
+    let server = Server::start(move |_| Answer::Encoded("gzip", Arc::clone(&body)));
+    let error = lab
+        .write(&info(&server.url("x"), Some("raw"), b"image"))
+        .unwrap_err();
+    assert!(
+        error
+            .details
+            .ends_with("a Content-Encoding that was not asked for"),
+        "{error}"
+    );
+    lab.assert_untouched();
+}
+
+#[test]
+fn an_image_is_found_in_a_checksum_file_by_its_plain_name() {
+    let lab = Lab::new(8 * MIB);
+    let image = gpt_image(6 * MIB);
+    let server = Server::of(&image);
+    let sums = format!("{}  größe 1.img\n{}  x\n", sha256(&image), "a".repeat(64));
+    let sums = Server::of(&[&b"# caf\xe9\n"[..], sums.as_bytes()].concat());
+    let info = fields(json!({
+        "id": "x", "urls": [server.url("gr%C3%B6%c3%9fe%201.img")], "disk_format": "raw", "checksum": sums.url("SUMS"),
+    }));
+    lab.write(&info).unwrap();
+    assert!(lab.disk_bytes()[..image.len()] == image);
+}
+
 #[test]
 fn redirects_lead_to_http_alone_and_not_for_ever() {
     for to in ["file:///etc/passwd", "ftp://127.0.0.1/x", "/again"] {
@@ -326,9 +559,16 @@ fn without_a_checksum_that_counts_nothing_is_downloaded() {
 fn a_nodes_proxy_is_used_and_its_exceptions_are_not() {
     let image = gpt_image(6 * MIB);
     let (proxy, direct) = (Server::of(&image), Server::of(&image));
+    let here = direct.host_and_port();
     for (url, no_proxy) in [
         ("http://images.invalid/x.img".to_owned(), ""),
         (direct.url("x.img"), "example.org,127.0.0.1"),
+        (direct.url("x.img"), &format!("example.org, {here}")),
+        // Another port, or another host at that port.
+        (
+            "http://images.invalid/x.img".to_owned(),
+            &format!("images.invalid:8080,{here}"),
+        ),
     ] {
         let lab = Lab::new(8 * MIB);
         let mut info = info(&url, Some("raw"), &image);
@@ -336,11 +576,15 @@ fn a_nodes_proxy_is_used_and_its_exceptions_are_not() {
         info.insert("no_proxy".into(), no_proxy.into());
         lab.write(&info).unwrap();
     }
-    let [request] = &proxy.requests()[..] else {
-        panic!("one request by the proxy");
+    let lines = |server: &Server| -> Vec<String> {
+        let requests = server.requests();
+        requests.iter().map(|request| request[0].clone()).collect()
     };
-    assert_eq!(request[0], "GET http://images.invalid/x.img HTTP/1.1");
-    assert_eq!(direct.requests()[0][0], "GET /x.img HTTP/1.1");
+    assert_eq!(
+        lines(&proxy),
+        ["GET http://images.invalid/x.img HTTP/1.1"; 2]
+    );
+    assert_eq!(lines(&direct), ["GET /x.img HTTP/1.1"; 2]);
 }
 
 #[test]

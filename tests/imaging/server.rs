@@ -19,6 +19,8 @@ pub(crate) enum Answer {
     Drip(Receiver<()>),
     /// 200 with this body.
     Image(Arc<Vec<u8>>),
+    /// 200 with this `Content-Encoding` and body.
+    Encoded(&'static str, Arc<Vec<u8>>),
     /// 200 and no `Content-Length`; the connection's end is the body's.
     Endless(Arc<Vec<u8>>),
     /// 200 that announces the whole body and sends so many bytes of it.
@@ -95,6 +97,17 @@ impl Server {
         format!("http://localhost:{}/{path}", self.port)
     }
 
+    /// Its URL with user and password, as they stand in one.
+    pub(crate) fn url_with(&self, credentials: &str, path: &str) -> String {
+        self.url(path)
+            .replacen("://", &format!("://{credentials}@"), 1)
+    }
+
+    /// Host and port.
+    pub(crate) fn host_and_port(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
@@ -164,6 +177,14 @@ fn give(mut stream: impl Write, answer: Answer) -> std::io::Result<()> {
         Answer::Image(body) => {
             let length = format!("Content-Length: {}\r\n", body.len());
             stream.write_all(head(200, &length).as_bytes())?;
+            stream.write_all(&body)
+        }
+        Answer::Encoded(encoding, body) => {
+            let more = format!(
+                "Content-Encoding: {encoding}\r\nContent-Length: {}\r\n",
+                body.len()
+            );
+            stream.write_all(head(200, &more).as_bytes())?;
             stream.write_all(&body)
         }
         Answer::Endless(body) => {
