@@ -59,7 +59,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l ip_lookup_atte
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l ip_lookup_sleep -d 'Seconds between two such looks. [default: 10]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l network_interface -d 'Network interface whose address Ironic is told.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l api_pin -d 'Keys of which Ironic\'s API must show one, instead of a chain to an authority, and with insecure too: the SHA-256 of the certificate\'s public key (SubjectPublicKeyInfo) as curl writes it, sha256//BASE64, or in hexadecimal digits, separated by commas. Image servers are verified as ever.' -r
-complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l cafile -d 'The only authorities that are trusted; the system\'s if not set.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l cafile -d 'The only authorities that are trusted, in PEM (CERTIFICATE or OpenSSL\'s TRUSTED CERTIFICATE); the system\'s if not set. A server\'s own certificate may be one of them, also one that calls itself an authority (CA:TRUE), as openssl req -x509 makes them: its times, its names and its uses count.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l certfile -d 'Certificate the agent shows to servers.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l keyfile -d 'Private key of that certificate.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l hardware_initialization_delay -d 'Seconds to wait before the hardware is looked at. [default: 0]' -r
@@ -163,7 +163,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l ip_lookup_
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l ip_lookup_sleep -d 'Seconds between two such looks. [default: 10]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l network_interface -d 'Network interface whose address Ironic is told.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l api_pin -d 'Keys of which Ironic\'s API must show one, instead of a chain to an authority, and with insecure too: the SHA-256 of the certificate\'s public key (SubjectPublicKeyInfo) as curl writes it, sha256//BASE64, or in hexadecimal digits, separated by commas. Image servers are verified as ever.' -r
-complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l cafile -d 'The only authorities that are trusted; the system\'s if not set.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l cafile -d 'The only authorities that are trusted, in PEM (CERTIFICATE or OpenSSL\'s TRUSTED CERTIFICATE); the system\'s if not set. A server\'s own certificate may be one of them, also one that calls itself an authority (CA:TRUE), as openssl req -x509 makes them: its times, its names and its uses count.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l certfile -d 'Certificate the agent shows to servers.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l keyfile -d 'Private key of that certificate.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l hardware_initialization_delay -d 'Seconds to wait before the hardware is looked at. [default: 0]' -r
@@ -266,7 +266,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l ip_lookup_sleep -d 'Seconds between two such looks. [default: 10]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l network_interface -d 'Network interface whose address Ironic is told.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l api_pin -d 'Keys of which Ironic\'s API must show one, instead of a chain to an authority, and with insecure too: the SHA-256 of the certificate\'s public key (SubjectPublicKeyInfo) as curl writes it, sha256//BASE64, or in hexadecimal digits, separated by commas. Image servers are verified as ever.' -r
-complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l cafile -d 'The only authorities that are trusted; the system\'s if not set.' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l cafile -d 'The only authorities that are trusted, in PEM (CERTIFICATE or OpenSSL\'s TRUSTED CERTIFICATE); the system\'s if not set. A server\'s own certificate may be one of them, also one that calls itself an authority (CA:TRUE), as openssl req -x509 makes them: its times, its names and its uses count.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l certfile -d 'Certificate the agent shows to servers.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l keyfile -d 'Private key of that certificate.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l hardware_initialization_delay -d 'Seconds to wait before the hardware is looked at. [default: 0]' -r

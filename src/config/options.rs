@@ -129,7 +129,9 @@ options! {
         /// certificate's public key (SubjectPublicKeyInfo) as curl writes it, sha256//BASE64, or in hexadecimal digits, separated
         /// by commas. Image servers are verified as ever.
         api_pin: Option<Pins> = optional(known), List("PINS"), "", "ferrite-api-pin";
-        /// The only authorities that are trusted; the system's if not set.
+        /// The only authorities that are trusted, in PEM (CERTIFICATE or OpenSSL's TRUSTED CERTIFICATE); the system's if not set.
+        /// A server's own certificate may be one of them, also one that calls itself an authority (CA:TRUE), as openssl req -x509
+        /// makes them: its times, its names and its uses count.
         cafile: Option<PathBuf> = optional(path), Value("FILE"), "", "";
         /// Certificate the agent shows to servers.
         certfile: Option<PathBuf> = optional(path), Value("FILE"), "", "";

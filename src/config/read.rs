@@ -9,13 +9,28 @@ use zeroize::{Zeroize, Zeroizing};
 ///
 /// The buffer is as large as it may ever get, so that reading leaves no copies behind on the way.
 pub(super) fn read_bounded(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    read_up_to(path, LIMIT)
+}
+
+/// The same for a bundle of authorities: a distribution's, with comments and OpenSSL's settings, has several hundred KiB.
+pub(super) fn read_bundle(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    read_up_to(path, LIMIT_OF_BUNDLE)
+}
+
+fn read_up_to(path: &Path, limit: u32) -> io::Result<Zeroizing<Vec<u8>>> {
     let file = File::open(path)?;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT + 64));
-    let length = file.take(LIMIT_READ).read_to_end(&mut bytes)?;
-    if length > LIMIT {
+    let mut bytes = Zeroizing::new(Vec::new());
+    bytes.try_reserve_exact(
+        usize::try_from(limit)
+            .unwrap_or(usize::MAX)
+            .saturating_add(64),
+    )?;
+    // One byte more, which tells that there is more.
+    let most = u64::from(limit) + 1;
+    if u64::try_from(file.take(most).read_to_end(&mut bytes)?) == Ok(most) {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
-            "the file has more than 256 KiB",
+            format!("the file has more than {} KiB", limit >> 10),
         ));
     }
     if bytes.starts_with(BYTE_ORDER_MARK) {
@@ -61,9 +76,8 @@ pub(super) fn has_replaced_bytes(text: &str) -> bool {
 
 /// U+FEFF in UTF-8, as editors on Windows begin a file.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-const LIMIT: usize = 256 * 1024;
-/// One byte more, which tells that there is more.
-const LIMIT_READ: u64 = 256 * 1024 + 1;
+const LIMIT: u32 = 256 << 10;
+const LIMIT_OF_BUNDLE: u32 = 4 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -73,13 +87,13 @@ mod tests {
     fn a_file_is_read_up_to_its_limit() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
-        std::fs::write(&path, vec![b'a'; LIMIT]).unwrap();
-        assert_eq!(read_bounded(&path).unwrap().len(), LIMIT);
-        std::fs::write(&path, vec![b'a'; LIMIT + 1]).unwrap();
-        assert_eq!(
-            read_bounded(&path).unwrap_err().kind(),
-            io::ErrorKind::FileTooLarge
-        );
+        std::fs::write(&path, vec![b'a'; 256 << 10]).unwrap();
+        assert_eq!(read_bounded(&path).unwrap().len(), 256 << 10);
+        std::fs::write(&path, vec![b'a'; (256 << 10) + 1]).unwrap();
+        let error = read_bounded(&path).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(error.to_string(), "the file has more than 256 KiB");
+        assert_eq!(read_bundle(&path).unwrap().len(), (256 << 10) + 1);
     }
 
     #[test]

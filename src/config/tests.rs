@@ -193,14 +193,14 @@ fn a_byte_order_mark_hides_no_first_key() {
         "etc/ironic-python-agent.conf",
         "\u{feff}[DEFAULT]\nlisten_port = 7\ncafile = /ca.crt\n",
     );
-    machine.file("ca.crt", "\u{feff}-----BEGIN CERTIFICATE-----\n");
+    let made = rcgen::generate_simple_self_signed(["ca".to_owned()]).unwrap();
+    machine.file("ca.crt", &format!("\u{feff}{}", made.cert.pem()));
     let config = machine.load().unwrap().config;
     assert_eq!(config.lookup_timeout.as_secs(), 9);
     assert_eq!(config.lookup_interval.as_secs(), 8);
     assert_eq!(config.listen_port, 7);
     let root = Root::at(machine.folder.path());
-    let authorities = config.tls_client(&root).unwrap().authorities.unwrap();
-    assert!(authorities.starts_with(b"-----BEGIN "));
+    assert!(config.tls_client(&root).unwrap().config(&root).is_ok());
 }
 
 #[test]
@@ -571,6 +571,35 @@ fn an_authority_that_cannot_be_read_is_named() {
         .tls_client(&root)
         .unwrap_err();
     assert!(error.to_string().ends_with("etc/none.crt"));
+}
+
+#[test]
+fn a_certificate_or_key_that_is_none_is_named_with_its_file() {
+    let machine = Machine::new();
+    let made = rcgen::generate_simple_self_signed(["agent".to_owned()]).unwrap();
+    let certificate = machine.file("c.pem", &made.cert.pem());
+    let nothing = machine.file("nothing.pem", "nothing\n");
+    let root = Root::at(machine.folder.path());
+    let told = |certificate: &str, key: &str| {
+        let text = format!("[DEFAULT]\ncertfile=/{certificate}\nkeyfile=/{key}\n");
+        machine.file("etc/ironic-python-agent.conf", &text);
+        let config = machine.load().unwrap().config;
+        crate::error::chain(&config.tls_client(&root).unwrap_err())
+    };
+    let reading = |path: &std::path::Path, what: &str| {
+        format!(
+            "using {}: reading {what} from PEM: no items found",
+            path.display()
+        )
+    };
+    assert_eq!(
+        told("nothing.pem", "c.pem"),
+        reading(&nothing, "certificates")
+    );
+    assert_eq!(
+        told("c.pem", "c.pem"),
+        reading(&certificate, "a private key")
+    );
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! The files that TLS options name, read into settings.
 
-use super::read::read_bounded;
+use super::read::{read_bounded, read_bundle};
 use super::{Config, KeystoneAuth};
 use crate::root::Root;
-use crate::tls::client::ClientOptions;
+use crate::tls::client::{Bundle, ClientOptions};
 use crate::tls::{Error, Identity};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ impl Config {
     /// [`Error`] when a file cannot be read or holds something else.
     pub fn tls_client(&self, root: &Root) -> Result<ClientOptions, Error> {
         let authorities = match &self.cafile {
-            Some(path) => Some(read(root, path)?.to_vec()),
+            Some(path) => Some(bundle(root, path)?),
             None => None,
         };
         Ok(ClientOptions {
@@ -51,7 +51,7 @@ impl KeystoneAuth {
     /// [`Error`] when the file cannot be read.
     pub fn tls_client(&self, every: &ClientOptions, root: &Root) -> Result<ClientOptions, Error> {
         let authorities = match &self.cafile {
-            Some(path) => Some(read(root, path)?.to_vec()),
+            Some(path) => Some(bundle(root, path)?),
             None => every.authorities.clone(),
         };
         Ok(ClientOptions {
@@ -73,16 +73,31 @@ fn identity(
     let (Some(certificate), Some(key)) = (certificate, key) else {
         return Ok(None);
     };
-    let certificate = read(root, certificate)?;
-    let key = read(root, key)?;
-    Identity::from_pem(&certificate, &key).map(Some)
+    let texts = (read(root, certificate)?, read(root, key)?);
+    let identity = Identity::from_pem(&texts.0, &texts.1);
+    identity.map(Some).map_err(|error| match error {
+        Error::CertificatePem(_) => error.in_file(place(root, certificate)),
+        error => error.in_file(place(root, key)),
+    })
+}
+
+fn bundle(root: &Root, path: &Path) -> Result<Bundle, Error> {
+    let path = place(root, path);
+    match read_bundle(&path) {
+        Ok(content) => Ok(Bundle::new(path, content.to_vec())),
+        Err(source) => Err(Error::Read { path, source }),
+    }
 }
 
 fn read(root: &Root, path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let path = if path.is_absolute() {
+    let path = place(root, path);
+    read_bounded(&path).map_err(|source| Error::Read { path, source })
+}
+
+fn place(root: &Root, path: &Path) -> PathBuf {
+    if path.is_absolute() {
         root.path(path)
     } else {
-        PathBuf::from(path)
-    };
-    read_bounded(&path).map_err(|source| Error::Read { path, source })
+        path.to_owned()
+    }
 }

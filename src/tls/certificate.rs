@@ -195,7 +195,7 @@ const LIFE: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 mod tests {
     use super::*;
     use crate::root::Root;
-    use crate::tls::client::ClientOptions;
+    use crate::tls::client::{Bundle, ClientOptions};
     use crate::tls::{CipherSuites, MinVersion, server};
     use rustls_pki_types::ServerName;
     use x509_parser::prelude::*;
@@ -236,7 +236,7 @@ mod tests {
 
     fn trusting(made: &SelfSigned) -> ClientOptions {
         ClientOptions {
-            authorities: Some(made.pem.clone().into_bytes()),
+            authorities: Some(Bundle::new("own.pem", made.pem.clone().into_bytes())),
             ..ClientOptions::default()
         }
     }
@@ -293,10 +293,12 @@ mod tests {
             options.cipher_suites = Some(suites.parse::<CipherSuites>().unwrap());
             let mut config = options.config(&empty).unwrap();
             let provider = Arc::clone(config.crypto_provider());
+            let verifier = options.verifier(&empty, Arc::clone(&provider)).unwrap();
             config = rustls::ClientConfig::builder_with_provider(provider)
                 .with_protocol_versions(&[&rustls::version::TLS12])
                 .unwrap()
-                .with_root_certificates(options.roots(&empty).unwrap())
+                .dangerous()
+                .with_custom_certificate_verifier(verifier)
                 .with_no_client_auth();
             config
         };

@@ -3,33 +3,36 @@
 //! The roots are always ours to choose, never the library's: a ramdisk may hold no bundle, and an operator's `cafile` is
 //! meant to be the only authority.
 
+mod authorities;
 pub mod body;
 mod failure;
 pub mod pin;
 pub mod proxy;
+mod verifier;
 
+pub use authorities::Bundle;
 pub use failure::RequestError;
 
-use super::{CipherSuites, Error, Identity, MinVersion, certificates, provider};
+use super::{CipherSuites, Error, Identity, MinVersion, provider};
 use crate::dns::Resolver;
 use crate::root::Root;
+use authorities::Authorities;
 use pin::{Pinned, Pins};
 use proxy::Proxies;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject;
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::sync::Arc;
+use verifier::ServerVerifier;
 
 /// How servers are verified and what the client shows of itself.
 #[derive(Clone, Debug, Default)]
 pub struct ClientOptions {
     /// Accept every server, whatever it shows. For laboratories.
     pub insecure: bool,
-    /// PEM text of the only authorities that are trusted; without it, the system's.
-    pub authorities: Option<Vec<u8>>,
+    /// The only authorities that are trusted; without it, the system's.
+    pub authorities: Option<Bundle>,
     /// The keys of which every server must show one, in the place of a chain to an authority.
     pub pins: Option<Pins>,
     /// What the client shows when a server asks who it is.
@@ -79,7 +82,7 @@ impl ClientOptions {
         Ok(config)
     }
 
-    fn verifier(
+    pub(super) fn verifier(
         &self,
         root: &Root,
         provider: Arc<CryptoProvider>,
@@ -87,10 +90,11 @@ impl ClientOptions {
         let usual: Arc<dyn ServerCertVerifier> = if self.insecure {
             Arc::new(AcceptAll(provider))
         } else {
-            let roots = Arc::new(self.roots(root)?);
-            WebPkiServerVerifier::builder_with_provider(roots, provider)
-                .build()
-                .map_err(|error| Error::Handshake(rustls::Error::General(error.to_string())))?
+            let authorities = match &self.authorities {
+                Some(bundle) => bundle.authorities()?,
+                None => Authorities::of_system(root)?,
+            };
+            Arc::new(ServerVerifier::new(authorities, &provider)?)
         };
         match self.pins.clone() {
             Some(pins) => Ok(Arc::new(Pinned { pins, usual })),
@@ -103,38 +107,6 @@ impl ClientOptions {
             None => Ok(usual),
         }
     }
-
-    pub(super) fn roots(&self, root: &Root) -> Result<RootCertStore, Error> {
-        match &self.authorities {
-            Some(pem) => {
-                let mut store = RootCertStore::empty();
-                for certificate in certificates(pem)? {
-                    store.add(certificate).map_err(Error::Anchor)?;
-                }
-                Ok(store)
-            }
-            None => system_roots(root),
-        }
-    }
-}
-
-/// The distribution's bundle, or Mozilla's list as it was when Ferrite was built.
-fn system_roots(root: &Root) -> Result<RootCertStore, Error> {
-    let path = root.path(SYSTEM_BUNDLE);
-    let mut store = RootCertStore::empty();
-    match std::fs::read(&path) {
-        Ok(pem) => {
-            // A bundle of a hundred may hold one this library does not understand: the others still count.
-            store.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).flatten());
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(source) => return Err(Error::Read { path, source }),
-    }
-    if store.is_empty() {
-        tracing::debug!("no system bundle of authorities: using the built-in list");
-        store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    Ok(store)
 }
 
 /// Takes every certificate. Signatures of the handshake itself are still checked: a broken peer is told apart from a strange one.
@@ -185,5 +157,3 @@ impl ServerCertVerifier for AcceptAll {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
-
-const SYSTEM_BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";

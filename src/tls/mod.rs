@@ -4,8 +4,10 @@
 
 pub mod certificate;
 pub mod client;
+mod der;
 mod kept;
 mod key;
+mod pem;
 pub mod server;
 pub mod stream;
 mod suites;
@@ -88,7 +90,8 @@ impl Identity {
 
 /// Every certificate in a PEM text; at least one.
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let found = CertificateDer::pem_slice_iter(pem)
+    let found = pem::certificates(pem)
+        .map(|section| section.map(|section| section.certificate))
         .collect::<Result<Vec<_>, _>>()
         .map_err(Error::CertificatePem)?;
     if found.is_empty() {
@@ -107,6 +110,15 @@ pub enum Error {
     /// The authorities' certificates are not usable as trust anchors.
     #[error("using a certificate as a trust anchor")]
     Anchor(#[source] rustls::Error),
+    /// A file's content is not what it should be.
+    #[error("using {}", path.display())]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<Self>,
+    },
     /// A PEM text holds no readable certificate.
     #[error("reading certificates from PEM")]
     CertificatePem(#[source] rustls_pki_types::pem::Error),
@@ -131,6 +143,20 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// Every certificate in a bundle is marked as one for other uses (OpenSSL's `TRUSTED CERTIFICATE`).
+    #[error("no certificate in it is trusted for servers")]
+    Untrusted,
+}
+
+impl Error {
+    /// The same, with the file whose content it is about.
+    #[must_use]
+    pub fn in_file(self, path: impl Into<PathBuf>) -> Self {
+        Self::Bundle {
+            path: path.into(),
+            source: Box::new(self),
+        }
+    }
 }
 
 #[cfg(test)]

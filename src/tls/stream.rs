@@ -450,7 +450,7 @@ mod tests {
     use super::*;
     use crate::root::Root;
     use crate::tls::certificate::{Curve, SelfSigned, Subject};
-    use crate::tls::client::ClientOptions;
+    use crate::tls::client::{Bundle, ClientOptions};
     use crate::tls::{MinVersion, server};
     use proptest::prelude::*;
     use rustls_pki_types::ServerName;
@@ -479,7 +479,7 @@ mod tests {
         let made = made();
         let server = server::server_config(&made.identity, version, None).unwrap();
         let client = ClientOptions {
-            authorities: Some(made.pem.into_bytes()),
+            authorities: Some(Bundle::new("own.pem", made.pem.into_bytes())),
             ..ClientOptions::default()
         };
         let client = client.config(&Root::at("/nonexistent")).unwrap();

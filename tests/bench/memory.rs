@@ -6,7 +6,7 @@ use crate::ironic::{self, HEARTBEAT};
 use crate::report::{Row, Section, Size};
 use anyhow::{Context, Result};
 use ferrite::root::Root;
-use ferrite::tls::client::ClientOptions;
+use ferrite::tls::client::{Bundle, ClientOptions};
 use std::time::Duration;
 
 /// Resident memory of an agent that Ironic knows, and of one that has answered.
@@ -42,7 +42,7 @@ async fn at_rest(agent: &Agent) -> Result<(Size, Size)> {
 /// Asks as Ironic does: it trusts the certificate of the heartbeat and nothing else.
 pub(crate) async fn ask(agent: &str, conductor: &Conductor) -> Result<()> {
     let options = ClientOptions {
-        authorities: Some(certificate(conductor)?.into()),
+        authorities: Some(Bundle::new("agent.pem", certificate(conductor)?.into())),
         ..ClientOptions::default()
     };
     let client = options

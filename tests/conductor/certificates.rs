@@ -1,5 +1,7 @@
 //! An authority, and what it certifies: as it should be, and not.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use ferrite::tls::{Identity, provider};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
@@ -43,24 +45,57 @@ impl Authority {
     }
 
     pub(crate) fn certify_for_years(&self, host: &str, from: i32, until: i32) -> Certified {
-        let mut params = CertificateParams::new([host.to_owned()]).unwrap();
-        params.not_before = date_time_ymd(from, 1, 1);
-        params.not_after = date_time_ymd(until, 1, 1);
+        self.sign(&params_for_years(host, from, until))
+    }
+
+    /// Certifies whatever is wanted.
+    pub(crate) fn sign(&self, params: &CertificateParams) -> Certified {
         let key = KeyPair::generate().unwrap();
         Certified {
             certificate: params.signed_by(&key, &self.0).unwrap().pem(),
             key: key.serialize_pem(),
         }
     }
+
+    /// An authority that this one certifies.
+    pub(crate) fn intermediate(&self, mut params: CertificateParams) -> Self {
+        let name = Uuid::new_v4().to_string();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        Self(CertifiedIssuer::signed_by(params, key, &self.0).unwrap())
+    }
+
+    /// The authority itself as a server.
+    pub(crate) fn as_server(&self) -> Certified {
+        Certified {
+            certificate: self.pem(),
+            key: self.0.key().serialize_pem(),
+        }
+    }
+}
+
+/// A host's certificate that is valid for as long as anybody cares.
+pub(crate) fn params(host: &str) -> CertificateParams {
+    params_for_years(host, 1975, 4096)
+}
+
+pub(crate) fn params_for_years(host: &str, from: i32, until: i32) -> CertificateParams {
+    let mut params = CertificateParams::new([host.to_owned()]).unwrap();
+    params.not_before = date_time_ymd(from, 1, 1);
+    params.not_after = date_time_ymd(until, 1, 1);
+    params
 }
 
 impl Certified {
     /// A host that certifies itself, until a year.
     pub(crate) fn by_itself(host: &str, until: i32, is_ca: IsCa) -> Self {
-        let mut params = CertificateParams::new([host.to_owned()]).unwrap();
-        params.not_before = date_time_ymd(1975, 1, 1);
-        params.not_after = date_time_ymd(until, 1, 1);
+        let mut params = params_for_years(host, 1975, until);
         params.is_ca = is_ca;
+        Self::self_signed(&params)
+    }
+
+    /// A host that certifies whatever is wanted of itself.
+    pub(crate) fn self_signed(params: &CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
         Self {
             certificate: params.self_signed(&key).unwrap().pem(),
@@ -70,7 +105,7 @@ impl Certified {
 
     /// A server that shows the certificate and signs by the key, whether or not they belong together.
     pub(crate) fn unmatched_server(&self) -> Arc<ServerConfig> {
-        let chain = vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()];
+        let chain = self.chain();
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
         let key = provider().key_provider.load_private_key(key).unwrap();
         let certified = rustls::sign::CertifiedKey::new(chain, key);
@@ -115,9 +150,26 @@ impl Certified {
                 builder.with_client_cert_verifier(verifier.build().unwrap())
             }
         };
-        let chain = vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()];
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
-        builder.with_single_cert(chain, key).unwrap()
+        builder.with_single_cert(self.chain(), key).unwrap()
+    }
+
+    /// The server's certificate and those that it shows beside it.
+    fn chain(&self) -> Vec<CertificateDer<'static>> {
+        CertificateDer::pem_slice_iter(self.certificate.as_bytes())
+            .map(Result::unwrap)
+            .collect()
+    }
+
+    /// The same, with the certificate of who signed it.
+    pub(crate) fn beside(mut self, issuer: &Authority) -> Self {
+        self.certificate += &issuer.pem();
+        self
+    }
+
+    /// The certificate's bytes.
+    pub(crate) fn der(&self) -> Vec<u8> {
+        self.chain()[0].to_vec()
     }
 
     /// Both as files.
@@ -127,4 +179,18 @@ impl Certified {
         fs::write(&key, &self.key).unwrap();
         (certificate, key)
     }
+}
+
+/// Bytes as a PEM section.
+pub(crate) fn pem(label: &str, bytes: &[u8]) -> String {
+    let text = STANDARD.encode(bytes);
+    let lines: Vec<_> = text
+        .as_bytes()
+        .chunks(64)
+        .map(|line| String::from_utf8_lossy(line))
+        .collect();
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        lines.join("\n")
+    )
 }

@@ -1,6 +1,6 @@
 //! Which conductors are believed over TLS, and what the agent shows of itself.
 
-use super::certificates::{Authority, Certified};
+use super::certificates::{Authority, Certified, params, params_for_years, pem};
 use super::conductor::{Answer, Conductor};
 use super::{client, config_with, heartbeat_of};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -11,7 +11,10 @@ use ferrite::conductor::heartbeat;
 use ferrite::error::chain;
 use ferrite::root::Root;
 use ferrite::tls::{MinVersion, server};
-use rcgen::{BasicConstraints, IsCa, PublicKeyData};
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    KeyUsagePurpose, NameConstraints, PublicKeyData,
+};
 use rustls::ServerConfig;
 use rustls::version::{TLS12, TLS13};
 use std::fs;
@@ -44,9 +47,18 @@ async fn beat_trusting(
     server: Arc<ServerConfig>,
     arguments: &str,
 ) -> Result<(), String> {
+    beat_with_cafile(&authority.pem(), server, arguments).await
+}
+
+/// The same, with this bundle of authorities.
+async fn beat_with_cafile(
+    bundle: &str,
+    server: Arc<ServerConfig>,
+    arguments: &str,
+) -> Result<(), String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
-    fs::write(&file, authority.pem()).unwrap();
+    fs::write(&file, bundle).unwrap();
     beat(server, arguments, &[("OS_DEFAULT__CAFILE", shown(&file))]).await
 }
 
@@ -171,6 +183,288 @@ async fn a_conductor_in_clear_where_tls_is_spoken_is_none() {
     let outcome = heartbeat::once(&client(&config), &heartbeat_of(None)).await;
     assert!(outcome.is_err());
     assert_eq!(conductor.asked("").len(), 0);
+}
+
+/// A server's certificate that calls itself an authority, as `openssl req -x509` makes them.
+fn authoritys(host: &str) -> CertificateParams {
+    with_authority(params(host))
+}
+
+fn with_authority(mut params: CertificateParams) -> CertificateParams {
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+}
+
+#[tokio::test]
+async fn a_self_signed_server_is_accepted_when_cafile_is_its_certificate_even_if_it_calls_itself_an_authority()
+ {
+    let mut for_signatures = authoritys("127.0.0.1");
+    for_signatures.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
+    let mut for_exchanges = authoritys("127.0.0.1");
+    for_exchanges.key_usages = vec![KeyUsagePurpose::KeyEncipherment];
+    for_exchanges.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let mut constrained = params("127.0.0.1");
+    constrained.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    for params in [
+        params("127.0.0.1"),
+        authoritys("127.0.0.1"),
+        constrained,
+        for_signatures,
+        for_exchanges,
+    ] {
+        let certified = Certified::self_signed(&params);
+        for version in [&TLS12, &TLS13] {
+            let server = certified.server(version);
+            let outcome = beat_with_cafile(&certified.certificate, server, "").await;
+            assert_eq!(outcome, Ok(()), "{params:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_calls_itself_an_authority_is_accepted_when_it_chains_to_one() {
+    let root = Authority::new();
+    let mut of_an_authority = CertificateParams::default();
+    of_an_authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let intermediate = root.intermediate(of_an_authority);
+    for certified in [
+        root.sign(&authoritys("127.0.0.1")),
+        intermediate
+            .sign(&authoritys("127.0.0.1"))
+            .beside(&intermediate),
+    ] {
+        for version in [&TLS12, &TLS13] {
+            let outcome = beat_trusting(&root, certified.server(version), "").await;
+            assert_eq!(outcome, Ok(()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_in_cafile_is_accepted_whoever_signed_it() {
+    let unknown = Authority::new();
+    for params in [params("127.0.0.1"), authoritys("127.0.0.1")] {
+        let certified = unknown.sign(&params);
+        let bundle = Authority::new().pem() + &certified.certificate;
+        let outcome = beat_with_cafile(&bundle, certified.server(&TLS13), "").await;
+        assert_eq!(outcome, Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_calls_itself_an_authority_is_checked_like_any_other() {
+    let root = Authority::new();
+    let wrong_name = authoritys("192.0.2.1");
+    let expired = with_authority(params_for_years("127.0.0.1", 1980, 1990));
+    let early = with_authority(params_for_years("127.0.0.1", 4000, 4010));
+    let mut of_clients = authoritys("127.0.0.1");
+    of_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let mut of_authorities = authoritys("127.0.0.1");
+    of_authorities.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    for (params, reason) in [
+        (wrong_name, "not valid for name"),
+        (expired, "expired"),
+        (early, "not valid yet"),
+        (of_clients, "allows client authentication"),
+        (of_authorities, "InvalidPurpose"),
+    ] {
+        let itself = Certified::self_signed(&params);
+        let chained = root.sign(&params);
+        let given = chained.certificate.clone();
+        for (how, certified, bundle) in [
+            ("it is the given one", &itself, itself.certificate.clone()),
+            ("it is a given one, signed by another", &chained, given),
+            ("it chains", &chained, root.pem()),
+        ] {
+            let outcome = beat_with_cafile(&bundle, certified.server(&TLS13), "").await;
+            let error = outcome.expect_err(reason);
+            assert!(error.contains(reason), "{how}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_calls_itself_an_authority_is_refused_where_no_given_one_signed_it() {
+    let root = Authority::new();
+    let host = authoritys("127.0.0.1");
+    // Of the same name as the given one, with another key.
+    let (given, namesake) = (Certified::self_signed(&host), Certified::self_signed(&host));
+    // Signed for another host, and changed afterwards.
+    let mut changed = root.sign(&authoritys("192.0.2.1")).der();
+    let at = changed
+        .windows(4)
+        .position(|window| window == [192, 0, 2, 1]);
+    changed[at.unwrap()..][..4].copy_from_slice(&[127, 0, 0, 1]);
+    let changed = Certified {
+        certificate: pem("CERTIFICATE", &changed),
+        key: namesake.key.clone(),
+    };
+    // Signed by a host.
+    let mut no_authority = params("127.0.0.1");
+    no_authority.is_ca = IsCa::ExplicitNoCa;
+    let no_authority = root.intermediate(no_authority);
+    let by_a_host = no_authority.sign(&host).beside(&no_authority);
+    // Signed by an authority of other names.
+    let mut of_other_names = CertificateParams::default();
+    of_other_names.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    of_other_names.name_constraints = Some(NameConstraints {
+        permitted_subtrees: vec![GeneralSubtree::IpAddress(rcgen::CidrSubnet::V4(
+            [192, 0, 2, 0],
+            [255, 255, 255, 0],
+        ))],
+        excluded_subtrees: vec![],
+    });
+    let of_other_names = root.intermediate(of_other_names);
+    let constrained = of_other_names.sign(&host).beside(&of_other_names);
+    // Signed below an authority that may have none below it.
+    let mut last = CertificateParams::default();
+    last.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let last = root.intermediate(last);
+    let mut one_more = CertificateParams::default();
+    one_more.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let one_more = last.intermediate(one_more);
+    let too_deep = one_more.sign(&host).beside(&one_more).beside(&last);
+    for (what, certified, bundle, reason) in [
+        (
+            "another authority's",
+            Authority::new().sign(&host),
+            root.pem(),
+            "UnknownIssuer",
+        ),
+        (
+            "nobody's",
+            Certified::self_signed(&host),
+            root.pem(),
+            "UnknownIssuer",
+        ),
+        ("a namesake", namesake, given.certificate, "BadSignature"),
+        ("changed", changed, root.pem(), "BadSignature"),
+        ("by a host", by_a_host, root.pem(), "EndEntityUsedAsCa"),
+        (
+            "constrained",
+            constrained,
+            root.pem(),
+            "NameConstraintViolation",
+        ),
+        (
+            "too deep",
+            too_deep,
+            root.pem(),
+            "PathLenConstraintViolated",
+        ),
+    ] {
+        let outcome = beat_with_cafile(&bundle, certified.unmatched_server(), "").await;
+        let error = outcome.expect_err(what);
+        assert!(error.contains(reason), "{what}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_authority_is_no_server_of_a_name_that_it_does_not_have() {
+    let root = Authority::new();
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let intermediate = root.intermediate(params);
+    for certified in [root.as_server(), intermediate.as_server()] {
+        let error = beat_trusting(&root, certified.server(&TLS13), "").await;
+        let error = error.unwrap_err();
+        assert!(error.contains("not valid for name"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_given_certificate_alone_proves_nothing_without_its_key() {
+    let certified = Certified::self_signed(&authoritys("127.0.0.1"));
+    let thief = Certified {
+        certificate: certified.certificate.clone(),
+        key: Authority::new().certify("127.0.0.1").key,
+    };
+    let outcome = beat_with_cafile(&certified.certificate, thief.unmatched_server(), "").await;
+    let error = outcome.unwrap_err();
+    assert!(error.contains("BadSignature"), "{error}");
+}
+
+/// What OpenSSL writes behind a certificate (`X509_CERT_AUX`), with the uses that are trusted and those that are rejected.
+fn uses(trusted: &[u8], rejected: &[u8]) -> Vec<u8> {
+    let list = |tag: u8, uses: &[u8]| {
+        let uses = uses.iter().flat_map(|last| match last {
+            // anyExtendedKeyUsage, else 1.3.6.1.5.5.7.3 and the last number: 1 for servers, 2 for clients.
+            0 => vec![6, 4, 0x55, 0x1d, 0x25, 0],
+            last => vec![6, 8, 0x2b, 6, 1, 5, 5, 7, 3, *last],
+        });
+        let uses: Vec<u8> = uses.collect();
+        let mut all = vec![tag, u8::try_from(uses.len()).unwrap()];
+        all.extend(&uses);
+        if uses.is_empty() { vec![] } else { all }
+    };
+    let alias = [0x0c, 3, b'l', b'a', b'b'];
+    let inner = [list(0x30, trusted), list(0xa0, rejected), alias.to_vec()].concat();
+    [vec![0x30, u8::try_from(inner.len()).unwrap()], inner].concat()
+}
+
+#[tokio::test]
+async fn openssls_trusted_certificates_are_read_and_count_for_the_uses_they_name() {
+    let authority = Authority::new();
+    let host = || authority.certify("127.0.0.1").server(&TLS13);
+    let certificate = authority.as_server().der();
+    let bundle = |aux: &[u8]| {
+        let bytes = [&certificate[..], aux].concat();
+        // One that does not fit stands before it, as in any bundle.
+        Authority::new().pem() + &pem("TRUSTED CERTIFICATE", &bytes)
+    };
+    for aux in [
+        vec![],
+        uses(&[], &[]),
+        uses(&[1], &[]),
+        uses(&[2, 1], &[2]),
+        uses(&[0], &[]),
+    ] {
+        let outcome = beat_with_cafile(&bundle(&aux), host(), "").await;
+        assert_eq!(outcome, Ok(()), "{aux:x?}");
+    }
+    for aux in [
+        uses(&[2], &[]),
+        uses(&[], &[1]),
+        uses(&[1], &[1]),
+        uses(&[], &[0]),
+    ] {
+        let outcome = beat_with_cafile(&bundle(&aux), host(), "").await;
+        let error = outcome.expect_err("it is not for servers");
+        assert!(error.contains("UnknownIssuer"), "{aux:x?}: {error}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_bundle_is_said_with_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    let rejected = [Authority::new().as_server().der(), uses(&[], &[1])].concat();
+    for (content, reason) in [
+        (String::new(), "no items found"),
+        (pem("CERTIFICATE", b"no certificate"), "BadEncoding"),
+        (
+            "-----BEGIN CERTIFICATE-----\n".into(),
+            "missing section end",
+        ),
+        (
+            pem("TRUSTED CERTIFICATE", &rejected),
+            "no certificate in it is trusted for servers",
+        ),
+    ] {
+        fs::write(&file, &content).unwrap();
+        let config = config_with("", &[("OS_DEFAULT__CAFILE", shown(&file))]);
+        let tls = config.tls_client(&Root::machine());
+        let outcome = tls.and_then(|tls| tls.config(&Root::machine()));
+        let error = chain(&outcome.unwrap_err());
+        assert!(
+            error.starts_with(&format!("using {}", shown(&file))),
+            "{error}"
+        );
+        assert!(error.contains(reason), "{error}");
+    }
 }
 
 /// Three ways to write the same pin.

@@ -6,8 +6,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ferrite::imaging::{BasicAuth, fetch};
 use ferrite::secret::Secret;
+use ferrite::tls::client::Bundle;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use rcgen::{BasicConstraints, CertificateParams, IsCa};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -456,6 +458,44 @@ fn a_small_download_over_tls_goes_nowhere_in_clear() {
     let to_tls = target.url("small");
     let second = Server::start_tls(move |_| Answer::Redirect(to_tls.clone()));
     assert_eq!(small(&second.url("x")).unwrap(), b"small");
+}
+
+#[test]
+fn an_image_server_is_accepted_by_its_own_certificate_that_calls_itself_an_authority() {
+    // What `openssl req -x509` makes.
+    let params = |host: &str| {
+        let mut params = CertificateParams::new([host.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+    };
+    let start = |host| {
+        let image = Arc::new(gpt_image(6 * MIB));
+        Server::start_certified(&params(host), move |_| Answer::Image(Arc::clone(&image)))
+    };
+    let (server, own) = start("127.0.0.1");
+    let (other, others) = start("127.0.0.1");
+    let (elsewhere, elsewheres) = start("192.0.2.1");
+    for (server, cafile, reason) in [
+        (&server, &own, None),
+        (&server, &others, Some("BadSignature")),
+        (&other, &own, Some("BadSignature")),
+        (&elsewhere, &elsewheres, Some("not valid for name")),
+    ] {
+        let mut lab = Lab::new(8 * MIB);
+        lab.settings.retries = 0;
+        let bundle = Bundle::new("ca.pem", cafile.clone().into_bytes());
+        lab.settings.network.tls.authorities = Some(bundle);
+        let outcome = lab.write(&info(
+            &server.url("x.img"),
+            Some("raw"),
+            &gpt_image(6 * MIB),
+        ));
+        match (outcome, reason) {
+            (Ok(_), None) => {}
+            (Err(error), Some(reason)) => assert!(error.details.contains(reason), "{error}"),
+            (outcome, reason) => panic!("{outcome:?} instead of {reason:?}"),
+        }
+    }
 }
 
 #[test]

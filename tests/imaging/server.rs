@@ -47,7 +47,17 @@ impl Server {
 
     /// The same over TLS, with a certificate that nobody signed.
     pub(crate) fn start_tls(answer: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Self {
-        Self::start_with(Some(tls_config()), answer)
+        let params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+        Self::start_certified(&params, answer).0
+    }
+
+    /// The same with the certificate that is wanted, which it signs itself, and which is returned in PEM.
+    pub(crate) fn start_certified(
+        params: &CertificateParams,
+        answer: impl Fn(usize) -> Answer + Send + Sync + 'static,
+    ) -> (Self, String) {
+        let (tls, certificate) = tls_config(params);
+        (Self::start_with(Some(tls), answer), certificate)
     }
 
     fn start_with(
@@ -130,9 +140,8 @@ pub(crate) fn dripping() -> (Sender<()>, Server) {
     (keep, server)
 }
 
-fn tls_config() -> Arc<ServerConfig> {
+fn tls_config(params: &CertificateParams) -> (Arc<ServerConfig>, String) {
     let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
     let certificate = params.self_signed(&key).unwrap();
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let config = ServerConfig::builder_with_provider(ferrite::tls::provider())
@@ -140,7 +149,7 @@ fn tls_config() -> Arc<ServerConfig> {
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key);
-    Arc::new(config.unwrap())
+    (Arc::new(config.unwrap()), certificate.pem())
 }
 
 fn serve(stream: impl Read + Write, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(usize) -> Answer) {

@@ -1,10 +1,11 @@
 //! Which Keystone is believed over TLS.
 
-use super::certificates::Authority;
+use super::certificates::{Authority, Certified};
 use super::{CREDENTIALS, LOGIN, LOOK, Server, TOKEN, config, keystone, known, login, refusal};
 use ferrite::keystone::{Error, Keystone, Refusal};
 use ferrite::root::Root;
-use ferrite::tls::client::ClientOptions;
+use ferrite::tls::client::{Bundle, ClientOptions};
+use rcgen::{BasicConstraints, IsCa};
 use rustls::version::TLS13;
 use serde_json::json;
 use std::fs;
@@ -19,7 +20,7 @@ async fn certified(authority: &Authority) -> Server {
 fn every(insecure: bool, authority: Option<&Authority>) -> ClientOptions {
     ClientOptions {
         insecure,
-        authorities: authority.map(|authority| authority.pem().into_bytes()),
+        authorities: authority.map(|authority| Bundle::new("ca.pem", authority.pem().into_bytes())),
         ..ClientOptions::default()
     }
 }
@@ -49,6 +50,24 @@ async fn keystone_is_believed_by_its_own_authority_or_that_of_all_others() {
     assert!(lets_in(&server, &own, &every(false, Some(&stranger))).await);
     assert!(!lets_in(&server, &[], &every(false, Some(&stranger))).await);
     assert!(!lets_in(&server, &[], &every(false, None)).await);
+}
+
+#[tokio::test]
+async fn a_keystone_is_accepted_by_its_own_certificate_that_calls_itself_an_authority() {
+    let is_ca = || IsCa::Ca(BasicConstraints::Unconstrained);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    let own = [("cafile", file.to_str().unwrap())];
+    for (host, accepted) in [("127.0.0.1", true), ("192.0.2.1", false)] {
+        let certified = Certified::by_itself(host, 4096, is_ca());
+        let server = Server::start_tls(certified.server(&TLS13)).await;
+        server.on(LOOK, [known("project")]);
+        fs::write(&file, &certified.certificate).unwrap();
+        assert_eq!(lets_in(&server, &own, &every(false, None)).await, accepted);
+        let other = Certified::by_itself(host, 4096, is_ca());
+        fs::write(&file, &other.certificate).unwrap();
+        assert!(!lets_in(&server, &own, &every(false, None)).await);
+    }
 }
 
 #[tokio::test]

@@ -165,8 +165,8 @@ impl ServerCertVerifier for Pinned {
     }
 }
 
-/// Whether all that is wrong is who signed: an unknown authority, or the certificate itself (`openssl req -x509` makes one that
-/// calls itself an authority, for which the library has no name).
+/// Whether all that is wrong is who signed: an unknown authority, or one that may not sign this (what authorities may do, the
+/// library has no names for).
 fn is_of_the_chain(error: &rustls::Error) -> bool {
     matches!(
         error,

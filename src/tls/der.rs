@@ -1,0 +1,253 @@
+//! As much of DER (X.690) and of certificates (RFC 5280) as the TLS library keeps to itself: where a certificate ends, whether
+//! it calls itself an authority, and what its key may be used for.
+//!
+//! Only bytes that the library also reads as a certificate are believed; what cannot be read here is `None`.
+
+use std::ops::Range;
+
+/// Values that follow one another.
+#[derive(Clone, Debug)]
+pub(super) struct Values<'a> {
+    text: &'a [u8],
+    left: Range<usize>,
+}
+
+/// One value and its place in the text.
+#[derive(Clone, Debug)]
+pub(super) struct Value<'a> {
+    text: &'a [u8],
+    tag: u8,
+    begin: usize,
+    content: Range<usize>,
+}
+
+impl<'a> Values<'a> {
+    pub(super) const fn of(text: &'a [u8]) -> Self {
+        let left = 0..text.len();
+        Self { text, left }
+    }
+
+    /// The next value, if it has this tag.
+    pub(super) fn next_of(&mut self, tag: u8) -> Option<Value<'a>> {
+        self.next().filter(|value| value.tag == tag)
+    }
+
+    fn read(&self) -> Option<Value<'a>> {
+        let text = self.text.get(self.left.clone())?;
+        let (&tag, rest) = text.split_first()?;
+        let (&first, rest) = rest.split_first()?;
+        let (length, rest) = match first {
+            0..=0x7f => (usize::from(first), rest),
+            0x81..=0x83 => {
+                let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+                let length = digits
+                    .iter()
+                    .fold(0, |sum, digit| sum << 8 | usize::from(*digit));
+                (length, rest)
+            }
+            // Without a length, or longer than anything that is read here.
+            _ => return None,
+        };
+        let begin = self.left.end - rest.len();
+        let content = begin..begin.checked_add(length)?;
+        (tag & MULTIPLE_BYTES != MULTIPLE_BYTES && content.end <= self.left.end).then_some(Value {
+            text: self.text,
+            tag,
+            begin: self.left.start,
+            content,
+        })
+    }
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = Value<'a>;
+
+    fn next(&mut self) -> Option<Value<'a>> {
+        let value = self.read();
+        self.left.start = value
+            .as_ref()
+            .map_or(self.left.end, |value| value.content.end);
+        value
+    }
+}
+
+impl<'a> Value<'a> {
+    pub(super) const fn tag(&self) -> u8 {
+        self.tag
+    }
+
+    /// What it holds.
+    pub(super) fn content(&self) -> &'a [u8] {
+        self.text.get(self.content.clone()).unwrap_or_default()
+    }
+
+    /// The values it holds.
+    pub(super) fn values(&self) -> Values<'a> {
+        let (text, left) = (self.text, self.content.clone());
+        Values { text, left }
+    }
+
+    /// Where it is, with tag and length.
+    pub(super) const fn place(&self) -> Range<usize> {
+        self.begin..self.content.end
+    }
+}
+
+/// What a certificate says of itself.
+#[derive(Debug)]
+pub(super) struct Certificate<'a> {
+    der: &'a [u8],
+    /// What its issuer signed.
+    signed: Range<usize>,
+    /// Where it says TRUE to being an authority.
+    authority: Option<usize>,
+    /// The first bits of what its key may be used for; `None` where that is not restricted.
+    key_usage: Option<u8>,
+}
+
+impl<'a> Certificate<'a> {
+    pub(super) fn read(der: &'a [u8]) -> Option<Self> {
+        let certificate = Values::of(der).next_of(SEQUENCE)?;
+        let signed = certificate.values().next_of(SEQUENCE)?;
+        let mut read = Self {
+            der,
+            signed: signed.place(),
+            authority: None,
+            key_usage: None,
+        };
+        let Some(extensions) = signed.values().find(|field| field.tag == EXTENSIONS) else {
+            return Some(read);
+        };
+        for extension in extensions.values().next_of(SEQUENCE)?.values() {
+            let mut parts = extension.values();
+            let name = parts.next_of(OBJECT_IDENTIFIER)?;
+            let mut value = parts.find(|part| part.tag == OCTET_STRING)?.values();
+            match name.content() {
+                BASIC_CONSTRAINTS => read.authority = true_at(&value.next_of(SEQUENCE)?),
+                KEY_USAGE => {
+                    // The first byte counts the bits that are missing at the end.
+                    let bits = value.next_of(BIT_STRING)?.content().get(1).copied();
+                    read.key_usage = Some(bits.unwrap_or_default());
+                }
+                _ => {}
+            }
+        }
+        Some(read)
+    }
+
+    /// Whether it calls itself an authority.
+    pub(super) const fn is_authority(&self) -> bool {
+        self.authority.is_some()
+    }
+
+    /// The same certificate as one that calls itself no authority. Nobody signed that: see [`Certificate::signed`].
+    pub(super) fn without_authority(&self) -> Vec<u8> {
+        let mut der = self.der.to_vec();
+        if let Some(says_true) = self.authority.and_then(|at| der.get_mut(at)) {
+            *says_true = FALSE;
+        }
+        der
+    }
+
+    /// The part that its issuer signs, of this certificate or of its changed copy.
+    pub(super) fn signed<'b>(&self, der: &'b [u8]) -> &'b [u8] {
+        der.get(self.signed.clone()).unwrap_or_default()
+    }
+
+    /// Whether a TLS server may have it. As OpenSSL: it may sign handshakes, or at least encrypt or agree on keys.
+    pub(super) fn is_for_servers(&self) -> bool {
+        self.key_usage
+            .is_none_or(|bits| bits & (DIGITAL_SIGNATURE | KEY_ENCIPHERMENT | KEY_AGREEMENT) != 0)
+    }
+}
+
+/// Where the basic constraints say TRUE, if they do.
+fn true_at(constraints: &Value<'_>) -> Option<usize> {
+    let first = constraints.values().next_of(BOOLEAN)?;
+    (first.content() == [TRUE]).then_some(first.content.start)
+}
+
+pub(super) const SEQUENCE: u8 = 0x30;
+pub(super) const OBJECT_IDENTIFIER: u8 = 6;
+const BOOLEAN: u8 = 1;
+const BIT_STRING: u8 = 3;
+const OCTET_STRING: u8 = 4;
+/// `[3]` of the part that is signed.
+const EXTENSIONS: u8 = 0xa3;
+/// A tag with a number that needs more bytes.
+const MULTIPLE_BYTES: u8 = 0x1f;
+const TRUE: u8 = 0xff;
+const FALSE: u8 = 0;
+/// 2.5.29.19
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
+/// 2.5.29.15, and its bits.
+const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
+const DIGITAL_SIGNATURE: u8 = 0x80;
+const KEY_ENCIPHERMENT: u8 = 0x20;
+const KEY_AGREEMENT: u8 = 0x08;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, KeyUsagePurpose};
+
+    fn made(is_ca: IsCa, usages: &[KeyUsagePurpose]) -> Vec<u8> {
+        let mut params = CertificateParams::new(["host".to_owned()]).unwrap();
+        params.is_ca = is_ca;
+        params.key_usages = usages.to_vec();
+        let key = KeyPair::generate().unwrap();
+        params.self_signed(&key).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn what_a_certificate_says_of_itself_is_read() {
+        use KeyUsagePurpose::{CrlSign, DigitalSignature, KeyAgreement, KeyCertSign};
+        let ca = || IsCa::Ca(BasicConstraints::Constrained(3));
+        for (is_ca, usages, authority, servers) in [
+            (IsCa::NoCa, &[][..], false, true),
+            (IsCa::ExplicitNoCa, &[], false, true),
+            (ca(), &[], true, true),
+            (ca(), &[KeyCertSign, CrlSign], true, false),
+            (ca(), &[KeyCertSign, DigitalSignature], true, true),
+            (IsCa::NoCa, &[KeyAgreement], false, true),
+        ] {
+            let der = made(is_ca, usages);
+            let read = Certificate::read(&der).unwrap();
+            let found = (read.is_authority(), read.is_for_servers());
+            assert_eq!(found, (authority, servers), "{usages:?}");
+        }
+    }
+
+    #[test]
+    fn a_copy_without_authority_differs_in_that_alone() {
+        let der = made(IsCa::Ca(BasicConstraints::Unconstrained), &[]);
+        let read = Certificate::read(&der).unwrap();
+        let copy = read.without_authority();
+        let differing: Vec<_> = der.iter().zip(&copy).filter(|(a, b)| a != b).collect();
+        assert_eq!(differing, [(&TRUE, &FALSE)]);
+        assert!(!Certificate::read(&copy).unwrap().is_authority());
+        assert!(read.signed(&der).len() < der.len() && read.signed(&der)[0] == SEQUENCE);
+        let plain = made(IsCa::NoCa, &[]);
+        assert_eq!(
+            Certificate::read(&plain).unwrap().without_authority(),
+            plain
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_not(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Certificate::read(&bytes);
+            let values: Vec<_> = Values::of(&bytes).collect();
+            prop_assert!(values.iter().all(|value| value.place().end <= bytes.len()));
+        }
+
+        #[test]
+        fn a_damaged_certificate_is_read_or_not(at in 0usize..200, byte: u8) {
+            let mut der = made(IsCa::Ca(BasicConstraints::Unconstrained), &[KeyUsagePurpose::CrlSign]);
+            der[at] = byte;
+            let _ = Certificate::read(&der);
+        }
+    }
+}
