@@ -73,7 +73,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_server_a
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_download_connection_timeout -d 'Seconds an image server may be silent. [default: 60]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_download_connection_retries -d 'How often a failed download is tried again. [default: 9]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_download_connection_retry_interval -d 'Seconds between two such tries. [default: 10]' -r
-complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_download_max_duration -d 'Seconds a whole download may take; 0 is no limit. [default: 0]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l image_download_max_duration -d 'Seconds the download of an image may take, all attempts together but without the time the disk needs; 0 is no limit. [default: 0]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l permitted_image_formats -d 'Image formats that may be written, separated by commas; an empty list permits none. [default: raw,gpt,qcow2]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l log-config-append -d 'A configuration of Python\'s logging, which means nothing here.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l log-file -d 'Write the log to this file instead of standard error.' -r
@@ -98,7 +98,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l guard-special-
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l noguard-special-filesystems
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l fail_if_clock_not_set -d 'Fail where the clock cannot be set. [default: false]'
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l nofail_if_clock_not_set
-complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l md5_enabled -d 'Accept MD5 checksums. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l md5_enabled -d 'Accept MD5 checksums, also in os_hash_algo. [default: false]'
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l nomd5_enabled
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l disable_deep_image_inspection -d 'Do not look into images before they are written. [default: false]'
 complete -c ferrite -n "__fish_ferrite_using_subcommand agent" -l nodisable_deep_image_inspection
@@ -177,7 +177,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_serv
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_download_connection_timeout -d 'Seconds an image server may be silent. [default: 60]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_download_connection_retries -d 'How often a failed download is tried again. [default: 9]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_download_connection_retry_interval -d 'Seconds between two such tries. [default: 10]' -r
-complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_download_max_duration -d 'Seconds a whole download may take; 0 is no limit. [default: 0]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l image_download_max_duration -d 'Seconds the download of an image may take, all attempts together but without the time the disk needs; 0 is no limit. [default: 0]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l permitted_image_formats -d 'Image formats that may be written, separated by commas; an empty list permits none. [default: raw,gpt,qcow2]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l log-config-append -d 'A configuration of Python\'s logging, which means nothing here.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l log-file -d 'Write the log to this file instead of standard error.' -r
@@ -200,7 +200,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l guard-spec
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l noguard-special-filesystems
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l fail_if_clock_not_set -d 'Fail where the clock cannot be set. [default: false]'
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l nofail_if_clock_not_set
-complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l md5_enabled -d 'Accept MD5 checksums. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l md5_enabled -d 'Accept MD5 checksums, also in os_hash_algo. [default: false]'
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l nomd5_enabled
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l disable_deep_image_inspection -d 'Do not look into images before they are written. [default: false]'
 complete -c ferrite -n "__fish_ferrite_using_subcommand supervise" -l nodisable_deep_image_inspection
@@ -280,7 +280,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l image_download_connection_timeout -d 'Seconds an image server may be silent. [default: 60]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l image_download_connection_retries -d 'How often a failed download is tried again. [default: 9]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l image_download_connection_retry_interval -d 'Seconds between two such tries. [default: 10]' -r
-complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l image_download_max_duration -d 'Seconds a whole download may take; 0 is no limit. [default: 0]' -r
+complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l image_download_max_duration -d 'Seconds the download of an image may take, all attempts together but without the time the disk needs; 0 is no limit. [default: 0]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l permitted_image_formats -d 'Image formats that may be written, separated by commas; an empty list permits none. [default: raw,gpt,qcow2]' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l log-config-append -d 'A configuration of Python\'s logging, which means nothing here.' -r
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l log-file -d 'Write the log to this file instead of standard error.' -r
@@ -304,7 +304,7 @@ complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l noguard-special-filesystems
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l fail_if_clock_not_set -d 'Fail where the clock cannot be set. [default: false]'
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l nofail_if_clock_not_set
-complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l md5_enabled -d 'Accept MD5 checksums. [default: false]'
+complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l md5_enabled -d 'Accept MD5 checksums, also in os_hash_algo. [default: false]'
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l nomd5_enabled
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l disable_deep_image_inspection -d 'Do not look into images before they are written. [default: false]'
 complete -c ferrite -n "__fish_ferrite_using_subcommand config; and __fish_seen_subcommand_from show" -l nodisable_deep_image_inspection
