@@ -345,6 +345,8 @@ const MOST_RECORDS: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logging::Verbosity;
+    use crate::logging::tests::told;
     use crate::storage::fixture::TestDisk;
     use nix::mount::{MsFlags, mount};
     use std::fs;
@@ -589,9 +591,18 @@ mod tests {
             let loaders = loaders(&mut system, &Cancel::default()).unwrap();
             loaders.into_iter().map(|loader| loader.label).collect()
         };
-        assert_eq!(labels(63), ["Debian"]);
-        let numbered: Vec<_> = (1..=8).map(|number| format!("ironic{number}")).collect();
-        assert_eq!(labels(64), numbered);
+        let logged = |useless: usize| {
+            let mut found = Vec::new();
+            let log = told(Verbosity::Info, || found = labels(useless));
+            (
+                found,
+                log.contains(" files=65 read=64\n"),
+                log.contains(" files="),
+            )
+        };
+        assert_eq!(logged(63), (vec!["Debian".to_owned()], false, false));
+        let numbered = (1..=8).map(|number| format!("ironic{number}")).collect();
+        assert_eq!(logged(64), (numbered, true, true));
     }
 
     #[test]

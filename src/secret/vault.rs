@@ -356,12 +356,16 @@ mod tests {
             certificate: "PEM\ntext\n".into(),
             key: Held::own(vec![1, 2, 3]),
         };
-        vault.keep_identity("192.0.2.1", made).unwrap();
+        let kept = vault.keep_identity("192.0.2.1", made).unwrap();
         let next = next(&vault);
         assert!(next.identity("192.0.2.2").is_none());
         let found = next.identity("192.0.2.1").unwrap();
         assert_eq!(found.certificate, "PEM\ntext\n");
         assert_eq!(found.key.reveal(<[u8]>::to_vec), [1, 2, 3]);
+        // The key has no other place.
+        assert_eq!(kept.key.reveal(<[u8]>::to_vec), [1, 2, 3]);
+        vault.wipe();
+        assert_eq!(kept.key.reveal(<[u8]>::to_vec), [0; 0]);
     }
 
     #[test]
