@@ -51,7 +51,7 @@ test-policy-oracle: rust nextest $(LAB)/venv/oslo.policy-6.0.1/.done ## Ten mill
 test-timing: rust nextest ## Whether the time of a token's comparison, or of a refusal, tells anything of the token: Welch's t, with tables
 	$(NEXTEST) run --cargo-profile bench --lib --test timing --run-ignored only --no-capture
 
-test-efi-store: rust nextest $(IMAGE)/modules.cpio.zst ## A full store of EFI variables, in a virtual machine with OVMF
+test-efi-store: rust nextest $(IMAGE)/modules.cpio.zst ## A full store of EFI variables, in virtual machines with OVMF (a minute)
 	$(call install,ovmf qemu-system-x86)
 	@$(CARGO) build --quiet --example efi-store
 	$(NEXTEST) run --profile full --test efi_store --run-ignored only --no-capture

@@ -18,14 +18,21 @@ use nix::sys::reboot::{RebootMode, reboot};
 
 fn main() -> Result<()> {
     set_up()?;
-    let result = match scenario() {
-        Ok(()) => "passed".to_owned(),
-        Err(error) => format!("{error:#}"),
-    };
+    let result = run().unwrap_or_else(|error| format!("{error:#}"));
     let mut console = OpenOptions::new().write(true).open("/dev/console")?;
     writeln!(console, "\nEFI-STORE: {result}")?;
     reboot(RebootMode::RB_POWER_OFF)?;
     Ok(())
+}
+
+/// Without the argument, the store is filled and their number the answer.
+fn run() -> Result<String> {
+    let arguments = fs::read_to_string("/proc/cmdline")?;
+    let mut arguments = arguments.split_whitespace();
+    match arguments.find_map(|argument| argument.strip_prefix(FILLERS)) {
+        None => Ok(fill(&EfiVars::at(Path::new(VARIABLES)), MANY)?.to_string()),
+        Some(number) => scenario(number.parse()?).map(|()| "passed".to_owned()),
+    }
 }
 
 fn set_up() -> Result<()> {
@@ -49,32 +56,31 @@ fn mount_at(kind: &str, place: &str) -> Result<()> {
     mount(none, place, Some(kind), MsFlags::empty(), none).context(kind.to_owned())
 }
 
-fn scenario() -> Result<()> {
-    let disk = disk()?;
+/// A store without room refuses a record with a long path; then one with a short path is put, although the other left its mark.
+///
+/// OVMF gets the room of deleted variables back at the next start alone (edk2, `MdeModulePkg/Universal/Variable/RuntimeDxe`), so
+/// that nothing can be freed here: the second record needs less.
+fn scenario(fillers: usize) -> Result<()> {
     let variables = EfiVars::at(Path::new(VARIABLES));
-    let install = || efi::install(&Root::machine(), disk.path(), None, &Cancel::default());
-    let fillers = fill(&variables).context("filling the store")?;
-    ensure!(!fillers.is_empty(), "the store was full");
+    let install =
+        |disk: &LoopDevice| efi::install(&Root::machine(), disk.path(), None, &Cancel::default());
+    let folder = format!("{}/", "x".repeat(250));
+    let (long, short) = (disk(&folder.repeat(14))?, disk("EFI/BOOT")?);
+    let filled = fill(&variables, fillers).context("filling the store")?;
+    ensure!(filled == fillers, "{filled} of {fillers} fillers fit");
     let full = variables.names()?;
     for _ in 0..2 {
-        match install() {
+        match install(&long) {
             Err(Error::Variable(_, _, source)) if source.kind() == ErrorKind::StorageFull => {}
             Err(error) => bail!("a full store is refused as {}", chain(&error)),
             Ok(installed) => bail!("a full store took a record: {installed:?}"),
         }
         let names = variables.names()?;
         ensure!(names == full, "of a refusal stays {names:?}, not {full:?}");
-        for name in &names {
-            let value = variables.read(name).context(name.clone())?;
-            ensure!(value.is_some(), "{name} is empty");
-        }
-    }
-    for filler in &fillers {
-        variables.remove(filler).context(filler.clone())?;
     }
     // Twice: the second time it is there.
     for _ in 0..2 {
-        let installed = install().map_err(|error| anyhow::anyhow!(chain(&error)))?;
+        let installed = install(&short).map_err(|error| anyhow::anyhow!(chain(&error)))?;
         ensure!(
             installed == Installed::Records(vec!["ironic1".into()]),
             "{installed:?}"
@@ -97,36 +103,35 @@ fn scenario() -> Result<()> {
     Ok(())
 }
 
-/// Makes boot records, large ones and then small ones, until not even the smallest is taken.
-fn fill(variables: &EfiVars) -> Result<Vec<String>> {
-    let mut fillers = Vec::new();
-    for size in [4000, 400, 40, 0] {
-        loop {
-            let name = format!("Boot{:04X}", 0x8000 + fillers.len());
-            let record = LoadOption {
-                attributes: 0,
-                label: "filler".into(),
-                path: vec![0x7F, 0xFF, 4, 0],
-                data: vec![0xA5; size],
-            };
-            let record = record.encode().context("a record")?;
-            match variables.write(&name, &record) {
-                Ok(()) => fillers.push(name),
-                Err(error) if error.kind() == ErrorKind::StorageFull => break,
-                Err(error) => return Err(error).context(name),
-            }
-            ensure!(fillers.len() < 4096, "the store has no end");
+/// Makes boot records, at most so many; returns how many the store took.
+fn fill(variables: &EfiVars, most: usize) -> Result<usize> {
+    let record = LoadOption {
+        attributes: 0,
+        label: "filler".into(),
+        path: vec![0x7F, 0xFF, 4, 0],
+        // Two have less room than the record with the long path.
+        data: vec![0xA5; 3000],
+    };
+    let record = record.encode().context("a record")?;
+    for filled in 0..most {
+        let name = format!("Boot{:04X}", 0x8000 + filled);
+        match variables.write(&name, &record) {
+            Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(filled),
+            written => written.context(name)?,
         }
     }
-    Ok(fillers)
+    Ok(most)
 }
 
-/// A disk with an EFI system partition that has a loader.
-fn disk() -> Result<LoopDevice> {
+/// A disk with an EFI system partition that has a loader in this folder.
+fn disk(folders: &str) -> Result<LoopDevice> {
     let mut system = Cursor::new(vec![0; 2 * MIB]);
     fatfs::format_volume(&mut system, fatfs::FormatVolumeOptions::new())?;
     let files = fatfs::FileSystem::new(&mut system, fatfs::FsOptions::new())?;
-    let folder = files.root_dir().create_dir("EFI")?.create_dir("BOOT")?;
+    let mut folder = files.root_dir();
+    for name in folders.split('/').filter(|name| !name.is_empty()) {
+        folder = folder.create_dir(name)?;
+    }
     folder.create_file("BOOTX64.EFI")?.write_all(b"MZ")?;
     drop(folder);
     files.unmount()?;
@@ -142,7 +147,7 @@ fn disk() -> Result<LoopDevice> {
         let place = table.get_mut(at..at + bytes.len());
         place.context("a table")?.copy_from_slice(&bytes);
     }
-    let path = PathBuf::from("/disk");
+    let path = PathBuf::from(format!("/disk{}", folders.len()));
     fs::write(&path, [table, system.into_inner()].concat())?;
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     Ok(LoopDevice::attach(&file, 512)?)
@@ -152,3 +157,7 @@ const VARIABLES: &str = "/sys/firmware/efi/efivars";
 const MIB: usize = 1 << 20;
 /// The type of an EFI system partition.
 const EFI_SYSTEM: u8 = 0xEF;
+/// The argument of the kernel that says how many records are in the store.
+const FILLERS: &str = "efi-store.fillers=";
+/// More than any store takes.
+const MANY: usize = 4096;
