@@ -234,6 +234,18 @@ impl Service {
         RunRequest::parse(&body, max_values).map_err(Fault::BadRequest)
     }
 
+    /// Leave to hold an answer about commands. One without results is small, and a conductor without a token may be asking for it: it
+    /// waits for no others.
+    async fn may_answer_about_commands(
+        &self,
+        admitted: &Admitted<'_>,
+    ) -> Result<Option<OwnedSemaphorePermit>, Fault> {
+        match admitted.is_nobodys() {
+            true => Ok(None),
+            false => self.may_answer(admitted).await,
+        }
+    }
+
     /// Leave to hold an answer that may be large: of callers other than the conductor only so many hold one.
     async fn may_answer(
         &self,
@@ -262,7 +274,7 @@ impl Service {
 
     /// A command as this caller may see it.
     async fn record(&self, view: &CommandView, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
-        let permit = self.may_answer(admitted).await?;
+        let permit = self.may_answer_about_commands(admitted).await?;
         let answer = document(match admitted.is_nobodys() {
             true => wire::open_command(view),
             false => wire::command(view, admitted.sees_secrets()),
@@ -272,7 +284,7 @@ impl Service {
 
     /// All commands as this caller may see them. Who shows no credential may be a conductor of those that show none here.
     async fn records(&self, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
-        let permit = self.may_answer(admitted).await?;
+        let permit = self.may_answer_about_commands(admitted).await?;
         let dispatcher = &self.state.dispatcher;
         let views = match admitted.is_conductors() || admitted.is_nobodys() {
             true => dispatcher.conductors_list(),

@@ -86,11 +86,19 @@ impl Fault {
         format!("{} {name}: {text}", status.as_u16())
     }
 
-    /// The answer's body.
+    /// The answer's body. A text may repeat what the caller sent: a long one loses its end.
     pub(super) fn body(&self) -> Vec<u8> {
-        wire::fault(self.status().is_server_error(), &self.text())
+        let mut text = self.text();
+        if text.len() > LONGEST_TEXT {
+            text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+            text.push('…');
+        }
+        wire::fault(self.status().is_server_error(), &text)
     }
 }
+
+/// Bytes of a text: all connections may have such an answer at a time.
+const LONGEST_TEXT: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -115,6 +123,17 @@ mod tests {
                 r#"{"faultcode": "Client", "faultstring": "Agent is busy: executing command write_image"}"#.into()
             )
         );
+    }
+
+    #[test]
+    fn a_text_that_repeats_a_long_request_loses_its_end() {
+        let details = "x".repeat(1 << 20);
+        let fault = Fault::Agent(AgentError::new(ErrorClass::InvalidCommandError, &*details));
+        let text: serde_json::Value = serde_json::from_slice(&fault.body()).unwrap();
+        let text = text["faultstring"].as_str().unwrap();
+        let whole = fault.text();
+        assert!(whole.starts_with(text.strip_suffix('…').unwrap()));
+        assert_eq!(text.len(), LONGEST_TEXT + '…'.len_utf8());
     }
 
     #[test]

@@ -244,6 +244,7 @@ pub(super) enum Outcome {
     Succeeded {
         /// Without secrets.
         value: Arc<Value>,
+        /// What is held: the value's, and those of the one with its secrets.
         bytes: usize,
         /// With its secrets, where they are kept.
         unmasked: Option<Arc<Value>>,
@@ -275,8 +276,10 @@ impl Outcome {
 
     fn succeeded(value: Arc<Value>, unmasked: Option<Arc<Value>>) -> Self {
         let mut size = Size(0);
-        // Counting cannot fail, and a JSON value can always be written.
-        let _ = serde_json::to_writer(&mut size, &*value);
+        for held in [Some(&value), unmasked.as_ref()].into_iter().flatten() {
+            // Counting cannot fail, and a JSON value can always be written.
+            let _ = serde_json::to_writer(&mut size, &**held);
+        }
         Self::Succeeded {
             value,
             bytes: size.0,
@@ -523,6 +526,19 @@ mod tests {
         assert_eq!(ledger.views().len(), 2);
         // The other one ran, and has failed.
         assert_eq!(ledger.conductors_views(), ledger.views()[..1]);
+    }
+
+    #[test]
+    fn a_large_secret_that_is_kept_goes_with_its_result() {
+        let record = Record::new("x", Mode::Sync, of(Commander::Conductor));
+        let result = json!({"password": "x".repeat(LARGE_RESULT)});
+        record.finish(record.outcome_of(Ok(result), Secrets::Kept));
+        let mut ledger = Ledger::default();
+        ledger.push(Arc::new(record));
+        let whole = |ledger: &Ledger| ledger.views()[0].unmasked.is_some();
+        assert!(whole(&ledger));
+        ledger.push(finished("y", Mode::Sync, Ok(Value::Null)));
+        assert!(!whole(&ledger));
     }
 
     #[test]

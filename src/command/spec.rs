@@ -44,6 +44,16 @@ impl Commander {
         matches!(self, Self::Conductor | Self::User { is_logged: true })
     }
 
+    /// The same for the commands of a flow. Flows within one have no lines of their own, where the caller is not the conductor: one
+    /// request could hold thousands.
+    #[must_use]
+    pub const fn within_flow(self) -> Self {
+        match self {
+            Self::Conductor => Self::Conductor,
+            Self::User { .. } => Self::User { is_logged: false },
+        }
+    }
+
     /// An error for the log: of the conductor's whole, of others only its beginning, for it may repeat what they sent.
     #[must_use]
     pub fn reason(self, error: &AgentError) -> String {

@@ -38,6 +38,10 @@ fn start_flow(context: &Context, params: Params, job: &Job) -> Result<Value, Age
         (true, false) => LOGGED_OF_USERS,
         (true, true) => usize::MAX,
     };
+    let of_task = Job {
+        commander: commander.within_flow(),
+        ..job.clone()
+    };
     for (number, Task { name, spec, params }) in tasks(params)?.into_iter().enumerate() {
         if job.cancel.is_cancelled() {
             return Err(failed(&name));
@@ -46,7 +50,7 @@ fn start_flow(context: &Context, params: Params, job: &Job) -> Result<Value, Age
             tracing::info!(command = name, "The flow goes on");
         }
         (spec.validate)(context, &params)?;
-        if let Err(error) = (spec.run)(context, params, job) {
+        if let Err(error) = (spec.run)(context, params, &of_task) {
             if commander.is_logged() {
                 let error = commander.reason(&error);
                 tracing::error!(command = name, %error, "The flow ends with a command that failed");

@@ -353,10 +353,12 @@ async fn a_users_error_is_not_repeated_whole_in_the_log() {
     listing["x".repeat(500_000)] = json!(1);
     let flow = json!({"flow": vec![json!({"clean.get_clean_steps": listing.clone()})]});
     let many = vec![json!({"clean.get_clean_steps": {"node": {"uuid": NODE}}}); 1000];
+    let few = json!({"flow.start_flow": {"flow": many[..8]}});
     for (name, params) in [
         ("clean.get_clean_steps", listing),
         ("flow.start_flow", flow),
         ("flow.start_flow", json!({"flow": many})),
+        ("flow.start_flow", json!({"flow": vec![few; 100]})),
     ] {
         let before = technician.text("/v1/log").await.len();
         technician.run(name, params).await;

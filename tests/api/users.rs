@@ -3,7 +3,7 @@
 use super::callers::{Caller, SECRET};
 use super::harness::{Api, Client, Door, TOKEN, commands, unhurried};
 use ferrite::api::Limits;
-use ferrite::policy::names::{COMMAND_LIST, COMMAND_RUN};
+use ferrite::policy::names::{COMMAND_GET, COMMAND_LIST, COMMAND_RUN};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -253,6 +253,36 @@ async fn an_observer_who_leaves_early_does_not_have_a_second_inventory_collected
     api.probe.release.cancel();
     assert_eq!(leaving.answer("GET").await.unwrap().status, 200);
     assert_eq!(api.probe.most_inventories.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_conductor_without_a_token_waits_for_no_answers_that_others_do_not_take() {
+    let api = Api::serve(
+        Limits {
+            user_answers: 1,
+            // Of that twice as long is waited for a turn.
+            body: Duration::from_millis(100),
+            ..unhurried()
+        },
+        None,
+        Caller::nobody().door(&[(COMMAND_LIST, "@"), (COMMAND_GET, "@")]),
+        commands,
+    )
+    .await;
+    let large = json!({"text": "x".repeat(6 * MIB)});
+    let ran = api.run("test.echo", large, "true").await.json();
+    let header = Caller::with_secret(SECRET).header;
+    let request = format!("GET /v1/commands/ HTTP/1.1\r\nHost: a\r\n{header}\r\n");
+    let mut holder = api.connect().await;
+    holder.write(&request).await;
+    let mut next = api.connect().await;
+    next.write(&request).await;
+    assert_eq!(next.answer("GET").await.unwrap().status, 503);
+    let command = format!("/v1/commands/{}", ran["id"].as_str().unwrap());
+    for target in ["/v1/commands/", &command] {
+        assert_eq!(api.get(target).await.status, 200, "{target}");
+    }
+    assert_eq!(holder.answer("GET").await.unwrap().status, 200);
 }
 
 /// Runs a command as an observer.
