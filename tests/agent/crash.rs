@@ -5,6 +5,7 @@ use super::caller::Caller;
 use super::conductor::{Answer, Conductor, NODE, TOKEN, lookup};
 use super::process::{Program, free_port, run, within};
 use super::session::{HEARTBEAT, LOOKUP, knowing, willing_conductor};
+use super::standalone::WITH_TOKEN;
 use super::steps::step;
 use nix::cmsg_space;
 use nix::sys::signal::{Signal, kill};
@@ -180,6 +181,33 @@ async fn a_command_that_ran_when_its_agent_was_killed_has_failed_and_says_why() 
     assert_eq!(kept.caller().list().await, records);
     // Nothing is in the way of another command.
     caller.run("standby.sync", json!({})).await;
+}
+
+#[tokio::test]
+async fn a_token_that_came_with_the_node_outlives_the_agent_and_the_one_before_it_does_not() {
+    const SECOND: &str = "second-token-of-43-characters-0123456789-__";
+    let port = free_port().to_string();
+    let arguments = ["supervise", "--standalone", "--listen_port", &port];
+    let arguments = [&arguments[..], &["--disk_wait_attempts", "0"]].concat();
+    let mut kept = Kept {
+        conductor: Conductor::start().await,
+        supervisor: Program::start(&arguments, WITH_TOKEN),
+    };
+    let serving = "serving commands";
+    kept.supervisor.until_told(serving).await;
+    let first = Caller::new(&format!("http://127.0.0.1:{port}"), None, Some(TOKEN));
+    let second = first.with_token(Some(SECOND));
+    let info = json!({"node": {"uuid": NODE}, "config": {"agent_token": SECOND}});
+    let params = json!({"node_info": info});
+    let result = first.result("poll.set_node_info", params).await;
+    assert_eq!(result, Value::Null);
+    for agent in 1..3 {
+        let path = "/v1/commands/";
+        let statuses = (first.get(path).await.0, second.get(path).await.0);
+        assert_eq!(statuses, (401, 200), "of agent {agent}");
+        kept.kill().await;
+        kept.supervisor.until_told_often(serving, agent + 1).await;
+    }
 }
 
 #[tokio::test]
