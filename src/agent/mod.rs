@@ -34,7 +34,7 @@ use crate::tls;
 pub use configuration::look;
 use configuration::{configure, tell_of_permit, tell_of_trust};
 use inheritance::{Inheritance, inherit};
-use life::{Event, How, Life, Parting};
+use life::{Event, How, Life, Parting, Silence};
 use network::take_network_down;
 use registration::Registered;
 use service::Service;
@@ -166,7 +166,12 @@ impl Agent {
                 Life::Alone | Life::Registered(_) => unless(&mut end_signal, self.open()).await?,
                 Life::Serving => unless(&mut end_signal, self.serve()).await?,
                 Life::Leaving(parting) => self.leave(parting).await,
-                Life::Silent(_) => {
+                Life::Silent(silence) => {
+                    match silence {
+                        // Whoever left the mark may have died before it forgot.
+                        Silence::LockedDown | Silence::Rescued => self.forget(),
+                        Silence::NoToken => {}
+                    }
                     self.tell_ready();
                     match &self.speechless {
                         Some(speechless) => speechless.tell_until(end_signal.wait()).await,
@@ -212,15 +217,16 @@ impl Agent {
     /// Stops both conversations.
     async fn leave(&mut self, parting: Parting) -> Event {
         self.cancel.cancel();
+        if let Parting::Wished(_) = parting {
+            // No heart beats any more, and an answer that is on its way needs neither token nor key.
+            self.forget();
+        }
         if let Some(service) = self.service.take() {
             service.stop().await;
         }
         if let Parting::Wished(_) = parting {
-            // Nobody comes after this agent, and it has said its last word.
-            self.vault.wipe();
-            if let Err(error) = self.ledger.forget() {
-                tracing::warn!(%error, "the records of commands are not forgotten");
-            }
+            // Commands that were stopped have left a last word.
+            self.forget_records();
         }
         match parting {
             Parting::Wished(Ending::Lockdown) => {
@@ -233,6 +239,20 @@ impl Agent {
             Parting::Wished(Ending::PowerOff | Ending::Reboot) | Parting::Signalled => {}
         }
         Event::Stopped
+    }
+
+    /// Forgets what it spoke to Ironic with: no agent is to speak on this machine any more.
+    fn forget(&mut self) {
+        self.vault.wipe();
+        self.config.agent_token = None;
+        self.forget_records();
+        tracing::info!("the agent has forgotten all that it spoke to Ironic with");
+    }
+
+    fn forget_records(&self) {
+        if let Err(error) = self.ledger.forget() {
+            tracing::warn!(%error, "the records of commands are not forgotten");
+        }
     }
 }
 

@@ -127,7 +127,7 @@ impl Agent {
         if token.is_none() {
             tracing::warn!("no agent token was given: every command will be refused");
         }
-        let token = CurrentToken::new(token);
+        let token = CurrentToken::kept_in(&self.vault, token);
         let settable = self.config.standalone.then(|| token.clone());
         let settings = Settings::of(&self.config);
         let (context, wish) = self.context(&settings, tls_client, settable);

@@ -34,4 +34,5 @@ mod mounts;
 mod rescue;
 mod shutdown;
 mod supervisor;
+mod told;
 mod watcher;

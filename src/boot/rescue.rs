@@ -7,6 +7,7 @@
 
 use super::consoles;
 use super::supervisor::{Program, Restart};
+use super::told::Told;
 use crate::root::Root;
 use crate::secret::Secret;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -106,7 +107,7 @@ fn logins(root: &Root) -> Vec<Program> {
         path: root.path(path),
         arguments: arguments.iter().copied().map(str::to_owned).collect(),
         home: "/root",
-        environment: Vec::new(),
+        told: Told::default(),
         restart,
     };
     let mut programs = Vec::new();
@@ -214,7 +215,7 @@ mod tests {
             path: ramdisk.0.path().join(path),
             arguments: arguments.iter().map(ToString::to_string).collect(),
             home: "/root",
-            environment: Vec::new(),
+            told: Told::default(),
             restart,
         };
         assert_eq!(

@@ -2,6 +2,7 @@
 //! hands it over.
 
 use super::supervisor::{Child, Inherited, Order, Program, keep_running};
+use super::told::Told;
 use super::watcher;
 use crate::config;
 use crate::handover::{Keeper, LogTail};
@@ -11,16 +12,17 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::WaitStatus;
 use std::cell::Cell;
 use std::env;
+use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 
 /// Keeps an agent with these options running until this process is told to end, or until the agent ended because it was told
 /// to, or because its configuration cannot be used. Answers with the exit code of that end, 0 or [`UNUSABLE`]. Call this before
-/// any other thread exists, and start logging before.
+/// any other thread exists, and start logging before; of secrets among the options the caller keeps no copy.
 ///
 /// # Errors
 /// The kernel gives no memory to keep anything in, or no thread to hear signals on.
-pub fn run(options: Vec<String>, log: &Log) -> io::Result<u8> {
+pub fn run(options: impl IntoIterator<Item = OsString>, log: &Log) -> io::Result<u8> {
     let keeper = Keeper::create()?;
     let tail = LogTail::create(c"ferrite-supervisor-log")?;
     let own_log = tail.read_only();
@@ -28,7 +30,7 @@ pub fn run(options: Vec<String>, log: &Log) -> io::Result<u8> {
     let order = Arc::new(Order::default());
     pass_signals_on(&order)?;
     let variables = env::vars_os().filter(|(name, _)| !MANAGERS.iter().any(|own| name == own));
-    let agent = Program::agent(options, variables.collect());
+    let agent = Program::agent(Told::new(options, variables));
     // The agent covers its own; from here on ours are needed no more.
     let covered = Arguments::reach().and_then(|own| own.mask(config::places_of_secrets));
     if let Err(error) = covered {

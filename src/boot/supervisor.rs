@@ -4,6 +4,7 @@
 //! was handed to its owner has logins instead of the agent. What an agent leaves to the next is in memory files that it inherits, their numbers its last
 //! argument; they are not looked into here, but for the log when agents end again and again.
 
+use super::told::Told;
 use crate::handover::{Keeper, LogTail};
 use crate::logging;
 use crate::progress::Cancel;
@@ -13,7 +14,6 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -29,8 +29,8 @@ pub(super) struct Program {
     pub(super) arguments: Vec<String>,
     /// Its home.
     pub(super) home: &'static str,
-    /// Its variables, beside its home and where programs are.
-    pub(super) environment: Vec<(OsString, OsString)>,
+    /// What it is told besides: more arguments; and its variables, beside its home and where programs are.
+    pub(super) told: Told,
     /// How it is kept running.
     pub(super) restart: Restart,
 }
@@ -61,13 +61,13 @@ impl Restart {
 }
 
 impl Program {
-    /// The agent in the file that this process runs, with these options.
-    pub(super) fn agent(options: Vec<String>, environment: Vec<(OsString, OsString)>) -> Self {
+    /// The agent in the file that this process runs.
+    pub(super) fn agent(told: Told) -> Self {
         Self {
             path: Path::new("/proc/self/exe").into(),
-            arguments: std::iter::once(AGENT.to_owned()).chain(options).collect(),
+            arguments: vec![AGENT.to_owned()],
             home: "/",
-            environment,
+            told,
             restart: Restart::Service,
         }
     }
@@ -82,7 +82,7 @@ impl Program {
             path: Path::new("/proc/self/exe").into(),
             arguments: vec!["network".into()],
             home: "/",
-            environment: Vec::new(),
+            told: Told::default(),
             restart: Restart::Service,
         }
     }
@@ -113,8 +113,9 @@ impl Program {
         let mut command = std::process::Command::new(&self.path);
         let child = unblock_signals(&mut command)
             .args(&self.arguments)
+            .args(self.told.options())
             .env_clear()
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(self.told.variables())
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", self.home)
             .env("LC_ALL", "C")
@@ -519,7 +520,7 @@ mod tests {
             path: path.into(),
             arguments: Vec::new(),
             home: "/",
-            environment: Vec::new(),
+            told: Told::default(),
             restart: Restart::Service,
         }
     }

@@ -10,7 +10,6 @@ use crate::root::Root;
 use crate::{agent, boot, hardware, logging};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command};
-use std::env::ArgsOs;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -33,10 +32,10 @@ impl Drop for FlushWhenDropped {
 }
 
 fn run_command() -> ExitCode {
-    let mut arguments = std::env::args_os();
-    let program = arguments.next().map(PathBuf::from);
+    // Each reading of the arguments is a copy of all of them, secrets too: none outlives what it is for.
+    let program = std::env::args_os().next().map(PathBuf::from);
     if program.is_some_and(|program| program.ends_with(MODPROBE)) {
-        return modprobe(arguments);
+        return modprobe();
     }
     let mut matches = match command().try_get_matches() {
         Ok(matches) => matches,
@@ -49,7 +48,10 @@ fn run_command() -> ExitCode {
             ExitCode::from(UNUSABLE)
         }
         Some((name, arguments)) if name == "network" => network(arguments),
-        Some((name, _)) if name == "supervise" => supervise(),
+        Some((name, arguments)) if name == "supervise" => {
+            drop(arguments);
+            supervise()
+        }
         Some((name, arguments)) if name == "config" => configuration::run(arguments),
         Some((name, arguments)) if name == "policy" => policy::run(arguments),
         _ => {
@@ -148,6 +150,7 @@ fn serve(mut arguments: ArgMatches) -> ExitCode {
         other_logs: numbers(&mut arguments, OTHER_LOGS),
     };
     let command_line = CommandLine::taken_from(&mut arguments);
+    drop(arguments);
     match agent::run(Root::machine(), command_line, &handed_over) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -162,8 +165,8 @@ fn serve(mut arguments: ArgMatches) -> ExitCode {
 }
 
 /// By this name the kernel starts the program, which has no subcommand then.
-fn modprobe(arguments: ArgsOs) -> ExitCode {
-    let request = match boot::modprobe::Request::parse(arguments) {
+fn modprobe() -> ExitCode {
+    let request = match boot::modprobe::Request::parse(std::env::args_os().skip(1)) {
         Ok(request) => request,
         Err(error) => {
             complain(&error.to_string());
@@ -205,9 +208,7 @@ fn numbers(arguments: &mut ArgMatches, option: &str) -> Vec<i32> {
 /// The options were understood already; the agent is told them as they were written.
 fn supervise() -> ExitCode {
     let log = logging::start();
-    let options = std::env::args_os().skip(2);
-    let options = options.map(|option| option.to_string_lossy().into_owned());
-    match boot::supervise::run(options.collect(), &log) {
+    match boot::supervise::run(std::env::args_os().skip(2), &log) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             complain(&format!("no agent can be kept running: {error}"));

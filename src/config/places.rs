@@ -4,19 +4,28 @@ use super::table::every;
 use std::ops::Range;
 
 /// The places of every secret option's value among arguments and variables, each of which ends with a zero byte:
-/// `--agent_token VALUE`, `--agent_token=VALUE`, `OS_DEFAULT__AGENT_TOKEN=VALUE`.
+/// `--agent_token VALUE`, `--agent_token=VALUE`, `OS_DEFAULT__AGENT_TOKEN=VALUE`; options with hyphens and by beginnings of their names,
+/// too, as the command line understands them.
 #[must_use]
 pub fn places_of_secrets(words: &[u8]) -> Vec<Range<usize>> {
-    let names: Vec<_> = every()
-        .filter(|spec| spec.is_secret())
-        .flat_map(|spec| [format!("--{}", spec.name), spec.variable()])
-        .collect();
+    let secrets: Vec<_> = every().filter(|spec| spec.is_secret()).collect();
+    let is_option = |option: &[u8]| {
+        let spelled = |byte: &u8| if *byte == b'-' { b'_' } else { *byte };
+        let option: Vec<_> = option.iter().map(spelled).collect();
+        let mut names = secrets.iter().map(|spec| spec.name.as_bytes());
+        !option.is_empty() && names.any(|name| name.starts_with(&option))
+    };
+    let variables: Vec<_> = secrets.iter().map(|spec| spec.variable()).collect();
+    let is_secrets = |name: &[u8]| match name.strip_prefix(b"--") {
+        Some(option) => is_option(option),
+        None => variables.iter().any(|known| known.as_bytes() == name),
+    };
     let mut places = Vec::new();
     let (mut at, mut is_value) = (0, false);
     for word in words.split(|byte| *byte == 0) {
         let end = at + word.len();
         let name = word.split(|byte| *byte == b'=').next().unwrap_or_default();
-        let named = names.iter().any(|known| known.as_bytes() == name);
+        let named = is_secrets(name);
         if is_value {
             places.push(at..end);
         } else if named && name.len() < word.len() {
@@ -54,6 +63,10 @@ mod tests {
                 "HOME=/ OS_DEFAULT__AGENT_TOKEN=hush OS_DEFAULT__IMAGE_SERVER_PASSWORD=a ",
                 "HOME=/ OS_DEFAULT__AGENT_TOKEN=**** OS_DEFAULT__IMAGE_SERVER_PASSWORD=* ",
             ),
+            ("--agent-token hush", "--agent-token ****"),
+            ("--agent-token=hush", "--agent-token=****"),
+            ("--image_server_pass hush", "--image_server_pass ****"),
+            ("-- --debug", "-- --debug"),
             ("--agent_token", "--agent_token"),
             ("--agent_token= --debug", "--agent_token= --debug"),
             (

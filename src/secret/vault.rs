@@ -155,6 +155,8 @@ impl Vault {
         match self.write(item, &copy) {
             Ok(()) => AgentToken::held(Held::in_vault(self, item)),
             Err(error) => {
+                // An earlier one is not to come back.
+                self.remove(item);
                 tracing::warn!(%error, "the agent token cannot be kept: if the agent is started anew, it will have none");
                 token
             }
@@ -401,9 +403,12 @@ mod tests {
     #[test]
     fn a_token_without_room_stays_where_it_is() {
         let vault = Vault::create().unwrap();
+        let earlier = vault.keep_token(token("earlier"));
         let long = "x".repeat(1025);
         let kept = vault.keep_token(token(&long));
         assert!(kept.matches(long.as_bytes()) && vault.token().is_none());
+        // Nobody goes back to one that another has replaced.
+        assert!(!earlier.matches(b"earlier"));
     }
 
     #[test]

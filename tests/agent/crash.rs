@@ -4,7 +4,9 @@
 use super::caller::Caller;
 use super::conductor::{Answer, Conductor, NODE, TOKEN, lookup};
 use super::process::{Program, free_port, run, within};
+use super::rescue::{HASH, etc};
 use super::session::{HEARTBEAT, LOOKUP, knowing, willing_conductor};
+use super::standalone::WITH_TOKEN;
 use super::steps::step;
 use nix::cmsg_space;
 use nix::sys::signal::{Signal, kill};
@@ -12,8 +14,9 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
 use nix::unistd::Pid;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::fs::Permissions;
-use std::io::IoSliceMut;
+use std::fs::{self, Permissions};
+use std::io::{IoSliceMut, Write};
+use std::net::TcpStream;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
@@ -23,6 +26,8 @@ use std::time::Duration;
 const STARTED: &str = "Started a program";
 const ENDED: &str = "A program ended";
 const ACCEPTED: &str = "Ironic accepts our heartbeats";
+const FORGOTTEN: &str = "the agent has forgotten all that it spoke to Ironic with";
+const WITHOUT_TOKEN: &str = "this node was already looked up since its last power-on";
 
 /// An agent that is kept running, and its conductor.
 struct Kept {
@@ -44,6 +49,24 @@ impl Kept {
         arguments.extend(knowing(&url, &port));
         arguments.extend(options);
         let supervisor = Program::start(&arguments, &[]);
+        Self {
+            conductor,
+            supervisor,
+        }
+    }
+
+    /// The same in a ramdisk with this /etc, where an agent hands the machine over.
+    async fn start_in_ramdisk(etc: &Path) -> Self {
+        let conductor = willing_conductor(json!(TOKEN)).await;
+        conductor
+            .on(LOOKUP, [lookup(json!(TOKEN)), lookup(json!("******"))])
+            // It cannot be told a certificate, and calls in clear.
+            .on("GET /", [Answer::version("1.65")]);
+        let (url, port) = (conductor.url(), free_port().to_string());
+        let mut arguments = vec!["supervise"];
+        arguments.extend(knowing(&url, &port));
+        arguments.extend(["--disk_wait_attempts", "0"]);
+        let supervisor = Program::start_in_ramdisk(etc, &arguments, &[]);
         Self {
             conductor,
             supervisor,
@@ -180,6 +203,75 @@ async fn a_command_that_ran_when_its_agent_was_killed_has_failed_and_says_why() 
     assert_eq!(kept.caller().list().await, records);
     // Nothing is in the way of another command.
     caller.run("standby.sync", json!({})).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_dies_over_its_last_answers_leaves_no_token() {
+    let etc = etc(&["ipa-rescue-config"]);
+    let mut kept = Kept::start_in_ramdisk(etc.path()).await;
+    kept.until_served_by(1).await;
+    let heartbeat = &kept.heartbeats()[0];
+    let url = heartbeat["callback_url"].as_str().unwrap();
+    // A request that never ends: the agent waits for it.
+    let mut held = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    write!(
+        held,
+        "POST /v1/commands/?agent_token={TOKEN} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{{"
+    )
+    .unwrap();
+    let params = json!({"rescue_password": HASH, "hashed": true});
+    let caller = Caller::new(url, None, Some(TOKEN));
+    let result = caller.result("rescue.finalize_rescue", params).await;
+    assert_eq!(result, Value::Null);
+    kept.supervisor.until_told(FORGOTTEN).await;
+
+    // No successor comes before the mark is gone that would silence it.
+    kept.supervisor.signal(Signal::SIGSTOP);
+    kill(kept.agent().unwrap(), Signal::SIGKILL).unwrap();
+    fs::remove_file(etc.path().join(".rescued")).unwrap();
+    kept.supervisor.signal(Signal::SIGCONT);
+    kept.supervisor.until_told(WITHOUT_TOKEN).await;
+}
+
+#[tokio::test]
+async fn what_an_agent_left_that_died_before_it_forgot_is_forgotten_by_the_one_that_finds_its_mark()
+{
+    let etc = etc(&[]);
+    let mut kept = Kept::start_in_ramdisk(etc.path()).await;
+    kept.until_served_by(1).await;
+    fs::write(etc.path().join(".rescued"), "").unwrap();
+    kept.kill().await;
+    kept.supervisor.until_told(FORGOTTEN).await;
+    fs::remove_file(etc.path().join(".rescued")).unwrap();
+    kept.kill().await;
+    kept.supervisor.until_told(WITHOUT_TOKEN).await;
+}
+
+#[tokio::test]
+async fn a_token_that_came_with_the_node_outlives_the_agent_and_the_one_before_it_does_not() {
+    const SECOND: &str = "second-token-of-43-characters-0123456789-__";
+    let port = free_port().to_string();
+    let arguments = ["supervise", "--standalone", "--listen_port", &port];
+    let arguments = [&arguments[..], &["--disk_wait_attempts", "0"]].concat();
+    let mut kept = Kept {
+        conductor: Conductor::start().await,
+        supervisor: Program::start(&arguments, WITH_TOKEN),
+    };
+    let serving = "serving commands";
+    kept.supervisor.until_told(serving).await;
+    let first = Caller::new(&format!("http://127.0.0.1:{port}"), None, Some(TOKEN));
+    let second = first.with_token(Some(SECOND));
+    let info = json!({"node": {"uuid": NODE}, "config": {"agent_token": SECOND}});
+    let params = json!({"node_info": info});
+    let result = first.result("poll.set_node_info", params).await;
+    assert_eq!(result, Value::Null);
+    for agent in 1..3 {
+        let path = "/v1/commands/";
+        let statuses = (first.get(path).await.0, second.get(path).await.0);
+        assert_eq!(statuses, (401, 200), "of agent {agent}");
+        kept.kill().await;
+        kept.supervisor.until_told_often(serving, agent + 1).await;
+    }
 }
 
 #[tokio::test]

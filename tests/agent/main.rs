@@ -28,6 +28,7 @@ mod endings;
 mod flow;
 mod inventory;
 mod logs;
+mod memory;
 mod modprobe;
 #[path = "../support/name_server.rs"]
 mod name_server;
@@ -43,6 +44,8 @@ mod registration;
 mod rescue;
 #[path = "../support/responder.rs"]
 mod responder;
+#[path = "../support/scan.rs"]
+mod scan;
 mod secrets;
 mod session;
 mod standalone;

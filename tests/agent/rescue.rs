@@ -8,10 +8,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tempfile::TempDir;
 
-const HASH: &str = "$6$rounds=5000$salt$hush";
+pub(crate) const HASH: &str = "$6$rounds=5000$salt$hush";
 
 /// A folder for /etc that everybody may write to.
-fn etc(folders: &[&str]) -> TempDir {
+pub(crate) fn etc(folders: &[&str]) -> TempDir {
     let etc = tempfile::tempdir().unwrap();
     open_to_all(etc.path());
     for folder in folders {

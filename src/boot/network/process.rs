@@ -118,6 +118,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 mod tests {
     use super::*;
     use crate::boot::supervisor::{Inherited, Order, Program, Restart};
+    use crate::boot::told::Told;
     use crate::sys::netlink::{Changes, Netlink};
     use std::thread;
 
@@ -126,7 +127,7 @@ mod tests {
             path: "/bin/true".into(),
             arguments: Vec::new(),
             home: "/",
-            environment: Vec::new(),
+            told: Told::default(),
             restart: Restart::Service,
         };
         Child::new(program, Inherited::default())
