@@ -5,6 +5,7 @@
 //! and the rooms that see secrets in texts (a request's query) mask them before they make an event. What gets here all the same
 //! is masked by the redactor before any output has it. Every output gets the same texts, so that none says more than the console.
 
+mod budget;
 mod event;
 mod limit;
 mod outputs;
@@ -13,6 +14,7 @@ mod ring;
 mod sockets;
 mod stderr;
 
+pub(crate) use budget::{LogBudget, Minute};
 pub use outputs::Settings;
 pub use queue::{LineQueue, Sink};
 pub use ring::{Line, Mirror, Ring, Source};
