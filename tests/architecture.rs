@@ -47,7 +47,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tls",
         ],
     ),
-    ("api", &["command", "config", "keystone", "policy", "tls"]),
+    (
+        "api",
+        &["command", "config", "keystone", "logging", "policy", "tls"],
+    ),
     ("boot", &["config", "formats", "handover", "logging", "sys"]),
     ("conductor", &["command", "config", "tls"]),
     (
@@ -63,7 +66,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "sys",
         ],
     ),
-    ("keystone", &["config", "tls"]),
+    ("keystone", &["config", "logging", "tls"]),
     ("policy", &[]),
     ("command", &[]),
     ("handover", &["command", "formats", "logging"]),

@@ -5,7 +5,6 @@ use super::caller::{Caller, X_AUTH_TOKEN};
 use super::fault::Fault;
 use super::gate::Admitted;
 use super::known::KnownAddresses;
-use super::log_budget::LogBudget;
 use super::payload::Payload;
 use super::query::Query;
 use super::routes::{self, Operation, Route};
@@ -14,6 +13,7 @@ use super::strangers::Strangers;
 use super::wire::{self, RunRequest};
 use super::{Limits, State};
 use crate::command::{CommandView, Commander};
+use crate::logging::LogBudget;
 use hyper::body::Incoming;
 use hyper::header::{
     ALLOW, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
@@ -121,7 +121,9 @@ impl Service {
         if let Fault::Forbidden(caller, denied) = fault
             && let Some(untold) = self.users_lines.take()
         {
-            tracing::warn!(%caller, untold, reason = %denied, "Refused by policy");
+            // As a text: the name is of Keystone's users' choice.
+            let caller = caller.to_string();
+            tracing::warn!(caller, untold, reason = %denied, "Refused by policy");
         }
     }
 
@@ -458,7 +460,7 @@ impl Drop for RequestLog<'_> {
         let untold = (untold > 0).then_some(untold);
         let (client, method, target) = (self.client, &self.method, &self.target);
         let forwarded_for = self.forwarded_for.map(tracing::field::display);
-        let caller = user.map(tracing::field::display);
+        let caller = user.map(ToString::to_string);
         let status = self.status.map(|status| status.as_u16());
         let ms = self.begin.elapsed().as_millis();
         let what = match status {

@@ -18,7 +18,6 @@ mod fault;
 mod gate;
 mod handshakes;
 mod known;
-mod log_budget;
 mod payload;
 mod places;
 mod query;

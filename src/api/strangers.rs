@@ -4,7 +4,7 @@
 //! address, by showing wrong ones. Memory is bounded in addresses, and so is the number of callers who are made to wait.
 
 use super::Limits;
-use super::log_budget::{LogBudget, Minute};
+use crate::logging::{LogBudget, Minute};
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv6Addr};

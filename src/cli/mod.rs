@@ -5,7 +5,7 @@ mod policy;
 
 use crate::config::CommandLine;
 use crate::nearest::nearest;
-use crate::redact::{one_line, redact};
+use crate::redact::{one_line, redact, redact_lines};
 use crate::root::Root;
 use crate::{agent, boot, hardware, logging};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -128,8 +128,14 @@ fn explain(mut error: clap::Error) -> ExitCode {
         let meant = ContextValue::Strings(vec![meant]);
         error.insert(ContextKind::SuggestedSubcommand, meant);
     }
-    // Nobody is left to be told that standard error is gone.
-    let _gone = error.print();
+    if error.use_stderr() {
+        let said = redact_lines(&error.render().to_string());
+        let lines = said.lines().map(one_line);
+        lines.for_each(|line| logging::print(&format!("{line}\n")));
+    } else {
+        // Help and version are the program's own words. Nobody is left to be told that standard output is gone.
+        let _gone = error.print();
+    }
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 

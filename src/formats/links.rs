@@ -1,6 +1,6 @@
 //! Symbolic links of a foreign tree, followed within it: what a copy into a file system without links has in their place.
 
-use super::tree::Exceeded;
+use super::tree::{Exceeded, MOST_DEPTH};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A symbolic link.
@@ -22,12 +22,17 @@ pub(crate) struct Followed {
 /// Follows the links of a tree with these files. A link to a directory stands for all that is below that.
 ///
 /// # Errors
-/// [`Exceeded::Budget`] when there are more than `most` links and paths over them.
+/// [`Exceeded::Budget`] when there are more than `most` links and paths over them, or one leads deeper than a tree is read: no copy
+/// with such a path could be read again.
 pub(crate) fn follow(
     files: &[&[String]],
     links: &[Link],
     most: usize,
 ) -> Result<Followed, Exceeded> {
+    // Each costs one at least, and is looked at for every other.
+    if links.len() > most {
+        return Err(Exceeded::Budget);
+    }
     let targets = links
         .iter()
         .map(|link| (link.path.as_slice(), link.target.as_str()));
@@ -48,43 +53,45 @@ struct Walk<'a> {
     files: &'a [&'a [String]],
     targets: BTreeMap<&'a [String], &'a str>,
     /// The links that the current one is seen by, from the outermost.
-    open: Vec<Vec<String>>,
+    open: Vec<&'a [String]>,
     left: usize,
     found: Followed,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     /// Finds what a link leads to, for one path by which the link is seen.
-    fn expand(&mut self, link: &[String], seen_as: &[String]) -> Result<(), Exceeded> {
-        self.spend()?;
+    fn expand(&mut self, link: &'a [String], seen_as: &[String]) -> Result<(), Exceeded> {
+        self.spend(seen_as)?;
         let place = self.resolve(link);
         // Whoever is inside what he leads to would find himself there again.
         let place = place.filter(|place| {
-            let mut around = self.open.iter().map(Vec::as_slice).chain([link]);
+            let mut around = self.open.iter().chain([&link]);
             !around.any(|link| link.starts_with(place)) && self.open.len() < MAX_LINKS
         });
         let Some(place) = place else {
             self.found.lost.push(seen_as.to_vec());
             return Ok(());
         };
-        let below = |path: &[String]| path.strip_prefix(place.as_slice()).map(<[String]>::to_vec);
+        let seen = |path: &[String]| {
+            let rest = path.strip_prefix(place.as_slice())?;
+            Some([seen_as, rest].concat())
+        };
         let mut is_lost = true;
         for (number, path) in self.files.iter().enumerate() {
-            if let Some(rest) = below(path) {
+            if let Some(path) = seen(path) {
                 is_lost = false;
-                self.spend()?;
-                self.found.files.push(([seen_as, &rest].concat(), number));
+                self.spend(&path)?;
+                self.found.files.push((path, number));
             }
         }
-        let inner = self
-            .targets
-            .keys()
-            .filter_map(|path| Some((path.to_vec(), below(path)?)));
-        let inner: Vec<_> = inner.collect();
-        self.open.push(link.to_vec());
-        for (inner, rest) in inner {
-            is_lost = false;
-            self.expand(&inner, &[seen_as, &rest].concat())?;
+        let inner = self.targets.keys().copied();
+        let inner: Vec<_> = inner.filter(|path| path.starts_with(&place)).collect();
+        self.open.push(link);
+        for inner in inner {
+            if let Some(path) = seen(inner) {
+                is_lost = false;
+                self.expand(inner, &path)?;
+            }
         }
         self.open.pop();
         if is_lost {
@@ -120,8 +127,10 @@ impl Walk<'_> {
         }
     }
 
-    fn spend(&mut self) -> Result<(), Exceeded> {
-        self.left = self.left.checked_sub(1).ok_or(Exceeded::Budget)?;
+    fn spend(&mut self, path: &[String]) -> Result<(), Exceeded> {
+        let left = self.left.checked_sub(1);
+        let left = left.filter(|_| path.len() <= MOST_DEPTH);
+        self.left = left.ok_or(Exceeded::Budget)?;
         Ok(())
     }
 }
@@ -226,6 +235,22 @@ mod tests {
         }
         let file = path("d60/f");
         assert_eq!(follow(&[&file], &links, 5000), Err(Exceeded::Budget));
+    }
+
+    #[test]
+    fn links_that_lead_deeper_than_any_tree_is_read_end_at_the_limit() {
+        let up = "../".repeat(7);
+        let link = |number: u32| Link {
+            path: path(&format!("d{number}/2/3/4/5/6/7/x")),
+            target: format!("{up}d{}", number + 1),
+        };
+        let links = [link(0), link(1)];
+        let deepest = path("d2/f");
+        let found = follow(&[&deepest], &links, 100).unwrap();
+        let depths: Vec<_> = found.files.iter().map(|(path, _)| path.len()).collect();
+        assert_eq!(depths, [MOST_DEPTH, 9]);
+        let deeper = path("d2/2/f");
+        assert_eq!(follow(&[&deeper], &links, 100), Err(Exceeded::Budget));
     }
 
     proptest! {

@@ -2,14 +2,30 @@
 
 use super::{Error, Identity};
 use crate::error::chain;
+use crate::logging::LogBudget;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// What is known of Keystone.
-#[derive(Default)]
-pub(super) struct Health(Mutex<State>);
+pub(super) struct Health {
+    state: Mutex<State>,
+    /// Lines that tell how questions end: whoever invents tokens makes them.
+    endings: LogBudget,
+    /// Lines that tell who shows a token.
+    users: LogBudget,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            state: Mutex::default(),
+            endings: LogBudget::new(LINES_A_MINUTE),
+            users: LogBudget::new(LINES_A_MINUTE),
+        }
+    }
+}
 
 #[derive(Default)]
 struct State {
@@ -52,7 +68,9 @@ impl Health {
         }
         let error = chain(error);
         if state.is_told || is_recent(state.told) {
-            tracing::debug!(error, "Keystone does not tell whose a token is");
+            if let Some(untold) = self.endings.take() {
+                tracing::debug!(error, untold, "Keystone does not tell whose a token is");
+            }
             return;
         }
         state.is_told = true;
@@ -61,6 +79,23 @@ impl Health {
             error,
             "Keystone does not tell whose a token is: nobody is let in by one"
         );
+    }
+
+    /// It knows nobody by a token, for this reason.
+    pub(super) fn refuses(&self, reason: &str) {
+        if let Some(untold) = self.endings.take() {
+            tracing::debug!(reason, untold, "Keystone knows nobody by a caller's token");
+        }
+    }
+
+    /// It does not know the agent's own token.
+    pub(super) fn forgets(&self) {
+        if let Some(untold) = self.endings.take() {
+            tracing::debug!(
+                untold,
+                "Keystone does not know the agent's own token any more"
+            );
+        }
     }
 
     /// A token that Keystone takes has ended by this machine's clock.
@@ -81,17 +116,27 @@ impl Health {
         if state.seen.contains(&seen) {
             return;
         }
+        let Some(untold) = self.users.take() else {
+            return;
+        };
         if state.seen.len() >= MOST_SEEN {
             state.seen.pop_front();
         }
         state.seen.push_back(seen);
         let Identity { user, scope, .. } = identity;
         let roles = identity.roles().join(",");
-        tracing::info!(user, roles, scope, "A user of Keystone's shows a token");
+        let untold = (untold > 0).then_some(untold);
+        tracing::info!(
+            user,
+            roles,
+            scope,
+            untold,
+            "A user of Keystone's shows a token"
+        );
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,7 +145,12 @@ fn pause_after(error: &Error) -> Option<Duration> {
     match error {
         // A wrong password, tried again and again, would lock the agent's user out.
         Error::Credentials { code: 401, .. } => Some(PAUSE_OF_CREDENTIALS),
-        Error::Answer { code, .. } if NOT_THE_CALLERS.contains(code) => Some(PAUSE),
+        // Said to the agent's own token, by a service that has no time, and by one that does not work or a gateway before it. A
+        // 409 or 500 is what Keystone says where it stumbles over one token: whoever finds such a one would keep all others out.
+        Error::Answer {
+            code: 401 | 429 | 501..=599,
+            ..
+        } => Some(PAUSE),
         Error::Connect { .. } | Error::Credentials { .. } | Error::Silent { .. } => Some(PAUSE),
         _ => None,
     }
@@ -114,5 +164,4 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_OF_CREDENTIALS: Duration = Duration::from_secs(60);
 const BETWEEN_TWO: Duration = Duration::from_secs(60);
 const MOST_SEEN: usize = 64;
-/// What is said to the agent's own token, by a service that has no time, and by a gateway that cannot reach its service.
-const NOT_THE_CALLERS: &[u16] = &[401, 429, 502, 503, 504];
+const LINES_A_MINUTE: u32 = 20;

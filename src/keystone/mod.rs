@@ -226,7 +226,7 @@ impl Keystone {
         if answer.status != StatusCode::UNAUTHORIZED || !account.forget(&own).await {
             return answer.verdict();
         }
-        tracing::debug!("Keystone does not know the agent's own token any more");
+        self.health.forgets();
         let own = account.token(&self.client, deadline).await?;
         let answer = self
             .client
@@ -239,7 +239,7 @@ impl Keystone {
         let identity = match verdict {
             Verdict::Known(identity) => identity,
             Verdict::Nobody(reason) => {
-                tracing::debug!(reason, "Keystone knows nobody by a caller's token");
+                self.health.refuses(reason);
                 return Err(Refusal::Invalid);
             }
         };

@@ -132,8 +132,15 @@ impl Told {
         } else {
             redact(value)
         };
-        let value = redact(&one_line(&value));
-        let quoted = is_text && value.contains([' ', '"']);
+        let mut value = redact(&one_line(&value));
+        self.cut(&mut value);
+        // Others' words may be in what shows itself, too.
+        let quoted = match is_text {
+            true => value.contains([' ', '"']),
+            false => value
+                .split_once(' ')
+                .is_some_and(|(_, rest)| rest.contains('=')),
+        };
         if name == "message" {
             self.sentence = value;
             return;
@@ -144,4 +151,23 @@ impl Told {
             quoted,
         });
     }
+
+    /// Leaves of a text what there is room for: the log is a ring, and one line must not displace all others.
+    fn cut(&self, text: &mut String) {
+        let values = self.fields.iter().map(|pair| pair.value.len());
+        let taken = values.fold(self.sentence.len(), usize::saturating_add);
+        let left = LONGEST_LINE.saturating_sub(taken);
+        let end = text.floor_char_boundary(left.max(SHORT));
+        let more = text.len() - end;
+        text.truncate(end);
+        if more > 0 {
+            // Writing to a text cannot fail.
+            let _infallible = write!(text, "\u{2026}({more} more bytes)");
+        }
+    }
 }
+
+/// Bytes of an event's texts. What is longer is cut, its last fields first.
+const LONGEST_LINE: usize = 16 << 10;
+/// Bytes that every field may have.
+const SHORT: usize = 64;

@@ -5,6 +5,7 @@
 //! and the rooms that see secrets in texts (a request's query) mask them before they make an event. What gets here all the same
 //! is masked by the redactor before any output has it. Every output gets the same texts, so that none says more than the console.
 
+mod budget;
 mod event;
 mod limit;
 mod outputs;
@@ -13,6 +14,7 @@ mod ring;
 mod sockets;
 mod stderr;
 
+pub(crate) use budget::{LogBudget, Minute};
 pub use outputs::Settings;
 pub use queue::{LineQueue, Sink};
 pub use ring::{Line, Mirror, Ring, Source};
@@ -297,6 +299,44 @@ pub(crate) mod tests {
                 prop_assert_eq!(told.matches("agent_token").count(), lines * 2, "{}", told);
             }
         }
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut_and_displaces_no_other() {
+        let kept = 16 << 10;
+        let log = log_of(Verbosity::Info, |_| {
+            tracing::info!(target: "ferrite::api", "before");
+            let endless = "\u{e9}".repeat(2 << 20);
+            tracing::warn!(target: "ferrite::api", links = ?[&endless], status = 5, "left out");
+            tracing::warn!(target: "ferrite::api", status = 5, "{endless}");
+        });
+        let text = log.ring.text();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 3);
+        assert!(lines[0].ends_with(" INFO  api: before"));
+        let field = format!(
+            " WARN  api: left out links=[\"{}\u{2026}(4177932 more bytes) status=5",
+            "\u{e9}".repeat((kept - 10) / 2)
+        );
+        let at = lines[1].find(" WARN").unwrap();
+        assert_eq!(
+            lines[1].len() - at,
+            field.len(),
+            "{}",
+            &lines[1][lines[1].len() - 100..]
+        );
+        assert_eq!(&lines[1][at..], field);
+        assert!(lines[2].ends_with("\u{e9}\u{2026}(4177920 more bytes) status=5"));
+    }
+
+    #[test]
+    fn what_shows_itself_forges_no_field_either() {
+        let name = "eve@Default untold=0 caller=alice";
+        let text = told(Verbosity::Info, || {
+            tracing::info!(target: "ferrite::api", caller = %name, url = %"http://h/?a=b", reason = %"x is disallowed", paths = ?["a"], "told");
+        });
+        let expected = " INFO  api: told caller=\"eve@Default untold=0 caller=alice\" url=http://h/?a=b reason=x is disallowed paths=[\"a\"]\n";
+        assert!(text.ends_with(expected), "{text}");
     }
 
     #[test]

@@ -83,6 +83,24 @@ fn files_of(directory: &Path, believed: file::Believed) -> Result<Vec<PathBuf>, 
     Ok(paths)
 }
 
+/// Whoever may write to a file's folder puts another in its place. Not so where it is sticky, as /tmp is; what is a link, may be
+/// replaced in its own folder and in that of the file.
+fn believe_folders(path: &Path, believed: file::Believed) -> Result<(), Error> {
+    let resolved = fs::canonicalize(path).ok();
+    for path in [Some(path), resolved.as_deref()].into_iter().flatten() {
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        let folder = folder.unwrap_or_else(|| Path::new("."));
+        let metadata = fs::metadata(folder).map_err(|error| unreadable(folder, error))?;
+        if metadata.mode() & STICKY == 0 {
+            believed(&metadata).map_err(|reason| Error::NotBelieved {
+                path: folder.to_owned(),
+                reason,
+            })?;
+        }
+    }
+    Ok(())
+}
+
 fn unreadable(path: &Path, error: io::Error) -> Error {
     Error::Read {
         path: path.to_owned(),
@@ -109,6 +127,7 @@ impl InForce {
         let mut written: BTreeMap<String, Written> = BTreeMap::new();
         for Trace { path, .. } in traces {
             let content = file::read(path, settings.believed)?;
+            believe_folders(path, settings.believed)?;
             files.push(PolicyFile {
                 path: path.clone(),
                 options: content.options.clone(),
@@ -322,6 +341,8 @@ fn strangers(
     found
 }
 
+/// `S_ISVTX`: of what is in a folder, each may be renamed by its owner alone.
+const STICKY: u32 = 0o1000;
 /// What is said of one rule.
 const MOST_DOUBTS: usize = 8;
 /// A file may have tens of thousands of names, and guessing what is meant compares each with all others.

@@ -162,12 +162,26 @@ async fn what_others_wrote_reaches_no_terminal_as_commands() {
     let path =
         super::tokens::config_file(folder.path(), "api\u{202e}url = x\nntp_server = \u{1b}[2Jx");
     let path = path.to_str().unwrap();
+    let secret = run(&["agent", "agent_token=hush-hush\u{1b}[2J\u{202e}x"], &[]).await;
+    assert_eq!(secret.status.code(), Some(2));
+    assert!(
+        secret
+            .err
+            .contains("unexpected argument 'agent_token=******"),
+        "{secret:?}"
+    );
+    assert!(!secret.err.contains("hush"), "{secret:?}");
+    let argument = run(&["agent", "\u{1b}[2J\u{202e}x"], &[]).await;
+    assert!(
+        argument.err.contains("'\u{fffd}[2J\u{fffd}x'"),
+        "{argument:?}"
+    );
     let (checked, shown, refused) = (
         run(&["config", "check", path], &[]).await,
         run(&["config", "show", "--config-file", path], &[]).await,
         run(&["agent", "--config-file", "/no\u{202e}where"], &[]).await,
     );
-    for ended in [&checked, &shown, &refused] {
+    for ended in [&checked, &shown, &refused, &secret, &argument] {
         let is_obeyed = |c: char| c == '\u{202e}' || (c.is_control() && c != '\n');
         assert!(!ended.out.contains(is_obeyed), "{ended:?}");
         assert!(!ended.err.contains(is_obeyed), "{ended:?}");

@@ -109,6 +109,15 @@ async fn a_policy_that_cannot_be_lived_by_ends_the_agent_with_its_reason() {
         refused(&open).await,
         "ferrite: the policy is refused: FILE is not taken: others than its owner may write to it (chmod go-w)"
     );
+    let closed = written(&folder, "{}");
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(
+        refused(&closed).await,
+        format!(
+            "ferrite: the policy is refused: {} is not taken: others than its owner may write to it (chmod go-w)",
+            folder.path().display()
+        )
+    );
 }
 
 /// Gives this thread, and the programs that it starts, mounts of their own. That needs root.

@@ -162,7 +162,7 @@ async fn requests_of_an_observer_are_logged_and_do_not_displace_what_the_log_hol
     api.list().await;
     let lines = lines.all();
     assert!(lines.len() <= 500, "{} lines", lines.len());
-    let answered = "message=Answered a request client=127.0.0.1 caller=observer method=GET target=\"/v1/commands/\" status=200 ";
+    let answered = "message=Answered a request client=127.0.0.1 caller=\"observer\" method=GET target=\"/v1/commands/\" status=200 ";
     assert_eq!(lines[0], answered);
     let list = lines.last().unwrap();
     assert!(

@@ -108,6 +108,61 @@ async fn a_keystone_that_fails_is_told_once_and_its_return_too() {
 }
 
 #[tokio::test]
+async fn tokens_that_are_invented_and_a_failing_keystone_leave_the_debug_log_readable() {
+    for (answer, others) in [
+        (refused(404), 0),
+        // The first is a warning.
+        (Answer::bytes(500, "oops"), 1),
+        (Answer::bytes(409, "oops"), 1),
+    ] {
+        let (lines, _guard) = Lines::listen();
+        let clock = Clock::stop();
+        let server = Server::start().await;
+        server.on(LOOK, [answer]);
+        let keystone = keystone(&server.url(), &[]);
+        let invent = async |number: u32| {
+            let token = format!("invented-{number}");
+            keystone.validate(token.as_bytes()).await.unwrap_err();
+        };
+        for number in 0..50 {
+            invent(number).await;
+        }
+        assert_eq!(lines.of(Level::DEBUG).len(), 20);
+        clock.pass(Duration::from_secs(60)).await;
+        invent(50).await;
+        let told = lines.of(Level::DEBUG);
+        let untold = format!(" untold={} ", 30 - others);
+        assert!(told.len() == 21 && told[20].contains(&untold), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_of_ever_other_projects_leaves_the_log_readable() {
+    let (lines, _guard) = Lines::listen();
+    let clock = Clock::stop();
+    let server = Server::start().await;
+    let scoped = |number: u32| {
+        let mut known = super::recorded("project");
+        known["token"]["project"]["name"] = format!("project {number}").into();
+        Answer::json(200, &known)
+    };
+    server.on(LOOK, (0..31).map(scoped));
+    let keystone = keystone(&server.url(), &[("token_cache_time", "0")]);
+    for _ in 0..30 {
+        keystone.validate(TOKEN).await.unwrap();
+    }
+    assert_eq!(lines.of(Level::INFO).len(), 20);
+    clock.pass(Duration::from_secs(60)).await;
+    keystone.validate(TOKEN).await.unwrap();
+    let told = lines.of(Level::INFO);
+    assert!(
+        told.len() == 21 && told[20].contains("project 30@"),
+        "{told:?}"
+    );
+    assert!(told[20].contains(" untold=10 "), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_wrong_clock_is_told() {
     let (lines, _guard) = Lines::listen();
     let server = Server::start().await;

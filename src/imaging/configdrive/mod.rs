@@ -187,10 +187,10 @@ fn rebuild_or_warn(
         return warn(&rebuild::Error::SameName(name.clone()), as_it_came);
     }
     if !files.same_names.is_empty() {
-        tracing::warn!(%partition, names = ?files.same_names, "files are left out of the config drive: their names differ from others' only in case");
+        tracing::warn!(%partition, names = ?first(&files.same_names), count = files.same_names.len(), "files are left out of the config drive: their names differ from others' only in case");
     }
     if !files.lost_links.is_empty() {
-        tracing::warn!(%partition, links = ?files.lost_links, "links are left out of the config drive: they lead to no file of it");
+        tracing::warn!(%partition, links = ?first(&files.lost_links), count = files.lost_links.len(), "links are left out of the config drive: they lead to no file of it");
     }
     let files = files.files;
     blank(target, cancel)?;
@@ -208,6 +208,11 @@ fn rebuild_or_warn(
         Err(_) if cancel.is_cancelled() => Err(Error::Cancelled(target.path().into())),
         Err(_) => Err(Error::Verify(target.path().into())),
     }
+}
+
+/// Those that the log names.
+fn first(paths: &[String]) -> &[String] {
+    paths.get(..MOST_NAMED).unwrap_or(paths)
 }
 
 fn write_as_it_is(target: &Disk, drive: &Drive, cancel: &Cancel) -> Result<(), Error> {
@@ -264,6 +269,8 @@ fn settle(target: &Disk) -> Result<(), Error> {
 const LABEL: &str = "config-2";
 /// What Ironic and cloud-init agree on as the most a config drive has.
 const SIZE: u64 = 64 << 20;
+/// Files or links that are left out and named.
+const MOST_NAMED: usize = 10;
 /// Bytes that are written or read between two looks at the wish to stop.
 const PIECE: usize = 1 << 20;
 
@@ -406,11 +413,41 @@ mod tests {
         assert_eq!(found, [("user_data".to_owned(), vec![])]);
         for line in [
             "their names differ from others' only in case",
-            "names=[\"USER_DATA\"]",
+            "names=[\"USER_DATA\"] count=1\n",
             "they lead to no file of it",
-            "links=[\"link\"]",
+            "links=[\"link\"] count=1\n",
         ] {
             assert!(told.contains(line), "{told}");
+        }
+    }
+
+    #[test]
+    fn of_many_files_and_links_that_are_left_out_ten_are_named() {
+        let mut files = vec![fixture::name(b"z")];
+        let mut first = Vec::new();
+        for number in 10..22 {
+            for name in ["f", "F"] {
+                files.push(fixture::name(format!("{name}{number}").as_bytes()));
+            }
+            let mut link = fixture::name(format!("link{number}").as_bytes());
+            link.extend(b"SL\x0D\x01\x00\x08\x00\x00\x04root");
+            files.push(link);
+            first.push(number);
+        }
+        first.truncate(10);
+        let named = |name: &str| {
+            let names: Vec<_> = first.iter().map(|n| format!("{name}{n}")).collect();
+            format!("={names:?} count=12\n")
+        };
+        let iso = fixture::rock_ridge_with(&files);
+        let fetch = |_: &url::Url| Ok(Secret::new(iso.clone()));
+        let drive = Drive::from_text("http://x/", "n", &fetch).unwrap();
+        let disk = TestDisk::gpt(200, 4096, &[]);
+        let told = crate::logging::tests::told(crate::logging::Verbosity::Info, || {
+            put(&disk, &drive, Form::AsItIs).unwrap();
+        });
+        for line in [named("F"), named("link")] {
+            assert!(told.contains(&line), "{line}: {told}");
         }
     }
 

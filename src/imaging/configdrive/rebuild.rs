@@ -5,6 +5,7 @@ use crate::formats::ext::{self, Ext};
 use crate::formats::fat::{self, Fat};
 use crate::formats::iso9660::{self, Iso};
 use crate::formats::links::{self, Link};
+use crate::formats::tree::MOST_DEPTH;
 use crate::progress::Cancel;
 use crate::storage::disk::{Disk, Window};
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
@@ -31,7 +32,9 @@ pub(super) enum Error {
     Iso(#[source] iso9660::Error),
     #[error("a file system that does not tell upper from lower case has no place for {0}")]
     SameName(String),
-    #[error("it has more than {MAX_FILES} files and links")]
+    #[error(
+        "it has more than {MAX_FILES} files and links, or its links lead deeper than {MOST_DEPTH} folders"
+    )]
     TooManyFiles,
     #[error("it has neither an ISO 9660 nor a FAT nor an ext file system")]
     Unknown,
@@ -104,31 +107,56 @@ fn read_all<F>(
 /// Sorts files, without those that FAT would take for another, whose paths come second. Of names that differ only in case the one
 /// in lower case stays: that is what cloud-init looks for.
 fn tell_apart(mut files: Vec<File>) -> (Vec<File>, Vec<String>) {
-    let mut known: BTreeMap<Vec<String>, (Vec<String>, bool)> = BTreeMap::new();
+    let mut known: BTreeMap<(usize, String), Known> = BTreeMap::new();
     let mut same = Vec::new();
     files.sort_by(|one, other| other.0.cmp(&one.0));
     files.retain(|(path, _)| {
-        let parts = (1..=path.len()).map(|depth| {
-            let part = path.get(..depth).unwrap_or_default();
-            let folded: Vec<_> = part.iter().map(|name| name.to_uppercase()).collect();
-            (folded, (part.to_vec(), depth == path.len()))
-        });
-        let parts: Vec<_> = parts.collect();
-        let is_other = |(folded, (part, is_file)): &(Vec<String>, (Vec<String>, bool))| {
-            let other = known.get(folded);
-            other.is_some_and(|(other, other_is_file)| other != part || *is_file || *other_is_file)
-        };
-        if parts.iter().any(is_other) {
+        let mut folder = TOP;
+        let mut parts = path.iter().map(|name| (name, name.to_uppercase()));
+        let mut fresh = None;
+        for (name, folded) in parts.by_ref() {
+            let place = (folder, folded);
+            let Some(other) = known.get(&place) else {
+                fresh = Some((name, place.1));
+                break;
+            };
+            if other.name != *name || other.is_file {
+                same.push(path.join("/"));
+                return false;
+            }
+            folder = other.number;
+        }
+        if fresh.is_none() {
             same.push(path.join("/"));
             return false;
         }
-        known.extend(parts);
+        let mut parts = fresh.into_iter().chain(parts).peekable();
+        while let Some((name, folded)) = parts.next() {
+            let number = known.len() + 1;
+            let part = Known {
+                name: name.clone(),
+                number,
+                is_file: parts.peek().is_none(),
+            };
+            known.insert((folder, folded), part);
+            folder = number;
+        }
         true
     });
     files.reverse();
     same.sort();
     (files, same)
 }
+
+/// A file or folder that FAT knows by its folder's number and its name in capitals.
+struct Known {
+    name: String,
+    number: usize,
+    is_file: bool,
+}
+
+/// The number of the folder that all are in.
+const TOP: usize = 0;
 
 /// Formats a partition, whose bytes are all zero, and copies the files into it.
 pub(super) fn write(target: &Disk, files: &[File], cancel: &Cancel) -> Result<(), Error> {
@@ -301,7 +329,10 @@ mod tests {
     fn a_drive_of_more_files_is_not_rebuilt() {
         let drive = fixture::rock_ridge_of(&names(MAX_FILES + 1));
         let error = files(&drive, &Cancel::default()).unwrap_err();
-        assert_eq!(error.to_string(), "it has more than 256 files and links");
+        assert_eq!(
+            error.to_string(),
+            "it has more than 256 files and links, or its links lead deeper than 16 folders"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::*;
 use crate::policy::{DeprecatedRule, Deprecation, Operation};
 use serde_json::json;
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use tempfile::TempDir;
 
 const fn rule(name: &'static str, check: &'static str) -> RuleDefault {
@@ -127,6 +128,7 @@ fn what_is_given_stands_for_a_default_until_a_file_says_otherwise() {
 fn a_file_that_is_not_believed_is_refused_and_so_is_one_that_becomes_so() {
     let place = Place::new();
     let believed = |metadata: &Metadata| match metadata.len() {
+        _ if metadata.is_dir() => Ok(()),
         0..20 => Ok(()),
         _ => Err("it is long"),
     };
@@ -146,6 +148,40 @@ fn a_file_that_is_not_believed_is_refused_and_so_is_one_that_becomes_so() {
     let error = enforcer.reload_if_changed().unwrap_err().to_string();
     assert_eq!(error, told);
     assert!(allows(&enforcer, "machine:wipe", "anybody"));
+}
+
+#[test]
+fn a_file_in_a_folder_where_others_may_replace_it_is_refused() {
+    let place = Place::new();
+    let believed = |metadata: &Metadata| match metadata.mode() & 0o022 {
+        0 => Ok(()),
+        _ => Err("it is open"),
+    };
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("policy.yaml");
+    let mut settings = Settings {
+        believed,
+        ..place.settings("machine:wipe: \"@\"")
+    };
+    let file = settings.files[0].clone();
+    symlink(&file, &link).unwrap();
+    for path in [file.clone(), link] {
+        settings.files = vec![path];
+        for (mode, is_taken) in [
+            (0o755, true),
+            (0o777, false),
+            (0o775, false),
+            (0o1777, true),
+        ] {
+            let folder = file.parent().unwrap();
+            fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+            let loaded = Enforcer::load(DEFAULTS, settings.clone());
+            let error = loaded.err().map(|error| error.to_string());
+            let refusal = format!("{} is not taken: it is open", folder.display());
+            let expected = (!is_taken).then_some(refusal);
+            assert_eq!(error, expected, "{mode:o}");
+        }
+    }
 }
 
 #[test]

@@ -5,13 +5,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// So many lines a minute.
-pub(super) struct LogBudget {
+pub(crate) struct LogBudget {
     max: u32,
     minute: Mutex<Minute>,
 }
 
 impl LogBudget {
-    pub(super) fn new(max: u32) -> Self {
+    pub(crate) fn new(max: u32) -> Self {
         Self {
             max,
             minute: Mutex::new(Minute::new(Instant::now())),
@@ -19,21 +19,21 @@ impl LogBudget {
     }
 
     /// Takes one line, if there is one left: the number of lines before it that were suppressed.
-    pub(super) fn take(&self) -> Option<u64> {
+    pub(crate) fn take(&self) -> Option<u64> {
         let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
         minute.take(self.max, Instant::now())
     }
 }
 
 /// What was logged in this minute, and what was not since the last line.
-pub(super) struct Minute {
+pub(crate) struct Minute {
     begin: Instant,
     logged: u32,
     suppressed: u64,
 }
 
 impl Minute {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self {
             begin: now,
             logged: 0,
@@ -42,7 +42,7 @@ impl Minute {
     }
 
     /// Takes one line of so many: the number of lines before it that were suppressed.
-    pub(super) fn take(&mut self, max: u32, now: Instant) -> Option<u64> {
+    pub(crate) fn take(&mut self, max: u32, now: Instant) -> Option<u64> {
         if now.saturating_duration_since(self.begin) >= MINUTE {
             self.begin = now;
             self.logged = 0;
@@ -56,7 +56,7 @@ impl Minute {
     }
 
     /// Counts a line that is not to be logged.
-    pub(super) fn suppress(&mut self) {
+    pub(crate) fn suppress(&mut self) {
         self.suppressed = self.suppressed.saturating_add(1);
     }
 }
