@@ -100,7 +100,7 @@ const LONGEST_FILE: usize = 600;
 /// Files that may take a secret out of its wrapper: `Secret::expose`, `AgentToken::reveal`, `Held::reveal`.
 const MAY_EXPOSE: &[&str] = &[
     "src/boot/rescue.rs",                 // the rescue password, into /etc/shadow
-    "src/boot/told.rs",                   // secrets among options, to the agent that is started
+    "src/boot/invocation.rs",             // secrets among options, to the agent that is started
     "src/conductor/wire.rs",              // the token, into the heartbeat's body
     "src/hardware/machine/deployment.rs", // the config drive's text, to be decoded
     "src/hardware/injection.rs",          // the content of files, to be decoded

@@ -197,7 +197,7 @@ impl Service {
         if let Some(untold @ 1..) = taken {
             tracing::warn!(
                 untold,
-                "Commands of callers other than the conductor were not told here"
+                "Commands of callers other than the conductor were not logged"
             );
         }
         taken.is_some()
@@ -299,8 +299,8 @@ impl Service {
         Ok(answer?.map(|payload| payload.with(permit)))
     }
 
-    /// The inventory of this moment, for one caller at a time: it asks every disk. Both the leave to answer and the turn are given back
-    /// when it has been collected, even if the caller has gone meanwhile: the thread goes on.
+    /// The inventory of this moment, for one caller at a time: it asks every disk. The thread holds both the turn and the leave to answer,
+    /// for it goes on when the caller has gone.
     async fn inventory(&self, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
         let permit = self.may_answer(admitted).await?;
         let turn = Arc::clone(&self.inventory_turn).lock_owned().await;

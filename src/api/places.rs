@@ -270,16 +270,17 @@ mod tests {
     }
 
     #[test]
-    fn a_newcomer_of_the_strangers_own_network_finds_room_at_the_cost_of_the_address_with_most() {
+    fn a_newcomer_of_a_crowded_network_finds_room_at_the_cost_of_the_address_with_most_connections()
+    {
         let now = Instant::now();
         let mut crowds = Crowds::default();
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         let mut join = |text: &str| (ip(text), crowds.join(ip(text)));
         let others = [join("2001:db8:0:1::1"), join("2001:db8::3")];
-        let stranger: Vec<_> = (0..4).map(|_| join("2001:db8::2")).collect();
+        let crowd: Vec<_> = (0..4).map(|_| join("2001:db8::2")).collect();
         let conductor = join("2001:db8::1");
         let victim = |newcomer: &Crowd| {
-            let holders = others.iter().chain(&stranger);
+            let holders = others.iter().chain(&crowd);
             let holders = holders.map(|(address, crowd)| Holder {
                 address: *address,
                 crowd: crowd.size(),
@@ -293,8 +294,8 @@ mod tests {
             places.victim(&holders.collect::<Vec<_>>(), Some(newcomer.size()), now)
         };
         assert_eq!(victim(&conductor.1), Some(2));
-        // The stranger itself finds none.
-        assert_eq!(victim(&stranger[0].1), None);
+        // The address with most finds none.
+        assert_eq!(victim(&crowd[0].1), None);
     }
 
     #[test]

@@ -2,10 +2,10 @@
 //! next thing is tried.
 
 use super::consoles::Consoles;
+use super::invocation::Invocation;
 use super::modules::Modules;
 use super::network::Readiness;
 use super::supervisor::{Child, Inherited, Order, Program, keep_running};
-use super::told::Told;
 use super::{command_line, consoles, ignored_arguments, kernel_log, mounts, rescue, shutdown};
 use crate::config::KernelArgs;
 use crate::error::chain;
@@ -31,7 +31,7 @@ pub fn run(log: &Log) -> ! {
     let begun = defended(|| begin(&root, log, &order)).unwrap_or_default();
     let mut network = Child::new(Program::network(), begun.network);
     let _defended = defended(|| prepare(&root, &mut network, &order));
-    let mut agent = Child::new(Program::agent(Told::default()), begun.agent);
+    let mut agent = Child::new(Program::agent(Invocation::default()), begun.agent);
     loop {
         let _defended = defended(|| keep(&root, &mut agent, &mut network, &order));
         // The thread that gave the order ends the machine. Where the kernel refuses, the machine goes on.

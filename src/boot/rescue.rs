@@ -6,8 +6,8 @@
 //! them the agent is told, by a missing folder, that there can be no rescue.
 
 use super::consoles;
+use super::invocation::Invocation;
 use super::supervisor::{Program, Restart};
-use super::told::Told;
 use crate::root::Root;
 use crate::secret::Secret;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -107,7 +107,7 @@ fn logins(root: &Root) -> Vec<Program> {
         path: root.path(path),
         arguments: arguments.iter().copied().map(str::to_owned).collect(),
         home: "/root",
-        told: Told::default(),
+        invocation: Invocation::default(),
         restart,
     };
     let mut programs = Vec::new();
@@ -215,7 +215,7 @@ mod tests {
             path: ramdisk.0.path().join(path),
             arguments: arguments.iter().map(ToString::to_string).collect(),
             home: "/root",
-            told: Told::default(),
+            invocation: Invocation::default(),
             restart,
         };
         assert_eq!(

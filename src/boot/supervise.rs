@@ -1,8 +1,8 @@
 //! An agent kept running where no init of ours does: what an agent that ends leaves to the next is handed over as process 1
 //! hands it over.
 
+use super::invocation::Invocation;
 use super::supervisor::{Child, Inherited, Order, Program, keep_running};
-use super::told::Told;
 use super::watcher;
 use crate::config;
 use crate::handover::{Keeper, LogTail};
@@ -30,7 +30,7 @@ pub fn run(options: impl IntoIterator<Item = OsString>, log: &Log) -> io::Result
     let order = Arc::new(Order::default());
     pass_signals_on(&order)?;
     let variables = env::vars_os().filter(|(name, _)| !MANAGERS.iter().any(|own| name == own));
-    let agent = Program::agent(Told::new(options, variables));
+    let agent = Program::agent(Invocation::new(options, variables));
     // The agent covers its own; from here on ours are needed no more.
     let covered = Arguments::reach().and_then(|own| own.mask(config::places_of_secrets));
     if let Err(error) = covered {

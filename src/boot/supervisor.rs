@@ -4,7 +4,7 @@
 //! was handed to its owner has logins instead of the agent. What an agent leaves to the next is in memory files that it inherits, their numbers its last
 //! argument; they are not looked into here, but for the log when agents end again and again.
 
-use super::told::Told;
+use super::invocation::Invocation;
 use crate::handover::{Keeper, LogTail};
 use crate::logging;
 use crate::progress::Cancel;
@@ -29,8 +29,8 @@ pub(super) struct Program {
     pub(super) arguments: Vec<String>,
     /// Its home.
     pub(super) home: &'static str,
-    /// What it is told besides: more arguments; and its variables, beside its home and where programs are.
-    pub(super) told: Told,
+    /// More arguments; and its variables, beside its home and where programs are.
+    pub(super) invocation: Invocation,
     /// How it is kept running.
     pub(super) restart: Restart,
 }
@@ -62,12 +62,12 @@ impl Restart {
 
 impl Program {
     /// The agent in the file that this process runs.
-    pub(super) fn agent(told: Told) -> Self {
+    pub(super) fn agent(invocation: Invocation) -> Self {
         Self {
             path: Path::new("/proc/self/exe").into(),
             arguments: vec![AGENT.to_owned()],
             home: "/",
-            told,
+            invocation,
             restart: Restart::Service,
         }
     }
@@ -82,7 +82,7 @@ impl Program {
             path: Path::new("/proc/self/exe").into(),
             arguments: vec!["network".into()],
             home: "/",
-            told: Told::default(),
+            invocation: Invocation::default(),
             restart: Restart::Service,
         }
     }
@@ -113,9 +113,9 @@ impl Program {
         let mut command = std::process::Command::new(&self.path);
         let child = unblock_signals(&mut command)
             .args(&self.arguments)
-            .args(self.told.options())
+            .args(self.invocation.options())
             .env_clear()
-            .envs(self.told.variables())
+            .envs(self.invocation.variables())
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("HOME", self.home)
             .env("LC_ALL", "C")
@@ -520,7 +520,7 @@ mod tests {
             path: path.into(),
             arguments: Vec::new(),
             home: "/",
-            told: Told::default(),
+            invocation: Invocation::default(),
             restart: Restart::Service,
         }
     }

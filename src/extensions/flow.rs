@@ -3,7 +3,7 @@
 //! Ironic no longer asks for it. The commands of a flow leave no records of their own.
 
 use super::{Context, EXTENSIONS, params::Reader};
-use crate::command::{CommandSpec, Job, Mode, Params};
+use crate::command::{CommandSpec, Commander, Job, Mode, Params};
 use crate::error::{AgentError, ErrorClass};
 use serde_json::Value;
 
@@ -33,10 +33,10 @@ fn validate(_: &Context, params: &Params) -> Result<(), AgentError> {
 
 fn start_flow(context: &Context, params: Params, job: &Job) -> Result<Value, AgentError> {
     let commander = job.commander;
-    let most_logged = match (commander.is_logged(), commander.is_conductor()) {
-        (false, _) => 0,
-        (true, false) => LOGGED_OF_USERS,
-        (true, true) => usize::MAX,
+    let most_logged = match commander {
+        Commander::Conductor => usize::MAX,
+        Commander::User { is_logged: true } => LOGGED_OF_USERS,
+        Commander::User { is_logged: false } => 0,
     };
     let of_task = Job {
         commander: commander.within_flow(),

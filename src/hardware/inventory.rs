@@ -5,9 +5,9 @@
 use crate::error;
 use crate::hardware::bmc::Bmc;
 use crate::hardware::cpu::{self, Cpu};
+use crate::hardware::last_logged::LastLogged;
 use crate::hardware::memory::{self, Memory};
 use crate::hardware::network::{self, Interface};
-use crate::hardware::news::News;
 use crate::hardware::system::{self, BootMode, SystemVendor};
 use crate::root::Root;
 use crate::storage::device::{self, BlockDevice};
@@ -40,7 +40,7 @@ pub struct Inventory {
 pub fn collect(root: &Root, pxe_interface: Option<&str>, bmc: Option<Bmc>) -> Inventory {
     let disks = device::list(root).inspect_err(|error| {
         let error = error::chain(error);
-        if NO_DISKS.are(&error) {
+        if NO_DISKS.is_new(&error) {
             tracing::warn!(error, "the inventory has no disks");
         }
     });
@@ -58,4 +58,4 @@ pub fn collect(root: &Root, pxe_interface: Option<&str>, bmc: Option<Bmc>) -> In
 }
 
 /// Why there were none when it was last said.
-static NO_DISKS: News = News::new();
+static NO_DISKS: LastLogged = LastLogged::new();

@@ -1,7 +1,7 @@
 //! The machine's memory.
 
 use crate::formats::smbios;
-use crate::hardware::news::News;
+use crate::hardware::last_logged::LastLogged;
 use crate::root::Root;
 use crate::storage::sysfs;
 
@@ -20,7 +20,7 @@ pub fn memory(root: &Root) -> Memory {
     let info = sysfs::text(&root.path("proc/meminfo")).unwrap_or_default();
     let table = sysfs::bytes(&root.path("sys/firmware/dmi/tables/DMI")).unwrap_or_default();
     let fitted = smbios::fitted_memory(&table) >> 20;
-    if fitted == 0 && SAID.are("fitted memory") {
+    if fitted == 0 && NO_FITTED_MEMORY.is_new("fitted memory") {
         tracing::warn!("the firmware does not tell how much memory is fitted");
     }
     Memory {
@@ -30,7 +30,7 @@ pub fn memory(root: &Root) -> Memory {
 }
 
 /// Whether it was said already.
-static SAID: News = News::new();
+static NO_FITTED_MEMORY: LastLogged = LastLogged::new();
 
 /// `MemTotal` in bytes.
 fn total(info: &str) -> Option<u64> {

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-use crate::hardware::news::News;
+use crate::hardware::last_logged::LastLogged;
 use crate::root::Root;
 use crate::storage::sysfs;
 use crate::sys::address::{self, InterfaceAddress};
@@ -70,7 +70,7 @@ pub fn mac_addresses(root: &Root) -> Vec<String> {
 }
 
 /// Why there were none when it was last said.
-static NO_ADDRESSES: News = News::new();
+static NO_ADDRESSES: LastLogged = LastLogged::new();
 
 /// What only the kernel can say, not a file. A [`Root`] that is not the machine's own describes another machine, of which
 /// this kernel knows nothing.
@@ -87,7 +87,7 @@ impl Kernel {
             return Self::default();
         }
         let addresses = address::list().inspect_err(|error| {
-            if NO_ADDRESSES.are(&error.to_string()) {
+            if NO_ADDRESSES.is_new(&error.to_string()) {
                 tracing::warn!(%error, "the addresses of interfaces are not known");
             }
         });

@@ -204,7 +204,7 @@ fn commands_of_users_are_logged_and_do_not_displace_what_the_log_holds() {
             let body = json!({"name": name, "params": {}}).to_string();
             let length = body.len();
             let mut client = api.connect().await;
-            for _ in 0..500 {
+            for _ in 0..100 {
                 let head = format!("POST /v1/commands/ HTTP/1.1\r\nHost: a\r\n{header}");
                 let post = format!("{head}Content-Length: {length}\r\n\r\n{body}");
                 client.write(post).await;

@@ -117,8 +117,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boot::invocation::Invocation;
     use crate::boot::supervisor::{Inherited, Order, Program, Restart};
-    use crate::boot::told::Told;
     use crate::sys::netlink::{Changes, Netlink};
     use std::thread;
 
@@ -127,7 +127,7 @@ mod tests {
             path: "/bin/true".into(),
             arguments: Vec::new(),
             home: "/",
-            told: Told::default(),
+            invocation: Invocation::default(),
             restart: Restart::Service,
         };
         Child::new(program, Inherited::default())

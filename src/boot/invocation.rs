@@ -1,5 +1,5 @@
-//! What an agent is told at each of its starts by a process that was told it once. A secret among it is in pages of its own
-//! meanwhile, and in the clear only while an agent is started.
+//! Options and variables with which a supervisor starts each of its agents. A secret among them is in pages of its own, and in the
+//! clear only while an agent is started.
 
 use crate::config;
 use crate::secret::Secret;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 /// Options and variables; clones share the secrets among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Invocation {
     options: Vec<Word>,
     /// `NAME=VALUE`.
     variables: Vec<Word>,
@@ -22,7 +22,7 @@ enum Word {
     Sealed(Arc<Secret<Vec<u8>>>),
 }
 
-impl Told {
+impl Invocation {
     /// These, of which the caller keeps no copy.
     pub(super) fn new(
         options: impl IntoIterator<Item = OsString>,
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_is_told_all_of_it_in_its_order_and_no_secret_is_shown_before() {
+    fn all_of_it_is_given_in_its_order_and_no_secret_is_shown_before() {
         let options = texts(["--debug", "--agent_token", "hush", "", "--api_url=http://a"]);
         let variables = [
             ("OS_DEFAULT__AGENT_TOKEN", "hu=sh"),
@@ -117,16 +117,16 @@ mod tests {
             ("TERM", "vt100"),
         ];
         let variables = variables.map(|(name, value)| (name.into(), value.into()));
-        let told = Told::new(options.clone(), variables.clone());
-        assert_eq!(told.options().collect::<Vec<_>>(), options);
-        assert_eq!(told.variables().collect::<Vec<_>>(), variables);
-        let shown = format!("{told:?}");
+        let invocation = Invocation::new(options.clone(), variables.clone());
+        assert_eq!(invocation.options().collect::<Vec<_>>(), options);
+        assert_eq!(invocation.variables().collect::<Vec<_>>(), variables);
+        let shown = format!("{invocation:?}");
         assert!(!shown.contains("hu"), "{shown}");
         assert!(
             shown.contains("http://a") && shown.contains("vt100"),
             "{shown}"
         );
-        assert_eq!(told, told.clone());
-        assert_ne!(told, Told::new(options, variables));
+        assert_eq!(invocation, invocation.clone());
+        assert_ne!(invocation, Invocation::new(options, variables));
     }
 }
