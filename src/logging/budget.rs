@@ -26,6 +26,7 @@ impl LogBudget {
 }
 
 /// What was logged in this minute, and what was not since the last line.
+#[derive(Debug)]
 pub(crate) struct Minute {
     begin: Instant,
     logged: u32,
@@ -43,7 +44,7 @@ impl Minute {
 
     /// Takes one line of so many: the number of lines before it that were suppressed.
     pub(crate) fn take(&mut self, max: u32, now: Instant) -> Option<u64> {
-        if now.saturating_duration_since(self.begin) >= MINUTE {
+        if self.is_over(now) {
             self.begin = now;
             self.logged = 0;
         }
@@ -55,13 +56,23 @@ impl Minute {
         Some(std::mem::take(&mut self.suppressed))
     }
 
+    /// Whether the next line begins another minute.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.begin) >= MINUTE
+    }
+
+    /// Lines that were suppressed since the last one.
+    pub(super) const fn suppressed(&self) -> u64 {
+        self.suppressed
+    }
+
     /// Counts a line that is not to be logged.
     pub(crate) fn suppress(&mut self) {
         self.suppressed = self.suppressed.saturating_add(1);
     }
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

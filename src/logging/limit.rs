@@ -3,9 +3,10 @@
 //! Counts by the place in the code and the interface that an event speaks of: a flood on one link hides nothing of another's, and no
 //! line needs a limit of its own. Knows no output.
 
+use super::budget::Minute;
 use super::event::{Pair, Told};
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use tokio::time::Instant;
 use tracing::{Level, Metadata};
 
 /// The lines of the last minute.
@@ -26,12 +27,6 @@ impl Place {
     }
 }
 
-#[derive(Debug)]
-struct Minute {
-    begin: Instant,
-    lines: u64,
-}
-
 impl Limit {
     /// What is to be logged where this would be: the event, how many like it were left out in an earlier minute, that more of
     /// them will be in this one, or nothing.
@@ -39,35 +34,21 @@ impl Limit {
         if self.0.len() >= MAX_PLACES {
             self.0.retain(|_, minute| !minute.is_over(now));
         }
-        let new = || Minute {
-            begin: now,
-            lines: 0,
-        };
         let minute = self
             .0
             .entry((place, told.interface().map(str::to_owned)))
-            .or_insert_with(new);
-        let mut logged = Vec::new();
-        if minute.is_over(now) {
-            let left_out = minute.lines.saturating_sub(MAX_LINES);
-            if left_out > 0 {
-                logged.push(told.like("left out lines like this one", Some(left_out)));
+            .or_insert_with(|| Minute::new(now));
+        match minute.take(MAX_LINES, now) {
+            Some(0) => vec![told],
+            Some(left_out) => vec![
+                told.like("left out lines like this one", Some(left_out)),
+                told,
+            ],
+            None if minute.suppressed() == 1 => {
+                vec![told.like("leaving out lines like this one for a minute", None)]
             }
-            *minute = new();
+            None => Vec::new(),
         }
-        minute.lines = minute.lines.saturating_add(1);
-        match minute.lines.checked_sub(MAX_LINES) {
-            None | Some(0) => logged.push(told),
-            Some(1) => logged.push(told.like("leaving out lines like this one for a minute", None)),
-            Some(_) => {}
-        }
-        logged
-    }
-}
-
-impl Minute {
-    fn is_over(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.begin) >= MINUTE
     }
 }
 
@@ -100,8 +81,7 @@ impl Told {
 }
 
 /// Of one place and interface.
-const MAX_LINES: u64 = 20;
-const MINUTE: Duration = Duration::from_secs(60);
+const MAX_LINES: u32 = 20;
 /// When those that were quiet for a minute are forgotten. Places are the program's, and interfaces the machine's.
 const MAX_PLACES: usize = 256;
 
@@ -109,7 +89,9 @@ const MAX_PLACES: usize = 256;
 mod tests {
     use super::*;
     use crate::logging::Verbosity;
+    use crate::logging::budget::MINUTE;
     use crate::logging::tests::log_of;
+    use std::time::Duration;
 
     fn texts(limit: &mut Limit, interface: &str, now: Instant) -> Vec<String> {
         let told = Told {
