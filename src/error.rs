@@ -51,6 +51,15 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+/// A text of so many bytes at most, for what may repeat a whole request: a long one loses its end.
+pub(crate) fn shortened(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    text
+}
+
 // One line a class keeps name, status and message together.
 macro_rules! classes {
     ($($name:ident $code:literal $message:literal,)*) => {
@@ -133,6 +142,18 @@ mod tests {
                 "{}",
                 class.name()
             );
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_loses_its_end_at_a_character() {
+        for (text, shown) in [
+            ("", ""),
+            ("xé漢", "xé漢"),
+            ("xé漢x", "xé漢…"),
+            ("xéé漢", "xéé…"),
+        ] {
+            assert_eq!(shortened(text.to_owned(), 6), shown);
         }
     }
 

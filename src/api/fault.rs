@@ -4,7 +4,7 @@
 
 use super::caller::Caller;
 use super::wire;
-use crate::error::AgentError;
+use crate::error::{AgentError, shortened};
 use crate::policy::Denied;
 use hyper::StatusCode;
 
@@ -88,11 +88,7 @@ impl Fault {
 
     /// The answer's body. A text may repeat what the caller sent: a long one loses its end.
     pub(super) fn body(&self) -> Vec<u8> {
-        let mut text = self.text();
-        if text.len() > LONGEST_TEXT {
-            text.truncate(text.floor_char_boundary(LONGEST_TEXT));
-            text.push('…');
-        }
+        let text = shortened(self.text(), LONGEST_TEXT);
         wire::fault(self.status().is_server_error(), &text)
     }
 }

@@ -6,8 +6,8 @@
 
 use super::journal::{Journal, Kept};
 use super::record::{CommandView, Ledger, Outcome, Record, Secrets};
-use super::spec::{Command, Commander, Job, Mode, Params, beginning};
-use crate::error::{AgentError, ErrorClass};
+use super::spec::{Command, Commander, Job, Mode, Params};
+use crate::error::{AgentError, ErrorClass, shortened};
 use crate::progress::Cancel;
 use serde_json::Value;
 use std::fmt;
@@ -356,7 +356,10 @@ impl Shared {
 
 fn log_refusal(name: &str, commander: Commander, error: &AgentError) {
     if commander.is_logged() {
-        let (command, reason) = (beginning(name, LONGEST_NAME), commander.reason(error));
+        let (command, reason) = (
+            shortened(name.to_owned(), LONGEST_NAME),
+            commander.reason(error),
+        );
         tracing::warn!(?command, %reason, "Refused a command");
     }
 }
@@ -373,5 +376,5 @@ fn panicked(command: &Command) -> AgentError {
     )
 }
 
-/// Characters of a name that the log repeats: no command's is as long.
+/// Bytes of a name that the log repeats: no command's is as long.
 const LONGEST_NAME: usize = 64;

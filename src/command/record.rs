@@ -7,7 +7,7 @@
 
 use super::journal::{Kept, interrupted};
 use super::spec::{Commander, Job, Mode};
-use crate::error::{AgentError, ErrorClass};
+use crate::error::{AgentError, ErrorClass, shortened};
 use crate::progress::Progress;
 use crate::redact::mask_json;
 use serde_json::{Value, json};
@@ -136,7 +136,11 @@ impl Record {
     pub(super) fn outcome_of(&self, done: Result<Value, AgentError>, secrets: Secrets) -> Outcome {
         match done {
             Ok(value) => Outcome::with(self.named(value), secrets),
-            Err(error) => Outcome::Failed(shortened(error)),
+            // Details stay in the list for ever.
+            Err(error) => Outcome::Failed(AgentError {
+                details: shortened(error.details, LONGEST_DETAILS),
+                ..error
+            }),
         }
     }
 
@@ -363,17 +367,6 @@ impl io::Write for Size {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Details are for people and stay in the list for ever: long ones lose their end.
-fn shortened(mut error: AgentError) -> AgentError {
-    if error.details.len() > LONGEST_DETAILS {
-        error
-            .details
-            .truncate(error.details.floor_char_boundary(LONGEST_DETAILS));
-        error.details.push('…');
-    }
-    error
 }
 
 /// Results up to this size stay for good: every list of steps does, a log archive does not.

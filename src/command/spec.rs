@@ -1,9 +1,8 @@
 //! What a command is: its wire name, its kind and its two functions. One row of an extension's table.
 
-use crate::error::AgentError;
+use crate::error::{AgentError, shortened};
 use crate::progress::{Cancel, Reporter};
 use serde_json::{Map, Value};
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -60,7 +59,7 @@ impl Commander {
         let reason = error.to_string();
         match self {
             Self::Conductor => reason,
-            Self::User { .. } => beginning(&reason, LONGEST_REASON).into_owned(),
+            Self::User { .. } => shortened(reason, LONGEST_REASON),
         }
     }
 }
@@ -69,14 +68,6 @@ impl Commander {
 impl Default for Commander {
     fn default() -> Self {
         Self::User { is_logged: true }
-    }
-}
-
-/// A text of so many characters at most; an ellipsis in the place of more.
-pub(super) fn beginning(text: &str, most: usize) -> Cow<'_, str> {
-    match text.char_indices().nth(most) {
-        None => Cow::Borrowed(text),
-        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
     }
 }
 
@@ -182,21 +173,13 @@ impl<C: Send + Sync> Work for Bound<C> {
     }
 }
 
-/// Characters of an error's text that the log repeats of a caller other than the conductor.
+/// Bytes of an error's text that the log repeats of a caller other than the conductor.
 const LONGEST_REASON: usize = 256;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::ErrorClass;
-
-    #[test]
-    fn a_text_that_is_too_long_loses_its_end() {
-        for (text, shown) in [("", ""), ("é漢🎉", "é漢🎉"), ("é漢🎉x", "é漢🎉…")]
-        {
-            assert_eq!(beginning(text, 3), shown);
-        }
-    }
 
     #[test]
     fn of_a_users_error_the_log_repeats_the_beginning_and_of_the_conductors_all() {
