@@ -58,7 +58,7 @@ shut_away() {
         node=/dev/${disk##*/}
         [ ! -e "$node" ] || mount --bind /dev/null "$node"
     done
-    mount --bind /dev/null /proc/sysrq-trigger
+    [ ! -e /proc/sysrq-trigger ] || mount --bind /dev/null /proc/sysrq-trigger
     [ ! -d /sys/firmware/efi/efivars ] || mount -t tmpfs none /sys/firmware/efi/efivars
 }
 
