@@ -21,6 +21,7 @@ mod attempts;
 mod buffer;
 mod encoding;
 mod error;
+mod gunzip;
 mod pipeline;
 mod sums;
 mod target;

@@ -4,12 +4,12 @@ use super::{Error, SIZE};
 use crate::formats::fat::Fat;
 use crate::formats::iso9660::Iso;
 use crate::formats::signature;
+use crate::imaging::gunzip::{Gunzip, Rest};
 use crate::secret::Secret;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::read::DecoderReader;
-use flate2::bufread::GzDecoder;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufReader, Cursor, Read};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -75,11 +75,14 @@ impl Drive {
             (&mut reader).read_exact(&mut start).is_ok() && start == GZIP
         };
         let decoded = if is_zipped(&mut { bytes }) {
-            bounded(Gunzip::new(bytes), most)
+            bounded(Gunzip::new(bytes, Rest::Refused), most)
         } else if block_bytes(bytes).is_some() {
             bounded(bytes, most)
         } else if is_zipped(&mut base64(bytes)) {
-            bounded(Gunzip::new(BufReader::new(base64(bytes))), most)
+            bounded(
+                Gunzip::new(BufReader::new(base64(bytes)), Rest::Refused),
+                most,
+            )
         } else {
             let decoded = bounded(base64(bytes), most).map_err(malformed)?;
             let useful = |drive: &Zeroizing<Vec<u8>>| block_bytes(drive).is_some();
@@ -141,47 +144,6 @@ impl Read for Alphabet<'_> {
             }
         }
         Ok(taken)
-    }
-}
-
-/// The members of a gzip file, one behind the other. Zeroes between and behind them are padding (RFC 1952 has none; gzip(1) and
-/// Python's `gzip` skip it: tapes and block devices leave it).
-struct Gunzip<R>(Option<GzDecoder<R>>);
-
-impl<R: BufRead> Gunzip<R> {
-    fn new(reader: R) -> Self {
-        Self(Some(GzDecoder::new(reader)))
-    }
-}
-
-impl<R: BufRead> Read for Gunzip<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while let Some(member) = &mut self.0 {
-            let read = member.read(into)?;
-            if read > 0 || into.is_empty() {
-                return Ok(read);
-            }
-            self.0 = match self.0.take() {
-                Some(member) => next_member(member.into_inner())?,
-                None => None,
-            };
-        }
-        Ok(0)
-    }
-}
-
-/// What follows a member and its padding; `None` at the end.
-fn next_member<R: BufRead>(mut reader: R) -> io::Result<Option<GzDecoder<R>>> {
-    loop {
-        let bytes = reader.fill_buf()?;
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        let padding = bytes.iter().take_while(|byte| **byte == 0).count();
-        if padding == 0 {
-            return Ok(Some(GzDecoder::new(reader)));
-        }
-        reader.consume(padding);
     }
 }
 
