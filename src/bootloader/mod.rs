@@ -1,3 +1,5 @@
 //! Making the written disk the one the firmware boots.
 
 pub mod efi;
+
+mod boot_records;

@@ -2,34 +2,11 @@
 //!
 //! Knows no socket and no interface; [`super::worker6`] carries out what it says. Whether to ask at all is the router's word.
 
-use crate::formats::dhcp6::{
-    Association, AssociationAddress, Message, MessageType, Options, Status, code,
-};
-use std::fmt;
+use super::lease6::{ASSOCIATION, Duid, Lease, Unusable, Wish};
+use crate::formats::dhcp6::{Association, AssociationAddress, Message, MessageType, Options, code};
 use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv6Addr;
 use std::time::{Duration, Instant};
-
-/// What is to be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
-    /// An address, and all else ("managed").
-    Address,
-    /// Only what is not an address ("other").
-    Facts,
-}
-
-/// What a server gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Lease {
-    /// The address and how long it may be used.
-    pub(super) address: Option<(Ipv6Addr, Duration)>,
-    pub(super) name_servers: Vec<Ipv6Addr>,
-    pub(super) search: Vec<String>,
-    server: Duid,
-    renew: Duration,
-    rebind: Duration,
-}
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,48 +28,17 @@ pub(super) enum Refusal {
     /// A Reply of a server that was not asked.
     #[error("an answer of the server {0} was passed over: another one was asked")]
     Foreign(Duid),
-    #[error("the server gives no address{}", words(.0.as_ref()))]
-    NoAddress(Option<Status>),
-    #[error("an answer was passed over: it does not say which server it is from (option 2)")]
-    NoServer,
     /// An Advertise where a Reply was awaited, or the other way round.
     #[error("an answer was passed over: its message type does not answer what was asked")]
     NotAnAnswer,
     /// A Reply with another address than was offered.
     #[error("a reply was passed over: its address {0} is not the one that was offered")]
     NotOffered(Ipv6Addr),
-    #[error("the server refused{}", words(Some(.0)))]
-    Status(Status),
     /// No answer to any Request.
     #[error("the server {0} offered an address and then did not answer requests for it")]
     Unanswered(Duid),
-}
-
-fn words(status: Option<&Status>) -> String {
-    status.map_or_else(String::new, |Status { code, text }| {
-        format!(": status {code}, {text:?}")
-    })
-}
-
-/// A server's identifier (RFC 8415 section 11); nothing but equality is known of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Duid(Vec<u8>);
-
-impl Duid {
-    /// The server that a message says it is from.
-    fn of_server(message: &Message) -> Result<Self, Refusal> {
-        let bytes = message.options.get(code::SERVER_ID);
-        bytes
-            .filter(|bytes| (1..=MAX_DUID).contains(&bytes.len()))
-            .map(|bytes| Self(bytes.to_vec()))
-            .ok_or(Refusal::NoServer)
-    }
-}
-
-impl fmt::Display for Duid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
 }
 
 /// The client of one interface.
@@ -315,7 +261,7 @@ impl Client {
     }
 
     /// A server that was asked gives nothing.
-    fn refused(&mut self, reason: Refusal, now: Instant) -> Vec<Action> {
+    fn refused(&mut self, reason: Unusable, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
         match &self.state {
             State::Requesting { offer, .. } => {
@@ -325,14 +271,14 @@ impl Client {
             }
             // A server that takes its word back (RFC 8415 section 18.2.10.1).
             State::Renewing(..) | State::Rebinding(..)
-                if matches!(reason, Refusal::NoAddress(_)) =>
+                if matches!(reason, Unusable::NoAddress(_)) =>
             {
                 actions.push(Action::Withdraw);
                 self.start_over(now);
             }
             _ => {}
         }
-        actions.insert(0, Action::Log(reason));
+        actions.insert(0, Action::Log(reason.into()));
         actions
     }
 
@@ -397,70 +343,6 @@ impl Client {
     }
 }
 
-impl Lease {
-    /// What an Advertise or a Reply gives: of several addresses the one that is wanted, or else the first.
-    fn from_message(
-        message: &Message,
-        server: Duid,
-        wish: Wish,
-        wanted: Option<Ipv6Addr>,
-    ) -> Result<Self, Refusal> {
-        let options = &message.options;
-        let association = match wish {
-            Wish::Address => options.association(ASSOCIATION),
-            Wish::Facts => None,
-        };
-        let given = association.as_ref().and_then(|association| {
-            let addresses = association.options.addresses();
-            let usable = addresses.filter(|given| given.valid > 0 && is_host(given.address));
-            // The first of the equal ones.
-            usable.min_by_key(|given| wanted != Some(given.address))
-        });
-        let address = given.map(|given| (given.address, Duration::from_secs(given.valid.into())));
-        if let Some(status) = options.status().filter(|status| status.code != 0) {
-            return Err(Refusal::Status(status));
-        }
-        if address.is_none() && wish == Wish::Address {
-            let status = association.and_then(|association| association.options.status());
-            return Err(Refusal::NoAddress(status));
-        }
-        let whole = address.map_or(REFRESH, |(_, valid)| valid.max(SHORTEST));
-        let seconds = |given: Option<u32>| {
-            given
-                .filter(|seconds| *seconds > 0)
-                .map(|seconds| Duration::from_secs(seconds.into()))
-        };
-        // RFC 8415 section 21.4: where the server leaves the times open, 0.5 and 0.8 of the lifetime.
-        let rebind = seconds(association.as_ref().map(|association| association.rebind))
-            .filter(|rebind| *rebind < whole)
-            .unwrap_or(whole * 4 / 5);
-        let renew = seconds(association.as_ref().map(|association| association.renew))
-            .filter(|renew| *renew < rebind)
-            .unwrap_or(rebind * 5 / 8);
-        Ok(Self {
-            address,
-            name_servers: options.name_servers(),
-            search: options.domain_names(),
-            server,
-            renew,
-            rebind,
-        })
-    }
-
-    fn lifetime(&self) -> Duration {
-        self.address.map_or(REFRESH, |(_, valid)| valid)
-    }
-}
-
-/// Whether one host can have it on a network with others.
-fn is_host(address: Ipv6Addr) -> bool {
-    let special = address.is_unspecified()
-        || address.is_loopback()
-        || address.is_multicast()
-        || address.is_unicast_link_local();
-    !special
-}
-
 /// RFC 8415 sections 7.6 and 15 (SOL_TIMEOUT, REQ_TIMEOUT 1 s, doubling), with an earlier end of the doubling.
 fn pause(tries: u32) -> Duration {
     Duration::from_secs(1 << tries.min(5))
@@ -471,21 +353,14 @@ fn long_pause(tries: u32) -> Duration {
     Duration::from_secs((10 << tries.min(6)).min(600))
 }
 
-/// The one identity association of an interface.
-const ASSOCIATION: u32 = 1;
 const MOST_REQUESTS: u32 = 5;
 const MAX_FAILED: usize = 8;
-/// RFC 8415 section 11.1: 128 bytes and the type.
-const MAX_DUID: usize = 130;
 /// DEC_MAX_RC.
 const MAX_DECLINES: u32 = 4;
-/// IRT_DEFAULT: facts without an address are asked for again.
-const REFRESH: Duration = Duration::from_secs(24 * 3600);
-const SHORTEST: Duration = Duration::from_secs(60);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::dhcp6::Status;
 
     const MAC: [u8; 6] = [0x52, 0x54, 0, 1, 2, 3];
     const ADDRESS: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x77);
@@ -831,7 +706,7 @@ mod tests {
         let now = client.deadline();
         client.time(now);
         let (reply, status) = no_addresses(&client, MessageType::Reply);
-        let reason = Refusal::NoAddress(Some(status));
+        let reason = Refusal::Unusable(Unusable::NoAddress(Some(status)));
         assert_eq!(
             client.receive(&reply, now),
             [Action::Log(reason), Action::Withdraw]
@@ -970,27 +845,27 @@ mod tests {
         for (message, reason, text) in [
             (
                 no_server,
-                Refusal::NoServer,
+                Refusal::Unusable(Unusable::NoServer),
                 "an answer was passed over: it does not say which server it is from (option 2)",
             ),
             (
                 long_server,
-                Refusal::NoServer,
+                Refusal::Unusable(Unusable::NoServer),
                 "an answer was passed over: it does not say which server it is from (option 2)",
             ),
             (
                 refused,
-                Refusal::Status(status),
+                Refusal::Unusable(Unusable::Status(status)),
                 "the server refused: status 1, \"no\"",
             ),
             (
                 empty,
-                Refusal::NoAddress(Some(none_left)),
+                Refusal::Unusable(Unusable::NoAddress(Some(none_left))),
                 "the server gives no address: status 2, \"none left\"",
             ),
             (
                 local,
-                Refusal::NoAddress(None),
+                Refusal::Unusable(Unusable::NoAddress(None)),
                 "the server gives no address",
             ),
         ] {

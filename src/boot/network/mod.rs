@@ -7,6 +7,7 @@
 mod dhcp4;
 mod dhcp6;
 mod lease4;
+mod lease6;
 mod names;
 mod options;
 mod process;

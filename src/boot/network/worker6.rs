@@ -1,6 +1,7 @@
 //! IPv6 on one interface, as far as it is not the kernel's: DHCPv6 when a router says so.
 
-use super::dhcp6::{Action, Client, Lease, Wish};
+use super::dhcp6::{Action, Client};
+use super::lease6::{Lease, Wish};
 use super::names::{Origin, Said, Source};
 use super::{Interface, Network, Refusals, View};
 use crate::formats::dhcp6::Message;
