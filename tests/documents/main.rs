@@ -66,3 +66,40 @@ fn bash_completes_subcommands_and_options() {
     assert_eq!(completed("ferrite config s"), "show sample");
     assert_eq!(completed("ferrite agent --listen_p"), "--listen_port");
 }
+
+/// A file that was moved is moved in what is said of it, too.
+#[test]
+fn documents_name_only_files_of_the_checkout() {
+    let written = [
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "README.md",
+        "SECURITY.md",
+        "clippy.toml",
+        "docs/parity.toml",
+        "docs/policy.md",
+        "image/README.md",
+        "tests/support/mutants.txt",
+    ];
+    let of_a_path = |c: char| c.is_ascii_alphanumeric() || "_./*-".contains(c);
+    let mut named = BTreeSet::new();
+    let mut missing = Vec::new();
+    for document in written {
+        let text = fs::read_to_string(here().join(document)).unwrap();
+        for word in text.split(|c| !of_a_path(c)) {
+            let path = word.trim_end_matches(['.', '-']).trim_end_matches("/**");
+            let ours = ["src/", "tests/", "image/", "docs/"]
+                .iter()
+                .any(|folder| path.starts_with(folder) && path.len() > folder.len());
+            if !ours || path.contains('*') {
+                continue;
+            }
+            named.insert(path.to_owned());
+            if !here().join(path).exists() {
+                missing.push(format!("{document}: {path}"));
+            }
+        }
+    }
+    assert!(named.contains("src/secret/"), "{named:?}");
+    assert_eq!(missing, Vec::<String>::new());
+}
