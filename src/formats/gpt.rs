@@ -621,6 +621,142 @@ mod tests {
         assert!(matches!(error, Error::NoSpace(67_108_864)), "{error}");
     }
 
+    /// A header in sector 1 or 99 of a disk of 100 sectors.
+    fn header(at: u64) -> Header {
+        Header {
+            revision: 0x0001_0000,
+            at,
+            backup_at: 100 - at,
+            first_usable: 34,
+            last_usable: 66,
+            disk_id: DISK_ID,
+            table_at: if at == 1 { 2 } else { 67 },
+            entry_count: 128,
+            entry_size: 128,
+            entries_crc: 7,
+        }
+    }
+
+    /// What it is found to be with one thing changed.
+    fn decoded(at: u64, change: impl Fn(&mut Header)) -> Result<(), &'static str> {
+        let mut header = header(at);
+        change(&mut header);
+        Header::decode(&header.encode(512, 7), at, 99).map(|_| ())
+    }
+
+    #[test]
+    fn a_backup_is_the_other_half_of_a_table_by_place_identifier_and_entries() {
+        let backup = header(99);
+        assert!(backup.mirrors(&header(1)));
+        let differences: [fn(&mut Header); 3] = [
+            |primary| primary.backup_at = 98,
+            |primary| primary.disk_id = NEW_ID,
+            |primary| primary.entries_crc = 8,
+        ];
+        for change in differences {
+            let mut primary = header(1);
+            change(&mut primary);
+            assert!(!backup.mirrors(&primary), "{primary:?}");
+        }
+    }
+
+    #[test]
+    fn a_partition_has_a_sector_at_least() {
+        let read_back = |first, last| {
+            let partition = Partition {
+                number: 3,
+                kind: Guid::LINUX_DATA,
+                id: NEW_ID,
+                first,
+                last,
+                name: "data".into(),
+            };
+            let mut entry = [0xFF; 128];
+            partition.encode(&mut entry);
+            let decoded = Partition::decode(3, &entry);
+            decoded.map(|decoded| (decoded == partition, decoded.sectors()))
+        };
+        assert_eq!(read_back(2048, 2050), Some((true, 3)));
+        assert_eq!(read_back(2048, 2048), Some((true, 1)));
+        assert_eq!(read_back(2048, 2047), None);
+    }
+
+    #[test]
+    fn usable_sectors_are_on_the_disk() {
+        let usable = |first, last| {
+            decoded(1, |header| {
+                (header.first_usable, header.last_usable) = (first, last);
+            })
+        };
+        let refused = Err("its usable sectors are not on the disk");
+        assert_eq!(usable(34, 99), Ok(()));
+        assert_eq!(usable(34, 100), refused);
+        assert_eq!(usable(66, 66), Ok(()));
+        assert_eq!(usable(67, 66), refused);
+    }
+
+    #[test]
+    fn entries_have_a_size_and_a_place() {
+        let refused = Err("its entries are impossible");
+        for size in [64, 129, 192, 8192] {
+            // The number keeps the table as long as it was, or shorter.
+            let found = decoded(99, |header| {
+                (header.entry_size, header.entry_count) = (size, 2);
+            });
+            assert_eq!(found, refused, "{size}");
+        }
+        assert_eq!(decoded(99, |header| header.entry_count = 0), refused);
+        assert_eq!(decoded(99, |header| header.entry_count = 8192), Ok(()));
+        assert_eq!(decoded(99, |header| header.entry_count = 8193), refused);
+        for (at, table_at, found) in [
+            (1, 1, refused),
+            (1, 2, Ok(())),
+            // Its last sector would be the first usable one.
+            (1, 3, refused),
+            (99, 67, Ok(())),
+            (99, 99, Ok(())),
+            (99, 100, refused),
+        ] {
+            let decoded = decoded(at, |header| header.table_at = table_at);
+            assert_eq!(decoded, found, "{at} {table_at}");
+        }
+    }
+
+    #[test]
+    fn a_backup_of_another_table_does_not_count() {
+        let file = image(GIB, 512);
+        let old = bytes(&file, GIB - 33 * 512, 33 * 512);
+        fixture::write(&file, 512, &[(Guid::EFI_SYSTEM, 1, 100)]);
+        assert_eq!(open(&file, 512).copies(), Copies::Both);
+        put(&mut &file, GIB - 33 * 512, &old).unwrap();
+        let gpt = open(&file, 512);
+        assert_eq!(gpt.copies(), Copies::PrimaryOnly);
+        assert_eq!(gpt.partitions()[0].sectors(), 100 << 11);
+    }
+
+    #[test]
+    fn a_table_that_came_from_the_backup_is_written_to_both_places() {
+        let file = image(GIB, 512);
+        let whole = open(&file, 512);
+        put(&mut &file, 512, &[0; 33 * 512]).unwrap();
+        let mut gpt = open(&file, 512);
+        assert_eq!(gpt.copies(), Copies::BackupOnly);
+        gpt.write(&mut &file).unwrap();
+        let again = open(&file, 512);
+        assert_eq!(again.copies(), Copies::Both);
+        assert_eq!(again.header, whole.header);
+        assert_eq!(again.partitions(), whole.partitions());
+    }
+
+    #[test]
+    fn a_disk_that_is_too_small_for_its_table_says_how_large_that_is() {
+        let file = image(GIB, 512);
+        let mut gpt = open(&file, 512);
+        gpt.sectors = 60;
+        let error = gpt.write(&mut &file).unwrap_err();
+        assert!(matches!(error, Error::NoSpace(16_384)), "{error}");
+    }
+
     proptest! {
         /// Random headers with a right checksum: what a hostile image can bring.
         #[test]

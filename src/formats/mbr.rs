@@ -532,6 +532,104 @@ mod tests {
     }
 
     #[test]
+    fn a_boot_sector_with_a_whole_entry_is_a_table_all_the_same() {
+        let systems: [(usize, &[u8]); 4] = [
+            (3, b"NTFS    "),
+            (54, b"FAT12"),
+            (54, b"FAT16"),
+            (82, b"FAT32"),
+        ];
+        for (place, name) in systems {
+            let is_table = |entry| {
+                let mut bytes = table(&[entry]);
+                bytes[place..][..name.len()].copy_from_slice(name);
+                Mbr::decode(bytes).is_some()
+            };
+            assert!(!is_table((0, 0, 0)), "{place}");
+            assert!(!is_table((0x83, 1, 0)), "{place}");
+            assert!(!is_table((0, 1, 9)), "{place}");
+            assert!(is_table((0x83, 1, 9)), "{place}");
+        }
+    }
+
+    #[test]
+    fn only_a_protective_entry_protects() {
+        let mbr = Mbr::decode(table(&[(0x83, 1, 9)])).unwrap();
+        assert!(!mbr.is_protective());
+        let seen = format!("{mbr:?}");
+        assert!(seen.starts_with("Mbr([Partition { number: 1, "), "{seen}");
+        let hybrid = Mbr::decode(table(&[(0x83, 10, 5), (0xEE, 1, 9)])).unwrap();
+        assert!(hybrid.is_protective());
+    }
+
+    #[test]
+    fn a_partition_may_touch_both_its_neighbours_and_the_border() {
+        // 64 MiB are free between the first partition and the second, which ends with the disk.
+        let around = [(0x83, 2048, 2048), (0x83, 4096 + 131_072, 2048)];
+        let mut mbr = Mbr::decode(table(&around)).unwrap();
+        let sectors = 4096 + 131_072 + 2048;
+        let added = mbr.add_last(&[], sectors, 512, 64 << 20).unwrap();
+        assert_eq!((added.first, added.sectors), (4096, 131_072));
+        let mut largest = Mbr::decode(table(&[])).unwrap();
+        let added = largest.add_last(&[], 1 << 32, 512, 64 << 20).unwrap();
+        assert_eq!(added.first + added.sectors, 1 << 32);
+    }
+
+    /// A disk that cannot be read from some byte on.
+    struct Damaged {
+        disk: Cursor<Vec<u8>>,
+        from: u64,
+    }
+
+    impl Read for Damaged {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            if self.disk.position() >= self.from {
+                return Err(io::Error::from_raw_os_error(libc::EIO));
+            }
+            self.disk.read(bytes)
+        }
+    }
+
+    impl Seek for Damaged {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.disk.seek(to)
+        }
+    }
+
+    #[test]
+    fn a_disk_that_cannot_be_read_is_no_disk_without_a_table() {
+        let mut bytes = table(EXTENDED).to_vec();
+        bytes.resize(512 * 200, 0);
+        let damaged = |from| Damaged {
+            disk: Cursor::new(bytes.clone()),
+            from,
+        };
+        let error = |error: io::Error| error.raw_os_error();
+        assert_eq!(read(&mut damaged(0)).map_err(error), Err(Some(libc::EIO)));
+        let mut disk = damaged(512);
+        let mbr = read(&mut disk).unwrap().unwrap();
+        let logicals = mbr.logicals(&mut disk, 512);
+        assert_eq!(logicals.map_err(error), Err(Some(libc::EIO)));
+    }
+
+    #[test]
+    fn what_ends_before_a_table_has_none() {
+        assert_eq!(read(&mut Cursor::new(vec![0; 511])).unwrap(), None);
+        assert_eq!(numbered(&[(0, EXTENDED)]), []);
+        let first: &[Entry] = &[(0x83, 5, 7), (5, 800, 50)];
+        assert_eq!(numbered(&[(0, EXTENDED), (100, first)]), [(5, 105, 7)]);
+    }
+
+    #[test]
+    fn a_third_entry_counts_within_the_whole_extended_partition_alone() {
+        let first: &[Entry] = &[(5, 800, 500)];
+        // Within the 500 sectors of its link, and not within the 900 of the extended partition.
+        let next: &[Entry] = &[(0, 0, 0), (0, 0, 0), (0x83, 50, 100), (0x83, 50, 50)];
+        let tables = [(0, EXTENDED), (100, first), (900, next)];
+        assert_eq!(numbered(&tables), [(5, 950, 50)]);
+    }
+
+    #[test]
     fn only_a_lone_protective_entry_is_fitted() {
         let mut lone = Mbr::decode(table(&[(0xEE, 1, 9)])).unwrap();
         assert!(lone.fit_protective(1 << 40));

@@ -219,12 +219,6 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
-impl fmt::Debug for Hasher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hasher")
-    }
-}
-
 /// The functions that Python's `hashlib` always has, and SHA-512/t; but SHAKE, whose hashes have no length of their own. What
 /// OpenSSL adds to them (`md5-sha1`, `ripemd160`, `sm3`) is unknown here.
 static FUNCTIONS: [Function; 14] = [
@@ -389,6 +383,40 @@ mod tests {
             expected(&old, "x", Md5::Refused, nothing),
             Err(Error::Md5)
         ));
+    }
+
+    #[test]
+    fn the_length_of_the_old_field_names_its_function() {
+        let old = |digits| Checksums {
+            checksum: Some("a".repeat(digits)),
+            os_hash: None,
+        };
+        for (digits, name) in [(32, "md5"), (64, "sha256"), (128, "sha512")] {
+            let found = expected(&old(digits), "x", Md5::Allowed, nothing).unwrap();
+            let value = "a".repeat(digits);
+            let right = format!("Expected {{ algorithm: {name}, digits: {value:?} }}");
+            assert_eq!(format!("{found:?}"), right);
+        }
+        assert!(matches!(
+            expected(&old(40), "x", Md5::Allowed, nothing),
+            Err(Error::Unidentified)
+        ));
+    }
+
+    #[test]
+    fn a_value_that_is_no_hex_is_refused() {
+        let given = os_hash("sha256", &"g".repeat(64));
+        assert!(matches!(
+            expected(&given, "x", Md5::Refused, nothing),
+            Err(Error::NotItsValue { .. })
+        ));
+    }
+
+    #[test]
+    fn the_same_digits_of_two_functions_are_two_values() {
+        let value = |name| Expected::new(Algorithm::by_name(name).unwrap(), &"a".repeat(64));
+        assert_eq!(value("sha256").unwrap(), value("SHA256").unwrap());
+        assert_ne!(value("sha256").unwrap(), value("sha3_256").unwrap());
     }
 
     #[test]

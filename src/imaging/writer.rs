@@ -115,14 +115,11 @@ impl Writer {
             return;
         }
         let start = Instant::now();
-        let done = self.target.punch(self.blank, step);
-        if done {
+        let took = (self.target.punch(self.blank, step)).then(|| start.elapsed());
+        if took.is_some() {
             self.blank += step;
         }
-        self.blank_step = match done && start.elapsed() <= PATIENCE {
-            true => (self.blank_step * 2).min(LAST_BLANK_STEP),
-            false => 0,
-        };
+        self.blank_step = next_blank_step(self.blank_step, took);
         if self.blank_step == 0 {
             tracing::debug!(device = %self.path().display(), bytes = self.blank, "no more of the disk is made blank");
         }
@@ -154,8 +151,7 @@ impl Writer {
     pub(super) fn zero(&mut self, offset: u64, length: u64) -> Result<(), Error> {
         let end = offset.saturating_add(length);
         self.check_end(end)?;
-        self.head.clear(offset, end);
-        self.tail.clear(offset, end);
+        // What waits in memory was zeroes from the attempt's beginning.
         let from = self.head.end().max(self.blank).clamp(offset, end);
         let to = self.tail.start.clamp(from, end);
         // More than the list takes is done at once, and a server may have to wait.
@@ -291,9 +287,13 @@ impl Held {
             place.copy_from_slice(bytes);
         }
     }
+}
 
-    fn clear(&mut self, from: u64, to: u64) {
-        self.between(from, to).fill(0);
+/// How much is made blank after a step of this size, which took so long or failed.
+fn next_blank_step(step: u64, took: Option<Duration>) -> u64 {
+    match took {
+        Some(took) if took <= PATIENCE => (step * 2).min(LAST_BLANK_STEP),
+        _ => 0,
     }
 }
 
@@ -386,6 +386,121 @@ mod tests {
             writer.commit().unwrap();
             prop_assert!(fs::read(file.path()).unwrap()[..size] == image);
         }
+    }
+
+    fn old_disk(bytes: usize) -> (tempfile::NamedTempFile, Writer, Reporter) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), vec![0xd1; bytes]).unwrap();
+        let reporter = Reporter::default();
+        let writer = Writer::new(Target::open(file.path()).unwrap(), &reporter);
+        (file, writer, reporter)
+    }
+
+    /// One byte of each MiB between two of them.
+    fn samples(disk: &tempfile::NamedTempFile, from: usize, to: usize) -> Vec<u8> {
+        let bytes = fs::read(disk.path()).unwrap();
+        (from..to).map(|place| bytes[place * MIB + 9]).collect()
+    }
+
+    const M: u64 = 1 << 20;
+
+    #[test]
+    fn zeroes_of_an_image_are_not_written_where_the_disk_was_made_blank() {
+        let (disk, mut writer, _) = old_disk(20 * MIB);
+        writer.begin(Some(12 * M)).unwrap();
+        writer.data(0, &vec![7; 2 * MIB]).unwrap();
+        assert_eq!((writer.blank, writer.written), (9 * M, 2 * M));
+        let ahead = [&[7][..], &[0; 7], &[0xd1; 3]].concat();
+        assert_eq!(samples(&disk, 1, 12), ahead);
+        // Inside of what is blank, and up to its very end.
+        writer.data(2 * M, &vec![0; 6 * MIB]).unwrap();
+        writer.data(8 * M, &vec![0; MIB]).unwrap();
+        assert_eq!((writer.blank, writer.written), (9 * M, 2 * M));
+        // Where nothing more is made blank, zeroes are written.
+        writer.blank_step = 0;
+        writer.data(9 * M, &vec![0; 2 * MIB]).unwrap();
+        assert_eq!((writer.blank, writer.written), (9 * M, 11 * M));
+        assert_eq!(samples(&disk, 8, 12), [0, 0, 0, 0xd1]);
+    }
+
+    #[test]
+    fn no_more_than_the_image_is_made_blank() {
+        let (disk, mut writer, _) = old_disk(20 * MIB);
+        writer.begin(Some(3 * M)).unwrap();
+        writer.data(0, &vec![7; 2 * MIB]).unwrap();
+        assert_eq!((writer.blank, writer.blank_end), (3 * M, 3 * M));
+        assert_eq!(samples(&disk, 1, 5), [7, 0, 0xd1, 0xd1]);
+    }
+
+    #[test]
+    fn what_is_written_already_is_not_made_blank() {
+        let (disk, mut writer, _) = old_disk(20 * MIB);
+        writer.begin(Some(16 * M)).unwrap();
+        writer.data(6 * M, &vec![7; MIB]).unwrap();
+        writer.data(M, &vec![7; MIB]).unwrap();
+        assert_eq!((writer.blank, writer.written), (M, 7 * M));
+        let sparse = [&[7][..], &[0xd1; 4], &[7], &[0xd1; 2]].concat();
+        assert_eq!(samples(&disk, 1, 9), sparse);
+    }
+
+    #[test]
+    fn steps_grow_while_the_device_is_quick() {
+        let soon = Some(PATIENCE);
+        let late = Some(PATIENCE + Duration::from_nanos(1));
+        assert_eq!(next_blank_step(FIRST_BLANK_STEP, soon), 16 << 20);
+        assert_eq!(next_blank_step(LAST_BLANK_STEP, soon), LAST_BLANK_STEP);
+        assert_eq!(next_blank_step(FIRST_BLANK_STEP, late), 0);
+        assert_eq!(next_blank_step(FIRST_BLANK_STEP, None), 0);
+    }
+
+    #[test]
+    fn a_device_that_makes_no_zeroes_is_asked_once() {
+        use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+        use nix::sys::memfd::{MFdFlags, memfd_create};
+        use std::os::fd::AsRawFd as _;
+        let sealed = memfd_create(c"disk", MFdFlags::MFD_ALLOW_SEALING).unwrap();
+        nix::unistd::ftruncate(&sealed, 8 << 20).unwrap();
+        let seals = FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_FUTURE_WRITE);
+        fcntl(&sealed, seals).unwrap();
+        let path = format!("/proc/self/fd/{}", sealed.as_raw_fd());
+        let text = crate::logging::tests::told(crate::logging::Verbosity::Debug, || {
+            let target = Target::open(Path::new(&path)).unwrap();
+            let mut writer = Writer::new(target, &Reporter::default());
+            writer.blank = M;
+            (writer.blank_end, writer.blank_step) = (8 * M, FIRST_BLANK_STEP);
+            for _ in 0..2 {
+                writer.make_blank(M, 2 * M);
+            }
+            assert_eq!((writer.blank, writer.blank_step), (M, 0));
+        });
+        let told = text.matches("no more of the disk is made blank").count();
+        assert_eq!(told, 1, "{text}");
+    }
+
+    #[test]
+    fn empty_areas_wait_for_the_end_and_are_counted_on_their_own() {
+        let (disk, mut writer, reporter) = old_disk(8 * MIB);
+        writer.begin(Some(8 * M)).unwrap();
+        writer.blank_step = 0;
+        writer.zero(0, 4096).unwrap();
+        writer.data(M, &vec![7; MIB]).unwrap();
+        writer.zero(5 * M, M).unwrap();
+        writer.zero(3 * M, M).unwrap();
+        assert_eq!(samples(&disk, 3, 6), [0xd1; 3]);
+        let state = |reporter: &Reporter| {
+            let progress = reporter.latest().unwrap();
+            (progress.phase, progress.bytes, progress.total)
+        };
+        assert_eq!(state(&reporter), ("writing", M, Some(8 * M)));
+        writer.begin_zeroing();
+        assert_eq!(state(&reporter), ("zeroing", 0, Some(2 * M)));
+        assert!(writer.zero_next().unwrap());
+        assert_eq!(state(&reporter), ("zeroing", M, Some(2 * M)));
+        assert_eq!(samples(&disk, 3, 6), [0, 0xd1, 0xd1]);
+        assert!(writer.zero_next().unwrap());
+        assert_eq!(samples(&disk, 3, 6), [0, 0xd1, 0]);
+        assert!(!writer.zero_next().unwrap());
+        assert_eq!(state(&reporter), ("zeroing", 2 * M, Some(2 * M)));
     }
 
     #[test]

@@ -210,7 +210,7 @@ fn merged_ends(ranges: &[Range]) -> Vec<Range> {
     let mut ends: Vec<Range> = ranges.iter().flat_map(|range| range.ends()).collect();
     ends.sort();
     let mut merged: Vec<Range> = Vec::new();
-    for end in ends.into_iter().filter(|end| end.bytes > 0) {
+    for end in ends {
         match merged.last_mut() {
             Some(before) if before.start + before.bytes >= end.start => {
                 before.bytes = before.bytes.max(end.start + end.bytes - before.start);
@@ -276,10 +276,7 @@ fn known_to_kernel(root: &Root, disk: &Disk) -> Vec<Range> {
 
 /// The part of a range that is on the disk.
 fn within(range: Range, whole: Range) -> Option<Range> {
-    let left = whole
-        .bytes
-        .checked_sub(range.start)
-        .filter(|left| *left > 0)?;
+    let left = whole.bytes.checked_sub(range.start)?;
     let bytes = range.bytes.min(left);
     (bytes > 0).then_some(Range {
         start: range.start,
@@ -507,6 +504,63 @@ mod tests {
         let whole = range(0, 100);
         assert_eq!(within(range(90, 20), whole), Some(range(90, 10)));
         assert_eq!(within(range(100, 1), whole), None);
+        assert_eq!(within(range(50, 0), whole), None);
         assert_eq!(within(range(u64::MAX, u64::MAX), whole), None);
+    }
+
+    #[test]
+    fn a_short_partition_is_zeroed_once_and_whole() {
+        assert_eq!(range(7, 100).ends(), [range(7, 100), range(107, 0)]);
+        let over_the_head = range(0, 8 * MIB + 3);
+        assert_eq!(over_the_head.ends(), [range(0, 8 * MIB), range(8 * MIB, 3)]);
+        assert_eq!(merged_ends(&[range(7, 100)]), [range(7, 100)]);
+    }
+
+    #[test]
+    fn the_last_piece_is_as_long_as_what_is_left() {
+        let found: Vec<_> = pieces(range(5 * MIB, 2 * MIB + 7)).collect();
+        let whole = 1 << 20;
+        assert_eq!(found, [(5 * MIB, whole), (6 * MIB, whole), (7 * MIB, 7)]);
+    }
+
+    #[test]
+    fn a_byte_that_stays_is_found_where_it_is_read_back() {
+        let disk = TestDisk::new(4, 512, |_| ());
+        marked(&disk, &[(2 << 20) + 5]);
+        let opened = Disk::open(disk.path(), Access::Read).unwrap();
+        assert!(verify(&opened, range(0, 2 * MIB)).is_ok());
+        let error = verify(&opened, range(MIB, 3 * MIB)).unwrap_err();
+        assert!(
+            matches!(&error, Error::NotErased(path, at) if path == disk.path() && *at == 2 * MIB),
+            "{error}"
+        );
+    }
+
+    /// The kernel reads more kinds of tables than we do.
+    #[test]
+    fn a_partition_that_only_the_kernel_sees_is_erased() {
+        let disk = TestDisk::new(100, 512, |_| ());
+        let machine = tempfile::tempdir().unwrap();
+        let sysfs = machine.path().join("sys/class/block");
+        let sysfs = sysfs.join(kernel_name(disk.path()));
+        let file = |folder: &str, name: &str, text: &str| {
+            fs::create_dir_all(sysfs.join(folder)).unwrap();
+            fs::write(sysfs.join(folder).join(name), text).unwrap();
+        };
+        for (folder, start) in [("a1", 50 << 11), ("holders", 20 << 11)] {
+            file(folder, "start", &format!("{start}\n"));
+            file(folder, "size", &format!("{}\n", 20 << 11));
+        }
+        file("a1", "partition", "1\n");
+        let gone = [(50 << 20) + 3, (70 << 20) - 1];
+        let kept = [(20 << 20) + 3];
+        marked(&disk, &gone);
+        marked(&disk, &kept);
+        let disks = [disk.path().to_path_buf()];
+        let root = Root::at(machine.path());
+        erase(&root, &disks, RULES, &Cancel::default()).unwrap();
+        let left = |place: &u64| disk.bytes(*place, 1)[0];
+        assert_eq!(gone.iter().map(left).collect::<Vec<_>>(), [0, 0]);
+        assert_eq!(kept.iter().map(left).collect::<Vec<_>>(), [0xA5]);
     }
 }
