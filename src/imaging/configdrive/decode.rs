@@ -147,7 +147,8 @@ impl Read for Alphabet<'_> {
     }
 }
 
-/// Everything that `reader` gives; `None` when that is more than `most` bytes. What is outgrown is wiped.
+/// Everything that `reader` gives; `None` when that is more than `most` bytes. What is outgrown is wiped by the allocator
+/// (`sys::wiping`).
 fn bounded(reader: impl Read, most: u64) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let mut reader = reader.take(most + 1);
     let mut bytes = Zeroizing::new(Vec::new());
@@ -159,11 +160,6 @@ fn bounded(reader: impl Read, most: u64) -> io::Result<Option<Zeroizing<Vec<u8>>
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        if bytes.capacity() - bytes.len() < read {
-            let mut larger = Zeroizing::new(Vec::with_capacity(bytes.capacity() * 2 + read));
-            larger.extend_from_slice(&bytes);
-            bytes = larger;
-        }
         bytes.extend_from_slice(piece.get(..read).unwrap_or_default());
     }
     let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= most);
@@ -235,6 +231,41 @@ mod tests {
         assert_eq!(from_text(&broken).unwrap(), image());
         assert_eq!(from_text(text.trim_end_matches('=')).unwrap(), image());
         assert_eq!(from_text(&sent(&image())).unwrap(), image());
+    }
+
+    #[test]
+    fn nothing_counts_behind_the_first_padding() {
+        let mut bytes = zipped(&image());
+        bytes.resize(bytes.len().next_multiple_of(3) + 1, 0);
+        let text = sent(&bytes);
+        assert!(text.ends_with("=="), "{text}");
+        assert_eq!(from_text(&format!("{text}QUJD")).unwrap(), image());
+    }
+
+    /// Gives a byte at a time, and each only when asked again.
+    struct Interrupted<'a> {
+        bytes: &'a [u8],
+        asked: bool,
+    }
+
+    impl Read for Interrupted<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.asked = !self.asked;
+            match self.asked {
+                true => Err(io::ErrorKind::Interrupted.into()),
+                false => self.bytes.read(&mut into[..1]),
+            }
+        }
+    }
+
+    #[test]
+    fn an_interrupted_read_is_made_again() {
+        let reader = Interrupted {
+            bytes: b"abc",
+            asked: false,
+        };
+        let read = bounded(reader, 3).unwrap();
+        assert_eq!(read.as_deref().map(Vec::as_slice), Some(&b"abc"[..]));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::storage;
 use crate::storage::disk::{Access, Disk, Window};
 use crate::storage::partition::{self, Partition};
 use crate::sys::block;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -205,8 +205,10 @@ fn rebuild_or_warn(
         Ok(true) => Ok(true),
         // A name that FAT keeps in another form. A disk that loses what is written fails the next comparison, too.
         Ok(false) => warn(&rebuild::Error::Different, as_it_came),
-        Err(_) if cancel.is_cancelled() => Err(Error::Cancelled(target.path().into())),
-        Err(_) => Err(Error::Verify(target.path().into())),
+        Err(_) => {
+            go_on(target, cancel)?;
+            Err(Error::Verify(target.path().into()))
+        }
     }
 }
 
@@ -224,11 +226,14 @@ fn write_as_it_is(target: &Disk, drive: &Drive, cancel: &Cancel) -> Result<(), E
         written.map_err(|error| Error::Write(target.path().into(), error))?;
     }
     settle(target)?;
-    window
-        .seek(SeekFrom::Start(0))
-        .map_err(|error| Error::Write(target.path().into(), error))?;
+    verify(target, drive.expose(), cancel)
+}
+
+/// Reads a drive back.
+fn verify(target: &Disk, drive: &[u8], cancel: &Cancel) -> Result<(), Error> {
+    let mut window = Window::new(target.file(), 0, target.bytes());
     let mut piece = zeroize::Zeroizing::new(vec![0; PIECE]);
-    for expected in drive.expose().chunks(PIECE) {
+    for expected in drive.chunks(PIECE) {
         go_on(target, cancel)?;
         let read = piece.get_mut(..expected.len()).unwrap_or_default();
         let same = window.read_exact(read).is_ok() && read == expected;
@@ -323,15 +328,19 @@ mod tests {
         let first = put(&disk, &drive(ROCK_RIDGE), Form::AsItIs).unwrap();
         assert_eq!((first.number, first.start), (2, 135 << 20));
         assert_eq!(start_of(&disk, &first, iso.len()), iso);
+        // A longer drive would have gone on: up to the partition's end, or just behind the next one.
+        let fat = u64::try_from(fixture::unpacked(FAT).len()).unwrap();
+        let longer = [(first.start + fat, 3), (first.start + (64 << 20) - 1, 4)];
+        for (place, byte) in longer {
+            disk.file.write_all_at(&[byte], place).unwrap();
+        }
         let second = put(&disk, &drive(FAT), Form::AsItIs).unwrap();
         assert_eq!(second, first);
         let fat = fixture::unpacked(FAT);
         assert_eq!(start_of(&disk, &first, fat.len()), fat);
-        let behind = disk.bytes(first.start + 65_536 * 8, 1 << 20);
-        assert!(
-            behind.iter().all(|byte| *byte == 0),
-            "the first drive is gone"
-        );
+        for (place, byte) in longer {
+            assert_eq!(disk.bytes(place, 1), [0], "{byte} of a longer drive");
+        }
     }
 
     #[test]
@@ -361,6 +370,47 @@ mod tests {
                 assert_eq!(bytes[place + 32..place + 43], *b"..         ");
             }
         }
+    }
+
+    #[test]
+    fn a_drive_may_fill_the_partition_that_the_image_brought() {
+        for (bytes, fits) in [(1 << 20, true), ((1 << 20) + 1, false)] {
+            let disk = TestDisk::gpt(50, 512, &[(Guid::LINUX_DATA, 1, 1)]);
+            let labelled = fixture::unpacked(FAT);
+            disk.file.write_all_at(&labelled, 1 << 20).unwrap();
+            let mut drive = fixture::unpacked(ROCK_RIDGE);
+            drive.resize(bytes, 7);
+            let fetch = |_: &url::Url| Ok(Secret::new(drive.clone()));
+            let given = Drive::from_text("http://x/", "n", &fetch).unwrap();
+            match put(&disk, &given, Form::AsItIs) {
+                Ok(partition) => {
+                    assert!(fits);
+                    assert_eq!(partition.number, 1);
+                    assert!(start_of(&disk, &partition, bytes) == drive);
+                }
+                Err(error) => {
+                    let text = "config drive of 1048577 bytes does not fit into ";
+                    assert!(error.to_string().starts_with(text), "{error}");
+                    assert!(!fits);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_drive_that_does_not_read_as_it_was_written_is_an_error() {
+        let drive = vec![7; (2 << 20) + 5];
+        let disk = TestDisk::new(4, 512, |file| file.write_all_at(&drive, 0).unwrap());
+        let target = Disk::open(disk.path(), Access::Read).unwrap();
+        let found = |drive: &[u8]| verify(&target, drive, &Cancel::default());
+        assert!(found(&drive).is_ok());
+        let mut other = drive;
+        other[(2 << 20) + 4] = 8;
+        let error = found(&other).unwrap_err();
+        assert!(matches!(error, Error::Verify(_)), "{error}");
+        other.resize((4 << 20) + 1, 0);
+        let error = found(&other[2 << 20..]).unwrap_err();
+        assert!(matches!(error, Error::Verify(_)), "{error}");
     }
 
     #[test]

@@ -163,4 +163,48 @@ mod tests {
         }
         done
     }
+
+    /// A device that is read and written at whole pages alone, and how often it is written.
+    struct InPages(Cursor<Vec<u8>>, usize);
+
+    impl Read for InPages {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.0.read(into)
+        }
+    }
+
+    impl Write for InPages {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1 += 1;
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Seek for InPages {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            match to {
+                SeekFrom::Start(at) if at % PAGE_BYTES == 0 => self.0.seek(to),
+                _ => Err(io::ErrorKind::InvalidInput.into()),
+            }
+        }
+    }
+
+    #[test]
+    fn the_device_is_read_and_written_in_whole_pages() {
+        let device = InPages(Cursor::new(vec![0; 3 * PAGE]), 0);
+        let mut paged = Paged::new(device, 3 * PAGE_BYTES);
+        assert_eq!(paged.write(&[]).unwrap(), 0);
+        paged.flush().unwrap();
+        assert_eq!(paged.device.1, 0, "nothing was written");
+        paged.seek(SeekFrom::Start(PAGE_BYTES + 904)).unwrap();
+        paged.write_all(&[7; 4000]).unwrap();
+        paged.flush().unwrap();
+        let bytes = paged.device.0.into_inner();
+        let written: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] == 7).collect();
+        assert_eq!(written, Vec::from_iter(5000..9000));
+    }
 }

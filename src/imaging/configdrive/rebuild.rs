@@ -310,6 +310,18 @@ mod tests {
     }
 
     #[test]
+    fn the_same_name_in_two_folders_is_two_files() {
+        let file = |path: &str| -> File {
+            let parts = path.split('/').map(str::to_owned);
+            (parts.collect(), Zeroizing::new(Vec::new()))
+        };
+        let paths = ["a", "y/a", "z/a", "z/b/a"];
+        let (files, same) = tell_apart(paths.map(file).to_vec());
+        let found: Vec<_> = files.iter().map(|(path, _)| path.join("/")).collect();
+        assert_eq!((found, same), (paths.map(str::to_owned).to_vec(), vec![]));
+    }
+
+    #[test]
     fn as_many_files_as_may_be_are_rebuilt_with_few_reads_and_writes() {
         let cancel = Cancel::default();
         let drive = fixture::rock_ridge_of(&names(MAX_FILES));
