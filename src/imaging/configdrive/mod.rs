@@ -397,6 +397,18 @@ mod tests {
         }
     }
 
+    /// As long as the device is open, the kernel brings nothing to the medium by itself within seconds.
+    #[test]
+    fn a_drive_is_on_the_medium_before_the_device_is_closed() {
+        let disk = TestDisk::new(80, 512, |_| ());
+        let target = Disk::open(disk.path(), Access::Write).unwrap();
+        let drive = drive(ROCK_RIDGE);
+        write_as_it_is(&target, &drive, &Cancel::default()).unwrap();
+        let bytes = drive.expose();
+        assert!(disk.bytes(0, bytes.len()) == bytes);
+        drop(target);
+    }
+
     #[test]
     fn a_drive_that_does_not_read_as_it_was_written_is_an_error() {
         let drive = vec![7; (2 << 20) + 5];
