@@ -5,12 +5,11 @@
 //! never asked.
 
 use super::Attributes;
-use super::format::{Template, Unfilled};
-use super::literal::{Reading, read};
 use super::outcomes::Outcomes;
-use super::parse::{is_true, parse_rule};
-use super::python::text;
-use serde_json::{Map, Value};
+use super::python::{is_true, text};
+use super::selector::Selector;
+use super::template::{Template, Unfilled};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -32,12 +31,10 @@ pub(super) enum Check {
 }
 
 /// `kind:match` of any other kind: an attribute of the credentials, or a literal, is equal to a value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Attribute {
-    reading: Reading,
-    wanted: Template,
-    /// `kind` as it is written: two readings may be the same.
-    kind: String,
+    pub(super) selector: Selector,
+    pub(super) wanted: Template,
 }
 
 /// `role:name`.
@@ -52,91 +49,57 @@ pub(super) struct Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Failure;
 
-impl Check {
-    /// What a kind of check is.
-    pub(super) fn of_kind(kind: &str, wanted: &str) -> Self {
-        match kind {
-            "http" | "https" => Self::Remote(format!("{kind}:{wanted}")),
-            "role" => {
-                let wanted = Template::parse(wanted);
-                let lowered = match &wanted {
-                    Template::Text(text) => Some(text.to_lowercase()),
-                    Template::Pieces(_) => None,
-                };
-                Self::Role(Role { wanted, lowered })
-            }
-            "rule" => Self::Rule(wanted.to_owned()),
-            kind => Self::Attribute(Attribute {
-                reading: read(kind),
-                wanted: Template::parse(wanted),
-                kind: kind.to_owned(),
-            }),
-        }
-    }
-}
-
 impl Attribute {
-    /// The answer, if it is the same whoever asks for whatever.
-    pub(super) fn constant(&self) -> Option<Result<bool, Failure>> {
-        let Template::Text(wanted) = &self.wanted else {
-            return None;
-        };
-        match &self.reading {
-            Reading::Failing => Some(Err(Failure)),
-            Reading::Literal(value) => Some(Ok(value == wanted.as_bytes())),
-            Reading::Path(_) => None,
+    /// Returns the answer, if it is the same whoever asks for whatever.
+    pub(super) fn constant(&self) -> Option<bool> {
+        match (&self.selector, &self.wanted) {
+            (Selector::Literal(value), Template::Text(wanted)) => Some(value == wanted),
+            _ => None,
         }
-    }
-
-    /// Why it always fails, if it does.
-    pub(super) fn doubt(&self) -> Option<String> {
-        if self.reading == Reading::Failing {
-            return Some(format!(
-                "{:?} is neither a literal nor the name of an attribute in Python",
-                self.kind
-            ));
-        }
-        doubt(&self.wanted)
     }
 
     /// Returns the answers it can come to where only this part of the target is known.
     pub(super) fn outcomes(&self, credentials: &Attributes, known: &Attributes) -> Outcomes {
-        let Some(unknown) = self.wanted.unknown(known) else {
+        if self.wanted.is_known(known) {
             return self.holds(credentials, known).into();
+        }
+        let Selector::Path(path) = &self.selector else {
+            return Outcomes::UNKNOWN;
         };
-        let path = match &self.reading {
-            Reading::Failing => return Outcomes::ANY,
-            Reading::Literal(_) => return Outcomes::unknown(unknown.may_fail),
-            Reading::Path(path) => path,
-        };
-        let Some((first, rest)) = path.split_first() else {
-            return Outcomes::ANY;
-        };
-        match top(credentials, first) {
-            None => Outcomes::missing(unknown.may_fail),
-            Some(value) => match below(value, rest, NO_TEXT) {
-                Ok(_) => Outcomes::unknown(unknown.may_fail),
-                Err(Failure) => Outcomes::ANY,
-            },
+        match find(credentials, path, NO_TEXT) {
+            None => Outcomes::DENIES,
+            Some(Ok(_)) => Outcomes::UNKNOWN,
+            Some(Err(Failure)) => Outcomes::ANY,
         }
     }
 
     fn holds(&self, credentials: &Attributes, target: &Attributes) -> Result<bool, Failure> {
-        let wanted = match self.wanted.fill(target) {
-            Ok(wanted) => wanted,
-            Err(Unfilled::Missing) => return Ok(false),
-            Err(Unfilled::Failed) => return Err(Failure),
+        let Some(wanted) = filled(&self.wanted, target)? else {
+            return Ok(false);
         };
-        let path = match &self.reading {
-            Reading::Failing => return Err(Failure),
-            Reading::Literal(value) => return Ok(*value == *wanted),
-            Reading::Path(path) => path,
-        };
-        let Some((first, rest)) = path.split_first() else {
-            return Err(Failure);
-        };
-        top(credentials, first).map_or(Ok(false), |value| below(value, rest, &wanted))
+        match &self.selector {
+            Selector::Literal(value) => Ok(*value == wanted),
+            Selector::Path(path) => find(credentials, path, wanted.as_bytes()).unwrap_or(Ok(false)),
+        }
     }
+}
+
+/// Returns a text with a target's values; nothing if one of them is missing.
+fn filled<'a>(
+    wanted: &'a Template,
+    target: &'a Attributes,
+) -> Result<Option<Cow<'a, str>>, Failure> {
+    match wanted.fill(target) {
+        Ok(text) => Ok(Some(text)),
+        Err(Unfilled::Missing) => Ok(None),
+        Err(Unfilled::TooLong) => Err(Failure),
+    }
+}
+
+/// Whether the value at a path is the wanted one; nothing if the credentials do not have its first name.
+fn find(credentials: &Attributes, path: &[String], wanted: &[u8]) -> Option<Result<bool, Failure>> {
+    let (first, rest) = path.split_first()?;
+    top(credentials, first).map(|value| below(value, rest, wanted))
 }
 
 /// An attribute of the credentials. `system` is what `system_scope` says, if it says anything.
@@ -185,43 +148,33 @@ fn element(item: &Value, path: &[String], wanted: &[u8]) -> Result<bool, Failure
     }
 }
 
-fn doubt(wanted: &Template) -> Option<String> {
-    wanted.is_broken().then(|| {
-        "after a % stands the name of a value and its conversion, as in %(node.uuid)s".to_owned()
-    })
-}
-
 impl Role {
-    /// Why it always fails, if it does.
-    pub(super) fn doubt(&self) -> Option<String> {
-        doubt(&self.wanted)
+    pub(super) fn new(wanted: Template) -> Self {
+        let lowered = match &wanted {
+            Template::Text(text) => Some(text.to_lowercase()),
+            Template::Pieces(_) => None,
+        };
+        Self { wanted, lowered }
     }
 
     /// Returns the answers it can come to where only this part of the target is known.
     pub(super) fn outcomes(&self, credentials: &Attributes, known: &Attributes) -> Outcomes {
-        let Some(unknown) = self.wanted.unknown(known) else {
+        if self.wanted.is_known(known) {
             return self.holds(credentials, known).into();
-        };
+        }
         match credentials.get("roles") {
-            None => Outcomes::missing(unknown.may_fail),
-            Some(Value::Array(roles)) if roles.iter().all(Value::is_string) => {
-                Outcomes::unknown(unknown.may_fail)
-            }
+            None => Outcomes::DENIES,
+            Some(Value::Array(roles)) if roles.iter().all(Value::is_string) => Outcomes::UNKNOWN,
             Some(_) => Outcomes::ANY,
         }
     }
 
     fn holds(&self, credentials: &Attributes, target: &Attributes) -> Result<bool, Failure> {
         let lowered = match &self.lowered {
-            Some(lowered) => Cow::Borrowed(lowered.as_bytes()),
-            None => match self.wanted.fill(target) {
-                Ok(wanted) => match std::str::from_utf8(&wanted) {
-                    Ok(wanted) => Cow::Owned(wanted.to_lowercase().into_bytes()),
-                    // Half a surrogate pair, which is no role's.
-                    Err(_) => wanted,
-                },
-                Err(Unfilled::Missing) => return Ok(false),
-                Err(Unfilled::Failed) => return Err(Failure),
+            Some(lowered) => Cow::Borrowed(lowered),
+            None => match filled(&self.wanted, target)? {
+                Some(wanted) => Cow::Owned(wanted.to_lowercase()),
+                None => return Ok(false),
             },
         };
         match credentials.get("roles") {
@@ -245,15 +198,15 @@ impl Role {
 }
 
 /// Whether a role in small letters is the wanted one.
-fn is_lowered(role: &str, lowered: &[u8]) -> bool {
+fn is_lowered(role: &str, lowered: &str) -> bool {
     if role.is_ascii() {
         role.len() == lowered.len()
             && role
                 .bytes()
                 .map(|byte| byte.to_ascii_lowercase())
-                .eq(lowered.iter().copied())
+                .eq(lowered.bytes())
     } else {
-        role.to_lowercase().as_bytes() == lowered
+        role.to_lowercase() == lowered
     }
 }
 
@@ -262,24 +215,9 @@ fn is_lowered(role: &str, lowered: &[u8]) -> bool {
 pub struct Rules {
     checks: HashMap<String, Check>,
     default_rule: Option<String>,
-    /// One of the values is no rule at all, and the real library would have taken none of them.
-    is_broken: bool,
 }
 
 impl Rules {
-    /// Rules as a policy file has them, each a text or an old list of lists.
-    #[must_use]
-    pub fn from_json(rules: &Map<String, Value>, default_rule: Option<&str>) -> Self {
-        let mut made = Self::new(default_rule);
-        for (name, rule) in rules {
-            match parse_rule(rule) {
-                Ok(parsed) => made.insert(name.clone(), parsed.check),
-                Err(_) => made.is_broken = true,
-            }
-        }
-        made
-    }
-
     /// No rules.
     pub(super) fn new(default_rule: Option<&str>) -> Self {
         Self {
@@ -324,9 +262,6 @@ impl Rules {
     /// default the answer is no.
     #[must_use]
     pub fn allows(&self, rule: &str, credentials: &Attributes, target: &Attributes) -> bool {
-        if self.is_broken {
-            return false;
-        }
         let mut evaluation = Evaluation {
             rules: self,
             credentials,

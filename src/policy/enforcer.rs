@@ -1,14 +1,14 @@
 //! What is in force: the program's rules, what files say instead, and the answer to a question.
 //!
 //! Kept from `policy.py` of oslo.policy 6.0.1: `Enforcer.load_rules`, `_handle_deprecated_rule`, `_enforce_scope` and `enforce`.
-//! Stricter than there: a file that cannot be read or understood, a circle of rules, and a rule that asks a server are errors, and
-//! what was in force stays.
+//! Stricter than there: a file that cannot be read or understood, a construction that is not accepted, a circle of rules, and a rule
+//! that asks a server are errors, and what was in force stays.
 
 use super::Attributes;
 use super::file::{Error, PolicyFile};
 use super::inspect::is_never;
 use super::loading::{InForce, Trace, traces};
-use super::parse::is_true;
+use super::python::is_true;
 use super::rule::{RuleDefault, Scope};
 use std::collections::HashMap;
 use std::fmt;

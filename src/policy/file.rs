@@ -5,6 +5,7 @@
 //! here.
 
 use super::guard::Unfit;
+use super::parse::RuleError;
 use super::plain::{is_null, type_of};
 use nix::fcntl::OFlag;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
@@ -65,6 +66,19 @@ pub enum Error {
         name: String,
         /// The check, as it is written.
         check: String,
+    },
+    /// A rule is one that oslo.policy takes and an agent does not, or none at all.
+    #[error("{}:{line}: the rule {name:?} is refused", path.display())]
+    Rule {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The rule's name.
+        name: String,
+        /// What is wrong, and what to write.
+        #[source]
+        source: RuleError,
     },
     /// It is not what a policy file is.
     #[error("{}:{line}: {reason}", path.display())]

@@ -4,12 +4,12 @@ use super::Attributes;
 use super::check::{Check, Rules};
 use super::credentials::{AGENT, NOBODY};
 use super::enforcer::Settings;
-use super::file::{self, Content, Error, PolicyFile};
+use super::file::{self, Content, Entry, Error, PolicyFile};
 use super::guard::{LOCKOUT, judge};
-use super::inspect::{circle, doubts, references, remote};
+use super::inspect::{circle, references, remote};
 use super::names::{COMMAND, COMMAND_RUN};
 use super::outcomes::outcomes;
-use super::parse::{parse_rule, parse_text};
+use super::parse::{Parsed, built_in, parse_rule};
 use super::rule::RuleDefault;
 use crate::nearest::nearest;
 use std::collections::{BTreeMap, HashSet};
@@ -141,7 +141,7 @@ impl InForce {
         }
         for (name, rule) in &settings.given {
             if !written.contains_key(*name) {
-                rules.insert((*name).to_owned(), parse_text(rule).check);
+                rules.insert((*name).to_owned(), built_in(rule));
             }
         }
         for default in defaults {
@@ -223,6 +223,18 @@ fn cause(rules: &Rules, written: &BTreeMap<String, Written>, name: &str) -> Opti
     None
 }
 
+impl Entry {
+    /// Parses the rule of a file.
+    pub(super) fn parsed(&self, path: &Path) -> Result<Parsed, Error> {
+        parse_rule(&self.rule).map_err(|source| Error::Rule {
+            path: path.to_owned(),
+            line: self.line,
+            name: self.name.clone(),
+            source,
+        })
+    }
+}
+
 /// Takes a file's rules over those of the files before it.
 pub(super) fn take(
     content: Content,
@@ -232,16 +244,9 @@ pub(super) fn take(
 ) -> Result<(), Error> {
     warnings.extend(content.warnings);
     for entry in content.rules {
-        let Ok(parsed) = parse_rule(&entry.rule) else {
-            return Err(Error::Syntax {
-                path: path.to_owned(),
-                line: entry.line,
-                reason: format!("the rule {:?} is no text and no list", entry.name),
-            });
-        };
+        let parsed = entry.parsed(path)?;
         let place = format!("{}:{}: ", path.display(), entry.line);
-        let wrong = parsed.doubts.into_iter().chain(doubts(&parsed.check));
-        let wrong = wrong.take(MOST_DOUBTS);
+        let wrong = parsed.doubts.into_iter().take(MOST_DOUBTS);
         warnings.extend(wrong.map(|doubt| {
             format!(
                 "{place}the rule {:?} cannot be understood, and allows nothing there: {doubt}",
@@ -261,11 +266,11 @@ pub(super) fn registered(
     settings: &Settings,
     warnings: &mut Vec<String>,
 ) -> Check {
-    let check = parse_text(default.check).check;
+    let check = built_in(default.check);
     let Some(old) = default.deprecated_rule else {
         return check;
     };
-    let old_check = parse_text(old.check).check;
+    let old_check = built_in(old.check);
     let advice = format!(
         "{:?} (\"{}\") was given up in {} in favour of {:?} (\"{}\"): {}",
         old.name, old.check, old.since, default.name, default.check, old.reason

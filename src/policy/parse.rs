@@ -4,9 +4,11 @@
 //! `a or (b and c)` because the last alternative is taken back), the old lists of lists, and that a rule nobody can understand
 //! allows nothing.
 
-use super::check::{Check, MAX_DEPTH};
-use super::python::is_space;
-use serde_json::Value;
+use super::check::{Attribute, Check, MAX_DEPTH, Role, Rules};
+use super::python::{is_space, is_true};
+use super::selector::Selector;
+use super::template::Template;
+use serde_json::{Map, Value};
 
 /// What became of a rule.
 #[derive(Debug)]
@@ -16,51 +18,85 @@ pub(super) struct Parsed {
     pub(super) doubts: Vec<String>,
 }
 
-/// A value that is no rule at all, where the real library raises an exception.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NoRule;
+/// Why a rule is refused when it is loaded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    /// It is neither a text nor a list; the real library raises an exception.
+    #[error("a rule is a text, or a list of lists of texts")]
+    NotARule,
+    /// A construction of oslo.policy's that is not accepted before the colon of a check.
+    #[error(
+        "cannot accept {0:?} before the colon of a check: write a text in quotes without a backslash ('sync'), an integer (7), a float \
+         (1.5), True, False, None, or the name of an attribute in ASCII letters, digits, _ and dots (project.domain_id)"
+    )]
+    Left(String),
+    /// A construction of oslo.policy's that is not accepted after the colon of a check.
+    #[error(
+        "cannot accept {0:?} after the colon of a check: of formats with % write %(name)s alone, as in %(node.owner)s"
+    )]
+    Right(String),
+}
 
-/// Understands a rule: a text, or the old list of lists.
-pub(super) fn parse_rule(rule: &Value) -> Result<Parsed, NoRule> {
+impl Rules {
+    /// Parses rules as a policy file has them, each a text or an old list of lists.
+    ///
+    /// # Errors
+    ///
+    /// One of them is refused.
+    pub fn from_json(
+        rules: &Map<String, Value>,
+        default_rule: Option<&str>,
+    ) -> Result<Self, RuleError> {
+        let mut parsed = Self::new(default_rule);
+        for (name, rule) in rules {
+            parsed.insert(name.clone(), parse_rule(rule)?.check);
+        }
+        Ok(parsed)
+    }
+}
+
+/// Parses a rule: a text, or the old list of lists.
+pub(super) fn parse_rule(rule: &Value) -> Result<Parsed, RuleError> {
     match rule {
-        Value::String(text) => Ok(parse_text(text)),
+        Value::String(text) => parse_text(text),
         _ => parse_list(rule),
     }
 }
 
-/// Understands a text in the policy language.
-pub(super) fn parse_text(text: &str) -> Parsed {
-    if text.is_empty() {
-        return Parsed {
-            check: Check::Always,
-            doubts: Vec::new(),
-        };
-    }
+/// Parses a rule of the program's own, which a test holds to be accepted.
+pub(super) fn built_in(text: &str) -> Check {
+    parse_text(text).map_or(Check::Failing, |parsed| parsed.check)
+}
+
+/// Parses a text in the policy language.
+fn parse_text(text: &str) -> Result<Parsed, RuleError> {
     let mut doubts = Vec::new();
+    if text.is_empty() {
+        let check = Check::Always;
+        return Ok(Parsed { check, doubts });
+    }
     if text.len() > LONGEST {
         doubts.push(format!("it has {} bytes, more than {LONGEST}", text.len()));
-        return Parsed {
-            check: Check::Failing,
-            doubts,
-        };
+        let check = Check::Failing;
+        return Ok(Parsed { check, doubts });
     }
     let mut stack = Stack::default();
     for word in text.split(is_space).filter(|word| !word.is_empty()) {
-        tokens(word, &mut doubts, &mut stack);
+        tokens(word, &mut doubts, &mut stack)?;
     }
     let check = stack.result().unwrap_or_else(|| {
-        let shown: String = text.chars().take(SHOWN).collect();
         doubts.push(format!(
-            "{shown:?} is not a sequence of checks, and, or, not and parentheses"
+            "{:?} is not a sequence of checks, and, or, not and parentheses",
+            shown(text)
         ));
         Check::Never
     });
-    Parsed { check, doubts }
+    Ok(Parsed { check, doubts })
 }
 
 /// The old syntax: the outer list is alternatives, an inner one is what must hold together. Python iterates a mapping by its
 /// names.
-fn parse_list(rule: &Value) -> Result<Parsed, NoRule> {
+fn parse_list(rule: &Value) -> Result<Parsed, RuleError> {
     let mut doubts = Vec::new();
     if !is_true(rule) {
         return Ok(Parsed {
@@ -69,24 +105,22 @@ fn parse_list(rule: &Value) -> Result<Parsed, NoRule> {
         });
     }
     let mut alternatives = Vec::new();
-    for inner in items(rule).ok_or(NoRule)? {
+    for inner in items(rule).ok_or(RuleError::NotARule)? {
         if !is_true(&inner) {
             continue;
         }
         let inner = match inner {
             Value::String(_) => vec![inner],
-            inner => items(&inner).ok_or(NoRule)?,
+            inner => items(&inner).ok_or(RuleError::NotARule)?,
         };
-        let mut together: Vec<Check> = inner
-            .iter()
-            .map(|check| match check {
-                Value::String(text) => parse_check(text, &mut doubts),
-                _ => {
-                    doubts.push(format!("{check} is no text"));
-                    Check::Never
-                }
-            })
-            .collect();
+        let checks = inner.iter().map(|check| match check {
+            Value::String(text) => parse_check(text, &mut doubts),
+            _ => {
+                doubts.push(format!("{check} is no text"));
+                Ok(Check::Never)
+            }
+        });
+        let mut together = checks.collect::<Result<Vec<Check>, _>>()?;
         alternatives.push(match together.pop() {
             Some(only) if together.is_empty() => only,
             last => {
@@ -115,37 +149,39 @@ fn items(value: &Value) -> Option<Vec<Value>> {
     }
 }
 
-/// Python's truth of a value.
-pub(super) fn is_true(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(is_true) => *is_true,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(map) => !map.is_empty(),
-    }
-}
-
-/// One check: `kind:match`, split at the first colon.
-fn parse_check(text: &str, doubts: &mut Vec<String>) -> Check {
+/// Parses one check: `kind:match`, split at the first colon.
+fn parse_check(text: &str, doubts: &mut Vec<String>) -> Result<Check, RuleError> {
     match text {
-        "!" => return Check::Never,
-        "@" => return Check::Always,
+        "!" => return Ok(Check::Never),
+        "@" => return Ok(Check::Always),
         _ => {}
     }
-    match text.split_once(':') {
-        Some((kind, wanted)) => Check::of_kind(kind, wanted),
-        None => {
-            let shown: String = text.chars().take(SHOWN).collect();
-            doubts.push(format!("{shown:?} is no check, for it has no colon"));
-            Check::Never
-        }
-    }
+    let Some((kind, wanted)) = text.split_once(':') else {
+        doubts.push(format!(
+            "{:?} is no check, for it has no colon",
+            shown(text)
+        ));
+        return Ok(Check::Never);
+    };
+    let template = || Template::parse(wanted).ok_or_else(|| RuleError::Right(shown(wanted)));
+    Ok(match kind {
+        "http" | "https" => Check::Remote(text.to_owned()),
+        "role" => Check::Role(Role::new(template()?)),
+        "rule" => Check::Rule(wanted.to_owned()),
+        kind => Check::Attribute(Attribute {
+            selector: Selector::parse(kind).ok_or_else(|| RuleError::Left(shown(kind)))?,
+            wanted: template()?,
+        }),
+    })
+}
+
+/// Returns what a message shows of a rule.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
 }
 
 /// Cuts a word without spaces: parentheses stuck to its ends are words of their own.
-fn tokens(word: &str, doubts: &mut Vec<String>, stack: &mut Stack) {
+fn tokens(word: &str, doubts: &mut Vec<String>, stack: &mut Stack) -> Result<(), RuleError> {
     let unopened = word.trim_start_matches('(');
     for _ in unopened.len()..word.len() {
         stack.shift(Item::Open);
@@ -161,11 +197,12 @@ fn tokens(word: &str, doubts: &mut Vec<String>, stack: &mut Stack) {
         doubts.push(format!("{unopened} is a text, and no check takes one"));
         stack.shift(Item::Text);
     } else if !clean.is_empty() {
-        stack.shift(Item::Check(parse_check(clean, doubts), 1));
+        stack.shift(Item::Check(parse_check(clean, doubts)?, 1));
     }
     for _ in clean.len()..unopened.len() {
         stack.shift(Item::Close);
     }
+    Ok(())
 }
 
 fn is_quoted(word: &str) -> bool {

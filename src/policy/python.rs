@@ -1,10 +1,9 @@
-//! What Python makes of a value where oslo.policy takes one as text: `str()`, `repr()`, `ascii()`, and what it calls a space.
+//! What oslo.policy takes from Python: `str()` of a value, its truth, and what is a space.
 //!
-//! Texts are UTF-8, but for one thing: Python's may hold half a surrogate pair, which is kept here as three bytes in the manner
-//! of UTF-8 and is therefore equal to nothing a credential can say. Keys of a mapping come in the order of `serde_json::Map`,
-//! which is the alphabet's.
+//! A value of credentials or of a target may be a list or a mapping, whose `str()` shows the `repr()` of what is in it. Keys of
+//! a mapping come in the order of `serde_json::Map`, which is the alphabet's.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 use std::borrow::Cow;
 
 /// `str(value)`.
@@ -16,78 +15,60 @@ pub(super) fn text(value: &Value) -> Cow<'_, str> {
         Value::Bool(false) => Cow::Borrowed("False"),
         value => {
             let mut shown = String::new();
-            represent(value, Letters::All, &mut shown);
+            represent(value, &mut shown);
             Cow::Owned(shown)
         }
     }
 }
 
-/// `repr(value)`, or `ascii(value)`.
-pub(super) fn represent(value: &Value, letters: Letters, out: &mut String) {
+/// `repr(value)`.
+fn represent(value: &Value, out: &mut String) {
     match value {
-        Value::Null => out.push_str("None"),
-        Value::Bool(true) => out.push_str("True"),
-        Value::Bool(false) => out.push_str("False"),
+        Value::Null | Value::Bool(_) => out.push_str(&text(value)),
         Value::Number(value) => out.push_str(&number(value)),
-        Value::String(text) => quote(text.chars().map(u32::from), letters, out),
+        Value::String(text) => quote(text, out),
         Value::Array(items) => {
             out.push('[');
             for (place, item) in items.iter().enumerate() {
                 if place > 0 {
                     out.push_str(", ");
                 }
-                represent(item, letters, out);
+                represent(item, out);
             }
             out.push(']');
         }
-        Value::Object(map) => represent_map(map, letters, out),
-    }
-}
-
-/// `repr()` of a dict.
-pub(super) fn represent_map(map: &Map<String, Value>, letters: Letters, out: &mut String) {
-    out.push('{');
-    for (place, (name, value)) in map.iter().enumerate() {
-        if place > 0 {
-            out.push_str(", ");
+        Value::Object(map) => {
+            out.push('{');
+            for (place, (name, value)) in map.iter().enumerate() {
+                if place > 0 {
+                    out.push_str(", ");
+                }
+                quote(name, out);
+                out.push_str(": ");
+                represent(value, out);
+            }
+            out.push('}');
         }
-        quote(name.chars().map(u32::from), letters, out);
-        out.push_str(": ");
-        represent(value, letters, out);
     }
-    out.push('}');
-}
-
-/// Whether letters beyond ASCII are shown as they are, as `repr()` does, or escaped, as `ascii()` does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Letters {
-    All,
-    Ascii,
 }
 
 /// `repr()` of a text: Python prefers single quotes, and escapes what cannot be printed (`unicode_repr` of CPython).
-pub(super) fn quote(text: impl Iterator<Item = u32> + Clone, letters: Letters, out: &mut String) {
-    let (single, double) = text.clone().fold((false, false), |(single, double), code| {
-        (
-            single || code == u32::from('\''),
-            double || code == u32::from('"'),
-        )
-    });
-    let quote = if single && !double { '"' } else { '\'' };
+fn quote(text: &str, out: &mut String) {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
     out.push(quote);
-    for code in text {
-        match char::from_u32(code) {
-            Some('\\') => out.push_str("\\\\"),
-            Some('\n') => out.push_str("\\n"),
-            Some('\r') => out.push_str("\\r"),
-            Some('\t') => out.push_str("\\t"),
-            Some(letter) if letter == quote => out.extend(['\\', letter]),
-            Some(letter) if letter == ' ' || letter.is_ascii_graphic() => out.push(letter),
-            Some(letter)
-                if !letter.is_ascii() && letters == Letters::All && is_printable(letter) =>
-            {
-                out.push(letter);
-            }
+    for letter in text.chars() {
+        let code = u32::from(letter);
+        match letter {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            letter if letter == quote => out.extend(['\\', letter]),
+            letter if is_printable(letter) => out.push(letter),
             _ if code <= 0xff => out.push_str(&format!("\\x{code:02x}")),
             _ if code <= 0xffff => out.push_str(&format!("\\u{code:04x}")),
             _ => out.push_str(&format!("\\U{code:08x}")),
@@ -99,6 +80,9 @@ pub(super) fn quote(text: impl Iterator<Item = u32> + Clone, letters: Letters, o
 /// `str.isprintable()` of one letter. The standard library has the same table behind `escape_debug`, which escapes marks that
 /// join the letter before them only at the start of a text.
 fn is_printable(letter: char) -> bool {
+    if letter.is_ascii() {
+        return letter == ' ' || letter.is_ascii_graphic();
+    }
     let mut buffer = [0; 5];
     let Some((first, rest)) = buffer.split_first_mut() else {
         return false;
@@ -118,24 +102,8 @@ fn number(number: &Number) -> String {
     }
 }
 
-/// `str()` of a float: the shortest digits that mean it, with an exponent below -4 and from 16 on.
+/// `str()` of a finite float: the shortest digits that mean it, with an exponent below -4 and from 16 on.
 pub(super) fn float(value: f64) -> String {
-    let text = shortest(value);
-    if value.is_finite() && !text.contains(['.', 'e']) {
-        format!("{text}.0")
-    } else {
-        text
-    }
-}
-
-/// The same without the `.0` of whole numbers, as the parts of a complex number are shown.
-pub(super) fn shortest(value: f64) -> String {
-    if value.is_nan() {
-        return "nan".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
-    }
     let scientific = format!("{value:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     match exponent.parse::<i32>() {
@@ -143,7 +111,20 @@ pub(super) fn shortest(value: f64) -> String {
             let sign = if exponent < 0 { '-' } else { '+' };
             format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
         }
-        _ => format!("{value}"),
+        // Whole numbers have `.0`, in Rust too.
+        _ => format!("{value:?}"),
+    }
+}
+
+/// Python's truth of a value.
+pub(super) fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(is_true) => *is_true,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(map) => !map.is_empty(),
     }
 }
 
@@ -188,13 +169,6 @@ mod tests {
         ] {
             assert_eq!(text(&value), shown);
         }
-    }
-
-    #[test]
-    fn ascii_escapes_every_other_letter() {
-        let mut shown = String::new();
-        represent(&json!({"é": "\u{1f600}a"}), Letters::Ascii, &mut shown);
-        assert_eq!(shown, r"{'\xe9': '\U0001f600a'}");
     }
 
     #[test]

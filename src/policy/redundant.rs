@@ -7,7 +7,6 @@
 use super::enforcer::Settings;
 use super::file::{Error, read};
 use super::loading::{registered, take, traces};
-use super::parse::parse_rule;
 use super::rule::RuleDefault;
 use std::collections::BTreeMap;
 
@@ -26,10 +25,7 @@ pub fn redundant(
     for trace in traces(settings)? {
         let content = read(&trace.path, settings.believed)?;
         for entry in &content.rules {
-            // What is no rule is refused below.
-            if let Ok(parsed) = parse_rule(&entry.rule) {
-                said.push((entry.name.clone(), parsed.check));
-            }
+            said.push((entry.name.clone(), entry.parsed(&trace.path)?.check));
         }
         take(content, &trace.path, &mut written, &mut unheard)?;
     }

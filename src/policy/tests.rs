@@ -1,6 +1,7 @@
 //! The language, by what a rule allows.
 
-use super::Rules;
+use super::parse::parse_rule;
+use super::{DEFAULTS, RuleError, Rules};
 use serde_json::{Map, Value, json};
 
 fn answer(rules: &Value, rule: &str) -> bool {
@@ -14,11 +15,13 @@ fn asked(rules: &Value, default_rule: Option<&str>, rule: &str) -> bool {
     });
     let target =
         json!({"user_id": "u", "project_id": "q", "role": "ADMIN", "flag": true, "level": 7});
-    Rules::from_json(rules.as_object().unwrap(), default_rule).allows(
-        rule,
-        credentials.as_object().unwrap(),
-        target.as_object().unwrap(),
-    )
+    Rules::from_json(rules.as_object().unwrap(), default_rule)
+        .unwrap()
+        .allows(
+            rule,
+            credentials.as_object().unwrap(),
+            target.as_object().unwrap(),
+        )
 }
 
 /// Whether a text alone allows it.
@@ -115,7 +118,11 @@ fn attributes_are_found_by_paths_and_in_lists() {
         ("matrix:['m']", true),
         ("True:%(flag)s", true),
         ("'7':%(level)s", true),
-        ("0x7:%(level)s", true),
+        ("7:%(level)s", true),
+        ("7.0:%(level)s", false),
+        ("'True':%(flag)s", true),
+        ("true:%(flag)s", false),
+        ("None:%(missing)s", false),
     ] {
         assert_eq!(allows(text), allowed, "{text}");
     }
@@ -127,11 +134,6 @@ fn where_python_raises_neither_a_rule_nor_its_opposite_allows() {
         "user_id.x:u",
         "matrix.x:m",
         "token.groups.tags.x:t",
-        "class:x",
-        "user id:u",
-        "role:%",
-        "user_id:%(user_id",
-        "user_id:%(user_id)d",
         "https://judge/",
     ] {
         assert!(fails(check), "{check}");
@@ -148,7 +150,7 @@ fn roles_that_are_no_list_of_texts_fail_or_are_gone_through() {
         (json!(null), false),
         (json!([]), false),
     ] {
-        let rules = Rules::from_json(json!({"r": "role:a"}).as_object().unwrap(), None);
+        let rules = Rules::from_json(json!({"r": "role:a"}).as_object().unwrap(), None).unwrap();
         let mut credentials = Map::new();
         credentials.insert("roles".to_owned(), roles.clone());
         assert_eq!(
@@ -171,12 +173,24 @@ fn lists_of_lists_are_alternatives_of_what_holds_together() {
         (json!([["user_id:u", "role:admin"], "!"]), true),
         (json!([[7]]), false),
         (json!({"@": 1}), true),
-        (json!(7), false),
     ] {
         assert_eq!(answer(&json!({"r": rule}), "r"), allowed, "{rule}");
     }
     // The real library takes none of the rules then.
-    assert!(!answer(&json!({"r": "@", "other": 7}), "r"));
+    let rules = json!({"r": "@", "other": 7});
+    let refused = Rules::from_json(rules.as_object().unwrap(), None);
+    assert_eq!(refused, Err(RuleError::NotARule));
+}
+
+#[test]
+fn the_programs_own_rules_are_accepted() {
+    for default in DEFAULTS {
+        let old = default.deprecated_rule.map(|old| old.check);
+        for text in [default.check].into_iter().chain(old) {
+            let parsed = parse_rule(&json!(text)).unwrap();
+            assert_eq!(parsed.doubts, [""; 0], "{}", default.name);
+        }
+    }
 }
 
 #[test]
@@ -223,24 +237,7 @@ fn depth_and_work_are_bounded() {
     assert!(allows(
         &format!("!{}", " or ! and @".repeat(4_000)).replace("! and", "@ and")
     ));
-    for kind in [
-        "(",
-        "[",
-        "-",
-        "not ",
-        "a**",
-        "await ",
-        "a if b else ",
-        "{",
-        "f(",
-        "a[",
-        "(a,",
-    ] {
-        assert!(
-            fails(&format!("{}:x", kind.repeat(60_000 / kind.len()))),
-            "{kind}"
-        );
-    }
+    assert!(!allows(&format!("{}x:y", "a.".repeat(30_000))));
     // Each rule asks the next one twice.
     let mut rules = Map::new();
     for number in 0..100 {

@@ -6,7 +6,7 @@
 
 use super::check::Check;
 use super::file::{Content, Error, parse, read_text};
-use super::parse::{parse_rule, parse_text};
+use super::parse::{built_in, parse_rule};
 use super::rule::RuleDefault;
 use super::scalars::{Scalar, scalars};
 use serde_json::Value;
@@ -84,6 +84,9 @@ pub fn upgrade(defaults: &'static [RuleDefault], path: &Path) -> Result<Upgraded
     };
     let text = read_text(path, |_| Ok(()))?;
     let content = parse(&text, path).map_err(wrong)?;
+    for entry in &content.rules {
+        entry.parsed(path)?;
+    }
     let hints = hints(defaults, &content);
     let renamed: Vec<&Hint> = hints
         .iter()
@@ -123,7 +126,7 @@ fn hints(defaults: &'static [RuleDefault], content: &Content) -> Vec<Hint> {
             Outcome::Both
         } else if check == Check::Rule(default.name.to_owned()) {
             Outcome::Alias
-        } else if check == parse_text(old.check).check {
+        } else if check == built_in(old.check) {
             Outcome::Default
         } else {
             Outcome::Renamed
@@ -279,6 +282,14 @@ system_reader: >-
         }
         let text = "x: rule:is_admin\n";
         assert_eq!(upgraded(text), Ok((text.to_owned(), vec![])));
+    }
+
+    #[test]
+    fn a_rule_that_the_agent_refuses_is_named() {
+        assert_eq!(
+            upgraded("is_admin: role:boss\nx: rule:is_admin or a:%(b)d\n"),
+            Err("policy.yaml:2: the rule \"x\" is refused".to_owned())
+        );
     }
 
     #[test]

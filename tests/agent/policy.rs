@@ -90,6 +90,11 @@ async fn a_policy_that_cannot_be_lived_by_ends_the_agent_with_its_reason() {
              nobody on the network whether it may obey; write the rule with roles and attributes",
         ),
         (
+            "a: role:b\n\"baremetal:agent:log:get\": \"'7':%(level)d\"",
+            "ferrite: the policy is refused: FILE:2: the rule \"baremetal:agent:log:get\" is refused: cannot accept \"%(level)d\" after \
+             the colon of a check: of formats with % write %(name)s alone, as in %(node.owner)s",
+        ),
+        (
             "a: b: c",
             "ferrite: the policy is refused: FILE:1: this is not YAML: mapping values are not allowed in this context; a rule that \
              begins with !, @, %, ' or \" is written in quotes",

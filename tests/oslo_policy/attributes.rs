@@ -54,8 +54,6 @@ pub(crate) fn credentials(dice: &mut Dice) -> Value {
         "ratio",
         "none",
         "empty",
-        "größe",
-        "user-id",
     ] {
         if dice.percent(60) {
             let value = match (name, dice.below(10)) {
@@ -109,7 +107,7 @@ pub(crate) fn target(dice: &mut Dice) -> Value {
         "none",
         "list",
         "nested",
-        "a(b)",
+        "empty",
     ] {
         if dice.percent(80) {
             let value = match (name, dice.below(10)) {

@@ -7,50 +7,46 @@ use serde_json::{Map, Value, json};
 
 /// One question with everything it needs.
 pub(crate) fn question(dice: &mut Dice) -> Value {
-    loop {
-        let mut rules = Map::new();
-        for _ in 0..1 + dice.below(5) {
-            rules.insert(name(dice), rule(dice));
-        }
-        let mut asked = if dice.percent(90) {
-            let at = dice.below(rules.len());
-            rules.keys().nth(at).unwrap().clone()
-        } else {
-            name(dice)
-        };
-        if dice.percent(1) {
-            let (deep, name) = deep(dice);
-            rules.extend(deep);
-            asked = name;
-        }
-        let default_rule = match dice.below(10) {
-            0..5 => Value::Null,
-            5..8 => json!("default"),
-            8 => json!(name(dice)),
-            _ => json!(""),
-        };
-        let question = json!({
-            "rules": rules,
-            "default_rule": default_rule,
-            "rule": asked,
-            "credentials": credentials(dice),
-            "target": target(dice),
-        });
-        if !is_left_out(&question["rules"]) {
-            return question;
-        }
+    let mut rules = Map::new();
+    for _ in 0..1 + dice.below(5) {
+        rules.insert(name(dice), rule(dice));
     }
+    let mut asked = if dice.percent(90) {
+        let at = dice.below(rules.len());
+        rules.keys().nth(at).unwrap().clone()
+    } else {
+        name(dice)
+    };
+    if dice.percent(1) {
+        let (deep, name) = deep(dice);
+        rules.extend(deep);
+        asked = name;
+    }
+    if dice.below(python::REFUSED_ONE_IN) == 0 {
+        rules.insert(name(dice), json!([[refused(dice)]]));
+    }
+    let default_rule = match dice.below(10) {
+        0..5 => Value::Null,
+        5..8 => json!("default"),
+        8 => json!(name(dice)),
+        _ => json!(""),
+    };
+    json!({
+        "rules": rules,
+        "default_rule": default_rule,
+        "rule": asked,
+        "credentials": credentials(dice),
+        "target": target(dice),
+    })
 }
 
-/// Whether any text in it is of what ours leaves out, or would ask a server.
-fn is_left_out(value: &Value) -> bool {
-    match value {
-        Value::String(text) => {
-            python::is_left_out(text) || text.contains("http:") || text.contains("https:")
-        }
-        Value::Array(items) => items.iter().any(is_left_out),
-        Value::Object(map) => map.values().any(is_left_out),
-        _ => false,
+/// A check that is not accepted.
+fn refused(dice: &mut Dice) -> String {
+    if dice.percent(50) {
+        format!("{}:x", dice.pick(python::REFUSED_KINDS))
+    } else {
+        let kind = dice.pick(&["role", "user_id", "'u1'"]);
+        format!("{kind}:{}", dice.pick(python::REFUSED_FORMATS))
     }
 }
 
@@ -68,16 +64,14 @@ fn rule(dice: &mut Dice) -> Value {
     }
 }
 
-/// What is neither a text nor a list.
+/// What is neither a text nor a list, but a rule all the same.
 fn odd(dice: &mut Dice) -> Value {
-    match dice.below(9) {
+    match dice.below(7) {
         0..3 => json!(null),
         3 => json!(0),
-        4 => json!(7),
-        5 => json!(true),
-        6 => json!(false),
-        7 => json!({"role:admin": 1, "@": 2}),
-        _ => json!({}),
+        4 => json!(false),
+        5 => json!({}),
+        _ => json!({"role:admin": 1, "@": 2}),
     }
 }
 
@@ -93,7 +87,9 @@ fn list(dice: &mut Dice) -> Value {
                 let mut inner = Vec::new();
                 for _ in 0..dice.below(4) {
                     inner.push(if dice.percent(3) {
-                        odd(dice)
+                        dice.pick(&["true", "7", "null", "[\"@\"]"])
+                            .parse()
+                            .unwrap()
                     } else {
                         Value::String(check(dice, true))
                     });
@@ -120,12 +116,17 @@ fn text(dice: &mut Dice) -> String {
                     0 | 1 => "and".to_owned(),
                     2 | 3 => "or".to_owned(),
                     4 => "not".to_owned(),
-                    5 => "(".to_owned(),
-                    6 => ")".to_owned(),
+                    5 => dice.pick(&["(", "(("]).to_owned(),
+                    6 => dice.pick(&[")", "))"]).to_owned(),
                     _ => check(dice, false),
                 };
+                // Only a parenthesis touches its neighbour.
+                let is_open = words.ends_with('(') || words.is_empty();
+                let touches = is_open || word.starts_with(')');
+                if !touches || dice.percent(50) {
+                    words.push_str(dice.pick(&[" ", " ", "  "]));
+                }
                 words.push_str(&word);
-                words.push_str(dice.pick(&[" ", " ", " ", "  ", ""]));
             }
             words
         }
@@ -138,22 +139,52 @@ fn text(dice: &mut Dice) -> String {
     text
 }
 
-/// One letter more, less or another.
-pub(crate) fn mutate(dice: &mut Dice, text: &mut String) {
-    let mut letters: Vec<char> = text.chars().collect();
-    let at = dice.below(letters.len() + 1);
-    let letter = dice.pick(&[
-        '(', ')', ' ', ':', '%', '\'', '"', '.', '!', '@', 'a', 's', '1', '0', '-', '_', '[', ']',
-        '{', '}', ',', '\u{3000}', '\u{1f}', '\t', '\n', '\\', 'ß', 'İ', '=', '+', '*', '#', 'j',
-        'e', 'n', 'b', 'r',
-    ]);
-    match dice.below(3) {
-        0 => letters.insert(at, letter),
-        1 if at < letters.len() => letters[at] = letter,
-        _ if at < letters.len() => drop(letters.remove(at)),
-        _ => {}
+/// One word, sign or letter more, less or another, but never within a side of a check.
+fn mutate(dice: &mut Dice, text: &mut String) {
+    let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+    let at = dice.below(words.len());
+    match dice.below(8) {
+        0 => drop(words.remove(at)),
+        1 => words.insert(at, sign(dice).to_owned()),
+        2 => words[at] = sign(dice).to_owned(),
+        3 => words[at].insert_str(0, dice.pick(&["(", "((", "\t", "\u{3000}"])),
+        4 => words[at].push_str(dice.pick(&[")", "))", "\n", "\u{1f}"])),
+        5 => words[at] = words[at].trim_matches(['(', ')']).to_owned(),
+        6 => words[at] = cased(dice, &words[at].replace(':', "")),
+        _ => {
+            let other = dice.below(words.len());
+            words.swap(at, other);
+        }
     }
-    *text = letters.into_iter().collect();
+    *text = words.join(" ");
+}
+
+fn sign(dice: &mut Dice) -> &'static str {
+    dice.pick(&[
+        "",
+        "and",
+        "or",
+        "not",
+        "NOT",
+        "(",
+        ")",
+        "()",
+        "(@)",
+        "@",
+        "!",
+        "@@",
+        "!@",
+        "x",
+        "'x'",
+        "\"(",
+        "'",
+        "\"role:admin\"",
+        "andor",
+        "not(",
+        "\u{200b}",
+        "%",
+        "[]",
+    ])
 }
 
 fn expression(dice: &mut Dice, depth: usize) -> String {
@@ -231,9 +262,7 @@ fn check(dice: &mut Dice, in_list: bool) -> String {
                 "admin",
                 "%(x)s",
                 "role",
-                ":",
                 "a:",
-                ":b",
                 "role:",
                 "rule:",
                 "Role:admin",
@@ -245,8 +274,8 @@ fn check(dice: &mut Dice, in_list: bool) -> String {
         60..76 => fitting(dice),
         _ => format!("{}:{}", path(dice), wanted(dice)),
     };
-    if dice.percent(3) {
-        mutate(dice, &mut check);
+    if in_list && check.contains(':') && dice.percent(3) {
+        check.push_str(dice.pick(&[" ", " x", ":", ")", "\t", "'"]));
     }
     if !in_list {
         check.retain(|letter| !letter.is_whitespace());
@@ -266,13 +295,12 @@ fn role(dice: &mut Dice) -> &'static str {
         "%(role)s",
         "%(user_id)s",
         "%(none)s",
-        "%(level)d",
+        "%(level)s",
         "%(missing)s",
-        "a%%",
-        "%",
+        "%(list)s",
+        "%(role)s%(none)s",
+        "A%(role)s",
         "admin:x",
-        "%(role)10s",
-        "%(level)c",
     ])
 }
 
@@ -304,15 +332,10 @@ fn path(dice: &mut Dice) -> &'static str {
         "matrix",
         "matrix.x",
         "token.project.domain.name",
-        "user-id",
         "empty",
-        "",
         "0",
-        "größe",
-        "token..id",
-        ".token",
-        "a b",
-        "class",
+        "Role",
+        "rules",
         "nothing",
         "missing.x",
     ])
@@ -326,25 +349,15 @@ fn wanted(dice: &mut Dice) -> &'static str {
         "%(project_id)s",
         "%(target.role)s",
         "%(level)s",
-        "%(level)d",
         "%(ratio)s",
         "%(flag)s",
         "%(none)s",
         "%(list)s",
         "%(nested)s",
         "%(missing)s",
-        "%(level)05d",
-        "%(ratio).2f",
-        "%(user_id)r",
-        "%(level)x",
-        "%(user_id",
-        "%",
-        "%%",
         "%(user_id)s%(project_id)s",
-        "%s",
-        "%(user_id)5s",
-        "%(user_id)-5s",
-        "%(level)s%s",
+        "u%(level)s",
+        "%(empty)s1",
         "u1",
         "p1",
         "all",
@@ -354,14 +367,14 @@ fn wanted(dice: &mut Dice) -> &'static str {
         "1",
         "7",
         "1.5",
-        "['p1','u1']",
+        "['p1', 'u1']",
+        "{'id': 'p1'}",
+        "['p1']",
         "[]",
         "{}",
         "d1",
-        "%(level)*d",
-        "%(level)+d",
-        "%(flag)d",
-        "%(user_id)c",
+        "(x)y",
+        "a:b",
         "",
     ])
 }
@@ -372,57 +385,40 @@ fn fitting(dice: &mut Dice) -> String {
         "True:True",
         "True:%(flag)s",
         "False:%(flag)s",
+        "'True':%(flag)s",
+        "true:%(flag)s",
+        "true:True",
         "None:%(none)s",
+        "None:%(missing)s",
+        "'None':%(none)s",
+        "None:",
+        "'':",
+        "\"\":%(empty)s",
         "'u1':%(user_id)s",
         "\"u1\":%(user_id)s",
         "'p1':%(project_id)s",
+        "'u1p1':%(user_id)s%(project_id)s",
+        "'a b':a b",
+        "\"it's\":it's",
+        "'é':é",
+        "'%s':x",
+        "'x':'x'",
         "7:%(level)s",
-        "0x7:%(level)s",
+        "'7':%(level)s",
         "7.0:%(level)s",
+        "'1.5':%(ratio)s",
         "1.5:%(ratio)s",
+        "1.50:%(ratio)s",
         "15e-1:%(ratio)s",
-        "'07':%(level)02d",
-        "'1.50':%(ratio).2f",
-        "1_0:10",
+        "0:0",
+        "-1:-1",
+        "1:+1",
         "1e3:1000.0",
         "1e16:1e+16",
-        "1j:1j",
-        "-1:-1",
-        "+1:1",
-        "--1:-1",
-        "1+1j:(1+1j)",
-        "[1,2]:[1,2]",
-        "():()",
-        "[]:[]",
-        "{}:{}",
-        "'a''b':ab",
-        "b'x':b'x'",
-        "u'x':x",
-        "r'\\x':\\x",
-        "'\\x41':A",
-        "...:Ellipsis",
-        "set():set()",
-        "{1}:{1}",
-        "(1):1",
-        "1,:(1,)",
-        "'true':%(flag)s",
-        "true:True",
-        "'%s':%%s",
-        "'é':é",
-        "01:1",
-        "0:0",
-        "None:",
-        "'':",
-        "''':",
-        "''''''",
-        "'''a''':a",
-        "1_:1",
-        "0b11:3",
-        "'u1':%(user_id).2s",
-        "'u1   ':%(user_id)-5s",
-        "\"'u1'\":%(user_id)r",
-        "not(1):x",
-        "-True:x",
+        "-0.0:-0.0",
+        "0.00001:1e-05",
+        "1.:1.0",
+        "'[]':[]",
     ])
     .to_owned()
 }

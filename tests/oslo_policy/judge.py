@@ -9,8 +9,9 @@ has {"allowed": true} or {"allowed": false} for each. Whatever the library raise
 `judge.py hasten` is the same, but what `inspect` tells of the library's six kinds of checks, which takes most of the time, is
 remembered.
 
-`judge.py make`: standard input has {"format", "target"} or {"kind"} a line, of what Python's `%` and `ast.literal_eval` are asked
-alone; standard output has a question for each whose answer must be true, or, where Python raises an exception, false.
+`judge.py make`: standard input has {"format", "target", "spoil"} or {"kind", "spoil"} a line, of what Python's `%` and
+`ast.literal_eval` are asked alone; standard output has a question for each whose answer must be true, or, where it is spoilt,
+false.
 """
 
 import ast
@@ -47,52 +48,41 @@ def answer(judge, question):
         return False
 
 
-def question(check, credentials, target, is_negated):
-    rules = {"check": [[check]], "not": "not rule:check"}
+def question(check, credentials, target):
     return {
-        "rules": rules,
+        "rules": {"check": [[check]]},
         "default_rule": None,
-        "rule": "not" if is_negated else "check",
+        "rule": "check",
         "credentials": credentials,
         "target": target,
     }
 
 
-def is_sayable(value):
-    """Half a surrogate pair is no part of a JSON text."""
-    return value is not None and not any("\ud800" <= letter <= "\udfff" for letter in value)
-
-
-def of_format(text, target):
+def of_format(text, target, more):
     try:
         value = text % target
     except Exception:
-        value = None
-    if not is_sayable(value):
-        return question("value:" + text, {"value": ""}, target, True)
-    return question("value:" + text, {"value": value}, target, False)
+        value = ""
+    return question("value:" + text, {"value": value + more}, target)
 
 
-def of_kind(kind):
+def of_kind(kind, more):
     try:
         value = str(ast.literal_eval(kind))
-        if is_sayable(value):
-            return question(kind + ":" + value.replace("%", "%%"), {}, {}, False)
-        return question(kind + ":x", {}, {}, True)
-    except ValueError:
-        pass
+        return question(kind + ":%(value)s", {}, {"value": value + more})
     except Exception:
-        return question(kind + ":x", {}, {}, True)
-    credentials = "x"
+        pass
+    credentials = "x" + more
     for name in reversed(kind.split(".")):
         credentials = {name: credentials}
-    return question(kind + ":x", credentials, {}, False)
+    return question(kind + ":x", credentials, {})
 
 
 def make(wanted):
+    more = "!" if wanted["spoil"] else ""
     if "kind" in wanted:
-        return of_kind(wanted["kind"])
-    return of_format(wanted["format"], wanted["target"])
+        return of_kind(wanted["kind"], more)
+    return of_format(wanted["format"], wanted["target"], more)
 
 
 def answer_of_files(case):

@@ -43,13 +43,13 @@ pub(crate) fn sampled(asked: File) -> Value {
     serde_json::from_reader(run(script("sample.py"), asked)).unwrap()
 }
 
-/// What the program answers: this build's, or the one that `FERRITE` names.
-pub(crate) fn of_ferrite(questions: &File) -> Vec<bool> {
+/// What the program answers: this build's, or the one that `FERRITE` names. Nothing where it refuses the rules.
+pub(crate) fn of_ferrite(questions: &File) -> Vec<Option<bool>> {
     let program = std::env::var_os("FERRITE");
     let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_ferrite").into());
     let mut command = Command::new(program);
     command.args(["policy", "check", "--batch"]);
-    answers(run(command, rewound(questions.try_clone().unwrap())))
+    answers_or_refusals(run(command, rewound(questions.try_clone().unwrap())))
 }
 
 /// The questions themselves, for whoever reads a failure.
@@ -83,11 +83,17 @@ fn run(mut command: Command, input: File) -> File {
 }
 
 fn answers(file: File) -> Vec<bool> {
+    let answers = answers_or_refusals(file).into_iter();
+    answers.map(Option::unwrap).collect()
+}
+
+fn answers_or_refusals(file: File) -> Vec<Option<bool>> {
     let lines = BufReader::new(file).lines().map(Result::unwrap);
     lines
         .map(|line| match line.as_str() {
-            r#"{"allowed": true}"# => true,
-            r#"{"allowed": false}"# => false,
+            r#"{"allowed": true}"# => Some(true),
+            r#"{"allowed": false}"# => Some(false),
+            other if other.starts_with(r#"{"refused": "cannot accept "#) => None,
             other => panic!("no answer: {other}"),
         })
         .collect()

@@ -181,6 +181,12 @@ fn what_the_agent_refuses_ends_with_two() {
              it may obey; write the rule with roles and attributes",
         ),
         (
+            "x: '@'\nbaremetal:agent:log:get: role:a or [1]:x\n",
+            "policy.yaml:2: the rule \"baremetal:agent:log:get\" is refused: cannot accept \"[1]\" before the colon of a check: write a text in \
+             quotes without a backslash ('sync'), an integer (7), a float (1.5), True, False, None, or the name of an attribute in ASCII \
+             letters, digits, _ and dots (project.domain_id)",
+        ),
+        (
             "a: rule:b\nb: rule:a\n",
             "policy.yaml:1: the rules refer to one another in a circle, a → b → a: break it, for no question could ever be answered",
         ),

@@ -27,17 +27,17 @@ fn answer_all(questions: &mut impl BufRead, answers: &mut impl Write) -> io::Res
     let mut line = Vec::new();
     while next_line(questions, &mut line)? {
         number += 1;
-        let allowed = if line.len() > LONGEST {
+        let answer = if line.len() > LONGEST {
             Err(format!("it is longer than {LONGEST} bytes"))
         } else {
             question(&line)
         };
-        let allowed = allowed.unwrap_or_else(|reason| {
+        let answer = answer.unwrap_or_else(|reason| {
             complain(&format!("line {number} is no question: {reason}"));
             wrong += 1;
-            false
+            allowed(false)
         });
-        writeln!(answers, "{{\"allowed\": {allowed}}}")?;
+        writeln!(answers, "{answer}")?;
     }
     answers.flush()?;
     Ok(wrong)
@@ -56,7 +56,8 @@ fn next_line(questions: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<boo
     Ok(read > 0)
 }
 
-fn question(line: &[u8]) -> Result<bool, String> {
+/// Answers one question: an object with `allowed`, or, of rules that an agent would not load, with `refused` and why.
+fn question(line: &[u8]) -> Result<String, String> {
     let question: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let part = |name: &str| {
         question
@@ -74,8 +75,15 @@ fn question(line: &[u8]) -> Result<bool, String> {
         _ => return Err("default_rule is neither a text nor null".to_owned()),
     };
     let rule = part("rule")?.as_str().ok_or("rule is no text")?;
-    let rules = Rules::from_json(map("rules")?, default_rule);
-    Ok(rules.allows(rule, map("credentials")?, map("target")?))
+    let (credentials, target) = (map("credentials")?, map("target")?);
+    Ok(match Rules::from_json(map("rules")?, default_rule) {
+        Ok(rules) => allowed(rules.allows(rule, credentials, target)),
+        Err(error) => format!("{{\"refused\": {}}}", Value::from(error.to_string())),
+    })
+}
+
+fn allowed(is_allowed: bool) -> String {
+    format!("{{\"allowed\": {is_allowed}}}")
 }
 
 /// Bytes of a question.
@@ -87,21 +95,33 @@ mod tests {
 
     #[test]
     fn every_line_has_an_answer_in_its_place() {
-        let good = |role: &str| {
+        let ask = |check: &str, role: &str| {
             format!(
-                r#"{{"rules":{{"r":"role:a"}},"default_rule":null,"rule":"r","credentials":{{"roles":["{role}"]}},"target":{{}}}}"#
+                r#"{{"rules":{{"r":"{check}"}},"default_rule":null,"rule":"r","credentials":{{"roles":["{role}"]}},"target":{{}}}}"#
             )
         };
+        let good = |role: &str| ask("role:a", role);
+        let refused = ask("role:%(level)d", "a");
         let long = "x".repeat(LONGEST + 5);
-        let questions = [&good("a"), &long, "{}", &good("b"), "", &good("a")].join("\n");
+        let questions = [
+            &good("a"),
+            &long,
+            "{}",
+            &good("b"),
+            "",
+            &refused,
+            &good("a"),
+        ]
+        .join("\n");
         let mut answers = Vec::new();
         let wrong = answer_all(&mut questions.as_bytes(), &mut answers).unwrap();
         let answers = String::from_utf8(answers).unwrap();
-        let allowed: Vec<bool> = answers
-            .lines()
-            .map(|line| line == r#"{"allowed": true}"#)
-            .collect();
+        let (yes, no) = (r#"{"allowed": true}"#, r#"{"allowed": false}"#);
+        let refused = r#"{"refused": "cannot accept \"%(level)d\" after the colon of a check: of formats with % write %(name)s alone, as in %(node.owner)s"}"#;
         assert_eq!(wrong, 3);
-        assert_eq!(allowed, [true, false, false, false, false, true]);
+        assert_eq!(
+            answers.lines().collect::<Vec<_>>(),
+            [yes, no, no, no, no, refused, yes]
+        );
     }
 }

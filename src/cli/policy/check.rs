@@ -50,7 +50,7 @@ pub(super) fn command() -> Command {
                 .long(BATCH)
                 .help(
                     "Read questions from standard input instead, a JSON object a line with rules, default_rule (or null), rule, \
-                     credentials and target, and print an object with allowed for each.",
+                     credentials and target, and print an object for each: with allowed, or, where an agent would not load the rules, with refused.",
                 )
                 .exclusive(true)
                 .action(ArgAction::SetTrue),
