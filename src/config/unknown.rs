@@ -2,7 +2,8 @@
 
 use super::merge::{Origin, Problem, shortened};
 use super::sources::WITHOUT_OPTION;
-use super::table::{Spec, every, full_name};
+use super::spec::{Spec, full_name};
+use super::table::every;
 use crate::nearest::nearest;
 
 /// A name that somebody took for an option's.
