@@ -1,7 +1,7 @@
 //! Names that are no options: said with the name that was probably meant.
 
+use super::kernel_args::WITHOUT_OPTION;
 use super::merge::{Origin, Problem, shortened};
-use super::sources::WITHOUT_OPTION;
 use super::spec::{Spec, full_name};
 use super::table::every;
 use crate::nearest::nearest;
