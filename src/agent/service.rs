@@ -199,6 +199,7 @@ impl AgentContext {
             log: self.log.ring.clone(),
             ignore_bootloader_failure: self.config.ignore_bootloader_failure.unwrap_or(false),
             token,
+            extensions: extensions::EXTENSIONS,
             ending,
         };
         (context, wish)
