@@ -1,6 +1,5 @@
 //! Somebody whom Keystone knows, as rules of oslo.policy see him.
 
-use super::wire::token::{Verdict, verdict};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -19,18 +18,6 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Whose a token is, from Keystone's answer to `GET /v3/auth/tokens` alone. Whether the token has ended is not asked.
-    ///
-    /// # Errors
-    ///
-    /// Why the agent would not take the token, or the answer.
-    pub fn of_answer(body: &[u8]) -> Result<Self, &'static str> {
-        match verdict(body)? {
-            Verdict::Known(identity) => Ok(identity),
-            Verdict::Nobody(reason) => Err(reason),
-        }
-    }
-
     /// Names of the user's roles.
     #[must_use]
     pub fn roles(&self) -> Vec<&str> {
