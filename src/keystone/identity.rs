@@ -1,6 +1,7 @@
 //! Somebody whom Keystone knows, as rules of oslo.policy see him.
 
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Who shows a token.
@@ -41,3 +42,17 @@ impl Identity {
         format!("{id} {} {:?}", self.scope, self.roles())
     }
 }
+
+/// Why a token lets nobody in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is nobody's: unknown, expired, revoked, or no token at all.
+    #[error("Keystone knows no such token")]
+    Invalid,
+    /// Nobody knows: Keystone gives no usable answer in time, or is asked too much already.
+    #[error("Keystone cannot be asked now")]
+    Unavailable,
+}
+
+/// What became of a question.
+pub(super) type Outcome = Result<Arc<Identity>, Refusal>;
