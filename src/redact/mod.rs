@@ -11,8 +11,10 @@
 
 mod assignments;
 mod blocks;
+mod bounds;
 mod headers;
 mod json;
+mod mask;
 mod names;
 mod separators;
 mod url;
@@ -20,11 +22,9 @@ mod values;
 mod visible;
 
 pub use json::mask as mask_json;
+pub use mask::MASK;
 pub use names::is_secret;
 pub use visible::{one_line, visible};
-
-/// What stands in the place of a secret.
-pub const MASK: &str = "******";
 
 /// The text with every secret that can be told from its surroundings replaced by [`MASK`].
 ///
@@ -75,21 +75,6 @@ fn once(text: &str) -> String {
     let text = url::mask(&text);
     let text = assignments::mask(&text);
     headers::mask(&text)
-}
-
-/// Whether a value is fit to be seen as it is: nothing, or masked by somebody already.
-fn is_masked(value: &str) -> bool {
-    value.bytes().all(|byte| byte == b'*') || value == "[redacted]"
-}
-
-/// The byte there; none is a zero.
-fn byte(text: &[u8], at: usize) -> u8 {
-    text.get(at).copied().unwrap_or_default()
-}
-
-/// The part of a text; its ends are between characters.
-fn part(text: &str, from: usize, to: usize) -> &str {
-    text.get(from..to).unwrap_or_default()
 }
 
 #[cfg(test)]
