@@ -8,14 +8,16 @@
 mod current;
 mod document;
 mod held;
+mod stored;
 mod token;
 mod vault;
 
 pub use current::CurrentToken;
 pub use document::document;
 pub use held::Held;
+pub use stored::{Identity, Session};
 pub use token::{AgentToken, TokenError};
-pub use vault::{Identity, Session, Vault};
+pub use vault::Vault;
 
 use crate::sys::sealed::SealedMemory;
 use std::fmt;
