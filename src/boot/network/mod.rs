@@ -6,6 +6,7 @@
 
 mod dhcp4;
 mod dhcp6;
+mod error;
 mod lease4;
 mod lease6;
 mod names;
@@ -18,6 +19,7 @@ mod view;
 mod worker4;
 mod worker6;
 
+pub use error::Error;
 pub(super) use process::Readiness;
 pub use process::serve;
 
@@ -30,27 +32,9 @@ use names::{Origin, Source};
 use options::Options;
 use router_dns::RouterDns;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 use view::{Interface, Network, View};
-
-/// Why there is no network at all.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Whoever starts it is not process 1.
-    #[error("ferrite network is a part of process 1 of a ramdisk: nobody else starts it")]
-    NotAChild,
-    /// To be told of a move.
-    #[error("cannot listen to signals")]
-    Signals(#[source] io::Error),
-    /// The kernel's route socket.
-    #[error("cannot speak with the kernel about interfaces")]
-    Netlink(#[source] io::Error),
-    /// A thread.
-    #[error("cannot start a thread")]
-    Thread(#[source] io::Error),
-}
 
 impl Network {
     /// Starts to bring up interfaces. Returns at once.
