@@ -3,10 +3,8 @@
 mod deployment;
 mod ending;
 mod injecting;
-mod lent;
+pub(super) mod lent;
 mod refresh;
-
-pub use lent::Lent;
 
 use super::bmc;
 use super::choice::Wishes;
