@@ -47,7 +47,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "keystone",
             "logging",
             "policy",
-            "storage",
             "sys",
             "tls",
         ],
@@ -57,20 +56,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["command", "config", "keystone", "logging", "policy", "tls"],
     ),
     ("boot", &["config", "formats", "handover", "logging", "sys"]),
-    ("conductor", &["command", "config", "tls"]),
-    (
-        "extensions",
-        &[
-            "bootloader",
-            "command",
-            "config",
-            "hardware",
-            "imaging",
-            "logging",
-            "storage",
-            "sys",
-        ],
-    ),
+    ("conductor", &["config", "tls"]),
+    ("extensions", &["command", "hardware", "imaging", "logging"]),
     ("keystone", &["config", "logging", "tls"]),
     ("policy", &[]),
     ("command", &[]),
@@ -152,6 +139,37 @@ fn rooms_use_only_what_lies_below_them() {
 }
 
 #[test]
+fn every_permission_to_use_a_room_is_used() {
+    let modules = Modules::read(&src());
+    let mut used = BTreeSet::new();
+    for (file, rooms) in modules.rooms_named() {
+        let room = room_of(file);
+        used.extend(rooms.into_iter().map(|other| (room, other)));
+    }
+    let permitted = MAY_USE
+        .iter()
+        .flat_map(|(room, allowed)| allowed.iter().map(move |other| (*room, *other)));
+    let mut unused: Vec<_> = permitted
+        .filter(|permission| FOUNDATION.contains(&permission.1) || !used.contains(permission))
+        .map(|(room, other)| format!("{room} may use {other}"))
+        .collect();
+    let by_others = |room: &str| {
+        let mut used = used.iter();
+        used.any(|(user, other)| *other == room && *user != room)
+    };
+    let foundation = FOUNDATION.iter().filter(|room| !by_others(room));
+    unused.extend(foundation.map(|room| format!("every room may use {room}")));
+    let rooms: BTreeSet<_> = sources().iter().map(Source::room).collect();
+    let gone = MAY_USE.iter().filter(|(room, _)| !rooms.contains(*room));
+    unused.extend(gone.map(|(room, _)| format!("there is no room {room}")));
+    assert!(
+        unused.is_empty(),
+        "permissions without a use:\n{}",
+        unused.join("\n")
+    );
+}
+
+#[test]
 fn no_files_import_each_other() {
     let uses = Modules::read(&src()).uses();
     let mut wrong = Vec::new();
@@ -189,6 +207,21 @@ fn secrets_are_exposed_only_where_the_list_says() {
     offenders("a secret outside the list", EXPOSES, |shown| {
         !MAY_EXPOSE.iter().any(|allowed| shown.starts_with(allowed))
     });
+}
+
+#[test]
+fn every_permission_to_expose_secrets_is_used() {
+    let files = sources();
+    let exposes = |allowed: &str| {
+        let files = files
+            .iter()
+            .filter(|file| file.shown().starts_with(allowed));
+        files
+            .flat_map(Source::code)
+            .any(|(_, line)| EXPOSES.iter().any(|word| line.contains(word)))
+    };
+    let unused: Vec<_> = MAY_EXPOSE.iter().filter(|file| !exposes(file)).collect();
+    assert!(unused.is_empty(), "permissions without a use: {unused:?}");
 }
 
 #[test]
