@@ -312,6 +312,22 @@ fn no_room_is_a_drawer_for_odds_and_ends() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
+#[test]
+fn clippys_reasons_name_files_that_exist() {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("clippy.toml");
+    let config = fs::read_to_string(config).unwrap();
+    let reasons = config
+        .lines()
+        .filter_map(|line| line.split_once("reason = "));
+    let missing: Vec<_> = reasons
+        .flat_map(|(_, reason)| reason.split_whitespace())
+        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '/'))
+        .filter(|word| word.ends_with(".rs") || word.contains('/'))
+        .filter(|word| !src().join(word).exists())
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 /// No production line of the files chosen holds one of the words.
 fn offenders(what: &str, words: &[&str], chosen: impl Fn(&str) -> bool) {
     let mut wrong = Vec::new();
