@@ -1,6 +1,6 @@
 //! From configuration and the lookup's answer to what the rooms are told: each gets plain values.
 
-use super::Error;
+use super::error::Error;
 use crate::boot::media;
 use crate::conductor::{AGENT_VERSION, lookup};
 use crate::config::{self, CommandLine, Config, ImageServerAuth, KernelArgs, Loaded, Sources};

@@ -1,7 +1,8 @@
 //! Where Ironic's API is: as the operator says, or as the network tells where the operator wants it asked.
 
+use super::context::AgentContext;
+use super::error::Error;
 use super::network::Routes;
-use super::{Agent, Error};
 use crate::conductor::mdns::{self, Asking, Way};
 use crate::config::{ApiUrl, Mdns};
 use crate::error::chain;
@@ -9,7 +10,7 @@ use crate::sys::address::{self, InterfaceAddress};
 use std::net::IpAddr;
 use url::Url;
 
-impl Agent {
+impl AgentContext {
     /// The URLs of Ironic's API; none where there is no Ironic.
     pub(super) async fn api_urls(&mut self) -> Result<Vec<Url>, Error> {
         let wanted_by_name = match &self.config.api_url {

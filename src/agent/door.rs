@@ -1,6 +1,6 @@
 //! The agent's door: the socket it listens on and the certificate it shows there.
 
-use super::Error;
+use super::error::Error;
 use crate::clock;
 use crate::conductor::lookup::Settings;
 use crate::config::{Config, Scheme};

@@ -1,6 +1,6 @@
 //! What an agent before this one left, from whoever kept it: a parent of ours, or systemd.
 
-use super::{Error, HandedOver};
+use super::error::Error;
 use crate::handover::systemd::{self, Manager};
 use crate::handover::{FILES, Handover, LedgerFile, LogReader};
 use crate::logging::Log;
@@ -11,6 +11,15 @@ use std::io;
 use std::os::fd::RawFd;
 use std::process;
 use std::sync::Arc;
+
+/// Numbers of descriptors that a parent of ours has for the agent.
+#[derive(Clone, Debug, Default)]
+pub struct HandedOver {
+    /// What an agent before this one left.
+    pub left: Vec<RawFd>,
+    /// The logs of the parent and its other children.
+    pub other_logs: Vec<RawFd>,
+}
 
 /// What this agent leaves to the next, and the manager that keeps it where no parent of ours does.
 pub(super) struct Inheritance {

@@ -4,8 +4,10 @@
 //! conversations.
 
 mod configuration;
+mod context;
 mod discovery;
 mod door;
+mod error;
 mod inheritance;
 mod life;
 mod network;
@@ -15,53 +17,31 @@ mod service;
 mod signals;
 mod silence;
 
-use crate::boot::{media, power};
-use crate::conductor;
-use crate::config::{self, CommandLine, Config};
+pub use configuration::look;
+pub use error::Error;
+pub use inheritance::HandedOver;
+
+use crate::boot::power;
+use crate::config::{self, CommandLine};
 use crate::error::chain;
 use crate::extensions::Ending;
-use crate::handover::LedgerFile;
-use crate::handover::systemd::Manager;
-use crate::hardware::clock;
-use crate::keystone;
 use crate::logging::{self, Log};
-use crate::policy::Enforcer;
 use crate::redact::{one_line, redact};
 use crate::root::Root;
-use crate::secret::Vault;
 use crate::sys::process;
-use crate::tls;
-pub use configuration::look;
 use configuration::{configure, tell_of_permit, tell_of_trust};
+use context::AgentContext;
 use inheritance::{Inheritance, inherit};
 use life::{Event, How, Life, Parting, Silence};
 use network::take_network_down;
-use registration::Registered;
-use service::Service;
+use registration::{Registered, Registration};
+use service::{SHUTDOWN_GRACE_PERIOD, Service};
 use signals::EndSignal;
 use silence::Speechless;
 use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
-use std::os::fd::RawFd;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-/// How long running work may take to stop when the agent ends.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// Numbers of descriptors that a parent of ours has for the agent.
-#[derive(Clone, Debug, Default)]
-pub struct HandedOver {
-    /// What an agent before this one left.
-    pub left: Vec<RawFd>,
-    /// The logs of the parent and its other children.
-    pub other_logs: Vec<RawFd>,
-}
 
 /// Lives the whole life of the service on the machine below `root`; returns when it ended by a signal or was told to.
 ///
@@ -108,15 +88,17 @@ fn live(
         manager,
     } = inheritance;
     let agent = Agent {
-        root: root.clone(),
-        vault,
-        ledger,
-        manager,
-        log,
-        cancel: CancellationToken::new(),
-        config,
-        policy,
-        begun: Instant::now(),
+        context: AgentContext {
+            root: root.clone(),
+            vault,
+            ledger,
+            manager,
+            log,
+            cancel: CancellationToken::new(),
+            config,
+            policy,
+            begun: Instant::now(),
+        },
         registered: None,
         service: None,
         speechless: None,
@@ -126,7 +108,7 @@ fn live(
 }
 
 fn end(runtime: Runtime, root: &Root, how: How) -> Result<(), Error> {
-    runtime.shutdown_timeout(GRACE);
+    runtime.shutdown_timeout(SHUTDOWN_GRACE_PERIOD);
     match how {
         How::Process => Ok(()),
         How::Machine(end) => Err(Error::Power(power::end(root, end))),
@@ -134,19 +116,7 @@ fn end(runtime: Runtime, root: &Root, how: How) -> Result<(), Error> {
 }
 
 struct Agent {
-    root: Root,
-    /// What outlives this agent.
-    vault: Vault,
-    /// The records of its commands, which outlive it too.
-    ledger: LedgerFile,
-    /// Who keeps both, where no parent of ours does.
-    manager: Option<Manager>,
-    config: Config,
-    /// Who may do what on its API.
-    policy: Arc<Enforcer>,
-    log: Log,
-    cancel: CancellationToken,
-    begun: Instant,
+    context: AgentContext,
     /// Since Ironic knows the node.
     registered: Option<Registered>,
     /// While commands are answered.
@@ -180,7 +150,7 @@ impl Agent {
                     Event::Signalled
                 }
                 Life::Over(how) => {
-                    self.cancel.cancel();
+                    self.context.cancel.cancel();
                     return Ok(how);
                 }
             };
@@ -189,11 +159,28 @@ impl Agent {
         }
     }
 
+    /// Looks for the node, and keeps what that led to for the next state.
+    async fn find_node(&mut self) -> Result<Event, Error> {
+        Ok(match self.context.find_node().await? {
+            Registration::MissingToken(speechless) => {
+                self.speechless = Some(speechless);
+                Event::Silenced(Silence::NoToken)
+            }
+            Registration::NoConductor => Event::NobodyToAsk,
+            Registration::Registered(registered) => {
+                let event = Event::Found(registered.node.uuid);
+                self.registered = Some(*registered);
+                event
+            }
+            Registration::Silenced(silence) => Event::Silenced(silence),
+        })
+    }
+
     /// Opens the API and lets the heart beat.
     async fn open(&mut self) -> Result<Event, Error> {
         let service = match self.registered.take() {
-            Some(registered) => self.open_for(registered).await?,
-            None => self.open_alone().await?,
+            Some(registered) => self.context.open_for(registered).await?,
+            None => self.context.open_alone().await?,
         };
         self.service = Some(service);
         self.tell_ready();
@@ -201,7 +188,7 @@ impl Agent {
     }
 
     fn tell_ready(&self) {
-        if let Some(manager) = &self.manager {
+        if let Some(manager) = &self.context.manager {
             manager.ready();
         }
     }
@@ -216,7 +203,7 @@ impl Agent {
 
     /// Stops both conversations.
     async fn leave(&mut self, parting: Parting) -> Event {
-        self.cancel.cancel();
+        self.context.cancel.cancel();
         if let Parting::Wished(_) = parting {
             // No heart beats any more, and an answer that is on its way needs neither token nor key.
             self.forget();
@@ -230,7 +217,7 @@ impl Agent {
         }
         match parting {
             Parting::Wished(Ending::Lockdown) => {
-                take_network_down(&self.root);
+                take_network_down(&self.context.root);
                 tracing::info!("locked down: the network is down, the machine only waits");
             }
             Parting::Wished(Ending::Rescue) => {
@@ -243,14 +230,14 @@ impl Agent {
 
     /// Forgets what it spoke to Ironic with: no agent is to speak on this machine any more.
     fn forget(&mut self) {
-        self.vault.wipe();
-        self.config.agent_token = None;
+        self.context.vault.wipe();
+        self.context.config.agent_token = None;
         self.forget_records();
         tracing::info!("the agent has forgotten all that it spoke to Ironic with");
     }
 
     fn forget_records(&self) {
-        if let Err(error) = self.ledger.forget() {
+        if let Err(error) = self.context.ledger.forget() {
             tracing::warn!(%error, "the records of commands are not forgotten");
         }
     }
@@ -264,79 +251,5 @@ async fn unless(
     tokio::select! {
         () = end_signal.wait() => Ok(Event::Signalled),
         event = work => event,
-    }
-}
-
-/// Why the agent cannot live, or ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The clock is not right, and must be.
-    #[error("setting the clock")]
-    Clock(#[source] clock::Error),
-    /// Ironic cannot be talked to.
-    #[error("talking to Ironic")]
-    Conductor(#[source] conductor::Error),
-    /// Values that cannot be used.
-    #[error(transparent)]
-    Config(config::Error),
-    /// A conversation ended without an error.
-    #[error("a part of the agent ended early")]
-    EndedEarly,
-    /// The kernel command line.
-    #[error("reading the kernel command line")]
-    KernelArguments(#[source] io::Error),
-    /// A fault of the table of states.
-    #[error(transparent)]
-    Life(life::Lost),
-    /// The API's address is taken, say.
-    #[error("listening on {0}")]
-    Listen(SocketAddr, #[source] io::Error),
-    /// Keystone is named, and cannot be asked.
-    #[error("setting up Keystone's client")]
-    Keystone(#[source] keystone::Error),
-    /// The kernel gives no memory for secrets.
-    #[error("making memory for secrets")]
-    Memory(#[source] io::Error),
-    /// Virtual media that cannot be read.
-    #[error("configuring the agent from virtual media")]
-    Media(#[source] media::Error),
-    /// `listen_tls` without files.
-    #[error("listen_tls is set, but not both of tls_cert_file and tls_key_file")]
-    NoCertificate,
-    /// A policy that cannot be lived by.
-    #[error("the policy is refused")]
-    Policy(#[source] crate::policy::Error),
-    /// A policy's file is named, and is not there.
-    #[error(
-        "policy_file in [oslo_policy] names {}, and there is no such file; a name without a folder is looked for in \
-         /etc/ironic-python-agent and /etc/ironic-python-agent.d", .0.display()
-    )]
-    NoPolicyFile(PathBuf),
-    /// The machine did not end.
-    #[error("ending the machine")]
-    Power(#[source] power::Error),
-    /// The runtime or its signals.
-    #[error("starting the agent's runtime")]
-    Runtime(#[source] io::Error),
-    /// A task of the agent panicked.
-    #[error("a part of the agent failed")]
-    Task(#[source] tokio::task::JoinError),
-    /// Certificates and keys.
-    #[error("setting up TLS")]
-    Tls(#[source] tls::Error),
-}
-
-impl Error {
-    /// Whether the operator must say something else before the agent can live: starting it anew does not help.
-    #[must_use]
-    pub fn is_of_configuration(&self) -> bool {
-        matches!(
-            self,
-            Self::Config(_)
-                | Self::Keystone(_)
-                | Self::NoCertificate
-                | Self::NoPolicyFile(_)
-                | Self::Policy(_)
-        )
     }
 }

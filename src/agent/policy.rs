@@ -1,6 +1,6 @@
 //! Who may do what on the agent's API: the policy's files, and by what callers are known.
 
-use super::Error;
+use super::error::Error;
 use crate::api::{Credentials, Subject};
 use crate::command::Dispatcher;
 use crate::config::Config;

@@ -1,9 +1,10 @@
 //! From the first look at the hardware to a node with a token: who this machine is to Ironic.
 
 use super::configuration::{clock_wishes, installed_system};
-use super::life::{Event, Silence};
+use super::context::AgentContext;
+use super::error::Error;
+use super::life::Silence;
 use super::silence::Speechless;
-use super::{Agent, Error};
 use crate::conductor::Law;
 use crate::conductor::client::Client;
 use crate::conductor::lookup::{self, Lookup, Node};
@@ -31,11 +32,22 @@ pub(super) struct Registered {
     pub(super) tls_client: ClientOptions,
 }
 
-impl Agent {
+/// What the search for the node led to.
+pub(super) enum Registration {
+    /// Ironic gave no token.
+    MissingToken(Speechless),
+    /// There is no Ironic to ask.
+    NoConductor,
+    Registered(Box<Registered>),
+    /// An earlier agent left a mark.
+    Silenced(Silence),
+}
+
+impl AgentContext {
     /// Finds the node and settles the token.
-    pub(super) async fn find_node(&mut self) -> Result<Event, Error> {
+    pub(super) async fn find_node(&mut self) -> Result<Registration, Error> {
         if let Some(silence) = marked(&self.root) {
-            return Ok(Event::Silenced(silence));
+            return Ok(Registration::Silenced(silence));
         }
         let urls = if self.config.standalone {
             Vec::new()
@@ -45,7 +57,7 @@ impl Agent {
         self.set_clock().await?;
         self.wait_for_hardware().await;
         if self.config.standalone {
-            return Ok(Event::NobodyToAsk);
+            return Ok(Registration::NoConductor);
         }
         if urls.is_empty() {
             // As IPA: the API is open all the same, in clear. Ending would only make process 1 start us anew.
@@ -53,7 +65,7 @@ impl Agent {
                 "no api_url is configured (ipa-api-url on the kernel command line): nobody is asked for this machine's node, \
                  and nobody will know of this agent"
             );
-            return Ok(Event::NobodyToAsk);
+            return Ok(Registration::NoConductor);
         }
         let tls_client = self.config.tls_client(&self.root).map_err(Error::Tls)?;
         let client =
@@ -74,12 +86,11 @@ impl Agent {
             // Before anything else: Ironic gives it once.
             Ok(token) => Arc::new(self.vault.keep_token(token)),
             Err(reason) => {
-                self.speechless = Some(Speechless::now(node.uuid, reason, self.begun));
-                return Ok(Event::Silenced(Silence::NoToken));
+                let speechless = Speechless::now(node.uuid, reason, self.begun);
+                return Ok(Registration::MissingToken(speechless));
             }
         };
-        let event = Event::Found(node.uuid);
-        self.registered = Some(Registered {
+        Ok(Registration::Registered(Box::new(Registered {
             client: Arc::new(client),
             machine: lookup::Machine {
                 node: Some(node.uuid),
@@ -89,15 +100,7 @@ impl Agent {
             settings,
             token,
             tls_client,
-        });
-        Ok(event)
-    }
-
-    /// The token that this agent has without asking: the one an agent before it settled, the operator's, the boot's.
-    pub(super) fn own_token(&mut self) -> Option<AgentToken> {
-        let configured = self.config.agent_token.take();
-        let settled = self.vault.token();
-        settled.or(configured).or_else(|| self.vault.boot_token())
+        })))
     }
 
     /// Sets the clock by a time server, where the operator named one: certificates are valid at times.

@@ -1,9 +1,11 @@
 //! The two conversations: commands are answered, and Ironic hears the heart beat.
 
 use super::configuration::machine_settings;
+use super::context::AgentContext;
+use super::error::Error;
 use super::network::Routes;
 use super::registration::{AskAgain, Registered};
-use super::{Agent, Error, GRACE, door, policy};
+use super::{door, policy};
 use crate::api;
 use crate::clock;
 use crate::command::Dispatcher;
@@ -56,13 +58,16 @@ impl Service {
             self.dispatcher.shut_down().await;
             while self.tasks.join_next().await.is_some() {}
         };
-        if tokio::time::timeout(GRACE, stopped).await.is_err() {
+        if tokio::time::timeout(SHUTDOWN_GRACE_PERIOD, stopped)
+            .await
+            .is_err()
+        {
             tracing::warn!("not everything stopped in time");
         }
     }
 }
 
-impl Agent {
+impl AgentContext {
     /// Opens the API for Ironic, then tells Ironic of it.
     pub(super) async fn open_for(&mut self, registered: Registered) -> Result<Service, Error> {
         let Registered {
@@ -194,6 +199,7 @@ impl Agent {
             log: self.log.ring.clone(),
             ignore_bootloader_failure: self.config.ignore_bootloader_failure.unwrap_or(false),
             token,
+            extensions: extensions::EXTENSIONS,
             ending,
         };
         (context, wish)
@@ -246,6 +252,8 @@ impl Agent {
     }
 }
 
+/// How long running work may take to stop when the agent ends.
+pub(super) const SHUTDOWN_GRACE_PERIOD: Duration = Duration::from_secs(5);
 /// Fewest seconds between two searches for the address, however short the operator wants the wait.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 

@@ -1,6 +1,6 @@
 //! The signals that end the agent.
 
-use super::Error;
+use super::error::Error;
 use nix::sys::signal::SigSet;
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};

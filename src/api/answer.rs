@@ -1,17 +1,19 @@
 //! One request to one answer: route, token, body, dispatcher; and the line in the log.
 
+use super::authenticate::X_AUTH_TOKEN;
 use super::body::{Body, BodyLimits, Seen};
-use super::caller::{Caller, X_AUTH_TOKEN};
+use super::caller::Caller;
 use super::fault::Fault;
 use super::gate::Admitted;
 use super::known::KnownAddresses;
+use super::limits::Limits;
 use super::payload::Payload;
+use super::peer::Peer;
 use super::query::Query;
 use super::routes::{self, Operation, Route};
-use super::server::Peer;
+use super::state::State;
 use super::strangers::Strangers;
 use super::wire::{self, RunRequest};
-use super::{Limits, State};
 use crate::command::{CommandView, Commander};
 use crate::logging::LogBudget;
 use hyper::body::Incoming;

@@ -1,28 +1,10 @@
-//! Who asks: by the agent token, by the observer's secret or by a token of Keystone's, from the request's head alone.
+//! Who asks, as the rest of the API and its rules see it.
 
-use super::fault::Fault;
-use super::query::Query;
-use crate::config::Sha256Digest;
-use crate::keystone::{Identity, Keystone, Refusal};
+use crate::keystone::Identity;
 use crate::policy::Attributes;
 use crate::policy::credentials::{AGENT, NOBODY, OBSERVER};
-use crate::secret::{AgentToken, CurrentToken};
-use aws_lc_rs::digest;
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use std::fmt;
 use std::sync::Arc;
-use subtle::ConstantTimeEq;
-
-/// By what callers are known.
-#[derive(Clone, Debug)]
-pub struct Credentials {
-    /// The agent token: the conductor's. Without one nobody is let in by it.
-    pub token: CurrentToken,
-    /// The SHA-256 of the secret that an observer shows, where there is one.
-    pub observer: Option<Sha256Digest>,
-    /// Who says whose a Keystone token is, where somebody does.
-    pub keystone: Option<Arc<Keystone>>,
-}
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -35,59 +17,6 @@ pub(super) enum Caller {
     Observer,
     /// A token was shown that Keystone knows.
     User(Arc<Identity>),
-}
-
-impl Credentials {
-    /// Who asks. The first credential that is shown decides: the agent token, `Authorization: Bearer`, `X-Auth-Token`. A wrong
-    /// one is refused, whatever is asked for.
-    ///
-    /// Who shows none is compared as one who shows an empty token: each is refused by the same steps, and the time that they
-    /// take depends on nothing but the length of what was shown.
-    ///
-    /// # Errors
-    /// [`Fault::Unauthorized`], or [`Fault::Unavailable`] where Keystone does not answer.
-    pub(super) async fn caller(
-        &self,
-        query: Query<'_>,
-        headers: &HeaderMap,
-    ) -> Result<Caller, Fault> {
-        let shown = query.token();
-        let (is_shown, shown) = (shown.is_some(), shown.unwrap_or_default());
-        if self
-            .token
-            .get()
-            .is_some_and(|token| AgentToken::matches(&token, &shown))
-        {
-            return Ok(Caller::Agent);
-        }
-        if is_shown {
-            return Err(Fault::Unauthorized);
-        }
-        if let Some(header) = headers.get(AUTHORIZATION) {
-            return self.observer(header.as_bytes());
-        }
-        match headers.get(X_AUTH_TOKEN) {
-            Some(token) => self.user(token.as_bytes()).await,
-            None => Ok(Caller::Nobody),
-        }
-    }
-
-    fn observer(&self, header: &[u8]) -> Result<Caller, Fault> {
-        let known = self.observer.as_ref().zip(bearer(header));
-        match known.is_some_and(|(digest, secret)| is_of(digest, secret)) {
-            true => Ok(Caller::Observer),
-            false => Err(Fault::Unauthorized),
-        }
-    }
-
-    async fn user(&self, token: &[u8]) -> Result<Caller, Fault> {
-        let keystone = self.keystone.as_ref().ok_or(Fault::Unauthorized)?;
-        match keystone.validate(token).await {
-            Ok(identity) => Ok(Caller::User(identity)),
-            Err(Refusal::Invalid) => Err(Fault::Unauthorized),
-            Err(Refusal::Unavailable) => Err(Fault::Unavailable),
-        }
-    }
 }
 
 impl Caller {
@@ -111,46 +40,5 @@ impl fmt::Display for Caller {
             Self::Observer => "observer",
             Self::User(identity) => &identity.user,
         })
-    }
-}
-
-/// The credential of `Bearer CREDENTIAL` (RFC 6750, section 2.1); the scheme's letters are in any case (RFC 9110, section 11.1).
-fn bearer(header: &[u8]) -> Option<&[u8]> {
-    let (scheme, credential) = header.split_at_checked(SCHEME.len())?;
-    let credential = credential.trim_ascii();
-    (scheme.eq_ignore_ascii_case(SCHEME) && !credential.is_empty()).then_some(credential)
-}
-
-/// Whether the secret has this digest; the time it takes tells nothing of the digest.
-fn is_of(digest: &Sha256Digest, secret: &[u8]) -> bool {
-    let shown = digest::digest(&digest::SHA256, secret);
-    shown.as_ref().ct_eq(&digest.0).into()
-}
-
-const SCHEME: &[u8] = b"bearer ";
-pub(super) const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bearers_credential_comes_after_one_word_in_any_case() {
-        for (header, credential) in [
-            ("Bearer hush", Some("hush")),
-            ("bearer  hush ", Some("hush")),
-            ("BEARER hush hush", Some("hush hush")),
-            ("Bearer ", None),
-            ("Bearer", None),
-            ("Bearerhush", None),
-            ("Basic aHVzaA==", None),
-            ("", None),
-        ] {
-            assert_eq!(
-                bearer(header.as_bytes()),
-                credential.map(str::as_bytes),
-                "{header}"
-            );
-        }
     }
 }

@@ -3,7 +3,8 @@
 //! A command's name is in the body, so the gate is passed twice on the way to a command: [`Gate::admit`] lets the caller run
 //! commands at all, [`Admitted::check_command`] lets it run this one.
 
-use super::caller::{Caller, Credentials};
+use super::authenticate::Credentials;
+use super::caller::Caller;
 use super::fault::Fault;
 use super::query::Query;
 use super::routes::Operation;

@@ -4,9 +4,11 @@ use super::answer::Service;
 use super::envelope::Enveloping;
 use super::handshakes::Handshakes;
 use super::known::KnownAddresses;
-use super::places::{Crowd, Crowds, Holder, Places, Stage};
+use super::limits::Limits;
+use super::peer::Peer;
+use super::places::{Crowds, Holder, Places, Stage};
+use super::state::State;
 use super::strangers::Strangers;
-use super::{Limits, State};
 use crate::logging::LogBudget;
 use crate::tls::stream::{Handshake, Progress, ServerStream};
 use hyper::server::conn::http1;
@@ -19,8 +21,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -66,51 +67,6 @@ pub async fn serve_within(
         cancel,
     };
     server.run(listener).await;
-}
-
-/// What the answers learn and tell about a connection.
-pub(super) struct Peer {
-    pub(super) address: SocketAddr,
-    pub(super) local: SocketAddr,
-    /// The connections of its network.
-    crowd: Crowd,
-    stage: Mutex<Stage>,
-    left_body: AtomicBool,
-}
-
-impl Peer {
-    fn new(address: SocketAddr, local: SocketAddr, crowd: Crowd) -> Self {
-        Self {
-            address: canonical(address),
-            local: canonical(local),
-            crowd,
-            stage: Mutex::new(Stage::Since(Instant::now())),
-            left_body: AtomicBool::new(false),
-        }
-    }
-
-    /// The caller showed the token: its connection is not given up for another.
-    pub(super) fn trust(&self) {
-        self.enter(Stage::Trusted);
-    }
-
-    /// Whether it ever did.
-    pub(super) fn is_trusted(&self) -> bool {
-        self.stage() == Stage::Trusted
-    }
-
-    /// A body was answered unread.
-    pub(super) fn leave_body(&self) {
-        self.left_body.store(true, Ordering::Relaxed);
-    }
-
-    fn stage(&self) -> Stage {
-        *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn enter(&self, stage: Stage) {
-        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
-    }
 }
 
 #[derive(Clone)]
@@ -261,7 +217,7 @@ impl Server {
             }
         };
         let unread = match ended {
-            Ok(()) => peer.left_body.load(Ordering::Relaxed),
+            Ok(()) => peer.has_left_body(),
             Err(error) if error.is_parse() => {
                 self.service.strangers.broke(peer.address.ip(), error);
                 true
@@ -323,11 +279,6 @@ async fn within<T>(
         let slow = "its TLS handshake took too long";
         Err(io::Error::new(io::ErrorKind::TimedOut, slow))
     })
-}
-
-/// An IPv4 caller of a `::` listener as what it is.
-fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// Ends a connection. Closing one with bytes left unread resets it, and the caller would lose the answer that says why:

@@ -3,7 +3,7 @@
 //! A caller with the right token is let in before anything here is asked: nobody can lock the conductor out, from whatever
 //! address, by showing wrong ones. Memory is bounded in addresses, and so is the number of callers who are made to wait.
 
-use super::Limits;
+use super::limits::Limits;
 use crate::logging::{LogBudget, Minute};
 use std::collections::HashMap;
 use std::fmt::Display;

@@ -12,7 +12,7 @@ mod table;
 mod welch;
 
 use super::answer::refusal;
-use super::caller::Credentials;
+use super::authenticate::Credentials;
 use super::fault::Fault;
 use super::gate::{Gate, Subject};
 use super::query::Query;

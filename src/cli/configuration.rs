@@ -1,6 +1,6 @@
 //! `ferrite config`: what is in effect, a sample, and a look at files.
 
-use super::{UNUSABLE, answer, complain};
+use super::output::{UNUSABLE, print_error, print_output};
 use crate::agent;
 use crate::config::{self, CommandLine, Loaded, Origin, Problem, Setting, TokenRequired, Value};
 use crate::error::chain;
@@ -46,7 +46,7 @@ pub(super) fn run(mut arguments: ArgMatches) -> ExitCode {
     match arguments.remove_subcommand() {
         Some((name, arguments)) if name == "show" => show(arguments),
         Some((name, arguments)) if name == "check" => check(arguments),
-        _ => answer(&config::sample()),
+        _ => print_output(&config::sample()),
     }
 }
 
@@ -56,16 +56,16 @@ fn show(mut arguments: ArgMatches) -> ExitCode {
     match agent::look(&Root::machine(), command_line) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
-                complain(&format!("warning: {warning}"));
+                print_error(&format!("warning: {warning}"));
             }
-            answer(&if as_json {
+            print_output(&if as_json {
                 json_of(&loaded)
             } else {
                 table_of(&loaded)
             })
         }
         Err(error) => {
-            complain(&chain(&error));
+            print_error(&chain(&error));
             ExitCode::from(UNUSABLE)
         }
     }
@@ -159,7 +159,7 @@ fn check(mut arguments: ArgMatches) -> ExitCode {
         .into_iter()
         .map(|(kind, problem)| line(kind, problem))
         .collect();
-    let answered = answer(&lines);
+    let answered = print_output(&lines);
     if unusable {
         ExitCode::from(UNUSABLE)
     } else {

@@ -1,17 +1,18 @@
 //! The command line: subcommands, what each answers, exit codes. What they answer is made by the rooms below.
 
 mod configuration;
+mod output;
 mod policy;
 
 use crate::config::CommandLine;
 use crate::nearest::nearest;
-use crate::redact::{one_line, redact, redact_lines};
+use crate::redact::{one_line, redact_lines};
 use crate::root::Root;
 use crate::{agent, boot, hardware, logging};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command};
+use output::{UNUSABLE, print_error, print_output};
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -44,7 +45,9 @@ fn run_command() -> ExitCode {
     match matches.remove_subcommand() {
         Some((name, arguments)) if name == "agent" => serve(arguments),
         Some((name, _)) if name == "init" => {
-            complain("ferrite init is process 1 of a ramdisk: the kernel starts it, nobody else");
+            print_error(
+                "ferrite init is process 1 of a ramdisk: the kernel starts it, nobody else",
+            );
             ExitCode::from(UNUSABLE)
         }
         Some((name, arguments)) if name == "network" => network(arguments),
@@ -60,7 +63,7 @@ fn run_command() -> ExitCode {
                 None,
                 hardware::bmc::find(&Root::machine()),
             );
-            answer(&format!("{:#}\n", hardware::wire::inventory(&inventory)))
+            print_output(&format!("{:#}\n", hardware::wire::inventory(&inventory)))
         }
     }
 }
@@ -160,7 +163,7 @@ fn serve(mut arguments: ArgMatches) -> ExitCode {
     match agent::run(Root::machine(), command_line, &handed_over) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&crate::error::chain(&error));
+            print_error(&crate::error::chain(&error));
             if error.is_of_configuration() {
                 ExitCode::from(UNUSABLE)
             } else {
@@ -175,7 +178,7 @@ fn modprobe() -> ExitCode {
     let request = match boot::modprobe::Request::parse(std::env::args_os().skip(1)) {
         Ok(request) => request,
         Err(error) => {
-            complain(&error.to_string());
+            print_error(&error.to_string());
             return ExitCode::FAILURE;
         }
     };
@@ -183,7 +186,7 @@ fn modprobe() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if !request.is_quiet() {
-                complain(&crate::error::chain(&error));
+                print_error(&crate::error::chain(&error));
             }
             ExitCode::FAILURE
         }
@@ -197,7 +200,7 @@ fn network(mut arguments: ArgMatches) -> ExitCode {
     match boot::network::serve(&Root::machine(), &handed_over, own_log, &log) {
         Ok(never) => match never {},
         Err(error) => {
-            complain(&crate::error::chain(&error));
+            print_error(&crate::error::chain(&error));
             match error {
                 boot::network::Error::NotAChild => ExitCode::from(UNUSABLE),
                 _ => ExitCode::FAILURE,
@@ -217,26 +220,10 @@ fn supervise() -> ExitCode {
     match boot::supervise::run(std::env::args_os().skip(2), &log) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            complain(&format!("no agent can be kept running: {error}"));
+            print_error(&format!("no agent can be kept running: {error}"));
             ExitCode::FAILURE
         }
     }
-}
-
-fn answer(text: &str) -> ExitCode {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
-}
-
-fn complain(what: &str) {
-    tell(&redact(what));
-}
-
-/// Says something in which there can be no secret, in one line.
-fn tell(what: &str) {
-    logging::print(&format!("ferrite: {}\n", one_line(what)));
 }
 
 /// The option that tells an agent the numbers of the files it inherits.
@@ -247,5 +234,3 @@ const OWN_LOG: &str = "own-log";
 const OTHER_LOGS: &str = "other-logs";
 /// The kernel's name for the program that loads modules.
 const MODPROBE: &str = "modprobe";
-/// The command line or the configuration cannot be used.
-const UNUSABLE: u8 = boot::supervise::UNUSABLE;

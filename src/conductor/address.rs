@@ -1,7 +1,7 @@
 //! The address Ironic is told to call, and the one the API is bound to: found once, then the same for the agent's whole life.
 
-use super::Error;
 use super::client::{Client, Request};
+use super::error::Error;
 use crate::config::{Config, Scheme};
 use crate::error::chain;
 use std::io;

@@ -1,6 +1,7 @@
 //! Ironic's API over HTTP: several URLs, headers, version negotiation, bounded answers.
 
-use super::{Error, wire};
+use super::error::Error;
+use super::wire;
 use crate::config::{ApiVersion, Config};
 use crate::root::Root;
 use crate::tls::client::{ClientOptions, body};
@@ -117,7 +118,10 @@ impl Client {
             },
         };
         if version < TOKEN {
-            return Err(Error::TooOld { found: version });
+            return Err(Error::TooOld {
+                found: version,
+                needed: TOKEN,
+            });
         }
         Ok(Some(version))
     }

@@ -1,8 +1,9 @@
 //! The heartbeat: tells Ironic where the agent listens, that it lives, and that a command has ended.
 
 use super::client::{Client, Request, VERIFY_CA};
+use super::error::Error;
 use super::retry::{Chance, between};
-use super::{AGENT_VERSION, Error, wire};
+use super::{AGENT_VERSION, wire};
 use crate::error::chain;
 use crate::secret::AgentToken;
 use reqwest::{Method, StatusCode};

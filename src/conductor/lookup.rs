@@ -1,7 +1,8 @@
 //! The lookup: which node this machine is, what Ironic wants of its agent, and the agent token.
 
 use super::client::{Answer, Client, Content, Request, TOKEN};
-use super::{Error, Law, wire};
+use super::error::Error;
+use super::{Law, wire};
 use crate::config::{ApiVersion, Config};
 use crate::secret::{AgentToken, TokenError};
 use crate::tls::{CipherSuites, MinVersion};

@@ -1,6 +1,6 @@
 //! When to try again: the law of lookups, and chance.
 
-use super::Error;
+use super::error::Error;
 use crate::config::Config;
 use crate::error::chain;
 use std::future::Future;
@@ -223,6 +223,7 @@ mod tests {
         let old = || async {
             Err::<(), _>(Error::TooOld {
                 found: "1.31".parse().unwrap(),
+                needed: "1.62".parse().unwrap(),
             })
         };
         let error = law(600, || 1.0)

@@ -1,6 +1,6 @@
 //! JSON as Ironic speaks it: the root document, the lookup's answer, the heartbeat's body, error messages.
 
-use super::Error;
+use super::error::Error;
 use crate::config::ApiVersion;
 use crate::redact::visible;
 use crate::secret::{AgentToken, document};

@@ -1,7 +1,7 @@
 //! Options of parts that are not here: a configuration that sets them works unchanged, and the agent says that they change
 //! nothing. A row reads as in [`super::options`], without a type.
 
-use super::table::{Effect, Kind, Reach, Spec};
+use super::spec::{Effect, Kind, Reach, Spec};
 use super::values::{
     Reason, boolean, count, float, list, number, one_of, pairs, port, seconds, text,
 };

@@ -3,8 +3,9 @@
 use super::keystone;
 use super::merge::{Merged, Origin, Problem, complaint};
 use super::options::Config;
+use super::references::resolve_references;
 use super::sources::{Given, files_in};
-use super::table::{DEFAULT, Effect};
+use super::spec::{DEFAULT, Effect};
 use super::unknown;
 use std::path::PathBuf;
 use url::Url;
@@ -53,6 +54,7 @@ pub fn check(paths: Vec<PathBuf>) -> Checked {
         }
     }
     let mut merged = Merged::of(raws);
+    resolve_references(&mut merged);
     let parsed = Config::parse(&mut merged);
     let mut winners = std::mem::take(&mut merged.problems);
     winners.extend(contradictions(parsed.as_ref(), &merged));

@@ -1,7 +1,8 @@
 //! The command line: arguments made from the table of options, and what was given for them.
 
 use super::merge::{Origin, Raw};
-use super::table::{DEFAULT, Effect, Kind, RENAMED, Reach, Spec, every};
+use super::spec::{DEFAULT, Effect, Kind, Reach, Spec};
+use super::table::{RENAMED, every};
 use crate::nearest::nearest;
 use clap::builder::Str;
 use clap::parser::ValueSource;

@@ -99,6 +99,11 @@ impl fmt::Debug for KernelArgs {
     }
 }
 
+/// Kernel arguments that mean something without an option.
+pub(super) const WITHOUT_OPTION: &[&str] = &["ipa-inspection-benchmarks", TOKEN_REQUIRED_ARGUMENT];
+/// As [`super::token_required`] reads it.
+pub(super) const TOKEN_REQUIRED_ARGUMENT: &str = "ipa-agent-token-required";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! The reference of kernel arguments, from the table of options.
 
-use super::table::{Effect, Kind, Spec, every};
+use super::spec::{Effect, Kind, Spec};
+use super::table::every;
 use std::fmt::Write;
 
 /// The text of `docs/kernel-arguments.md`.

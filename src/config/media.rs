@@ -6,7 +6,7 @@
 
 use super::kernel_args::KernelArgs;
 use super::merge::{Origin, Problem, Raw};
-use super::table::{DEFAULT, Spec};
+use super::spec::{DEFAULT, Spec};
 use super::values::boolean;
 use crate::redact::MASK;
 

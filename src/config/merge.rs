@@ -1,8 +1,7 @@
 //! Raw texts from every source, the one that wins for each option, and what is wrong with it.
 
-use super::references::References;
-use super::table::{DEFAULT, Spec};
-use super::values::boolean;
+use super::spec::{DEFAULT, Spec};
+use super::values::{Reason, boolean};
 use crate::redact::{MASK, redact};
 use std::fmt;
 use std::io;
@@ -97,7 +96,7 @@ pub(super) struct Merged {
 }
 
 impl Merged {
-    /// Takes texts in rising precedence, and puts values in the places of their references.
+    /// Takes texts in rising precedence; references in them are resolved later.
     pub(super) fn of(raws: Vec<Raw>) -> Self {
         let mut winners: Vec<Raw> = Vec::new();
         for mut raw in raws {
@@ -116,7 +115,6 @@ impl Merged {
             problems: Vec::new(),
         };
         merged.refuse_masks();
-        merged.read_references();
         merged
     }
 
@@ -137,14 +135,9 @@ impl Merged {
         }
     }
 
-    fn read_references(&mut self) {
-        let mut references = References::between(&self.winners);
-        let read: Vec<_> = self
-            .winners
-            .iter()
-            .map(|raw| references.read(raw))
-            .collect();
-        for (raw, text) in self.winners.iter_mut().zip(read) {
+    /// Replaces the text of each winner, in their order; one without a text is a problem, and as if it were not set.
+    pub(super) fn replace_texts(&mut self, texts: Vec<Result<Zeroizing<String>, Reason>>) {
+        for (raw, text) in self.winners.iter_mut().zip(texts) {
             match text {
                 Ok(text) => raw.text = text,
                 Err(reason) => {
@@ -152,7 +145,7 @@ impl Merged {
                         origin: raw.origin.clone(),
                         reason: format!("{} {reason}", raw.option.full_name()),
                     });
-                    // Told once is enough: as if it were not set.
+                    // Told once is enough.
                     raw.text = Zeroizing::default();
                 }
             }

@@ -21,6 +21,7 @@ mod references;
 mod sample;
 mod settings;
 mod sources;
+mod spec;
 mod table;
 mod tls;
 mod token_required;
@@ -44,6 +45,7 @@ pub use values::{ApiUrl, ApiVersion, Facility, ImageServerAuth, Scheme};
 use crate::root::Root;
 use command_line::Place;
 use merge::Merged;
+use references::resolve_references;
 use sources::Given;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -174,6 +176,7 @@ pub fn load(root: &Root, sources: Sources) -> Result<Loaded, Error> {
     token_required.extend(given.token_required.iter().map(TokenRequired::of_file));
 
     let mut merged = Merged::of(std::mem::take(&mut given.raws));
+    resolve_references(&mut merged);
     let config = Config::parse(&mut merged);
     let mut problems = std::mem::take(&mut given.problems);
     problems.append(&mut merged.problems);

@@ -6,7 +6,7 @@
 
 use super::keystone::{Interface, Sha256Digest, SystemScope, cache_time, service_url};
 use super::merge::Merged;
-use super::table::{Effect, Kind, Reach, Spec};
+use super::spec::{Effect, Kind, Reach, Spec};
 use super::values::{
     ApiUrl, Facility, ImageServerAuth, Reason, Scheme, address, addresses, agent_token, boolean,
     count, host, known, list, optional, path, paths, port, priority, request_id, seconds, secret,

@@ -3,13 +3,22 @@
 //! A name is looked for in the option's own group, then in `[DEFAULT]`. What stands in for a reference is not read again. Unlike
 //! oslo.config, a reference to a secret is refused: the value would be shown with the option that it went into.
 
-use super::merge::Raw;
-use super::table::{DEFAULT, Kind, Spec, every};
+use super::merge::{Merged, Raw};
+use super::spec::{DEFAULT, Kind, Spec};
+use super::table::every;
 use super::values::{Reason, boolean};
 use zeroize::Zeroizing;
 
+/// Puts values in the places of references, in all texts that won.
+pub(super) fn resolve_references(merged: &mut Merged) {
+    let mut references = References::between(merged.winners());
+    let read = merged.winners().iter().map(|raw| references.read(raw));
+    let read = read.collect();
+    merged.replace_texts(read);
+}
+
 /// Reads references in the texts that won.
-pub(super) struct References<'a> {
+struct References<'a> {
     texts: &'a [Raw],
     /// The options whose texts are being read, from the first one on.
     way: Vec<&'static Spec>,
@@ -18,7 +27,7 @@ pub(super) struct References<'a> {
 }
 
 impl<'a> References<'a> {
-    pub(super) fn between(texts: &'a [Raw]) -> Self {
+    fn between(texts: &'a [Raw]) -> Self {
         Self {
             texts,
             way: Vec::new(),
@@ -27,7 +36,7 @@ impl<'a> References<'a> {
     }
 
     /// The text with values in the places of references.
-    pub(super) fn read(&mut self, raw: &Raw) -> Result<Zeroizing<String>, Reason> {
+    fn read(&mut self, raw: &Raw) -> Result<Zeroizing<String>, Reason> {
         self.way.clear();
         let read = self.text(raw.option, &raw.text);
         match read {

@@ -1,7 +1,8 @@
 //! What is in effect: every option with its value and where that is from, fit to be shown to anybody.
 
 use super::merge::{Merged, Origin};
-use super::table::{Effect, Kind, Spec, by_group, full_name};
+use super::spec::{Effect, Kind, Spec, full_name};
+use super::table::by_group;
 use super::values::{boolean, list};
 use crate::redact::redact;
 use std::fmt;

@@ -1,11 +1,13 @@
 //! The sources of raw texts, each a function of what it is given: kernel arguments, files, environment. Nothing is parsed here.
 
 use super::file::parse;
-use super::kernel_args::KernelArgs;
+use super::kernel_args::{KernelArgs, WITHOUT_OPTION};
 use super::media;
 use super::merge::{Origin, Problem, Raw};
 use super::read::{has_replaced_bytes, read_bounded, text};
-use super::table::{DEFAULT, Spec, every, in_file};
+use super::spec::{DEFAULT, Spec};
+use super::table::{every, in_file};
+use super::token_required::TOKEN_REQUIRED;
 use super::unknown::Unknown;
 use crate::root::Root;
 use std::io;
@@ -211,19 +213,10 @@ pub(super) fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The switch that Ironic once had: read, never obeyed.
-pub(super) const TOKEN_REQUIRED: &str = "agent_token_required";
-
 const NOT_UTF8: &str = "the line holds bytes that are not UTF-8: save the file as UTF-8";
 
 /// How kernel arguments begin that can be meant for nobody else.
 const OURS: &[&str] = &["ipa-", "ferrite-"];
-
-/// Kernel arguments that mean something without an option.
-pub(super) const WITHOUT_OPTION: &[&str] = &[
-    "ipa-inspection-benchmarks",
-    super::token_required::KERNEL_ARGUMENT,
-];
 
 #[cfg(test)]
 mod tests {

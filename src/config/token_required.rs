@@ -3,9 +3,8 @@
 //! Boot media, files and the lookup's answer may still assert it. Each assertion is read and kept with its origin; none has any
 //! effect: without a valid token no command is ever accepted.
 
-use super::kernel_args::KernelArgs;
+use super::kernel_args::{KernelArgs, TOKEN_REQUIRED_ARGUMENT};
 use super::merge::Origin;
-use super::sources::TOKEN_REQUIRED;
 use super::values::boolean;
 
 /// One assertion that the agent token is, or is not, required.
@@ -20,8 +19,8 @@ pub struct TokenRequired {
 impl TokenRequired {
     pub(super) fn of_boot(kernel: &KernelArgs, media: Option<&KernelArgs>) -> Vec<Self> {
         let read = |arguments: &KernelArgs, origin: fn(String) -> Origin| {
-            arguments.value(KERNEL_ARGUMENT).map(|text| Self {
-                origin: origin(KERNEL_ARGUMENT.to_owned()),
+            arguments.value(TOKEN_REQUIRED_ARGUMENT).map(|text| Self {
+                origin: origin(TOKEN_REQUIRED_ARGUMENT.to_owned()),
                 asserted: boolean(text).ok(),
             })
         };
@@ -51,4 +50,5 @@ impl TokenRequired {
     }
 }
 
-pub(super) const KERNEL_ARGUMENT: &str = "ipa-agent-token-required";
+/// The switch that Ironic once had: read, never obeyed.
+pub(super) const TOKEN_REQUIRED: &str = "agent_token_required";

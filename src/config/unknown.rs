@@ -1,8 +1,9 @@
 //! Names that are no options: said with the name that was probably meant.
 
+use super::kernel_args::WITHOUT_OPTION;
 use super::merge::{Origin, Problem, shortened};
-use super::sources::WITHOUT_OPTION;
-use super::table::{Spec, every, full_name};
+use super::spec::{Spec, full_name};
+use super::table::every;
 use crate::nearest::nearest;
 
 /// A name that somebody took for an option's.

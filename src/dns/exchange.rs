@@ -3,6 +3,7 @@
 //! Each query has a socket of its own, so that the kernel draws its port, and takes packets of that server alone.
 
 use super::error::Failure;
+use super::limits::MAX_ALIASES;
 use super::message::{Family, Query, Reply};
 use hickory_proto::rr::Name;
 use std::io;
@@ -27,7 +28,7 @@ pub(super) async fn ask(
     with_edns: bool,
 ) -> Result<Answer, Failure> {
     let mut name = name.clone();
-    for _ in 0..=super::MAX_ALIASES {
+    for _ in 0..=MAX_ALIASES {
         match exchange(server, &Query::new(name, family)?, with_edns).await? {
             Reply::Addresses(addresses) => return Ok(Answer::Addresses(addresses)),
             Reply::Alias(target) => name = target,

@@ -1,6 +1,7 @@
 //! hosts(5): text in, addresses of a name out.
 
 use super::address::ScopedAddress;
+use super::limits::MAX_ADDRESSES;
 
 /// The addresses of a name, in the file's order.
 pub(super) fn addresses(text: &str, name: &str) -> Vec<ScopedAddress> {
@@ -13,7 +14,7 @@ pub(super) fn addresses(text: &str, name: &str) -> Vec<ScopedAddress> {
     };
     text.lines()
         .filter_map(of_line)
-        .take(super::MAX_ADDRESSES)
+        .take(MAX_ADDRESSES)
         .collect()
 }
 

@@ -3,6 +3,7 @@
 //! Whatever comes in is hostile: an answer must repeat number and question, and nothing behind the answers is parsed.
 
 use super::error::Failure;
+use super::limits::{MAX_ADDRESSES, MAX_ALIASES, MAX_NAME};
 use hickory_proto::op::{
     Edns, Header, Message, MessageType, OpCode, Query as Question, ResponseCode,
 };
@@ -52,7 +53,7 @@ pub(super) enum Reply {
 
 /// A host's name as labels. Which characters it has is the business of those who give names (RFC 2181 section 11).
 pub(super) fn name(text: &str) -> Option<Name> {
-    let fits = text.len() <= super::MAX_NAME && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let fits = text.len() <= MAX_NAME && text.bytes().all(|byte| byte.is_ascii_graphic());
     Name::from_labels(text.split('.').map(str::as_bytes))
         .ok()
         .filter(|_| fits)
@@ -131,11 +132,11 @@ impl Query {
         }
         records.retain(|record| record.dns_class == DNSClass::IN);
         let mut owner = &self.name;
-        for _ in 0..=super::MAX_ALIASES {
+        for _ in 0..=MAX_ALIASES {
             let of_owner = || records.iter().filter(|record| record.name == *owner);
             let addresses: Vec<_> = of_owner()
                 .filter_map(|record| self.address(&record.data))
-                .take(super::MAX_ADDRESSES)
+                .take(MAX_ADDRESSES)
                 .collect();
             if !addresses.is_empty() {
                 return Reply::Addresses(addresses);
@@ -333,7 +334,7 @@ mod tests {
             }
             packet.truncate(cut.index(packet.len()) + 1);
             if let Some(Reply::Addresses(addresses)) = query.read(&packet) {
-                prop_assert!(addresses.len() <= super::super::MAX_ADDRESSES);
+                prop_assert!(addresses.len() <= MAX_ADDRESSES);
             }
         }
     }

@@ -13,6 +13,7 @@ mod address;
 mod error;
 mod exchange;
 mod hosts;
+mod limits;
 mod message;
 mod resolv_conf;
 
@@ -306,9 +307,3 @@ const FAMILY_GRACE: Duration = Duration::from_millis(500);
 const HOST_NAME: &str = "proc/sys/kernel/hostname";
 /// Bytes of a file that are read: a host list of a large site.
 const MAX_FILE: u64 = 1024 * 1024;
-/// Characters of a name without the last dot (RFC 1035 section 3.1).
-const MAX_NAME: usize = 253;
-/// Addresses of one family.
-const MAX_ADDRESSES: usize = 16;
-/// Aliases between a name and its addresses.
-const MAX_ALIASES: usize = 8;

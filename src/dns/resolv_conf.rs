@@ -4,6 +4,7 @@
 //! passed over.
 
 use super::address::ScopedAddress;
+use super::limits::MAX_NAME;
 use std::fmt;
 use std::time::Duration;
 
@@ -88,7 +89,7 @@ impl ResolvConf {
         let mut names: Vec<_> = search
             .iter()
             .map(|domain| format!("{name}.{domain}"))
-            .filter(|name| name.len() <= super::MAX_NAME)
+            .filter(|name| name.len() <= MAX_NAME)
             .collect();
         let is_qualified = name.matches('.').count() >= self.ndots;
         let at = if is_qualified { 0 } else { names.len() };

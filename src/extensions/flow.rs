@@ -2,7 +2,8 @@
 //!
 //! Ironic no longer asks for it. The commands of a flow leave no records of their own.
 
-use super::{Context, EXTENSIONS, params::Reader};
+use super::context::{Context, Extensions};
+use super::params::Reader;
 use crate::command::{CommandSpec, Commander, Job, Mode, Params};
 use crate::error::{AgentError, ErrorClass};
 use serde_json::Value;
@@ -24,8 +25,8 @@ struct Task {
 }
 
 /// As with IPA, an extension that is not there fails a flow, while a command that is not there refuses it.
-fn validate(_: &Context, params: &Params) -> Result<(), AgentError> {
-    match tasks(params.clone()) {
+fn validate(context: &Context, params: &Params) -> Result<(), AgentError> {
+    match tasks(context.extensions, params.clone()) {
         Err(error) if error.class != ErrorClass::RequestedObjectNotFoundError => Err(error),
         _ => Ok(()),
     }
@@ -42,7 +43,9 @@ fn start_flow(context: &Context, params: Params, job: &Job) -> Result<Value, Age
         commander: commander.within_flow(),
         ..job.clone()
     };
-    for (number, Task { name, spec, params }) in tasks(params)?.into_iter().enumerate() {
+    for (number, Task { name, spec, params }) in
+        tasks(context.extensions, params)?.into_iter().enumerate()
+    {
         if job.cancel.is_cancelled() {
             return Err(failed(&name));
         }
@@ -62,7 +65,7 @@ fn start_flow(context: &Context, params: Params, job: &Job) -> Result<Value, Age
 }
 
 /// The commands in their order. Several in one object come in the order of their names.
-fn tasks(params: Params) -> Result<Vec<Task>, AgentError> {
+fn tasks(extensions: Extensions, params: Params) -> Result<Vec<Task>, AgentError> {
     let mut reader = Reader::new("flow.start_flow", params);
     let Value::Array(flow) = reader.any("flow") else {
         return Err(malformed(
@@ -81,21 +84,21 @@ fn tasks(params: Params) -> Result<Vec<Task>, AgentError> {
             let Value::Object(params) = params else {
                 return Err(malformed("a command's parameters in a flow are an object"));
             };
-            let spec = find(&name)?;
+            let spec = find(extensions, &name)?;
             tasks.push(Task { name, spec, params });
         }
     }
     Ok(tasks)
 }
 
-fn find(name: &str) -> Result<&'static CommandSpec<Context>, AgentError> {
+fn find(extensions: Extensions, name: &str) -> Result<&'static CommandSpec<Context>, AgentError> {
     let (extension, command) = name.split_once('.').ok_or_else(|| {
         AgentError::new(
             ErrorClass::InvalidCommandError,
             "Command name must be of the form <extension>.<name>",
         )
     })?;
-    let mut specs = EXTENSIONS
+    let mut specs = extensions
         .iter()
         .copied()
         .flatten()

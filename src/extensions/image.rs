@@ -1,6 +1,7 @@
 //! `image.*`: `install_bootloader`.
 
-use super::{Context, accept, params::Reader};
+use super::context::{Context, accept};
+use super::params::Reader;
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
 use crate::hardware::BootLoader;

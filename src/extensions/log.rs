@@ -1,6 +1,8 @@
 //! `log.*`: `collect_system_logs`.
 
-use super::{Context, accept, archive, params::Reader};
+use super::archive;
+use super::context::{Context, accept};
+use super::params::Reader;
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::{AgentError, ErrorClass};
 use crate::hardware::diagnostics::{self, Member};

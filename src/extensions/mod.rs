@@ -4,6 +4,7 @@
 
 mod archive;
 mod clean;
+mod context;
 mod deploy;
 mod flow;
 mod image;
@@ -16,17 +17,13 @@ mod standby;
 mod steps;
 mod system;
 
-use crate::command::{Command, CommandSpec, Params};
-use crate::error::AgentError;
-use crate::hardware::Machine;
-use crate::logging::Ring;
-use crate::root::Root;
-use crate::secret::CurrentToken;
+pub use context::{Context, Ending, Extensions};
+
+use crate::command::Command;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// Every command, one slice an extension.
-static EXTENSIONS: &[&[CommandSpec<Context>]] = &[
+pub static EXTENSIONS: Extensions = &[
     clean::COMMANDS,
     deploy::COMMANDS,
     flow::COMMANDS,
@@ -38,36 +35,6 @@ static EXTENSIONS: &[&[CommandSpec<Context>]] = &[
     standby::COMMANDS,
     system::COMMANDS,
 ];
-
-/// What commands work on.
-#[derive(Debug)]
-pub struct Context {
-    /// The machine: disks, steps, images.
-    pub machine: Machine,
-    /// Where the machine's file trees begin.
-    pub root: Root,
-    /// The agent's own log.
-    pub log: Ring,
-    /// Whether a boot loader that cannot be installed fails the deployment, when the command does not say.
-    pub ignore_bootloader_failure: bool,
-    /// The token, where there is no Ironic to look up: `poll.set_node_info` brings another.
-    pub token: Option<CurrentToken>,
-    /// How the agent is to end: written by the commands that end it, read by `agent`.
-    pub ending: watch::Sender<Option<Ending>>,
-}
-
-/// How the agent ends when Ironic wishes it to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// Serve no more, take the network down, stay.
-    Lockdown,
-    /// Switch the machine off.
-    PowerOff,
-    /// Start the machine anew.
-    Reboot,
-    /// Serve no more: the ramdisk belongs to the machine's owner now.
-    Rescue,
-}
 
 /// The commands, ready for the dispatcher.
 #[must_use]
@@ -100,12 +67,6 @@ const READ_BY_IRONIC: &[(&str, &str)] = &[
     ("service", "get_service_steps"),
     ("standby", "get_partition_uuids"),
 ];
-
-/// The validator of commands whose parameters are looked at when they run.
-#[expect(clippy::unnecessary_wraps, reason = "it is one of the validators")]
-fn accept(_: &Context, _: &Params) -> Result<(), AgentError> {
-    Ok(())
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! `poll.*`: what the machine is, and what a lookup would have told of it.
 
-use super::{Context, accept, params::Reader};
+use super::context::{Context, accept};
+use super::params::Reader;
 use crate::command::{CommandSpec, Commander, Job, Mode, Params};
 use crate::error::{AgentError, ErrorClass};
 use crate::secret::AgentToken;

@@ -1,6 +1,7 @@
 //! `rescue.*`: `finalize_rescue`.
 
-use super::{Context, Ending, accept, params::Reader};
+use super::context::{Context, Ending, accept};
+use super::params::Reader;
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
 use crate::hardware::rescue::{self, Password};

@@ -1,6 +1,7 @@
 //! `service.*`: the service steps.
 
-use super::{Context, accept, steps};
+use super::context::{Context, accept};
+use super::steps;
 use crate::command::{CommandSpec, Mode};
 use crate::hardware::steps::Phase;
 

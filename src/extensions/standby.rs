@@ -1,6 +1,7 @@
 //! `standby.*`: write an image, tell what was written, flush, end.
 
-use super::{Context, Ending, accept, params::Reader};
+use super::context::{Context, Ending, accept};
+use super::params::Reader;
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
 use crate::imaging::ImageInfo;

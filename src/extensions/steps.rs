@@ -1,6 +1,7 @@
 //! What `clean`, `deploy` and `service` share: listing steps and running one.
 
-use super::{Context, params::Reader};
+use super::context::Context;
+use super::params::Reader;
 use crate::command::{Commander, Job, Params};
 use crate::error::{AgentError, ErrorClass};
 use crate::hardware::Lent;

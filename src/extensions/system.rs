@@ -1,6 +1,7 @@
 //! `system.*`: `lockdown`.
 
-use super::{Context, Ending, accept, params::Reader};
+use super::context::{Context, Ending, accept};
+use super::params::Reader;
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
 use serde_json::Value;

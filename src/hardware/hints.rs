@@ -5,12 +5,14 @@
 //! Python code ends with an exception that no operator understands, the error here names the hint. A disk with several serial
 //! numbers matches by any of them, and is "not" one (`s!=`) only where it has none that is; IPA takes it for both.
 
+mod error;
 mod expression;
 
-use serde_json::{Map, Value};
+pub use error::Error;
 
 use crate::storage::device::BlockDevice;
 use expression::{Expression, Operator, Relation};
+use serde_json::{Map, Value};
 
 /// Hints that were understood: conditions a disk meets all of.
 #[derive(Clone, Debug)]
@@ -50,83 +52,6 @@ impl Hints {
             }
         })
     }
-}
-
-/// Why hints were not understood.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// There is no value.
-    #[error("root device hint \"{hint}\" is empty")]
-    Empty {
-        /// The hint.
-        hint: String,
-    },
-    /// An operator without a value.
-    #[error("root device hint \"{hint}\" has no value after \"{operator}\"")]
-    NoOperand {
-        /// The hint.
-        hint: String,
-        /// The operator.
-        operator: &'static str,
-    },
-    /// Not a boolean.
-    #[error("root device hint \"{hint}\" is not a Boolean value: {value}")]
-    NotBoolean {
-        /// The hint.
-        hint: String,
-        /// What it says.
-        value: String,
-    },
-    /// Not an integer.
-    #[error("root device hint \"{hint}\" is not an integer value: {value}")]
-    NotInteger {
-        /// The hint.
-        hint: String,
-        /// What it says.
-        value: String,
-    },
-    /// A numeric operator with something that is no number.
-    #[error(
-        "root device hint \"{hint}\" compares by \"{operator}\" with what is no number: {value}"
-    )]
-    NotNumber {
-        /// The hint.
-        hint: String,
-        /// The operator.
-        operator: &'static str,
-        /// What it is compared with.
-        value: String,
-    },
-    /// Zero or less.
-    #[error("root device hint \"{hint}\" should be a positive integer: {value}")]
-    NotPositive {
-        /// The hint.
-        hint: String,
-        /// What it says.
-        value: String,
-    },
-    /// Not a text.
-    #[error("root device hint \"{hint}\" is not a string value: {value}")]
-    NotText {
-        /// The hint.
-        hint: String,
-        /// What it says.
-        value: String,
-    },
-    /// An attribute no disk has.
-    #[error("root device hint \"{hint}\" is unknown")]
-    Unknown {
-        /// The hint.
-        hint: String,
-    },
-    /// An operator that can never be true for this attribute: no attribute is a list, sizes are no texts.
-    #[error("root device hint \"{hint}\" cannot be compared by \"{operator}\"")]
-    UselessOperator {
-        /// The hint.
-        hint: String,
-        /// The operator.
-        operator: &'static str,
-    },
 }
 
 /// What a hint looks at.

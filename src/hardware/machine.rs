@@ -3,14 +3,12 @@
 mod deployment;
 mod ending;
 mod injecting;
-mod lent;
+pub(super) mod lent;
 mod refresh;
-
-pub use lent::Lent;
-pub use refresh::NodeSource;
 
 use super::bmc;
 use super::choice::Wishes;
+use super::injection;
 use super::permit::{InstalledSystem, Permit, Refusal};
 use super::steps::Phase;
 use super::wait::{self, Patience};
@@ -25,6 +23,7 @@ use crate::storage::device::{self, BlockDevice};
 use crate::storage::erase::metadata::{self, ArrayMembers, ReadOnly, Shared};
 use crate::sys::block;
 use serde_json::{Map, Value, json};
+use std::fmt::Debug;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -64,6 +63,12 @@ pub struct Machine {
     /// The management controller is slow: its responses are kept.
     bmc: Mutex<bmc::Detection>,
     node_source: Option<Box<dyn NodeSource>>,
+}
+
+/// Where the node can be had anew.
+pub trait NodeSource: Debug + Send + Sync {
+    /// The node; `None` when it cannot be had. May take long.
+    fn node(&self) -> Option<Map<String, Value>>;
 }
 
 #[derive(Debug, Default)]
@@ -214,7 +219,7 @@ impl Machine {
                     Some(_) => return Err(wrong_argument(name, "verify_ca", "true or false")),
                 };
                 nothing_else(name, &arguments)?;
-                let request = injecting::Request {
+                let request = injection::Request {
                     files: files.as_ref(),
                     ports,
                     verify,

@@ -20,5 +20,6 @@ pub mod system;
 pub mod wait;
 pub mod wire;
 
-pub use machine::{BootLoader, Lent, Machine, NodeSource, Settings};
+pub use machine::lent::Lent;
+pub use machine::{BootLoader, Machine, NodeSource, Settings};
 pub use permit::{InstalledSystem, Permit, Refusal};

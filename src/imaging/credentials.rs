@@ -1,6 +1,5 @@
 //! What an image server, or a proxy on the way to it, wants to see of us.
 
-use super::fetch::Error;
 use super::source::Source;
 use crate::secret::Secret;
 use crate::tls::client::proxy;
@@ -76,7 +75,7 @@ impl BasicAuth {
             let user = self.user.is_none().then_some("'user'");
             let password = self.password.is_none().then_some("'password'");
             let missing: Vec<_> = user.into_iter().chain(password).collect();
-            return Err(Error::Credentials(missing.join(", ")));
+            return Err(Error::Incomplete(missing.join(", ")));
         };
         let pair = Secret::new(format!("{user}:{}", password.expose()));
         let encoded = STANDARD.encode(pair.expose());
@@ -98,6 +97,20 @@ pub(super) fn with_proxies(
     proxy::Proxies::new(http, https, exceptions)
         .map(|proxies| proxies.set(builder))
         .map_err(Error::Proxy)
+}
+
+/// Why credentials or proxies cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The given header has characters that no header has.
+    #[error("the given Authorization header is malformed")]
+    Authorization,
+    /// Basic authentication is wanted and incomplete.
+    #[error("Missing [{0}] fields from HTTP(S) basic auth config")]
+    Incomplete(String),
+    /// A proxy's URL.
+    #[error("using the given proxy")]
+    Proxy(#[source] url::ParseError),
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! server's credentials go to no other server, and what one left behind stays there; those in a URL go along to the same server.
 //! One call makes one attempt; trying again is `attempts`'.
 
-use super::credentials::{Authorization, Proxies, with_proxies};
+use super::credentials::{self, Authorization, Proxies, with_proxies};
 use super::encoding::{Encoding, gunzip};
 use super::source::{self, Source};
 use crate::error::chain;
@@ -137,7 +137,8 @@ impl Fetcher {
             .map_err(Error::Tls)?
             .redirect(redirect::Policy::none())
             .connect_timeout(network.timeout);
-        let client = with_proxies(builder, proxies)?
+        let client = with_proxies(builder, proxies)
+            .map_err(Error::Credentials)?
             .build()
             .map_err(Error::Client)?;
         Ok(Self {
@@ -386,9 +387,6 @@ const GLANCE: Duration = Duration::from_millis(250);
 /// Why a download failed. URLs are shown without credentials and query.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The given header has characters that no header has.
-    #[error("the given Authorization header is malformed")]
-    Authorization,
     /// The connection ended before the content did.
     #[error("the transfer from {url} broke off")]
     Broken {
@@ -413,9 +411,9 @@ pub enum Error {
         #[source]
         source: tls::client::RequestError,
     },
-    /// Basic authentication is wanted and incomplete.
-    #[error("Missing [{0}] fields from HTTP(S) basic auth config")]
-    Credentials(String),
+    /// Credentials or proxies that cannot be used.
+    #[error(transparent)]
+    Credentials(credentials::Error),
     /// A redirect from https to http, of content that nothing else protects.
     #[error("{0} redirects from https to http")]
     Downgrade(String),
@@ -434,9 +432,6 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// A proxy's URL.
-    #[error("using the given proxy")]
-    Proxy(#[source] url::ParseError),
     /// A chain of redirects without end.
     #[error("{0} redirects more than {MAX_REDIRECTS} times")]
     Redirects(String),
@@ -512,12 +507,10 @@ impl Error {
             | Self::Status { .. }
             | Self::TooLarge { .. }
             | Self::Url(_) => Remedy::Elsewhere,
-            Self::Authorization
-            | Self::Cancelled
+            Self::Cancelled
             | Self::Client(_)
             | Self::Credentials(_)
             | Self::Duration(_)
-            | Self::Proxy(_)
             | Self::Tls(_) => Remedy::None,
         }
     }

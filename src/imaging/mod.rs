@@ -156,6 +156,7 @@ fn fetcher(info: &ImageInfo, settings: &Settings, cancel: &Cancel) -> Result<Fet
     );
     let limit = settings.max_duration.map(TimeLimit::new);
     authorization
+        .map_err(fetch::Error::Credentials)
         .and_then(|value| Fetcher::new(&settings.network, &info.proxies, value, limit, cancel))
         .map_err(Error::Fetch)
 }

@@ -1,7 +1,7 @@
 //! As whom the agent asks Keystone, where the operator gave it credentials: its own token, and the endpoint that knows others'.
 
-use super::Error;
 use super::client::{Answer, Client};
+use super::error::Error;
 use super::wire::own::{self, Credentials, Domain, Scope};
 use crate::config::{Interface, KeystoneAuth};
 use crate::secret::Secret;

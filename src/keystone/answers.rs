@@ -2,8 +2,7 @@
 //!
 //! Two tables, each of a fixed size, the oldest answer leaving first: whoever shows ever new wrong tokens fills his own table.
 
-use super::flights::Outcome;
-use super::{Identity, Refusal};
+use super::identity::{Identity, Outcome, Refusal};
 use aws_lc_rs::digest::{SHA256, digest};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,8 +1,8 @@
 //! Requests to Keystone, and answers of a bounded size.
 
+use super::error::Error;
 use super::wire;
 use super::wire::token::{Verdict, verdict};
-use super::{Error, UNKNOWN};
 use crate::redact::MASK;
 use crate::root::Root;
 use crate::tls::client::{ClientOptions, body};
@@ -201,3 +201,4 @@ const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
 const BODY_MAX: usize = 256 * 1024;
 /// Enough for a message.
 const REFUSAL_MAX: usize = 16 * 1024;
+pub(super) const UNKNOWN: &str = "the token is unknown, expired or revoked";

@@ -3,13 +3,10 @@
 //! No task asks on its own: the first caller does, and when he is gone before the answer, the next one takes over.
 
 use super::answers::Key;
-use super::{Identity, Refusal};
+use super::identity::Outcome;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as Lock, MutexGuard as LockGuard, PoisonError};
 use tokio::sync::{Mutex, MutexGuard};
-
-/// What became of a question.
-pub(super) type Outcome = Result<Arc<Identity>, Refusal>;
 
 /// Held by who asks; filled once somebody has.
 type Slot = Mutex<Option<Outcome>>;
@@ -61,6 +58,7 @@ impl Drop for Flight<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::answers::key;
+    use super::super::identity::Refusal;
     use super::*;
 
     #[tokio::test]

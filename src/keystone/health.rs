@@ -1,6 +1,7 @@
 //! Whether Keystone answers, and what the log is told of it and of its users.
 
-use super::{Error, Identity};
+use super::error::Error;
+use super::identity::Identity;
 use crate::error::chain;
 use crate::logging::LogBudget;
 use std::collections::VecDeque;

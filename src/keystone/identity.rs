@@ -1,7 +1,7 @@
 //! Somebody whom Keystone knows, as rules of oslo.policy see him.
 
-use super::wire::token::{Verdict, verdict};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Who shows a token.
@@ -19,18 +19,6 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Whose a token is, from Keystone's answer to `GET /v3/auth/tokens` alone. Whether the token has ended is not asked.
-    ///
-    /// # Errors
-    ///
-    /// Why the agent would not take the token, or the answer.
-    pub fn of_answer(body: &[u8]) -> Result<Self, &'static str> {
-        match verdict(body)? {
-            Verdict::Known(identity) => Ok(identity),
-            Verdict::Nobody(reason) => Err(reason),
-        }
-    }
-
     /// Names of the user's roles.
     #[must_use]
     pub fn roles(&self) -> Vec<&str> {
@@ -54,3 +42,17 @@ impl Identity {
         format!("{id} {} {:?}", self.scope, self.roles())
     }
 }
+
+/// Why a token lets nobody in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is nobody's: unknown, expired, revoked, or no token at all.
+    #[error("Keystone knows no such token")]
+    Invalid,
+    /// Nobody knows: Keystone gives no usable answer in time, or is asked too much already.
+    #[error("Keystone cannot be asked now")]
+    Unavailable,
+}
+
+/// What became of a question.
+pub(super) type Outcome = Result<Arc<Identity>, Refusal>;

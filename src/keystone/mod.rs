@@ -12,24 +12,26 @@ mod account;
 mod answers;
 mod client;
 mod door;
+mod error;
 mod flights;
 mod health;
 mod identity;
 mod wire;
 
-pub use identity::Identity;
+pub use error::Error;
+pub use identity::{Identity, Refusal};
 
 use crate::clock;
 use crate::config::KeystoneAuth;
 use crate::root::Root;
-use crate::tls;
 use crate::tls::client::ClientOptions;
 use account::Account;
 use answers::{Answers, key};
-use client::Client;
+use client::{Client, UNKNOWN};
 use door::Door;
-use flights::{Flights, Outcome};
+use flights::Flights;
 use health::Health;
+use identity::Outcome;
 use reqwest::StatusCode;
 use reqwest::header::HeaderValue;
 use std::fmt;
@@ -52,84 +54,6 @@ pub struct Keystone {
     flights: Flights,
     door: Door,
     health: Health,
-}
-
-/// Why a token lets nobody in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// It is nobody's: unknown, expired, revoked, or no token at all.
-    #[error("Keystone knows no such token")]
-    Invalid,
-    /// Nobody knows: Keystone gives no usable answer in time, or is asked too much already.
-    #[error("Keystone cannot be asked now")]
-    Unavailable,
-}
-
-/// Why Keystone gave no answer that can be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It answered, but not with what was asked for.
-    #[error("{url} answers {code}: {text}")]
-    Answer {
-        /// Who.
-        url: String,
-        /// The HTTP status.
-        code: u16,
-        /// The server's message.
-        text: String,
-    },
-    /// The HTTP client cannot be made.
-    #[error("making the HTTP client")]
-    Client(#[source] reqwest::Error),
-    /// No connection, or one that broke.
-    #[error("asking {url}")]
-    Connect {
-        /// Who was asked.
-        url: String,
-        /// What the HTTP client says.
-        #[source]
-        source: tls::client::RequestError,
-    },
-    /// Keystone does not know the agent by its own credentials, or does not let it ask.
-    #[error(
-        "Keystone does not take the agent's own credentials ([keystone_authtoken]): {url} answers {code}: {text}"
-    )]
-    Credentials {
-        /// Who.
-        url: String,
-        /// The HTTP status.
-        code: u16,
-        /// The server's message.
-        text: String,
-    },
-    /// The answer is not the JSON it should be. Its text is not repeated.
-    #[error("understanding the answer of {url}: {what}")]
-    Malformed {
-        /// Who answered.
-        url: String,
-        /// What kind of fault it is.
-        what: &'static str,
-    },
-    /// There is no Keystone to ask.
-    #[error("[keystone_authtoken] auth_url is not set")]
-    NoUrl,
-    /// No whole answer in time.
-    #[error("{url} gives no answer in time")]
-    Silent {
-        /// Who was asked.
-        url: String,
-    },
-    /// TLS settings cannot be used.
-    #[error("setting up TLS for Keystone")]
-    Tls(#[source] tls::Error),
-    /// The answer is longer than any honest one.
-    #[error("the answer of {url} has more than {most} bytes")]
-    TooLarge {
-        /// Who answered.
-        url: String,
-        /// How many it may have.
-        most: usize,
-    },
 }
 
 impl Keystone {
@@ -271,7 +195,6 @@ fn header(token: &[u8]) -> Option<HeaderValue> {
     Some(header)
 }
 
-const UNKNOWN: &str = "the token is unknown, expired or revoked";
 /// Those of Keystone have some hundred bytes; servers take headers of 8 KiB.
 const LONGEST_TOKEN: usize = 8 * 1024;
 

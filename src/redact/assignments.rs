@@ -1,10 +1,11 @@
 //! Values with names: `name=value`, `"name": "value"`, `name: value`, `('name', 'value')`, in queries, options, JSON, Python's
 //! and Rust's ways of showing things.
 
+use super::bounds::{byte, part};
+use super::mask::{MASK, is_masked};
 use super::names::{is_authorization, is_secret, is_secret_in_query};
 use super::separators::{Form, Separator, count, is_encoded, separator};
 use super::values::{bare, bracketed, credentials, is_harmless, line, quoted};
-use super::{MASK, byte, is_masked, part};
 use std::str::from_utf8;
 
 /// The text with the value of every secret name masked.

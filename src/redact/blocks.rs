@@ -1,6 +1,7 @@
 //! Secrets that are known by their own form: hashes of passwords (crypt(5)) and private keys in PEM (RFC 7468).
 
-use super::{MASK, byte, part};
+use super::bounds::{byte, part};
+use super::mask::MASK;
 
 /// The text with hashes and private keys masked.
 pub(super) fn mask(text: &str) -> String {

@@ -1,6 +1,7 @@
 //! Credentials of HTTP wherever they stand: `Bearer …`, `Basic …` (RFC 9110, section 11.4).
 
-use super::{MASK, byte, is_masked, part};
+use super::bounds::{byte, part};
+use super::mask::{MASK, is_masked};
 
 const SCHEMES: &[&str] = &["Bearer ", "bearer ", "BEARER ", "Basic ", "BASIC "];
 

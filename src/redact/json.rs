@@ -1,6 +1,8 @@
 //! Secrets in JSON: values by their names, texts by what stands in them.
 
-use super::{MASK, is_secret, redact};
+use super::mask::MASK;
+use super::names::is_secret;
+use super::text::redact;
 use serde_json::{Map, Value};
 
 /// Masks every secret in a document in place: what has a secret's name, whatever its kind, and what of a text is one. Null and

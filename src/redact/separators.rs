@@ -1,6 +1,6 @@
 //! What stands between a name and its value.
 
-use super::byte;
+use super::bounds::byte;
 
 /// A separator.
 #[derive(Clone, Copy, Debug)]

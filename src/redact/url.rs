@@ -1,6 +1,6 @@
 //! Who asks, in URLs: the user information before the host's name (RFC 3986, section 3.2.1).
 
-use super::MASK;
+use super::mask::MASK;
 
 /// The text with user name and password of every URL in it masked.
 pub(super) fn mask(text: &str) -> String {

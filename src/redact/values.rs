@@ -1,7 +1,8 @@
 //! Where a value ends: quoted at any depth, in brackets, or bare.
 
+use super::bounds::{byte, part};
+use super::mask::is_masked;
 use super::separators::{Form, count, is_encoded};
-use super::{byte, is_masked, part};
 
 /// The inside of a quoted value, from after its quote, if one begins here: `"…"`, `\"…\"` (a text within a text), `b'…'`.
 ///

@@ -1,6 +1,6 @@
 //! A secret that is in a page of its own, or in the vault: read in place either way.
 
-use super::Secret;
+use super::value::Secret;
 use super::vault::{Item, Vault};
 use std::fmt;
 

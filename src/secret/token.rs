@@ -1,6 +1,6 @@
 //! The agent token (Ironic's administrator guide, chapter "Agent Token").
 
-use super::Held;
+use super::held::Held;
 use super::vault::Item;
 use std::fmt;
 use subtle::{Choice, ConstantTimeEq};

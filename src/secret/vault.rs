@@ -6,15 +6,13 @@
 //! Each item has a fixed room: four bytes of length (little endian), then its bytes. An item is written bytes first and its
 //! length last, and removed the other way round, so that an agent which dies half-way leaves all of it or nothing.
 
-use super::{AgentToken, Held};
 use crate::sys::sealed::{SealedMemory, memory_file};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{Ordering, compiler_fence};
 use std::sync::{Arc, PoisonError, RwLock};
-use uuid::Uuid;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 /// What an agent leaves to the next; clones share it.
 #[derive(Clone)]
@@ -61,24 +59,6 @@ impl Item {
     }
 }
 
-/// Who the agent was to Ironic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
-    /// The node.
-    pub node: Uuid,
-    /// Where Ironic was told to call: it refuses any other until the machine starts anew.
-    pub callback_url: String,
-}
-
-/// The agent's own certificate with its key.
-#[derive(Debug)]
-pub struct Identity {
-    /// The certificate's PEM text.
-    pub certificate: String,
-    /// Its key, as PKCS #8 in DER.
-    pub key: Held,
-}
-
 impl Vault {
     /// A new, empty one.
     ///
@@ -120,114 +100,9 @@ impl Vault {
         self.0.file.as_fd()
     }
 
-    /// The token that was settled with Ironic.
-    #[must_use]
-    pub fn token(&self) -> Option<AgentToken> {
-        self.held(Item::Token).map(AgentToken::held)
-    }
-
-    /// Keeps the token that was settled with Ironic: the one returned has its bytes here, and nowhere else.
-    pub fn keep_token(&self, token: AgentToken) -> AgentToken {
-        let token = self.keep_as(Item::Token, token);
-        if token.item() == Some(Item::Token) {
-            self.remove(Item::BootToken);
-        }
-        token
-    }
-
-    /// The token that the kernel's command line brought, where process 1 has covered that.
-    #[must_use]
-    pub fn boot_token(&self) -> Option<AgentToken> {
-        self.held(Item::BootToken).map(AgentToken::held)
-    }
-
-    /// Keeps the token that the kernel's command line brought.
-    pub fn keep_boot_token(&self, token: AgentToken) -> AgentToken {
-        self.keep_as(Item::BootToken, token)
-    }
-
-    fn keep_as(&self, item: Item, token: AgentToken) -> AgentToken {
-        if token.item() == Some(item) {
-            return token;
-        }
-        // By way of a copy: it may be here already, and what is looked at cannot be written to.
-        let copy = token.reveal(|text| Zeroizing::new(text.as_bytes().to_vec()));
-        match self.write(item, &copy) {
-            Ok(()) => AgentToken::held(Held::in_vault(self, item)),
-            Err(error) => {
-                // An earlier one is not to come back.
-                self.remove(item);
-                tracing::warn!(%error, "the agent token cannot be kept: if the agent is started anew, it will have none");
-                token
-            }
-        }
-    }
-
-    /// The certificate that was made for whatever `name` says, with its key.
-    #[must_use]
-    pub fn identity(&self, name: &str) -> Option<Identity> {
-        let certificate = self.read(Item::Certificate, |bytes| {
-            let (kept, pem) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
-            (kept == name).then(|| pem.to_owned())
-        })?;
-        Some(Identity {
-            certificate,
-            key: self.held(Item::Key)?,
-        })
-    }
-
-    /// Keeps the certificate with its key, which is then here and nowhere else.
-    ///
-    /// # Errors
-    /// They have no room: the key stays where it was.
-    pub fn keep_identity(
-        &self,
-        name: &str,
-        made: Identity,
-    ) -> Result<Identity, (Identity, io::Error)> {
-        self.remove(Item::Certificate);
-        let text = format!("{name}\n{}", made.certificate);
-        let key = made.key.reveal(|key| Zeroizing::new(key.to_vec()));
-        let kept = self
-            .write(Item::Key, &key)
-            .and_then(|()| self.write(Item::Certificate, text.as_bytes()));
-        match kept {
-            Ok(()) => Ok(Identity {
-                key: Held::in_vault(self, Item::Key),
-                ..made
-            }),
-            Err(error) => Err((made, error)),
-        }
-    }
-
-    /// Who an earlier agent was to Ironic.
-    #[must_use]
-    pub fn session(&self) -> Option<Session> {
-        self.read(Item::Session, |bytes| {
-            let (node, url) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
-            Some(Session {
-                node: node.parse().ok()?,
-                callback_url: url.to_owned(),
-            })
-        })
-    }
-
-    /// Keeps who the agent is to Ironic.
-    pub fn keep_session(&self, session: &Session) {
-        let text = format!("{}\n{}", session.node, session.callback_url);
-        if let Err(error) = self.write(Item::Session, text.as_bytes()) {
-            tracing::warn!(%error, "the address that Ironic was told cannot be kept");
-        }
-    }
-
     /// Forgets everything: nobody is to come after this agent, and nothing is to be said any more.
     pub fn wipe(&self) {
         Item::ALL.into_iter().for_each(|item| self.remove(item));
-    }
-
-    fn held(&self, item: Item) -> Option<Held> {
-        let is_there = self.read(item, |bytes| !bytes.is_empty());
-        is_there.then(|| Held::in_vault(self, item))
     }
 
     /// Does something with an item's bytes in their place; none where it is not there.
@@ -243,7 +118,7 @@ impl Vault {
         })
     }
 
-    fn write(&self, item: Item, value: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&self, item: Item, value: &[u8]) -> io::Result<()> {
         let (at, most) = item.room();
         let length = u32::try_from(value.len()).ok();
         let length = length
@@ -258,7 +133,7 @@ impl Vault {
         Ok(())
     }
 
-    fn remove(&self, item: Item) {
+    pub(super) fn remove(&self, item: Item) {
         let (at, most) = item.room();
         self.change(|bytes| {
             replace(bytes, at, &[0; LENGTH]);
@@ -301,6 +176,7 @@ const MARK: &[u8] = b"ferrite vault 1\n";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::AgentToken;
 
     fn token(text: &str) -> AgentToken {
         AgentToken::from_operator(text.into()).unwrap()
@@ -321,53 +197,6 @@ mod tests {
             free = at + LENGTH + most;
         }
         assert!(free <= BYTES);
-    }
-
-    #[test]
-    fn a_successor_finds_what_was_kept() {
-        let vault = Vault::create().unwrap();
-        assert!(vault.token().is_none() && vault.session().is_none());
-        let session = Session {
-            node: Uuid::from_u128(7),
-            callback_url: "https://192.0.2.1:9999".into(),
-        };
-        vault.keep_session(&session);
-        assert!(vault.keep_token(token("settled")).matches(b"settled"));
-        let next = next(&vault);
-        assert!(next.token().unwrap().matches(b"settled"));
-        assert_eq!(next.session(), Some(session));
-    }
-
-    #[test]
-    fn a_settled_token_takes_the_boots_ones_place() {
-        let vault = Vault::create().unwrap();
-        let boot = vault.keep_boot_token(token("of the boot"));
-        assert!(next(&vault).boot_token().unwrap().matches(b"of the boot"));
-        assert!(vault.token().is_none());
-        let settled = vault.keep_token(boot);
-        assert!(settled.matches(b"of the boot"));
-        assert!(vault.boot_token().is_none());
-        // It is kept once more without being lost.
-        assert!(vault.keep_token(settled).matches(b"of the boot"));
-    }
-
-    #[test]
-    fn a_certificate_is_found_by_whom_it_was_made_for() {
-        let vault = Vault::create().unwrap();
-        let made = Identity {
-            certificate: "PEM\ntext\n".into(),
-            key: Held::own(vec![1, 2, 3]),
-        };
-        let kept = vault.keep_identity("192.0.2.1", made).unwrap();
-        let next = next(&vault);
-        assert!(next.identity("192.0.2.2").is_none());
-        let found = next.identity("192.0.2.1").unwrap();
-        assert_eq!(found.certificate, "PEM\ntext\n");
-        assert_eq!(found.key.reveal(<[u8]>::to_vec), [1, 2, 3]);
-        // The key has no other place.
-        assert_eq!(kept.key.reveal(<[u8]>::to_vec), [1, 2, 3]);
-        vault.wipe();
-        assert_eq!(kept.key.reveal(<[u8]>::to_vec), [0; 0]);
     }
 
     #[test]
@@ -401,17 +230,6 @@ mod tests {
     }
 
     #[test]
-    fn a_token_without_room_stays_where_it_is() {
-        let vault = Vault::create().unwrap();
-        let earlier = vault.keep_token(token("earlier"));
-        let long = "x".repeat(1025);
-        let kept = vault.keep_token(token(&long));
-        assert!(kept.matches(long.as_bytes()) && vault.token().is_none());
-        // Nobody goes back to one that another has replaced.
-        assert!(!earlier.matches(b"earlier"));
-    }
-
-    #[test]
     fn other_memory_is_no_vault() {
         assert!(Vault::of(memory_file(BYTES).unwrap()).is_err());
         assert!(Vault::of(memory_file(1).unwrap()).is_err());
@@ -426,15 +244,5 @@ mod tests {
             vault.change(|bytes| replace(bytes, Item::Token.room().0, &length.to_le_bytes()));
             assert!(vault.token().is_none());
         }
-    }
-
-    #[test]
-    fn debug_shows_nothing() {
-        let vault = Vault::create().unwrap();
-        let kept = vault.keep_token(token("hush"));
-        assert_eq!(
-            format!("{vault:?} {kept:?}"),
-            "Vault([redacted]) AgentToken([redacted])"
-        );
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The TLS library would keep a key of its own for the life of the process. Here it is handed one that holds nothing.
 
-use super::Error;
+use super::error::Error;
 use crate::secret::Held;
 use rustls::SignatureAlgorithm;
 use rustls::SignatureScheme;

@@ -1,6 +1,6 @@
 //! Names: the resolver's file and the host's own name, from whatever the network says.
 
-use super::Logged;
+use super::refusals::Logged;
 use crate::root::Root;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,7 +1,8 @@
 //! The network as a process of its own: what strangers on the wire say is read where no secret is, and a defect in it costs a
 //! restart. Addresses in use stay with the kernel meanwhile.
 
-use super::{Error, Network};
+use super::error::Error;
+use super::view::Network;
 use crate::boot::supervisor::Child;
 use crate::config::KernelArgs;
 use crate::handover::LogTail;

@@ -4,7 +4,9 @@ use super::dhcp4::{Action, Client};
 use super::lease4::{Lease, Route, in_order};
 use super::names::{Origin, Said, Source};
 use super::options::Fixed;
-use super::{Interface, Network, Refusals};
+use super::random::random;
+use super::refusals::Refusals;
+use super::view::{Interface, Network};
 use crate::formats::dhcp4::Message;
 use crate::progress::Cancel;
 use crate::sys::netlink::{Netlink, NewAddress, NewRoute};
@@ -109,7 +111,7 @@ impl Worker<'_> {
     }
 
     fn new_client(&self) -> io::Result<Client> {
-        let xid = u32::from_ne_bytes(super::random()?);
+        let xid = u32::from_ne_bytes(random()?);
         Ok(Client::new(self.interface.mac, xid, Instant::now()))
     }
 
@@ -122,7 +124,7 @@ impl Worker<'_> {
         match action {
             Action::Configure(lease) => self.configure(lease),
             Action::Log(refusal) => {
-                self.refusals.log(self.interface, &refusal);
+                self.refusals.log(&self.interface.name, &refusal);
                 Ok(())
             }
             Action::Send(message, to) => {

@@ -3,7 +3,9 @@
 use super::dhcp6::{Action, Client};
 use super::lease6::{Lease, Wish};
 use super::names::{Origin, Said, Source};
-use super::{Interface, Network, Refusals, View};
+use super::random::random;
+use super::refusals::Refusals;
+use super::view::{Interface, Network, View};
 use crate::formats::dhcp6::Message;
 use crate::progress::Cancel;
 use crate::sys::netlink::{Address, Changes, Netlink, NewAddress, RouterAdvice};
@@ -108,14 +110,14 @@ impl Worker<'_> {
     }
 
     fn new_client(&self, wish: Wish) -> io::Result<Client> {
-        let (mac, xid) = (self.interface.mac, super::random()?);
+        let (mac, xid) = (self.interface.mac, random()?);
         Ok(Client::new(mac, xid, wish, Instant::now()))
     }
 
     fn perform(&mut self, socket: &UdpSocket, action: Action) -> io::Result<Configured> {
         match action {
             Action::Configure(lease) => return self.configure(&lease),
-            Action::Log(refusal) => self.refusals.log(self.interface, &refusal),
+            Action::Log(refusal) => self.refusals.log(&self.interface.name, &refusal),
             Action::Send(message) => {
                 let to = SocketAddrV6::new(ALL_SERVERS, SERVER_PORT, 0, self.interface.index);
                 // Our own link-local address may still be in its check for duplicates.

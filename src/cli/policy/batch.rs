@@ -1,6 +1,6 @@
 //! `ferrite policy check --batch`: question after question, each with rules of its own.
 
-use super::super::complain;
+use super::super::output::print_error;
 use crate::policy::{Attributes, Rules};
 use serde_json::Value;
 use std::io::{self, BufRead, BufWriter, Read, Write};
@@ -14,7 +14,7 @@ pub(super) fn run() -> ExitCode {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
-            complain(&format!("no more questions can be answered: {error}"));
+            print_error(&format!("no more questions can be answered: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -33,7 +33,7 @@ fn answer_all(questions: &mut impl BufRead, answers: &mut impl Write) -> io::Res
             question(&line)
         };
         let answer = answer.unwrap_or_else(|reason| {
-            complain(&format!("line {number} is no question: {reason}"));
+            print_error(&format!("line {number} is no question: {reason}"));
             wrong += 1;
             allowed(false)
         });

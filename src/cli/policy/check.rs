@@ -4,9 +4,9 @@
 //! the built-in rules, scopes count, and what raises an exception there is `failed`. Where the checker's target is the caller's own user
 //! and project, it is nothing here but the command or the step: the agent knows no more of what is asked for, beside the node.
 
-use super::super::{answer, tell};
-use super::callers;
-use super::{batch, settings, sources, unusable};
+use super::super::output::{print_message, print_output};
+use super::sources::{settings, sources, unusable};
+use super::{batch, callers};
 use crate::error::chain;
 use crate::nearest::nearest;
 use crate::policy::credentials::{AGENT, NOBODY, OBSERVER};
@@ -67,7 +67,7 @@ pub(super) fn run(mut arguments: ArgMatches) -> ExitCode {
         Ok(text) => {
             // Names of rules and of files are whoever's.
             let lines = text.lines().map(|line| one_line(line) + "\n");
-            answer(&lines.collect::<String>())
+            print_output(&lines.collect::<String>())
         }
         Err(reason) => unusable(&reason),
     }
@@ -77,10 +77,10 @@ fn checked(arguments: &mut ArgMatches) -> Result<String, String> {
     let settings = settings(arguments)?;
     let enforcer = Enforcer::load(DEFAULTS, settings).map_err(|error| chain(&error))?;
     for warning in enforcer.warnings() {
-        tell(&format!("warning: {warning}"));
+        print_message(&format!("warning: {warning}"));
     }
     if !enforcer.is_never(SECRETS_SHOW) {
-        tell(&format!(
+        print_message(&format!(
             "warning: secrets in results of commands are kept in memory and shown to whoever passes {SECRETS_SHOW}"
         ));
     }

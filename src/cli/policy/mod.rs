@@ -5,12 +5,14 @@
 mod batch;
 mod callers;
 mod check;
+mod sources;
 
-use super::{UNUSABLE, answer, tell};
+use super::output::{print_message, print_output};
 use crate::error::chain;
-use crate::policy::{self, DEFAULTS, Settings};
+use crate::policy::{self, DEFAULTS};
 use crate::redact::one_line;
-use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
+use clap::{Arg, ArgGroup, ArgMatches, Command};
+use sources::{DIRECTORY, FILE, settings, sources, unusable};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -54,42 +56,7 @@ pub(super) fn run(mut arguments: ArgMatches) -> ExitCode {
         Some((name, arguments)) if name == "check" => check::run(arguments),
         Some((name, arguments)) if name == "list-redundant" => list_redundant(arguments),
         Some((name, arguments)) if name == "upgrade" => upgrade(arguments),
-        _ => answer(&policy::sample()),
-    }
-}
-
-/// The options that name policies.
-fn sources(command: Command) -> Command {
-    command
-        .arg(
-            Arg::new(FILE)
-                .long(FILE)
-                .value_name("FILE")
-                .help("A policy file, YAML or JSON; rules of later ones win.")
-                .action(ArgAction::Append)
-                .value_parser(clap::value_parser!(PathBuf)),
-        )
-        .arg(
-            Arg::new(DIRECTORY)
-                .long(DIRECTORY)
-                .value_name("DIR")
-                .help("A directory with policy files, read after FILE in the order of their names.")
-                .action(ArgAction::Append)
-                .value_parser(clap::value_parser!(PathBuf)),
-        )
-}
-
-/// The policies that are named. Others may write to them: that is asked where they are to be lived by.
-fn settings(arguments: &mut ArgMatches) -> Result<Settings, String> {
-    let mut paths = |name| arguments.remove_many(name).into_iter().flatten().collect();
-    let settings = Settings {
-        files: paths(FILE),
-        directories: paths(DIRECTORY),
-        ..Settings::default()
-    };
-    match settings.directories.iter().find(|path| !path.is_dir()) {
-        Some(path) => Err(format!("{} is no directory", path.display())),
-        None => Ok(settings),
+        _ => print_output(&policy::sample()),
     }
 }
 
@@ -97,7 +64,7 @@ fn list_redundant(mut arguments: ArgMatches) -> ExitCode {
     let redundant = settings(&mut arguments)
         .and_then(|settings| policy::redundant(DEFAULTS, &settings).map_err(|error| chain(&error)));
     match redundant {
-        Ok(rules) => answer(
+        Ok(rules) => print_output(
             &rules
                 .iter()
                 .map(|rule| format!("{}\n", one_line(&rule.to_string())))
@@ -112,18 +79,10 @@ fn upgrade(mut arguments: ArgMatches) -> ExitCode {
     match policy::upgrade(DEFAULTS, &path) {
         Ok(upgraded) => {
             for hint in &upgraded.hints {
-                tell(&format!("{}:{}: {hint}", path.display(), hint.line));
+                print_message(&format!("{}:{}: {hint}", path.display(), hint.line));
             }
-            answer(&upgraded.text)
+            print_output(&upgraded.text)
         }
         Err(error) => unusable(&chain(&error)),
     }
 }
-
-fn unusable(reason: &str) -> ExitCode {
-    tell(&format!("error: {reason}"));
-    ExitCode::from(UNUSABLE)
-}
-
-const FILE: &str = "file";
-const DIRECTORY: &str = "dir";

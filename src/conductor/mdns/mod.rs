@@ -7,8 +7,8 @@ mod told;
 
 pub use told::Service;
 
-use super::Error;
 use super::address::Network;
+use super::error::Error;
 use socket2::SockRef;
 use std::future;
 use std::io;

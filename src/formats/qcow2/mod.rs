@@ -36,6 +36,7 @@ mod wanted;
 pub use error::Error;
 pub(crate) use header::MAGIC;
 pub use header::{Compression, Header};
+pub use plan::Pass;
 pub use sink::{Sink, Stopped};
 
 use cluster::Unpacker;
@@ -49,15 +50,6 @@ pub struct Decoder {
     plan: Plan,
     past: Past,
     unpacker: Unpacker,
-}
-
-/// What the end of the file means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pass {
-    /// The same file is needed again, from its beginning.
-    Again,
-    /// All of the guest was given to the sink.
-    Complete,
 }
 
 impl Decoder {

@@ -3,7 +3,16 @@
 use super::past::Past;
 use super::table::{Entry, Layout, entries};
 use super::wanted::{Kind, Run, Wanted, Whole};
-use super::{Error, Header, Pass, Sink};
+use super::{Error, Header, Sink};
+
+/// What the end of the file means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// The same file is needed again, from its beginning.
+    Again,
+    /// All of the guest was given to the sink.
+    Complete,
+}
 
 /// Grows with every table that is read.
 pub(super) struct Plan {

@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-use super::Error;
+use super::error::Error;
 
 /// An expression, taken apart.
 pub(super) struct Expression {

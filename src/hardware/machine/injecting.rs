@@ -2,25 +2,15 @@
 
 use super::Machine;
 use crate::error::{AgentError, ErrorClass, chain};
-use crate::hardware::injection::{self, Change, Content, Injection, Names, Place};
+use crate::hardware::injection::{self, Change, Content, Injection, Names, Place, Request};
 use crate::imaging;
 use crate::progress::Cancel;
 use crate::secret::Secret;
 use crate::storage::mounted::{Mounted, Purpose};
 use crate::storage::partition::{self, Kind, Partition};
 use crate::storage::{self, foreign};
-use serde_json::Value;
 use std::error::Error;
 use std::path::{Path, PathBuf};
-
-/// What the step is told.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Request<'a> {
-    pub(super) files: Option<&'a Value>,
-    pub(super) ports: &'a Value,
-    /// Whether servers of content are verified as all are; if not, not at all.
-    pub(super) verify: bool,
-}
 
 impl Machine {
     /// Writes and deletes the files of the node's properties and of the request.

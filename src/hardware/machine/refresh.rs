@@ -1,16 +1,9 @@
 //! The node as Ironic knows it now. An agent may live through several deployments: what it heard of its node can be old when
 //! the disk for the operating system is chosen.
 
-use super::Machine;
+use super::{Machine, NodeSource};
 use crate::error::AgentError;
-use serde_json::{Map, Value};
-use std::fmt::Debug;
-
-/// Where the node can be had anew.
-pub trait NodeSource: Debug + Send + Sync {
-    /// The node; `None` when it cannot be had. May take long.
-    fn node(&self) -> Option<Map<String, Value>>;
-}
+use serde_json::Value;
 
 impl Machine {
     /// The same machine, which asks for its node before a deployment that names no disk.

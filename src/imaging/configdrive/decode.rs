@@ -1,6 +1,6 @@
 //! From what Ironic sends (base64 of gzip, or a URL) to a file system's bytes, within 64 MiB.
 
-use super::{Error, SIZE};
+use super::error::{Error, FetchError};
 use crate::formats::fat::Fat;
 use crate::formats::iso9660::Iso;
 use crate::formats::signature;
@@ -20,11 +20,11 @@ pub struct Drive(Secret<Vec<u8>>);
 /// Downloads a URL; the answer has at most [`MOST_ENCODED_BYTES`].
 pub type Fetch<'a> = dyn Fn(&Url) -> Result<Secret<Vec<u8>>, FetchError> + 'a;
 
-/// Why a download failed.
-pub type FetchError = Box<dyn std::error::Error + Send + Sync>;
-
 /// The most bytes that a config drive may have on its way: 64 MiB that do not compress, in base64 with line ends.
 pub const MOST_ENCODED_BYTES: u64 = 92 << 20;
+
+/// What Ironic and cloud-init agree on as the most a config drive has.
+pub(super) const SIZE: u64 = 64 << 20;
 
 impl Drive {
     /// Decodes what Ironic sent for a node: text, or the URL of it, which is fetched.

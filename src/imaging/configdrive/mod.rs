@@ -5,12 +5,13 @@
 //! it: it is a secret from the first byte and never on a temporary file.
 
 mod decode;
+mod error;
 mod paged;
 mod rebuild;
 
-pub use decode::{Drive, Fetch, FetchError, MOST_ENCODED_BYTES};
+pub use decode::{Drive, Fetch, MOST_ENCODED_BYTES};
+pub use error::{Error, FetchError};
 
-use crate::error::{AgentError, ErrorClass};
 use crate::formats::guid::Guid;
 use crate::formats::signature;
 use crate::progress::Cancel;
@@ -19,7 +20,8 @@ use crate::storage;
 use crate::storage::disk::{Access, Disk, Window};
 use crate::storage::partition::{self, Partition};
 use crate::sys::block;
-use std::io::{self, Read, Write};
+use decode::SIZE;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -30,75 +32,6 @@ pub enum Form {
     AsItIs,
     /// Its files in a new FAT file system.
     Rebuilt,
-}
-
-/// Why a config drive does not get onto the disk.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// More than one partition already has the label.
-    #[error("{} has more than one partition labelled config-2", .0.display())]
-    Ambiguous(PathBuf),
-    /// The work was cancelled.
-    #[error("writing the config drive to {} was cancelled", .0.display())]
-    Cancelled(PathBuf),
-    /// The partition that the image brought is too small.
-    #[error("config drive of {bytes} bytes does not fit into {}", partition.display())]
-    DoesNotFit {
-        /// The partition's node.
-        partition: PathBuf,
-        /// The drive's size.
-        bytes: u64,
-    },
-    /// The URL does not give it.
-    #[error("Config drive for node {node} could not be downloaded")]
-    Fetch {
-        /// The node it is for.
-        node: String,
-        /// What went wrong.
-        #[source]
-        source: FetchError,
-    },
-    /// It is neither base64, gzip nor a file system.
-    #[error("Config drive for node {node} is not base64 encoded or the content is malformed")]
-    Malformed {
-        /// The node it is for.
-        node: String,
-        /// What decoding said.
-        #[source]
-        source: io::Error,
-    },
-    /// The disk has no place for it.
-    #[error("no partition for the config drive")]
-    Partition(#[source] storage::Error),
-    /// The disk does not hold what was written.
-    #[error("the config drive on {} does not read as it was written", .0.display())]
-    Verify(PathBuf),
-    /// It has more than 64 MiB.
-    #[error(
-        "Config drive size exceeds maximum limit of 64MiB. The config drive is for node {node}"
-    )]
-    TooLarge {
-        /// The node it is for.
-        node: String,
-    },
-    /// The URL is none.
-    #[error("Config drive for node {node} has an invalid URL")]
-    Url {
-        /// The node it is for.
-        node: String,
-        /// What is wrong with it.
-        #[source]
-        source: url::ParseError,
-    },
-    /// It cannot be written.
-    #[error("the config drive cannot be written to {}", .0.display())]
-    Write(PathBuf, #[source] io::Error),
-}
-
-impl From<Error> for AgentError {
-    fn from(error: Error) -> Self {
-        Self::caused(ErrorClass::DeploymentError, &error)
-    }
 }
 
 /// Puts a config drive onto a disk that has just got its image, and answers with the partition it is in.
@@ -272,8 +205,6 @@ fn settle(target: &Disk) -> Result<(), Error> {
 }
 
 const LABEL: &str = "config-2";
-/// What Ironic and cloud-init agree on as the most a config drive has.
-const SIZE: u64 = 64 << 20;
 /// Files or links that are left out and named.
 const MOST_NAMED: usize = 10;
 /// Bytes that are written or read between two looks at the wish to stop.
@@ -286,6 +217,7 @@ mod tests {
     use crate::formats::tree::fixture::{self, EXT2, EXT4, FAT, ROCK_RIDGE};
     use crate::secret::Secret;
     use crate::storage::fixture::TestDisk;
+    use std::io;
     use std::os::unix::fs::FileExt;
 
     fn drive(packed: &'static [u8]) -> Drive {

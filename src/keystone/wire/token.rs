@@ -104,6 +104,20 @@ pub(in super::super) fn verdict(body: &[u8]) -> Result<Verdict, &'static str> {
     Ok(Verdict::Known(token.into()))
 }
 
+impl Identity {
+    /// Whose a token is, from Keystone's answer to `GET /v3/auth/tokens` alone. Whether the token has ended is not asked.
+    ///
+    /// # Errors
+    ///
+    /// Why the agent would not take the token, or the answer.
+    pub fn of_answer(body: &[u8]) -> Result<Self, &'static str> {
+        match verdict(body)? {
+            Verdict::Known(identity) => Ok(identity),
+            Verdict::Nobody(reason) => Err(reason),
+        }
+    }
+}
+
 impl From<Token> for Identity {
     fn from(token: Token) -> Self {
         let is_system = token

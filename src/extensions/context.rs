@@ -1,0 +1,50 @@
+//! What commands work on.
+
+use crate::command::{CommandSpec, Params};
+use crate::error::AgentError;
+use crate::hardware::Machine;
+use crate::logging::Ring;
+use crate::root::Root;
+use crate::secret::CurrentToken;
+use tokio::sync::watch;
+
+/// The tables of commands, one an extension.
+pub type Extensions = &'static [&'static [CommandSpec<Context>]];
+
+/// What commands work on.
+#[derive(Debug)]
+pub struct Context {
+    /// The machine: disks, steps, images.
+    pub machine: Machine,
+    /// Where the machine's file trees begin.
+    pub root: Root,
+    /// The agent's own log.
+    pub log: Ring,
+    /// Whether a boot loader that cannot be installed fails the deployment, when the command does not say.
+    pub ignore_bootloader_failure: bool,
+    /// The token, where there is no Ironic to look up: `poll.set_node_info` brings another.
+    pub token: Option<CurrentToken>,
+    /// Every command, for those of a flow.
+    pub extensions: Extensions,
+    /// How the agent is to end: written by the commands that end it, read by `agent`.
+    pub ending: watch::Sender<Option<Ending>>,
+}
+
+/// How the agent ends when Ironic wishes it to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Serve no more, take the network down, stay.
+    Lockdown,
+    /// Switch the machine off.
+    PowerOff,
+    /// Start the machine anew.
+    Reboot,
+    /// Serve no more: the ramdisk belongs to the machine's owner now.
+    Rescue,
+}
+
+/// The validator of commands whose parameters are looked at when they run.
+#[expect(clippy::unnecessary_wraps, reason = "it is one of the validators")]
+pub(super) fn accept(_: &Context, _: &Params) -> Result<(), AgentError> {
+    Ok(())
+}
