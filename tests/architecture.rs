@@ -93,6 +93,7 @@ const LONGEST_FILE: usize = 600;
 const MAY_EXPOSE: &[&str] = &[
     "src/boot/rescue.rs",                 // the rescue password, into /etc/shadow
     "src/boot/invocation.rs",             // secrets among options, to the agent that is started
+    "src/conductor/client.rs",            // the token, out of what Ironic's errors repeat
     "src/conductor/wire.rs",              // the token, into the heartbeat's body
     "src/hardware/machine/deployment.rs", // the config drive's text, to be decoded
     "src/hardware/injection.rs",          // the content of files, to be decoded

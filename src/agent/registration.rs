@@ -75,14 +75,16 @@ impl AgentContext {
             node: None,
         };
         let law = Law::of(&self.config);
-        let found = lookup::lookup(&client, &machine, &self.config, &law, &self.cancel).await;
+        let own = self.own_token();
+        let (token, cancel) = (own.as_ref(), &self.cancel);
+        let found = lookup::lookup(&client, &machine, &self.config, token, &law, cancel).await;
         let Lookup {
             node,
             settings,
             token,
             ..
         } = found.map_err(Error::Conductor)?;
-        let token = match token.settle(self.own_token()) {
+        let token = match token.settle(own) {
             // Before anything else: Ironic gives it once.
             Ok(token) => Arc::new(self.vault.keep_token(token)),
             Err(reason) => {
@@ -170,6 +172,7 @@ fn marked(root: &Root) -> Option<Silence> {
 pub(super) struct AskAgain {
     pub(super) client: Arc<Client>,
     pub(super) machine: lookup::Machine,
+    pub(super) token: Arc<AgentToken>,
     pub(super) law: Law,
     pub(super) cancel: CancellationToken,
     pub(super) runtime: Handle,
@@ -182,7 +185,13 @@ impl NodeSource for AskAgain {
             timeout: self.law.timeout.min(REFRESH_TIMEOUT),
             ..self.law
         };
-        let asked = lookup::again(&self.client, &self.machine, &law, &self.cancel);
+        let asked = lookup::again(
+            &self.client,
+            &self.machine,
+            Some(&self.token),
+            &law,
+            &self.cancel,
+        );
         self.runtime
             .block_on(asked)
             .inspect_err(|error| {

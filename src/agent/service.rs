@@ -82,6 +82,7 @@ impl AgentContext {
         context.machine = context.machine.with_node_source(Box::new(AskAgain {
             client: Arc::clone(&client),
             machine,
+            token: Arc::clone(&token),
             law: Law::of(&self.config),
             cancel: self.cancel.clone(),
             runtime: Handle::current(),

@@ -3,7 +3,9 @@
 use super::error::Error;
 use super::wire;
 use crate::config::{ApiVersion, Config};
+use crate::redact::MASK;
 use crate::root::Root;
+use crate::secret::AgentToken;
 use crate::tls::client::{ClientOptions, body};
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -160,7 +162,7 @@ impl Client {
     async fn ask_version(&self) -> Result<ApiVersion, Error> {
         let answer = self.send(&Request::get("/")).await?;
         if answer.status != StatusCode::OK {
-            return Err(answer.refusal());
+            return Err(answer.refusal(None));
         }
         wire::version(answer.document()?)
     }
@@ -335,13 +337,28 @@ impl Answer {
         Err(Error::TooLarge(BODY_MAX))
     }
 
-    /// The error that an answer with another status than the wanted one is.
-    pub(super) fn refusal(&self) -> Error {
+    /// The error that an answer with another status than the wanted one is. It does not repeat the agent token, whatever that is
+    /// called there: "'…' is too long".
+    pub(super) fn refusal(&self, token: Option<&AgentToken>) -> Error {
+        let text = match token {
+            Some(token) => wire::server_message(&without(&self.body, token)),
+            None => wire::server_message(&self.body),
+        };
         Error::Answer {
             code: self.status.as_u16(),
-            text: wire::server_message(&self.body),
+            text,
         }
     }
+}
+
+/// An answer with a token masked.
+fn without(body: &[u8], token: &AgentToken) -> Zeroizing<Vec<u8>> {
+    let text = String::from_utf8_lossy(body);
+    let masked = token.reveal(|token| match token {
+        "" => text.into_owned(),
+        token => text.replace(token, MASK),
+    });
+    Zeroizing::new(masked.into_bytes())
 }
 
 const JSON: &str = "application/json";

@@ -74,7 +74,7 @@ pub async fn once(client: &Client, heartbeat: &Heartbeat) -> Result<(), Error> {
         .await?;
     match answer.status {
         StatusCode::ACCEPTED => Ok(()),
-        _ => Err(answer.refusal()),
+        _ => Err(answer.refusal(Some(&heartbeat.token))),
     }
 }
 

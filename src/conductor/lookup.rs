@@ -183,7 +183,7 @@ pub enum NoToken {
     NeverGiven,
 }
 
-/// Looks the node up, again and again by the law, until Ironic knows it.
+/// Looks the node up, again and again by the law, until Ironic knows it. No error repeats the agent's own token.
 ///
 /// # Errors
 /// [`Error::LookupTimeout`] with the last failure; [`Error::TooOld`] at once; [`Error::Cancelled`].
@@ -191,12 +191,15 @@ pub async fn lookup(
     client: &Client,
     machine: &Machine,
     config: &Config,
+    own: Option<&AgentToken>,
     law: &Law,
     cancel: &CancellationToken,
 ) -> Result<Lookup, Error> {
     let addresses = machine.addresses.join(",");
     tracing::info!(addresses, "looking the node up");
-    let found = law.keep(cancel, || once(client, machine, config)).await?;
+    let found = law
+        .keep(cancel, || once(client, machine, config, own))
+        .await?;
     tracing::info!(node = %found.node.uuid, "Ironic knows this node");
     if found.token_required == Some(false) {
         tracing::warn!(
@@ -210,8 +213,13 @@ pub async fn lookup(
 ///
 /// # Errors
 /// The [`Error`] of this attempt.
-pub async fn once(client: &Client, machine: &Machine, config: &Config) -> Result<Lookup, Error> {
-    understand(ask(client, machine).await?.document()?, config)
+pub async fn once(
+    client: &Client,
+    machine: &Machine,
+    config: &Config,
+    own: Option<&AgentToken>,
+) -> Result<Lookup, Error> {
+    understand(ask(client, machine, own).await?.document()?, config)
 }
 
 /// Looks a known node up anew, again and again by the law: what its operator changed since. Settings and token of the answer
@@ -222,17 +230,22 @@ pub async fn once(client: &Client, machine: &Machine, config: &Config) -> Result
 pub async fn again(
     client: &Client,
     machine: &Machine,
+    own: Option<&AgentToken>,
     law: &Law,
     cancel: &CancellationToken,
 ) -> Result<Node, Error> {
     law.keep(cancel, async || {
-        let answer = ask(client, machine).await?;
+        let answer = ask(client, machine, own).await?;
         node_of(wire::lookup(answer.document()?)?.node)
     })
     .await
 }
 
-async fn ask(client: &Client, machine: &Machine) -> Result<Answer, Error> {
+async fn ask(
+    client: &Client,
+    machine: &Machine,
+    own: Option<&AgentToken>,
+) -> Result<Answer, Error> {
     let mut query = vec![("addresses", machine.addresses.join(","))];
     query.extend(machine.node.map(|node| ("node_uuid", node.to_string())));
     // Where Ironic does not tell its version, what the token needs is asked for: less would get an answer without one, once
@@ -248,7 +261,7 @@ async fn ask(client: &Client, machine: &Machine) -> Result<Answer, Error> {
         .await?;
     match answer.status {
         StatusCode::OK => Ok(answer),
-        _ => Err(answer.refusal()),
+        _ => Err(answer.refusal(own)),
     }
 }
 

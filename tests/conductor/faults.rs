@@ -3,6 +3,7 @@
 use super::conductor::{self, Answer, Conductor, TOKEN};
 use super::{client, config, heartbeat_of, look_up, machine};
 use ferrite::conductor::{Error, heartbeat, lookup};
+use ferrite::secret::AgentToken;
 use serde_json::json;
 
 const LOOKUP: &str = "GET /v1/lookup";
@@ -16,7 +17,7 @@ async fn an_answer_without_end_is_refused_whether_it_tells_its_length_or_not() {
     let config = config(&format!("ipa-api-url={}", conductor.url()));
     for answer in [huge.clone(), huge.chunked(), endless] {
         conductor.on(LOOKUP, [answer]);
-        let error = lookup::once(&client(&config), &machine(), &config)
+        let error = lookup::once(&client(&config), &machine(), &config, None)
             .await
             .unwrap_err();
         assert!(matches!(error, Error::TooLarge(_)), "{error:?}");
@@ -32,6 +33,35 @@ async fn a_refusal_without_end_is_told_by_its_beginning() {
         .await
         .unwrap_err();
     assert_eq!(error.to_string(), format!("error 500: {}", "x".repeat(500)));
+}
+
+/// Ironic's checks of arguments repeat values, and a proxy between may repeat whatever it was sent.
+#[tokio::test]
+async fn a_refusal_that_repeats_the_token_under_no_name_does_not_show_it() {
+    let conductor = Conductor::start().await;
+    let config = config(&format!("ipa-api-url={}", conductor.url()));
+    let client = client(&config);
+    let heartbeat = heartbeat_of(None);
+    let own = AgentToken::from_operator(TOKEN.to_owned()).unwrap();
+    for (told, right) in [
+        (
+            format!("Schema error for body: '{TOKEN}' is too long"),
+            "Schema error for body: '******' is too long",
+        ),
+        (
+            format!("agent_token</td><td>{TOKEN}</td> {TOKEN}"),
+            "agent_token</td><td>******</td> ******",
+        ),
+    ] {
+        let right = format!("error 400: {right}");
+        let refusal = || Answer::bytes(400, told.clone().into_bytes());
+        conductor.on(HEARTBEAT, [refusal()]);
+        let error = heartbeat::once(&client, &heartbeat).await.unwrap_err();
+        assert_eq!(error.to_string(), right);
+        conductor.on(LOOKUP, [refusal()]);
+        let looking = lookup::once(&client, &machine(), &config, Some(&own)).await;
+        assert_eq!(looking.unwrap_err().to_string(), right);
+    }
 }
 
 #[tokio::test]
@@ -72,7 +102,11 @@ async fn a_redirection_does_not_take_the_token_elsewhere() {
     let config = config(&format!("ipa-api-url={}", conductor.url()));
     let client = client(&config);
     assert!(heartbeat::once(&client, &heartbeat_of(None)).await.is_err());
-    assert!(lookup::once(&client, &machine(), &config).await.is_err());
+    assert!(
+        lookup::once(&client, &machine(), &config, None)
+            .await
+            .is_err()
+    );
     assert_eq!(elsewhere.asked("").len(), 0);
 }
 
@@ -86,7 +120,7 @@ async fn no_error_repeats_what_may_be_the_token() {
         conductor::lookup_with(json!({"agent_token": [TOKEN], "heartbeat_timeout": 1})),
     ] {
         conductor.on(LOOKUP, [answer]);
-        let error = lookup::once(&client(&config), &machine(), &config)
+        let error = lookup::once(&client(&config), &machine(), &config, None)
             .await
             .unwrap_err();
         assert!(matches!(error, Error::Malformed { .. }), "{error:?}");

@@ -105,7 +105,7 @@ async fn a_node_that_inspection_told_is_named() {
         node: Some(NODE.parse().unwrap()),
         ..machine()
     };
-    lookup::once(&client(&config), &machine, &config)
+    lookup::once(&client(&config), &machine, &config, None)
         .await
         .unwrap();
     let line = &conductor.asked(LOOKUP)[0].line;
@@ -182,7 +182,9 @@ async fn every_kind_of_token_field_is_told_apart() {
         (json!(TOKEN), "Given(AgentToken([redacted]))"),
     ] {
         conductor.on(LOOKUP, [conductor::lookup(field)]);
-        let found = lookup::once(&client, &machine(), &config).await.unwrap();
+        let found = lookup::once(&client, &machine(), &config, None)
+            .await
+            .unwrap();
         assert_eq!(format!("{:?}", found.token), wanted);
     }
 }
@@ -211,7 +213,7 @@ async fn a_node_is_looked_up_again_for_its_own_sake_and_not_for_its_settings() {
         ..Law::of(&config)
     };
     let (client, cancel) = (client(&config), CancellationToken::new());
-    let asking = lookup::again(&client, &machine, &law, &cancel);
+    let asking = lookup::again(&client, &machine, None, &law, &cancel);
     let passing = async {
         clock::waits(1).await;
         let quiet = || conductor.asked(LOOKUP).len() == 1;
@@ -231,7 +233,7 @@ async fn a_lookup_ends_when_the_agent_does() {
     let (client, machine, cancel) = (client(&config), machine(), CancellationToken::new());
     let law = Law::of(&config);
     let (found, ()) = tokio::join!(
-        lookup::lookup(&client, &machine, &config, &law, &cancel),
+        lookup::lookup(&client, &machine, &config, None, &law, &cancel),
         async {
             conductor.until_asked(LOOKUP, 1).await;
             cancel.cancel();

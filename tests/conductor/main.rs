@@ -86,7 +86,7 @@ async fn look_up(config: &Config, client: &Client) -> Result<Lookup, Error> {
         ..Law::of(config)
     };
     let cancel = CancellationToken::new();
-    lookup::lookup(client, &machine(), config, &law, &cancel).await
+    lookup::lookup(client, &machine(), config, None, &law, &cancel).await
 }
 
 fn heartbeat_of(verify_ca: Option<&str>) -> Heartbeat {

@@ -38,7 +38,7 @@ async fn a_name_with_an_underscore_is_resolved_by_the_machines_name_server() {
     let server = NameServer::start(|_| localhost()).await;
     let (_folder, root) = machine(&server.line());
     let (conductor, config) = conductor_named("ironic_api.lab").await;
-    lookup::once(&client(&config, &root), &addresses(), &config)
+    lookup::once(&client(&config, &root), &addresses(), &config, None)
         .await
         .unwrap();
     assert_eq!(conductor.asked(LOOKUP).len(), 1);
@@ -80,7 +80,7 @@ async fn an_unresolved_name_is_one_error_with_name_server_and_remedy() {
     let server = NameServer::start(|_| Reply::no_such_name()).await;
     let (_folder, root) = machine(&format!("{}search example.org\n", server.line()));
     let (conductor, config) = conductor_named("ironic").await;
-    let error = lookup::once(&client(&config, &root), &addresses(), &config)
+    let error = lookup::once(&client(&config, &root), &addresses(), &config, None)
         .await
         .unwrap_err();
     let port = conductor.address.port();

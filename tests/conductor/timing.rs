@@ -38,7 +38,7 @@ async fn lookup_waits_and(
         chance: clock::longest,
         ..Law::of(&config)
     };
-    let looking = lookup::lookup(&client, &machine, &config, &law, &cancel);
+    let looking = lookup::lookup(&client, &machine, &config, None, &law, &cancel);
     let passing = async {
         for (index, seconds) in waits.into_iter().enumerate() {
             let asked = index + 1;
