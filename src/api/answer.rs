@@ -28,7 +28,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::{AcquireError, Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::task::{spawn_blocking, yield_now};
 use tokio::time::timeout;
 
@@ -48,8 +48,24 @@ pub(super) struct Service {
     pub(super) user_body: Semaphore,
     /// What such callers may be sent at a time.
     pub(super) user_answers: Arc<Semaphore>,
+    /// For whom of them an answer is made.
+    pub(super) user_turn: Arc<Mutex<()>>,
     pub(super) scheme: &'static str,
     pub(super) inventory_turn: Arc<Mutex<()>>,
+}
+
+/// Leave to make and hold an answer: with nothing for the conductor, who waits for no others.
+struct Leave(Option<(OwnedSemaphorePermit, OwnedMutexGuard<()>)>);
+
+impl Leave {
+    /// The answer is made: the leave to hold it. Everybody who is ready is answered before the next one is made for such a caller: however
+    /// many of them ask, the conductor waits for one or two.
+    async fn made(self) -> Option<OwnedSemaphorePermit> {
+        let (permit, turn) = self.0?;
+        yield_now().await;
+        drop(turn);
+        Some(permit)
+    }
 }
 
 impl Service {
@@ -147,9 +163,9 @@ impl Service {
             Operation::Inventory => self.inventory(&admitted).await,
             Operation::List => self.records(&admitted).await,
             Operation::Log => {
-                let permit = self.may_answer(&admitted).await?;
+                let leave = self.may_answer(&admitted).await?;
                 let log = state.gate.subject.log().into_bytes();
-                let log = Payload::from(log).with(permit);
+                let log = Payload::from(log).with(leave.made().await);
                 Ok(with_type(log, "text/plain; charset=utf-8"))
             }
             Operation::Root => document(wire::root(&self.base(head, peer))),
@@ -240,28 +256,23 @@ impl Service {
 
     /// Leave to hold an answer about commands. One without results is small, and a conductor without a token may be asking for it: it
     /// waits for no others.
-    async fn may_answer_about_commands(
-        &self,
-        admitted: &Admitted<'_>,
-    ) -> Result<Option<OwnedSemaphorePermit>, Fault> {
+    async fn may_answer_about_commands(&self, admitted: &Admitted<'_>) -> Result<Leave, Fault> {
         match admitted.is_nobodys() {
-            true => Ok(None),
+            true => Ok(Leave(None)),
             false => self.may_answer(admitted).await,
         }
     }
 
-    /// Leave to hold an answer that may be large: of callers other than the conductor only so many hold one.
-    async fn may_answer(
-        &self,
-        admitted: &Admitted<'_>,
-    ) -> Result<Option<OwnedSemaphorePermit>, Fault> {
-        match admitted.is_conductors() {
-            true => Ok(None),
-            false => {
-                let permit = Arc::clone(&self.user_answers).acquire_owned();
-                self.turn(permit).await.map(Some)
-            }
+    /// Leave to make and hold an answer that may be large: of callers other than the conductor only so many hold one, and one is
+    /// made at a time.
+    async fn may_answer(&self, admitted: &Admitted<'_>) -> Result<Leave, Fault> {
+        if admitted.is_conductors() {
+            return Ok(Leave(None));
         }
+        let permit = Arc::clone(&self.user_answers).acquire_owned();
+        let permit = self.turn(permit).await?;
+        let turn = Arc::clone(&self.user_turn).lock_owned().await;
+        Ok(Leave(Some((permit, turn))))
     }
 
     /// Waits for a turn, but not for ever.
@@ -278,17 +289,18 @@ impl Service {
 
     /// A command as this caller may see it.
     async fn record(&self, view: &CommandView, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
-        let permit = self.may_answer_about_commands(admitted).await?;
+        let leave = self.may_answer_about_commands(admitted).await?;
         let answer = document(match admitted.is_nobodys() {
             true => wire::open_command(view),
             false => wire::command(view, admitted.sees_secrets()),
         });
+        let permit = leave.made().await;
         Ok(answer?.map(|payload| payload.with(permit)))
     }
 
     /// All commands as this caller may see them. Who shows no credential may be a conductor of those that show none here.
     async fn records(&self, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
-        let permit = self.may_answer_about_commands(admitted).await?;
+        let leave = self.may_answer_about_commands(admitted).await?;
         let dispatcher = &self.state.dispatcher;
         let views = match admitted.is_conductors() || admitted.is_nobodys() {
             true => dispatcher.conductors_list(),
@@ -298,13 +310,15 @@ impl Service {
             true => wire::open_list(&views),
             false => wire::list(&views, admitted.sees_secrets()),
         });
+        let permit = leave.made().await;
         Ok(answer?.map(|payload| payload.with(permit)))
     }
 
     /// The inventory of this moment, for one caller at a time: it asks every disk. The thread holds both the turn and the leave to answer,
     /// for it goes on when the caller has gone.
     async fn inventory(&self, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
-        let permit = self.may_answer(admitted).await?;
+        // It is made on a thread of its own, one at a time in any case.
+        let permit = self.may_answer(admitted).await?.made().await;
         let turn = Arc::clone(&self.inventory_turn).lock_owned().await;
         let subject = Arc::clone(&self.state.gate.subject);
         let collected = spawn_blocking(move || {

@@ -59,6 +59,7 @@ pub async fn serve_within(
             users_commands: LogBudget::new(USERS_COMMANDS_A_MINUTE),
             user_body: Semaphore::new(1),
             user_answers: Arc::new(Semaphore::new(limits.user_answers)),
+            user_turn: Arc::default(),
             scheme: if tls.is_some() { "https" } else { "http" },
         }),
         tls,

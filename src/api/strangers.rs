@@ -230,6 +230,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_connection_without_room_is_a_line_in_the_log() {
+        let text = crate::logging::tests::told(crate::logging::Verbosity::Info, || {
+            strangers(1).crowded_out(ip("192.0.2.1"));
+        });
+        let line = "Refused a connection: there are too many client=192.0.2.1 times=1 untold=0";
+        assert_eq!(text.matches(line).count(), 1, "{text}");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_network_that_was_quiet_for_ten_minutes_begins_anew() {
         let strangers = strangers(1);

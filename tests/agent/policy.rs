@@ -11,9 +11,12 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 use std::fs::{self, OpenOptions, Permissions};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 /// `printf %s "the observer's secret" | sha256sum`
@@ -330,6 +333,83 @@ async fn who_may_give_an_agent_of_its_own_a_node_gives_it() {
     let result = technician.result("poll.set_node_info", info).await;
     assert_eq!(result, Value::Null);
     assert_eq!(technician.post("standby.sync", json!({})).await.0, 200);
+}
+
+/// Observers who ask for the list on many connections, again before each answer, and count the answers.
+fn ask_without_end(port: u16, answers: &AtomicUsize, enough: &AtomicBool) {
+    let begins = b"HTTP/1.1 200 OK";
+    let request =
+        format!("GET /v1/commands/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\r\n\r\n");
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut ahead = 0;
+    let mut piece = vec![0; 1 << 16];
+    let mut left = 0;
+    while !enough.load(Ordering::Relaxed) {
+        while ahead < 20 {
+            stream.write_all(request.as_bytes()).unwrap();
+            ahead += 1;
+        }
+        let read = stream.read(&mut piece[left..]).unwrap();
+        assert_ne!(read, 0, "the agent hung up");
+        let seen = &piece[..left + read];
+        let found = seen.windows(begins.len()).filter(|part| part == begins);
+        let found = found.count();
+        answers.fetch_add(found, Ordering::Relaxed);
+        ahead -= found;
+        // What may be the beginning of the next answer's beginning.
+        let rest = seen.len().min(begins.len() - 1);
+        let from = seen.len() - rest;
+        piece.copy_within(from..from + rest, 0);
+        left = rest;
+    }
+}
+
+/// Ends them also where the test fails.
+struct EndsObservers<'a>(&'a AtomicBool);
+
+impl Drop for EndsObservers<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Counted in answers, not in seconds: what each takes is the machine's business.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn while_ironic_gets_an_answer_observers_get_few() {
+    const OBSERVERS: usize = 64;
+    const ASKED: usize = 20;
+    let port = free_port();
+    let _agent = serving(port, &["--observer_token_sha256", HASH], WITH_TOKEN).await;
+    let ironic = Caller::new(&format!("http://127.0.0.1:{port}"), None, Some(TOKEN));
+    for _ in 0..300 {
+        let params = json!({});
+        ironic.result("standby.get_partition_uuids", params).await;
+    }
+    let (answers, enough) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let asked = std::thread::scope(|scope| {
+        let _ended = EndsObservers(&enough);
+        for _ in 0..OBSERVERS {
+            scope.spawn(|| ask_without_end(port, &answers, &enough));
+        }
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::block_in_place(|| {
+            runtime.block_on(async {
+                within("observers' answers", async {
+                    while answers.load(Ordering::Relaxed) < OBSERVERS {
+                        tokio::task::yield_now().await;
+                    }
+                })
+                .await;
+                let before = answers.load(Ordering::Relaxed);
+                for _ in 0..ASKED {
+                    assert_eq!(ironic.get("/v1/commands/").await.0, 200);
+                }
+                answers.load(Ordering::Relaxed) - before
+            })
+        })
+    });
+    let each = asked / ASKED;
+    assert!(each <= 20, "{each} answers to observers for one to Ironic");
 }
 
 /// Whatever this machine does not tell of itself.
