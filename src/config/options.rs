@@ -160,7 +160,8 @@ options! {
         /// Password for image servers.
         image_server_password: Option<Secret<String>> = optional(secret), Hidden("PASSWORD"), "", "";
         /// How image servers are told who asks: noauth or http_basic. Servers of images and of checksum files are told, and the
-        /// same host where it redirects to itself (also from http to https on their own ports), but no other that is redirected to.
+        /// same host where it redirects to itself (also from http to https on their own ports), but no other that is redirected to,
+        /// and none that somebody else than Ironic names, whom a policy lets write images.
         image_server_auth_strategy: ImageServerAuth = known, Value("STRATEGY"), "noauth", "";
         /// Seconds an image server may be silent.
         image_download_connection_timeout: Duration = seconds::<1>, Number("SECONDS"), "60", "ipa-image-download-connection-timeout";

@@ -2,9 +2,9 @@
 
 use super::context::{Context, Ending, accept};
 use super::params::Reader;
-use crate::command::{CommandSpec, Job, Mode, Params};
+use crate::command::{CommandSpec, Commander, Job, Mode, Params};
 use crate::error::AgentError;
-use crate::imaging::ImageInfo;
+use crate::imaging::{ConfiguredAuth, ImageInfo};
 use crate::secret::Secret;
 use serde_json::Value;
 
@@ -54,7 +54,8 @@ fn validate_image(context: &Context, params: &Params) -> Result<(), AgentError> 
 
 fn prepare_image(context: &Context, params: Params, job: &Job) -> Result<Value, AgentError> {
     let mut reader = Reader::new("standby.prepare_image", params);
-    let image: ImageInfo = context.machine.image(&reader.object("image_info")?)?;
+    let mut image: ImageInfo = context.machine.image(&reader.object("image_info")?)?;
+    image.configured_auth = configured_auth(job.commander);
     let config_drive = reader.text("configdrive")?.map(Secret::new);
     reader.finish()?;
     context
@@ -84,4 +85,27 @@ fn end(
     context.machine.prepare_end()?;
     context.ending.send_replace(Some(ending));
     Ok(Value::Null)
+}
+
+/// Whether the servers that a caller names may be shown the configuration's password for image servers.
+const fn configured_auth(commander: Commander) -> ConfiguredAuth {
+    match commander {
+        Commander::Conductor => ConfiguredAuth::Shown,
+        Commander::User { .. } => ConfiguredAuth::Withheld,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configured_password_is_for_the_servers_that_ironic_names() {
+        let shown = configured_auth(Commander::Conductor);
+        assert_eq!(shown, ConfiguredAuth::Shown);
+        for is_logged in [false, true] {
+            let withheld = configured_auth(Commander::User { is_logged });
+            assert_eq!(withheld, ConfiguredAuth::Withheld);
+        }
+    }
 }

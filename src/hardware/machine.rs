@@ -15,8 +15,9 @@ use super::wait::{self, Patience};
 use super::{clock, inventory, wire};
 use crate::error::{AgentError, ErrorClass};
 use crate::imaging::configdrive;
-use crate::imaging::{self, Expected, ImageInfo};
+use crate::imaging::{self, ConfiguredAuth, Expected, ImageInfo};
 use crate::progress::{Cancel, Reporter, run_with_timeout};
+use crate::redact;
 use crate::root::Root;
 use crate::secret::Secret;
 use crate::storage::device::{self, BlockDevice};
@@ -120,7 +121,7 @@ impl Machine {
     /// Remembers the node that the lookup found: until a command tells more of it.
     pub fn remember_node(&self, node: Value) {
         let mut state = self.state();
-        state.node = Some(node);
+        state.node = Some(without_secrets(node));
         // What Ironic says of it now is newer than what somebody else said.
         state.lent = None;
     }
@@ -146,7 +147,7 @@ impl Machine {
         let uuid = uuid(&node)?.to_owned();
         let wishes = {
             let mut state = self.state();
-            state.node = Some(Value::Object(node));
+            state.node = Some(without_secrets(Value::Object(node)));
             let known = state.waited_for.replace(uuid.clone());
             (known.as_ref() != Some(&uuid)).then(|| wishes(&state))
         };
@@ -228,10 +229,13 @@ impl Machine {
                 Ok(Value::Null)
             }
             "write_image" => {
-                let image = match arguments.remove("image_info") {
+                let mut image = match arguments.remove("image_info") {
                     Some(Value::Object(info)) => self.image(&info)?,
                     _ => return Err(wrong_argument(name, "image_info", "an object")),
                 };
+                if self.state().lent.is_some() {
+                    image.configured_auth = ConfiguredAuth::Withheld;
+                }
                 let config_drive = match arguments.remove("configdrive") {
                     None | Some(Value::Null) => None,
                     Some(Value::String(text)) => Some(Secret::new(text)),
@@ -336,6 +340,17 @@ impl State {
     fn node(&self) -> Option<&Value> {
         self.lent.as_ref().or(self.node.as_ref())
     }
+}
+
+/// The node without the secrets that Ironic masks in what it sends (ironic/objects/node.py: `Node.as_dict`), should it send
+/// them one day. Its properties stay: the files to inject are there.
+fn without_secrets(mut node: Value) -> Value {
+    for name in ["driver_info", "instance_info", "driver_internal_info"] {
+        if let Some(info) = node.get_mut(name) {
+            redact::mask_json(info);
+        }
+    }
+    node
 }
 
 /// Which node it is.

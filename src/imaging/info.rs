@@ -22,6 +22,8 @@ pub struct ImageInfo {
     pub kind: ImageKind,
     /// User and password of the image server.
     pub basic_auth: Option<BasicAuth>,
+    /// Whether its servers may be shown what the agent's configuration has for servers of images without any.
+    pub configured_auth: ConfiguredAuth,
     /// A whole `Authorization` header; stronger than user and password.
     pub authorization: Option<Secret<String>>,
     /// The proxies of this node.
@@ -46,6 +48,15 @@ pub struct Checksums {
     pub checksum: Option<String>,
     /// Algorithm and value (or URL of a file with it).
     pub os_hash: Option<(String, String)>,
+}
+
+/// Whether servers of an image may be shown the configuration's user and password (`image_server_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfiguredAuth {
+    /// Ironic names the servers.
+    Shown,
+    /// Somebody else does, whom a policy lets write images: the password is not theirs.
+    Withheld,
 }
 
 /// Whether MD5 is good enough (`md5_enabled`).
@@ -83,6 +94,7 @@ impl ImageInfo {
                 _ => ImageKind::WholeDisk,
             },
             basic_auth: basic_auth(info),
+            configured_auth: ConfiguredAuth::Shown,
             authorization: authorization(info)?,
             proxies: proxies(info),
             config_drive: text(info, "configdrive")

@@ -33,7 +33,7 @@ pub use checksum::Expected;
 pub use credentials::BasicAuth;
 pub use error::Error;
 pub use fetch::Network;
-pub use info::{ImageInfo, ImageKind, Md5};
+pub use info::{ConfiguredAuth, ImageInfo, ImageKind, Md5};
 
 use crate::formats::detect::{self, Decoding, Finding};
 use crate::formats::qcow2::{self, Pass};
@@ -151,7 +151,10 @@ fn fetcher(info: &ImageInfo, settings: &Settings, cancel: &Cancel) -> Result<Fet
     let authorization = credentials::authorization(
         info.authorization.as_ref(),
         info.basic_auth.as_ref(),
-        settings.basic_auth.as_ref(),
+        match info.configured_auth {
+            ConfiguredAuth::Shown => settings.basic_auth.as_ref(),
+            ConfiguredAuth::Withheld => None,
+        },
         &info.urls,
     );
     let limit = settings.max_duration.map(TimeLimit::new);

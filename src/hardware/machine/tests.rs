@@ -11,6 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::FileExt;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
@@ -144,13 +145,26 @@ fn divided(partitions: &[(Guid, u64, u64)]) -> Vec<u8> {
 
 /// Serves bytes so often, at the URL it gives.
 fn served(bytes: Vec<u8>, times: usize) -> String {
+    served_and_heard(bytes, times).0
+}
+
+/// The same, with what each request shows of who asks.
+fn served_and_heard(bytes: Vec<u8>, times: usize) -> (String, Receiver<Option<String>>) {
+    let (heard, authorizations) = channel();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/disk.img", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for stream in listener.incoming().take(times) {
             let mut stream = stream.unwrap();
             let lines = BufReader::new(stream.try_clone().unwrap()).lines();
-            lines.map_while(Result::ok).find(String::is_empty).unwrap();
+            let head = lines.map_while(Result::ok);
+            let head: Vec<_> = head.take_while(|line| !line.is_empty()).collect();
+            let shown = head.iter().find_map(|line| {
+                let (name, value) = line.split_once(": ")?;
+                (name.eq_ignore_ascii_case("authorization")).then(|| value.to_owned())
+            });
+            // Not every test listens.
+            let _ = heard.send(shown);
             let head = format!(
                 "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                 bytes.len()
@@ -159,7 +173,7 @@ fn served(bytes: Vec<u8>, times: usize) -> String {
             stream.write_all(&bytes).unwrap();
         }
     });
-    url
+    (url, authorizations)
 }
 
 fn served_once(bytes: Vec<u8>) -> String {
@@ -482,6 +496,55 @@ fn a_node_that_is_lent_counts_for_its_command_alone() {
     assert_eq!(known(), Some(ours));
     assert_eq!(erase(), Ok(Value::Null));
     assert_eq!(lab.disk.bytes(512, 8), [0; 8]);
+}
+
+#[test]
+fn servers_that_a_user_names_are_not_shown_the_configured_password() {
+    let mut lab = Lab::new();
+    lab.machine.settings.imaging.basic_auth = Some(imaging::BasicAuth {
+        user: Some("site".into()),
+        password: Some(Secret::new("hush".into())),
+    });
+    let node = json!({"uuid": NODE}).as_object().unwrap().clone();
+    lab.machine.remember_node(Value::Object(node.clone()));
+    let shown_for = |byte| {
+        let (url, heard) = served_and_heard(image(byte), 1);
+        let mut info = info_of(image(byte));
+        info["urls"] = json!([url]);
+        let arguments = json!({ "image_info": info });
+        lab.run(Phase::Deploy, "write_image", arguments).unwrap();
+        heard.recv().unwrap()
+    };
+    let basic = format!("Basic {}", BASE64_STANDARD.encode("site:hush"));
+    assert_eq!(shown_for(7), Some(basic));
+    let lent = lab.machine.lend_node(node);
+    assert_eq!(shown_for(8), None);
+    drop(lent);
+}
+
+#[test]
+fn of_a_node_that_is_remembered_its_secrets_are_not() {
+    let lab = Lab::new();
+    let of = |secret: &str| {
+        json!({
+            "uuid": NODE,
+            "owner": "me",
+            "driver_info": {"ipmi_address": "192.0.2.9", "ipmi_password": secret},
+            "instance_info": {"configdrive": secret, "image_source": "http://h/x"},
+            "driver_internal_info": {"agent_secret_token": secret, "agent_url": "http://h"},
+            "properties": {"inject_files": [{"path": "/etc/motd", "content": "hello"}]},
+        })
+    };
+    let masked = Some(of("******"));
+    let known = || lab.machine.with_node(|node| node.cloned());
+    let node = of("hush").as_object().unwrap().clone();
+    lab.machine
+        .take_node(node.clone(), &Cancel::default())
+        .unwrap();
+    assert_eq!(known(), masked);
+    lab.machine.remember_node(Value::Object(Map::new()));
+    lab.machine.give_node(node).unwrap();
+    assert_eq!(known(), masked);
 }
 
 #[test]
