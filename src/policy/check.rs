@@ -4,8 +4,8 @@
 //! an exception the whole answer here is no, whatever `not` stands before it. `http:` and `https:` checks are understood but
 //! never asked.
 
-use super::Attributes;
-use super::outcomes::Outcomes;
+use super::answer::{Failure, Outcomes};
+use super::attributes::Attributes;
 use super::python::{is_true, text};
 use super::selector::Selector;
 use super::template::{Template, Unfilled};
@@ -44,10 +44,6 @@ pub(super) struct Role {
     /// The name in small letters, if nothing is filled in.
     lowered: Option<String>,
 }
-
-/// Python raised an exception.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Failure;
 
 impl Attribute {
     /// Returns the answer, if it is the same whoever asks for whatever.

@@ -1,9 +1,8 @@
 //! From files and the program's own rules to what is in force.
 
-use super::Attributes;
+use super::attributes::Attributes;
 use super::check::{Check, Rules};
 use super::credentials::{AGENT, NOBODY};
-use super::enforcer::Settings;
 use super::file::{self, Content, Entry, Error, PolicyFile};
 use super::guard::{LOCKOUT, judge};
 use super::inspect::{circle, references, remote};
@@ -11,6 +10,7 @@ use super::names::{COMMAND, COMMAND_RUN};
 use super::outcomes::outcomes;
 use super::parse::{Parsed, built_in, parse_rule};
 use super::rule::RuleDefault;
+use super::settings::Settings;
 use crate::nearest::nearest;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;

@@ -20,6 +20,8 @@
 //! assert!(rules.allows("wipe", credentials.as_object().unwrap(), target.as_object().unwrap()));
 //! ```
 
+mod answer;
+mod attributes;
 mod check;
 pub mod credentials;
 mod defaults;
@@ -37,22 +39,22 @@ mod rule;
 mod sample;
 mod scalars;
 mod selector;
+mod settings;
 mod template;
 mod upgrade;
 
+pub use attributes::Attributes;
 pub use check::Rules;
 pub use defaults::{DEFAULTS, names};
-pub use enforcer::{Denied, Enforcer, Refusal, Reload, Settings};
+pub use enforcer::{Denied, Enforcer, Refusal, Reload};
 pub use file::{Error, PolicyFile};
 pub use guard::Unfit;
 pub use parse::RuleError;
 pub use redundant::redundant;
 pub use rule::{DeprecatedRule, Deprecation, Operation, RuleDefault, Scope};
 pub use sample::sample;
+pub use settings::Settings;
 pub use upgrade::{Hint, Outcome, Upgraded, upgrade};
-
-/// What is known of whoever asks, or of what is asked for.
-pub type Attributes = serde_json::Map<String, serde_json::Value>;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 //! The parser refuses every other format, so filling a template raises none of Python's exceptions. A name that the target
 //! does not have is an answer: the check does not hold.
 
-use super::Attributes;
+use super::attributes::Attributes;
 use super::python::text;
 use std::borrow::Cow;
 
