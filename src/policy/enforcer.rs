@@ -5,10 +5,8 @@
 //! that asks a server are errors, and what was in force stays.
 
 use super::attributes::Attributes;
-use super::file::{Error, PolicyFile};
-use super::inspect::is_never;
-use super::loading::{InForce, Trace, traces};
-use super::python::is_true;
+use super::file::{Error, InForce, PolicyFile, Trace, traces};
+use super::language::{is_never, is_true};
 use super::rule::{RuleDefault, Scope};
 use super::settings::Settings;
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! What no policy may do: keep Ironic's conductor from its work, or let strangers command.
 
-use super::answer::Outcomes;
+use super::language::Outcomes;
 use super::names::{COMMAND, COMMAND_RUN};
 use super::rule::RuleDefault;
 

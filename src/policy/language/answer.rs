@@ -2,13 +2,13 @@
 
 /// Python raised an exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Failure;
+pub(in crate::policy) struct Failure;
 
 /// The answers that a check can come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Outcomes {
+pub(in crate::policy) struct Outcomes {
     /// It may hold.
-    pub(super) holds: bool,
+    pub(in crate::policy) holds: bool,
     /// It may not hold.
     pub(super) denies: bool,
     /// Python may raise an exception, which denies whatever stands around it.
@@ -46,7 +46,7 @@ impl Outcomes {
     };
 
     /// Returns whether the check holds for every target.
-    pub(super) const fn always_holds(self) -> bool {
+    pub(in crate::policy) const fn always_holds(self) -> bool {
         self.holds && !self.denies && !self.fails
     }
 

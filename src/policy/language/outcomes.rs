@@ -5,12 +5,13 @@
 //! independently of all others. What it excludes never happens.
 
 use super::answer::Outcomes;
-use super::attributes::Attributes;
-use super::check::{Check, MAX_DEPTH, Rules};
+use super::check::{Check, MAX_DEPTH};
+use super::rules::Rules;
+use crate::policy::attributes::Attributes;
 
 /// Computes what a rule can come to for these credentials. Of the target only `known` is given: every other name may be there with
 /// any value, or not be there.
-pub(super) fn outcomes(
+pub(in crate::policy) fn outcomes(
     rules: &Rules,
     rule: &str,
     credentials: &Attributes,
