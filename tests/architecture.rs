@@ -117,9 +117,6 @@ const START: &str = "src/sys/process.rs";
 /// The one file that makes HTTP clients.
 const CLIENTS: &str = "src/tls/client.rs";
 
-/// Rooms whose files still import each other: to be cut.
-const LOOPS_TO_BE_CUT: &[&str] = &["policy"];
-
 #[test]
 fn rooms_use_only_what_lies_below_them() {
     let table: BTreeMap<_, _> = MAY_USE.iter().copied().collect();
@@ -175,10 +172,6 @@ fn no_files_import_each_other() {
     let uses = Modules::read(&src()).uses();
     let mut wrong = Vec::new();
     for files in imports::loops(&uses) {
-        let mut rooms = files.iter().map(|file| room_of(file));
-        if rooms.all(|room| LOOPS_TO_BE_CUT.contains(&room)) {
-            continue;
-        }
         wrong.push(format!("{} files import each other:", files.len()));
         for ((user, used), names) in &uses {
             if files.contains(user) && files.contains(used) {

@@ -1,6 +1,6 @@
 //! Who asks, as rules see them: the attributes of callers whom the agent knows by itself. Those of Keystone's users are Keystone's.
 
-use super::Attributes;
+use super::attributes::Attributes;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 

@@ -4,50 +4,14 @@
 //! Stricter than there: a file that cannot be read or understood, a construction that is not accepted, a circle of rules, and a rule
 //! that asks a server are errors, and what was in force stays.
 
-use super::Attributes;
-use super::file::{Error, PolicyFile};
-use super::inspect::is_never;
-use super::loading::{InForce, Trace, traces};
-use super::python::is_true;
+use super::attributes::Attributes;
+use super::file::{Error, InForce, PolicyFile, Trace, traces};
+use super::language::{is_never, is_true};
 use super::rule::{RuleDefault, Scope};
+use super::settings::Settings;
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::Metadata;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-
-/// Where policies are, and how they are read.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// What a rule was before it was replaced is not allowed besides.
-    pub enforce_new_defaults: bool,
-    /// A token of another scope than a rule is for is refused.
-    pub enforce_scope: bool,
-    /// The rule that stands for those that do not exist; empty for none.
-    pub default_rule: String,
-    /// Rules in the place of the program's, which files replace: names and what they are.
-    pub given: Vec<(&'static str, &'static str)>,
-    /// Whether a file or a folder with files may be believed; the reason why not is told.
-    pub believed: fn(&Metadata) -> Result<(), &'static str>,
-    /// Files that must be there.
-    pub files: Vec<PathBuf>,
-    /// Directories with more files, which are read after those in the order of their names; one that is not there has none.
-    pub directories: Vec<PathBuf>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            enforce_new_defaults: true,
-            enforce_scope: true,
-            default_rule: "default".to_owned(),
-            given: Vec::new(),
-            believed: |_| Ok(()),
-            files: Vec::new(),
-            directories: Vec::new(),
-        }
-    }
-}
 
 /// That something is not allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]

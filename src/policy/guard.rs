@@ -1,7 +1,7 @@
 //! What no policy may do: keep Ironic's conductor from its work, or let strangers command.
 
+use super::language::Outcomes;
 use super::names::{COMMAND, COMMAND_RUN};
-use super::outcomes::Outcomes;
 use super::rule::RuleDefault;
 
 /// Why a policy is not taken.

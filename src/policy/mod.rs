@@ -4,8 +4,11 @@
 //! project_id:%(node.owner)s`. The program registers its rules with what they are by default ([`RuleDefault`]), files say
 //! otherwise, and an [`Enforcer`] answers. [`Rules`] is the language alone.
 //!
-//! Of the literals and formats of Python that oslo.policy takes, the simple ones are accepted (`selector.rs`, `template.rs`), and a
-//! file with another one is refused when it is loaded.
+//! Of the literals and formats of Python that oslo.policy takes, the simple ones are accepted (`language/selector.rs`,
+//! `language/template.rs`), and a file with another one is refused when it is loaded.
+//!
+//! `language/` makes trees of rules and answers questions; `file/` reads policy files and lays them over the program's rules; `tools/`
+//! is for whoever writes such files. Each uses those before it.
 //!
 //! The room knows no requests, tokens or options. What the real library does when it raises an exception is "no" here; what it
 //! would ask of a server over HTTP is refused when a file is loaded. `tests/oslo_policy` compares both on millions of cases.
@@ -20,39 +23,23 @@
 //! assert!(rules.allows("wipe", credentials.as_object().unwrap(), target.as_object().unwrap()));
 //! ```
 
-mod check;
+mod attributes;
 pub mod credentials;
 mod defaults;
 mod enforcer;
 mod file;
 mod guard;
-mod inspect;
-mod loading;
-mod outcomes;
-mod parse;
-mod plain;
-mod python;
-mod redundant;
+mod language;
 mod rule;
-mod sample;
-mod scalars;
-mod selector;
-mod template;
-mod upgrade;
+mod settings;
+mod tools;
 
-pub use check::Rules;
+pub use attributes::Attributes;
 pub use defaults::{DEFAULTS, names};
-pub use enforcer::{Denied, Enforcer, Refusal, Reload, Settings};
+pub use enforcer::{Denied, Enforcer, Refusal, Reload};
 pub use file::{Error, PolicyFile};
 pub use guard::Unfit;
-pub use parse::RuleError;
-pub use redundant::redundant;
+pub use language::{RuleError, Rules};
 pub use rule::{DeprecatedRule, Deprecation, Operation, RuleDefault, Scope};
-pub use sample::sample;
-pub use upgrade::{Hint, Outcome, Upgraded, upgrade};
-
-/// What is known of whoever asks, or of what is asked for.
-pub type Attributes = serde_json::Map<String, serde_json::Value>;
-
-#[cfg(test)]
-mod tests;
+pub use settings::Settings;
+pub use tools::{Hint, Outcome, Upgraded, redundant, sample, upgrade};

@@ -3,8 +3,9 @@
 use super::*;
 use crate::policy::{DeprecatedRule, Deprecation, Operation};
 use serde_json::json;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 const fn rule(name: &'static str, check: &'static str) -> RuleDefault {

@@ -5,16 +5,16 @@ use std::ops::Range;
 
 /// A text of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Scalar {
+pub(in crate::policy) struct Scalar {
     /// Whether it is the name of a rule, and not a rule or a part of one.
-    pub(super) is_name: bool,
-    pub(super) value: String,
+    pub(in crate::policy) is_name: bool,
+    pub(in crate::policy) value: String,
     /// In bytes; what quotes it may be in or not.
-    pub(super) place: Range<usize>,
+    pub(in crate::policy) place: Range<usize>,
 }
 
 /// The texts of a file that is known to be one, in their order.
-pub(super) fn scalars(text: &str) -> Vec<Scalar> {
+pub(in crate::policy) fn scalars(text: &str) -> Vec<Scalar> {
     let lines = starts(text);
     let mut found = Vec::new();
     let mut depth = 0_usize;

@@ -2,8 +2,8 @@
 //! (`_format_rule_default_yaml` in oslo.policy's `generator.py`), to the letter. Commands and steps stand where it has a request's
 //! method and path.
 
-use super::DEFAULTS;
-use super::rule::{DeprecatedRule, Operation, RuleDefault};
+use crate::policy::DEFAULTS;
+use crate::policy::rule::{DeprecatedRule, Operation, RuleDefault};
 
 /// The sample of this program's rules.
 #[must_use]

@@ -1,10 +1,11 @@
 //! What can be said of rules without asking them: whom they refer to, whether in circles, and whether anybody can ever pass.
 
-use super::check::{Check, MAX_DEPTH, Rules};
+use super::check::{Check, MAX_DEPTH};
+use super::rules::Rules;
 use std::collections::{HashMap, HashSet};
 
 /// Every rule that a check refers to, in its order.
-pub(super) fn references(check: &Check) -> Vec<&str> {
+pub(in crate::policy) fn references(check: &Check) -> Vec<&str> {
     let mut found = Vec::new();
     walk(check, &mut |check| {
         if let Check::Rule(name) = check {
@@ -15,7 +16,7 @@ pub(super) fn references(check: &Check) -> Vec<&str> {
 }
 
 /// The first check that would ask a server.
-pub(super) fn remote(check: &Check) -> Option<&str> {
+pub(in crate::policy) fn remote(check: &Check) -> Option<&str> {
     let mut found = None;
     walk(check, &mut |check| {
         if let Check::Remote(text) = check {
@@ -41,7 +42,7 @@ fn walk<'a>(check: &'a Check, visit: &mut impl FnMut(&'a Check)) {
 
 /// A circle of rules, from its first name back to it: the first one in the alphabet that is found. References to rules that
 /// do not exist go to the default one.
-pub(super) fn circle(rules: &Rules) -> Option<Vec<String>> {
+pub(in crate::policy) fn circle(rules: &Rules) -> Option<Vec<String>> {
     let mut names: Vec<&str> = rules.iter().map(|(name, _)| name).collect();
     names.sort_unstable();
     let targets: HashMap<&str, Vec<&str>> = rules
@@ -86,7 +87,7 @@ pub(super) fn circle(rules: &Rules) -> Option<Vec<String>> {
 }
 
 /// Whether a check can be seen to allow nobody, whoever asks for whatever.
-pub(super) fn is_never(rules: &Rules, check: &Check) -> bool {
+pub(in crate::policy) fn is_never(rules: &Rules, check: &Check) -> bool {
     let mut search = Search { rules, steps: 0 };
     search.excludes(check, true, 0)
 }

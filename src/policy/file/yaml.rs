@@ -1,192 +1,20 @@
-//! Policy files: YAML, of which JSON is a part, with names and their rules.
+//! The text of a policy file: YAML, of which JSON is a part, with names and their rules.
 //!
 //! A file is read from the parser's events, without a loader: no anchors, tags or types, and each thing that is wrong has its
 //! line. What `yaml.safe_load` makes of a plain word counts: a rule that is `yes` would be a truth value there, and is an error
 //! here.
 
-use super::guard::Unfit;
-use super::parse::RuleError;
+use super::content::{Content, Entry};
 use super::plain::{is_null, type_of};
-use nix::fcntl::OFlag;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::Value;
 use std::collections::HashMap;
-use std::fs::{Metadata, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-/// Why policies cannot be used.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum Error {
-    /// Rules refer to one another in a circle.
-    #[error(
-        "{place}the rules refer to one another in a circle, {}: break it, for no question could ever be answered",
-        circle.join(" → ")
-    )]
-    Circle {
-        /// Where the first of them is from, with a colon and a space; empty if no file has it.
-        place: String,
-        /// From its first name back to it.
-        circle: Vec<String>,
-    },
-    /// It is nothing to be believed.
-    #[error("{} is not taken: {reason}", path.display())]
-    NotBelieved {
-        /// The file or directory.
-        path: PathBuf,
-        /// Why, and what to do.
-        reason: &'static str,
-    },
-    /// It is a directory, a pipe, a device.
-    #[error("{} is no regular file: name a file with rules", path.display())]
-    NotAFile {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file system says no.
-    #[error("{} cannot be read", path.display())]
-    Read {
-        /// The file or directory.
-        path: PathBuf,
-        /// What it says.
-        #[source]
-        source: Arc<io::Error>,
-    },
-    /// A rule would ask a server.
-    #[error(
-        "{place}the rule {name:?} asks a server ({check}): an agent asks nobody on the network whether it may obey; write the rule \
-         with roles and attributes"
-    )]
-    Remote {
-        /// Where it is from, with a colon and a space; empty if no file has it.
-        place: String,
-        /// The rule's name.
-        name: String,
-        /// The check, as it is written.
-        check: String,
-    },
-    /// A rule is one that oslo.policy takes and an agent does not, or none at all.
-    #[error("{}:{line}: the rule {name:?} is refused", path.display())]
-    Rule {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// The rule's name.
-        name: String,
-        /// What is wrong, and what to write.
-        #[source]
-        source: RuleError,
-    },
-    /// It is not what a policy file is.
-    #[error("{}:{line}: {reason}", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// What is wrong, and what to do.
-        reason: String,
-    },
-    /// Nobody can live by it.
-    #[error(transparent)]
-    Unfit(#[from] Unfit),
-    /// More than anybody would write.
-    #[error("{} is larger than {LONGEST} bytes: no policy needs that many", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-/// A file that was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyFile {
-    /// Where it is.
-    pub path: PathBuf,
-    /// What comment lines above the first rule say to this program: of `# ferrite: allow-conductor-lockout` the last word.
-    pub options: Vec<String>,
-    /// How many rules it has.
-    pub rules: usize,
-}
-
-/// A file's rules in its order, later ones winning, and what to say of them.
-#[derive(Debug)]
-pub(super) struct Content {
-    pub(super) rules: Vec<Entry>,
-    pub(super) options: Vec<String>,
-    pub(super) warnings: Vec<String>,
-}
-
-/// A rule as a file has it.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) name: String,
-    pub(super) rule: Value,
-    pub(super) line: usize,
-}
-
-/// Whether a file may be believed, or why not.
-pub(super) type Believed = fn(&Metadata) -> Result<(), &'static str>;
-
-/// Reads a file's rules.
-pub(super) fn read(path: &Path, believed: Believed) -> Result<Content, Error> {
-    let text = read_text(path, believed)?;
-    parse(&text, path).map_err(|(line, reason)| Error::Syntax {
-        path: path.to_owned(),
-        line,
-        reason,
-    })
-}
-
-/// Reads a file.
-pub(super) fn read_text(path: &Path, believed: Believed) -> Result<String, Error> {
-    let unreadable = |source| Error::Read {
-        path: path.to_owned(),
-        source: Arc::new(source),
-    };
-    // A pipe must not hold up whoever reads it.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlag::O_NONBLOCK.bits())
-        .open(path)
-        .map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(Error::NotAFile {
-            path: path.to_owned(),
-        });
-    }
-    believed(&metadata).map_err(|reason| Error::NotBelieved {
-        path: path.to_owned(),
-        reason,
-    })?;
-    let mut bytes = Vec::new();
-    file.take(LONGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(Error::TooLarge {
-            path: path.to_owned(),
-        });
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let before = error.as_bytes().iter().take(valid);
-        Error::Syntax {
-            path: path.to_owned(),
-            line: 1 + before.filter(|byte| **byte == b'\n').count(),
-            reason: "this is not UTF-8".to_owned(),
-        }
-    })
-}
+use std::path::Path;
 
 /// What is wrong, and in which line.
-pub(super) type Wrong = (usize, String);
+pub(in crate::policy) type Wrong = (usize, String);
 
-pub(super) fn parse(text: &str, path: &Path) -> Result<Content, Wrong> {
+pub(in crate::policy) fn parse(text: &str, path: &Path) -> Result<Content, Wrong> {
     // Editions of YAML do not agree on these.
     for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let unclear = |letter: &char| {
@@ -381,6 +209,3 @@ impl<'a> Reader<'a> {
 fn not_a_rule(name: &str, what: &str) -> String {
     format!("the rule {name:?} is a text, and this is {what}: write it in quotes")
 }
-
-/// Bytes of a file.
-const LONGEST: u64 = 256 << 10;

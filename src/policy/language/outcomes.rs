@@ -4,77 +4,14 @@
 //! target. The analysis is conservative: it takes each check that reads an unknown value as one that may hold or not,
 //! independently of all others. What it excludes never happens.
 
-use super::Attributes;
-use super::check::{Check, Failure, MAX_DEPTH, Rules};
-
-/// The answers that a check can come to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Outcomes {
-    /// It may hold.
-    pub(super) holds: bool,
-    /// It may not hold.
-    pub(super) denies: bool,
-    /// Python may raise an exception, which denies whatever stands around it.
-    pub(super) fails: bool,
-}
-
-impl Outcomes {
-    const NONE: Self = Self {
-        holds: false,
-        denies: false,
-        fails: false,
-    };
-    const HOLDS: Self = Self {
-        holds: true,
-        ..Self::NONE
-    };
-    pub(super) const DENIES: Self = Self {
-        denies: true,
-        ..Self::NONE
-    };
-    const FAILS: Self = Self {
-        fails: true,
-        ..Self::NONE
-    };
-    pub(super) const ANY: Self = Self {
-        holds: true,
-        denies: true,
-        fails: true,
-    };
-
-    /// One of both answers.
-    pub(super) const UNKNOWN: Self = Self {
-        fails: false,
-        ..Self::ANY
-    };
-
-    /// Returns whether the check holds for every target.
-    pub(super) const fn always_holds(self) -> bool {
-        self.holds && !self.denies && !self.fails
-    }
-
-    const fn negated(self) -> Self {
-        Self {
-            holds: self.denies,
-            denies: self.holds,
-            fails: self.fails,
-        }
-    }
-}
-
-impl From<Result<bool, Failure>> for Outcomes {
-    fn from(answer: Result<bool, Failure>) -> Self {
-        match answer {
-            Ok(true) => Self::HOLDS,
-            Ok(false) => Self::DENIES,
-            Err(Failure) => Self::FAILS,
-        }
-    }
-}
+use super::answer::Outcomes;
+use super::check::{Check, MAX_DEPTH};
+use super::rules::Rules;
+use crate::policy::attributes::Attributes;
 
 /// Computes what a rule can come to for these credentials. Of the target only `known` is given: every other name may be there with
 /// any value, or not be there.
-pub(super) fn outcomes(
+pub(in crate::policy) fn outcomes(
     rules: &Rules,
     rule: &str,
     credentials: &Attributes,

@@ -1,21 +1,22 @@
 //! From a rule as it is written to the tree that is asked.
 //!
-//! Kept from `_parser.py` of oslo.policy 6.0.1: the words, the greedy reduction with its precedence (`a or b and c` is
-//! `a or (b and c)` because the last alternative is taken back), the old lists of lists, and that a rule nobody can understand
-//! allows nothing.
+//! Kept from `_parser.py` of oslo.policy 6.0.1: the words, the old lists of lists, and that a rule nobody can understand allows
+//! nothing.
 
-use super::check::{Attribute, Check, MAX_DEPTH, Role, Rules};
+use super::check::{Attribute, Check, Role};
 use super::python::{is_space, is_true};
+use super::reduction::{Item, Stack};
+use super::rules::Rules;
 use super::selector::Selector;
 use super::template::Template;
 use serde_json::{Map, Value};
 
 /// What became of a rule.
 #[derive(Debug)]
-pub(super) struct Parsed {
-    pub(super) check: Check,
+pub(in crate::policy) struct Parsed {
+    pub(in crate::policy) check: Check,
     /// Parts that cannot be understood, and so are false.
-    pub(super) doubts: Vec<String>,
+    pub(in crate::policy) doubts: Vec<String>,
 }
 
 /// Why a rule is refused when it is loaded.
@@ -56,7 +57,7 @@ impl Rules {
 }
 
 /// Parses a rule: a text, or the old list of lists.
-pub(super) fn parse_rule(rule: &Value) -> Result<Parsed, RuleError> {
+pub(in crate::policy) fn parse_rule(rule: &Value) -> Result<Parsed, RuleError> {
     match rule {
         Value::String(text) => parse_text(text),
         _ => parse_list(rule),
@@ -64,7 +65,7 @@ pub(super) fn parse_rule(rule: &Value) -> Result<Parsed, RuleError> {
 }
 
 /// Parses a rule of the program's own, which a test holds to be accepted.
-pub(super) fn built_in(text: &str) -> Check {
+pub(in crate::policy) fn built_in(text: &str) -> Check {
     parse_text(text).map_or(Check::Failing, |parsed| parsed.check)
 }
 
@@ -212,167 +213,7 @@ fn is_quoted(word: &str) -> bool {
             .any(|quote| word.starts_with(*quote) && word.ends_with(*quote))
 }
 
-/// What is not yet reduced.
-#[derive(Default)]
-struct Stack {
-    items: Vec<Item>,
-}
-
-/// A word, or what words were reduced to. Checks know how deep they are.
-enum Item {
-    And,
-    /// What `and` joined, open for more.
-    AndExpression(Vec<Deep>),
-    Check(Check, usize),
-    Close,
-    Not,
-    Open,
-    Or,
-    OrExpression(Vec<Deep>),
-    Text,
-}
-
-type Deep = (Check, usize);
-
-impl Stack {
-    fn shift(&mut self, item: Item) {
-        self.items.push(item);
-        while self.reduce() {}
-    }
-
-    /// One reduction, of three items or else of two.
-    fn reduce(&mut self) -> bool {
-        let Some(at) = self.items.len().checked_sub(3) else {
-            return self.negate();
-        };
-        let tail = self.items.get(at..).unwrap_or_default();
-        let reducible = matches!(
-            tail,
-            [
-                Item::Open,
-                Item::Check(..) | Item::AndExpression(_) | Item::OrExpression(_),
-                Item::Close
-            ] | [
-                Item::Check(..) | Item::AndExpression(_) | Item::OrExpression(_),
-                Item::And | Item::Or,
-                Item::Check(..)
-            ]
-        );
-        if !reducible {
-            return self.negate();
-        }
-        let (last, operator, first) = (self.items.pop(), self.items.pop(), self.items.pop());
-        let reduced = match (first, operator, last) {
-            (Some(Item::Open), Some(inner), _) => inner.closed(),
-            (Some(first), Some(Item::And), Some(Item::Check(check, depth))) => {
-                first.and((check, depth))
-            }
-            (Some(first), _, Some(Item::Check(check, depth))) => first.or((check, depth)),
-            // What was matched above is one of these.
-            _ => return false,
-        };
-        self.items.push(reduced);
-        true
-    }
-
-    fn negate(&mut self) -> bool {
-        if !matches!(self.items.as_slice(), [.., Item::Not, Item::Check(..)]) {
-            return false;
-        }
-        if let (Some(Item::Check(check, depth)), Some(_)) = (self.items.pop(), self.items.pop()) {
-            let (check, depth) = nested(|inner| Check::Not(Box::new(inner)), check, depth);
-            self.items.push(Item::Check(check, depth));
-        }
-        true
-    }
-
-    /// The tree, if everything came to one.
-    fn result(mut self) -> Option<Check> {
-        let last = self.items.pop()?;
-        if !self.items.is_empty() {
-            return None;
-        }
-        match last.closed() {
-            Item::Check(check, _) => Some(check),
-            _ => None,
-        }
-    }
-}
-
-impl Item {
-    /// What stands in parentheses is a check like any other.
-    fn closed(self) -> Self {
-        let (joined, items): (fn(Vec<Check>) -> Check, _) = match self {
-            Self::AndExpression(items) => (Check::And, items),
-            Self::OrExpression(items) => (Check::Or, items),
-            other => return other,
-        };
-        let (check, depth) = join(joined, items);
-        Self::Check(check, depth)
-    }
-
-    fn and(self, check: Deep) -> Self {
-        match self {
-            Self::AndExpression(mut items) => {
-                items.push(check);
-                Self::AndExpression(items)
-            }
-            // The last alternative is taken back: `and` binds closer.
-            Self::OrExpression(mut items) => {
-                if let Some((last, depth)) = items.pop() {
-                    items.push(extended(last, depth, check));
-                }
-                Self::OrExpression(items)
-            }
-            Self::Check(first, depth) => Self::AndExpression(vec![(first, depth), check]),
-            other => other,
-        }
-    }
-
-    fn or(self, check: Deep) -> Self {
-        match self {
-            Self::OrExpression(mut items) => {
-                items.push(check);
-                Self::OrExpression(items)
-            }
-            Self::AndExpression(items) => Self::OrExpression(vec![join(Check::And, items), check]),
-            Self::Check(first, depth) => Self::OrExpression(vec![(first, depth), check]),
-            other => other,
-        }
-    }
-}
-
-/// An alternative that another check must hold together with.
-fn extended(last: Check, depth: usize, (check, other): Deep) -> Deep {
-    match last {
-        Check::And(mut checks) => {
-            checks.push(check);
-            bounded(Check::And(checks), depth.max(other + 1))
-        }
-        last => join(Check::And, vec![(last, depth), (check, other)]),
-    }
-}
-
-fn join(joined: fn(Vec<Check>) -> Check, items: Vec<Deep>) -> Deep {
-    let depth = items.iter().map(|(_, depth)| *depth).max();
-    let checks = items.into_iter().map(|(check, _)| check).collect();
-    bounded(joined(checks), depth.unwrap_or(0) + 1)
-}
-
-fn nested(wrap: impl Fn(Check) -> Check, check: Check, depth: usize) -> Deep {
-    bounded(wrap(check), depth + 1)
-}
-
-/// A tree that is too deep to be asked is not kept: whoever asks it fails, as in Python.
-fn bounded(check: Check, depth: usize) -> Deep {
-    if depth > MAX_DEPTH {
-        (Check::Failing, 1)
-    } else {
-        (check, depth)
-    }
-}
-
 /// Bytes of a rule.
-pub(super) const LONGEST: usize = 64 << 10;
+const LONGEST: usize = 64 << 10;
 /// Letters of a rule that a message shows.
 const SHOWN: usize = 80;

@@ -1,7 +1,7 @@
 //! The language, by what a rule allows.
 
-use super::parse::parse_rule;
-use super::{DEFAULTS, RuleError, Rules};
+use super::{RuleError, Rules, parse_rule};
+use crate::policy::DEFAULTS;
 use serde_json::{Map, Value, json};
 
 fn answer(rules: &Value, rule: &str) -> bool {

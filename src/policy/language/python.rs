@@ -117,7 +117,7 @@ pub(super) fn float(value: f64) -> String {
 }
 
 /// Python's truth of a value.
-pub(super) fn is_true(value: &Value) -> bool {
+pub(in crate::policy) fn is_true(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(is_true) => *is_true,

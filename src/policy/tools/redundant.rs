@@ -4,10 +4,9 @@
 //! Stricter than there: a rule that takes the place of another file's, or of an old name's in the same file, has a use, whatever it
 //! says.
 
-use super::enforcer::Settings;
-use super::file::{Error, read};
-use super::loading::{registered, take, traces};
-use super::rule::RuleDefault;
+use crate::policy::file::{Error, read, registered, take, traces};
+use crate::policy::rule::RuleDefault;
+use crate::policy::settings::Settings;
 use std::collections::BTreeMap;
 
 /// The rules of files that equal what would be in force without them, in the files' order.

@@ -3,8 +3,8 @@
 //! The parser refuses every other format, so filling a template raises none of Python's exceptions. A name that the target
 //! does not have is an answer: the check does not hold.
 
-use super::Attributes;
 use super::python::text;
+use crate::policy::attributes::Attributes;
 use std::borrow::Cow;
 
 /// The right side of a check.

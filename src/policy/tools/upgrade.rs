@@ -4,11 +4,9 @@
 //! Other than there the file's text stays as it is but for the names, comments included; rules of the file that refer to a name go
 //! with it; and what the engine does not take for the new rule's value is not made its value: see [`Hint`].
 
-use super::check::Check;
-use super::file::{Content, Error, parse, read_text};
-use super::parse::{built_in, parse_rule};
-use super::rule::RuleDefault;
-use super::scalars::{Scalar, scalars};
+use crate::policy::file::{Content, Error, Scalar, parse, read_text, scalars};
+use crate::policy::language::{Check, built_in, parse_rule};
+use crate::policy::rule::RuleDefault;
 use serde_json::Value;
 use std::fmt;
 use std::ops::Range;
@@ -115,7 +113,7 @@ pub fn upgrade(defaults: &'static [RuleDefault], path: &Path) -> Result<Upgraded
     })
 }
 
-/// What to do about each old name that the file has, as the engine takes it (`registered` in `loading.rs`).
+/// What to do about each old name that the file has, as the engine takes it (`registered` in `file/loading.rs`).
 fn hints(defaults: &'static [RuleDefault], content: &Content) -> Vec<Hint> {
     let find = |name: &str| content.rules.iter().find(|entry| entry.name == name);
     let found = defaults.iter().filter_map(|default| {

@@ -1,21 +1,18 @@
-//! Rules by name, and what it takes to hold.
+//! What must hold: the tree of checks, and what each of its leaves takes to hold.
 //!
-//! Kept from `_checks.py` of oslo.policy 6.0.1, and the parts of `policy.py` that look rules up. Where the real library raises
-//! an exception the whole answer here is no, whatever `not` stands before it. `http:` and `https:` checks are understood but
-//! never asked.
+//! Kept from `_checks.py` of oslo.policy 6.0.1. `http:` and `https:` checks are understood but never asked.
 
-use super::Attributes;
-use super::outcomes::Outcomes;
+use super::answer::{Failure, Outcomes};
 use super::python::{is_true, text};
 use super::selector::Selector;
 use super::template::{Template, Unfilled};
+use crate::policy::attributes::Attributes;
 use serde_json::Value;
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 /// What must hold.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Check {
+pub(in crate::policy) enum Check {
     Always,
     And(Vec<Self>),
     Attribute(Attribute),
@@ -32,22 +29,18 @@ pub(super) enum Check {
 
 /// `kind:match` of any other kind: an attribute of the credentials, or a literal, is equal to a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Attribute {
+pub(in crate::policy) struct Attribute {
     pub(super) selector: Selector,
     pub(super) wanted: Template,
 }
 
 /// `role:name`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Role {
+pub(in crate::policy) struct Role {
     wanted: Template,
     /// The name in small letters, if nothing is filled in.
     lowered: Option<String>,
 }
-
-/// Python raised an exception.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Failure;
 
 impl Attribute {
     /// Returns the answer, if it is the same whoever asks for whatever.
@@ -73,7 +66,11 @@ impl Attribute {
         }
     }
 
-    fn holds(&self, credentials: &Attributes, target: &Attributes) -> Result<bool, Failure> {
+    pub(super) fn holds(
+        &self,
+        credentials: &Attributes,
+        target: &Attributes,
+    ) -> Result<bool, Failure> {
         let Some(wanted) = filled(&self.wanted, target)? else {
             return Ok(false);
         };
@@ -169,7 +166,11 @@ impl Role {
         }
     }
 
-    fn holds(&self, credentials: &Attributes, target: &Attributes) -> Result<bool, Failure> {
+    pub(super) fn holds(
+        &self,
+        credentials: &Attributes,
+        target: &Attributes,
+    ) -> Result<bool, Failure> {
         let lowered = match &self.lowered {
             Some(lowered) => Cow::Borrowed(lowered),
             None => match filled(&self.wanted, target)? {
@@ -210,120 +211,7 @@ fn is_lowered(role: &str, lowered: &str) -> bool {
     }
 }
 
-/// Rules by their names, and the one that stands for those that are missing.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Rules {
-    checks: HashMap<String, Check>,
-    default_rule: Option<String>,
-}
-
-impl Rules {
-    /// No rules.
-    pub(super) fn new(default_rule: Option<&str>) -> Self {
-        Self {
-            default_rule: default_rule
-                .filter(|name| !name.is_empty())
-                .map(str::to_owned),
-            ..Self::default()
-        }
-    }
-
-    /// The name of the rule that is asked where this one is.
-    pub(super) fn name_of(&self, name: &str) -> Option<&str> {
-        let found = self.checks.get_key_value(name);
-        let found = found.or_else(|| self.checks.get_key_value(self.default_rule.as_deref()?));
-        found.map(|(name, _)| name.as_str())
-    }
-
-    pub(super) fn insert(&mut self, name: String, check: Check) {
-        self.checks.insert(name, check);
-    }
-
-    /// Every rule.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Check)> {
-        self.checks
-            .iter()
-            .map(|(name, check)| (name.as_str(), check))
-    }
-
-    /// Whether there is a rule of this name, and not the default one in its place.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.checks.contains_key(name)
-    }
-
-    /// The rule of a name, or the default one.
-    pub(super) fn find(&self, name: &str) -> Option<&Check> {
-        self.checks
-            .get(name)
-            .or_else(|| self.checks.get(self.default_rule.as_deref()?))
-    }
-
-    /// Whether a rule allows these credentials to do something with this target. Of a rule that does not exist and has no
-    /// default the answer is no.
-    #[must_use]
-    pub fn allows(&self, rule: &str, credentials: &Attributes, target: &Attributes) -> bool {
-        let mut evaluation = Evaluation {
-            rules: self,
-            credentials,
-            target,
-            steps: 0,
-        };
-        self.find(rule)
-            .is_some_and(|check| evaluation.holds(check, 0) == Ok(true))
-    }
-}
-
-/// One question.
-struct Evaluation<'a> {
-    rules: &'a Rules,
-    credentials: &'a Attributes,
-    target: &'a Attributes,
-    steps: usize,
-}
-
-impl Evaluation<'_> {
-    fn holds(&mut self, check: &Check, depth: usize) -> Result<bool, Failure> {
-        self.steps += 1;
-        if self.steps > MAX_STEPS || depth >= MAX_DEPTH {
-            return Err(Failure);
-        }
-        match check {
-            Check::Always => Ok(true),
-            Check::Never => Ok(false),
-            Check::Failing | Check::Remote(_) => Err(Failure),
-            Check::Attribute(attribute) => attribute.holds(self.credentials, self.target),
-            Check::Role(role) => role.holds(self.credentials, self.target),
-            Check::Not(check) => Ok(!self.holds(check, depth + 1)?),
-            Check::And(checks) => {
-                for check in checks {
-                    if !self.holds(check, depth + 1)? {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
-            }
-            Check::Or(checks) => {
-                for check in checks {
-                    if self.holds(check, depth + 1)? {
-                        return Ok(true);
-                    }
-                }
-                Ok(false)
-            }
-            Check::Rule(name) => {
-                let rules = self.rules;
-                match rules.find(name) {
-                    Some(check) => self.holds(check, depth + 1),
-                    None => Ok(false),
-                }
-            }
-        }
-    }
-}
-
 /// Not UTF-8, so no value of JSON is written like this.
 const NO_TEXT: &[u8] = &[0xff];
 /// How deep a tree may be, rules it refers to included: about where Python's own stack ends.
 pub(super) const MAX_DEPTH: usize = 320;
-/// Checks that one question may ask. Rules that refer to others twice on each level reach it, no honest policy does.
-const MAX_STEPS: usize = 100_000;

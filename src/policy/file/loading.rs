@@ -1,115 +1,30 @@
 //! From files and the program's own rules to what is in force.
 
-use super::Attributes;
-use super::check::{Check, Rules};
-use super::credentials::{AGENT, NOBODY};
-use super::enforcer::Settings;
-use super::file::{self, Content, Entry, Error, PolicyFile};
-use super::guard::{LOCKOUT, judge};
-use super::inspect::{circle, references, remote};
-use super::names::{COMMAND, COMMAND_RUN};
-use super::outcomes::outcomes;
-use super::parse::{Parsed, built_in, parse_rule};
-use super::rule::RuleDefault;
+use super::content::{Content, PolicyFile};
+use super::error::Error;
+use super::read::{believe_folders, read};
+use super::trace::Trace;
 use crate::nearest::nearest;
+use crate::policy::attributes::Attributes;
+use crate::policy::credentials::{AGENT, NOBODY};
+use crate::policy::guard::{LOCKOUT, judge};
+use crate::policy::language::{Check, Rules, built_in, circle, outcomes, references, remote};
+use crate::policy::names::{COMMAND, COMMAND_RUN};
+use crate::policy::rule::RuleDefault;
+use crate::policy::settings::Settings;
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 /// Everything that is replaced at once.
 #[derive(Debug)]
-pub(super) struct InForce {
-    pub(super) rules: Rules,
-    pub(super) warnings: Vec<String>,
-    pub(super) files: Vec<PolicyFile>,
-}
-
-/// What of a file changes with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Trace {
-    pub(super) path: PathBuf,
-    /// Device, inode, size, and seconds and nanoseconds of its last change; nothing if it is not there.
-    state: Option<[i128; 5]>,
-}
-
-/// The files there are, in the order they are read, as they are now.
-pub(super) fn traces(settings: &Settings) -> Result<Vec<Trace>, Error> {
-    let mut paths: Vec<PathBuf> = settings.files.clone();
-    for directory in &settings.directories {
-        paths.extend(files_of(directory, settings.believed)?);
-    }
-    let traces = paths.into_iter().map(|path| {
-        let state = match fs::metadata(&path) {
-            Ok(metadata) => Some([
-                metadata.dev().into(),
-                metadata.ino().into(),
-                metadata.size().into(),
-                metadata.ctime().into(),
-                metadata.ctime_nsec().into(),
-            ]),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(unreadable(&path, error)),
-        };
-        Ok(Trace { path, state })
-    });
-    traces.collect()
-}
-
-/// The files of a directory by their names, but not those below it and not hidden ones (`_walk_through_policy_directory`).
-fn files_of(directory: &Path, believed: file::Believed) -> Result<Vec<PathBuf>, Error> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(directory, error)),
-    };
-    let metadata = fs::metadata(directory).map_err(|error| unreadable(directory, error))?;
-    believed(&metadata).map_err(|reason| Error::NotBelieved {
-        path: directory.to_owned(),
-        reason,
-    })?;
-    let mut paths = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| unreadable(directory, error))?;
-        let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        let path = entry.path();
-        if !is_hidden && !path.is_dir() {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-/// Whoever may write to a file's folder puts another in its place. Not so where it is sticky, as /tmp is; what is a link, may be
-/// replaced in its own folder and in that of the file.
-fn believe_folders(path: &Path, believed: file::Believed) -> Result<(), Error> {
-    let resolved = fs::canonicalize(path).ok();
-    for path in [Some(path), resolved.as_deref()].into_iter().flatten() {
-        let folder = path.parent().filter(|folder| *folder != Path::new(""));
-        let folder = folder.unwrap_or_else(|| Path::new("."));
-        let metadata = fs::metadata(folder).map_err(|error| unreadable(folder, error))?;
-        if metadata.mode() & STICKY == 0 {
-            believed(&metadata).map_err(|reason| Error::NotBelieved {
-                path: folder.to_owned(),
-                reason,
-            })?;
-        }
-    }
-    Ok(())
-}
-
-fn unreadable(path: &Path, error: io::Error) -> Error {
-    Error::Read {
-        path: path.to_owned(),
-        source: Arc::new(error),
-    }
+pub(in crate::policy) struct InForce {
+    pub(in crate::policy) rules: Rules,
+    pub(in crate::policy) warnings: Vec<String>,
+    pub(in crate::policy) files: Vec<PolicyFile>,
 }
 
 /// A file's rule.
-pub(super) struct Written {
+pub(in crate::policy) struct Written {
     check: Check,
     /// `file:line: `.
     place: String,
@@ -117,7 +32,7 @@ pub(super) struct Written {
 
 impl InForce {
     /// Reads the files and lays them over the program's own rules.
-    pub(super) fn load(
+    pub(in crate::policy) fn load(
         defaults: &'static [RuleDefault],
         settings: &Settings,
         traces: &[Trace],
@@ -126,7 +41,7 @@ impl InForce {
         let mut warnings = Vec::new();
         let mut written: BTreeMap<String, Written> = BTreeMap::new();
         for Trace { path, .. } in traces {
-            let content = file::read(path, settings.believed)?;
+            let content = read(path, settings.believed)?;
             believe_folders(path, settings.believed)?;
             files.push(PolicyFile {
                 path: path.clone(),
@@ -223,20 +138,8 @@ fn cause(rules: &Rules, written: &BTreeMap<String, Written>, name: &str) -> Opti
     None
 }
 
-impl Entry {
-    /// Parses the rule of a file.
-    pub(super) fn parsed(&self, path: &Path) -> Result<Parsed, Error> {
-        parse_rule(&self.rule).map_err(|source| Error::Rule {
-            path: path.to_owned(),
-            line: self.line,
-            name: self.name.clone(),
-            source,
-        })
-    }
-}
-
 /// Takes a file's rules over those of the files before it.
-pub(super) fn take(
+pub(in crate::policy) fn take(
     content: Content,
     path: &Path,
     written: &mut BTreeMap<String, Written>,
@@ -260,7 +163,7 @@ pub(super) fn take(
 }
 
 /// A rule that no file has, with what it was before (`_handle_deprecated_rule`).
-pub(super) fn registered(
+pub(in crate::policy) fn registered(
     default: &RuleDefault,
     written: &BTreeMap<String, Written>,
     settings: &Settings,
@@ -346,8 +249,6 @@ fn strangers(
     found
 }
 
-/// `S_ISVTX`: of what is in a folder, each may be renamed by its owner alone.
-const STICKY: u32 = 0o1000;
 /// What is said of one rule.
 const MOST_DOUBTS: usize = 8;
 /// A file may have tens of thousands of names, and guessing what is meant compares each with all others.

@@ -1,0 +1,65 @@
+//! Whether files were changed: what of them changes with them.
+
+use super::error::Error;
+use super::read::Believed;
+use crate::policy::settings::Settings;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What of a file changes with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::policy) struct Trace {
+    pub(in crate::policy) path: PathBuf,
+    /// Device, inode, size, and seconds and nanoseconds of its last change; nothing if it is not there.
+    state: Option<[i128; 5]>,
+}
+
+/// The files there are, in the order they are read, as they are now.
+pub(in crate::policy) fn traces(settings: &Settings) -> Result<Vec<Trace>, Error> {
+    let mut paths: Vec<PathBuf> = settings.files.clone();
+    for directory in &settings.directories {
+        paths.extend(files_of(directory, settings.believed)?);
+    }
+    let traces = paths.into_iter().map(|path| {
+        let state = match fs::metadata(&path) {
+            Ok(metadata) => Some([
+                metadata.dev().into(),
+                metadata.ino().into(),
+                metadata.size().into(),
+                metadata.ctime().into(),
+                metadata.ctime_nsec().into(),
+            ]),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(Error::unreadable(&path, error)),
+        };
+        Ok(Trace { path, state })
+    });
+    traces.collect()
+}
+
+/// The files of a directory by their names, but not those below it and not hidden ones (`_walk_through_policy_directory`).
+fn files_of(directory: &Path, believed: Believed) -> Result<Vec<PathBuf>, Error> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::unreadable(directory, error)),
+    };
+    let metadata = fs::metadata(directory).map_err(|error| Error::unreadable(directory, error))?;
+    believed(&metadata).map_err(|reason| Error::NotBelieved {
+        path: directory.to_owned(),
+        reason,
+    })?;
+    let mut paths = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| Error::unreadable(directory, error))?;
+        let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        let path = entry.path();
+        if !is_hidden && !path.is_dir() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}

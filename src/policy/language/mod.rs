@@ -1,0 +1,25 @@
+//! The policy language: rules from texts, and what they answer. It knows no files, and not which rules there are.
+
+mod answer;
+mod check;
+mod evaluation;
+mod inspect;
+mod outcomes;
+mod parse;
+mod python;
+mod reduction;
+mod rules;
+mod selector;
+mod template;
+
+pub(super) use answer::Outcomes;
+pub(super) use check::Check;
+pub(super) use inspect::{circle, is_never, references, remote};
+pub(super) use outcomes::outcomes;
+pub use parse::RuleError;
+pub(super) use parse::{Parsed, built_in, parse_rule};
+pub(super) use python::is_true;
+pub use rules::Rules;
+
+#[cfg(test)]
+mod tests;
