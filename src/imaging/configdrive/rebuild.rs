@@ -263,6 +263,8 @@ const LABEL: &[u8; 11] = b"CONFIG-2   ";
 mod tests {
     use super::*;
     use crate::formats::tree::fixture;
+    use crate::storage::disk::Access;
+    use crate::storage::fixture::TestDisk;
     use std::io::SeekFrom;
 
     /// A device that counts how often it is read and written.
@@ -319,6 +321,25 @@ mod tests {
         let (files, same) = tell_apart(paths.map(file).to_vec());
         let found: Vec<_> = files.iter().map(|(path, _)| path.join("/")).collect();
         assert_eq!((found, same), (paths.map(str::to_owned).to_vec(), vec![]));
+    }
+
+    #[test]
+    fn a_partition_matches_the_same_files_with_the_same_content_alone() {
+        let file = |path: &str, content: &[u8]| -> File {
+            let parts = path.split('/').map(str::to_owned);
+            (parts.collect(), Zeroizing::new(content.to_vec()))
+        };
+        let disk = TestDisk::new(64, 512, |_| ());
+        let target = Disk::open(disk.path(), Access::Write).unwrap();
+        let cancel = Cancel::default();
+        let found = |files: &[File]| matches(&target, files, &cancel).unwrap();
+        let files = [file("a", b"one"), file("z/b", b"two")];
+        assert!(!found(&files), "there is no file system");
+        write(&target, &files, &cancel).unwrap();
+        assert!(found(&files));
+        assert!(!found(&files[..1]));
+        assert!(!found(&[file("a", b"one"), file("z/b", b"tow")]));
+        assert!(!found(&[file("a", b"one"), file("z/c", b"two")]));
     }
 
     #[test]
