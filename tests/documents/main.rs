@@ -76,6 +76,7 @@ fn documents_name_only_files_of_the_checkout() {
         "README.md",
         "SECURITY.md",
         "clippy.toml",
+        "docs/development.md",
         "docs/parity.toml",
         "docs/policy.md",
         "image/README.md",
