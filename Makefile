@@ -93,12 +93,13 @@ FUZZ_SECONDS ?= 60
 FUZZ_FLAGS := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares) --cfg fuzzing
 
 .PHONY: fuzz
-fuzz: rust ## Random bytes as policies, FUZZ_SECONDS (60) for each target
+fuzz: rust ## Random bytes as policies, packets, tables and images, FUZZ_SECONDS (60) for each target
 	$(call install,g++)
 	cd fuzz && RUSTFLAGS='$(FUZZ_FLAGS)' $(CARGO) build --quiet --locked --release --target x86_64-unknown-linux-gnu --target-dir ../target/fuzz
-	@for target in policy_rule policy_file; do \
+	@for target in policy_rule policy_file network_packets firmware_tables partition_tables qcow2_image; do \
+		case $$target in policy_*) longest=600 ;; *) longest=8192 ;; esac; \
 		mkdir -p target/fuzz/corpus/$$target && \
-		target/fuzz/x86_64-unknown-linux-gnu/release/$$target -max_total_time=$(FUZZ_SECONDS) -max_len=600 -verbosity=0 \
+		target/fuzz/x86_64-unknown-linux-gnu/release/$$target -max_total_time=$(FUZZ_SECONDS) -max_len=$$longest -verbosity=0 \
 			-print_final_stats=1 -artifact_prefix=target/fuzz/ target/fuzz/corpus/$$target || exit 1; \
 	done
 

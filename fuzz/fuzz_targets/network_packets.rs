@@ -1,0 +1,57 @@
+//! Any bytes as what hosts on the link send: parsed in little memory, or refused; what is parsed and written is parsed as the same.
+
+#![no_main]
+#![allow(dead_code, unused_imports, unreachable_pub)]
+
+#[path = "../../src/formats/mod.rs"]
+mod formats;
+#[path = "../../src/progress.rs"]
+mod progress;
+
+use formats::domain_name::{self, Compression};
+use formats::{dhcp4, dhcp6, frames, ipv4, kernel_log, ntp};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(message) = dhcp4::Message::parse(bytes) {
+        let again = dhcp4::Message::parse(&message.to_bytes()).expect("what was written");
+        assert_eq!(again.options, message.options);
+        for code in 0..=255 {
+            let options = &message.options;
+            let _ = (options.u16(code), options.u32(code), options.text(code));
+            let _ = (options.address(code), options.addresses(code));
+            let _ = (options.prefix_length(code), options.domain_names(code));
+            let _ = options.routes(code);
+        }
+    }
+    if let Some(message) = dhcp6::Message::parse(bytes) {
+        assert_eq!(
+            dhcp6::Message::parse(&message.to_bytes()).as_ref(),
+            Some(&message)
+        );
+        let options = &message.options;
+        let association = options.association(1);
+        let _ = association.map(|association| association.options.addresses().count());
+        let _ = (
+            options.status(),
+            options.name_servers(),
+            options.domain_names(),
+        );
+    }
+    for compression in [Compression::Allowed, Compression::Forbidden] {
+        for name in domain_name::read_list(bytes, compression) {
+            assert!(name.len() <= 253, "{name}");
+        }
+    }
+    let port = bytes
+        .first_chunk()
+        .map_or(68, |port| u16::from_be_bytes(*port));
+    let payload = ipv4::udp_payload(bytes, port).unwrap_or_default();
+    assert!(payload.len() <= bytes.len());
+    let mark = bytes
+        .last_chunk()
+        .map_or(0, |mark| u64::from_be_bytes(*mark));
+    let _ = ntp::reply(bytes, mark);
+    let _ = kernel_log::Record::parse(bytes);
+    assert!(frames::frames(bytes).map(<[u8]>::len).sum::<usize>() <= bytes.len());
+});
