@@ -3,7 +3,7 @@
 use super::error::Error;
 use super::wire;
 use crate::config::{ApiVersion, Config};
-use crate::redact::MASK;
+use crate::redact;
 use crate::root::Root;
 use crate::secret::AgentToken;
 use crate::tls::client::{ClientOptions, body};
@@ -354,10 +354,7 @@ impl Answer {
 /// An answer with a token masked.
 fn without(body: &[u8], token: &AgentToken) -> Zeroizing<Vec<u8>> {
     let text = String::from_utf8_lossy(body);
-    let masked = token.reveal(|token| match token {
-        "" => text.into_owned(),
-        token => text.replace(token, MASK),
-    });
+    let masked = token.reveal(|token| redact::without(&text, token));
     Zeroizing::new(masked.into_bytes())
 }
 

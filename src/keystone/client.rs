@@ -3,7 +3,7 @@
 use super::error::Error;
 use super::wire;
 use super::wire::token::{Verdict, verdict};
-use crate::redact::MASK;
+use crate::redact;
 use crate::root::Root;
 use crate::tls::client::{ClientOptions, body};
 use bytes::Bytes;
@@ -163,12 +163,12 @@ impl Answer {
 
     /// Masks a secret that was sent in what a refusal says: "Could not find token: …".
     pub(super) fn hide(&mut self, secret: &[u8]) {
-        let text = String::from_utf8_lossy(&self.body);
-        let secret = String::from_utf8_lossy(secret);
-        if !self.status.is_success() && !secret.is_empty() && text.contains(&*secret) {
-            let masked = text.replace(&*secret, MASK);
-            self.body = Zeroizing::new(masked.into_bytes());
+        if self.status.is_success() {
+            return;
         }
+        let text = String::from_utf8_lossy(&self.body);
+        let masked = redact::without(&text, &String::from_utf8_lossy(secret));
+        self.body = Zeroizing::new(masked.into_bytes());
     }
 
     /// That the agent is not let in itself.

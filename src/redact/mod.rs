@@ -2,7 +2,7 @@
 //!
 //! It knows how secrets look in texts that others wrote: values by their names (`assignments`), who asks in URLs
 //! (`url`), credentials of HTTP (`headers`), hashes of passwords and private keys (`blocks`). It does not know the
-//! secrets themselves. Where it is in doubt it masks: a reader misses a word rather than a stranger finds one.
+//! secrets themselves; who has one takes it out of what its server repeats (`without`). Where it is in doubt it masks: a reader misses a word rather than a stranger finds one.
 //!
 //! ```
 //! use ferrite::redact::redact;
@@ -19,6 +19,7 @@ mod names;
 mod separators;
 mod text;
 mod url;
+mod value;
 mod values;
 mod visible;
 
@@ -26,6 +27,7 @@ pub use json::mask as mask_json;
 pub use mask::MASK;
 pub use names::is_secret;
 pub use text::{redact, redact_lines};
+pub use value::without;
 pub use visible::{one_line, visible};
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ const AT_THE_END: &[&str] = &[
     "configdrive",
     "config_drive",
     "image_server_user",
+    // IPA's argument for a login of the ramdisk.
+    "rootpwd",
 ];
 
 /// Names that end like this only tell of a secret: `agent_token_required`, `password_file`, `systemd-ask-password.path`.
@@ -159,6 +161,7 @@ mod tests {
             "temp_url_sig",
             "AWSAccessKeyId",
             "X-Amz-Security-Token",
+            "rootpwd",
         ] {
             assert!(is_secret(name), "{name}");
         }

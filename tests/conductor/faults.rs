@@ -62,6 +62,14 @@ async fn a_refusal_that_repeats_the_token_under_no_name_does_not_show_it() {
         let looking = lookup::once(&client, &machine(), &config, Some(&own)).await;
         assert_eq!(looking.unwrap_err().to_string(), right);
     }
+    // An operator's token may have characters that JSON escapes; Ironic's errors are JSON within JSON.
+    let odd = AgentToken::from_operator("Qz\"Lm\\8".to_owned()).unwrap();
+    let inner = json!({"faultstring": "bad Qz\"Lm\\8 end"}).to_string();
+    let document = json!({ "error_message": inner }).to_string();
+    conductor.on(LOOKUP, [Answer::bytes(400, document.into_bytes())]);
+    let looking = lookup::once(&client, &machine(), &config, Some(&odd)).await;
+    let told = looking.unwrap_err().to_string();
+    assert_eq!(told, "error 400: bad ****** end");
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ fn a_machine_is_deployed_with_a_raw_image_by_network_boot() -> Result<()> {
         "boot::init: Ferrite starts this machine",
         "boot::supervisor: Started a program program=/proc/self/exe argument=network",
         "boot::network::worker4: The link is up",
-        "boot::network: The network is there",
+        "boot::network::view: The network is there",
         "boot::supervisor: Started a program program=/proc/self/exe argument=agent",
         "agent::configuration: the agent starts",
     ] {

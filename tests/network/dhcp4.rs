@@ -58,6 +58,27 @@ fn malformed_options_cost_themselves_alone() {
 }
 
 #[test]
+fn an_mtu_that_would_take_ipv6_away_is_not_set() {
+    for (mtu, is_set) in [(1279_u16, false), (1280, true)] {
+        let (machine, server) = machine_with_server();
+        let mut options = MASK_24.to_vec();
+        options.extend([26, 2]);
+        options.extend(mtu.to_be_bytes());
+        server.lease(&options);
+        machine.wait_address("eth0", "192.0.2.77");
+        let interface = machine.inside(|| {
+            let show = ["-o", "link", "show", "dev", "eth0"];
+            let shown = std::process::Command::new("ip").args(show).output();
+            String::from_utf8(shown.unwrap().stdout).unwrap()
+        });
+        let right = if is_set { 1280 } else { 1500 };
+        assert!(interface.contains(&format!(" mtu {right} ")), "{interface}");
+        let told = "The DHCP server's MTU is not set";
+        assert_eq!(machine.log().contains(told), !is_set, "{mtu}");
+    }
+}
+
+#[test]
 fn a_router_outside_the_network_is_reached_on_the_link() {
     let (machine, server) = machine_with_server();
     server.lease(&[1, 4, 255, 255, 255, 255, 3, 4, 198, 51, 100, 1]);

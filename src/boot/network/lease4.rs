@@ -82,7 +82,7 @@ impl Lease {
             name_servers: name_servers.unwrap_or_default(),
             search: reader.search(message),
             host_name: reader.used(options.text(code::HOST_NAME)).flatten(),
-            mtu: mtu.filter(|mtu| *mtu >= SMALLEST_MTU).map(u32::from),
+            mtu: mtu.map(u32::from),
             lifetime,
             malformed: reader.malformed,
             server,
@@ -190,8 +190,6 @@ pub(super) fn is_host(address: Ipv4Addr) -> bool {
     !special
 }
 
-/// RFC 791: every link carries that much. Smaller ones are mistakes.
-const SMALLEST_MTU: u16 = 576;
 const SHORTEST_LEASE: Duration = Duration::from_secs(60);
 const SHORTEST_RENEWAL: Duration = Duration::from_secs(20);
 /// Longer than any machine stays in its ramdisk.

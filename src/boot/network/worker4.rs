@@ -157,10 +157,18 @@ impl Worker<'_> {
         {
             self.withdraw()?;
         }
-        if let Some(mtu) = lease.mtu
-            && let Err(error) = netlink.set_mtu(link, mtu)
-        {
-            tracing::warn!(interface = self.interface.name, mtu, %error, "Cannot set the MTU");
+        match lease.mtu {
+            Some(mtu) if mtu < MIN_MTU => tracing::warn!(
+                interface = self.interface.name,
+                mtu,
+                "The DHCP server's MTU is not set: with less than 1280 bytes the interface would lose IPv6"
+            ),
+            Some(mtu) => {
+                if let Err(error) = netlink.set_mtu(link, mtu) {
+                    tracing::warn!(interface = self.interface.name, mtu, %error, "Cannot set the MTU");
+                }
+            }
+            None => {}
         }
         self.add_address(&mut netlink, lease.address, lease.prefix, lease.lifetime)?;
         self.add_routes(&mut netlink, &lease.routes);
@@ -313,6 +321,8 @@ fn receive(socket: &UdpSocket, timeout: Duration) -> io::Result<Option<Vec<u8>>>
     }
 }
 
+/// What IPv6 needs (RFC 8200 section 5): with less the kernel takes it from the interface.
+const MIN_MTU: u32 = 1280;
 const CLIENT_PORT: u16 = 68;
 const SERVER_PORT: u16 = 67;
 const LARGEST_MESSAGE: usize = 1500;
