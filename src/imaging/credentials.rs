@@ -1,12 +1,15 @@
 //! What an image server, or a proxy on the way to it, wants to see of us.
 
 use super::source::Source;
+use crate::redact;
 use crate::secret::Secret;
 use crate::tls::client::proxy;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::ClientBuilder;
 use reqwest::header::HeaderValue;
+use std::cmp::Reverse;
+use zeroize::Zeroizing;
 
 /// User and password of an image server; either may be missing, which is told when they are needed.
 #[derive(Debug)]
@@ -46,6 +49,38 @@ impl Authorization {
         });
         may_see.then_some(&self.value)
     }
+}
+
+/// A server's words without what it was shown: parts of the URL and of the header that it may repeat under any name, or none.
+pub(super) fn without_credentials(
+    text: &str,
+    place: &Source,
+    authorization: Option<&Authorization>,
+) -> String {
+    let url = place.url();
+    let mut shown: Vec<Zeroizing<String>> = Vec::new();
+    let mut show = |text: &str| {
+        if text.len() >= SHORTEST_MASKED {
+            shown.push(Zeroizing::new(text.to_owned()));
+        }
+    };
+    show(url.password().unwrap_or_default());
+    for pair in url.query().unwrap_or_default().split('&') {
+        show(pair.split_once('=').map_or(pair, |(_, value)| value));
+    }
+    url.query_pairs().for_each(|(_, value)| show(&value));
+    let header = authorization.and_then(|authorization| authorization.value.to_str().ok());
+    if let Some((_, credentials)) = header.and_then(|header| header.split_once(' ')) {
+        show(credentials);
+        let pair = Zeroizing::new(STANDARD.decode(credentials).unwrap_or_default());
+        let pair = str::from_utf8(&pair).unwrap_or_default();
+        show(pair.split_once(':').map_or("", |(_, password)| password));
+    }
+    // The longest first: a shorter one may be a part of it.
+    shown.sort_by_key(|secret| Reverse(secret.len()));
+    shown.iter().fold(text.to_owned(), |text, secret| {
+        redact::without(&text, secret)
+    })
 }
 
 /// The strongest of what there is.
@@ -112,6 +147,9 @@ pub enum Error {
     #[error("using the given proxy")]
     Proxy(#[source] url::ParseError),
 }
+
+/// What is shorter is a word of any text, and no secret.
+const SHORTEST_MASKED: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@
 //! server's credentials go to no other server, and what one left behind stays there; those in a URL go along to the same server.
 //! One call makes one attempt; trying again is `attempts`'.
 
-use super::credentials::{self, Authorization, Proxies, with_proxies};
+use super::credentials::{self, Authorization, Proxies, with_proxies, without_credentials};
 use super::encoding::{Encoding, gunzip};
 use super::source::{self, Source};
 use crate::error::chain;
@@ -267,7 +267,11 @@ impl Fetcher {
     fn refusal(&self, source: &Source, mut response: Response) -> Error {
         let status = response.status().as_u16();
         let body = match self.wait(source, response.chunk()) {
-            Ok(Ok(Some(bytes))) => printable(&bytes),
+            Ok(Ok(Some(bytes))) => {
+                let text = String::from_utf8_lossy(&bytes);
+                let authorization = self.authorization.as_ref();
+                printable(&without_credentials(&text, source, authorization))
+            }
             _ => String::new(),
         };
         Error::Status {
@@ -363,12 +367,8 @@ fn time_of(bytes: usize) -> Duration {
 }
 
 /// The beginning of an answer's body, fit to be shown.
-fn printable(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes)
-        .chars()
-        .map(visible)
-        .take(MAX_SHOWN)
-        .collect()
+fn printable(text: &str) -> String {
+    text.chars().map(visible).take(MAX_SHOWN).collect()
 }
 
 impl fmt::Debug for Fetcher {

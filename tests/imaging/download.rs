@@ -44,6 +44,29 @@ fn a_verdict_is_not_questioned() {
     }
 }
 
+/// As object stores do that refuse a signature, and proxies that show what they were sent.
+#[test]
+fn a_server_is_quoted_without_what_it_was_shown() {
+    let lab = Lab::new(4 * MIB);
+    let pair = STANDARD.encode("user:p\"ssw0rd");
+    let body = format!(
+        "<SignatureProvided>5igCanary</SignatureProvided>, {pair}, {{\"got\": \"p\\\"ssw0rd\"}}"
+    );
+    let server = Server::start(move |_| Answer::Refusal(403, body.clone()));
+    let mut info = info(&server.url("x.img?X-Amz-Sig=5igCanary"), Some("raw"), b"");
+    for (name, value) in [
+        ("image_server_auth_strategy", "http_basic"),
+        ("image_server_user", "user"),
+        ("image_server_password", "p\"ssw0rd"),
+    ] {
+        info.insert(name.into(), value.into());
+    }
+    let error = lab.write(&info).unwrap_err();
+    let (_, told) = error.details.split_once("Response body: ").unwrap();
+    let right = "<SignatureProvided>******</SignatureProvided>, ******, {\"got\": \"******\"}";
+    assert_eq!(told, right);
+}
+
 #[test]
 fn trouble_is_tried_again() {
     let lab = Lab::new(8 * MIB);

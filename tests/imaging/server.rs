@@ -31,6 +31,8 @@ pub(crate) enum Answer {
     Silence(Arc<Vec<u8>>, usize, Receiver<()>),
     /// A status and no content.
     Status(u16),
+    /// A status with this body.
+    Refusal(u16, String),
 }
 
 pub(crate) struct Server {
@@ -218,8 +220,8 @@ fn give(mut stream: impl Write, answer: Answer) -> std::io::Result<()> {
                 Err(_) => Ok(()),
             }
         }
-        Answer::Status(status) => {
-            let body = "sorry";
+        Answer::Status(status) => give(stream, Answer::Refusal(status, "sorry".into())),
+        Answer::Refusal(status, body) => {
             let length = format!("Content-Length: {}\r\n", body.len());
             stream.write_all(head(status, &length).as_bytes())?;
             stream.write_all(body.as_bytes())
