@@ -185,6 +185,46 @@ fn a_file_in_a_folder_where_others_may_replace_it_is_refused() {
     }
 }
 
+/// Its own folder is closed, and somebody renames that; or it is found by way of a link that somebody replaces.
+#[test]
+fn a_file_that_is_found_by_way_of_an_open_folder_is_refused() {
+    let place = Place::new();
+    let believed = |metadata: &Metadata| match metadata.mode() & 0o022 {
+        0 => Ok(()),
+        _ => Err("it is open"),
+    };
+    let mut settings = Settings {
+        believed,
+        ..place.settings("machine:wipe: \"@\"")
+    };
+    let file = settings.files[0].clone();
+    let outside = tempfile::tempdir().unwrap();
+    // What is shown of a folder may have links in it itself.
+    let outside = outside.path().canonicalize().unwrap();
+    let open = outside.join("open");
+    let closed = open.join("closed");
+    fs::create_dir_all(&closed).unwrap();
+    fs::copy(&file, closed.join("policy.yaml")).unwrap();
+    symlink(&file, open.join("link.yaml")).unwrap();
+    symlink("open/link.yaml", outside.join("first.yaml")).unwrap();
+    symlink(&closed, open.join("folder")).unwrap();
+    symlink("open/folder", outside.join("folder")).unwrap();
+    for path in [
+        "open/closed/policy.yaml",
+        "first.yaml",
+        "folder/policy.yaml",
+    ] {
+        settings.files = vec![outside.join(path)];
+        for (mode, is_taken) in [(0o755, true), (0o777, false), (0o1777, true)] {
+            fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
+            let loaded = Enforcer::load(DEFAULTS, settings.clone());
+            let error = loaded.err().map(|error| error.to_string());
+            let refusal = format!("{} is not taken: it is open", open.display());
+            assert_eq!(error, (!is_taken).then_some(refusal), "{path} {mode:o}");
+        }
+    }
+}
+
 #[test]
 fn a_policy_that_locks_the_conductor_out_is_taken_only_when_its_head_says_so() {
     let place = Place::new();

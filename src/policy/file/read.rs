@@ -4,10 +4,12 @@ use super::content::Content;
 use super::error::{Error, LONGEST};
 use super::yaml::parse;
 use nix::fcntl::OFlag;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::{self, Metadata, OpenOptions};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{self, Component, Path, PathBuf};
 
 /// Whether a file may be believed, or why not.
 pub(super) type Believed = fn(&Metadata) -> Result<(), &'static str>;
@@ -61,23 +63,64 @@ pub(in crate::policy) fn read_text(path: &Path, believed: Believed) -> Result<St
     })
 }
 
-/// Whoever may write to a file's folder puts another in its place. Not so where it is sticky, as /tmp is; what is a link, may be
-/// replaced in its own folder and in that of the file.
+/// Refuses a file that somebody can put another in the place of: whoever may write to a folder by which it is found. Not so where
+/// that is sticky, as /tmp is.
 pub(super) fn believe_folders(path: &Path, believed: Believed) -> Result<(), Error> {
-    let resolved = fs::canonicalize(path).ok();
-    for path in [Some(path), resolved.as_deref()].into_iter().flatten() {
-        let folder = path.parent().filter(|folder| *folder != Path::new(""));
-        let folder = folder.unwrap_or_else(|| Path::new("."));
-        let metadata = fs::metadata(folder).map_err(|error| Error::unreadable(folder, error))?;
+    let unreadable = |error| Error::unreadable(path, error);
+    for folder in folders_of(path).map_err(unreadable)? {
+        let metadata = fs::metadata(&folder).map_err(|error| Error::unreadable(&folder, error))?;
         if metadata.mode() & STICKY == 0 {
             believed(&metadata).map_err(|reason| Error::NotBelieved {
-                path: folder.to_owned(),
+                path: folder,
                 reason,
             })?;
         }
     }
     Ok(())
 }
+
+/// Returns every folder in which the kernel looks up a part of a path, those of its links included (path_resolution(7)).
+fn folders_of(path: &Path) -> io::Result<BTreeSet<PathBuf>> {
+    let mut left: Vec<OsString> = parts_of(&path::absolute(path)?);
+    let (mut at, mut folders, mut links) = (PathBuf::from("/"), BTreeSet::new(), 0);
+    while let Some(part) = left.pop() {
+        if part == ".." {
+            at.pop();
+            continue;
+        }
+        folders.insert(at.clone());
+        let next = at.join(&part);
+        if !fs::symlink_metadata(&next)?.is_symlink() {
+            at = next;
+            continue;
+        }
+        links += 1;
+        if links > MAX_LINKS {
+            return Err(io::Error::from_raw_os_error(
+                nix::errno::Errno::ELOOP as i32,
+            ));
+        }
+        let target = fs::read_link(&next)?;
+        if target.is_absolute() {
+            at = PathBuf::from("/");
+        }
+        left.extend(parts_of(&target));
+    }
+    Ok(folders)
+}
+
+/// The parts of a path, the last one first.
+fn parts_of(path: &Path) -> Vec<OsString> {
+    let parts = path.components().rev().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    });
+    parts.collect()
+}
+
+/// As many as the kernel follows (`MAXSYMLINKS`).
+const MAX_LINKS: u32 = 40;
 
 /// `S_ISVTX`: of what is in a folder, each may be renamed by its owner alone.
 const STICKY: u32 = 0o1000;
