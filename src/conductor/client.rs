@@ -341,7 +341,7 @@ impl Answer {
     /// called there: "'…' is too long".
     pub(super) fn refusal(&self, token: Option<&AgentToken>) -> Error {
         let text = match token {
-            Some(token) => wire::server_message(&without(&self.body, token)),
+            Some(token) => wire::server_message(&mask_token(&self.body, token)),
             None => wire::server_message(&self.body),
         };
         Error::Answer {
@@ -352,9 +352,9 @@ impl Answer {
 }
 
 /// An answer with a token masked.
-fn without(body: &[u8], token: &AgentToken) -> Zeroizing<Vec<u8>> {
+fn mask_token(body: &[u8], token: &AgentToken) -> Zeroizing<Vec<u8>> {
     let text = String::from_utf8_lossy(body);
-    let masked = token.reveal(|token| redact::without(&text, token));
+    let masked = token.reveal(|token| redact::mask_known(&text, token));
     Zeroizing::new(masked.into_bytes())
 }
 

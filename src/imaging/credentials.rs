@@ -79,7 +79,7 @@ pub(super) fn without_credentials(
     // The longest first: a shorter one may be a part of it.
     shown.sort_by_key(|secret| Reverse(secret.len()));
     shown.iter().fold(text.to_owned(), |text, secret| {
-        redact::without(&text, secret)
+        redact::mask_known(&text, secret)
     })
 }
 

@@ -167,7 +167,7 @@ impl Answer {
             return;
         }
         let text = String::from_utf8_lossy(&self.body);
-        let masked = redact::without(&text, &String::from_utf8_lossy(secret));
+        let masked = redact::mask_known(&text, &String::from_utf8_lossy(secret));
         self.body = Zeroizing::new(masked.into_bytes());
     }
 

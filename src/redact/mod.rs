@@ -2,7 +2,7 @@
 //!
 //! It knows how secrets look in texts that others wrote: values by their names (`assignments`), who asks in URLs
 //! (`url`), credentials of HTTP (`headers`), hashes of passwords and private keys (`blocks`). It does not know the
-//! secrets themselves; who has one takes it out of what its server repeats (`without`). Where it is in doubt it masks: a reader misses a word rather than a stranger finds one.
+//! secrets themselves; who has one takes it out of what its server repeats (`mask_known`). Where it is in doubt it masks: a reader misses a word rather than a stranger finds one.
 //!
 //! ```
 //! use ferrite::redact::redact;
@@ -27,7 +27,7 @@ pub use json::mask as mask_json;
 pub use mask::MASK;
 pub use names::is_secret;
 pub use text::{redact, redact_lines};
-pub use value::without;
+pub use value::mask_known;
 pub use visible::{one_line, visible};
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 /// The text with a known secret masked, under whatever name or none: as it is, and as JSON writes it, also JSON within JSON.
 #[must_use]
-pub fn without(text: &str, secret: &str) -> String {
+pub fn mask_known(text: &str, secret: &str) -> String {
     if secret.is_empty() {
         return text.to_owned();
     }
@@ -51,8 +51,8 @@ mod tests {
             ),
             ("nothing".to_owned(), "nothing".to_owned()),
         ] {
-            assert_eq!(without(&text, secret), masked);
+            assert_eq!(mask_known(&text, secret), masked);
         }
-        assert_eq!(without("text", ""), "text");
+        assert_eq!(mask_known("text", ""), "text");
     }
 }
