@@ -2,7 +2,7 @@
 
 use super::caller::Caller;
 use super::conductor::{self, Answer, Conductor, TOKEN};
-use super::process::{Program, free_port, within};
+use super::process::{Program, free_port};
 use serde_json::{Value, json};
 use std::io::PipeReader;
 use std::path::Path;
@@ -54,8 +54,10 @@ impl Session {
         (Self::begun(conductor, agent).await, unread)
     }
 
-    async fn begun(conductor: Conductor, agent: Program) -> Self {
-        within("a heartbeat", conductor.until_asked(HEARTBEAT, 1)).await;
+    async fn begun(conductor: Conductor, mut agent: Program) -> Self {
+        agent
+            .until("a heartbeat", conductor.until_asked(HEARTBEAT, 1))
+            .await;
         let heartbeat = conductor.asked(HEARTBEAT)[0].json();
         let text = |name: &str| heartbeat[name].as_str().unwrap();
         let caller = Caller::new(

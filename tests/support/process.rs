@@ -5,10 +5,11 @@
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
+use socket2::{Domain, Socket, Type};
 use std::fs::File;
 use std::future::Future;
 use std::io::{BufRead, BufReader, PipeReader, Read};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -54,14 +55,34 @@ pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
     }
 }
 
-/// A port that nobody listens on: by chance, so that no two tests take the same, and below those that the kernel gives to connections
-/// (`ip_local_port_range`), so that none of them takes it before the program does.
+/// A port for a program of this test: by chance, below those that the kernel gives to connections (`ip_local_port_range`), and kept
+/// from everybody else who asks in this way, or for any of its addresses, until the test's process ends.
 pub(crate) fn free_port() -> u16 {
     let by_chance = || 10_000 + u16::try_from(Uuid::new_v4().as_u128() % 20_000).unwrap();
     std::iter::repeat_with(by_chance)
         .take(100)
-        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .find(|port| reserve(*port).is_ok())
         .unwrap()
+}
+
+/// Binds every address to this port if nobody has one, and then lets those in who bind with `SO_REUSEADDR`, as servers do: the kernel
+/// looks at the option of both sockets (`inet_csk_bind_conflict`), and at those that are bound and listen.
+fn reserve(port: u16) -> std::io::Result<()> {
+    let (socket, everywhere) = match Socket::new(Domain::IPV6, Type::STREAM, None) {
+        Ok(socket) => {
+            socket.set_only_v6(false)?;
+            (socket, IpAddr::V6(Ipv6Addr::UNSPECIFIED))
+        }
+        // A machine without IPv6.
+        Err(_) => {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+            (socket, IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+        }
+    };
+    socket.bind(&SocketAddr::new(everywhere, port).into())?;
+    socket.set_reuse_address(true)?;
+    std::mem::forget(socket);
+    Ok(())
 }
 
 /// A running program; killed when it is dropped.
@@ -199,6 +220,15 @@ impl Program {
     pub(crate) async fn until_told(&mut self, text: &str) {
         let found = within(text, self.err.wait_for(|told| told.contains(text))).await;
         assert!(found.is_ok(), "the program ended before it told: {text}");
+    }
+
+    /// Waits for something that must come while it runs.
+    pub(crate) async fn until<F: Future>(&mut self, what: &str, future: F) -> F::Output {
+        tokio::select! {
+            biased;
+            output = within(what, future) => output,
+            _ = self.out.wait_for(|_| false) => panic!("the program ended before {what}"),
+        }
     }
 
     /// The process.
