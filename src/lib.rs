@@ -12,6 +12,7 @@
 
 pub mod agent;
 pub mod api;
+pub mod backoff;
 pub mod boot;
 pub mod bootloader;
 pub mod cli;

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 /// Rooms that every other one may use; they use only one another.
 const FOUNDATION: &[&str] = &[
-    "clock", "error", "nearest", "progress", "redact", "root", "secret",
+    "backoff", "clock", "error", "nearest", "progress", "redact", "root", "secret",
 ];
 
 /// What each room may use besides the foundation and itself.
@@ -76,6 +76,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("dns", &["sys"]),
     ("sys", &["formats"]),
     ("formats", &[]),
+    ("backoff", &[]),
     ("clock", &[]),
     ("error", &[]),
     ("nearest", &[]),

@@ -4,6 +4,7 @@
 //! address, by showing wrong ones. Memory is bounded in addresses, and so is the number of callers who are made to wait.
 
 use super::limits::Limits;
+use crate::backoff::Backoff;
 use crate::logging::{LogBudget, Minute};
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -15,10 +16,8 @@ use tokio::time::Instant;
 
 /// The strangers of late, by network.
 pub(super) struct Strangers {
-    /// What the second wrong token waits for its answer; each further one waits twice as long.
-    first: Duration,
-    /// The longest such wait.
-    most: Duration,
+    /// What the second wrong token and each further one wait for their answers.
+    waits: Backoff,
     /// One permit for each caller who may be kept waiting.
     waiting: Semaphore,
     book: Mutex<Book>,
@@ -29,8 +28,10 @@ pub(super) struct Strangers {
 impl Strangers {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            first: limits.refusal,
-            most: limits.refusal_most,
+            waits: Backoff {
+                first: limits.refusal,
+                longest: limits.refusal_most,
+            },
             waiting: Semaphore::new(limits.refused_waiting),
             book: Mutex::new(Book::new(Instant::now())),
             debug_lines: LogBudget::new(DEBUG_LINES_A_MINUTE),
@@ -92,11 +93,8 @@ impl Strangers {
         let Some(doublings) = times.checked_sub(2) else {
             return Duration::ZERO;
         };
-        let factor = u32::try_from(doublings)
-            .ok()
-            .and_then(|doublings| 1_u32.checked_shl(doublings))
-            .unwrap_or(u32::MAX);
-        self.first.saturating_mul(factor).min(self.most)
+        self.waits
+            .pause(u32::try_from(doublings).unwrap_or(u32::MAX))
     }
 }
 

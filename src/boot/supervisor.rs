@@ -5,6 +5,7 @@
 //! argument; they are not looked into here, but for the log when agents end again and again.
 
 use super::invocation::Invocation;
+use crate::backoff::Backoff;
 use crate::handover::{Keeper, LogTail};
 use crate::logging;
 use crate::progress::Cancel;
@@ -418,7 +419,7 @@ impl Child {
         if self.program.restart.is_session_end(end, run) {
             self.pause = Pause::default();
             // A program that does nothing at all must not take the processor.
-            self.state = State::Due(Instant::now() + SHORTEST.saturating_sub(run));
+            self.state = State::Due(Instant::now() + PAUSES.first.saturating_sub(run));
             return;
         }
         let pause = self.start_again_after(run);
@@ -477,20 +478,22 @@ impl Pause {
         if run >= GOOD_RUN {
             self.quick_ends = 0;
         }
-        let pause = SHORTEST * 2u32.saturating_pow(self.quick_ends);
+        let pause = PAUSES.pause(self.quick_ends);
         self.quick_ends = self.quick_ends.saturating_add(1);
         if self.quick_ends >= MANY {
-            return LONGEST;
+            return PAUSES.longest;
         }
-        pause.min(LONGEST)
+        pause
     }
 }
 
-const SHORTEST: Duration = Duration::from_secs(1);
 /// Faster than this nobody logs in and out.
 const SHORTEST_SESSION: Duration = Duration::from_secs(5);
-/// What systemd waits in front of the Python agent.
-const LONGEST: Duration = Duration::from_secs(30);
+const PAUSES: Backoff = Backoff {
+    first: Duration::from_secs(1),
+    // What systemd waits in front of the Python agent.
+    longest: Duration::from_secs(30),
+};
 const GOOD_RUN: Duration = Duration::from_secs(120);
 /// So many quick ends in a row are no accident.
 const MANY: u32 = 5;

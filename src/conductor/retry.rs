@@ -1,6 +1,7 @@
 //! When to try again: the law of lookups, and chance.
 
 use super::error::Error;
+use crate::backoff::Backoff;
 use crate::config::Config;
 use crate::error::chain;
 use std::future::Future;
@@ -81,8 +82,8 @@ fn is_final(error: &Error) -> bool {
 /// The waits after failed lookups: random, of an exponentially growing range; longer while the node is locked.
 struct Waits {
     law: Law,
-    /// Upper end of the next range.
-    range: Duration,
+    /// Failures so far.
+    failures: u32,
     /// Conflicts in a row.
     conflicts: usize,
 }
@@ -91,7 +92,7 @@ impl Waits {
     fn new(law: &Law) -> Self {
         Self {
             law: *law,
-            range: Duration::from_secs(1),
+            failures: 0,
             conflicts: 0,
         }
     }
@@ -100,9 +101,9 @@ impl Waits {
         let wait = between(
             self.law.chance,
             self.law.interval,
-            self.range.max(self.law.interval),
+            RANGES.pause(self.failures).max(self.law.interval),
         );
-        self.range = (self.range * 2).min(RANGE_MAX);
+        self.failures = self.failures.saturating_add(1);
         if matches!(error, Error::Answer { code: 409, .. }) {
             let pause = CONFLICT_PAUSES.get(self.conflicts).unwrap_or(&PAUSE_MAX);
             self.conflicts += 1;
@@ -132,7 +133,11 @@ pub(super) fn bytes_by_chance<const N: usize>() -> [u8; N] {
     bytes
 }
 
-const RANGE_MAX: Duration = Duration::from_secs(60);
+/// Upper ends of the ranges.
+const RANGES: Backoff = Backoff {
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(60),
+};
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 const CONFLICT_PAUSES: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(10), PAUSE_MAX];
 

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::backoff::Backoff;
 use crate::hardware::choice::{self, Wishes};
 use crate::hardware::network;
 use crate::progress::Cancel;
@@ -96,14 +97,11 @@ fn poll<T, E>(
 
 /// Pauses that double from [`FIRST_PAUSE`] up to the longest and are as long as the limit together.
 fn pauses(limit: Duration, longest: Duration) -> impl Iterator<Item = Duration> {
-    let mut left = limit;
-    let mut next = FIRST_PAUSE;
-    std::iter::from_fn(move || {
-        let pause = next.min(longest).min(left);
-        left -= pause;
-        next *= 2;
-        (!pause.is_zero()).then_some(pause)
-    })
+    let backoff = Backoff {
+        first: FIRST_PAUSE,
+        longest,
+    };
+    backoff.within(limit)
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -121,20 +119,6 @@ mod tests {
         attempts: 1,
         delay: Duration::from_secs(3),
     };
-
-    #[test]
-    fn pauses_double_up_to_the_longest_and_sum_up_to_the_limit() {
-        let millis: Vec<u128> = pauses(Duration::from_millis(1000), Duration::from_millis(300))
-            .map(|pause| pause.as_millis())
-            .collect();
-        assert_eq!(millis, [50, 100, 200, 300, 300, 50]);
-        assert_eq!(
-            pauses(Duration::from_secs(60), INTERFACE_PAUSE).sum::<Duration>(),
-            INTERFACE_LIMIT
-        );
-        assert_eq!(pauses(Duration::ZERO, Duration::from_secs(3)).count(), 0);
-        assert_eq!(pauses(Duration::from_secs(3), Duration::ZERO).count(), 0);
-    }
 
     #[test]
     fn looking_ends_with_what_is_found() {

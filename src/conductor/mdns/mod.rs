@@ -9,6 +9,7 @@ pub use told::Service;
 
 use super::address::Network;
 use super::error::Error;
+use crate::backoff::Backoff;
 use socket2::SockRef;
 use std::future;
 use std::io;
@@ -54,7 +55,6 @@ pub async fn find(
     };
     let sockets = Sockets::open().map_err(Error::Discovery)?;
     let reachable = |address| network.route_source(address).is_ok();
-    let mut pause = FIRST_PAUSE;
     for attempt in 1..=asking.attempts {
         tracing::info!(service, attempt, "asking the network (multicast DNS)");
         sockets.ask(&mut told, asking).await;
@@ -62,8 +62,7 @@ pub async fn find(
             return found.map_err(|reason| Error::StrangeService { service, reason });
         }
         if attempt < asking.attempts {
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+            tokio::time::sleep(PAUSES.pause(attempt.saturating_sub(1))).await;
         }
     }
     Err(Error::NotDiscovered { service })
@@ -163,5 +162,8 @@ const PACKET_MAX: usize = 9000;
 /// As python-zeroconf, which IPA asks by.
 const ATTEMPT: Duration = Duration::from_secs(3);
 const AGAIN: Duration = Duration::from_secs(1);
-/// IPA's pause after the first attempt; each is twice the one before.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// IPA's pauses between attempts, which have a number and no longest pause.
+const PAUSES: Backoff = Backoff {
+    first: Duration::from_millis(100),
+    longest: Duration::MAX,
+};
