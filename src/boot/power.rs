@@ -4,6 +4,7 @@
 //! not process 1's help, and so works as well in a ramdisk that another init started. Whether the machine may be switched off at all
 //! is not asked here.
 
+use crate::formats::mount_table::Mount;
 use crate::logging;
 use crate::progress::{Cancel, run_with_timeout};
 use crate::root::Root;
@@ -38,7 +39,7 @@ pub enum Error {
 pub fn end(root: &Root, end: End) -> Error {
     tracing::info!(?end, "The machine ends");
     let is_flushed = sync();
-    let mounts = fs::read_to_string(root.path("proc/self/mounts")).unwrap_or_default();
+    let mounts = fs::read(root.path("proc/self/mountinfo")).unwrap_or_default();
     disk_mounts(&mounts).into_iter().for_each(unmount);
     // Unmounting writes, too; a disk that did not respond before is not waited for twice.
     if is_flushed {
@@ -99,27 +100,13 @@ fn unmount(point: PathBuf) {
 }
 
 /// The mount points of block devices, the latest mount first.
-fn disk_mounts(mounts: &str) -> Vec<PathBuf> {
-    let mut points: Vec<PathBuf> = mounts
-        .lines()
-        .filter_map(|line| {
-            let (device, rest) = line.split_once(' ')?;
-            let point = rest.split(' ').next()?;
-            (device.starts_with("/dev/") && point != "/").then(|| unescaped(point))
-        })
-        .collect();
-    points.reverse();
-    points
-}
-
-/// Blanks are written `\040` in /proc/self/mounts (fs/proc_namespace.c, `mangle`).
-fn unescaped(point: &str) -> PathBuf {
-    let blank = point
-        .replace(r"\040", " ")
-        .replace(r"\011", "\t")
-        .replace(r"\012", "\n")
-        .replace(r"\134", r"\");
-    Path::new(&blank).into()
+fn disk_mounts(table: &[u8]) -> Vec<PathBuf> {
+    Mount::parse_all(table)
+        .into_iter()
+        .rev()
+        .filter(|mount| mount.source.starts_with("/dev") && mount.point != Path::new("/"))
+        .map(|mount| mount.point)
+        .collect()
 }
 
 /// Time for the data of a large image to reach a slow disk.
@@ -135,10 +122,10 @@ mod tests {
 
     #[test]
     fn disks_are_unmounted_in_reverse_order() {
-        let mounts = "proc /proc proc rw 0 0\n\
-                      /dev/sda2 /mnt/a\\040b ext4 rw 0 0\n\
-                      /dev/sda1 /mnt/a\\040b/boot vfat rw 0 0\n\
-                      devtmpfs /dev devtmpfs rw 0 0\n";
+        let mounts = b"22 1 0:5 / /proc rw - proc proc rw\n\
+                       25 1 8:2 / /mnt/a\\040b rw - ext4 /dev/sda2 rw\n\
+                       26 25 8:1 / /mnt/a\\040b/boot rw - vfat /dev/sda1 rw\n\
+                       27 1 0:6 / /dev rw - devtmpfs devtmpfs rw\n";
         assert_eq!(
             disk_mounts(mounts),
             [PathBuf::from("/mnt/a b/boot"), PathBuf::from("/mnt/a b")]

@@ -4,8 +4,10 @@
 //! is a ramdisk, or where the operator said `--allow-installed-system`.
 
 use crate::error::{AgentError, ErrorClass};
+use crate::formats::mount_table::Mount;
 use crate::root::Root;
 use std::fs;
+use std::path::Path;
 
 /// Proof that this machine may be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +45,11 @@ impl Permit {
         if installed == InstalledSystem::Allowed {
             return Ok(Self(()));
         }
-        let mounts = fs::read_to_string(root.path("proc/self/mountinfo")).unwrap_or_default();
-        match root_file_system(&mounts) {
-            Some(mount) if mount.is_ramdisk(&mounts) => Ok(Self(())),
-            Some(mount) => Err(Refusal(mount.kind.to_owned())),
+        let table = fs::read(root.path("proc/self/mountinfo")).unwrap_or_default();
+        let mounts = Mount::parse_all(&table);
+        match mounts.iter().rfind(|mount| mount.point == Path::new("/")) {
+            Some(mount) if is_ramdisk(mount, &mounts) => Ok(Self(())),
+            Some(mount) => Err(Refusal(mount.file_system.clone())),
             None => Err(Refusal(
                 "unknown: /proc/self/mountinfo does not tell".to_owned(),
             )),
@@ -54,60 +57,25 @@ impl Permit {
     }
 }
 
-/// A line of mountinfo (proc(5)): mount point, type of file system, its own options.
-#[derive(Clone, Copy, Debug)]
-struct Mount<'a> {
-    point: &'a str,
-    kind: &'a str,
-    options: &'a str,
-}
-
-impl<'a> Mount<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        let (place, system) = line.split_once(" - ")?;
-        let mut system = system.split(' ');
-        Some(Self {
-            point: place.split(' ').nth(4)?,
-            kind: system.next()?,
-            options: system.nth(1).unwrap_or_default(),
-        })
-    }
-
-    /// In memory itself, or an overlay that writes into memory.
-    fn is_ramdisk(&self, mounts: &str) -> bool {
-        match self.kind {
-            "overlay" => self
-                .options
-                .split(',')
-                .find_map(|option| option.strip_prefix("upperdir="))
-                .and_then(|upper| holder(mounts, upper))
-                .is_some_and(|holder| IN_MEMORY.contains(&holder.kind)),
-            kind => IN_MEMORY.contains(&kind),
-        }
+/// In memory itself, or an overlay that writes into memory.
+fn is_ramdisk(mount: &Mount, mounts: &[Mount]) -> bool {
+    match mount.file_system.as_str() {
+        "overlay" => mount
+            .path_option("upperdir")
+            .and_then(|upper| holder(mounts, &upper))
+            .is_some_and(|holder| IN_MEMORY.contains(&holder.file_system.as_str())),
+        file_system => IN_MEMORY.contains(&file_system),
     }
 }
 
 const IN_MEMORY: &[&str] = &["ramfs", "rootfs", "tmpfs"];
 
-/// What is mounted last, and so visible, at `/`.
-fn root_file_system(mounts: &str) -> Option<Mount<'_>> {
-    mounts
-        .lines()
-        .filter_map(Mount::parse)
-        .rfind(|mount| mount.point == "/")
-}
-
 /// The mount other than `/` that a path lies on.
-fn holder<'a>(mounts: &'a str, path: &str) -> Option<Mount<'a>> {
+fn holder<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
     mounts
-        .lines()
-        .filter_map(Mount::parse)
-        .filter(|mount| mount.point != "/")
-        .filter(|mount| {
-            path.strip_prefix(mount.point)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
-        .max_by_key(|mount| mount.point.len())
+        .iter()
+        .filter(|mount| mount.point != Path::new("/") && path.starts_with(&mount.point))
+        .max_by_key(|mount| mount.point.as_os_str().len())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Whether this process has the power to end the machine: asked before Ironic is told that it ends.
 
 use crate::error::{AgentError, ErrorClass};
+use crate::formats::process_status::effective_capabilities;
 use crate::root::Root;
 use std::fs::{self, OpenOptions};
 
@@ -41,10 +42,7 @@ pub fn check(root: &Root) -> Result<(), Powerless> {
 fn may_reboot(root: &Root) -> bool {
     let read = |path: &str| fs::read_to_string(root.path(path)).ok();
     let capable = read("proc/self/status").and_then(|status| {
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("CapEff:"))?;
-        let rights = u64::from_str_radix(line.trim(), 16).ok()?;
+        let rights = effective_capabilities(&status)?;
         Some(rights >> CAP_SYS_BOOT & 1 == 1)
     });
     let own = read("proc/self/uid_map").map(|map| {

@@ -1,5 +1,6 @@
 //! What this process lets others see of it.
 
+use crate::formats::process_status::effective_capabilities;
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::SigSet;
@@ -39,11 +40,7 @@ pub fn unblock_signals(program: &mut Command) -> &mut Command {
 /// Whether this process may lock memory without limit. Under a limit, locking everything would make memory end early.
 fn may_lock_all() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let capabilities = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
-    capabilities.is_some_and(|bits| bits & CAP_IPC_LOCK != 0)
+    effective_capabilities(&status).is_some_and(|bits| bits & CAP_IPC_LOCK != 0)
 }
 
 /// The arguments and variables that this process was started with, as everybody reads them in `/proc/PID/cmdline` and (of its
