@@ -10,7 +10,7 @@ mod formats;
 mod progress;
 
 use formats::guid::Guid;
-use formats::{gpt, mbr, signature};
+use formats::{gpt, mbr, probe};
 use libfuzzer_sys::fuzz_target;
 use std::io::Cursor;
 
@@ -41,8 +41,8 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn mbr_of(disk: Vec<u8>) {
     let mut disk = Cursor::new(disk);
-    let _ = signature::label(&mut disk);
-    let _ = signature::is_md_member(&mut disk, BYTES as u64);
+    let _ = probe::label(&mut disk);
+    let _ = probe::is_md_member(&mut disk, BYTES as u64);
     let Some(mut table) = mbr::read(&mut disk).expect("memory is read") else {
         return;
     };

@@ -9,13 +9,13 @@ mod files;
 
 use crate::config::{KernelArgs, Known};
 use crate::error::chain;
-use crate::formats::volume::{VOLUME_HEAD, Volume};
+use crate::formats::probe::Volume;
 use crate::progress::Cancel;
 use crate::root::Root;
 use files::{Copied, Existing, Medium};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -128,6 +128,8 @@ struct Found {
 struct Device {
     path: PathBuf,
     volume: Volume,
+    /// The name that the kernel has for its type.
+    file_system: &'static str,
     model: String,
 }
 
@@ -270,14 +272,17 @@ fn may_be_media(sysfs: &Path) -> bool {
 
 fn device(root: &Root, name: &str) -> Option<Device> {
     let path = root.path("dev").join(name);
-    let mut head = Vec::with_capacity(VOLUME_HEAD);
     // A drive without a medium cannot be opened.
-    let mut file = File::open(&path)
-        .ok()?
-        .take(u64::try_from(VOLUME_HEAD).ok()?);
-    file.read_to_end(&mut head).ok()?;
+    let mut file = File::open(&path).ok()?;
+    let volume = Volume::probe(&mut file).ok()??;
+    let file_system = match volume {
+        Volume::Ext { .. } => return None,
+        Volume::Fat { .. } => "vfat",
+        Volume::Iso9660 { .. } => "iso9660",
+    };
     Some(Device {
-        volume: Volume::parse(&head)?,
+        volume,
+        file_system,
         model: attribute(&root.path("sys/class/block").join(name).join("device/model")),
         path,
     })
@@ -399,10 +404,6 @@ struct Attached {
 }
 
 fn attach(root: &Root, device: &Device) -> Result<Attached, Error> {
-    let kind = match device.volume {
-        Volume::Fat { .. } => "vfat",
-        Volume::Iso9660 { .. } => "iso9660",
-    };
     let failed = |source| Error::Mount {
         device: device.path.clone(),
         source,
@@ -410,8 +411,14 @@ fn attach(root: &Root, device: &Device) -> Result<Attached, Error> {
     let path = root.path("run/ferrite/media");
     fs::create_dir_all(&path).map_err(failed)?;
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some(&device.path), &path, Some(kind), flags, None::<&str>)
-        .map_err(|error| failed(error.into()))?;
+    mount(
+        Some(&device.path),
+        &path,
+        Some(device.file_system),
+        flags,
+        None::<&str>,
+    )
+    .map_err(|error| failed(error.into()))?;
     Ok(Attached {
         path,
         mounted: true,
@@ -497,8 +504,8 @@ mod tests {
     }
 
     fn iso(label: &str, publisher: &str) -> Vec<u8> {
-        let mut head = vec![b' '; VOLUME_HEAD];
         let at = 32768;
+        let mut head = vec![b' '; at + 2048];
         head[at..at + 6].copy_from_slice(b"\x01CD001");
         head[at + 40..at + 40 + label.len()].copy_from_slice(label.as_bytes());
         head[at + 318..at + 318 + publisher.len()].copy_from_slice(publisher.as_bytes());
@@ -506,14 +513,12 @@ mod tests {
     }
 
     fn fat(label: &str) -> Vec<u8> {
-        let mut head = vec![0; 512];
-        head[..3].copy_from_slice(&[0xEB, 0x3C, 0x90]);
-        head[22] = 9;
-        head[38] = 0x29;
-        head[43..54].fill(b' ');
-        head[43..43 + label.len()].copy_from_slice(label.as_bytes());
-        head[510..].copy_from_slice(&[0x55, 0xAA]);
-        head
+        let mut padded = [b' '; 11];
+        padded[..label.len()].copy_from_slice(label.as_bytes());
+        let mut image = io::Cursor::new(vec![0; 64 << 10]);
+        let options = fatfs::FormatVolumeOptions::new().volume_label(padded);
+        fatfs::format_volume(&mut image, options).unwrap();
+        image.into_inner()
     }
 
     fn arguments(line: &str) -> KernelArgs {

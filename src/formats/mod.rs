@@ -20,11 +20,10 @@ pub mod module_index;
 pub mod mount_table;
 pub mod ntp;
 pub mod omitted_drivers;
+pub mod probe;
 pub mod process_status;
 pub mod qcow2;
-pub mod signature;
 pub mod smbios;
-pub mod volume;
 pub mod vpd;
 
 mod field;

@@ -3,7 +3,7 @@
 use super::error::{Error, FetchError};
 use crate::formats::fat::Fat;
 use crate::formats::iso9660::Iso;
-use crate::formats::signature;
+use crate::formats::probe;
 use crate::imaging::gunzip::{Gunzip, Rest};
 use crate::secret::Secret;
 use base64::alphabet::STANDARD;
@@ -114,7 +114,7 @@ fn block_bytes(bytes: &[u8]) -> Option<u64> {
     if let Ok(Some(fat)) = Fat::open(Cursor::new(bytes)) {
         return Some(fat.sector());
     }
-    signature::ext_block(bytes)
+    probe::ext_block(bytes)
 }
 
 /// Base64 as Python's `b64decode` reads it: characters outside the alphabet are skipped, the first padding ends it.

@@ -13,7 +13,7 @@ pub use decode::{Drive, Fetch, MOST_ENCODED_BYTES};
 pub use error::{Error, FetchError};
 
 use crate::formats::guid::Guid;
-use crate::formats::signature;
+use crate::formats::probe;
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::storage;
@@ -83,7 +83,7 @@ fn labelled(disk: &Path) -> Result<Option<Partition>, Error> {
     let mut found = None;
     for partition in layout.partitions {
         let mut bytes = Window::new(open.file(), partition.start, partition.bytes);
-        let label = signature::label(&mut bytes)
+        let label = probe::label(&mut bytes)
             .map_err(|error| Error::Partition(storage::Error::Read(disk.into(), error)))?;
         if label.is_some_and(|label| label.eq_ignore_ascii_case(LABEL))
             && found.replace(partition).is_some()
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(files_of(&disk, &partition), fixture::files());
         let start = start_of(&disk, &partition, 1 << 20);
         assert_eq!(start[11..13], [0, 16], "sectors of 4096 bytes");
-        let label = signature::label(&mut io::Cursor::new(start)).unwrap();
+        let label = probe::label(&mut io::Cursor::new(start)).unwrap();
         assert_eq!(label.as_deref(), Some("CONFIG-2"));
     }
 

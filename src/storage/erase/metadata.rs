@@ -5,7 +5,7 @@
 
 use super::{Done, Failed, Outcome};
 use crate::formats::guid::Guid;
-use crate::formats::signature;
+use crate::formats::probe;
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::storage::Error;
@@ -139,7 +139,7 @@ fn examine(root: &Root, path: &Path, rules: Rules) -> Result<Verdict, Error> {
         start: 0,
         bytes: disk.bytes(),
     };
-    let label = signature::label(&mut whole.window(&disk)).map_err(unreadable)?;
+    let label = probe::label(&mut whole.window(&disk)).map_err(unreadable)?;
     let is_labelled = label.is_some_and(|label| label.eq_ignore_ascii_case(VIRTUAL_FLOPPY));
     if is_labelled && disk.bytes() < LARGEST_FLOPPY {
         return Ok(Verdict::Skip(Done::SkippedVirtualMedia));
@@ -160,7 +160,7 @@ fn examine(root: &Root, path: &Path, rules: Rules) -> Result<Verdict, Error> {
     ranges.dedup();
     if rules.array_members == ArrayMembers::Skip {
         for range in &ranges {
-            let member = signature::is_md_member(&mut range.window(&disk), range.bytes);
+            let member = probe::is_md_member(&mut range.window(&disk), range.bytes);
             if member.map_err(unreadable)? {
                 return Ok(Verdict::Skip(Done::SkippedArrayMember));
             }
@@ -176,7 +176,7 @@ fn examine(root: &Root, path: &Path, rules: Rules) -> Result<Verdict, Error> {
         let by_type = table.iter().find_map(|p| shared_type(p.kind));
         let mut holds_gfs2 = false;
         for range in &ranges {
-            holds_gfs2 |= signature::is_gfs2(&mut range.window(&disk)).map_err(unreadable)?;
+            holds_gfs2 |= probe::is_gfs2(&mut range.window(&disk)).map_err(unreadable)?;
         }
         if let Some(what) = by_type.or_else(|| holds_gfs2.then_some("GFS2")) {
             return Err(Error::Protected(path.into(), what));

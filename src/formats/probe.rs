@@ -1,31 +1,88 @@
-//! What a device says it holds: labels of the file systems that config drives come in, members of md arrays, GFS2.
+//! What a device says it holds: the file systems that virtual media and config drives come in, with their labels; members of md
+//! arrays; GFS2.
+//!
+//! Knows the primary volume descriptor of ISO 9660 (ECMA-119 section 8.4), the boot sector of FAT (Microsoft's FAT specification,
+//! section 3) and the superblock of ext (Linux `fs/ext4/ext4.h`), and takes the labels that libblkid takes.
 
 use super::fat::{self, Fat};
 use super::field;
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// The label of the file system on a device: FAT, ISO 9660 or ext. Trailing blanks are no part of it.
+/// A file system with its label, which is empty where it has none; blanks at its end are no part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Volume {
+    /// ext2, ext3 or ext4.
+    Ext {
+        /// The label in the superblock.
+        label: String,
+    },
+    /// FAT of any width.
+    Fat {
+        /// The label in the root directory.
+        label: String,
+    },
+    /// A CD.
+    Iso9660 {
+        /// The volume identifier.
+        label: String,
+        /// The publisher identifier: Ironic writes the value of `ir_pub_id` here.
+        publisher: String,
+    },
+}
+
+impl Volume {
+    /// Recognises the file system on a device.
+    ///
+    /// # Errors
+    /// What reading the device says; a device that ends early holds none.
+    pub fn probe(device: &mut (impl Read + Seek)) -> io::Result<Option<Self>> {
+        // `mkisofs` always writes the primary descriptor first.
+        let descriptor = bytes_at(device, ISO_DESCRIPTOR, 2048)?;
+        if let (true, Some(label), Some(publisher)) = (
+            descriptor.starts_with(b"\x01CD001"),
+            descriptor.get(40..72),
+            descriptor.get(318..446),
+        ) {
+            return Ok(Some(Self::Iso9660 {
+                label: text(label),
+                publisher: text(publisher),
+            }));
+        }
+        if is_fat(&bytes_at(device, 0, 512)?) {
+            let label = match Fat::open(&mut *device).map(|fat| fat.map(|mut fat| fat.label())) {
+                Ok(Some(Ok(label))) => label.map(text),
+                Err(fat::Error::Read(error)) | Ok(Some(Err(fat::Error::Read(error)))) => {
+                    return Err(error);
+                }
+                _ => None,
+            };
+            return Ok(Some(Self::Fat {
+                label: label.unwrap_or_default(),
+            }));
+        }
+        let ext = bytes_at(device, 1024, 136)?;
+        let is_ext = field::le16(&ext, 56) == Some(0xEF53);
+        let label = ext.get(120..136).filter(|_| is_ext).map(text);
+        Ok(label.map(|label| Self::Ext { label }))
+    }
+
+    /// The label.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Ext { label } | Self::Fat { label } | Self::Iso9660 { label, .. } => label,
+        }
+    }
+}
+
+/// The label of the file system on a device, if it has one.
 ///
 /// # Errors
-/// What reading the device says; a device that ends early has no label.
+/// As [`Volume::probe`].
 pub fn label(device: &mut (impl Read + Seek)) -> io::Result<Option<String>> {
-    if is_fat(&bytes_at(device, 0, 512)?) {
-        let fat = Fat::open(&mut *device).map(|fat| fat.map(|mut fat| fat.label()));
-        return match fat {
-            Ok(Some(Ok(label))) => Ok(label.and_then(text)),
-            Err(fat::Error::Read(error)) | Ok(Some(Err(fat::Error::Read(error)))) => Err(error),
-            _ => Ok(None),
-        };
-    }
-    let descriptor = bytes_at(device, ISO_DESCRIPTOR, 72)?;
-    if descriptor.get(..6) == Some(b"\x01CD001".as_slice()) {
-        return Ok(descriptor.get(40..72).and_then(text));
-    }
-    let ext = bytes_at(device, 1024, 136)?;
-    if field::le16(&ext, 56) == Some(0xEF53) {
-        return Ok(ext.get(120..136).and_then(text));
-    }
-    Ok(None)
+    let volume = Volume::probe(device)?;
+    let label = volume.map(|volume| volume.label().to_owned());
+    Ok(label.filter(|label| !label.is_empty()))
 }
 
 /// Whether a device of `bytes` bytes is a member of a Linux md array, by any version of its superblock.
@@ -74,20 +131,27 @@ pub fn ext_block(bytes: &[u8]) -> Option<u64> {
     (field::le16(superblock, 56) == Some(0xEF53)).then_some(1024 << exponent)
 }
 
-/// Whether a boot sector says that it is of a FAT file system.
+/// Whether a boot sector says that it is of a FAT file system: by the name of its type, or by a jump over the fields of one.
 fn is_fat(boot: &[u8]) -> bool {
     let named = |at: usize, names: &[&[u8]]| {
         let name = boot.get(at..at + 5);
         names.iter().any(|known| name == Some(*known))
     };
+    // 16-bit sectors per FAT are zero on FAT32 alone, whose extended boot record lies further on.
+    let marker = match field::le16(boot, 22) {
+        Some(0) => 66,
+        _ => 38,
+    };
+    let is_extended = boot.get(marker) == Some(&EXTENDED);
+    let jumps = matches!(boot, [0xEB, _, 0x90, ..] | [0xE9, ..]);
     let is_named = named(82, &[b"FAT32"]) || named(54, &[b"FAT12", b"FAT16", b"FAT  "]);
-    is_named && boot.ends_with(&[0x55, 0xAA])
+    boot.len() == 512 && boot.ends_with(&[0x55, 0xAA]) && (is_named || (jumps && is_extended))
 }
 
-fn text(padded: impl AsRef<[u8]>) -> Option<String> {
+/// A field padded with blanks, or with zeroes, as some tools do.
+fn text(padded: impl AsRef<[u8]>) -> String {
     let text = String::from_utf8_lossy(padded.as_ref());
-    let text = text.trim_end_matches(['\0', ' ']);
-    (!text.is_empty()).then(|| text.to_owned())
+    text.trim_end_matches(['\0', ' ']).to_owned()
 }
 
 /// Up to `length` bytes; fewer where the device ends.
@@ -99,7 +163,10 @@ fn bytes_at(device: &mut (impl Read + Seek), at: u64, length: u64) -> io::Result
 }
 
 const MD_MAGIC: u32 = 0xA92B_4EFC;
+/// Sixteen sectors are the system area.
 const ISO_DESCRIPTOR: u64 = 16 * 2048;
+/// "The next three fields are there": serial number, label, name of the type.
+const EXTENDED: u8 = 0x29;
 
 #[cfg(test)]
 mod tests {
@@ -178,6 +245,35 @@ mod tests {
         assert!(first + 512 < at, "the label is in another cluster");
         image[at + 11] = 0x28;
         assert_eq!(label_of(image).as_deref(), Some("CONFIG-2"));
+    }
+
+    #[test]
+    fn a_cd_tells_its_label_and_publisher() {
+        let mut cd = vec![0; 34 << 10];
+        let mut field = |at: usize, length: usize, text: &str| {
+            cd[at..at + length].fill(b' ');
+            cd[at..at + text.len()].copy_from_slice(text.as_bytes());
+        };
+        field(32768, 6, "\x01CD001");
+        field(32768 + 40, 32, "VMEDIA_BOOT_ISO");
+        field(32768 + 318, 128, "1be26c0b-03f2");
+        let volume = Volume::Iso9660 {
+            label: "VMEDIA_BOOT_ISO".into(),
+            publisher: "1be26c0b-03f2".into(),
+        };
+        assert_eq!(Volume::probe(&mut Cursor::new(&cd)).unwrap(), Some(volume));
+        cd.truncate(34 << 10 >> 1);
+        assert_eq!(Volume::probe(&mut Cursor::new(&cd)).unwrap(), None);
+    }
+
+    /// As by blkid: type names are no part of the specification's rules for what is FAT.
+    #[test]
+    fn fat_is_known_without_the_name_of_its_type() {
+        let mut fat = fixture::unpacked(fixture::FAT);
+        fat[54..62].fill(b' ');
+        assert_eq!(label_of(fat.clone()).as_deref(), Some("CONFIG-2"));
+        fat[38] = 0;
+        assert_eq!(Volume::probe(&mut Cursor::new(fat)).unwrap(), None);
     }
 
     proptest! {
