@@ -12,7 +12,6 @@
 
 pub mod agent;
 pub mod api;
-pub mod boot;
 pub mod bootloader;
 pub mod cli;
 pub mod clock;
@@ -26,14 +25,19 @@ pub mod formats;
 pub mod handover;
 pub mod hardware;
 pub mod imaging;
+pub mod init;
 pub mod keystone;
 pub mod logging;
+pub mod machine;
 mod nearest;
+pub mod network;
 pub mod policy;
 pub mod progress;
 pub mod redact;
 pub mod root;
 pub mod secret;
 pub mod storage;
+pub mod supervisor;
 pub mod sys;
 pub mod tls;
+pub mod virtual_media;

@@ -25,18 +25,25 @@ const FOUNDATION: &[&str] = &[
 
 /// What each room may use besides the foundation and itself.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("main", &["boot", "cli", "logging", "sys"]),
+    ("main", &["cli", "init", "logging", "sys"]),
     (
         "cli",
         &[
-            "agent", "boot", "config", "hardware", "keystone", "logging", "policy",
+            "agent",
+            "config",
+            "hardware",
+            "init",
+            "keystone",
+            "logging",
+            "network",
+            "policy",
+            "supervisor",
         ],
     ),
     (
         "agent",
         &[
             "api",
-            "boot",
             "command",
             "conductor",
             "config",
@@ -46,16 +53,44 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "imaging",
             "keystone",
             "logging",
+            "machine",
             "policy",
             "sys",
             "tls",
+            "virtual_media",
         ],
     ),
     (
         "api",
         &["command", "config", "keystone", "logging", "policy", "tls"],
     ),
-    ("boot", &["config", "formats", "handover", "logging", "sys"]),
+    (
+        "init",
+        &[
+            "config",
+            "formats",
+            "handover",
+            "logging",
+            "machine",
+            "network",
+            "supervisor",
+            "sys",
+        ],
+    ),
+    // What starts the process hands it a pipe, by which it says that the network is there.
+    (
+        "network",
+        &[
+            "config",
+            "formats",
+            "handover",
+            "logging",
+            "supervisor",
+            "sys",
+        ],
+    ),
+    ("supervisor", &["config", "handover", "logging", "sys"]),
+    ("virtual_media", &["config", "formats"]),
     ("conductor", &["config", "tls"]),
     ("extensions", &["command", "hardware", "imaging", "logging"]),
     ("keystone", &["config", "logging", "tls"]),
@@ -66,6 +101,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "hardware",
         &["bootloader", "dns", "formats", "imaging", "storage", "sys"],
     ),
+    ("machine", &["logging", "sys"]),
     ("imaging", &["formats", "storage", "sys", "tls"]),
     ("bootloader", &["formats", "storage", "sys"]),
     ("storage", &["formats", "sys"]),
@@ -91,8 +127,8 @@ const LONGEST_FILE: usize = 600;
 
 /// Files that may take a secret out of its wrapper: `Secret::expose`, `AgentToken::reveal`, `Held::reveal`.
 const MAY_EXPOSE: &[&str] = &[
-    "src/boot/rescue.rs",                 // the rescue password, into /etc/shadow
-    "src/boot/invocation.rs",             // secrets among options, to the agent that is started
+    "src/init/rescue.rs",                 // the rescue password, into /etc/shadow
+    "src/supervisor/invocation.rs",       // secrets among options, to the agent that is started
     "src/conductor/client.rs",            // the token, out of what Ironic's errors repeat
     "src/conductor/wire.rs",              // the token, into the heartbeat's body
     "src/hardware/machine/deployment.rs", // the config drive's text, to be decoded
@@ -110,7 +146,7 @@ const MAY_EXPOSE: &[&str] = &[
 const EXPOSES: &[&str] = &[".expose()", ".reveal("];
 
 /// The one file that starts programs: our own again, and the image's logins on a machine that was handed to its owner.
-const SUPERVISOR: &str = "src/boot/supervisor.rs";
+const SUPERVISOR: &str = "src/supervisor/mod.rs";
 /// What it starts them with: a part that needs `unsafe`. Only the lint keeps a program from being started here.
 const START: &str = "src/sys/process.rs";
 

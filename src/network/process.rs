@@ -3,11 +3,11 @@
 
 use super::error::Error;
 use super::view::Network;
-use crate::boot::supervisor::Child;
 use crate::config::KernelArgs;
 use crate::handover::LogTail;
 use crate::logging::{self, Log};
 use crate::root::Root;
+use crate::supervisor::Child;
 use crate::sys::{inherited, process};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -78,18 +78,18 @@ fn end_with_any_thread() {
 
 /// Whether the network is there, to be asked of its process.
 #[derive(Debug)]
-pub(in crate::boot) struct Readiness(OwnedFd);
+pub(crate) struct Readiness(OwnedFd);
 
 impl Readiness {
     /// Of a process that is to be started for the first time.
-    pub(in crate::boot) fn of_first_start(network: &mut Child) -> io::Result<Self> {
+    pub(crate) fn of_first_start(network: &mut Child) -> io::Result<Self> {
         let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         network.inherits_once(theirs);
         Ok(Self(ours))
     }
 
     /// Waits until the network is there, or its process has ended; at most so long.
-    pub(in crate::boot) fn wait(&self, patience: Duration) -> io::Result<()> {
+    pub(crate) fn wait(&self, patience: Duration) -> io::Result<()> {
         let end = Instant::now() + patience;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -118,8 +118,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boot::invocation::Invocation;
-    use crate::boot::supervisor::{Inherited, Order, Program, Restart};
+    use crate::supervisor::invocation::Invocation;
+    use crate::supervisor::{Inherited, Order, Program, Restart};
     use crate::sys::netlink::{Changes, Netlink};
     use std::thread;
 
@@ -181,7 +181,7 @@ mod tests {
         );
         let log = String::from_utf8_lossy(&output.stderr);
         assert!(
-            log.contains("a thread panicked place=src/boot/network/process.rs"),
+            log.contains("a thread panicked place=src/network/process.rs"),
             "{log}"
         );
     }

@@ -2,8 +2,8 @@
 //! hands it over.
 
 use super::invocation::Invocation;
-use super::supervisor::{Child, Inherited, Order, Program, keep_running};
 use super::watcher;
+use super::{Child, Inherited, Order, Program, keep_running};
 use crate::config;
 use crate::handover::{Keeper, LogTail};
 use crate::logging::Log;

@@ -20,7 +20,7 @@ mod worker4;
 mod worker6;
 
 pub use error::Error;
-pub(super) use process::Readiness;
+pub(crate) use process::Readiness;
 pub use process::serve;
 
 use crate::config::KernelArgs;

@@ -3,13 +3,19 @@
 //! There are two: the agent and the network, the same file as process 1, so that the ramdisk needs nothing else. A machine that
 //! was handed to its owner has logins instead of the agent. What an agent leaves to the next is in memory files that it inherits, their numbers its last
 //! argument; they are not looked into here, but for the log when agents end again and again.
+//!
+//! [`supervise`] does it for the agent alone, on machines with an init of their own.
 
-use super::invocation::Invocation;
+pub(crate) mod invocation;
+pub mod supervise;
+pub(crate) mod watcher;
+
 use crate::handover::{Keeper, LogTail};
 use crate::logging;
 use crate::progress::Cancel;
 use crate::sys::inherited;
 use crate::sys::process::unblock_signals;
+use invocation::Invocation;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -22,22 +28,22 @@ use std::time::{Duration, Instant};
 
 /// A program, and how it is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Program {
+pub(crate) struct Program {
     /// Its file.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What it is told.
-    pub(super) arguments: Vec<String>,
+    pub(crate) arguments: Vec<String>,
     /// Its home.
-    pub(super) home: &'static str,
+    pub(crate) home: &'static str,
     /// More arguments; and its variables, beside its home and where programs are.
-    pub(super) invocation: Invocation,
+    pub(crate) invocation: Invocation,
     /// How it is kept running.
-    pub(super) restart: Restart,
+    pub(crate) restart: Restart,
 }
 
 /// When a program that ended is started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Restart {
+pub(crate) enum Restart {
     /// At once after a session: its user left, or none came in time. After a pause when it could not run at all.
     Login,
     /// After a pause: it should not have ended.
@@ -62,7 +68,7 @@ impl Restart {
 
 impl Program {
     /// The agent in the file that this process runs.
-    pub(super) fn agent(invocation: Invocation) -> Self {
+    pub(crate) fn agent(invocation: Invocation) -> Self {
         Self {
             path: Path::new("/proc/self/exe").into(),
             arguments: vec![AGENT.to_owned()],
@@ -72,12 +78,12 @@ impl Program {
         }
     }
 
-    pub(super) fn is_agent(&self) -> bool {
+    pub(crate) fn is_agent(&self) -> bool {
         self.arguments.first().is_some_and(|name| name == AGENT)
     }
 
     /// The network, likewise.
-    pub(super) fn network() -> Self {
+    pub(crate) fn network() -> Self {
         Self {
             path: Path::new("/proc/self/exe").into(),
             arguments: vec!["network".into()],
@@ -130,7 +136,7 @@ impl Program {
 
 /// What a program inherits besides its standard streams.
 #[derive(Debug, Default)]
-pub(super) struct Inherited {
+pub(crate) struct Inherited {
     /// What an agent leaves to the next.
     keeper: Option<Keeper>,
     /// At the first start alone: what it closes once it is ready.
@@ -143,7 +149,7 @@ pub(super) struct Inherited {
 
 impl Inherited {
     /// What an agent is started with.
-    pub(super) fn agent(keeper: Option<Keeper>, other_logs: Vec<OwnedFd>) -> Self {
+    pub(crate) fn agent(keeper: Option<Keeper>, other_logs: Vec<OwnedFd>) -> Self {
         Self {
             keeper,
             other_logs,
@@ -152,7 +158,7 @@ impl Inherited {
     }
 
     /// What another process of ours is started with.
-    pub(super) fn logging_to(own_log: Option<LogTail>) -> Self {
+    pub(crate) fn logging_to(own_log: Option<LogTail>) -> Self {
         Self {
             own_log,
             ..Self::default()
@@ -184,7 +190,7 @@ impl Inherited {
 
 /// Keeps the programs running, until one has ended and by its end it is enough, or until it is told to end. Runs on the
 /// process's main thread: only one starts programs.
-pub(super) fn keep_running(
+pub(crate) fn keep_running(
     children: &mut [&mut Child],
     order: &Order,
     enough: impl Fn(&Program, WaitStatus) -> bool,
@@ -219,7 +225,7 @@ pub(super) fn keep_running(
 
 /// The order to end, given from another thread, and who it is passed on to.
 #[derive(Debug, Default)]
-pub(super) struct Order {
+pub(crate) struct Order {
     given: Mutex<Given>,
     changed: Condvar,
 }
@@ -232,7 +238,7 @@ struct Given {
 
 impl Order {
     /// Tells the running programs, and starts none any more.
-    pub(super) fn give(&self, signal: Signal) {
+    pub(crate) fn give(&self, signal: Signal) {
         let mut given = self.given();
         given.signal = Some(signal);
         given
@@ -242,22 +248,22 @@ impl Order {
     }
 
     /// Takes it back: programs are started again.
-    pub(super) fn withdraw(&self) {
+    pub(crate) fn withdraw(&self) {
         self.given().signal = None;
         self.changed.notify_all();
     }
 
-    pub(super) fn is_given(&self) -> bool {
+    pub(crate) fn is_given(&self) -> bool {
         self.given().signal.is_some()
     }
 
     /// The programs that run, as far as their ends were noticed.
-    pub(super) fn running(&self) -> Vec<Pid> {
+    pub(crate) fn running(&self) -> Vec<Pid> {
         self.given().running.iter().map(|(pid, _)| *pid).collect()
     }
 
     /// Waits while the order stands.
-    pub(super) fn wait_withdrawn(&self) {
+    pub(crate) fn wait_withdrawn(&self) {
         let is_given = |given: &mut Given| given.signal.is_some();
         let _given = self
             .changed
@@ -309,7 +315,7 @@ fn bury(wait: bool) -> Option<WaitStatus> {
 }
 
 /// A program while it is kept running.
-pub(super) struct Child {
+pub(crate) struct Child {
     program: Program,
     inherited: Inherited,
     state: State,
@@ -323,7 +329,7 @@ enum State {
 }
 
 impl Child {
-    pub(super) fn new(program: Program, inherited: Inherited) -> Self {
+    pub(crate) fn new(program: Program, inherited: Inherited) -> Self {
         Self {
             program,
             inherited,
@@ -333,17 +339,17 @@ impl Child {
     }
 
     /// From its next start on it inherits nothing but this; what it would have inherited is closed.
-    pub(super) fn inherits(&mut self, inherited: Inherited) {
+    pub(crate) fn inherits(&mut self, inherited: Inherited) {
         self.inherited = inherited;
     }
 
     /// At its next start it inherits this, too.
-    pub(super) fn inherits_once(&mut self, file: OwnedFd) {
+    pub(crate) fn inherits_once(&mut self, file: OwnedFd) {
         self.inherited.once = Some(file);
     }
 
     /// Sends it a signal, where it runs.
-    pub(super) fn tell(&self, signal: Signal) {
+    pub(crate) fn tell(&self, signal: Signal) {
         if let State::Running { pid, .. } = self.state {
             tell(pid, signal);
         }
@@ -360,7 +366,7 @@ impl Child {
         matches!(self.state, State::Running { .. })
     }
 
-    pub(super) fn start_if_due(&mut self, order: &Order) {
+    pub(crate) fn start_if_due(&mut self, order: &Order) {
         let now = Instant::now();
         if !matches!(self.state, State::Due(at) if at <= now) {
             return;

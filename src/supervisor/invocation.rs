@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 /// Options and variables; clones share the secrets among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Invocation {
+pub(crate) struct Invocation {
     options: Vec<Word>,
     /// `NAME=VALUE`.
     variables: Vec<Word>,
@@ -24,7 +24,7 @@ enum Word {
 
 impl Invocation {
     /// These, of which the caller keeps no copy.
-    pub(super) fn new(
+    pub(crate) fn new(
         options: impl IntoIterator<Item = OsString>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Self {
@@ -40,12 +40,12 @@ impl Invocation {
     }
 
     /// The options in the clear.
-    pub(super) fn options(&self) -> impl Iterator<Item = OsString> {
+    pub(crate) fn options(&self) -> impl Iterator<Item = OsString> {
         self.options.iter().map(Word::in_the_clear)
     }
 
     /// The variables in the clear: name and value.
-    pub(super) fn variables(&self) -> impl Iterator<Item = (OsString, OsString)> {
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (OsString, OsString)> {
         self.variables.iter().filter_map(|word| {
             let mut name = Zeroizing::new(word.in_the_clear().into_vec());
             // A name may begin with the sign (std::env::vars_os).

@@ -6,10 +6,10 @@
 //! them the agent is told, by a missing folder, that there can be no rescue.
 
 use super::consoles;
-use super::invocation::Invocation;
-use super::supervisor::{Program, Restart};
 use crate::root::Root;
 use crate::secret::Secret;
+use crate::supervisor::invocation::Invocation;
+use crate::supervisor::{Program, Restart};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};

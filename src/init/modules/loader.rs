@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// The modules of the running kernel.
 #[derive(Debug)]
-pub(in crate::boot) struct Loader {
+pub(in crate::init) struct Loader {
     folder: PathBuf,
     index: ModuleIndex,
 }
@@ -22,7 +22,7 @@ pub(in crate::boot) struct Loader {
 /// A table of modules cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {}", .path.display())]
-pub(in crate::boot) struct TableError {
+pub(in crate::init) struct TableError {
     path: PathBuf,
     #[source]
     source: io::Error,
@@ -30,7 +30,7 @@ pub(in crate::boot) struct TableError {
 
 /// Why a module is not loaded.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::boot) enum LoadError {
+pub(in crate::init) enum LoadError {
     /// The ramdisk has no such module.
     #[error("there is no module {0}")]
     NotFound(String),
@@ -58,7 +58,7 @@ impl Loader {
     ///
     /// # Errors
     /// [`TableError`] when one cannot be read.
-    pub(in crate::boot) fn open(root: &Root) -> Result<Self, TableError> {
+    pub(in crate::init) fn open(root: &Root) -> Result<Self, TableError> {
         let kernel = uname().map_err(|error| TableError {
             path: root.path(FOLDER),
             source: error.into(),
@@ -82,7 +82,7 @@ impl Loader {
     }
 
     /// The tables.
-    pub(in crate::boot) fn index(&self) -> &ModuleIndex {
+    pub(in crate::init) fn index(&self) -> &ModuleIndex {
         &self.index
     }
 
@@ -99,7 +99,7 @@ impl Loader {
     ///
     /// # Errors
     /// [`LoadError`]; a soft dependency that does not load is none.
-    pub(in crate::boot) fn load(&self, module: &str) -> Result<(), LoadError> {
+    pub(in crate::init) fn load(&self, module: &str) -> Result<(), LoadError> {
         let insert = |file: &Path| module::load(File::open(file)?.as_fd());
         let pause = |pause| {
             let _never = Cancel::default().wait(pause);

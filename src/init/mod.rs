@@ -1,19 +1,43 @@
-//! Process 1. It must never end, so nothing here is allowed to fail for good: what goes wrong is told on the console, and the
-//! next thing is tried.
+//! Process 1: from the kernel's hand-over to a running agent, and the machine's end.
+//!
+//! ```text
+//! init ─► mounts ─► secrets of the kernel's put away ─► modules (by modalias, for ever) ─► supervisor
+//! supervisor ─┬► network (DHCP, IPv6, for ever), a child of the same file
+//!             └► the agent, likewise; or, once it handed the machine over: rescue ─► logins
+//! kernel ─► modprobe (the same file by another name), for a module that nothing has loaded
+//! beside them: consoles (what all of these print is shown on each), shutdown (the power button, signals)
+//! ```
+//!
+//! Process 1 must never end, so nothing here is allowed to fail for good: what goes wrong is told on the console, and the next
+//! thing is tried. It speaks with the kernel alone: drivers are loaded by it, because it reads for them nothing but the image's
+//! own tables and the kernel's announcements. What strangers say on the network is read by a child that has no secrets.
+//!
+//! A thread that panics is started again: with its process, where that is a child's; in place, where it is process 1's
+//! (`supervisor::watcher`).
 
-use super::consoles::Consoles;
-use super::invocation::Invocation;
-use super::modules::Modules;
-use super::network::Readiness;
-use super::supervisor::{Child, Inherited, Order, Program, keep_running};
-use super::{command_line, consoles, ignored_arguments, kernel_log, mounts, rescue, shutdown};
+pub mod modprobe;
+
+mod consoles;
+mod ignored_arguments;
+mod modules;
+mod mounts;
+mod rescue;
+mod scrub_cmdline;
+mod scrub_kmsg;
+mod shutdown;
+
 use crate::config::KernelArgs;
 use crate::error::chain;
 use crate::handover::{Handover, Keeper, LogTail};
 use crate::logging::Log;
+use crate::network::Readiness;
 use crate::progress::Cancel;
 use crate::root::Root;
+use crate::supervisor::invocation::Invocation;
+use crate::supervisor::{Child, Inherited, Order, Program, keep_running};
 use crate::sys::process;
+use consoles::Consoles;
+use modules::Modules;
 use nix::sys::signal::Signal;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -97,8 +121,8 @@ fn begin(root: &Root, log: &Log, order: &Arc<Order>) -> Begun {
             |error| tracing::error!(%error, "An agent that ends will leave nothing to the next"),
         )
         .ok();
-    command_line::cover(root, handover.as_ref().map(|left| &left.vault));
-    kernel_log::purge(root);
+    scrub_cmdline::cover(root, handover.as_ref().map(|left| &left.vault));
+    scrub_kmsg::purge(root);
     told("close process 1 to others", process::harden());
     let create_log = |name| {
         let without = |error: &io::Error| {

@@ -14,7 +14,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// There is no thread for it.
-pub(super) fn spawn(name: &'static str, watch: impl Fn() + Send + 'static) -> io::Result<()> {
+pub(crate) fn spawn(name: &'static str, watch: impl Fn() + Send + 'static) -> io::Result<()> {
     let run = move || {
         loop {
             // The panic itself is logged where it happens.

@@ -1,6 +1,6 @@
 //! The machine's end, in order: nothing unwritten, nothing mounted, then the kernel is told.
 //!
-//! The agent calls this itself once it has said good-bye, and process 1 when it was asked to (`shutdown`). It needs `CAP_SYS_BOOT`,
+//! The agent calls this itself once it has said good-bye, and process 1 when it was asked to (`init::shutdown`). It needs `CAP_SYS_BOOT`,
 //! not process 1's help, and so works as well in a ramdisk that another init started. Whether the machine may be switched off at all
 //! is not asked here.
 

@@ -7,9 +7,9 @@
 pub(super) mod loader;
 mod missing;
 
-use super::watcher;
 use crate::error::chain;
 use crate::root::Root;
+use crate::supervisor::watcher;
 use crate::sys::uevent::Uevents;
 use loader::{LoadError, Loader, TableError};
 use missing::MissingDrivers;

@@ -14,11 +14,11 @@
 //! table until its end, so that nothing boots from a part of an image.
 
 use super::consoles::Consoles;
-use super::power::{self, End};
-use super::supervisor::Order;
-use super::watcher;
+use crate::machine::power::{self, End};
 use crate::progress::Cancel;
 use crate::root::Root;
+use crate::supervisor::Order;
+use crate::supervisor::watcher;
 use crate::sys::input::{KEY_POWER, Keys};
 use crate::sys::uevent::Uevents;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
