@@ -31,8 +31,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "agent",
             "config",
-            "hardware",
             "init",
+            "inventory",
             "keystone",
             "logging",
             "network",
@@ -49,12 +49,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "extensions",
             "handover",
-            "hardware",
             "imaging",
+            "inventory",
             "keystone",
             "logging",
             "machine",
             "policy",
+            "steps",
             "sys",
             "tls",
             "virtual_media",
@@ -92,16 +93,48 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("supervisor", &["config", "handover", "logging", "sys"]),
     ("virtual_media", &["config", "formats"]),
     ("conductor", &["config", "tls"]),
-    ("extensions", &["command", "hardware", "imaging", "logging"]),
+    (
+        "extensions",
+        &[
+            "command",
+            "imaging",
+            "inventory",
+            "logging",
+            "machine",
+            "steps",
+        ],
+    ),
     ("keystone", &["config", "logging", "tls"]),
     ("policy", &[]),
     ("command", &[]),
     ("handover", &["command", "formats", "logging"]),
     (
-        "hardware",
-        &["bootloader", "dns", "formats", "imaging", "storage", "sys"],
+        "steps",
+        &[
+            "bootloader",
+            "formats",
+            "imaging",
+            "inventory",
+            "machine",
+            "node",
+            "storage",
+            "sys",
+        ],
     ),
-    ("machine", &["logging", "sys"]),
+    (
+        "machine",
+        &[
+            "dns",
+            "formats",
+            "inventory",
+            "logging",
+            "node",
+            "storage",
+            "sys",
+        ],
+    ),
+    ("node", &["storage"]),
+    ("inventory", &["formats", "storage", "sys"]),
     ("imaging", &["formats", "storage", "sys", "tls"]),
     ("bootloader", &["formats", "storage", "sys"]),
     ("storage", &["formats", "sys"]),
@@ -127,16 +160,16 @@ const LONGEST_FILE: usize = 600;
 
 /// Files that may take a secret out of its wrapper: `Secret::expose`, `AgentToken::reveal`, `Held::reveal`.
 const MAY_EXPOSE: &[&str] = &[
-    "src/init/rescue.rs",                 // the rescue password, into /etc/shadow
-    "src/supervisor/invocation.rs",       // secrets among options, to the agent that is started
-    "src/conductor/client.rs",            // the token, out of what Ironic's errors repeat
-    "src/conductor/wire.rs",              // the token, into the heartbeat's body
-    "src/hardware/machine/deployment.rs", // the config drive's text, to be decoded
-    "src/hardware/injection.rs",          // the content of files, to be decoded
-    "src/hardware/machine/injecting.rs",  // the content of files, to be written
-    "src/hardware/rescue.rs",             // the rescue password, into its hash and the file
-    "src/imaging/configdrive/",           // the config drive's bytes, to be written
-    "src/imaging/credentials.rs",         // image servers' passwords, into a header
+    "src/init/rescue.rs",              // the rescue password, into /etc/shadow
+    "src/supervisor/invocation.rs",    // secrets among options, to the agent that is started
+    "src/conductor/client.rs",         // the token, out of what Ironic's errors repeat
+    "src/conductor/wire.rs",           // the token, into the heartbeat's body
+    "src/steps/machine/deployment.rs", // the config drive's text, to be decoded
+    "src/steps/injection.rs",          // the content of files, to be decoded
+    "src/steps/machine/injecting.rs",  // the content of files, to be written
+    "src/machine/rescue.rs",           // the rescue password, into its hash and the file
+    "src/imaging/configdrive/",        // the config drive's bytes, to be written
+    "src/imaging/credentials.rs",      // image servers' passwords, into a header
     "src/keystone/account.rs", // the agent's own password and token, into requests to Keystone
     "src/secret/",
     "src/tls/key.rs", // private keys, into the TLS library for one signature

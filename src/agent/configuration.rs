@@ -3,11 +3,12 @@
 use super::error::Error;
 use crate::conductor::{AGENT_VERSION, lookup};
 use crate::config::{self, CommandLine, Config, ImageServerAuth, KernelArgs, Loaded, Sources};
-use crate::hardware::wait::Patience;
-use crate::hardware::{self, InstalledSystem, Permit, clock};
 use crate::imaging;
 use crate::logging::{self, Log, Verbosity};
+use crate::machine::wait::Patience;
+use crate::machine::{InstalledSystem, Permit, clock};
 use crate::root::Root;
+use crate::steps;
 use crate::tls::client::ClientOptions;
 use crate::virtual_media;
 use std::path::PathBuf;
@@ -116,8 +117,8 @@ pub(super) fn machine_settings(
     config: &mut Config,
     settings: &lookup::Settings,
     tls: ClientOptions,
-) -> hardware::Settings {
-    hardware::Settings {
+) -> steps::Settings {
+    steps::Settings {
         imaging: imaging::Settings {
             network: imaging::Network {
                 tls,

@@ -1,7 +1,7 @@
 //! Why the agent cannot run, or ended early.
 
 use super::life;
-use crate::hardware::clock;
+use crate::machine::clock;
 use crate::machine::power;
 use crate::virtual_media;
 use crate::{conductor, config, keystone, policy, tls};

@@ -8,7 +8,7 @@ use crate::config::CommandLine;
 use crate::nearest::nearest;
 use crate::redact::{one_line, redact_lines};
 use crate::root::Root;
-use crate::{agent, hardware, init, logging, network, supervisor};
+use crate::{agent, init, inventory, logging, network, supervisor};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command};
 use output::{UNUSABLE, print_error, print_output};
@@ -58,12 +58,12 @@ fn run_command() -> ExitCode {
         Some((name, arguments)) if name == "config" => configuration::run(arguments),
         Some((name, arguments)) if name == "policy" => policy::run(arguments),
         _ => {
-            let inventory = hardware::inventory::collect(
+            let inventory = inventory::collect(
                 &Root::machine(),
                 None,
-                hardware::bmc::find(&Root::machine()),
+                inventory::bmc::find(&Root::machine()),
             );
-            print_output(&format!("{:#}\n", hardware::wire::inventory(&inventory)))
+            print_output(&format!("{:#}\n", inventory::wire::inventory(&inventory)))
         }
     }
 }

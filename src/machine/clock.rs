@@ -370,7 +370,7 @@ mod tests {
     fn a_machine_without_a_hardware_clock_is_told_of() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
-        let permit = Permit::ask(&root, crate::hardware::InstalledSystem::Allowed).unwrap();
+        let permit = Permit::ask(&root, crate::machine::InstalledSystem::Allowed).unwrap();
         let error = set_hardware(&root, permit).unwrap_err();
         assert!(
             chain(&error).starts_with(&format!(

@@ -205,9 +205,9 @@ const SALT_LENGTH: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hardware::InstalledSystem;
     use crate::logging::Verbosity;
     use crate::logging::tests::told;
+    use crate::machine::InstalledSystem;
     use tempfile::TempDir;
 
     const NO_LOGIN_TAKES_IT: &str =

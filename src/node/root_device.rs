@@ -7,7 +7,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::error::{AgentError, ErrorClass};
-use crate::hardware::hints::{self, Hints};
+use crate::node::hints::{self, Hints};
 use crate::storage::device::BlockDevice;
 
 /// A node's wishes about its disks. Those of an unknown node are the default: none.

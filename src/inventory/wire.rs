@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::hardware::bmc::Address;
-use crate::hardware::cpu::Cpu;
-use crate::hardware::inventory::Inventory;
-use crate::hardware::network::Interface;
-use crate::hardware::system::SystemVendor;
+use crate::inventory::Inventory;
+use crate::inventory::bmc::Address;
+use crate::inventory::cpu::Cpu;
+use crate::inventory::network::Interface;
+use crate::inventory::system::SystemVendor;
 use crate::storage::device::BlockDevice;
 
 /// The inventory's JSON.
@@ -107,8 +107,8 @@ fn system_vendor(vendor: &SystemVendor) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hardware::bmc::Bmc;
-    use crate::hardware::inventory::collect;
+    use crate::inventory::bmc::Bmc;
+    use crate::inventory::collect;
     use crate::storage::device::fixture::{GIB, Machine};
     use std::net::Ipv4Addr;
 

@@ -2,15 +2,24 @@
 //!
 //! Collecting never fails. What the machine does not tell is absent, and a part that cannot be read leaves the others alone.
 
+pub mod bmc;
+pub mod cpu;
+pub mod diagnostics;
+mod last_logged;
+pub mod memory;
+pub mod network;
+pub mod system;
+pub mod wire;
+
 use crate::error;
-use crate::hardware::bmc::Bmc;
-use crate::hardware::cpu::{self, Cpu};
-use crate::hardware::last_logged::LastLogged;
-use crate::hardware::memory::{self, Memory};
-use crate::hardware::network::{self, Interface};
-use crate::hardware::system::{self, BootMode, SystemVendor};
 use crate::root::Root;
 use crate::storage::device::{self, BlockDevice};
+use bmc::Bmc;
+use cpu::Cpu;
+use last_logged::LastLogged;
+use memory::Memory;
+use network::Interface;
+use system::{BootMode, SystemVendor};
 
 /// What the machine is.
 #[derive(Clone, Debug, PartialEq, Eq)]

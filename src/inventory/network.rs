@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-use crate::hardware::last_logged::LastLogged;
+use crate::inventory::last_logged::LastLogged;
 use crate::root::Root;
 use crate::storage::sysfs;
 use crate::sys::address::{self, InterfaceAddress};

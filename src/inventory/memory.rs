@@ -1,7 +1,7 @@
 //! The machine's memory.
 
 use crate::formats::smbios;
-use crate::hardware::last_logged::LastLogged;
+use crate::inventory::last_logged::LastLogged;
 use crate::root::Root;
 use crate::storage::sysfs;
 

@@ -2,10 +2,10 @@
 
 use super::Machine;
 use crate::error::{AgentError, ErrorClass, chain};
-use crate::hardware::injection::{self, Change, Content, Injection, Names, Place, Request};
 use crate::imaging;
 use crate::progress::Cancel;
 use crate::secret::Secret;
+use crate::steps::injection::{self, Change, Content, Injection, Names, Place, Request};
 use crate::storage::mounted::{Mounted, Purpose};
 use crate::storage::partition::{self, Kind, Partition};
 use crate::storage::{self, foreign};

@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::error::{AgentError, ErrorClass, chain};
-use crate::hardware::{clock, power};
+use crate::machine::{clock, power_control};
 
 impl Machine {
     /// Makes the machine ready to be switched off or started anew.
@@ -11,7 +11,7 @@ impl Machine {
     /// It is an installed system's, or nobody's to switch off; a clock cannot be set that must be.
     pub fn prepare_end(&self) -> Result<(), AgentError> {
         let permit = self.permit()?;
-        power::check(&self.root)?;
+        power_control::check(&self.root)?;
         let wishes = &self.settings.clock;
         if let Some(server) = &wishes.server {
             self.tolerate(clock::set(&self.root, server, permit))?;

@@ -4,8 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::hardware::choice::{self, Wishes};
-use crate::hardware::network;
+use crate::inventory::network;
+use crate::node::root_device::{self, Wishes};
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::storage::device::{self, BlockDevice};
@@ -63,7 +63,7 @@ pub fn interface(root: &Root, cancel: &Cancel) -> bool {
 pub enum Error {
     /// None is fit.
     #[error(transparent)]
-    Choice(#[from] choice::Error),
+    Choice(#[from] root_device::Error),
     /// The disks are not known.
     #[error(transparent)]
     Devices(#[from] device::Error),
