@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! boot config ─► token ─► lookup ─► heartbeat loop ─┐          agent joins them
-//! (cmdline, file,                                   ├─► dispatcher ─► extensions ─► hardware layer ─► sys
+//! (cmdline, file,                                   ├─► dispatcher ─► extensions ─► steps, machine ─► sys
 //!  media)               HTTPS command API ──────────┘    (one at a time)            imaging, storage,    (the kernel)
 //!                                                                                   bootloader
 //! ```
@@ -13,7 +13,6 @@
 pub mod agent;
 pub mod api;
 pub mod backoff;
-pub mod boot;
 pub mod bootloader;
 pub mod cli;
 pub mod clock;
@@ -25,16 +24,23 @@ pub mod error;
 pub mod extensions;
 pub mod formats;
 pub mod handover;
-pub mod hardware;
 pub mod imaging;
+pub mod init;
+pub mod inventory;
 pub mod keystone;
 pub mod logging;
+pub mod machine;
 mod nearest;
+pub mod network;
+pub mod node;
 pub mod policy;
 pub mod progress;
 pub mod redact;
 pub mod root;
 pub mod secret;
+pub mod steps;
 pub mod storage;
+pub mod supervisor;
 pub mod sys;
 pub mod tls;
+pub mod virtual_media;

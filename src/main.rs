@@ -1,7 +1,7 @@
 //! Process 1 of the ramdisk, or a command line; no logic.
 
 use ferrite::sys::wiping::Wiping;
-use ferrite::{boot, cli, logging};
+use ferrite::{cli, init, logging};
 use std::process::ExitCode;
 
 /// No buffer that a secret went through keeps it.
@@ -11,7 +11,7 @@ static ALLOCATOR: Wiping = Wiping;
 fn main() -> ExitCode {
     // The kernel starts the ramdisk's /init as process 1 with arguments of its own.
     if std::process::id() == 1 {
-        boot::init::run(&logging::start());
+        init::run(&logging::start());
     }
     cli::run()
 }

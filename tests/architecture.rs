@@ -25,47 +25,116 @@ const FOUNDATION: &[&str] = &[
 
 /// What each room may use besides the foundation and itself.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("main", &["boot", "cli", "logging", "sys"]),
+    ("main", &["cli", "init", "logging", "sys"]),
     (
         "cli",
         &[
-            "agent", "boot", "config", "hardware", "keystone", "logging", "policy",
+            "agent",
+            "config",
+            "init",
+            "inventory",
+            "keystone",
+            "logging",
+            "network",
+            "policy",
+            "supervisor",
         ],
     ),
     (
         "agent",
         &[
             "api",
-            "boot",
             "command",
             "conductor",
             "config",
             "extensions",
             "handover",
-            "hardware",
             "imaging",
+            "inventory",
             "keystone",
             "logging",
+            "machine",
             "policy",
+            "steps",
             "sys",
             "tls",
+            "virtual_media",
         ],
     ),
     (
         "api",
         &["command", "config", "keystone", "logging", "policy", "tls"],
     ),
-    ("boot", &["config", "formats", "handover", "logging", "sys"]),
+    (
+        "init",
+        &[
+            "config",
+            "formats",
+            "handover",
+            "logging",
+            "machine",
+            "network",
+            "supervisor",
+            "sys",
+        ],
+    ),
+    // What starts the process hands it a pipe, by which it says that the network is there.
+    (
+        "network",
+        &[
+            "config",
+            "formats",
+            "handover",
+            "logging",
+            "supervisor",
+            "sys",
+        ],
+    ),
+    ("supervisor", &["config", "handover", "logging", "sys"]),
+    ("virtual_media", &["config", "formats"]),
     ("conductor", &["config", "tls"]),
-    ("extensions", &["command", "hardware", "imaging", "logging"]),
+    (
+        "extensions",
+        &[
+            "command",
+            "imaging",
+            "inventory",
+            "logging",
+            "machine",
+            "steps",
+        ],
+    ),
     ("keystone", &["config", "logging", "tls"]),
     ("policy", &[]),
     ("command", &[]),
     ("handover", &["command", "formats", "logging"]),
     (
-        "hardware",
-        &["bootloader", "dns", "formats", "imaging", "storage", "sys"],
+        "steps",
+        &[
+            "bootloader",
+            "formats",
+            "imaging",
+            "inventory",
+            "machine",
+            "node",
+            "storage",
+            "sys",
+        ],
     ),
+    (
+        "machine",
+        &[
+            "dns",
+            "formats",
+            "inventory",
+            "logging",
+            "node",
+            "storage",
+            "sys",
+        ],
+    ),
+    ("node", &["storage"]),
+    ("inventory", &["formats", "storage", "sys"]),
     ("imaging", &["formats", "storage", "sys", "tls"]),
     ("bootloader", &["formats", "storage", "sys"]),
     ("storage", &["formats", "sys"]),
@@ -92,16 +161,16 @@ const LONGEST_FILE: usize = 600;
 
 /// Files that may take a secret out of its wrapper: `Secret::expose`, `AgentToken::reveal`, `Held::reveal`.
 const MAY_EXPOSE: &[&str] = &[
-    "src/boot/rescue.rs",                 // the rescue password, into /etc/shadow
-    "src/boot/invocation.rs",             // secrets among options, to the agent that is started
-    "src/conductor/client.rs",            // the token, out of what Ironic's errors repeat
-    "src/conductor/wire.rs",              // the token, into the heartbeat's body
-    "src/hardware/machine/deployment.rs", // the config drive's text, to be decoded
-    "src/hardware/injection.rs",          // the content of files, to be decoded
-    "src/hardware/machine/injecting.rs",  // the content of files, to be written
-    "src/hardware/rescue.rs",             // the rescue password, into its hash and the file
-    "src/imaging/configdrive/",           // the config drive's bytes, to be written
-    "src/imaging/credentials.rs",         // image servers' passwords, into a header
+    "src/init/rescue.rs",              // the rescue password, into /etc/shadow
+    "src/supervisor/invocation.rs",    // secrets among options, to the agent that is started
+    "src/conductor/client.rs",         // the token, out of what Ironic's errors repeat
+    "src/conductor/wire.rs",           // the token, into the heartbeat's body
+    "src/steps/machine/deployment.rs", // the config drive's text, to be decoded
+    "src/steps/injection.rs",          // the content of files, to be decoded
+    "src/steps/machine/injecting.rs",  // the content of files, to be written
+    "src/machine/rescue.rs",           // the rescue password, into its hash and the file
+    "src/imaging/configdrive/",        // the config drive's bytes, to be written
+    "src/imaging/credentials.rs",      // image servers' passwords, into a header
     "src/keystone/account.rs", // the agent's own password and token, into requests to Keystone
     "src/secret/",
     "src/tls/key.rs", // private keys, into the TLS library for one signature
@@ -111,7 +180,7 @@ const MAY_EXPOSE: &[&str] = &[
 const EXPOSES: &[&str] = &[".expose()", ".reveal("];
 
 /// The one file that starts programs: our own again, and the image's logins on a machine that was handed to its owner.
-const SUPERVISOR: &str = "src/boot/supervisor.rs";
+const SUPERVISOR: &str = "src/supervisor/mod.rs";
 /// What it starts them with: a part that needs `unsafe`. Only the lint keeps a program from being started here.
 const START: &str = "src/sys/process.rs";
 

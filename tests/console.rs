@@ -27,7 +27,7 @@ BdsDxe: loading Boot0001 \"UEFI QEMU DVD-ROM\" from PciRoot(0x0)/Pci(0x1F,0x2)/S
 BdsDxe: starting Boot0001 \"UEFI QEMU DVD-ROM\" from PciRoot(0x0)/Pci(0x1F,0x2)/Sata(0x0,0xFFFF,0x0)\r
 [    0.000000] Linux version 6.1.0-57-amd64 (debian-kernel@lists.debian.org)\r
 [    1.894112] Run /init as init process\r
-2026-11-30T01:49:08.620Z INFO  boot::init: Ferrite starts this machine version=0.1.0\r
+2026-11-30T01:49:08.620Z INFO  init: Ferrite starts this machine version=0.1.0\r
 ";
 const REGISTERS: &str = "2026-11-30T01:49:12.002Z INFO  conductor::lookup: looking the node up addresses=http://172.30.77.1:6385\r\n";
 

@@ -1,15 +1,16 @@
 //! From configuration and the lookup's answer to what the rooms are told: each gets plain values.
 
 use super::error::Error;
-use crate::boot::media;
 use crate::conductor::{AGENT_VERSION, lookup};
 use crate::config::{self, CommandLine, Config, ImageServerAuth, KernelArgs, Loaded, Sources};
-use crate::hardware::wait::Patience;
-use crate::hardware::{self, InstalledSystem, Permit, clock};
 use crate::imaging;
 use crate::logging::{self, Log, Verbosity};
+use crate::machine::wait::Patience;
+use crate::machine::{InstalledSystem, Permit, clock};
 use crate::root::Root;
+use crate::steps;
 use crate::tls::client::ClientOptions;
+use crate::virtual_media;
 use std::path::PathBuf;
 use tokio::runtime::Handle;
 
@@ -22,7 +23,7 @@ pub(super) fn configure(
     let kernel = KernelArgs::of_kernel(root).map_err(Error::KernelArguments)?;
     let mut sources = Sources::of_process(kernel, None, command_line);
     let known = sources.known(root);
-    let media = media::read(root, &sources.kernel, known).map_err(Error::Media)?;
+    let media = virtual_media::read(root, &sources.kernel, known).map_err(Error::Media)?;
     tell_of_media(&media.copied);
     sources.media = media.parameters;
     let loaded = config::load(root, sources).map_err(Error::Config)?;
@@ -48,7 +49,8 @@ pub fn look(root: &Root, command_line: CommandLine) -> Result<Loaded, Error> {
     let kernel = KernelArgs::of_kernel(root).map_err(Error::KernelArguments)?;
     let mut sources = Sources::of_process(kernel, None, command_line);
     let known = sources.known(root);
-    sources.media = media::parameters(root, &sources.kernel, known).map_err(Error::Media)?;
+    sources.media =
+        virtual_media::parameters(root, &sources.kernel, known).map_err(Error::Media)?;
     config::load(root, sources).map_err(Error::Config)
 }
 
@@ -115,8 +117,8 @@ pub(super) fn machine_settings(
     config: &mut Config,
     settings: &lookup::Settings,
     tls: ClientOptions,
-) -> hardware::Settings {
-    hardware::Settings {
+) -> steps::Settings {
+    steps::Settings {
         imaging: imaging::Settings {
             network: imaging::Network {
                 tls,

@@ -4,7 +4,7 @@ use super::error::Error;
 use crate::clock;
 use crate::conductor::lookup::Settings;
 use crate::config::{Config, Scheme};
-use crate::hardware;
+use crate::inventory;
 use crate::root::Root;
 use crate::secret::Vault;
 use crate::tls;
@@ -54,7 +54,7 @@ pub(super) fn identity(
         vault,
         &Subject {
             address: host.clone(),
-            host_name: hardware::system::hostname(root),
+            host_name: inventory::system::hostname(root),
             curve: config.tls_certificate_curve,
             allowed_clock_skew: config.auto_tls_allowed_clock_skew,
             now: clock::since_epoch(),

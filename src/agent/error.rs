@@ -1,8 +1,9 @@
 //! Why the agent cannot run, or ended early.
 
 use super::life;
-use crate::boot::{media, power};
-use crate::hardware::clock;
+use crate::machine::clock;
+use crate::machine::power;
+use crate::virtual_media;
 use crate::{conductor, config, keystone, policy, tls};
 use std::io;
 use std::net::SocketAddr;
@@ -40,7 +41,7 @@ pub enum Error {
     Memory(#[source] io::Error),
     /// Virtual media that cannot be read.
     #[error("configuring the agent from virtual media")]
-    Media(#[source] media::Error),
+    Media(#[source] virtual_media::Error),
     /// `listen_tls` without files.
     #[error("listen_tls is set, but not both of tls_cert_file and tls_key_file")]
     NoCertificate,

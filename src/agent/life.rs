@@ -9,8 +9,8 @@
 //!
 //! What is done in a state is not known here, see [`super::Agent::live`].
 
-use crate::boot::power;
 use crate::extensions::Ending;
+use crate::machine::power;
 use uuid::Uuid;
 
 /// Where the agent stands in its life.

@@ -21,11 +21,11 @@ pub use configuration::look;
 pub use error::Error;
 pub use inheritance::HandedOver;
 
-use crate::boot::power;
 use crate::config::{self, CommandLine};
 use crate::error::chain;
 use crate::extensions::Ending;
 use crate::logging::{self, Log};
+use crate::machine::power;
 use crate::redact::{one_line, redact};
 use crate::root::Root;
 use crate::sys::process;

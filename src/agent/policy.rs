@@ -202,7 +202,7 @@ impl Subject for AgentsSubject {
     }
 }
 
-/// Where virtual media's files come to (`boot::media`).
+/// Where virtual media's files come to (`virtual_media`).
 const FOLDERS: &[&str] = &["etc/ironic-python-agent", "etc/ironic-python-agent.d"];
 const DEFAULT_FILE: &str = "policy.yaml";
 const DEFAULT_JSON: &str = "policy.json";

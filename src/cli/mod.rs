@@ -8,7 +8,7 @@ use crate::config::CommandLine;
 use crate::nearest::nearest;
 use crate::redact::{one_line, redact_lines};
 use crate::root::Root;
-use crate::{agent, boot, hardware, logging};
+use crate::{agent, init, inventory, logging, network, supervisor};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command};
 use output::{UNUSABLE, print_error, print_output};
@@ -58,12 +58,12 @@ fn run_command() -> ExitCode {
         Some((name, arguments)) if name == "config" => configuration::run(arguments),
         Some((name, arguments)) if name == "policy" => policy::run(arguments),
         _ => {
-            let inventory = hardware::inventory::collect(
+            let inventory = inventory::collect(
                 &Root::machine(),
                 None,
-                hardware::bmc::find(&Root::machine()),
+                inventory::bmc::find(&Root::machine()),
             );
-            print_output(&format!("{:#}\n", hardware::wire::inventory(&inventory)))
+            print_output(&format!("{:#}\n", inventory::wire::inventory(&inventory)))
         }
     }
 }
@@ -175,7 +175,7 @@ fn serve(mut arguments: ArgMatches) -> ExitCode {
 
 /// By this name the kernel starts the program, which has no subcommand then.
 fn modprobe() -> ExitCode {
-    let request = match boot::modprobe::Request::parse(std::env::args_os().skip(1)) {
+    let request = match init::modprobe::Request::parse(std::env::args_os().skip(1)) {
         Ok(request) => request,
         Err(error) => {
             print_error(&error.to_string());
@@ -197,12 +197,12 @@ fn network(mut arguments: ArgMatches) -> ExitCode {
     let log = logging::start();
     let handed_over = numbers(&mut arguments, HANDED_OVER);
     let own_log = numbers(&mut arguments, OWN_LOG).first().copied();
-    match boot::network::serve(&Root::machine(), &handed_over, own_log, &log) {
+    match network::serve(&Root::machine(), &handed_over, own_log, &log) {
         Ok(never) => match never {},
         Err(error) => {
             print_error(&crate::error::chain(&error));
             match error {
-                boot::network::Error::NotAChild => ExitCode::from(UNUSABLE),
+                network::Error::NotAChild => ExitCode::from(UNUSABLE),
                 _ => ExitCode::FAILURE,
             }
         }
@@ -217,7 +217,7 @@ fn numbers(arguments: &mut ArgMatches, option: &str) -> Vec<i32> {
 /// The options were understood already; the agent is told them as they were written.
 fn supervise() -> ExitCode {
     let log = logging::start();
-    match boot::supervise::run(std::env::args_os().skip(2), &log) {
+    match supervisor::supervise::run(std::env::args_os().skip(2), &log) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             print_error(&format!("no agent can be kept running: {error}"));

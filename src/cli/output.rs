@@ -1,8 +1,8 @@
 //! What subcommands print: their output on standard output, messages on standard error, and the exit code that goes with it.
 
-use crate::boot;
 use crate::logging;
 use crate::redact::{one_line, redact};
+use crate::supervisor;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -25,4 +25,4 @@ pub(super) fn print_message(what: &str) {
 }
 
 /// The command line or the configuration cannot be used.
-pub(super) const UNUSABLE: u8 = boot::supervise::UNUSABLE;
+pub(super) const UNUSABLE: u8 = supervisor::supervise::UNUSABLE;

@@ -1,7 +1,7 @@
 //! Log archives: a gzipped tar, as Ironic stores it.
 
 use crate::clock;
-use crate::hardware::diagnostics::Member;
+use crate::inventory::diagnostics::Member;
 use crate::redact::redact_lines;
 use flate2::Compression;
 use flate2::write::GzEncoder;

@@ -2,10 +2,10 @@
 
 use crate::command::{CommandSpec, Params};
 use crate::error::AgentError;
-use crate::hardware::Machine;
 use crate::logging::Ring;
 use crate::root::Root;
 use crate::secret::CurrentToken;
+use crate::steps::Machine;
 use tokio::sync::watch;
 
 /// The tables of commands, one an extension.

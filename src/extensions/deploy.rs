@@ -3,7 +3,7 @@
 use super::context::{Context, accept};
 use super::steps;
 use crate::command::{CommandSpec, Mode};
-use crate::hardware::steps::Phase;
+use crate::steps::Phase;
 
 pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
     CommandSpec {

@@ -4,7 +4,7 @@ use super::context::{Context, accept};
 use super::params::Reader;
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
-use crate::hardware::BootLoader;
+use crate::steps::BootLoader;
 use serde_json::Value;
 
 pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {

@@ -5,7 +5,7 @@ use super::context::{Context, accept};
 use super::params::Reader;
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::{AgentError, ErrorClass};
-use crate::hardware::diagnostics::{self, Member};
+use crate::inventory::diagnostics::{self, Member};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};

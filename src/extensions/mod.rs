@@ -1,6 +1,6 @@
 //! The command extensions, by their wire names: `standby.prepare_image` is in `standby.rs`.
 //!
-//! A function here reads its parameters, lets the hardware layer do the work and shapes the result as Ironic expects it.
+//! A function here reads its parameters, lets the rooms below do the work and shapes the result as Ironic expects it.
 
 mod archive;
 mod clean;

@@ -4,7 +4,7 @@ use super::context::{Context, Ending, accept};
 use super::params::Reader;
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
-use crate::hardware::rescue::{self, Password};
+use crate::machine::rescue::{self, Password};
 use crate::secret::Secret;
 use serde_json::Value;
 

@@ -4,8 +4,8 @@ use super::context::Context;
 use super::params::Reader;
 use crate::command::{Commander, Job, Params};
 use crate::error::{AgentError, ErrorClass};
-use crate::hardware::Lent;
-use crate::hardware::steps::{Phase, is_same_version, versions};
+use crate::steps::Lent;
+use crate::steps::{Phase, is_same_version, versions};
 use serde_json::{Map, Value};
 
 /// `T.get_T_steps`.

@@ -97,7 +97,7 @@ mod tests {
         let told = Told {
             time: None,
             level: Level::INFO,
-            room: "boot::network".to_owned(),
+            room: "network".to_owned(),
             sentence: "got an address".to_owned(),
             fields: vec![Pair {
                 name: "interface",
@@ -105,7 +105,7 @@ mod tests {
                 quoted: false,
             }],
         };
-        let logged = limit.pass(Place("ferrite::boot", Some(1)), told, now);
+        let logged = limit.pass(Place("ferrite::network", Some(1)), told, now);
         logged.iter().map(Told::text).collect()
     }
 
@@ -162,9 +162,9 @@ mod tests {
                     log.limit_lines();
                 }
                 for number in 0..100 {
-                    tracing::debug!(target: "ferrite::boot", number, "passed over a message");
+                    tracing::debug!(target: "ferrite::network", number, "passed over a message");
                     if number < 20 {
-                        tracing::error!(target: "ferrite::boot", "cannot add a route");
+                        tracing::error!(target: "ferrite::network", "cannot add a route");
                     }
                 }
             });

@@ -46,11 +46,11 @@ fn a_machine_is_deployed_with_a_raw_image_by_network_boot() -> Result<()> {
     println!("    {} lines", log.lines().count());
     let mut rest = log.as_str();
     for line in [
-        "boot::init: Ferrite starts this machine",
-        "boot::supervisor: Started a program program=/proc/self/exe argument=network",
-        "boot::network::worker4: The link is up",
-        "boot::network::view: The network is there",
-        "boot::supervisor: Started a program program=/proc/self/exe argument=agent",
+        "init: Ferrite starts this machine",
+        "supervisor: Started a program program=/proc/self/exe argument=network",
+        "network::worker4: The link is up",
+        "network::view: The network is there",
+        "supervisor: Started a program program=/proc/self/exe argument=agent",
         "agent::configuration: the agent starts",
     ] {
         let Some((_, after)) = rest.split_once(line) else {

@@ -71,7 +71,7 @@ fn a_machine_that_stays_on_is_deployed_by_http_boot_rescued_entered_and_brought_
     // Soon, because it has 25 lines.
     let screen = lab.ssh(&machine, "rescue", PASSWORD, "cat /dev/vcs1")?;
     ensure!(
-        screen.contains("boot::init: This machine is a rescue system now"),
+        screen.contains("init: This machine is a rescue system now"),
         "{screen}"
     );
 

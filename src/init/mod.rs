@@ -1,0 +1,226 @@
+//! Process 1: from the kernel's hand-over to a running agent, and the machine's end.
+//!
+//! ```text
+//! init ─► mounts ─► secrets of the kernel's put away ─► modules (by modalias, for ever) ─► supervisor
+//! supervisor ─┬► network (DHCP, IPv6, for ever), a child of the same file
+//!             └► the agent, likewise; or, once it handed the machine over: rescue ─► logins
+//! kernel ─► modprobe (the same file by another name), for a module that nothing has loaded
+//! beside them: consoles (what all of these print is shown on each), shutdown (the power button, signals)
+//! ```
+//!
+//! Process 1 must never end, so nothing here is allowed to fail for good: what goes wrong is told on the console, and the next
+//! thing is tried. It speaks with the kernel alone: drivers are loaded by it, because it reads for them nothing but the image's
+//! own tables and the kernel's announcements. What strangers say on the network is read by a child that has no secrets.
+//!
+//! A thread that panics is started again: with its process, where that is a child's; in place, where it is process 1's
+//! (`supervisor::watcher`).
+
+pub mod modprobe;
+
+mod consoles;
+mod ignored_arguments;
+mod modules;
+mod mounts;
+mod rescue;
+mod scrub_cmdline;
+mod scrub_kmsg;
+mod shutdown;
+
+use crate::config::KernelArgs;
+use crate::error::chain;
+use crate::handover::{Handover, Keeper, LogTail};
+use crate::logging::Log;
+use crate::network::Readiness;
+use crate::progress::Cancel;
+use crate::root::Root;
+use crate::supervisor::invocation::Invocation;
+use crate::supervisor::{Child, Inherited, Order, Program, keep_running};
+use crate::sys::process;
+use consoles::Consoles;
+use modules::Modules;
+use nix::sys::signal::Signal;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// Turns a freshly started kernel into a machine with a running agent, and keeps it running.
+///
+/// Call this as process 1 of a ramdisk, before any other thread exists, and start logging before.
+pub fn run(log: &Log) -> ! {
+    let root = Root::machine();
+    let order = Arc::new(Order::default());
+    let begun = defended(|| begin(&root, log, &order)).unwrap_or_default();
+    let mut network = Child::new(Program::network(), begun.network);
+    let _defended = defended(|| prepare(&root, &mut network, &order));
+    let mut agent = Child::new(Program::agent(Invocation::default()), begun.agent);
+    loop {
+        let _defended = defended(|| keep(&root, &mut agent, &mut network, &order));
+        // The thread that gave the order ends the machine. Where the kernel refuses, the machine goes on.
+        order.wait_withdrawn();
+        let _never = Cancel::default().wait(AFTER_DEFECT);
+    }
+}
+
+/// Keeps the agent running until it has handed the machine over, and the logins from then on; the network always. Returns when the
+/// order to end was given and nothing runs any more.
+fn keep(root: &Root, agent: &mut Child, network: &mut Child, order: &Order) {
+    if !rescue::is_wished(root) {
+        // The network may end while the agent still writes what the rescue needs.
+        let enough = |ended: &Program, _| ended.is_agent() && rescue::is_wished(root);
+        keep_running(&mut [agent, network], order, enough);
+    }
+    if order.is_given() {
+        return;
+    }
+    // Nobody comes after that agent: what it left is gone before anybody logs in.
+    agent.inherits(Inherited::default());
+    let mut logins: Vec<_> = rescue::begin(root)
+        .into_iter()
+        .map(|login| Child::new(login, Inherited::default()))
+        .collect();
+    network.tell(Signal::SIGHUP);
+    tracing::info!("This machine is a rescue system now");
+    let mut children: Vec<_> = logins.iter_mut().chain([network]).collect();
+    keep_running(&mut children, order, |_, _| false);
+}
+
+/// Does a part of what process 1 does; a defect in it is no reason to end.
+fn defended<T>(part: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(part))
+        .inspect_err(|_defect| {
+            tracing::error!("Process 1 met a defect of its own; it goes on as things are");
+        })
+        .ok()
+}
+
+/// What process 1's children inherit.
+#[derive(Default)]
+struct Begun {
+    agent: Inherited,
+    network: Inherited,
+}
+
+/// What must be done before there is any other process or thread: secrets are put where nobody else reads them.
+fn begin(root: &Root, log: &Log, order: &Arc<Order>) -> Begun {
+    // Before there is any other thread but the log's, which takes no signal.
+    let blocked = shutdown::block_signals();
+    mounts::mount_all(root);
+    let consoles = consoles::take_over(root);
+    told("keep signals for process 1", blocked);
+    let consoles = consoles.unwrap_or_else(|error| {
+        told("open the consoles", Err(error));
+        Consoles::default()
+    });
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(version, "Ferrite starts this machine");
+    let handover = Handover::create()
+        .inspect_err(
+            |error| tracing::error!(%error, "An agent that ends will leave nothing to the next"),
+        )
+        .ok();
+    scrub_cmdline::cover(root, handover.as_ref().map(|left| &left.vault));
+    scrub_kmsg::purge(root);
+    told("close process 1 to others", process::harden());
+    let create_log = |name| {
+        let without = |error: &io::Error| {
+            tracing::error!(%error, "The log archive will hold only a part of the log");
+        };
+        let log = LogTail::create(name).inspect_err(without).ok()?;
+        // The agent collects what the others log, and cannot change it.
+        let for_agent = log.read_only().inspect_err(without).ok();
+        Some((log, for_agent))
+    };
+    let (own_log, own_for_agent) = create_log(c"ferrite-init-log").unzip();
+    let (network_log, network_for_agent) = create_log(c"ferrite-network-log").unzip();
+    if let Some(own_log) = own_log {
+        log.ring.resume(Vec::new(), Box::new(own_log));
+    }
+    let other_logs = [own_for_agent, network_for_agent];
+    let other_logs = other_logs.into_iter().flatten().flatten().collect();
+    told(
+        "listen to the power button",
+        shutdown::listen(root, order, &consoles),
+    );
+    let keeper = handover.and_then(|left| Keeper::of(&left).ok());
+    Begun {
+        agent: Inherited::agent(keeper, other_logs),
+        network: Inherited::logging_to(network_log),
+    }
+}
+
+fn prepare(root: &Root, network: &mut Child, order: &Order) {
+    let etc = root.path("etc");
+    let hosts = fs::create_dir_all(&etc).and_then(|()| fs::write(etc.join("hosts"), HOSTS));
+    told("write /etc/hosts", hosts);
+
+    ignored_arguments::log(&KernelArgs::of_kernel(root).unwrap_or_default());
+    told("offer a rescue system", rescue::offer(root));
+    told("wait for entropy", start_entropy(root));
+    // The two wait for each other's interfaces, so neither waits here.
+    let modules = Modules::start(root, ALWAYS);
+    let ready = Readiness::of_first_start(network);
+    network.start_if_due(order);
+    match &modules {
+        Ok(modules) => modules.settle(DRIVERS_PATIENCE),
+        Err(error) => tracing::error!(error = chain(error), "No drivers are loaded"),
+    }
+    mounts::mount_firmware_variables(root);
+    told(
+        "wait for the network",
+        ready.and_then(|ready| ready.wait(NETWORK_PATIENCE)),
+    );
+}
+
+/// Asks for one random byte, long before anybody needs any: only then does a kernel on hardware without a random number
+/// generator begin to collect, which takes it seconds, and DHCP and TLS would have to wait for it.
+fn start_entropy(root: &Root) -> io::Result<()> {
+    let path = root.path("dev/random");
+    let wait = move || match File::open(path).and_then(|mut file| file.read_exact(&mut [0])) {
+        Ok(()) => tracing::debug!("Random numbers are ready"),
+        Err(error) => tracing::error!(%error, "There are no random numbers"),
+    };
+    beside("entropy", wait)
+}
+
+/// Does something on a thread of its own: nothing waits for it.
+fn beside(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new()
+        .name(name.into())
+        .spawn(work)
+        .map(|_| ())
+}
+
+fn told(what: &str, result: io::Result<()>) {
+    if let Err(error) = result {
+        tracing::error!(what, %error, "A part of the start failed");
+    }
+}
+
+/// Modules that no device asks for, or not in time: file systems of virtual media with their code pages, loop devices for
+/// images, the management controller's device. Others are loaded when the kernel asks for them
+/// (`modprobe`): the file systems of installed systems measure for a second how fast they can compute.
+const ALWAYS: &[&str] = &[
+    "isofs",
+    "vfat",
+    "nls_cp437",
+    "nls_ascii",
+    "nls_iso8859_1",
+    "nls_utf8",
+    "loop",
+    "sd_mod",
+    "sr_mod",
+    "sg",
+    "ipmi_si",
+    "ipmi_devintf",
+    "usb_storage",
+    "uas",
+];
+const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
+/// Until the modules of `ALWAYS` are there; slow controllers go on loading beside the agent.
+const DRIVERS_PATIENCE: Duration = Duration::from_secs(30);
+/// After this the agent starts without an address: it says itself, to whoever reads the console, what it lacks.
+const NETWORK_PATIENCE: Duration = Duration::from_secs(70);
+const AFTER_DEFECT: Duration = Duration::from_secs(10);

@@ -1,0 +1,383 @@
+//! The machine's clocks: set by a time server at the start and before the end, when the hardware's clock is set, too.
+//!
+//! IPA runs chrony or ntpdate and hwclock. Here the server is asked in process (SNTP); hardware clocks are kept in UTC.
+
+use super::permit::{Permit, Refusal};
+use crate::clock::since_epoch;
+use crate::dns::{self, Resolver};
+use crate::formats::ntp;
+use crate::root::Root;
+use crate::sys::rtc::{self, Moment};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::fs::File;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// What the operator wants of the clocks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// The time server, as it was given.
+    pub server: Option<String>,
+    /// Whether a clock that cannot be set is a failure.
+    pub needed: bool,
+}
+
+/// Why a clock was not set.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The time server is said to live before this program was written.
+    #[error("the time server {0} tells a time that is long past")]
+    Early(SocketAddr),
+    /// The machine's own clock.
+    #[error("cannot set the hardware clock {0}")]
+    Hardware(PathBuf, #[source] io::Error),
+    /// Not ours to set.
+    #[error(transparent)]
+    Installed(Refusal),
+    /// A name with other characters than names have.
+    #[error("Invalid NTP server address: {0:?}")]
+    Name(String),
+    /// The name has no address, or no name server answers.
+    #[error(transparent)]
+    Resolve(dns::Error),
+    /// The kernel's clock.
+    #[error("cannot set the clock")]
+    Set(#[source] io::Error),
+    /// Nothing useful came.
+    #[error("the time server {address} does not tell the time")]
+    Silent {
+        /// Who was asked.
+        address: SocketAddr,
+        /// What came instead.
+        #[source]
+        cause: Cause,
+    },
+}
+
+/// What a server did instead of telling the time.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    /// It could not be asked, or was silent.
+    #[error(transparent)]
+    Io(io::Error),
+    /// It answered something else.
+    #[error(transparent)]
+    Reply(ntp::Error),
+}
+
+/// Sets the kernel's clock by a time server.
+///
+/// # Errors
+/// See [`Error`]; the clock is as before.
+pub fn set(root: &Root, server: &str, _: Permit) -> Result<(), Error> {
+    let addresses = addresses(root, server)?;
+    let told = ask_all(&addresses, PATIENCE)?;
+    let before = since_epoch();
+    let now = told.now();
+    rtc::set_clock(now).map_err(Error::Set)?;
+    let forward = now.saturating_sub(before).as_secs_f64();
+    let back = before.saturating_sub(now).as_secs_f64();
+    tracing::info!(server, forward, back, "the clock was set");
+    Ok(())
+}
+
+/// Sets the hardware's clock by the kernel's.
+///
+/// # Errors
+/// There is none, or it does not let itself be set.
+pub fn set_hardware(root: &Root, _: Permit) -> Result<(), Error> {
+    let path = root.path("dev/rtc0");
+    let set = || -> io::Result<()> {
+        let clock = File::open(&path)?;
+        rtc::set_hardware_clock(clock.as_fd(), moment(since_epoch())?)
+    };
+    set().map_err(|error| Error::Hardware(path.clone(), error))
+}
+
+fn moment(since_epoch: Duration) -> io::Result<Moment> {
+    let time = Timestamp::from_second(since_epoch.as_secs().cast_signed())
+        .map_err(io::Error::other)?
+        .to_zoned(TimeZone::UTC);
+    Ok(Moment {
+        year: time.year(),
+        month: time.month(),
+        day: time.day(),
+        hour: time.hour(),
+        minute: time.minute(),
+        second: time.second(),
+    })
+}
+
+/// The server's addresses: IPA's law for names, then the resolver.
+fn addresses(root: &Root, server: &str) -> Result<Vec<SocketAddr>, Error> {
+    if let Ok(address) = server.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, NTP_PORT)]);
+    }
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte);
+    if server.is_empty() || server.len() > LONGEST_NAME || !server.bytes().all(fits) {
+        return Err(Error::Name(server.to_owned()));
+    }
+    let mut found = Resolver::new(root)
+        .lookup_blocking(server)
+        .map_err(Error::Resolve)?;
+    found.truncate(MOST_ADDRESSES);
+    found
+        .iter_mut()
+        .for_each(|address| address.set_port(NTP_PORT));
+    Ok(found)
+}
+
+/// A time, and the moment it was so late.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    time: Duration,
+    at: Instant,
+}
+
+impl Told {
+    fn now(self) -> Duration {
+        self.time + self.at.elapsed()
+    }
+}
+
+/// The first address that tells the time. A lost datagram is nobody's fault: each is asked some times.
+fn ask_all(addresses: &[SocketAddr], patience: Duration) -> Result<Told, Error> {
+    let mut last = None;
+    for _ in 0..ATTEMPTS {
+        for address in addresses {
+            match ask(*address, patience) {
+                Ok(told) => return Ok(told),
+                Err(error) => {
+                    let text = crate::error::chain(&error);
+                    tracing::debug!(%address, error = text, "a time server was no help");
+                    last = Some(error);
+                }
+            }
+        }
+    }
+    Err(last.unwrap_or_else(|| Error::Name(String::new())))
+}
+
+fn ask(address: SocketAddr, patience: Duration) -> Result<Told, Error> {
+    let told = exchange(address, patience).map_err(|cause| Error::Silent { address, cause })?;
+    if told.time < EARLIEST {
+        return Err(Error::Early(address));
+    }
+    Ok(told)
+}
+
+/// One question, and the first answer to it; what others send meanwhile is not listened to.
+fn exchange(address: SocketAddr, patience: Duration) -> Result<Told, Cause> {
+    let any: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).map_err(Cause::Io)?;
+    // Only this address' datagrams come in from now on.
+    socket.connect(address).map_err(Cause::Io)?;
+    let mark = random_mark().map_err(Cause::Io)?;
+    let asked = Instant::now();
+    socket.send(&ntp::request(mark)).map_err(Cause::Io)?;
+    let mut cause = Cause::Io(io::ErrorKind::TimedOut.into());
+    loop {
+        let left = patience.saturating_sub(asked.elapsed());
+        if left.is_zero() {
+            return Err(cause);
+        }
+        socket.set_read_timeout(Some(left)).map_err(Cause::Io)?;
+        let mut bytes = [0; LARGEST_ANSWER];
+        let length = match socket.recv(&mut bytes) {
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(cause),
+            Err(error) => return Err(Cause::Io(error)),
+        };
+        let at = Instant::now();
+        match ntp::reply(bytes.get(..length).unwrap_or_default(), mark) {
+            Ok(reply) => {
+                let inside = reply.sent.saturating_sub(reply.received);
+                let under_way = at.duration_since(asked).saturating_sub(inside);
+                let time = reply.sent + under_way / 2;
+                return Ok(Told { time, at });
+            }
+            Err(error) => cause = Cause::Reply(error),
+        }
+    }
+}
+
+fn random_mark() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+const NTP_PORT: u16 = 123;
+/// Of a host's name, as IPA has it.
+const LONGEST_NAME: usize = 253;
+const MOST_ADDRESSES: usize = 4;
+const ATTEMPTS: u32 = 3;
+/// For one answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// With extensions and a signature nobody asked for.
+const LARGEST_ANSWER: usize = 512;
+/// 2026-01-01 UTC: this file is younger.
+const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::chain;
+    use crate::formats::ntp::fixture::answer;
+
+    const NOW: Duration = Duration::from_secs(1_800_000_000);
+    const SHORT: Duration = Duration::from_millis(200);
+    const LONG: Duration = Duration::from_secs(30);
+
+    /// The datagrams that answer a question.
+    type Answers = fn(&[u8]) -> Vec<Vec<u8>>;
+
+    /// A server that answers each question as the next of these does.
+    fn server(answers: Vec<Answers>) -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for answers in answers {
+                let mut question = [0; 64];
+                let (length, from) = socket.recv_from(&mut question).unwrap();
+                for bytes in answers(&question[..length]) {
+                    socket.send_to(&bytes, from).unwrap();
+                }
+            }
+        });
+        address
+    }
+
+    fn good(question: &[u8]) -> Vec<Vec<u8>> {
+        vec![answer(question, NOW).to_vec()]
+    }
+
+    fn is_now(told: Told) -> bool {
+        told.time >= NOW && told.time < NOW + LONG
+    }
+
+    #[test]
+    fn the_time_is_what_the_server_tells() {
+        let told = ask_all(&[server(vec![good])], LONG).unwrap();
+        assert!(is_now(told), "{told:?}");
+        assert!(told.now() >= told.time);
+    }
+
+    #[test]
+    fn forged_answers_before_the_true_one_are_not_believed() {
+        fn forged(question: &[u8]) -> Vec<Vec<u8>> {
+            let past = Duration::from_secs(1_900_000_000);
+            let mut not_ours = answer(question, past);
+            not_ours[24] ^= 1;
+            let question_itself = question.to_vec();
+            vec![
+                not_ours.to_vec(),
+                question_itself,
+                Vec::new(),
+                vec![0xFF; 400],
+                answer(question, NOW).to_vec(),
+            ]
+        }
+        let told = ask_all(&[server(vec![forged])], LONG).unwrap();
+        assert!(is_now(told), "{told:?}");
+    }
+
+    #[test]
+    fn the_next_address_is_asked_when_one_is_no_help() {
+        fn refusal(question: &[u8]) -> Vec<Vec<u8>> {
+            let mut bytes = answer(question, NOW);
+            bytes[1] = 0;
+            bytes[12..16].copy_from_slice(b"DENY");
+            vec![bytes.to_vec()]
+        }
+        let told = ask_all(
+            &[server(vec![refusal]), server(vec![good])],
+            LONG.min(SHORT * 10),
+        );
+        assert!(is_now(told.unwrap()));
+    }
+
+    #[test]
+    fn a_server_that_tells_no_time_is_named_with_the_reason() {
+        let told = |answers| {
+            let address = server(answers);
+            let error = ask(address, SHORT).unwrap_err();
+            chain(&error).replace(&address.to_string(), "SERVER")
+        };
+        assert_eq!(
+            told(vec![|question| vec![question.to_vec()]]),
+            "the time server SERVER does not tell the time: the answer is no server's (version 4, mode 3)"
+        );
+        assert_eq!(
+            told(vec![|question| vec![
+                answer(question, Duration::from_secs(1)).to_vec()
+            ]]),
+            "the time server SERVER tells a time that is long past"
+        );
+        assert_eq!(
+            told(vec![|_| Vec::new()]),
+            "the time server SERVER does not tell the time: timed out"
+        );
+    }
+
+    #[test]
+    fn names_are_ipas() {
+        let nowhere = Root::at("/nonexistent");
+        let of = |server: &str| addresses(&nowhere, server).map_err(|error| error.to_string());
+        assert_eq!(of("192.0.2.1"), Ok(vec!["192.0.2.1:123".parse().unwrap()]));
+        assert_eq!(
+            of("2001:db8::1"),
+            Ok(vec!["[2001:db8::1]:123".parse().unwrap()])
+        );
+        assert!(
+            of("localhost")
+                .unwrap()
+                .iter()
+                .all(|a| a.ip().is_loopback())
+        );
+        assert_eq!(
+            of("time.lab").unwrap_err(),
+            "cannot resolve time.lab: no name server is known (/etc/resolv.conf): give one by DHCP, by router \
+             advertisement or with ip= on the kernel command line"
+        );
+        for wrong in ["", "time server", "-p;reboot", &"a".repeat(254)] {
+            let error = of(wrong).unwrap_err();
+            assert_eq!(error, format!("Invalid NTP server address: {wrong:?}"));
+        }
+    }
+
+    #[test]
+    fn the_hardwares_clock_is_set_in_utc() {
+        let expected = Moment {
+            year: 2027,
+            month: 1,
+            day: 15,
+            hour: 8,
+            minute: 0,
+            second: 0,
+        };
+        assert_eq!(moment(NOW).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_machine_without_a_hardware_clock_is_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let permit = Permit::ask(&root, crate::machine::InstalledSystem::Allowed).unwrap();
+        let error = set_hardware(&root, permit).unwrap_err();
+        assert!(
+            chain(&error).starts_with(&format!(
+                "cannot set the hardware clock {}: ",
+                folder.path().join("dev/rtc0").display()
+            )),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! What is done with the machine as a whole: its clocks, its hand-over to an owner, its end, and the permit for
+//! all of it. It also waits for hardware that shows up late.
+
+pub mod clock;
+mod permit;
+pub mod power;
+pub mod power_control;
+pub mod rescue;
+pub mod wait;
+
+pub use permit::{InstalledSystem, Permit, Refusal};

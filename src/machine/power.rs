@@ -1,0 +1,149 @@
+//! The machine's end, in order: nothing unwritten, nothing mounted, then the kernel is told.
+//!
+//! The agent calls this itself once it has said good-bye, and process 1 when it was asked to (`init::shutdown`). It needs `CAP_SYS_BOOT`,
+//! not process 1's help, and so works as well in a ramdisk that another init started. Whether the machine may be switched off at all
+//! is not asked here.
+
+use crate::formats::mount_table::Mount;
+use crate::logging;
+use crate::progress::{Cancel, run_with_timeout};
+use crate::root::Root;
+use crate::sys::block::sync_within;
+use nix::mount::{MntFlags, umount2};
+use nix::sys::reboot::{RebootMode, reboot};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How the machine is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Still on, with nothing that runs.
+    Halt,
+    /// Off.
+    PowerOff,
+    /// Off and on again.
+    Reboot,
+}
+
+/// Why the machine did not end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Neither the system call nor the emergency key did it; the cause is the system call's.
+    #[error("the kernel does not end the machine")]
+    Refused(#[source] io::Error),
+}
+
+/// Ends the machine. Returns only when that failed.
+pub fn end(root: &Root, end: End) -> Error {
+    tracing::info!(?end, "The machine ends");
+    let is_flushed = sync();
+    let mounts = fs::read(root.path("proc/self/mountinfo")).unwrap_or_default();
+    disk_mounts(&mounts).into_iter().for_each(unmount);
+    // Unmounting writes, too; a disk that did not respond before is not waited for twice.
+    if is_flushed {
+        sync();
+    }
+    logging::flush();
+    // Where standard error is process 1's pipe, it has only taken the lines: let it show them.
+    let _never = Cancel::default().wait(CONSOLE_PAUSE);
+    let mode = match end {
+        End::Halt => RebootMode::RB_HALT_SYSTEM,
+        End::PowerOff => RebootMode::RB_POWER_OFF,
+        End::Reboot => RebootMode::RB_AUTOBOOT,
+    };
+    let Err(refusal) = reboot(mode);
+    tracing::error!(error = %refusal, "The kernel refuses; pressing its emergency key");
+    if press_emergency_key(root, end).is_ok() {
+        // The key works from the kernel's own work queue.
+        let _never = Cancel::default().wait(KEY_PATIENCE);
+    }
+    Error::Refused(refusal.into())
+}
+
+/// The kernel's "magic SysRq" (Documentation/admin-guide/sysrq.rst), which asks for no rights but to write to the file.
+fn press_emergency_key(root: &Root, end: End) -> io::Result<()> {
+    let key = match end {
+        End::Halt => return Err(io::ErrorKind::Unsupported.into()),
+        End::PowerOff => "o",
+        End::Reboot => "b",
+    };
+    // Never a new file: on a machine without the key nothing was pressed.
+    OpenOptions::new()
+        .write(true)
+        .open(root.path("proc/sysrq-trigger"))?
+        .write_all(key.as_bytes())
+}
+
+/// Writes everything back, but waits for no disk for ever: one that does not respond must not hold the machine.
+fn sync() -> bool {
+    let is_done = sync_within(SYNC_TIMEOUT).is_some();
+    if !is_done {
+        tracing::warn!(after = ?SYNC_TIMEOUT, "some data could not be written to its disk in time");
+    }
+    is_done
+}
+
+/// Unmounts a file system, which writes to its disk and so is waited for as little.
+fn unmount(point: PathBuf) {
+    let shown = point.display().to_string();
+    match run_with_timeout(UNMOUNT_TIMEOUT, move || umount2(&point, MntFlags::empty())) {
+        Some(Ok(())) => {}
+        Some(Err(error)) => {
+            tracing::warn!(point = shown, %error, "a file system stays mounted");
+        }
+        None => {
+            tracing::warn!(point = shown, after = ?UNMOUNT_TIMEOUT, "a file system was not unmounted in time");
+        }
+    }
+}
+
+/// The mount points of block devices, the latest mount first.
+fn disk_mounts(table: &[u8]) -> Vec<PathBuf> {
+    Mount::parse_all(table)
+        .into_iter()
+        .rev()
+        .filter(|mount| mount.source.starts_with("/dev") && mount.point != Path::new("/"))
+        .map(|mount| mount.point)
+        .collect()
+}
+
+/// Time for the data of a large image to reach a slow disk.
+const SYNC_TIMEOUT: Duration = Duration::from_secs(120);
+/// What there is to write was written before.
+const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(20);
+const CONSOLE_PAUSE: Duration = Duration::from_millis(200);
+const KEY_PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disks_are_unmounted_in_reverse_order() {
+        let mounts = b"22 1 0:5 / /proc rw - proc proc rw\n\
+                       25 1 8:2 / /mnt/a\\040b rw - ext4 /dev/sda2 rw\n\
+                       26 25 8:1 / /mnt/a\\040b/boot rw - vfat /dev/sda1 rw\n\
+                       27 1 0:6 / /dev rw - devtmpfs devtmpfs rw\n";
+        assert_eq!(
+            disk_mounts(mounts),
+            [PathBuf::from("/mnt/a b/boot"), PathBuf::from("/mnt/a b")]
+        );
+    }
+
+    #[test]
+    fn the_emergency_key_is_the_one_of_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let path = root.path("proc/sysrq-trigger");
+        assert!(press_emergency_key(&root, End::PowerOff).is_err() && !path.exists());
+        fs::create_dir(folder.path().join("proc")).unwrap();
+        assert!(press_emergency_key(&root, End::Halt).is_err());
+        for (end, key) in [(End::PowerOff, "o"), (End::Reboot, "b")] {
+            fs::write(&path, "").unwrap();
+            press_emergency_key(&root, end).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), key);
+        }
+    }
+}

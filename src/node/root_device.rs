@@ -1,0 +1,458 @@
+//! Which disk gets the operating system, and which disks are not to be touched.
+//!
+//! The node says it by `root_device` (in `instance_info`, else in `properties`) and `properties.skip_block_devices`.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::error::{AgentError, ErrorClass};
+use crate::node::hints::{self, Hints};
+use crate::storage::device::BlockDevice;
+
+/// A node's wishes about its disks. Those of an unknown node are the default: none.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    root_device: Option<(Hints, String)>,
+    skip: Vec<Hints>,
+}
+
+impl Wishes {
+    /// Reads the wishes of a node as Ironic sends it.
+    ///
+    /// # Errors
+    /// When hints cannot be understood, or disks are to be kept by the name of an array on them: arrays' names are not read yet, so
+    /// nothing on that machine can be said to be free.
+    pub fn of_node(node: &Value) -> Result<Self, Error> {
+        let root_device = ["/instance_info/root_device", "/properties/root_device"]
+            .iter()
+            .find_map(|place| node.pointer(place).filter(|hints| !is_empty(hints)));
+        let skip = node
+            .pointer("/properties/skip_block_devices")
+            .filter(|list| !is_empty(list));
+        Ok(Self {
+            root_device: root_device.map(root_device_hints).transpose()?,
+            skip: skip.map_or_else(|| Ok(Vec::new()), skip_list)?,
+        })
+    }
+
+    /// Whether the node says which disk is for the operating system.
+    #[must_use]
+    pub const fn name_a_disk(&self) -> bool {
+        self.root_device.is_some()
+    }
+
+    /// The disks that may be changed: all but those the node wants left alone.
+    #[must_use]
+    pub fn without_skipped(&self, mut devices: Vec<BlockDevice>) -> Vec<BlockDevice> {
+        devices.retain(|device| !self.skips(device));
+        devices
+    }
+
+    /// The disk for the operating system.
+    ///
+    /// With hints the first that matches; without, the smallest of at least 4 GiB. As with IPA it does not matter whether it is
+    /// removable: internal SD modules and disks at eSATA ports say so, and a machine that IPA deployed is to get its next system
+    /// on the same disk. Never a disk to be left alone, a read-only one or virtual media.
+    ///
+    /// # Errors
+    /// When there is none: the conductor's `DeviceNotFound`, with the reason for each disk.
+    pub fn root_device(&self, devices: Vec<BlockDevice>) -> Result<BlockDevice, Error> {
+        let mut suitable = Vec::new();
+        let mut unsuitable = Unsuitable(Vec::new());
+        for device in devices {
+            let hints = self.root_device.as_ref().map(|(hints, _)| hints);
+            if hints.is_some_and(|hints| !hints.matches(&device)) {
+                continue;
+            }
+            match self.reason_against(&device) {
+                Some(reason) => unsuitable.0.push((device.name, reason)),
+                None => suitable.push(device),
+            }
+        }
+        let mut suitable = suitable.into_iter();
+        match &self.root_device {
+            Some((_, shown)) => suitable.next().ok_or_else(|| Error::NoneMatches {
+                hints: shown.clone(),
+                unsuitable,
+            }),
+            None => suitable
+                .min_by(|one, other| (one.size, &one.name).cmp(&(other.size, &other.name)))
+                .ok_or_else(|| unsuitable.without_hints()),
+        }
+    }
+
+    /// Why a disk cannot be the one for the operating system.
+    fn reason_against(&self, device: &BlockDevice) -> Option<Reason> {
+        if self.skips(device) {
+            Some(Reason::Skipped)
+        } else if device.is_virtual_media() {
+            Some(Reason::VirtualMedia)
+        } else if device.read_only {
+            Some(Reason::ReadOnly)
+        } else if self.root_device.is_none() && device.size < MINIMUM {
+            Some(Reason::TooSmall)
+        } else {
+            None
+        }
+    }
+
+    fn skips(&self, device: &BlockDevice) -> bool {
+        self.skip.iter().any(|hints| hints.matches(device))
+    }
+}
+
+/// Why a disk is not the one for the operating system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// It refuses writes.
+    #[error("is read-only")]
+    ReadOnly,
+    /// The node wants it left alone.
+    #[error("is in {SKIP}")]
+    Skipped,
+    /// It has less than 4 GiB, and was not asked for.
+    #[error("is smaller than {MINIMUM}B")]
+    TooSmall,
+    /// A management controller shows it.
+    #[error("is virtual media")]
+    VirtualMedia,
+}
+
+/// Disks by name that could have been meant, and why each is not the one for the operating system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsuitable(Vec<(String, Reason)>);
+
+impl Unsuitable {
+    fn without_hints(self) -> Error {
+        match self.0.iter().all(|(_, reason)| *reason == Reason::TooSmall) {
+            true => Error::NoneLargeEnough,
+            false => Error::NoneSuitable(self),
+        }
+    }
+}
+
+impl fmt::Display for Unsuitable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, reason)) in self.0.iter().take(MOST_NAMED).enumerate() {
+            let before = if index == 0 { ": " } else { ", " };
+            write!(f, "{before}{name} {reason}")?;
+        }
+        match self.0.len().checked_sub(MOST_NAMED) {
+            Some(more @ 1..) => write!(f, ", and {more} more"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why there is no disk for the operating system. The sentences are those of IPA, which operators search for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Root device hints are not understood.
+    #[error(
+        "No devices could be found using the root device hints {hints} because they failed to validate"
+    )]
+    Hints {
+        /// The hints, as JSON.
+        hints: String,
+        /// What is wrong with them.
+        source: hints::Error,
+    },
+    /// No hints and no disk large enough.
+    #[error(
+        "No suitable device was found for deployment - root device hints were not provided and all found block devices are \
+         smaller than {MINIMUM}B."
+    )]
+    NoneLargeEnough,
+    /// No disk matches the hints, or none that does is suitable.
+    #[error("No suitable device was found for deployment using these hints {hints}{unsuitable}")]
+    NoneMatches {
+        /// The hints, as JSON.
+        hints: String,
+        /// Those that match.
+        unsuitable: Unsuitable,
+    },
+    /// No hints and no suitable disk; there are some of enough size.
+    #[error(
+        "No suitable device was found for deployment - root device hints were not provided and no block device is suitable{0}"
+    )]
+    NoneSuitable(Unsuitable),
+    /// Hints are not an object of names and values.
+    #[error("{property} of the node has not the form of root device hints: {value}")]
+    NotHints {
+        /// Where the node has it.
+        property: &'static str,
+        /// What it says.
+        value: String,
+    },
+    /// The hints of disks to be left alone are not understood.
+    #[error("{SKIP} of the node cannot be understood")]
+    Skip(#[source] hints::Error),
+    /// Disks are to be kept by the name of an array.
+    #[error(
+        "{SKIP} of the node names the RAID volume {volume}: arrays cannot be kept by name yet, so no disk is touched"
+    )]
+    SkipVolume {
+        /// The array's name.
+        volume: String,
+    },
+}
+
+impl From<Error> for AgentError {
+    fn from(error: Error) -> Self {
+        Self::caused(ErrorClass::DeviceNotFound, &error)
+    }
+}
+
+fn root_device_hints(value: &Value) -> Result<(Hints, String), Error> {
+    let shown = value.to_string();
+    match Hints::parse(object("root_device", value)?) {
+        Ok(hints) => Ok((hints, shown)),
+        Err(source) => Err(Error::Hints {
+            hints: shown,
+            source,
+        }),
+    }
+}
+
+fn skip_list(value: &Value) -> Result<Vec<Hints>, Error> {
+    let Value::Array(list) = value else {
+        return Err(Error::NotHints {
+            property: SKIP,
+            value: value.to_string(),
+        });
+    };
+    let hints = list.iter().map(|entry| {
+        let hints = object(SKIP, entry)?;
+        if let Some(volume) = hints.get("volume_name") {
+            return Err(Error::SkipVolume {
+                volume: volume.to_string(),
+            });
+        }
+        Hints::parse(hints).map_err(Error::Skip)
+    });
+    hints.collect()
+}
+
+fn object<'a>(property: &'static str, value: &'a Value) -> Result<&'a Map<String, Value>, Error> {
+    value.as_object().ok_or_else(|| Error::NotHints {
+        property,
+        value: value.to_string(),
+    })
+}
+
+/// What Python takes for false: then the next place counts.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(object) => object.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::String(text) => text.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+const SKIP: &str = "properties.skip_block_devices";
+/// Nothing smaller is taken for a place of an operating system without being asked for.
+const MINIMUM: u64 = 4 << 30;
+/// A storage network shows hundreds.
+const MOST_NAMED: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::device::fixture::{GIB, Machine};
+    use crate::storage::device::list;
+    use serde_json::json;
+
+    fn machine() -> Machine {
+        let machine = Machine::new();
+        machine.plain_disk("sda", 20 * GIB);
+        machine.plain_disk("sdb", 10 * GIB);
+        machine.plain_disk("sdc", 10 * GIB);
+        machine.plain_disk("sdd", GIB);
+        machine
+    }
+
+    fn chosen(machine: &Machine, node: &Value) -> Result<String, String> {
+        let devices = list(&machine.root()).unwrap();
+        let device = Wishes::of_node(node).and_then(|wishes| wishes.root_device(devices));
+        device
+            .map(|device| device.name)
+            .map_err(|error| AgentError::from(error).details)
+    }
+
+    #[test]
+    fn without_hints_the_smallest_disk_of_4_gib_is_chosen_and_then_the_first_by_name() {
+        assert_eq!(chosen(&machine(), &json!({})).as_deref(), Ok("/dev/sdb"));
+    }
+
+    #[test]
+    fn hints_of_the_instance_come_before_those_of_the_machine() {
+        let node = json!({"instance_info": {"root_device": {"name": "/dev/sdd"}}, "properties": {"root_device": {"size": 20}}});
+        assert_eq!(chosen(&machine(), &node).as_deref(), Ok("/dev/sdd"));
+        let node = json!({"instance_info": {"root_device": {}}, "properties": {"root_device": {"size": 20}}});
+        assert_eq!(chosen(&machine(), &node).as_deref(), Ok("/dev/sda"));
+    }
+
+    #[test]
+    fn the_first_of_several_matching_disks_is_chosen() {
+        let node = json!({"properties": {"root_device": {"size": ">= 10"}}});
+        assert_eq!(chosen(&machine(), &node).as_deref(), Ok("/dev/sda"));
+    }
+
+    #[test]
+    fn skipped_disks_are_neither_chosen_nor_listed() {
+        let node =
+            json!({"properties": {"skip_block_devices": [{"name": "/dev/sdb"}, {"size": 20}]}});
+        assert_eq!(chosen(&machine(), &node).as_deref(), Ok("/dev/sdc"));
+        let left = Wishes::of_node(&node)
+            .unwrap()
+            .without_skipped(list(&machine().root()).unwrap());
+        let names: Vec<_> = left.iter().map(|device| device.name.as_str()).collect();
+        assert_eq!(names, ["/dev/sdc", "/dev/sdd"]);
+    }
+
+    #[test]
+    fn what_cannot_or_must_not_hold_a_system_is_never_chosen() {
+        let machine = Machine::new();
+        machine.plain_disk("sda", 10 * GIB);
+        machine.file("sys/block/sda/ro", "1\n");
+        machine.usb_disk("sdb", 10 * GIB, "AMI", "Virtual HDisk0", None);
+        let node = json!({"properties": {"root_device": {"size": 10}}});
+        assert!(chosen(&machine, &node).is_err());
+        assert!(chosen(&machine, &json!({})).is_err());
+    }
+
+    /// IPA's choice: a machine that it deployed is to get its next system on the same disk.
+    #[test]
+    fn a_removable_disk_is_chosen_like_any_other() {
+        let machine = Machine::new();
+        machine.usb_disk("sda", 10 * GIB, "SanDisk", "Ultra", None);
+        let hints = json!({"properties": {"root_device": {"size": ">= 10"}}});
+        for node in [json!({}), hints] {
+            assert_eq!(chosen(&machine, &node).as_deref(), Ok("/dev/sda"));
+            machine.plain_disk("sdb", 20 * GIB);
+            assert_eq!(chosen(&machine, &node).as_deref(), Ok("/dev/sda"));
+        }
+    }
+
+    #[test]
+    fn a_refusal_gives_the_true_reason_for_each_disk() {
+        let machine = Machine::new();
+        machine.plain_disk("sda", 10 * GIB);
+        machine.file("sys/block/sda/ro", "1\n");
+        machine.usb_disk("sdb", 10 * GIB, "AMI", "Virtual HDisk0", None);
+        machine.plain_disk("sdc", 10 * GIB);
+        machine.plain_disk("sdd", GIB);
+        let skip = json!([{"name": "/dev/sdc"}]);
+        let node = json!({"properties": {"skip_block_devices": skip}});
+        assert_eq!(
+            chosen(&machine, &node).unwrap_err(),
+            "No suitable device was found for deployment - root device hints were not provided and no block device is suitable: \
+             /dev/sda is read-only, /dev/sdb is virtual media, /dev/sdc is in properties.skip_block_devices, \
+             /dev/sdd is smaller than 4294967296B"
+        );
+        let node = json!({"properties": {"skip_block_devices": skip, "root_device": {"size": 10}}});
+        assert_eq!(
+            chosen(&machine, &node).unwrap_err(),
+            "No suitable device was found for deployment using these hints {\"size\":10}: \
+             /dev/sda is read-only, /dev/sdb is virtual media, /dev/sdc is in properties.skip_block_devices"
+        );
+    }
+
+    #[test]
+    fn a_refusal_names_no_more_than_sixteen_disks() {
+        let machine = Machine::new();
+        for letter in 'a'..='r' {
+            machine.plain_disk(&format!("sd{letter}"), 10 * GIB);
+            machine.file(&format!("sys/block/sd{letter}/ro"), "1\n");
+        }
+        let error = chosen(&machine, &json!({})).unwrap_err();
+        assert!(
+            error.ends_with("/dev/sdp is read-only, and 2 more"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn all_disks_but_one_are_skipped_by_a_serial_that_it_has_among_others() {
+        let machine = Machine::new();
+        machine.sata_disk(
+            "sda",
+            1,
+            10 * GIB,
+            "Samsung SSD 860",
+            "S1",
+            0x5002_538e_4001_2345,
+        );
+        machine.sata_disk(
+            "sdb",
+            2,
+            20 * GIB,
+            "Samsung SSD 860",
+            "S2",
+            0x5002_538e_4001_2346,
+        );
+        for serial in ["s!= S2", "s!= Samsung_SSD_860_S2"] {
+            let node = json!({"properties": {"skip_block_devices": [{"serial": serial}]}});
+            let left = Wishes::of_node(&node)
+                .unwrap()
+                .without_skipped(list(&machine.root()).unwrap());
+            let names: Vec<_> = left.iter().map(|device| device.name.as_str()).collect();
+            assert_eq!(names, ["/dev/sdb"], "{serial}");
+            assert_eq!(chosen(&machine, &node).as_deref(), Ok("/dev/sdb"));
+        }
+    }
+
+    #[test]
+    fn the_refusals_are_the_conductors_sentences() {
+        assert_eq!(
+            chosen(&Machine::new_with_no_disks(), &json!({})).unwrap_err(),
+            "No suitable device was found for deployment - root device hints were not provided and all found block devices are \
+             smaller than 4294967296B."
+        );
+        let node = json!({"properties": {"root_device": {"size": 11}}});
+        assert_eq!(
+            chosen(&machine(), &node).unwrap_err(),
+            "No suitable device was found for deployment using these hints {\"size\":11}"
+        );
+        let node = json!({"properties": {"root_device": {"size": 0}}});
+        assert_eq!(
+            chosen(&machine(), &node).unwrap_err(),
+            "No devices could be found using the root device hints {\"size\":0} because they failed to validate: \
+             root device hint \"size\" should be a positive integer: 0"
+        );
+        assert_eq!(
+            AgentError::from(Error::NoneLargeEnough).class,
+            ErrorClass::DeviceNotFound
+        );
+    }
+
+    #[test]
+    fn a_volume_to_be_kept_by_name_keeps_every_disk() {
+        let node = json!({"properties": {"skip_block_devices": [{"volume_name": "data"}]}});
+        assert_eq!(
+            Wishes::of_node(&node).unwrap_err(),
+            Error::SkipVolume {
+                volume: "\"data\"".into()
+            }
+        );
+    }
+
+    #[test]
+    fn wishes_of_the_wrong_form_are_refused() {
+        let node = json!({"properties": {"skip_block_devices": {"size": 20}}});
+        assert!(matches!(
+            Wishes::of_node(&node),
+            Err(Error::NotHints { .. })
+        ));
+        let node = json!({"properties": {"root_device": "/dev/sda"}});
+        assert!(matches!(
+            Wishes::of_node(&node),
+            Err(Error::NotHints { .. })
+        ));
+        let node = json!({"properties": {"skip_block_devices": [{"size": "x"}]}});
+        assert!(matches!(Wishes::of_node(&node), Err(Error::Skip(_))));
+    }
+}

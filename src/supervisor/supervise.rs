@@ -1,0 +1,95 @@
+//! An agent kept running where no init of ours does: what an agent that ends leaves to the next is handed over as process 1
+//! hands it over.
+
+use super::invocation::Invocation;
+use super::watcher;
+use super::{Child, Inherited, Order, Program, keep_running};
+use crate::config;
+use crate::handover::{Keeper, LogTail};
+use crate::logging::Log;
+use crate::sys::process::{self, Arguments};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::wait::WaitStatus;
+use std::cell::Cell;
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::sync::Arc;
+
+/// Keeps an agent with these options running until this process is told to end, or until the agent ended because it was told
+/// to, or because its configuration cannot be used. Answers with the exit code of that end, 0 or [`UNUSABLE`]. Call this before
+/// any other thread exists, and start logging before; of secrets among the options the caller keeps no copy.
+///
+/// # Errors
+/// The kernel gives no memory to keep anything in, or no thread to hear signals on.
+pub fn run(options: impl IntoIterator<Item = OsString>, log: &Log) -> io::Result<u8> {
+    let keeper = Keeper::create()?;
+    let tail = LogTail::create(c"ferrite-supervisor-log")?;
+    let own_log = tail.read_only();
+    log.ring.resume(Vec::new(), Box::new(tail));
+    let order = Arc::new(Order::default());
+    pass_signals_on(&order)?;
+    let variables = env::vars_os().filter(|(name, _)| !MANAGERS.iter().any(|own| name == own));
+    let agent = Program::agent(Invocation::new(options, variables));
+    // The agent covers its own; from here on ours are needed no more.
+    let covered = Arguments::reach().and_then(|own| own.mask(config::places_of_secrets));
+    if let Err(error) = covered {
+        tracing::warn!(%error, "secrets among this process's arguments and variables stay there to be seen");
+    }
+    // The files of the vault are open here, too.
+    if let Err(error) = process::harden() {
+        tracing::warn!(%error, "this process cannot be closed to others");
+    }
+    let own_log = own_log.inspect_err(|error| {
+        tracing::warn!(%error, "what this process logs is in no log archive");
+    });
+    let inherited = Inherited::agent(Some(keeper), own_log.into_iter().collect());
+    let mut agent = Child::new(agent, inherited);
+    let last = Cell::new(0);
+    keep_running(&mut [&mut agent], &order, |_, end| {
+        let WaitStatus::Exited(_, code) = end else {
+            return false;
+        };
+        let code = u8::try_from(code).unwrap_or(u8::MAX);
+        last.set(code);
+        matches!(code, 0 | UNUSABLE)
+    });
+    if last.get() == UNUSABLE && !order.is_given() {
+        tracing::error!(
+            "the agent cannot use its configuration, which does not change by itself: it is not started again"
+        );
+        return Ok(UNUSABLE);
+    }
+    tracing::info!("The agent was told to end: it is not started again");
+    Ok(0)
+}
+
+/// How an agent ends that cannot use its command line or configuration.
+pub const UNUSABLE: u8 = 2;
+
+/// Hears the signals that are to end this process on a thread of its own, for as long as the process lives.
+fn pass_signals_on(order: &Arc<Order>) -> io::Result<()> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGTERM);
+    signals.add(Signal::SIGINT);
+    // Of every thread from now on; the agent opens itself to them again.
+    signals.thread_block()?;
+    let order = Arc::clone(order);
+    let hear = move || {
+        while let Ok(signal) = signals.wait() {
+            tracing::info!(%signal, "Told to end: so is the agent");
+            order.give(signal);
+        }
+    };
+    watcher::spawn("signals", hear)
+}
+
+/// What systemd says to one process: its socket, its store and its watchdog are not the agent's.
+const MANAGERS: [&str; 6] = [
+    "LISTEN_FDNAMES",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];
