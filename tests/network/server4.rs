@@ -47,14 +47,18 @@ impl Server {
     /// The next message of this type.
     pub(crate) fn receive(&self, message_type: u8) -> Request {
         loop {
-            let mut bytes = vec![0; 1500];
-            let (length, from) = self.socket.recv_from(&mut bytes).expect("a request");
-            bytes.truncate(length);
-            let request = Request { bytes, from };
+            let request = self.next();
             if request.option(53) == Some(vec![message_type]) {
                 return request;
             }
         }
+    }
+
+    fn next(&self) -> Request {
+        let mut bytes = vec![0; 1500];
+        let (length, from) = self.socket.recv_from(&mut bytes).expect("a request");
+        bytes.truncate(length);
+        Request { bytes, from }
     }
 
     /// Broadcasts bytes.
@@ -89,10 +93,15 @@ impl Server {
 
     /// Offers and acknowledges the address, with these options beside the lease's time.
     pub(crate) fn lease(&self, options: &[u8]) {
-        let discover = self.receive(DISCOVER);
-        self.broadcast(&discover.reply(OFFER, options));
-        let request = self.receive(REQUEST);
-        self.broadcast(&request.reply(ACK, options));
+        loop {
+            let request = self.next();
+            match request.option(53).as_deref() {
+                // Also once more, of a client that began anew: it takes no offer to what it asked before.
+                Some([DISCOVER]) => self.broadcast(&request.reply(OFFER, options)),
+                Some([REQUEST]) => return self.broadcast(&request.reply(ACK, options)),
+                _ => {}
+            }
+        }
     }
 }
 
