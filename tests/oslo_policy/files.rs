@@ -17,7 +17,7 @@ pub(crate) fn compare(seed: u64, count: usize) -> (usize, usize) {
     let oslo = judges::answers_of_files(judges::file_of(cases.clone()));
     let (mut judged, mut allowed) = (0, 0);
     for (case, oslo) in cases.iter().zip(oslo) {
-        // Circles are refused here when they are loaded.
+        // Circles, and rules that cannot be understood, are refused here when they are loaded.
         let Some(ours) = ours(case) else { continue };
         assert_eq!(ours, oslo, "oslo.policy says {oslo}: {case:#}");
         judged += 1;
@@ -82,6 +82,7 @@ fn rules(dice: &mut Dice) -> Value {
             let rule = match dice.below(20) {
                 0 => Value::Null,
                 1 => json!([["role:a", "role:b"], "role:c"]),
+                2 => json!("a b"),
                 _ => json!(check(dice)),
             };
             rules.insert(name.to_owned(), rule);
@@ -110,7 +111,6 @@ fn check(dice: &mut Dice) -> &'static str {
         "rule:y",
         "rule:gone",
         "role:a or rule:d1",
-        "a b",
     ])
 }
 

@@ -549,7 +549,7 @@ fn what_is_suspicious_is_said() {
     let enforcer = place
         .load(
             "machine:wip: role:a\nmachine:wipe: rule:admin_requird or role:b\nmachine:old: ~\nmachine:clean: a b\n\
-             machine:clean: admin and role:x\nmachine:never: user:a or '%(a'\n",
+             machine:clean: role:x\n",
         )
         .unwrap();
     assert_eq!(
@@ -557,15 +557,40 @@ fn what_is_suspicious_is_said() {
         [
             "policy.yaml:3: the rule \"machine:old\" has no value, and so everybody passes it: write \"!\" for nobody or \"@\" for everybody",
             "policy.yaml:5: the rule \"machine:clean\" is here again, and the one of line 4 is not used",
-            "policy.yaml:5: the rule \"machine:clean\" cannot be understood, and allows nothing there: \"admin\" is no check, for it has no colon",
-            "policy.yaml:6: the rule \"machine:never\" cannot be understood, and allows nothing there: '%(a' is a text, and no check takes one",
-            "policy.yaml:6: the rule \"machine:never\" cannot be understood, and allows nothing there: \"user:a or '%(a'\" is not a sequence of checks, and, or, not and parentheses",
             "policy.yaml:3: the rule \"machine:old\" will be gone, and what is said of it with it (since 3): nobody does it",
             "policy.yaml:1: nothing asks the rule \"machine:wip\", and no rule refers to it; is \"machine:wipe\" meant?",
             "policy.yaml:2: the rule \"machine:wipe\" refers to \"admin_requird\", which does not exist: that part is false; is \"admin_required\" meant?",
         ]
     );
     assert!(allows(&enforcer, "machine:old", "anybody"));
+}
+
+/// The real library takes such a part for false: behind `not` it lets in whom the rule was to keep out.
+#[test]
+fn a_rule_that_cannot_be_understood_refuses_the_file_with_its_line() {
+    let place = Place::new();
+    let long = format!("role:{}", "a".repeat(1 << 16));
+    for (rule, doubt) in [
+        (
+            "admin and role:x",
+            "\"admin\" is no check, for it has no colon",
+        ),
+        (
+            "role:a or or user_id:x",
+            "\"role:a or or user_id:x\" is not a sequence of checks, and, or, not and parentheses",
+        ),
+        (
+            "\"user:a or '%(a'\"",
+            "'%(a' is a text, and no check takes one",
+        ),
+        (&long, "it has 65541 bytes, more than 65536"),
+    ] {
+        let text =
+            format!("a: \"@\"\nmachine:wipe: {rule}\nmachine:never: not rule:machine:wipe\n");
+        let told =
+            format!("policy.yaml:2: the rule \"machine:wipe\" cannot be understood: {doubt}");
+        assert_eq!(place.load(&text).err(), Some(told));
+    }
 }
 
 #[test]
@@ -718,7 +743,8 @@ fn a_file_full_of_names_takes_no_time() {
     let enforcer = place.load(&same).unwrap();
     assert_eq!(enforcer.files()[0].rules, 1);
     let lists = format!("n: [{}]", "a,".repeat(100_000));
-    assert_eq!(place.load(&lists).unwrap().warnings().len(), 9);
+    let told = "policy.yaml:1: the rule \"n\" cannot be understood: \"a\" is no check, for it has no colon";
+    assert_eq!(place.load(&lists).err(), Some(told.to_owned()));
     let one_line = r#"{"machine:wipe": "role:a", "machine:wipe": "role:b"}"#;
     let enforcer = place.load(one_line).unwrap();
     assert!(allows(&enforcer, "machine:wipe", "b"));

@@ -1,7 +1,7 @@
 //! What a policy file has.
 
 use super::error::Error;
-use crate::policy::language::{Parsed, parse_rule};
+use crate::policy::language::{Check, parse_rule};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -33,13 +33,22 @@ pub(in crate::policy) struct Entry {
 }
 
 impl Entry {
-    /// Parses the rule of a file.
-    pub(in crate::policy) fn parsed(&self, path: &Path) -> Result<Parsed, Error> {
-        parse_rule(&self.rule).map_err(|source| Error::Rule {
+    /// Parses the rule of a file. A rule in which anything cannot be understood is refused.
+    pub(in crate::policy) fn parsed(&self, path: &Path) -> Result<Check, Error> {
+        let parsed = parse_rule(&self.rule).map_err(|source| Error::Rule {
             path: path.to_owned(),
             line: self.line,
             name: self.name.clone(),
             source,
-        })
+        })?;
+        match parsed.doubts.into_iter().next() {
+            None => Ok(parsed.check),
+            Some(doubt) => Err(Error::NotUnderstood {
+                path: path.to_owned(),
+                line: self.line,
+                name: self.name.clone(),
+                doubt,
+            }),
+        }
     }
 }

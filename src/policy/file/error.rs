@@ -34,6 +34,18 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A part of a rule is no check. The real library takes it for false, which under `not` lets everybody in.
+    #[error("{}:{line}: the rule {name:?} cannot be understood: {doubt}", path.display())]
+    NotUnderstood {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// The rule's name.
+        name: String,
+        /// The first part of that kind.
+        doubt: String,
+    },
     /// The file system says no.
     #[error("{} cannot be read", path.display())]
     Read {

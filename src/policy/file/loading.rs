@@ -147,16 +147,8 @@ pub(in crate::policy) fn take(
 ) -> Result<(), Error> {
     warnings.extend(content.warnings);
     for entry in content.rules {
-        let parsed = entry.parsed(path)?;
+        let check = entry.parsed(path)?;
         let place = format!("{}:{}: ", path.display(), entry.line);
-        let wrong = parsed.doubts.into_iter().take(MOST_DOUBTS);
-        warnings.extend(wrong.map(|doubt| {
-            format!(
-                "{place}the rule {:?} cannot be understood, and allows nothing there: {doubt}",
-                entry.name
-            )
-        }));
-        let check = parsed.check;
         written.insert(entry.name, Written { check, place });
     }
     Ok(())
@@ -249,8 +241,6 @@ fn strangers(
     found
 }
 
-/// What is said of one rule.
-const MOST_DOUBTS: usize = 8;
 /// A file may have tens of thousands of names, and guessing what is meant compares each with all others.
 const MOST_GUESSES: usize = 100;
 const MOST_KNOWN: usize = 1000;

@@ -17,7 +17,7 @@ pub(super) use check::Check;
 pub(super) use inspect::{circle, is_never, references, remote};
 pub(super) use outcomes::outcomes;
 pub use parse::RuleError;
-pub(super) use parse::{Parsed, built_in, parse_rule};
+pub(super) use parse::{built_in, parse_rule};
 pub(super) use python::is_true;
 pub use rules::Rules;
 

@@ -24,7 +24,7 @@ pub fn redundant(
     for trace in traces(settings)? {
         let content = read(&trace.path, settings.believed)?;
         for entry in &content.rules {
-            said.push((entry.name.clone(), entry.parsed(&trace.path)?.check));
+            said.push((entry.name.clone(), entry.parsed(&trace.path)?));
         }
         take(content, &trace.path, &mut written, &mut unheard)?;
     }
