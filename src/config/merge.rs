@@ -2,7 +2,7 @@
 
 use super::spec::{DEFAULT, Spec};
 use super::values::{Reason, boolean};
-use crate::redact::{MASK, redact};
+use crate::redact::MASK;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -71,10 +71,9 @@ impl fmt::Display for Problem {
 /// What to say of a text that is no value of its option: never the text of a secret.
 pub(super) fn complaint(raw: &Raw, reason: &str) -> String {
     let name = raw.option.full_name();
-    if raw.option.is_secret() {
-        format!("{name} {reason}")
-    } else {
-        format!("{name} {reason}, not {:?}", shortened(&redact(&raw.text)))
+    match raw.option.shown(&raw.text) {
+        Some(text) => format!("{name} {reason}, not {:?}", shortened(&text)),
+        None => format!("{name} {reason}"),
     }
 }
 

@@ -4,7 +4,6 @@ use super::merge::{Merged, Origin};
 use super::spec::{Effect, Kind, Spec, full_name};
 use super::table::by_group;
 use super::values::{boolean, list};
-use crate::redact::redact;
 use std::fmt;
 
 /// Every option, group by group.
@@ -68,19 +67,21 @@ fn setting(spec: &Spec, merged: &Merged) -> Setting {
 }
 
 fn value(spec: &Spec, text: &str) -> Value {
-    let shown = || redact(text);
+    if text.is_empty() && !spec.may_be_emptied() {
+        return Value::Unset;
+    }
+    let Some(shown) = spec.shown(text) else {
+        return Value::Secret;
+    };
     match spec.kind {
-        _ if text.is_empty() && !spec.may_be_emptied() => Value::Unset,
         Kind::Secret(_) => Value::Secret,
-        Kind::Flag | Kind::Switch => {
-            boolean(text).map_or_else(|_| Value::Text(shown()), Value::Flag)
-        }
-        Kind::List(_) => list(&shown()).map_or_else(|_| Value::Unset, Value::List),
+        Kind::Flag | Kind::Switch => boolean(text).map_or_else(|_| Value::Text(shown), Value::Flag),
+        Kind::List(_) => list(&shown).map_or_else(|_| Value::Unset, Value::List),
         Kind::Number(_) => text
             .trim()
             .parse()
-            .map_or_else(|_| Value::Text(shown()), Value::Number),
-        Kind::Value(_) => Value::Text(shown()),
+            .map_or_else(|_| Value::Text(shown), Value::Number),
+        Kind::Value(_) => Value::Text(shown),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is known of an option, apart from its type.
 
 use super::values::Reason;
+use crate::redact::redact;
 
 /// One option.
 pub(super) struct Spec {
@@ -71,6 +72,26 @@ impl Spec {
         matches!(self.kind, Kind::Secret(_))
     }
 
+    /// What may be shown of a text that was given for it, right or wrong: no secret, also not one in the place of its hash, and of
+    /// no URL who asks, also where its scheme was forgotten.
+    pub(super) fn shown(&self, text: &str) -> Option<String> {
+        let wrong_hash = self.is_of(&["SHA256", "PINS"]) && (self.check)(text).is_err();
+        if self.is_secret() || wrong_hash {
+            return None;
+        }
+        let shown = redact(text);
+        let without_scheme = |word: &str| !word.contains("://") && has_user(word);
+        if self.is_of(&["URL", "URLS"]) && shown.split(',').any(without_scheme) {
+            return None;
+        }
+        Some(shown)
+    }
+
+    /// Whether its value is called so.
+    fn is_of(&self, names: &[&str]) -> bool {
+        matches!(self.kind, Kind::List(name) | Kind::Value(name) if names.contains(&name))
+    }
+
     /// Whether an empty text is a value and not the default (oslo.config: every list).
     pub(super) fn may_be_emptied(&self) -> bool {
         matches!(self.kind, Kind::List(_)) && !self.default.is_empty()
@@ -94,6 +115,10 @@ impl Spec {
     pub(super) fn variable(&self) -> String {
         format!("OS_{}__{}", self.group, self.name).to_ascii_uppercase()
     }
+}
+
+fn has_user(word: &str) -> bool {
+    word.contains('@') || word.contains("%40")
 }
 
 pub(super) fn full_name(group: &str, name: &str) -> String {

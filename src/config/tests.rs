@@ -314,6 +314,45 @@ fn all_bad_values_are_told_with_their_origins() {
 }
 
 #[test]
+fn a_secret_in_the_wrong_place_is_not_told() {
+    for (option, text, wanted) in [
+        (
+            "observer_token_sha256",
+            "canary-plain",
+            "observer_token_sha256 ",
+        ),
+        ("api_pin", "canary-plain", "api_pin "),
+        ("api_url", "u:canary@h:6385", "api_url must be http"),
+        ("api_url", "http://h,u:ca,canary@h", "api_url must be http"),
+        ("api_url", "u%3Acanary%40h", "api_url must be http"),
+        ("api_url", "ftp://u:canary@h", "not \"ftp://******@h\""),
+    ] {
+        let mut machine = Machine::new();
+        let file = machine.file(
+            "etc/ironic-python-agent.d/x.conf",
+            &format!("[DEFAULT]\n{option} = {text}\n"),
+        );
+        let loaded = machine.load().unwrap_err().to_string();
+        let checked = check(vec![file]).errors;
+        let checked: Vec<_> = checked.iter().map(ToString::to_string).collect();
+        machine.file("etc/ironic-python-agent.d/x.conf", "");
+        machine.arguments = vec![Box::leak(format!("--{option}={text}").into_boxed_str())];
+        let given = machine.load().unwrap_err().to_string();
+        for told in [loaded, checked.join("\n"), given] {
+            assert!(told.contains(wanted) && !told.contains("canary"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn who_asks_is_not_shown_where_the_scheme_of_a_url_was_forgotten() {
+    let mut machine = Machine::new();
+    machine.kernel = "ipa-inspection-callback-url=u:canary@h";
+    let loaded = machine.load().unwrap();
+    assert!(!format!("{:?}", loaded.settings).contains("canary"));
+}
+
+#[test]
 fn a_bad_value_that_is_overruled_does_no_harm() {
     let mut machine = Machine::new();
     machine.kernel = "ipa-listen-port=x";

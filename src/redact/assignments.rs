@@ -1,11 +1,15 @@
 //! Values with names: `name=value`, `"name": "value"`, `name: value`, `('name', 'value')`, in queries, options, JSON, Python's
-//! and Rust's ways of showing things.
+//! and Rust's ways of showing things, XML.
 
 use super::bounds::{byte, part};
+use super::elements::element;
+use super::escapes::{escape, escape_before};
 use super::mask::{MASK, is_masked};
 use super::names::{is_authorization, is_secret, is_secret_in_query};
-use super::separators::{Form, Separator, count, is_encoded, separator};
+use super::pairs::named_value;
+use super::separators::{Form, Separator, count, separator};
 use super::values::{bare, bracketed, credentials, is_harmless, line, quoted};
+use super::yaml::indented;
 use std::str::from_utf8;
 
 /// The text with the value of every secret name masked.
@@ -16,7 +20,7 @@ pub(super) fn mask(text: &str) -> String {
     while at < bytes.len() {
         let end = name_end(bytes, at);
         if end == at {
-            at += if is_separating(bytes, at) { 3 } else { 1 };
+            at += separating(bytes, at).unwrap_or(1);
             continue;
         }
         at = match value_of(text, at, end) {
@@ -50,17 +54,21 @@ fn value_of(text: &str, start: usize, end: usize) -> Option<Value<'_>> {
     if !in_query && !is_secret(name) {
         return None;
     }
+    if let Some((from, to)) = named_value(bytes, start, end).or_else(|| element(text, start, end)) {
+        return unquoted(text, from, to);
+    }
     let separator = separator(bytes, end, is_in_tuple(bytes, start))?;
     let at = separator.value;
     let quote = separator.quote.and_then(|quote| from_utf8(quote).ok());
     let quote = quote.unwrap_or_default();
     if let Some((from, to)) = quoted(bytes, at) {
-        let value = Value {
-            from,
-            to,
-            quote: "",
-        };
-        return Some(value).filter(|_| !is_masked(part(text, from, to)));
+        return unquoted(text, from, to);
+    }
+    if separator.form == Form::Colon
+        && let Some((from, to)) = indented(bytes, start, at)
+    {
+        let prose = is_after_word(bytes, start) && part(text, from, to).contains(' ');
+        return unquoted(text, from, to).filter(|_| !prose);
     }
     if part(text, at, bytes.len()).starts_with("[redacted]") || separator.form == Form::Comma {
         return None;
@@ -86,6 +94,16 @@ fn value_of(text: &str, start: usize, end: usize) -> Option<Value<'_>> {
     })
 }
 
+/// A value that needs no quotes, unless it is masked already.
+fn unquoted(text: &str, from: usize, to: usize) -> Option<Value<'_>> {
+    let value = Value {
+        from,
+        to,
+        quote: "",
+    };
+    Some(value).filter(|_| !is_masked(part(text, from, to)))
+}
+
 /// The end of a name that begins here; percent-encoded characters are part of it, but not those that separate.
 fn name_end(bytes: &[u8], start: usize) -> usize {
     let mut at = start;
@@ -93,7 +111,7 @@ fn name_end(bytes: &[u8], start: usize) -> usize {
         at += match byte(bytes, at) {
             b'_' | b'-' | b'.' => 1,
             byte if byte.is_ascii_alphanumeric() => 1,
-            b'%' if is_hex(bytes, at + 1) && !is_separating(bytes, at) => 3,
+            b'%' if is_hex(bytes, at + 1) && separating(bytes, at).is_none() => 3,
             _ => return at,
         };
     }
@@ -103,21 +121,19 @@ fn is_hex(bytes: &[u8], at: usize) -> bool {
     byte(bytes, at).is_ascii_hexdigit() && byte(bytes, at + 1).is_ascii_hexdigit()
 }
 
-/// Percent-encoded: space, quotes, `&`, comma, `/`, colon, `;`, `=`, `?`, `{`, `}`.
-fn is_separating(bytes: &[u8], at: usize) -> bool {
-    const DIGITS: &[&[u8; 2]] = &[
-        b"20", b"22", b"26", b"27", b"2c", b"2f", b"3a", b"3b", b"3d", b"3f", b"7b", b"7d",
-    ];
-    byte(bytes, at) == b'%' && DIGITS.iter().any(|digits| is_encoded(bytes, at, digits))
+/// The length of a percent-encoded character that separates, also one that is percent-encoded again.
+fn separating(bytes: &[u8], at: usize) -> Option<usize> {
+    let found = escape(bytes, at).filter(|found| found.depth > 0)?;
+    b" \"&',/:;=?{}"
+        .contains(&found.byte)
+        .then_some(found.length)
 }
 
-/// `?name`, `&name`, `&amp;name`, also percent-encoded or with JSON's escape, which is then part of the name.
+/// `?name`, `&name`, however these are written; JSON's escape is part of the name.
 fn is_after_query_mark(bytes: &[u8], start: usize) -> bool {
     let before = bytes.get(..start).unwrap_or_default();
-    let encoded = start
-        .checked_sub(3)
-        .is_some_and(|at| is_encoded(bytes, at, b"26") || is_encoded(bytes, at, b"3f"));
-    encoded || before.ends_with(b"&amp;") || matches!(before.last(), Some(b'?' | b'&' | b'\\'))
+    matches!(before.last(), Some(b'?' | b'&' | b'\\'))
+        || escape_before(bytes, start).is_some_and(|found| matches!(found.byte, b'&' | b'?'))
 }
 
 /// `('name`: Python's way of showing headers.
@@ -143,10 +159,13 @@ fn is_prose(
     value_end: usize,
 ) -> bool {
     let one_word = name.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let before = start.checked_sub(2).and_then(|from| bytes.get(from..start));
-    let after_word =
-        before.is_some_and(|two| matches!(two, [word, b' '] if word.is_ascii_alphanumeric()));
     let colon = separator.form == Form::Colon && separator.spaced && separator.quote.is_none();
     let goes_on = byte(bytes, value_end) == b' ' && count(bytes, value_end, |b| b == b' ') == 1;
-    one_word && after_word && colon && goes_on
+    one_word && is_after_word(bytes, start) && colon && goes_on
+}
+
+/// `the name`.
+fn is_after_word(bytes: &[u8], start: usize) -> bool {
+    let before = start.checked_sub(2).and_then(|from| bytes.get(from..start));
+    before.is_some_and(|two| matches!(two, [word, b' '] if word.is_ascii_alphanumeric()))
 }

@@ -1,11 +1,12 @@
-//! Secrets that are known by their own form: hashes of passwords (crypt(5)) and private keys in PEM (RFC 7468).
+//! Secrets that are known by their own form: hashes of passwords (crypt(5)), private keys in PEM (RFC 7468) and signed tokens
+//! (RFC 7519).
 
 use super::bounds::{byte, part};
 use super::mask::MASK;
 
-/// The text with hashes and private keys masked.
+/// The text with hashes, private keys and signed tokens masked.
 pub(super) fn mask(text: &str) -> String {
-    mask_hashes(&mask_keys(text))
+    mask_tokens(&mask_hashes(&mask_keys(text)))
 }
 
 /// From `-----BEGIN … PRIVATE KEY…-----` to its end, or to the text's where that was cut off.
@@ -86,6 +87,45 @@ fn mask_hashes(text: &str) -> String {
     masked.push_str(part(text, copied, text.len()));
     masked
 }
+
+/// `header.claims.signature` in base64url, where the first two are JSON.
+fn mask_tokens(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, _)) = rest.split_once(JSON_OBJECT) {
+        let (before, token) = rest.split_at(before.len());
+        masked.push_str(before);
+        let length = token_length(token);
+        let read = match length {
+            Some(length) => length,
+            None => run(token),
+        };
+        let (read, after) = token.split_at(read);
+        masked.push_str(if length.is_some() { MASK } else { read });
+        rest = after;
+    }
+    masked.push_str(rest);
+    masked
+}
+
+fn token_length(text: &str) -> Option<usize> {
+    let header = run(text);
+    let claims = text.get(header..)?.strip_prefix('.')?;
+    let length = run(claims);
+    let signature = claims.get(length..)?.strip_prefix('.')?;
+    let last = run(signature);
+    let is_one = claims.starts_with(JSON_OBJECT) && last > 0;
+    is_one.then_some(header + 1 + length + 1 + last)
+}
+
+/// How many characters of base64url (RFC 4648 section 5) it begins with.
+fn run(text: &str) -> usize {
+    let is_one = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text.bytes().take_while(|byte| is_one(byte)).count()
+}
+
+/// What base64 makes of `{"`.
+const JSON_OBJECT: &str = "eyJ";
 
 /// Bytes of what looks like a hash and begins here; 0 where there is none.
 fn hash_length(bytes: &[u8]) -> usize {

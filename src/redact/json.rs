@@ -2,6 +2,7 @@
 
 use super::mask::MASK;
 use super::names::is_secret;
+use super::pairs::is_name;
 use super::text::redact;
 use serde_json::{Map, Value};
 
@@ -24,15 +25,23 @@ pub fn mask(value: &mut Value) -> bool {
 }
 
 fn mask_members(object: &mut Map<String, Value>) -> bool {
+    let is_named = object
+        .iter()
+        .any(|(member, name)| is_name(member) && name.as_str().is_some_and(|name| is_known(name)));
     object.iter_mut().fold(false, |masked, (name, value)| {
         let may_be_one = !matches!(value, Value::Null | Value::Bool(_));
-        if !may_be_one || !(SECRETS.contains(&name.as_str()) || is_secret(name)) {
+        let is_one = is_known(name) || is_named && name.eq_ignore_ascii_case("value");
+        if !may_be_one || !is_one {
             return mask(value) | masked;
         }
         let changed = value.as_str() != Some(MASK);
         *value = Value::from(MASK);
         changed | masked
     })
+}
+
+fn is_known(name: &str) -> bool {
+    SECRETS.contains(&name) || is_secret(name)
 }
 
 /// Members that Ironic and IPA give secrets in, and whose names tell nothing: files' contents, and the password of a rescue.
@@ -77,5 +86,17 @@ mod tests {
                 true
             )
         );
+    }
+
+    #[test]
+    fn a_value_beside_its_name_is_a_secret_as_one_that_has_it() {
+        let list = |value: Value| {
+            json!([
+                {"name": "password", "value": value}, {"value": value, "Key": "snmp_community", "x": 1},
+                {"name": "size", "value": "7"}, {"key": "token", "value": null}, {"name": ["password"], "value": 1},
+            ])
+        };
+        assert_eq!(masked(list(json!(["hush"]))), (list(json!(MASK)), true));
+        assert_eq!(masked(list(json!(MASK))).1, false);
     }
 }

@@ -12,16 +12,20 @@
 mod assignments;
 mod blocks;
 mod bounds;
+mod elements;
+mod escapes;
 mod headers;
 mod json;
 mod mask;
 mod names;
+mod pairs;
 mod separators;
 mod text;
 mod url;
 mod value;
 mod values;
 mod visible;
+mod yaml;
 
 pub use json::mask as mask_json;
 pub use mask::MASK;

@@ -1,5 +1,8 @@
 //! Which names have secrets as their values.
 
+use super::bounds::byte;
+use super::escapes::character;
+
 /// A name with one of these in it has a secret.
 const ANYWHERE: &[&str] = &[
     "accesskeyid",
@@ -7,19 +10,19 @@ const ANYWHERE: &[&str] = &[
     "api_key",
     "apikey",
     "authorization",
+    "credential",
     "passphrase",
     "passwd",
     "password",
     "private_key",
     "secret",
+    "snmp_community",
     "temp_url_expires",
     "temp_url_key",
     "temp_url_sig",
     "token",
-    "x_amz_credential",
     "x_amz_expires",
     "x_amz_signature",
-    "x_goog_credential",
     "x_goog_expires",
     "x_goog_signature",
 ];
@@ -120,20 +123,14 @@ fn normal(name: &str) -> String {
     let start = name.ceil_char_boundary(name.len().saturating_sub(LONGEST));
     let mut rest = name.as_bytes().get(start..).unwrap_or_default();
     let mut normal = String::with_capacity(rest.len());
-    while let Some((first, following)) = rest.split_first() {
-        let encoded = following.get(..2).filter(|_| *first == b'%');
-        let encoded = encoded
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        let byte = encoded.unwrap_or(*first);
+    while !rest.is_empty() {
+        let encoded = Some(character(rest, 0)).filter(|found| found.depth > 0);
+        let (byte, length) = encoded.map_or((byte(rest, 0), 1), |found| (found.byte, found.length));
         normal.push(match byte {
             b'-' => '_',
             byte => char::from(byte.to_ascii_lowercase()),
         });
-        rest = match encoded {
-            Some(_) => following.get(2..).unwrap_or_default(),
-            None => following,
-        };
+        rest = rest.get(length..).unwrap_or_default();
     }
     normal
 }
@@ -162,6 +159,9 @@ mod tests {
             "AWSAccessKeyId",
             "X-Amz-Security-Token",
             "rootpwd",
+            "credential",
+            "snmp_community",
+            "api%255Fkey",
         ] {
             assert!(is_secret(name), "{name}");
         }

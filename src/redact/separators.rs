@@ -1,6 +1,7 @@
 //! What stands between a name and its value.
 
 use super::bounds::byte;
+use super::escapes::escape;
 
 /// A separator.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +20,8 @@ pub(super) struct Separator<'a> {
 pub(super) enum Form {
     Colon,
     Comma,
-    /// `%3D`, in a query within a query.
-    Encoded,
+    /// `%3D`, in a query within a query, percent-encoded this many times.
+    Encoded(usize),
     Equals,
 }
 
@@ -31,7 +32,7 @@ pub(super) fn separator(bytes: &[u8], end: usize, in_tuple: bool) -> Option<Sepa
     let quoted = matches!(byte(bytes, quote_at), b'"' | b'\'');
     let (quote, mut at) = if quoted {
         (bytes.get(end..=quote_at), quote_at + 1)
-    } else if slashes > 0 {
+    } else if slashes > 0 && escape(bytes, end).is_none() {
         return None;
     } else {
         (None, end)
@@ -47,8 +48,13 @@ pub(super) fn separator(bytes: &[u8], end: usize, in_tuple: bool) -> Option<Sepa
         // Neither a Rust path nor a URL's scheme.
         b':' if !matches!(byte(bytes, at + 1), b':' | b'/') => (Form::Colon, 1),
         b',' if quoted && in_tuple => (Form::Comma, 1),
-        b'%' if is_encoded(bytes, at, b"3d") => (Form::Encoded, 3),
-        _ => return None,
+        _ => {
+            let equals = escape(bytes, at).filter(|found| found.byte == b'=')?;
+            match equals.depth {
+                0 => (Form::Equals, equals.length),
+                depth => (Form::Encoded(depth), equals.length),
+            }
+        }
     };
     at += length;
     let after = if quoted {
@@ -68,14 +74,6 @@ pub(super) fn separator(bytes: &[u8], end: usize, in_tuple: bool) -> Option<Sepa
         form,
         spaced: after > 0,
     })
-}
-
-/// Whether the percent-encoded byte is there; its digits are given in lower case.
-pub(super) fn is_encoded(bytes: &[u8], at: usize, digits: &[u8; 2]) -> bool {
-    byte(bytes, at) == b'%'
-        && bytes
-            .get(at + 1..at + 3)
-            .is_some_and(|found| found.eq_ignore_ascii_case(digits))
 }
 
 /// How many bytes from there on are such.

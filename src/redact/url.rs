@@ -1,40 +1,97 @@
 //! Who asks, in URLs: the user information before the host's name (RFC 3986, section 3.2.1).
 
+use super::bounds::part;
+use super::escapes::{Character, character};
 use super::mask::MASK;
 
-/// The text with user name and password of every URL in it masked.
+/// The text with user name and password of every URL in it masked: also of one whose slashes JSON escaped, that is percent-encoded,
+/// a parameter of another one, or that has no scheme.
 pub(super) fn mask(text: &str) -> String {
+    let bytes = text.as_bytes();
     let mut masked = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("://") {
-        masked.push_str(before);
-        masked.push_str("://");
-        let (authority, following) = after.split_at(end_of_authority(after));
-        match authority.rsplit_once('@') {
-            Some((_, host)) => {
-                masked.push_str(MASK);
-                masked.push('@');
-                masked.push_str(host);
-            }
-            None => masked.push_str(authority),
+    let (mut copied, mut at, mut previous) = (0, 0, b'\n');
+    while at < bytes.len() {
+        let here = character(bytes, at);
+        let authority = authority(bytes, at, previous);
+        if let Some((from, to)) = authority.and_then(|authority| authority.user(bytes)) {
+            masked.push_str(part(text, copied, from));
+            masked.push_str(MASK);
+            (copied, at) = (to, to);
+        } else {
+            at += here.length;
         }
-        rest = following;
+        previous = here.byte;
     }
-    masked.push_str(rest);
+    masked.push_str(part(text, copied, text.len()));
     masked
 }
 
-/// Where the authority of a URL ends in a text that begins with it. A comma may be part of a password; after the host's name it separates
-/// URLs of a list.
-fn end_of_authority(text: &str) -> usize {
-    let end = text
-        .find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#'))
-        .unwrap_or(text.len());
-    let authority = &text[..end];
-    let host = authority.rfind('@').map_or(0, |at| at + 1);
-    authority[host..]
-        .find(',')
-        .map_or(end, |comma| host + comma)
+/// What comes after the two slashes of a URL.
+struct Authority {
+    from: usize,
+    /// How many times its slashes are percent-encoded, and so all that separates its parts.
+    depth: usize,
+    /// What stands before the slashes of a URL without a scheme.
+    before: Option<u8>,
+}
+
+/// The authority after the colon or, without a scheme, the slashes that begin here.
+fn authority(bytes: &[u8], at: usize, previous: u8) -> Option<Authority> {
+    let first = character(bytes, at);
+    let (at, before) = match first.byte {
+        b':' => (at + first.length, None),
+        b'/' if stands_before(previous) => (at, Some(previous)),
+        _ => return None,
+    };
+    let one = Some(character(bytes, at)).filter(|found| found.byte == b'/')?;
+    let at = at + one.length;
+    let other = Some(character(bytes, at)).filter(|found| found.byte == b'/')?;
+    Some(Authority {
+        from: at + other.length,
+        depth: other.depth,
+        before,
+    })
+}
+
+/// What may stand before a URL without a scheme: not a path, which may have two slashes in its middle.
+fn stands_before(byte: u8) -> bool {
+    byte.is_ascii_whitespace()
+        || matches!(
+            byte,
+            b'"' | b'\'' | b'`' | b'(' | b'[' | b'{' | b'<' | b'>' | b'=' | b','
+        )
+}
+
+impl Authority {
+    /// Where the user information is, if there is some. Without a scheme it has a password: `//me@host` is anything.
+    ///
+    /// It is read to the last `@` before the host's end. Each of these is part of a like one's end, so nothing is read more often than there are
+    /// depths.
+    fn user(&self, bytes: &[u8]) -> Option<(usize, usize)> {
+        let (mut at, mut end) = (self.from, None);
+        let mut has_password = self.before.is_none();
+        while at < bytes.len() {
+            let here = character(bytes, at);
+            if self.is_over(here) {
+                break;
+            }
+            match here.byte {
+                b'@' if here.depth <= self.depth => end = Some(at),
+                b':' if here.depth <= self.depth => has_password |= end.is_none(),
+                _ => {}
+            }
+            at += here.length;
+        }
+        end.filter(|_| has_password).map(|end| (self.from, end))
+    }
+
+    fn is_over(&self, here: Character) -> bool {
+        let separates = matches!(here.byte, b'/' | b'?' | b'#') || here.byte.is_ascii_whitespace();
+        let ends_encoded = matches!(here.byte, b'"' | b'&' | b'<' | b'>');
+        let quotes = matches!(here.byte, b'"' | b'\'' | b'`') && self.before == Some(here.byte);
+        separates && here.depth <= self.depth
+            || here.depth == 0 && (quotes || ends_encoded && self.depth > 0)
+    }
 }
 
 #[cfg(test)]
@@ -66,5 +123,49 @@ mod tests {
             mask("http://me:a,b,@c@one,https://me:d@two:1,http://three,http://four"),
             "http://******@one,https://******@two:1,http://three,http://four"
         );
+    }
+
+    #[test]
+    fn who_asks_is_masked_in_urls_that_are_written_otherwise() {
+        for (text, masked) in [
+            (r"http:\/\/u:PW@h\/x@y", r"http:\/\/******@h\/x@y"),
+            (r"http:\\/\\/u:PW@h\\/x", r"http:\\/\\/******@h\\/x"),
+            (
+                r"http\u003a\u002f\u002fu:PW@h",
+                r"http\u003a\u002f\u002f******@h",
+            ),
+            (
+                "?u=http%3A%2F%2Fu%3APW%40h%2Fx%40y",
+                "?u=http%3A%2F%2F******%40h%2Fx%40y",
+            ),
+            (
+                "http%3a%2f%2fu%3aP%2540W%40h&a=b@c",
+                "http%3a%2f%2f******%40h&a=b@c",
+            ),
+            (
+                "http%253A%252F%252Fu%253APW%2540h",
+                "http%253A%252F%252F******%2540h",
+            ),
+            (
+                "http&#58;&#x2f;&sol;u:PW&commat;h",
+                "http&#58;&#x2f;&sol;******&commat;h",
+            ),
+            ("//u:PW@h/x", "//******@h/x"),
+            ("a //u:PW@h", "a //******@h"),
+            (r#"["//h","//u:PW@h"]"#, r#"["//h","//******@h"]"#),
+            (r#""\/\/u:PW@h""#, r#""\/\/******@h""#),
+            ("http://one;http://u:PW@two", "http://one;http://******@two"),
+        ] {
+            assert_eq!(mask(text), masked);
+        }
+        for text in [
+            "// it is me@example.org",
+            "//me@example.org",
+            "/a//b:c@d",
+            "http%3A%2F%2Fh%2Fa&to=me@example.org",
+            "\"//h:1\", \"me@example.org\"",
+        ] {
+            assert_eq!(mask(text), text);
+        }
     }
 }

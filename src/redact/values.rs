@@ -1,8 +1,9 @@
 //! Where a value ends: quoted at any depth, in brackets, or bare.
 
 use super::bounds::{byte, part};
+use super::escapes::{Character, escape};
 use super::mask::is_masked;
-use super::separators::{Form, count, is_encoded};
+use super::separators::{Form, count};
 
 /// The inside of a quoted value, from after its quote, if one begins here: `"…"`, `\"…\"` (a text within a text), `b'…'`.
 ///
@@ -84,10 +85,17 @@ pub(super) fn bare(bytes: &[u8], at: usize, form: Form) -> usize {
 
 fn ends_bare(bytes: &[u8], at: usize, form: Form) -> bool {
     match byte(bytes, at) {
-        b'"' | b'\'' | b'`' | b'&' => true,
+        b'"' | b'\'' | b'`' => true,
+        // What stands for another character is a part of the value.
+        b'&' => escape(bytes, at).is_none_or(Character::ends_parameter),
         b',' | b';' | b')' | b']' | b'}' => form == Form::Colon,
-        b'\\' => matches!(byte(bytes, at + 1), b'"' | b'\'' | b'n' | b'r' | b'u'),
-        b'%' => form == Form::Encoded && is_encoded(bytes, at, b"26"),
+        b'\\' => match byte(bytes, at + 1) {
+            b'u' => escape(bytes, at).is_none_or(Character::ends_parameter),
+            next => matches!(next, b'"' | b'\'' | b'n' | b'r'),
+        },
+        b'%' => escape(bytes, at).is_some_and(|found| {
+            found.byte == b'&' && matches!(form, Form::Encoded(depth) if found.depth <= depth)
+        }),
         byte => byte.is_ascii_whitespace(),
     }
 }

@@ -1,0 +1,167 @@
+//! Characters as languages write them that carry texts: percent-encoded, also again and again, JSON's `\u003d` and `\/`, HTML's `&#61;`.
+
+use super::bounds::byte;
+
+/// A character of ASCII, or one byte of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Character {
+    pub(super) byte: u8,
+    /// The bytes by which it is written.
+    pub(super) length: usize,
+    /// How many times it is percent-encoded.
+    pub(super) depth: usize,
+}
+
+impl Character {
+    /// Whether neither a parameter of a query nor a text between quotation marks goes on over it.
+    pub(super) fn ends_parameter(self) -> bool {
+        matches!(
+            self.byte,
+            b'&' | b'"' | b'\'' | b'`' | b'<' | b'>' | ..=b' '
+        )
+    }
+}
+
+/// The character that begins here, however it is written.
+pub(super) fn character(bytes: &[u8], at: usize) -> Character {
+    escape(bytes, at).unwrap_or(Character {
+        byte: byte(bytes, at),
+        length: 1,
+        depth: 0,
+    })
+}
+
+/// The character that is written here by more than itself.
+pub(super) fn escape(bytes: &[u8], at: usize) -> Option<Character> {
+    match byte(bytes, at) {
+        b'%' => percent(bytes, at),
+        b'\\' => backslashes(bytes, at),
+        b'&' => entity(bytes.get(at..)?),
+        _ => None,
+    }
+}
+
+/// The escape that ends here.
+pub(super) fn escape_before(bytes: &[u8], end: usize) -> Option<Character> {
+    (2..=LONGEST).find_map(|length| {
+        let at = end.checked_sub(length)?;
+        escape(bytes, at).filter(|found| found.length == length)
+    })
+}
+
+/// `%3d`, `%253d`, `%25253d`.
+fn percent(bytes: &[u8], at: usize) -> Option<Character> {
+    let (mut digits, mut depth) = (at + 1, 1);
+    while depth < DEEPEST
+        && bytes.get(digits..digits + 2) == Some(b"25")
+        && pair(bytes, digits + 2).is_some()
+    {
+        digits += 2;
+        depth += 1;
+    }
+    Some(Character {
+        byte: pair(bytes, digits)?,
+        length: digits + 2 - at,
+        depth,
+    })
+}
+
+/// `\u003d` and `\/`, with more backslashes in a text within a text.
+fn backslashes(bytes: &[u8], at: usize) -> Option<Character> {
+    let run = bytes.iter().skip(at).take(MOST_BACKSLASHES);
+    let after = at + run.take_while(|byte| **byte == b'\\').count();
+    let (byte, end) = match byte(bytes, after) {
+        b'/' => (b'/', after + 1),
+        b'u' if bytes.get(after + 1..after + 3) == Some(b"00") => {
+            (pair(bytes, after + 3)?, after + 5)
+        }
+        _ => return None,
+    };
+    Some(Character {
+        byte,
+        length: end - at,
+        depth: 0,
+    })
+}
+
+/// `&#61;`, `&#x3d;`, `&equals;`.
+fn entity(bytes: &[u8]) -> Option<Character> {
+    let length = bytes.iter().take(LONGEST).position(|byte| *byte == b';')? + 1;
+    let name = std::str::from_utf8(bytes.get(1..length - 1)?).ok()?;
+    let byte = match name.strip_prefix('#') {
+        Some(number) => match number.strip_prefix(['x', 'X']) {
+            Some(digits) => u8::from_str_radix(digits, 16).ok()?,
+            None => number.parse().ok()?,
+        },
+        None => ENTITIES.iter().find(|(known, _)| *known == name)?.1,
+    };
+    Some(Character {
+        byte,
+        length,
+        depth: 0,
+    })
+}
+
+/// The byte of two hexadecimal digits.
+fn pair(bytes: &[u8], at: usize) -> Option<u8> {
+    let digit = |at| char::from(byte(bytes, at)).to_digit(16);
+    u8::try_from(digit(at)? * 16 + digit(at + 1)?).ok()
+}
+
+/// Those that may stand around names and values.
+const ENTITIES: &[(&str, u8)] = &[
+    ("amp", b'&'),
+    ("apos", b'\''),
+    ("colon", b':'),
+    ("commat", b'@'),
+    ("equals", b'='),
+    ("gt", b'>'),
+    ("lt", b'<'),
+    ("quot", b'"'),
+    ("sol", b'/'),
+];
+const DEEPEST: usize = 4;
+/// What four levels of quoting make of one.
+const MOST_BACKSLASHES: usize = 8;
+/// Backslashes, `u` and four digits.
+const LONGEST: usize = MOST_BACKSLASHES + 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_is_known_however_it_is_written() {
+        for (text, depth) in [
+            ("=", 0),
+            ("%3D", 1),
+            ("%3d", 1),
+            ("%253D", 2),
+            ("%2525253d", 4),
+            ("\\u003d", 0),
+            ("\\\\\\u003D", 0),
+            ("&#61;", 0),
+            ("&#x3d;", 0),
+            ("&#X003D;", 0),
+            ("&equals;", 0),
+        ] {
+            let wanted = Character {
+                byte: b'=',
+                length: text.len(),
+                depth,
+            };
+            assert_eq!(character(text.as_bytes(), 0), wanted, "{text}");
+            if depth > 0 || text.len() > 1 {
+                assert!(
+                    escape_before(text.as_bytes(), text.len())
+                        .is_some_and(|found| found.byte == b'=')
+                );
+            }
+        }
+        for text in [
+            "", "%", "%3", "%zz", "\\", "\\n", "\\u1234", "&", "&x;", "&#256;",
+        ] {
+            assert_eq!(escape(text.as_bytes(), 0), None, "{text}");
+        }
+    }
+}
