@@ -6,9 +6,10 @@
 
 use super::kernel_args::KernelArgs;
 use super::merge::{Origin, Problem, Raw};
-use super::spec::{DEFAULT, Spec};
-use super::values::boolean;
+use super::spec::{DEFAULT, Effect, Spec};
+use super::values::{Reason, boolean};
 use crate::redact::MASK;
+use zeroize::Zeroizing;
 
 /// What sources other than virtual media say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +84,31 @@ fn may_add(option: &Spec, known: Known, trusted: &[Raw], kernel: &KernelArgs) ->
         || (is("agent_token") && !of_ironic)
         // To another address a token of the command line would be sent.
         || (is("api_url") && !of_ironic && !says("agent_token"))
+}
+
+/// What to say of a medium's text, references read, that is no value of its option: such a medium may be anybody's, and must not keep the
+/// agent from starting.
+pub(super) fn unusable(raw: &Raw, text: Result<&Zeroizing<String>, &Reason>) -> Option<Problem> {
+    if !matches!(raw.origin, Origin::MediaParameter(_)) {
+        return None;
+    }
+    let reason = match text {
+        Ok(text) if text.is_empty() || raw.option.effect == Effect::None => return None,
+        Ok(text) => (raw.option.check)(text).err()?,
+        // The reason has words of the text.
+        Err(_) => "has a $ that begins no usable reference to another option".to_owned(),
+    };
+    Some(passed_over(Problem {
+        origin: raw.origin.clone(),
+        reason: format!("{} {reason}", raw.option.full_name()),
+    }))
+}
+
+pub(super) fn passed_over(problem: Problem) -> Problem {
+    Problem {
+        reason: format!("{}: passed over", problem.reason),
+        ..problem
+    }
 }
 
 fn said_by<'a>(trusted: &'a [Raw], option: &Spec) -> Option<&'a Raw> {

@@ -68,10 +68,11 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What to say of a text that is no value of its option: never the text of a secret.
+/// What to say of a text that is no value of its option: never the text of a secret, or of a medium.
 pub(super) fn complaint(raw: &Raw, reason: &str) -> String {
     let name = raw.option.full_name();
-    if raw.option.is_secret() {
+    // Whoever left a medium is not to write into the log.
+    if raw.option.is_secret() || matches!(raw.origin, Origin::MediaParameter(_)) {
         format!("{name} {reason}")
     } else {
         format!("{name} {reason}, not {:?}", shortened(&redact(&raw.text)))
@@ -150,6 +151,12 @@ impl Merged {
                 }
             }
         }
+    }
+
+    /// Takes the texts at these places away, as if they had not been set there.
+    pub(super) fn forget(&mut self, places: &[Problem]) {
+        let is_meant = |raw: &Raw| places.iter().any(|place| place.origin == raw.origin);
+        self.winners.retain(|raw| !is_meant(raw));
     }
 
     /// The text of each option that was set anywhere.

@@ -141,7 +141,8 @@ fn examine(root: &Root, path: &Path, rules: Rules) -> Result<Verdict, Error> {
     };
     let volume = Volume::probe(&mut whole.window(&disk)).map_err(unreadable)?;
     // Ironic makes it of FAT alone; of another file system it is somebody's disk.
-    let is_floppy = matches!(volume, Some(Volume::Fat { label }) if label.eq_ignore_ascii_case(VIRTUAL_FLOPPY));
+    let is_floppy =
+        matches!(volume, Some(Volume::Fat { label }) if label.eq_ignore_ascii_case(VIRTUAL_FLOPPY));
     if is_floppy && disk.bytes() < LARGEST_FLOPPY {
         return Ok(Verdict::Skip(Done::SkippedVirtualMedia));
     }
