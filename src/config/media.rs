@@ -7,6 +7,7 @@
 use super::kernel_args::KernelArgs;
 use super::merge::{Origin, Problem, Raw};
 use super::spec::{DEFAULT, Effect, Spec};
+use super::table::every;
 use super::values::{Reason, boolean};
 use crate::redact::MASK;
 use zeroize::Zeroizing;
@@ -38,6 +39,25 @@ impl Known {
                 || (option.is_named(DEFAULT, "standalone") && is_yes());
         }
         known
+    }
+
+    /// The same with what a medium's parameters say too, as far as it can be used.
+    #[must_use]
+    pub fn and(self, parameters: &KernelArgs) -> Self {
+        let option = |key: &str| every().find(|option| option.kernel_argument == key);
+        let set = parameters
+            .pairs()
+            .filter(|(key, _)| !key.is_empty())
+            .filter_map(|(key, text)| Some((option(key)?, text)));
+        // Whether a reference becomes a value is known only in the end.
+        let usable = |(option, text): &(&'static Spec, &str)| {
+            text.contains('$') || (option.check)(text).is_ok()
+        };
+        let said = Self::of(&KernelArgs::default(), set.filter(usable));
+        Self {
+            configured: self.configured || said.configured,
+            conductor: self.conductor || said.conductor,
+        }
     }
 }
 
@@ -210,5 +230,20 @@ mod tests {
         assert_eq!(known("ipa-use-mdns=0"), (true, false));
         assert_eq!(known("ipa-use-mdns=1"), (true, true));
         assert_eq!(known("ipa-api-url=mdns"), (true, true));
+    }
+
+    #[test]
+    fn what_parameters_say_is_known_where_it_can_be_used() {
+        let and = |line: &str| {
+            let known = Known::default().and(&KernelArgs::parse(line.to_owned()));
+            (known.configured, known.conductor)
+        };
+        assert_eq!(and("ipa-debug=1 ipa-api-url="), (false, false));
+        assert_eq!(
+            and("ipa-api-url=nonsense ipa-insecure=what"),
+            (false, false)
+        );
+        assert_eq!(and("ipa-agent-token=t"), (true, false));
+        assert_eq!(and("ipa-api-url=https://i"), (true, true));
     }
 }

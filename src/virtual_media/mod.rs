@@ -352,7 +352,17 @@ impl Boot<'_> {
             media.parameters = self.read_or_warn(parameters);
         }
         if let Some(device) = self.iso(found) {
-            let copied = attach(device).and_then(|attached| self.copy(root, found, &attached));
+            // Ironic's own volume says more than an ISO that nothing vouches for.
+            let known = match &media.parameters {
+                Some(parameters) => self.known.and(parameters),
+                None => self.known,
+            };
+            let existing = match (found.published, known.configured) {
+                (true, _) => Existing::Replaced,
+                (false, true) => Existing::Final,
+                (false, false) => Existing::Kept,
+            };
+            let copied = attach(device).and_then(|attached| self.copy(root, existing, &attached));
             media.copied = match found.published {
                 true => copied?,
                 false => self.read_or_warn(copied).unwrap_or_default(),
@@ -401,12 +411,12 @@ impl Boot<'_> {
         .ok()
     }
 
-    fn copy(&self, root: &Root, found: &Found, attached: &Attached) -> Result<Vec<PathBuf>, Error> {
-        let existing = match (found.published, self.known.configured) {
-            (true, _) => Existing::Replaced,
-            (false, true) => Existing::Final,
-            (false, false) => Existing::Kept,
-        };
+    fn copy(
+        &self,
+        root: &Root,
+        existing: Existing,
+        attached: &Attached,
+    ) -> Result<Vec<PathBuf>, Error> {
         let failed = |(path, source)| Error::Copy { path, source };
         let medium = Medium::open(&attached.path);
         let medium = medium.map_err(|source| failed((attached.path.clone(), source)))?;
@@ -414,7 +424,7 @@ impl Boot<'_> {
         for folder in FOLDERS {
             let done = medium.copy(Path::new(folder), &root.path(folder), existing, &mut copied);
             if let Err(error) = done {
-                if !found.published {
+                if existing != Existing::Replaced {
                     // The next start must not take a part of them for the ramdisk's own.
                     copied.undo();
                 }
@@ -801,6 +811,27 @@ mod tests {
         assert_eq!(take(&machine).unwrap().copied, copied);
         // An agent that is started again finds them there.
         assert_eq!(look(&machine, "", CONFIGURED).unwrap().copied, copied);
+    }
+
+    #[test]
+    fn parameters_that_configure_keep_the_files_of_an_iso_that_nothing_vouches_for_away() {
+        let machine = Machine::new();
+        machine.block("ata1", "sr0", "5", 9, &iso("config-2", "anybody"));
+        let file = "etc/ironic-python-agent.d/x.conf";
+        let content = "[DEFAULT]\napi_url=https://evil\n";
+        machine.file(&format!("media/sr0/{file}"), content);
+        machine.block("usb1", "sda", "0", 9, &fat("ir-vfd-dev"));
+        let parameters = "ipa-api-url=https://i ipa-agent-token=t";
+        machine.file("media/sda/parameters.txt", parameters);
+        let media = take(&machine).unwrap();
+        let url = media.parameters.as_ref().unwrap().value("ipa-api-url");
+        assert_eq!(url, Some("https://i"));
+        assert_eq!(media.copied, Vec::<PathBuf>::new());
+        assert!(!machine.root().path(file).exists());
+        // The one of this boot is another matter.
+        let line = "boot_method=vmedia ir_pub_id=anybody";
+        let media = look(&machine, line, Known::default()).unwrap();
+        assert_eq!(media.copied, [machine.root().path(file)]);
     }
 
     #[test]
