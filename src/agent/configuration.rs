@@ -8,25 +8,23 @@ use crate::logging::{self, Log, Verbosity};
 use crate::machine::wait::Patience;
 use crate::machine::{InstalledSystem, Permit, clock};
 use crate::root::Root;
+use crate::secret::Vault;
 use crate::steps;
 use crate::tls::client::ClientOptions;
 use crate::virtual_media;
 use std::path::PathBuf;
 use tokio::runtime::Handle;
 
-/// Reads every source of configuration, the boot's media first. Only an agent whose configuration can be used says that it starts.
+/// Reads every source of configuration, the boot's media first, unless an agent before this one did. Only an agent whose configuration can be used says that it starts.
 pub(super) fn configure(
     root: &Root,
     command_line: CommandLine,
     log: &Log,
+    vault: &Vault,
 ) -> Result<Config, Error> {
     let kernel = KernelArgs::of_kernel(root).map_err(Error::KernelArguments)?;
-    let mut sources = Sources::of_process(kernel, None, command_line);
-    let known = sources.known(root);
-    let media = virtual_media::read(root, &sources.kernel, known).map_err(Error::Media)?;
-    tell_of_media(&media.copied);
-    sources.media = media.parameters;
-    let loaded = config::load(root, sources).map_err(Error::Config)?;
+    let sources = Sources::of_process(kernel, None, command_line);
+    let loaded = load(root, sources, vault)?;
     if loaded.config.debug {
         log.set_verbosity(Verbosity::Debug);
     }
@@ -38,6 +36,43 @@ pub(super) fn configure(
     );
     loaded.log();
     Ok(loaded.config)
+}
+
+/// Media are read once in a session: it outlives the agent, and they may be gone or others by then. What they said is in the vault.
+fn load(root: &Root, mut sources: Sources, vault: &Vault) -> Result<Loaded, Error> {
+    let kept = vault.media(|text| KernelArgs::parse(text.to_owned()));
+    if sources.kernel.booted_from_media()
+        && let Some(kept) = kept
+    {
+        tracing::info!("what virtual media said is known from the agent before this one");
+        sources.media = Some(kept);
+        return config::load(root, sources).map_err(Error::Config);
+    }
+    let known = sources.known(root);
+    let media = virtual_media::read(root, &sources.kernel, known).map_err(Error::Media)?;
+    tell_of_media(&media.copied);
+    let nothing = media.parameters.is_none() && media.copied.is_empty();
+    let said = media.parameters.as_ref().map(KernelArgs::without_secrets);
+    sources.media = media.parameters;
+    let mut loaded = config::load(root, sources).map_err(Error::Config)?;
+    if !nothing {
+        keep(
+            &mut loaded,
+            said.as_deref().map_or("", String::as_str),
+            vault,
+        );
+    }
+    Ok(loaded)
+}
+
+/// Keeps what media said, without secrets, for the next agent; a token of theirs goes where one of the kernel's command line is.
+fn keep(loaded: &mut Loaded, said: &str, vault: &Vault) {
+    let mut of_media = loaded.settings.iter().filter(|it| it.is_of_media());
+    if of_media.any(|it| it.full_name() == "agent_token") {
+        let token = loaded.config.agent_token.take();
+        loaded.config.agent_token = token.map(|token| vault.keep_boot_token(token));
+    }
+    vault.keep_media(said);
 }
 
 /// What the agent would be configured by if it was started with this command line, for somebody who asks. Virtual media are
@@ -182,6 +217,67 @@ fn boot_interface(root: &Root) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What an agent is configured by; there are no media.
+    fn loaded(kernel: &str, vault: &Vault) -> Config {
+        let sources = Sources {
+            kernel: KernelArgs::parse(kernel.to_owned()),
+            media: None,
+            environment: Vec::new(),
+            command_line: CommandLine::default(),
+        };
+        load(&Root::at("/nonexistent"), sources, vault)
+            .unwrap()
+            .config
+    }
+
+    #[test]
+    fn what_media_said_is_known_to_the_next_agent_without_them() {
+        let vault = Vault::create().unwrap();
+        vault.keep_media("ipa-api-url=https://i ipa-agent-token=******");
+        // Without it, it would wait for media for ever.
+        let config = loaded("boot_method=vmedia", &vault);
+        assert_eq!(config.api_url.urls().len(), 1);
+        assert!(config.agent_token.is_none(), "it is in the vault");
+        // Nothing else is overruled by it.
+        let config = loaded("boot_method=vmedia ipa-api-url=https://k,https://l", &vault);
+        assert_eq!(config.api_url.urls().len(), 2);
+        let config = loaded("boot_method=pxe", &vault);
+        assert!(config.api_url.urls().is_empty());
+    }
+
+    #[test]
+    fn a_token_of_media_has_one_place_and_only_where_it_counts() {
+        let root = Root::at("/nonexistent");
+        for (kernel, counts) in [
+            ("boot_method=vmedia", true),
+            (
+                "boot_method=vmedia ir_pub_id=1 ipa-api-url=https://k",
+                false,
+            ),
+        ] {
+            let said = KernelArgs::parse("ipa-agent-token=hush ipa-debug=1".to_owned());
+            let text = said.without_secrets();
+            let sources = Sources {
+                kernel: KernelArgs::parse(kernel.to_owned()),
+                media: Some(said),
+                environment: Vec::new(),
+                command_line: CommandLine::default(),
+            };
+            let mut first = config::load(&root, sources).unwrap();
+            let vault = Vault::create().unwrap();
+            keep(&mut first, &text, &vault);
+            assert_eq!(vault.media(|text| text.contains("hush")), Some(false));
+            let of_boot = vault
+                .boot_token()
+                .is_some_and(|token| token.matches(b"hush"));
+            assert_eq!(of_boot, counts);
+            let token = first.config.agent_token;
+            assert_eq!(token.is_some_and(|token| token.matches(b"hush")), counts);
+            let next = loaded(kernel, &vault);
+            assert!(next.agent_token.is_none() && next.debug);
+        }
+    }
 
     #[tokio::test]
     async fn what_ironic_wants_of_the_machine_goes_over_configuration() {

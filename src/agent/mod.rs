@@ -66,7 +66,7 @@ fn live(
     if let Err(error) = process::harden() {
         tracing::warn!(%error, "this process cannot be closed to others");
     }
-    let config = configure(&root, command_line, &log);
+    let config = configure(&root, command_line, &log, &inheritance.vault);
     // What was given to be read was read.
     let masked = arguments.and_then(|arguments| arguments.mask(config::places_of_secrets));
     if let Err(error) = masked {

@@ -1,6 +1,7 @@
 //! What is wrong with configuration, and what cannot be meant so.
 
 use super::keystone;
+use super::media;
 use super::merge::{Merged, Origin, Problem, complaint};
 use super::options::Config;
 use super::references::resolve_references;
@@ -54,7 +55,8 @@ pub fn check(paths: Vec<PathBuf>) -> Checked {
         }
     }
     let mut merged = Merged::of(raws);
-    resolve_references(&mut merged);
+    // No medium is looked at.
+    drop(resolve_references(&mut merged));
     let parsed = Config::parse(&mut merged);
     let mut winners = std::mem::take(&mut merged.problems);
     winners.extend(contradictions(parsed.as_ref(), &merged));
@@ -81,26 +83,56 @@ pub(super) fn contradictions(config: Option<&Config>, merged: &Merged) -> Vec<Pr
     let Some(config) = config else {
         return Vec::new();
     };
-    let in_clear = |url: &Url| url.scheme() == "http";
-    let mut wrong = Vec::new();
-    if config.api_pin.is_some() && config.api_url.urls().iter().any(in_clear) {
-        wrong.push((
-            "api_pin",
-            "api_pin is set, and api_url has http:// URLs: an API without TLS has no key to show",
-        ));
-    }
-    if config.listen_interface.is_some() && config.listen_host.is_some() {
-        wrong.push((
-            "listen_interface",
-            "listen_interface is set, and so is listen_host: the API is bound to one of them",
-        ));
-    }
-    let of_default = wrong.into_iter().filter_map(|(name, reason)| {
-        let origin = merged.winner(DEFAULT, name)?.origin.clone();
-        let reason = reason.to_owned();
+    let of_default = contradicting(config).into_iter().filter_map(|clash| {
+        let origin = merged.winner(DEFAULT, clash.option)?.origin.clone();
+        let reason = clash.reason.to_owned();
         Some(Problem { origin, reason })
     });
     of_default.chain(keystone::contradictions(merged)).collect()
+}
+
+/// What a medium said in contradiction to another source, or to itself: it is passed over.
+pub(super) fn contradictions_of_media(config: Option<&Config>, merged: &Merged) -> Vec<Problem> {
+    let Some(config) = config else {
+        return Vec::new();
+    };
+    let clashes = contradicting(config).into_iter();
+    clashes
+        .flat_map(|clash| [(clash.option, clash.reason), (clash.other, clash.reason)])
+        .filter_map(|(name, reason)| {
+            let origin = merged.winner(DEFAULT, name)?.origin.clone();
+            let reason = reason.to_owned();
+            let is_of_media = matches!(origin, Origin::MediaParameter(_));
+            is_of_media.then(|| media::passed_over(Problem { origin, reason }))
+        })
+        .collect()
+}
+
+/// Two options that cannot both be set as they are.
+struct Clash {
+    option: &'static str,
+    other: &'static str,
+    reason: &'static str,
+}
+
+fn contradicting(config: &Config) -> Vec<Clash> {
+    let in_clear = |url: &Url| url.scheme() == "http";
+    let mut wrong = Vec::new();
+    if config.api_pin.is_some() && config.api_url.urls().iter().any(in_clear) {
+        wrong.push(Clash {
+            option: "api_pin",
+            other: "api_url",
+            reason: "api_pin is set, and api_url has http:// URLs: an API without TLS has no key to show",
+        });
+    }
+    if config.listen_interface.is_some() && config.listen_host.is_some() {
+        wrong.push(Clash {
+            option: "listen_interface",
+            other: "listen_host",
+            reason: "listen_interface is set, and so is listen_host: the API is bound to one of them",
+        });
+    }
+    wrong
 }
 
 /// What is set and cannot be meant so.

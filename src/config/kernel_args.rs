@@ -71,6 +71,12 @@ impl KernelArgs {
         (masked != *self.0).then_some(masked)
     }
 
+    /// The text with masks in the places of secrets, to be kept.
+    #[must_use]
+    pub fn without_secrets(&self) -> Zeroizing<String> {
+        self.masked().map_or_else(|| self.0.clone(), Zeroizing::new)
+    }
+
     /// Whether the machine was booted from virtual media, so that other media are looked at too.
     #[must_use]
     pub fn booted_from_media(&self) -> bool {

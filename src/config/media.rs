@@ -6,9 +6,11 @@
 
 use super::kernel_args::KernelArgs;
 use super::merge::{Origin, Problem, Raw};
-use super::spec::{DEFAULT, Spec};
-use super::values::boolean;
+use super::spec::{DEFAULT, Effect, Spec};
+use super::table::every;
+use super::values::{Reason, boolean};
 use crate::redact::MASK;
+use zeroize::Zeroizing;
 
 /// What sources other than virtual media say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +39,25 @@ impl Known {
                 || (option.is_named(DEFAULT, "standalone") && is_yes());
         }
         known
+    }
+
+    /// The same with what a medium's parameters say too, as far as it can be used.
+    #[must_use]
+    pub fn and(self, parameters: &KernelArgs) -> Self {
+        let option = |key: &str| every().find(|option| option.kernel_argument == key);
+        let set = parameters
+            .pairs()
+            .filter(|(key, _)| !key.is_empty())
+            .filter_map(|(key, text)| Some((option(key)?, text)));
+        // Whether a reference becomes a value is known only in the end.
+        let usable = |(option, text): &(&'static Spec, &str)| {
+            text.contains('$') || (option.check)(text).is_ok()
+        };
+        let said = Self::of(&KernelArgs::default(), set.filter(usable));
+        Self {
+            configured: self.configured || said.configured,
+            conductor: self.conductor || said.conductor,
+        }
     }
 }
 
@@ -83,6 +104,31 @@ fn may_add(option: &Spec, known: Known, trusted: &[Raw], kernel: &KernelArgs) ->
         || (is("agent_token") && !of_ironic)
         // To another address a token of the command line would be sent.
         || (is("api_url") && !of_ironic && !says("agent_token"))
+}
+
+/// What to say of a medium's text, references read, that is no value of its option: such a medium may be anybody's, and must not keep the
+/// agent from starting.
+pub(super) fn unusable(raw: &Raw, text: Result<&Zeroizing<String>, &Reason>) -> Option<Problem> {
+    if !matches!(raw.origin, Origin::MediaParameter(_)) {
+        return None;
+    }
+    let reason = match text {
+        Ok(text) if text.is_empty() || raw.option.effect == Effect::None => return None,
+        Ok(text) => (raw.option.check)(text).err()?,
+        // The reason has words of the text.
+        Err(_) => "has a $ that begins no usable reference to another option".to_owned(),
+    };
+    Some(passed_over(Problem {
+        origin: raw.origin.clone(),
+        reason: format!("{} {reason}", raw.option.full_name()),
+    }))
+}
+
+pub(super) fn passed_over(problem: Problem) -> Problem {
+    Problem {
+        reason: format!("{}: passed over", problem.reason),
+        ..problem
+    }
 }
 
 fn said_by<'a>(trusted: &'a [Raw], option: &Spec) -> Option<&'a Raw> {
@@ -184,5 +230,20 @@ mod tests {
         assert_eq!(known("ipa-use-mdns=0"), (true, false));
         assert_eq!(known("ipa-use-mdns=1"), (true, true));
         assert_eq!(known("ipa-api-url=mdns"), (true, true));
+    }
+
+    #[test]
+    fn what_parameters_say_is_known_where_it_can_be_used() {
+        let and = |line: &str| {
+            let known = Known::default().and(&KernelArgs::parse(line.to_owned()));
+            (known.configured, known.conductor)
+        };
+        assert_eq!(and("ipa-debug=1 ipa-api-url="), (false, false));
+        assert_eq!(
+            and("ipa-api-url=nonsense ipa-insecure=what"),
+            (false, false)
+        );
+        assert_eq!(and("ipa-agent-token=t"), (true, false));
+        assert_eq!(and("ipa-api-url=https://i"), (true, true));
     }
 }

@@ -68,10 +68,12 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What to say of a text that is no value of its option: never the text of a secret.
+/// What to say of a text that is no value of its option: never the text of a secret, or of a medium.
 pub(super) fn complaint(raw: &Raw, reason: &str) -> String {
     let name = raw.option.full_name();
-    match raw.option.shown(&raw.text) {
+    // Whoever left a medium is not to write into the log.
+    let is_of_media = matches!(raw.origin, Origin::MediaParameter(_));
+    match raw.option.shown(&raw.text).filter(|_| !is_of_media) {
         Some(text) => format!("{name} {reason}, not {:?}", shortened(&text)),
         None => format!("{name} {reason}"),
     }
@@ -149,6 +151,12 @@ impl Merged {
                 }
             }
         }
+    }
+
+    /// Takes the texts at these places away, as if they had not been set there.
+    pub(super) fn forget(&mut self, places: &[Problem]) {
+        let is_meant = |raw: &Raw| places.iter().any(|place| place.origin == raw.origin);
+        self.winners.retain(|raw| !is_meant(raw));
     }
 
     /// The text of each option that was set anywhere.

@@ -176,8 +176,14 @@ pub fn load(root: &Root, sources: Sources) -> Result<Loaded, Error> {
     token_required.extend(given.token_required.iter().map(TokenRequired::of_file));
 
     let mut merged = Merged::of(std::mem::take(&mut given.raws));
-    resolve_references(&mut merged);
-    let config = Config::parse(&mut merged);
+    given.refused.extend(resolve_references(&mut merged));
+    let mut config = Config::parse(&mut merged);
+    let passed_over = check::contradictions_of_media(config.as_ref(), &merged);
+    if !passed_over.is_empty() {
+        merged.forget(&passed_over);
+        given.refused.extend(passed_over);
+        config = Config::parse(&mut merged);
+    }
     let mut problems = std::mem::take(&mut given.problems);
     problems.append(&mut merged.problems);
     problems.extend(check::contradictions(config.as_ref(), &merged));

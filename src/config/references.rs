@@ -3,18 +3,32 @@
 //! A name is looked for in the option's own group, then in `[DEFAULT]`. What stands in for a reference is not read again. Unlike
 //! oslo.config, a reference to a secret is refused: the value would be shown with the option that it went into.
 
-use super::merge::{Merged, Raw};
+use super::media;
+use super::merge::{Merged, Problem, Raw};
 use super::spec::{DEFAULT, Kind, Spec};
 use super::table::every;
 use super::values::{Reason, boolean};
 use zeroize::Zeroizing;
 
-/// Puts values in the places of references, in all texts that won.
-pub(super) fn resolve_references(merged: &mut Merged) {
-    let mut references = References::between(merged.winners());
-    let read = merged.winners().iter().map(|raw| references.read(raw));
-    let read = read.collect();
-    merged.replace_texts(read);
+/// Puts values in the places of references, in all texts that won. Those of a medium that are no values then are passed over, and
+/// what is to be said of them is returned.
+pub(super) fn resolve_references(merged: &mut Merged) -> Vec<Problem> {
+    let mut refused = Vec::new();
+    loop {
+        let winners = merged.winners();
+        let mut references = References::between(winners);
+        let texts: Vec<_> = winners.iter().map(|raw| references.read(raw)).collect();
+        let unusable: Vec<_> = (winners.iter().zip(&texts))
+            .filter_map(|(raw, text)| media::unusable(raw, text.as_ref()))
+            .collect();
+        if unusable.is_empty() {
+            merged.replace_texts(texts);
+            return refused;
+        }
+        // Others may refer to them.
+        merged.forget(&unusable);
+        refused.extend(unusable);
+    }
 }
 
 /// Reads references in the texts that won.

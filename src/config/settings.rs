@@ -92,6 +92,12 @@ impl Setting {
         self.origin.is_some()
     }
 
+    /// Whether virtual media's `parameters.txt` has set it.
+    #[must_use]
+    pub fn is_of_media(&self) -> bool {
+        matches!(self.origin, Some(Origin::MediaParameter(_)))
+    }
+
     /// `name`, or `[group] name` outside `[DEFAULT]`.
     #[must_use]
     pub fn full_name(&self) -> String {

@@ -46,8 +46,11 @@ impl Given {
         admitted.extend(trusted);
         self.raws = admitted;
         self.refused = refused;
-        // Of those that count: what is refused anyway is no problem.
+        // Of those that count: what is refused anyway needs no other reason.
         self.refuse_replaced_bytes();
+        let of_media = |problem: &mut Problem| matches!(problem.origin, Origin::MediaParameter(_));
+        let passed_over = self.problems.extract_if(.., of_media);
+        self.refused.extend(passed_over.map(media::passed_over));
     }
 
     fn take_arguments(&mut self, arguments: &KernelArgs, origin: fn(String) -> Origin) {

@@ -432,9 +432,50 @@ fn bytes_that_are_not_utf8_are_refused_in_every_source() {
         [
             "kernel argument ipa-ntp-server: ntp_server holds bytes that are not UTF-8",
             "environment, OS_DEFAULT__IMAGE_SERVER_PASSWORD: image_server_password holds bytes that are not UTF-8",
-            "parameter ipa-agent-token on virtual media: agent_token holds bytes that are not UTF-8",
         ]
     );
+}
+
+/// A device that a former user left must not keep the agent from starting.
+#[test]
+fn what_a_medium_says_and_is_no_value_is_passed_over_and_told() {
+    let mut machine = Machine::new();
+    machine.kernel = "boot_method=vmedia ipa-api-url=https://k";
+    machine.media = Some(
+        "ipa-http-request-timeout=0 ipa-lookup-timeout=hush ipa-ip-lookup-attempts=$lookup_timeout \
+         ipa-agent-token=h\u{fffd}sh ipa-debug=1",
+    );
+    let loaded = machine.load().unwrap();
+    assert_eq!(loaded.config.http_request_timeout.as_secs(), 30);
+    assert_eq!(loaded.config.ip_lookup_attempts, 6);
+    assert!(loaded.config.debug && loaded.config.agent_token.is_none());
+    let told: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    for name in ["agent-token", "http-request-timeout", "lookup-timeout"] {
+        let beginning = format!("parameter ipa-{name} on virtual media: ");
+        let of_it: Vec<_> = told
+            .iter()
+            .filter(|told| told.starts_with(&beginning))
+            .collect();
+        assert!(
+            of_it.len() == 1 && of_it[0].ends_with(": passed over"),
+            "{told:?}"
+        );
+    }
+    assert!(!told.iter().any(|told| told.contains("hush")));
+    // Nobody else is forgiven.
+    machine.kernel = "boot_method=vmedia ipa-api-url=https://k ipa-http-request-timeout=0";
+    machine.load().unwrap_err();
+}
+
+#[test]
+fn a_mediums_contradiction_to_others_is_passed_over() {
+    let mut machine = Machine::new();
+    let pin = "ferrite-api-pin=sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    machine.kernel = pin;
+    machine.media = Some("ipa-api-url=http://m ipa-debug=1");
+    let loaded = machine.load().unwrap();
+    assert!(loaded.config.debug && loaded.config.api_url.urls().is_empty());
+    assert_eq!(loaded.warnings.len(), 1);
 }
 
 /// A device that a former user left must not keep the agent from starting either.

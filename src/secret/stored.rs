@@ -1,4 +1,4 @@
-//! What an agent stores in the vault for the next: tokens, its certificate, who it is to Ironic.
+//! What an agent stores in the vault for the next: tokens, its certificate, who it is to Ironic, what virtual media said.
 
 use super::held::Held;
 use super::token::AgentToken;
@@ -126,6 +126,22 @@ impl Vault {
         }
     }
 
+    /// Does something with the text that virtual media gave an agent before this one, in its place; `None` where none was kept.
+    pub fn media<R>(&self, look: impl FnOnce(&str) -> R) -> Option<R> {
+        let held = self.held(Item::Media)?;
+        held.reveal(|text| std::str::from_utf8(text).ok().map(look))
+    }
+
+    /// Keeps what virtual media said, be it nothing: they may be gone, or others, when the next agent starts.
+    pub fn keep_media(&self, text: &str) {
+        // The line break makes an empty text one that is there.
+        let text = Zeroizing::new(["\n", text].concat());
+        if let Err(error) = self.write(Item::Media, text.as_bytes()) {
+            self.remove(Item::Media);
+            tracing::warn!(%error, "what virtual media said cannot be kept: if the agent is started anew, it reads them again");
+        }
+    }
+
     fn held(&self, item: Item) -> Option<Held> {
         let is_there = self.read(item, |bytes| !bytes.is_empty());
         is_there.then(|| Held::in_vault(self, item))
@@ -190,6 +206,22 @@ mod tests {
         assert_eq!(kept.key.reveal(<[u8]>::to_vec), [1, 2, 3]);
         vault.wipe();
         assert_eq!(kept.key.reveal(<[u8]>::to_vec), [0; 0]);
+    }
+
+    #[test]
+    fn what_media_said_is_found_until_the_vault_is_wiped() {
+        let vault = Vault::create().unwrap();
+        assert!(vault.media(|_| ()).is_none());
+        for text in ["", "ipa-api-url=https://i"] {
+            vault.keep_media(text);
+            let found = next(&vault).media(|text| text.trim().to_owned());
+            assert_eq!(found.as_deref(), Some(text));
+        }
+        vault.keep_media(&"x".repeat(32 * 1024));
+        assert!(vault.media(|_| ()).is_none(), "too long");
+        vault.keep_media("a=b");
+        vault.wipe();
+        assert!(vault.media(|_| ()).is_none());
     }
 
     #[test]

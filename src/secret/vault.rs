@@ -32,6 +32,8 @@ pub(super) enum Item {
     Certificate,
     /// The certificate's key, as PKCS #8 in DER.
     Key,
+    /// What virtual media said that are no longer looked at; their token is the boot's.
+    Media,
     /// The node and where Ironic was told to call.
     Session,
     /// The token that was settled with Ironic.
@@ -39,10 +41,11 @@ pub(super) enum Item {
 }
 
 impl Item {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::BootToken,
         Self::Certificate,
         Self::Key,
+        Self::Media,
         Self::Session,
         Self::Token,
     ];
@@ -55,6 +58,7 @@ impl Item {
             Self::Session => (4096, 2048),
             Self::Key => (8192, 2048),
             Self::Certificate => (12288, 3072),
+            Self::Media => (16384, 32 * 1024),
         }
     }
 }
@@ -169,9 +173,9 @@ fn replace(bytes: &mut [u8], at: usize, value: &[u8]) {
 
 /// Of the length before each item.
 const LENGTH: usize = 4;
-const BYTES: usize = 16 * 1024;
+const BYTES: usize = 52 * 1024;
 /// What it begins with; another arrangement has another number.
-const MARK: &[u8] = b"ferrite vault 1\n";
+const MARK: &[u8] = b"ferrite vault 2\n";
 
 #[cfg(test)]
 mod tests {

@@ -32,6 +32,8 @@ pub(super) struct Copied {
     pub(super) files: Vec<PathBuf>,
     /// Those that were not there before.
     created: Vec<PathBuf>,
+    /// The medium's files that were not copied, and why.
+    pub(super) left_out: Vec<(PathBuf, &'static str)>,
 }
 
 impl Copied {
@@ -97,9 +99,7 @@ impl Medium {
             });
             match put {
                 Ok(Ok(())) => copied.files.push(target),
-                Ok(Err(reason)) => {
-                    tracing::warn!(file = %path.display(), reason, "left a file of the virtual media out");
-                }
+                Ok(Err(reason)) => copied.left_out.push((path, reason)),
                 Err(error) => return Err((target, error)),
             }
         }

@@ -5,7 +5,7 @@
 
 use super::{Done, Failed, Outcome};
 use crate::formats::guid::Guid;
-use crate::formats::probe;
+use crate::formats::probe::{self, Volume};
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::storage::Error;
@@ -139,9 +139,11 @@ fn examine(root: &Root, path: &Path, rules: Rules) -> Result<Verdict, Error> {
         start: 0,
         bytes: disk.bytes(),
     };
-    let label = probe::label(&mut whole.window(&disk)).map_err(unreadable)?;
-    let is_labelled = label.is_some_and(|label| label.eq_ignore_ascii_case(VIRTUAL_FLOPPY));
-    if is_labelled && disk.bytes() < LARGEST_FLOPPY {
+    let volume = Volume::probe(&mut whole.window(&disk)).map_err(unreadable)?;
+    // Ironic makes it of FAT alone; of another file system it is somebody's disk.
+    let is_floppy =
+        matches!(volume, Some(Volume::Fat { label }) if label.eq_ignore_ascii_case(VIRTUAL_FLOPPY));
+    if is_floppy && disk.bytes() < LARGEST_FLOPPY {
         return Ok(Verdict::Skip(Done::SkippedVirtualMedia));
     }
     // A damaged table is one more thing to erase.
@@ -434,6 +436,16 @@ mod tests {
             erase_one(&disk, RULES).unwrap(),
             [Done::SkippedVirtualMedia]
         );
+    }
+
+    #[test]
+    fn another_file_system_with_the_virtual_floppys_label_is_erased() {
+        let disk = TestDisk::new(2, 512, |file| {
+            file.write_all_at(&[0x53, 0xEF], 1024 + 56).unwrap();
+            file.write_all_at(b"ir-vfd-dev", 1024 + 120).unwrap();
+        });
+        assert_eq!(erase_one(&disk, RULES).unwrap(), [Done::Erased]);
+        assert_eq!(disk.bytes(1024, 1024), [0; 1024]);
     }
 
     #[test]
