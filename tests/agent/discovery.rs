@@ -87,7 +87,7 @@ async fn the_network_is_asked_where_the_operator_wants_it() {
     let mut agent = start(&options[..4]);
     agent.until_told("no api_url is configured").await;
     assert_eq!(responder.asked().len(), before);
-    drop(responder);
+    drop((agent, responder));
 
     strangers_do_not_keep_out_whose_key_is_pinned(&options).await;
 }
