@@ -90,15 +90,24 @@ async fn the_network_is_asked_again_and_given_up_in_time() {
                 ..described()
             },
         );
+        let turns = async |number: u32| {
+            for _ in 0..number {
+                tokio::task::yield_now().await;
+            }
+        };
         let passing = async {
             while responder.asked().len() <= deaf {
                 clock.pass(Duration::from_millis(100)).await;
                 // What was sent by now is heard before more time passes.
-                for _ in 0..20 {
-                    tokio::task::yield_now().await;
-                }
+                turns(20).await;
             }
-            std::future::pending::<()>().await;
+            responder.answered().wait_for(|done| *done).await.unwrap();
+            turns(1000).await;
+            // The time that others have.
+            loop {
+                clock.pass(Duration::from_millis(100)).await;
+                turns(20).await;
+            }
         };
         let outcome = tokio::select! {
             outcome = find(responder.port, attempts) => outcome,
