@@ -11,7 +11,8 @@ use std::net::IpAddr;
 use url::Url;
 
 impl AgentContext {
-    /// The URLs of Ironic's API; none where there is no Ironic.
+    /// The URLs of Ironic's API; none where there is no Ironic. Where the network is asked, they are of all who answer: who is none of
+    /// Ironic's gives no answer that is believed, if a pin or an authority tells, and the next one is asked.
     pub(super) async fn api_urls(&mut self) -> Result<Vec<Url>, Error> {
         let wanted_by_name = match &self.config.api_url {
             ApiUrl::Mdns => true,
@@ -25,14 +26,23 @@ impl AgentContext {
             ways: ways(&self.config.mdns.interfaces, &addresses()),
             port: mdns::PORT,
             attempts: self.config.mdns.lookup_attempts,
+            in_clear: self.config.takes_discovered_api_in_clear(),
         };
         match mdns::find("baremetal", &asking, &Routes).await {
-            Ok(service) => {
-                tracing::info!(url = %service.url, "the network tells where Ironic is");
-                for (option, value) in service.overrides {
+            Ok(found) => {
+                for url in &found.urls {
+                    tracing::info!(%url, "the network tells where Ironic is");
+                }
+                for (option, value) in found.overrides {
                     self.take_override(&option, value);
                 }
-                Ok(vec![service.url])
+                for option in found.disputed {
+                    tracing::warn!(
+                        option,
+                        "those who answer do not agree on this option: ignored"
+                    );
+                }
+                Ok(found.urls)
             }
             Err(error) if wanted_by_name => Err(Error::Conductor(error)),
             Err(error) => {

@@ -30,6 +30,14 @@ impl Config {
         })
     }
 
+    /// Whether Ironic's API may be one without TLS where the network tells where it is (multicast DNS): not where the operator says how
+    /// it is verified, or what certificate it is shown, for then a stranger would choose that it is not.
+    #[must_use]
+    pub fn takes_discovered_api_in_clear(&self) -> bool {
+        let verified = self.cafile.is_some() || self.certfile.is_some();
+        self.api_pin.is_none() && (self.insecure || !verified)
+    }
+
     /// The operator's own certificate for the agent's API; `None` where none was given.
     ///
     /// # Errors

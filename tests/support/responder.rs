@@ -23,12 +23,17 @@ pub(crate) struct Described {
     pub(crate) deaf: usize,
     /// Whether the address comes unasked.
     pub(crate) generous: bool,
+    /// Where the answers come from: an address of the loopback interface.
+    pub(crate) from: Ipv4Addr,
+    /// What the answers wait for.
+    pub(crate) after: Option<watch::Receiver<bool>>,
 }
 
 /// The responder; it ends with this value.
 pub(crate) struct Responder {
     pub(crate) port: u16,
     asked: watch::Sender<Vec<String>>,
+    answered: watch::Sender<bool>,
     _tasks: JoinSet<()>,
 }
 
@@ -48,12 +53,19 @@ impl Responder {
         let port = socket.local_addr().unwrap().port();
         let asked = watch::Sender::new(Vec::new());
         let mut tasks = JoinSet::new();
-        tasks.spawn(answer(socket, described, asked.clone()));
+        let answered = watch::Sender::new(false);
+        tasks.spawn(answer(socket, described, asked.clone(), answered.clone()));
         Self {
             port,
             asked,
+            answered,
             _tasks: tasks,
         }
+    }
+
+    /// Becomes true when a question was answered.
+    pub(crate) fn answered(&self) -> watch::Receiver<bool> {
+        self.answered.subscribe()
     }
 
     /// The questions so far: `SRV baremetal._openstack._tcp.local.`, each packet's on one line.
@@ -62,7 +74,12 @@ impl Responder {
     }
 }
 
-async fn answer(socket: UdpSocket, described: Described, asked: watch::Sender<Vec<String>>) {
+async fn answer(
+    socket: UdpSocket,
+    described: Described,
+    asked: watch::Sender<Vec<String>>,
+    answered: watch::Sender<bool>,
+) {
     let mut packet = vec![0; 9000];
     loop {
         let (length, from) = socket.recv_from(&mut packet).await.unwrap();
@@ -81,9 +98,13 @@ async fn answer(socket: UdpSocket, described: Described, asked: watch::Sender<Ve
             message.add_answers(described.records(&query.name, query.query_type));
         }
         // Sent from elsewhere: a socket bound to a group cannot send.
-        let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let sender = UdpSocket::bind((described.from, 0)).await.unwrap();
         let answer = message.to_vec().unwrap();
+        if let Some(mut others) = described.after.clone() {
+            others.wait_for(|done| *done).await.unwrap();
+        }
         sender.send_to(&answer, from).await.unwrap();
+        answered.send_replace(true);
     }
 }
 

@@ -5,7 +5,7 @@
 
 mod told;
 
-pub use told::Service;
+pub use told::Found;
 
 use super::address::Network;
 use super::error::Error;
@@ -37,35 +37,41 @@ pub struct Asking {
     pub port: u16,
     /// How often before giving up.
     pub attempts: u32,
+    /// Whether a service without TLS (http) will do.
+    pub in_clear: bool,
 }
 
-/// Finds a service such as `baremetal`.
+/// Finds a service such as `baremetal`: all that answer within [`MOMENT`] after the first one that can be used.
 ///
 /// # Errors
 /// [`Error::Discovery`] when the network cannot be asked, [`Error::NotDiscovered`] when nobody answers in all attempts,
-/// [`Error::StrangeService`] when what is answered makes no URL.
+/// [`Error::StrangeService`] when nothing that is answered in all attempts can be used.
 pub async fn find(
     service: &'static str,
     asking: &Asking,
     network: &impl Network,
-) -> Result<Service, Error> {
+) -> Result<Found, Error> {
     let id = u16::from_be_bytes(super::retry::bytes_by_chance());
-    let Some(mut told) = Told::nothing_of(service, id) else {
+    let Some(mut told) = Told::nothing_of(service, id, asking.in_clear) else {
         return Err(Error::NotDiscovered { service });
     };
     let sockets = Sockets::open().map_err(Error::Discovery)?;
+    let mut failure = Error::NotDiscovered { service };
     let reachable = |address| network.route_source(address).is_ok();
     for attempt in 1..=asking.attempts {
         tracing::info!(service, attempt, "asking the network (multicast DNS)");
         sockets.ask(&mut told, asking).await;
-        if let Some(found) = told.service(reachable) {
-            return found.map_err(|reason| Error::StrangeService { service, reason });
+        match told.found(reachable) {
+            Some(Ok(found)) => return Ok(found),
+            // Ironic may answer later than whoever said this.
+            Some(Err(reason)) => failure = Error::StrangeService { service, reason },
+            None => {}
         }
         if attempt < asking.attempts {
             tokio::time::sleep(PAUSES.pause(attempt.saturating_sub(1))).await;
         }
     }
-    Err(Error::NotDiscovered { service })
+    Err(failure)
 }
 
 /// One socket for each family that the kernel has.
@@ -82,23 +88,44 @@ impl Sockets {
         })
     }
 
-    /// Asks until everything is told or the attempt is over: again every second, and at once for what an answer leaves open.
+    /// Asks everybody every second until the attempt is over, and at once for what an answer leaves open. What can be used ends the
+    /// attempt, but not at once: others may answer too, and who is first need not be Ironic.
     async fn ask(&self, told: &mut Told, asking: &Asking) {
-        let over = Instant::now() + ATTEMPT;
-        while let Some(question) = told.question() {
-            self.send(&question, asking).await;
-            let again = over.min(Instant::now() + AGAIN);
-            let heard = async {
-                let mut packet = vec![0; PACKET_MAX];
-                while !told.hear(self.receive(&mut packet).await) {}
-            };
-            if tokio::time::timeout_at(again, heard).await.is_err() && Instant::now() >= over {
-                return;
+        let mut over = Instant::now() + ATTEMPT;
+        let mut usable = false;
+        let mut packet = vec![0; PACKET_MAX];
+        while Instant::now() < over {
+            self.send(told.question(), asking).await;
+            let again = Instant::now() + AGAIN;
+            // Looked at before each packet: many of them would keep the time from being over.
+            while Instant::now() < over.min(again) {
+                let heard = tokio::time::timeout_at(over.min(again), self.receive(&mut packet));
+                let Ok((answer, from)) = heard.await else {
+                    break;
+                };
+                if !told.hear(answer, from) {
+                    continue;
+                }
+                for (from, reason) in told.newly_passed_over() {
+                    tracing::warn!(
+                        %from,
+                        reason,
+                        "what the network tells of a service cannot be used: passed over"
+                    );
+                }
+                if !usable && told.has_usable() {
+                    usable = true;
+                    over = Instant::now() + MOMENT;
+                }
+                self.send(told.question_of_rest(), asking).await;
             }
         }
     }
 
-    async fn send(&self, question: &[u8], asking: &Asking) {
+    async fn send(&self, question: Option<Vec<u8>>, asking: &Asking) {
+        let Some(question) = question.as_deref() else {
+            return;
+        };
         for way in &asking.ways {
             let sent = match way {
                 Way::V4(address) => {
@@ -124,7 +151,8 @@ impl Sockets {
         }
     }
 
-    async fn receive<'a>(&self, packet: &'a mut [u8]) -> &'a [u8] {
+    /// A packet and who sent it.
+    async fn receive<'a>(&self, packet: &'a mut [u8]) -> (&'a [u8], IpAddr) {
         let readable = async {
             match &self.v6 {
                 Some(v6) => v6.readable().await,
@@ -132,11 +160,15 @@ impl Sockets {
             }
         };
         let received = tokio::select! {
-            _ = self.v4.readable() => self.v4.try_recv(packet),
-            _ = readable => self.v6.as_ref().map_or(Ok(0), |v6| v6.try_recv(packet)),
+            _ = self.v4.readable() => self.v4.try_recv_from(packet).ok(),
+            _ = readable => self.v6.as_ref().and_then(|v6| v6.try_recv_from(packet).ok()),
         };
         // Readiness may be a false alarm: then it was an empty packet.
-        packet.get(..received.unwrap_or(0)).unwrap_or_default()
+        let (length, from) = match received {
+            Some((length, from)) => (length, from.ip().to_canonical()),
+            None => (0, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        };
+        (packet.get(..length).unwrap_or_default(), from)
     }
 }
 
@@ -159,6 +191,9 @@ const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
 const HOPS: u32 = 255;
 /// RFC 6762, section 17.
 const PACKET_MAX: usize = 9000;
+/// How long others may take who answer after the first one that can be used: they take up to 120 ms (RFC 6762, section 6), and as long again
+/// for what is asked of them in turn.
+pub const MOMENT: Duration = Duration::from_millis(500);
 /// As python-zeroconf, which IPA asks by.
 const ATTEMPT: Duration = Duration::from_secs(3);
 const AGAIN: Duration = Duration::from_secs(1);

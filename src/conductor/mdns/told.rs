@@ -1,4 +1,4 @@
-//! What the network says of a service: records in, an address of Ironic out. Knows packets, but neither sockets nor time.
+//! What the network says of a service: records in, addresses of Ironic out. Knows packets, but neither sockets nor time.
 //!
 //! The service is an instance that is named as its type (IPA: `mdns.py`; RFC 6763 for the records).
 
@@ -7,55 +7,99 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use std::net::IpAddr;
 use url::{Host, Url};
 
-/// What was told of one service so far.
+/// What was told of the services of one name so far, by all who answered. The network is not trusted: nobody's answer displaces
+/// another's.
 #[derive(Debug)]
 pub(super) struct Told {
     service: Name,
     id: u16,
+    /// Whether a service without TLS can be used.
+    in_clear: bool,
+    /// In the order they came.
+    entries: Vec<Entry>,
+}
+
+type Server = (Name, u16);
+type Properties = Vec<(String, String)>;
+
+/// What was told of one service. Who answers is told by his address; who says two things that contradict each other tells of two.
+#[derive(Debug)]
+struct Entry {
+    from: IpAddr,
     /// Host and port.
-    server: Option<(Name, u16)>,
-    properties: Option<Vec<(String, String)>>,
-    /// Of the service's host; of any while its name is not known.
-    addresses: Vec<(Name, IpAddr)>,
+    server: Option<Server>,
+    properties: Option<Properties>,
+    /// Of the host, as whoever tells of the service says.
+    addresses: Vec<IpAddr>,
+    /// Of the host, as others say.
+    by_others: Vec<IpAddr>,
+    /// Somebody heard that it cannot be used.
+    passed_over: bool,
 }
 
 /// Ironic, as the network tells of it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Service {
-    /// Where it is.
-    pub url: Url,
-    /// Options that it would override, without the prefix `ipa_`.
+pub struct Found {
+    /// Where it is: all that can be used, in the order they came. Which of them are Ironic, TLS shows.
+    pub urls: Vec<Url>,
+    /// Options that it would override, without the prefix `ipa_`: those that all services tell alike. So a stranger beside Ironic
+    /// can keep an option away, but sets none; one who answers alone is believed. (IPA takes those of the first who answers.)
     pub overrides: Vec<(String, String)>,
+    /// Options that some services tell otherwise, or not at all.
+    pub disputed: Vec<String>,
+}
+
+/// One service, told to the end.
+#[derive(Debug, PartialEq, Eq)]
+struct Service {
+    url: Url,
+    overrides: Vec<(String, String)>,
 }
 
 impl Told {
     /// Nothing yet, of a service such as `baremetal`; asked for under a number that the answers repeat.
-    pub(super) fn nothing_of(service: &str, id: u16) -> Option<Self> {
+    pub(super) fn nothing_of(service: &str, id: u16, in_clear: bool) -> Option<Self> {
         Some(Self {
             service: Name::from_ascii(format!("{service}.{DOMAIN}")).ok()?,
             id,
-            server: None,
-            properties: None,
-            addresses: Vec::new(),
+            in_clear,
+            entries: Vec::new(),
         })
     }
 
-    /// The packet that asks for what is missing; `None` when nothing is.
+    /// The packet that asks everybody, whatever was told.
     pub(super) fn question(&self) -> Option<Vec<u8>> {
-        let mut message = Message::new(self.id, MessageType::Query, OpCode::Query);
-        let mut ask = |name: &Name, kind| {
-            message.add_query(Query::query(name.clone(), kind));
-        };
-        match &self.server {
-            None => ask(&self.service, RecordType::SRV),
-            Some((host, _)) if self.addresses_of(host).next().is_none() => {
-                ask(host, RecordType::A);
-                ask(host, RecordType::AAAA);
+        self.packet(vec![
+            (&self.service, RecordType::SRV),
+            (&self.service, RecordType::TXT),
+        ])
+    }
+
+    /// The packet that asks for what answers left open; `None` when that is nothing.
+    pub(super) fn question_of_rest(&self) -> Option<Vec<u8>> {
+        let mut queries = Vec::new();
+        for entry in &self.entries {
+            match &entry.server {
+                None => queries.push((&self.service, RecordType::SRV)),
+                Some((host, _)) if entry.known_addresses().is_empty() => {
+                    queries.extend([(host, RecordType::A), (host, RecordType::AAAA)]);
+                }
+                Some(_) => {}
             }
-            Some(_) => {}
+            if entry.properties.is_none() {
+                queries.push((&self.service, RecordType::TXT));
+            }
         }
-        if self.properties.is_none() {
-            ask(&self.service, RecordType::TXT);
+        self.packet(queries)
+    }
+
+    fn packet(&self, queries: Vec<(&Name, RecordType)>) -> Option<Vec<u8>> {
+        let mut message = Message::new(self.id, MessageType::Query, OpCode::Query);
+        for (name, kind) in queries {
+            let query = Query::query(name.clone(), kind);
+            if !message.queries.contains(&query) {
+                message.add_query(query);
+            }
         }
         if message.queries.is_empty() {
             return None;
@@ -63,8 +107,8 @@ impl Told {
         message.to_vec().ok()
     }
 
-    /// Takes what a packet says, if it is an answer to us: whether something new was in it.
-    pub(super) fn hear(&mut self, packet: &[u8]) -> bool {
+    /// Takes what a packet from this address says, if it is an answer to us: whether something new was in it.
+    pub(super) fn hear(&mut self, packet: &[u8], from: IpAddr) -> bool {
         let Ok(message) = Message::from_vec(packet) else {
             return false;
         };
@@ -72,70 +116,204 @@ impl Told {
         {
             return false;
         }
-        let mut news = false;
+        // Of each kind the first record of a packet counts.
+        let (mut server, mut properties) = (None, None);
+        let mut addresses = Vec::new();
         for record in message.answers.into_iter().chain(message.additionals) {
-            news |= self.take(record.name, record.data);
+            let ours = record.name == self.service;
+            match record.data {
+                RData::SRV(told) if ours && server.is_none() => {
+                    server = Some((told.target, told.port));
+                }
+                RData::TXT(text) if ours && properties.is_none() => {
+                    let pairs = text.txt_data.iter().filter_map(|pair| property(pair));
+                    properties = Some(pairs.collect());
+                }
+                RData::A(address) => addresses.push((record.name, IpAddr::V4(*address))),
+                RData::AAAA(address) => addresses.push((record.name, IpAddr::V6(*address))),
+                _ => {}
+            }
+        }
+        let mut news = self.take(from, server, properties);
+        for (host, address) in addresses {
+            news |= self.take_address(from, &host, address);
         }
         news
     }
 
-    /// Takes a record; the first of its kind counts.
-    fn take(&mut self, name: Name, data: RData) -> bool {
-        match data {
-            RData::SRV(server) if name == self.service && self.server.is_none() => {
-                self.addresses.retain(|(host, _)| *host == server.target);
-                self.server = Some((server.target, server.port));
-            }
-            RData::TXT(text) if name == self.service && self.properties.is_none() => {
-                let pairs = text.txt_data.iter().filter_map(|pair| property(pair));
-                self.properties = Some(pairs.collect());
-            }
-            RData::A(address) => return self.take_address(name, IpAddr::V4(*address)),
-            RData::AAAA(address) => return self.take_address(name, IpAddr::V6(*address)),
-            _ => return false,
-        }
-        true
-    }
-
-    /// Takes an address of the service's host, and of any while that is not known. What there is no room for is asked for again
-    /// when it is.
-    fn take_address(&mut self, name: Name, address: IpAddr) -> bool {
-        if self.server.as_ref().is_some_and(|(host, _)| *host != name) {
+    /// Takes what somebody tells of a service: with what he told before, where that fits, else as another.
+    fn take(
+        &mut self,
+        from: IpAddr,
+        server: Option<Server>,
+        properties: Option<Properties>,
+    ) -> bool {
+        if server.is_none() && properties.is_none() {
             return false;
         }
-        let entry = (name, address);
+        let mut of_him = self.entries.iter_mut().filter(|entry| entry.from == from);
+        let fitting =
+            of_him.find(|entry| fit(&entry.server, &server) && fit(&entry.properties, &properties));
+        if let Some(entry) = fitting {
+            let news = entry.server.is_none() && server.is_some()
+                || entry.properties.is_none() && properties.is_some();
+            entry.server = entry.server.take().or(server);
+            entry.properties = entry.properties.take().or(properties);
+            return news;
+        }
+        let of_him = self.entries.iter().filter(|entry| entry.from == from);
+        let room = of_him.count() < ENTRIES_OF_ONE_MAX && self.entries.len() < ENTRIES_MAX;
+        if room {
+            self.entries.push(Entry {
+                from,
+                server,
+                properties,
+                addresses: Vec::new(),
+                by_others: Vec::new(),
+                passed_over: false,
+            });
+        }
+        room
+    }
+
+    /// Takes an address of a service's host. What comes before the host is known is asked for again when it is.
+    fn take_address(&mut self, from: IpAddr, host: &Name, address: IpAddr) -> bool {
         // What only a link knows is of no use in a URL, which has no place for the link.
-        let usable = !address.is_loopback()
-            && !address.is_unspecified()
-            && !address.is_multicast()
-            && !matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
-        let new =
-            usable && self.addresses.len() < ADDRESSES_MAX && !self.addresses.contains(&entry);
-        if new {
-            self.addresses.push(entry);
+        if address.is_loopback()
+            || address.is_unspecified()
+            || address.is_multicast()
+            || matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
+        {
+            return false;
+        }
+        let mut news = false;
+        for entry in &mut self.entries {
+            if entry.server.as_ref().is_none_or(|(known, _)| known != host) {
+                continue;
+            }
+            let addresses = if entry.from == from {
+                &mut entry.addresses
+            } else {
+                &mut entry.by_others
+            };
+            if addresses.len() < ADDRESSES_MAX && !addresses.contains(&address) {
+                addresses.push(address);
+                news = true;
+            }
+        }
+        news
+    }
+
+    /// Whether a service that can be used was told to the end.
+    pub(super) fn has_usable(&self) -> bool {
+        self.services(|_| true).any(|service| service.is_ok())
+    }
+
+    /// Who told to the end of a service that cannot be used, and why it cannot: each once.
+    pub(super) fn newly_passed_over(&mut self) -> Vec<(IpAddr, &'static str)> {
+        let in_clear = self.in_clear;
+        let mut new = Vec::new();
+        for entry in self.entries.iter_mut().filter(|entry| !entry.passed_over) {
+            if let Some(Err(reason)) = entry.service(|_| true, in_clear) {
+                entry.passed_over = true;
+                new.push((entry.from, reason));
+            }
         }
         new
     }
 
-    fn addresses_of(&self, host: &Name) -> impl Iterator<Item = IpAddr> {
-        let of_host = self.addresses.iter().filter(move |(name, _)| name == host);
-        of_host.map(|(_, address)| *address)
-    }
-
-    /// The service, once everything was told: at the first of its addresses that can be reached, else at the first.
+    /// What was told to the end: each service at the first of its addresses that can be reached, else at the first.
     ///
     /// # Errors
-    /// What was told makes no URL.
-    pub(super) fn service(
+    /// Why the first service cannot be used, when none can.
+    pub(super) fn found(
         &self,
         reachable: impl Fn(IpAddr) -> bool,
+    ) -> Option<Result<Found, &'static str>> {
+        let mut services = Vec::new();
+        let mut reasons = Vec::new();
+        for service in self.services(reachable) {
+            match service {
+                Ok(service) => services.push(service),
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        if services.is_empty() {
+            return reasons.first().map(|reason| Err(*reason));
+        }
+        let mut found = Found {
+            urls: Vec::new(),
+            overrides: Vec::new(),
+            disputed: Vec::new(),
+        };
+        let mut options: Vec<&(String, String)> = Vec::new();
+        for service in &services {
+            if found.urls.len() < URLS_MAX && !found.urls.contains(&service.url) {
+                found.urls.push(service.url.clone());
+            }
+            for option in &service.overrides {
+                if options.len() < OVERRIDES_MAX
+                    && !options.iter().any(|(known, _)| *known == option.0)
+                {
+                    options.push(option);
+                }
+            }
+        }
+        for option in options {
+            if services
+                .iter()
+                .all(|service| service.overrides.contains(option))
+            {
+                found.overrides.push(option.clone());
+            } else {
+                found.disputed.push(option.0.clone());
+            }
+        }
+        Some(Ok(found))
+    }
+
+    fn services(
+        &self,
+        reachable: impl Fn(IpAddr) -> bool,
+    ) -> impl Iterator<Item = Result<Service, &'static str>> {
+        self.entries
+            .iter()
+            .filter_map(move |entry| entry.service(&reachable, self.in_clear))
+    }
+}
+
+impl Entry {
+    /// The addresses of its host: others are believed where it has none itself.
+    fn known_addresses(&self) -> &[IpAddr] {
+        if self.addresses.is_empty() {
+            &self.by_others
+        } else {
+            &self.addresses
+        }
+    }
+
+    /// The service, once everything was told.
+    fn service(
+        &self,
+        reachable: impl Fn(IpAddr) -> bool,
+        in_clear: bool,
     ) -> Option<Result<Service, &'static str>> {
         let (host, port) = self.server.as_ref()?;
         let properties = self.properties.as_ref()?;
-        let first = self.addresses_of(host).next()?;
-        let address = self.addresses_of(host).find(|address| reachable(*address));
-        Some(service(host, *port, properties, address.unwrap_or(first)))
+        let addresses = self.known_addresses();
+        let address = addresses.iter().find(|address| reachable(**address));
+        let address = address.or_else(|| addresses.first())?;
+        let service = service(host, *port, properties, *address);
+        Some(match service {
+            Ok(service) if service.url.scheme() == "http" && !in_clear => Err(IN_CLEAR),
+            service => service,
+        })
     }
+}
+
+/// Whether two tellings may be of the same.
+fn fit<T: PartialEq>(known: &Option<T>, told: &Option<T>) -> bool {
+    known.is_none() || told.is_none() || known == told
 }
 
 fn service(
@@ -194,6 +372,13 @@ fn property(pair: &[u8]) -> Option<(String, String)> {
 
 const DOMAIN: &str = "_openstack._tcp.local.";
 const OVERRIDE: &str = "ipa_";
+const IN_CLEAR: &str = "it is http, and api_pin, cafile or certfile wants TLS";
+/// Each may be asked in vain before the next one is.
+const URLS_MAX: usize = 8;
+/// More than an honest link has, and those that cannot be used.
+const ENTRIES_MAX: usize = 32;
+/// Who repeats the answers of another link may tell of several.
+const ENTRIES_OF_ONE_MAX: usize = 4;
 /// More than an honest host has.
 const ADDRESSES_MAX: usize = 16;
 /// Each is a line in the log.
@@ -207,6 +392,7 @@ mod tests {
     use proptest::prelude::*;
 
     const ID: u16 = 7;
+    const SENDER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 200));
     const SERVICE: &str = "baremetal._openstack._tcp.local.";
 
     fn name(text: &str) -> Name {
@@ -243,14 +429,34 @@ mod tests {
     }
 
     fn told(records: Vec<Record>) -> Told {
-        let mut told = Told::nothing_of("baremetal", ID).unwrap();
-        assert!(told.hear(&packet(ID, records)));
+        let mut told = nothing();
+        assert!(told.hear(&packet(ID, records), SENDER));
         told
     }
 
+    fn nothing() -> Told {
+        Told::nothing_of("baremetal", ID, true).unwrap()
+    }
+
+    fn found(told: &Told) -> Found {
+        told.found(|_| true).unwrap().unwrap()
+    }
+
     fn url(records: Vec<Record>) -> String {
-        let service = told(records).service(|_| true).unwrap().unwrap();
-        service.url.to_string()
+        urls(&told(records)).join(" ")
+    }
+
+    fn urls(told: &Told) -> Vec<String> {
+        found(told).urls.iter().map(Url::to_string).collect()
+    }
+
+    /// A packet that tells everything of a service.
+    fn whole(host: &str, port: u16, pairs: &[&str], at: &str) -> Vec<u8> {
+        packet(ID, vec![server(host, port), text(pairs), address(host, at)])
+    }
+
+    fn from(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
     }
 
     #[test]
@@ -297,62 +503,130 @@ mod tests {
         ]);
         let at = |reachable: &str| {
             let wanted: IpAddr = reachable.parse().unwrap();
-            let service = told.service(|address| address == wanted);
-            service.unwrap().unwrap().url.to_string()
+            let found = told.found(|address| address == wanted);
+            found.unwrap().unwrap().urls
         };
-        assert_eq!(at("192.0.2.2"), "http://192.0.2.2/");
-        assert_eq!(at("203.0.113.1"), "http://192.0.2.1/");
+        assert_eq!(at("192.0.2.2"), ["http://192.0.2.2/".parse().unwrap()]);
+        assert_eq!(at("203.0.113.1"), ["http://192.0.2.1/".parse().unwrap()]);
     }
 
     #[test]
     fn only_what_is_missing_is_asked_for() {
-        let asked = |told: &Told| -> Vec<String> {
-            let packet = told.question().unwrap();
-            let queries = Message::from_vec(&packet).unwrap().queries;
+        let asked = |packet: Option<Vec<u8>>| -> Vec<String> {
+            let queries = Message::from_vec(&packet.unwrap()).unwrap().queries;
             let shown = queries
                 .iter()
                 .map(|q| format!("{} {}", q.query_type, q.name));
             shown.collect()
         };
-        let mut told = Told::nothing_of("baremetal", ID).unwrap();
-        assert_eq!(
-            asked(&told),
-            [format!("SRV {SERVICE}"), format!("TXT {SERVICE}")]
-        );
-        assert!(told.hear(&packet(ID, vec![server("c.local.", 80)])));
-        assert_eq!(
-            asked(&told),
-            [
-                "A c.local.".to_owned(),
-                "AAAA c.local.".to_owned(),
-                format!("TXT {SERVICE}")
-            ]
-        );
+        let everything = [format!("SRV {SERVICE}"), format!("TXT {SERVICE}")];
+        let mut told = nothing();
+        assert_eq!(asked(told.question()), everything);
+        assert_eq!(told.question_of_rest(), None);
+        assert!(told.hear(&packet(ID, vec![server("c.local.", 80)]), SENDER));
+        let mut rest = asked(told.question_of_rest());
+        rest.sort();
+        let of_service = format!("TXT {SERVICE}");
+        assert_eq!(rest, ["A c.local.", "AAAA c.local.", of_service.as_str()]);
         let rest = vec![text(&[]), address("c.local.", "192.0.2.1")];
-        assert!(told.hear(&packet(ID, rest)));
-        assert_eq!(told.question(), None);
+        assert!(told.hear(&packet(ID, rest), SENDER));
+        assert_eq!(told.question_of_rest(), None);
+        // Whoever has not answered yet is asked all the same.
+        assert_eq!(asked(told.question()), everything);
     }
 
     #[test]
     fn answers_to_others_and_of_other_services_are_passed_over() {
-        let mut told = Told::nothing_of("baremetal", ID).unwrap();
+        let mut told = nothing();
         let mut other = server("c.local.", 80);
         other.name = name("compute._openstack._tcp.local.");
-        assert!(!told.hear(&packet(ID, vec![other])));
-        assert!(!told.hear(&packet(ID + 1, vec![server("c.local.", 80)])));
+        assert!(!told.hear(&packet(ID, vec![other]), SENDER));
+        let to_others = packet(ID + 1, vec![server("c.local.", 80)]);
+        assert!(!told.hear(&to_others, SENDER));
         let question = told.question().unwrap();
-        assert!(!told.hear(&question));
-        assert!(told.service(|_| true).is_none());
+        assert!(!told.hear(&question, SENDER));
+        assert!(told.found(|_| true).is_none());
     }
 
     #[test]
-    fn what_is_told_first_counts() {
+    fn nobody_displaces_what_another_tells() {
         let mut told = told(vec![server("c.local.", 80), text(&["path=/one"])]);
-        let later = vec![server("evil.local.", 80), text(&["path=/two"])];
-        assert!(!told.hear(&packet(ID, later)));
-        assert!(told.hear(&packet(ID, vec![address("c.local.", "192.0.2.1")])));
-        let service = told.service(|_| true).unwrap().unwrap();
-        assert_eq!(service.url.as_str(), "http://192.0.2.1/one");
+        // Not even by saying it in his name, and not with an address for his host.
+        for sender in [SENDER, from(1)] {
+            let later = whole("evil.local.", 443, &["path=/two"], "192.0.2.66");
+            assert!(told.hear(&later, sender));
+            assert!(!told.hear(&later, sender));
+        }
+        let of_another = packet(ID, vec![address("c.local.", "192.0.2.66")]);
+        assert!(told.hear(&of_another, from(1)));
+        let own = packet(ID, vec![address("c.local.", "192.0.2.1")]);
+        assert!(told.hear(&own, SENDER));
+        let wanted = ["http://192.0.2.1/one", "https://192.0.2.66/two"];
+        assert_eq!(urls(&told), wanted);
+    }
+
+    #[test]
+    fn what_others_say_of_a_host_is_believed_where_nobody_else_does() {
+        let mut told = told(vec![server("c.local.", 80), text(&[])]);
+        assert!(!told.has_usable());
+        let of_host = packet(ID, vec![address("c.local.", "192.0.2.1")]);
+        assert!(told.hear(&of_host, from(1)));
+        assert_eq!(urls(&told), ["http://192.0.2.1/"]);
+    }
+
+    #[test]
+    fn unusable_services_are_passed_over_and_each_is_told_once() {
+        let mut told = Told::nothing_of("baremetal", ID, false).unwrap();
+        let strange: &[&str] = &["protocol=gopher"];
+        let in_clear = "it is http, and api_pin, cafile or certfile wants TLS";
+        for (last, host, port, pairs, reason) in [
+            (1, "a.local.", 80, &[][..], in_clear),
+            (2, "b.local.", 6385, &["protocol=http"], in_clear),
+            (
+                3,
+                "c.local.",
+                6385,
+                strange,
+                "its protocol is neither http nor https",
+            ),
+            (4, ".", 6385, &[], "its host is none"),
+        ] {
+            let answer = whole(host, port, pairs, "192.0.2.1");
+            assert!(told.hear(&answer, from(last)));
+            assert_eq!(told.newly_passed_over(), [(from(last), reason)]);
+            assert_eq!(told.newly_passed_over(), []);
+            assert!(!told.has_usable());
+            assert_eq!(told.found(|_| true), Some(Err(in_clear)));
+        }
+        assert!(told.hear(&whole("d.local.", 6385, &[], "192.0.2.4"), from(5)));
+        assert!(told.has_usable());
+        assert_eq!(urls(&told), ["https://192.0.2.4:6385/"]);
+    }
+
+    #[test]
+    fn who_answers_often_leaves_room_for_others_and_no_more_than_eight_are_taken() {
+        let mut told = nothing();
+        for port in 1000..1100 {
+            told.hear(&whole("evil.local.", port, &[], "192.0.2.66"), from(66));
+        }
+        assert_eq!(urls(&told).len(), ENTRIES_OF_ONE_MAX);
+        for last in 1..100 {
+            let at = format!("192.0.2.{last}");
+            told.hear(&whole("c.local.", 443, &[], &at), from(last));
+        }
+        let urls = urls(&told);
+        assert_eq!(urls.len(), URLS_MAX);
+        assert_eq!(urls[ENTRIES_OF_ONE_MAX], "https://192.0.2.1/");
+        assert_eq!(told.entries.len(), ENTRIES_MAX);
+    }
+
+    #[test]
+    fn a_service_told_twice_is_one() {
+        let answer = whole("c.local.", 443, &[], "192.0.2.1");
+        let mut told = nothing();
+        assert!(told.hear(&answer, SENDER));
+        assert!(told.hear(&answer, "fe80::1".parse().unwrap()));
+        assert_eq!(urls(&told), ["https://192.0.2.1/"]);
     }
 
     #[test]
@@ -363,13 +637,14 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let host = "c.local.";
-        let mut told = told(crowd(100));
+        let mut told = nothing();
+        told.hear(&packet(ID, crowd(100)), SENDER);
         // Before its host is known and after, in the packet that names it and in another.
-        assert!(told.hear(&packet(ID, vec![server(host, 80), text(&[])])));
-        told.hear(&packet(ID, crowd(150)));
-        assert!(told.hear(&packet(ID, vec![address(host, "192.0.2.1")])));
-        let service = told.service(|_| true).unwrap().unwrap();
-        assert_eq!(service.url.as_str(), "http://192.0.2.1/");
+        assert!(told.hear(&packet(ID, vec![server(host, 80), text(&[])]), SENDER));
+        told.hear(&packet(ID, crowd(150)), SENDER);
+        let own = packet(ID, vec![address(host, "192.0.2.1")]);
+        assert!(told.hear(&own, SENDER));
+        assert_eq!(urls(&told), ["http://192.0.2.1/"]);
     }
 
     #[test]
@@ -382,12 +657,31 @@ mod tests {
             address(host, "192.0.2.1"),
         ]);
         assert_eq!(
-            told.service(|_| true).unwrap(),
-            Ok(Service {
-                url: "http://192.0.2.1/a=b".parse().unwrap(),
+            found(&told),
+            Found {
+                urls: vec!["http://192.0.2.1/a=b".parse().unwrap()],
                 overrides: vec![("ntp_server".into(), "192.0.2.3".into())],
-            })
+                disputed: Vec::new(),
+            }
         );
+    }
+
+    #[test]
+    fn overrides_are_those_that_all_services_tell_alike() {
+        let mut told = nothing();
+        for (last, pairs) in [
+            (1, ["ipa_a=1", "ipa_b=1", "ipa_c=1"]),
+            (2, ["ipa_a=1", "ipa_b=2", "ipa_d=1"]),
+        ] {
+            // At one address: who repeats Ironic's answer with options of his own sets none either.
+            told.hear(&whole("c.local.", 443, &pairs, "192.0.2.1"), from(last));
+        }
+        // Of those that cannot be used nothing counts.
+        let strange = &["protocol=gopher", "ipa_a=2"];
+        told.hear(&whole("e.local.", 443, strange, "192.0.2.3"), from(3));
+        let found = found(&told);
+        assert_eq!(found.overrides, [("a".into(), "1".into())]);
+        assert_eq!(found.disputed, ["b", "c", "d"]);
     }
 
     #[test]
@@ -400,9 +694,8 @@ mod tests {
             text(&pairs),
             address(host, "192.0.2.1"),
         ]);
-        let service = told.service(|_| true).unwrap().unwrap();
         let first = (0..16).map(|n| (format!("o{n}"), format!("{}", n * 2)));
-        assert!(service.overrides.into_iter().eq(first));
+        assert!(found(&told).overrides.into_iter().eq(first));
     }
 
     #[test]
@@ -413,17 +706,17 @@ mod tests {
             text(&["protocol=file"]),
             address(host, "192.0.2.1"),
         ];
-        assert!(told(records).service(|_| true).unwrap().is_err());
+        assert!(told(records).found(|_| true).unwrap().is_err());
     }
 
     proptest! {
         #[test]
         fn any_packets_leave_it_sound(packets in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..8)) {
-            let mut told = Told::nothing_of("baremetal", 0).unwrap();
+            let mut told = Told::nothing_of("baremetal", 0, true).unwrap();
             for packet in packets {
-                told.hear(&packet);
-                told.question();
-                let _ = told.service(|_| true);
+                told.hear(&packet, SENDER);
+                told.question_of_rest();
+                let _ = told.found(|_| true);
             }
         }
 
@@ -434,10 +727,10 @@ mod tests {
             let mut bytes = packet(ID, records);
             let at = at.index(bytes.len());
             bytes[at] = byte;
-            let mut told = Told::nothing_of("baremetal", ID).unwrap();
-            told.hear(&bytes);
-            let _ = told.service(|_| true);
-            prop_assert!(told.addresses.len() <= ADDRESSES_MAX);
+            let mut told = nothing();
+            told.hear(&bytes, SENDER);
+            let _ = told.found(|_| true);
+            prop_assert!(told.entries.iter().all(|entry| entry.addresses.len() <= ADDRESSES_MAX));
         }
     }
 }
