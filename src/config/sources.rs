@@ -55,7 +55,8 @@ impl Given {
 
     fn take_arguments(&mut self, arguments: &KernelArgs, origin: fn(String) -> Origin) {
         for (key, value) in arguments.pairs() {
-            let named = |name: &&str| *name == key;
+            // A word that begins with "=" names nothing; options without an argument have an empty one.
+            let named = |name: &&str| *name == key && !key.is_empty();
             if let Some(option) = every().find(|spec| named(&spec.kernel_argument)) {
                 self.raws.push(Raw {
                     option,

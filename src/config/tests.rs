@@ -575,6 +575,15 @@ fn a_reference_of_a_kernel_argument_is_read_and_a_broken_one_told_with_its_origi
 }
 
 #[test]
+fn a_word_of_the_kernel_command_line_without_a_name_sets_nothing() {
+    let mut machine = Machine::new();
+    machine.kernel = "=nonsense ipa-debug=1";
+    let loaded = machine.load().unwrap();
+    assert!(loaded.config.debug);
+    assert_eq!(loaded.warnings.len(), 0);
+}
+
+#[test]
 fn an_unknown_option_and_one_without_effect_are_told() {
     let machine = Machine::new();
     machine.file(

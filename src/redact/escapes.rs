@@ -24,7 +24,7 @@ impl Character {
 
 /// The character that begins here, however it is written.
 pub(super) fn character(bytes: &[u8], at: usize) -> Character {
-    escape(bytes, at).unwrap_or(Character {
+    escape(bytes, at).unwrap_or_else(|| Character {
         byte: byte(bytes, at),
         length: 1,
         depth: 0,

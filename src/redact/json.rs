@@ -27,7 +27,7 @@ pub fn mask(value: &mut Value) -> bool {
 fn mask_members(object: &mut Map<String, Value>) -> bool {
     let is_named = object
         .iter()
-        .any(|(member, name)| is_name(member) && name.as_str().is_some_and(|name| is_known(name)));
+        .any(|(member, name)| is_name(member) && name.as_str().is_some_and(is_known));
     object.iter_mut().fold(false, |masked, (name, value)| {
         let may_be_one = !matches!(value, Value::Null | Value::Bool(_));
         let is_one = is_known(name) || is_named && name.eq_ignore_ascii_case("value");

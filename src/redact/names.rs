@@ -125,7 +125,8 @@ fn normal(name: &str) -> String {
     let mut normal = String::with_capacity(rest.len());
     while !rest.is_empty() {
         let encoded = Some(character(rest, 0)).filter(|found| found.depth > 0);
-        let (byte, length) = encoded.map_or_else(|| (byte(rest, 0), 1), |found| (found.byte, found.length));
+        let (byte, length) =
+            encoded.map_or_else(|| (byte(rest, 0), 1), |found| (found.byte, found.length));
         normal.push(match byte {
             b'-' => '_',
             byte => char::from(byte.to_ascii_lowercase()),
