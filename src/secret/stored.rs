@@ -212,7 +212,8 @@ mod tests {
     fn what_media_said_is_found_until_the_vault_is_wiped() {
         let vault = Vault::create().unwrap();
         assert!(vault.media(|_| ()).is_none());
-        for text in ["", "ipa-api-url=https://i"] {
+        let long = "x".repeat(30 * 1024);
+        for text in ["", "ipa-api-url=https://i", &long] {
             vault.keep_media(text);
             let found = next(&vault).media(|text| text.trim().to_owned());
             assert_eq!(found.as_deref(), Some(text));
