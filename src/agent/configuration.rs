@@ -51,11 +51,11 @@ fn load(root: &Root, mut sources: Sources, vault: &Vault) -> Result<Loaded, Erro
     let known = sources.known(root);
     let media = virtual_media::read(root, &sources.kernel, known).map_err(Error::Media)?;
     tell_of_media(&media.copied);
-    let nothing = media.parameters.is_none() && media.copied.is_empty();
+    let is_something = media.is_something();
     let said = media.parameters.as_ref().map(KernelArgs::without_secrets);
     sources.media = media.parameters;
     let mut loaded = config::load(root, sources).map_err(Error::Config)?;
-    if !nothing {
+    if is_something {
         keep(
             &mut loaded,
             said.as_deref().map_or("", String::as_str),

@@ -1,6 +1,7 @@
 //! From text to a value: one function a kind of value. Messages say what was expected, and never repeat the text: it may be a
 //! secret, and the caller knows better.
 
+use crate::redact::is_plain_url;
 use crate::secret::{AgentToken, Secret, TokenError};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -43,7 +44,13 @@ impl FromStr for ApiUrl {
         }
         words(text)
             .map(|word| match Url::parse(word) {
-                Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+                Ok(url)
+                    if matches!(url.scheme(), "http" | "https")
+                        && url.has_host()
+                        && is_plain_url(word) =>
+                {
+                    Ok(url)
+                }
                 _ => Err("must be http:// or https:// URLs, separated by commas, or mdns"),
             })
             .collect::<Result<_, _>>()
@@ -382,6 +389,8 @@ mod tests {
         assert_eq!(urls("mdns"), Ok(ApiUrl::Mdns));
         assert_eq!(urls(""), Ok(ApiUrl::Urls(Vec::new())));
         assert!(urls("ftp://a").is_err() && urls("a").is_err() && urls("mdns,http://a").is_err());
+        // Others would show its password.
+        assert!(urls("http:///me:hush@a").is_err());
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! What commands work on.
 
-use crate::command::{CommandSpec, Params};
+use crate::command::{self, CommandSpec, Job, Params};
 use crate::error::AgentError;
 use crate::logging::Ring;
 use crate::root::Root;
 use crate::secret::CurrentToken;
-use crate::steps::Machine;
+use crate::steps::{Commander, Machine};
 use tokio::sync::watch;
 
 /// The tables of commands, one an extension.
@@ -41,6 +41,14 @@ pub enum Ending {
     Reboot,
     /// Serve no more: the ramdisk belongs to the machine's owner now.
     Rescue,
+}
+
+/// Who wants what a command does.
+pub(super) const fn commander(job: &Job) -> Commander {
+    match job.commander {
+        command::Commander::Conductor => Commander::Ironic,
+        command::Commander::User { .. } => Commander::User,
+    }
 }
 
 /// The validator of commands whose parameters are looked at when they run.

@@ -1,6 +1,6 @@
 //! `image.*`: `install_bootloader`.
 
-use super::context::{Context, accept};
+use super::context::{Context, accept, commander};
 use super::params::Reader;
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
@@ -34,7 +34,10 @@ fn install_bootloader(context: &Context, params: Params, job: &Job) -> Result<Va
         target_boot_mode,
     };
     let ignore = ignore.unwrap_or(context.ignore_bootloader_failure);
-    match context.machine.install_bootloader(&request, &job.cancel) {
+    match context
+        .machine
+        .install_bootloader(&request, commander(job), &job.cancel)
+    {
         Ok(()) => Ok(Value::Null),
         Err(error) if ignore && !job.cancel.is_cancelled() => {
             tracing::warn!(error = %error, "the boot loader was not installed; the failure is ignored as configured");

@@ -1,11 +1,11 @@
 //! `standby.*`: write an image, tell what was written, flush, end.
 
-use super::context::{Context, Ending, accept};
+use super::context::{Context, Ending, accept, commander};
 use super::params::Reader;
-use crate::command::{CommandSpec, Commander, Job, Mode, Params};
+use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
-use crate::imaging::{ConfiguredAuth, ImageInfo};
 use crate::secret::Secret;
+use crate::steps::StepContext;
 use serde_json::Value;
 
 pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
@@ -54,19 +54,26 @@ fn validate_image(context: &Context, params: &Params) -> Result<(), AgentError> 
 
 fn prepare_image(context: &Context, params: Params, job: &Job) -> Result<Value, AgentError> {
     let mut reader = Reader::new("standby.prepare_image", params);
-    let mut image: ImageInfo = context.machine.image(&reader.object("image_info")?)?;
-    image.configured_auth = configured_auth(job.commander);
+    let image = context.machine.image(&reader.object("image_info")?)?;
     let config_drive = reader.text("configdrive")?.map(Secret::new);
     reader.finish()?;
+    let with = StepContext {
+        commander: commander(job),
+        ports: &Value::Null,
+        cancel: &job.cancel,
+        progress: &job.progress,
+    };
     context
         .machine
-        .prepare_image(image, config_drive, &job.cancel, &job.progress)
+        .prepare_image(image, config_drive, with)
         .map(Value::String)
 }
 
-fn partition_uuids(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
+fn partition_uuids(context: &Context, params: Params, job: &Job) -> Result<Value, AgentError> {
     Reader::new("standby.get_partition_uuids", params).finish()?;
-    Ok(Value::Object(context.machine.partition_uuids()))
+    Ok(Value::Object(
+        context.machine.partition_uuids(commander(job)),
+    ))
 }
 
 fn sync(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
@@ -85,27 +92,4 @@ fn end(
     context.machine.prepare_end()?;
     context.ending.send_replace(Some(ending));
     Ok(Value::Null)
-}
-
-/// Whether the servers that a caller names may be shown the configuration's password for image servers.
-const fn configured_auth(commander: Commander) -> ConfiguredAuth {
-    match commander {
-        Commander::Conductor => ConfiguredAuth::Shown,
-        Commander::User { .. } => ConfiguredAuth::Withheld,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_configured_password_is_for_the_servers_that_ironic_names() {
-        let shown = configured_auth(Commander::Conductor);
-        assert_eq!(shown, ConfiguredAuth::Shown);
-        for is_logged in [false, true] {
-            let withheld = configured_auth(Commander::User { is_logged });
-            assert_eq!(withheld, ConfiguredAuth::Withheld);
-        }
-    }
 }

@@ -1,10 +1,10 @@
 //! What `clean`, `deploy` and `service` share: listing steps and running one.
 
-use super::context::Context;
+use super::context::{Context, commander};
 use super::params::Reader;
 use crate::command::{Commander, Job, Params};
 use crate::error::{AgentError, ErrorClass};
-use crate::steps::Lent;
+use crate::steps::{Lent, StepContext};
 use crate::steps::{Phase, is_same_version, versions};
 use serde_json::{Map, Value};
 
@@ -70,14 +70,15 @@ pub(super) fn execute(
             ));
         }
     }
-    let result = context.machine.run_step(
-        phase,
-        &step_name,
-        arguments,
-        &ports,
-        &job.cancel,
-        &job.progress,
-    )?;
+    let with = StepContext {
+        commander: commander(job),
+        ports: &ports,
+        cancel: &job.cancel,
+        progress: &job.progress,
+    };
+    let result = context
+        .machine
+        .run_step(phase, &step_name, arguments, with)?;
     // It goes back as it came, because Ironic compares its name and interface; the record masks its secrets.
     Ok(Value::Object(Map::from_iter([
         (format!("{name}_result"), result),

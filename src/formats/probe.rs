@@ -274,6 +274,18 @@ mod tests {
         assert_eq!(label_of(fat.clone()).as_deref(), Some("CONFIG-2"));
         fat[38] = 0;
         assert_eq!(Volume::probe(&mut Cursor::new(fat)).unwrap(), None);
+
+        // FAT32's marker is behind the fields that FAT32 alone has.
+        let mut boot = vec![0; 512];
+        boot[..3].copy_from_slice(&[0xEB, 0x58, 0x90]);
+        boot[510..].copy_from_slice(&[0x55, 0xAA]);
+        let is_fat = |boot: &[u8]| Volume::probe(&mut Cursor::new(boot)).unwrap().is_some();
+        assert!(!is_fat(&boot));
+        boot[66] = 0x29;
+        assert!(is_fat(&boot));
+        // With sectors per FAT in the field of the smaller ones it is looked for in theirs.
+        boot[22] = 1;
+        assert!(!is_fat(&boot));
     }
 
     proptest! {
@@ -285,6 +297,19 @@ mod tests {
             let _ = is_md_member(&mut Cursor::new(&boot), 512);
             let _ = is_gfs2(&mut Cursor::new(&boot));
             let _ = ext_block(&boot);
+        }
+
+        #[test]
+        fn no_descriptor_of_a_cd_makes_it_panic(
+            descriptor in prop::collection::vec(any::<u8>(), 0..2048),
+        ) {
+            let mut cd = vec![0; 32 << 10];
+            cd.extend_from_slice(b"\x01CD001");
+            cd.extend_from_slice(&descriptor);
+            // What ends within the fields is no CD.
+            let is_whole = descriptor.len() >= 446 - 6;
+            let volume = Volume::probe(&mut Cursor::new(&cd)).unwrap();
+            prop_assert_eq!(volume.is_some(), is_whole);
         }
     }
 }

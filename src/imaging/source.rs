@@ -1,5 +1,6 @@
 //! Where an image or a checksum comes from, shown without its secrets.
 
+use crate::redact::is_plain_url;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 use url::Url;
@@ -77,7 +78,11 @@ impl FromStr for Source {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        Self::try_from(Url::parse(text).map_err(Error::Syntax)?)
+        let source = Self::try_from(Url::parse(text).map_err(Error::Syntax)?)?;
+        match is_plain_url(text) {
+            true => Ok(source),
+            false => Err(Error::NotPlain),
+        }
     }
 }
 
@@ -100,6 +105,11 @@ pub enum Error {
     /// Another scheme: files of the ramdisk and the like are none of an image's business.
     #[error("only http and https URLs are allowed, not {0}")]
     Scheme(String),
+    /// It can be read in two ways: see [`is_plain_url`].
+    #[error(
+        "the URL must have two slashes behind its scheme, and neither backslashes nor control characters"
+    )]
+    NotPlain,
     /// No URL at all.
     #[error("the URL is malformed")]
     Syntax(#[source] url::ParseError),
@@ -119,6 +129,16 @@ mod tests {
         assert_eq!(format!("{source:?}"), "https://host:8443/a/b.img");
         assert_eq!(source.file_name(), "b.img");
         assert_eq!(source.without_credentials().url().username(), "");
+    }
+
+    #[test]
+    fn a_url_that_is_read_in_two_ways_is_refused() {
+        for text in ["http:///user:hush@host/a", r"http:\\user:hush@host/a"] {
+            let error = text.parse::<Source>().unwrap_err();
+            assert!(matches!(error, Error::NotPlain), "{error:?}");
+        }
+        let error = "file:///etc/shadow".parse::<Source>().unwrap_err();
+        assert!(matches!(error, Error::Scheme(_)), "{error:?}");
     }
 
     #[test]

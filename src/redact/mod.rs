@@ -31,6 +31,7 @@ pub use json::mask as mask_json;
 pub use mask::MASK;
 pub use names::is_secret;
 pub use text::{redact, redact_lines};
+pub use url::is_plain_url;
 pub use value::mask_known;
 pub use visible::{one_line, visible};
 

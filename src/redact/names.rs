@@ -64,15 +64,19 @@ const TELLING: &[&str] = &[
 ];
 
 /// Parameters of temporary URLs, whose names mean something else anywhere else: Azure's shared access signatures, and the
-/// signatures of S3 (version 2), CloudFront and Google.
+/// signatures of S3 (version 2), CloudFront, Google, Tencent's and Akamai's.
 const IN_QUERIES: &[&str] = &[
     "expires",
     "googleaccessid",
+    "hmac",
     "key_pair_id",
     "policy",
+    "q_ak",
+    "q_key_time",
+    "q_sign_time",
     "se",
     "sig",
-    "signature",
+    "sign",
     "sip",
     "ske",
     "skoid",
@@ -86,6 +90,10 @@ const IN_QUERIES: &[&str] = &[
     "st",
     "sv",
 ];
+
+/// Parameters of temporary URLs by the ends of their names, each store with a prefix of its own (`X-Oss-Signature`, `X-Obs-Expires`,
+/// `q-signature`).
+const AT_THE_END_IN_QUERIES: &[&str] = &["_expires", "_sig", "_sign", "signature"];
 
 /// No name is longer.
 const LONGEST: usize = 256;
@@ -106,7 +114,7 @@ pub(super) fn is_secret_in_query(name: &str) -> bool {
         .strip_prefix("u0026")
         .or_else(|| name.strip_prefix("u003f"))
         .unwrap_or(&name);
-    IN_QUERIES.contains(&name)
+    IN_QUERIES.contains(&name) || AT_THE_END_IN_QUERIES.iter().any(|end| name.ends_with(end))
 }
 
 /// Whether the name is of HTTP's header or of the option like it: its value may be two words.
@@ -188,7 +196,22 @@ mod tests {
 
     #[test]
     fn short_names_are_secrets_in_queries_only() {
-        assert!(is_secret_in_query("Signature") && is_secret_in_query("u0026sig"));
-        assert!(!is_secret_in_query("wait") && !is_secret("sv"));
+        for name in [
+            "Signature",
+            "u0026sig",
+            "x-oss-signature",
+            "X-Oss-Expires",
+            "X-Obs-Signature",
+            "q-signature",
+            "q-ak",
+            "hmac",
+            "sign",
+        ] {
+            assert!(is_secret_in_query(name), "{name}");
+        }
+        for name in ["wait", "design", "assign", "q-url-param-list"] {
+            assert!(!is_secret_in_query(name), "{name}");
+        }
+        assert!(!is_secret("sv"));
     }
 }

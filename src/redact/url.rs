@@ -4,6 +4,17 @@ use super::bounds::part;
 use super::escapes::{Character, character};
 use super::mask::MASK;
 
+/// Whether a text has the one form in which everybody reads the same host and user information from it: a scheme, two slashes, and
+/// then no third, no backslash and no control character. URLs that browsers, and the library here, mend in silence
+/// (`http:///user:password@host`, `http:\user:password@host`; WHATWG's URL Standard, section 4.4) are shown unmasked by those who do not.
+#[must_use]
+pub fn is_plain_url(text: &str) -> bool {
+    let text = text.trim();
+    text.split_once("://")
+        .is_some_and(|(_, rest)| !rest.starts_with('/'))
+        && !text.contains(|c: char| c == '\\' || c.is_control())
+}
+
 /// The text with user name and password of every URL in it masked: also of one whose slashes JSON escaped, that is percent-encoded,
 /// a parameter of another one, or that has no scheme.
 pub(super) fn mask(text: &str) -> String {
@@ -46,8 +57,13 @@ fn authority(bytes: &[u8], at: usize, previous: u8) -> Option<Authority> {
     let one = Some(character(bytes, at)).filter(|found| found.byte == b'/')?;
     let at = at + one.length;
     let other = Some(character(bytes, at)).filter(|found| found.byte == b'/')?;
+    let mut from = at + other.length;
+    // Libraries that take a third slash for a slip read what follows as the authority.
+    while character(bytes, from).byte == b'/' {
+        from += character(bytes, from).length;
+    }
     Some(Authority {
-        from: at + other.length,
+        from,
         depth: other.depth,
         before,
     })
@@ -113,6 +129,31 @@ mod tests {
     }
 
     #[test]
+    fn a_url_that_is_read_in_two_ways_is_not_plain() {
+        for text in [
+            "http://u:PW@h/x",
+            "https://[fd00::1]:1/a//b?c=d://e",
+            " http://h ",
+        ] {
+            assert!(is_plain_url(text), "{text}");
+        }
+        for text in [
+            "http:u:PW@h",
+            "http:/u:PW@h",
+            "http:///u:PW@h",
+            r"http:\\u:PW@h",
+            r"http:/\u:PW@h",
+            r"http://\u:PW@h",
+            "ht\ntp://u:PW@h",
+            "http:/\t/u:PW@h",
+            "http://\r/u:PW@h",
+            "",
+        ] {
+            assert!(!is_plain_url(text), "{text:?}");
+        }
+    }
+
+    #[test]
     fn who_asks_is_masked_in_urls() {
         assert_eq!(
             mask("http://user:p@ss@a:1/x?y=@z, https://b//c@d http://@"),
@@ -151,6 +192,8 @@ mod tests {
                 "http&#58;&#x2f;&sol;******&commat;h",
             ),
             ("//u:PW@h/x", "//******@h/x"),
+            ("http:///u:PW@h/x", "http:///******@h/x"),
+            (r"http:\/\/\/\/u:PW@h", r"http:\/\/\/\/******@h"),
             ("a //u:PW@h", "a //******@h"),
             (r#"["//h","//u:PW@h"]"#, r#"["//h","//******@h"]"#),
             (r#""\/\/u:PW@h""#, r#""\/\/******@h""#),

@@ -6,16 +6,17 @@ mod injecting;
 pub(super) mod lent;
 mod refresh;
 
+use super::context::{Commander, StepContext};
 use super::injection;
 use super::managers::Phase;
 use crate::error::{AgentError, ErrorClass};
 use crate::imaging::configdrive;
-use crate::imaging::{self, ConfiguredAuth, Expected, ImageInfo};
+use crate::imaging::{self, Expected, ImageInfo};
 use crate::inventory::{self, bmc, wire};
 use crate::machine::wait::{self, Patience};
 use crate::machine::{InstalledSystem, Permit, Refusal, clock};
 use crate::node::root_device::Wishes;
-use crate::progress::{Cancel, Reporter, run_with_timeout};
+use crate::progress::{Cancel, run_with_timeout};
 use crate::redact;
 use crate::root::Root;
 use crate::secret::Secret;
@@ -91,6 +92,10 @@ struct Written {
     checksum: Expected,
     device: PathBuf,
     root_uuid: String,
+    /// Who had it written.
+    by: Commander,
+    /// Whether no user changed anything since.
+    is_whole: bool,
 }
 
 /// Which boot loader Ironic wants (`image.install_bootloader`).
@@ -186,7 +191,7 @@ impl Machine {
         phase.offer(self.settings.inject_files_priority)
     }
 
-    /// Runs a step of a kind, with its arguments, on the node with these ports.
+    /// Runs a step of a kind with its arguments.
     ///
     /// # Errors
     /// The step is not offered, or failed.
@@ -195,9 +200,7 @@ impl Machine {
         phase: Phase,
         name: &str,
         mut arguments: Map<String, Value>,
-        ports: &Value,
-        cancel: &Cancel,
-        progress: &Reporter,
+        context: StepContext<'_>,
     ) -> Result<Value, AgentError> {
         // Only what is offered can be run: a step is no way to any function by its name.
         if !phase.offers(name) {
@@ -209,7 +212,7 @@ impl Machine {
         match name {
             "erase_devices_metadata" => {
                 nothing_else(name, &arguments)?;
-                self.erase_metadata(cancel)
+                self.erase_metadata(context.cancel)
             }
             "inject_files" => {
                 let files = arguments.remove("files");
@@ -221,27 +224,24 @@ impl Machine {
                 nothing_else(name, &arguments)?;
                 let request = injection::Request {
                     files: files.as_ref(),
-                    ports,
+                    ports: context.ports,
                     verify,
                 };
-                self.inject_files(request, cancel)?;
+                self.inject_files(request, context.commander, context.cancel)?;
                 Ok(Value::Null)
             }
             "write_image" => {
-                let mut image = match arguments.remove("image_info") {
+                let image = match arguments.remove("image_info") {
                     Some(Value::Object(info)) => self.image(&info)?,
                     _ => return Err(wrong_argument(name, "image_info", "an object")),
                 };
-                if self.state().lent.is_some() {
-                    image.configured_auth = ConfiguredAuth::Withheld;
-                }
                 let config_drive = match arguments.remove("configdrive") {
                     None | Some(Value::Null) => None,
                     Some(Value::String(text)) => Some(Secret::new(text)),
                     Some(_) => return Err(wrong_argument(name, "configdrive", "a string or null")),
                 };
                 nothing_else(name, &arguments)?;
-                let text = self.prepare_image(image, config_drive, cancel, progress)?;
+                let text = self.prepare_image(image, config_drive, context)?;
                 Ok(json!({"result": format!("prepare_image: {text}")}))
             }
             _ => Err(AgentError::new(
@@ -285,6 +285,16 @@ impl Machine {
 
     fn wishes(&self) -> Result<Wishes, AgentError> {
         wishes(&self.state())
+    }
+
+    /// Something on a disk is about to be changed. Ironic knows what it changes itself; what a user changes is no more the
+    /// image that Ironic had written, and is not left there when Ironic wants that image again.
+    fn changes(&self, commander: Commander) {
+        if commander == Commander::User
+            && let Some(written) = &mut self.state().written
+        {
+            written.is_whole = false;
+        }
     }
 
     fn erase_metadata(&self, cancel: &Cancel) -> Result<Value, AgentError> {

@@ -133,6 +133,13 @@ pub(crate) mod fixture {
             self.device.path()
         }
 
+        /// Changes some bytes behind everybody's back.
+        pub(crate) fn write(&self, at: u64, bytes: &[u8]) {
+            let disk = File::options().write(true).open(self.path()).unwrap();
+            disk.write_all_at(bytes, at).unwrap();
+            disk.sync_all().unwrap();
+        }
+
         /// What the disk holds, read past the kernel's cache of the device.
         pub(crate) fn bytes(&self, at: u64, length: usize) -> Vec<u8> {
             let mut bytes = vec![0; length];

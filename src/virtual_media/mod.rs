@@ -33,6 +33,14 @@ pub struct Media {
     pub copied: Vec<PathBuf>,
 }
 
+impl Media {
+    /// Whether they gave anything.
+    #[must_use]
+    pub const fn is_something(&self) -> bool {
+        self.parameters.is_some() || !self.copied.is_empty()
+    }
+}
+
 /// Why media that should be there cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -118,6 +126,15 @@ struct Found {
     perhaps: Vec<Device>,
     /// ISOs of another publisher than this boot's.
     others: Vec<Device>,
+    /// Devices that cannot be read, with the reason.
+    unread: Vec<Unread>,
+}
+
+/// A device that cannot be read: it may be the one that is waited for.
+#[derive(Debug, PartialEq, Eq)]
+struct Unread {
+    path: PathBuf,
+    reason: String,
 }
 
 /// A block device that may be virtual media.
@@ -200,8 +217,19 @@ impl<'a> Boot<'a> {
         }
     }
 
-    /// Tells of ISOs that are not this boot's, of each once.
+    /// Tells of devices that cannot be read, and of ISOs that are not this boot's, of each once.
     fn tell_of_others(&self, found: &Found) -> usize {
+        let unread = found.unread.iter().filter(|unread| {
+            let mut said = self.said.borrow_mut();
+            said.is_first_of(format!("{unread:?}"))
+        });
+        let unread = unread.map(|Unread { path, reason }| {
+            tracing::warn!(
+                device = %path.display(),
+                reason,
+                "a device that may be virtual media cannot be read: it is passed over"
+            );
+        });
         let is_first = |device: &&Device| self.said.borrow_mut().is_first_of(format!("{device:?}"));
         let others = found.others.iter().filter(is_first);
         let told = others.map(|device| {
@@ -216,7 +244,7 @@ impl<'a> Boot<'a> {
                 "Not the ISO of this boot: its publisher differs"
             );
         });
-        told.count()
+        unread.count() + told.count()
     }
 
     /// Whether the command line has what the agent needs to begin.
@@ -236,18 +264,24 @@ impl<'a> Boot<'a> {
 
     /// Whether the agent can start with what the media gave.
     fn is_enough(&self, media: &Media) -> bool {
-        let nothing = media.parameters.is_none() && media.copied.is_empty();
-        !nothing || self.known.conductor || self.arguments.publisher().is_some()
+        media.is_something() || self.known.conductor || self.arguments.publisher().is_some()
     }
 }
 
 impl Found {
-    fn among(devices: Vec<Device>, publisher: Option<&str>) -> Self {
+    fn among(devices: Vec<Result<Device, Unread>>, publisher: Option<&str>) -> Self {
         let mut found = Self {
             published: publisher.is_some(),
             ..Self::default()
         };
         for device in devices {
+            let device = match device {
+                Ok(device) => device,
+                Err(unread) => {
+                    found.unread.push(unread);
+                    continue;
+                }
+            };
             let label = device.volume.label().to_lowercase();
             let iso = ISO_LABELS.contains(&label.as_str());
             if label == PARAMETERS_LABEL {
@@ -276,7 +310,7 @@ impl Device {
 }
 
 /// All volumes that a BMC may have attached.
-fn devices(root: &Root) -> Vec<Device> {
+fn devices(root: &Root) -> Vec<Result<Device, Unread>> {
     let Ok(entries) = fs::read_dir(root.path("sys/class/block")) else {
         return Vec::new();
     };
@@ -287,7 +321,7 @@ fn devices(root: &Root) -> Vec<Device> {
     names
         .iter()
         .filter(|name| may_be_media(&root.path("sys/class/block").join(name)))
-        .filter_map(|name| device(root, name))
+        .filter_map(|name| device(root, name).transpose())
         .collect()
 }
 
@@ -311,22 +345,27 @@ fn may_be_media(sysfs: &Path) -> bool {
     }
 }
 
-fn device(root: &Root, name: &str) -> Option<Device> {
+fn device(root: &Root, name: &str) -> Result<Option<Device>, Unread> {
     let path = root.path("dev").join(name);
     // A drive without a medium cannot be opened.
-    let mut file = File::open(&path).ok()?;
-    let volume = Volume::probe(&mut file).ok()??;
-    let file_system = match volume {
-        Volume::Ext { .. } => return None,
-        Volume::Fat { .. } => "vfat",
-        Volume::Iso9660 { .. } => "iso9660",
+    let Ok(mut file) = File::open(&path) else {
+        return Ok(None);
     };
-    Some(Device {
+    let volume = Volume::probe(&mut file).map_err(|error| Unread {
+        path: path.clone(),
+        reason: error.to_string(),
+    })?;
+    let (volume, file_system) = match volume {
+        None | Some(Volume::Ext { .. }) => return Ok(None),
+        Some(volume @ Volume::Fat { .. }) => (volume, "vfat"),
+        Some(volume @ Volume::Iso9660 { .. }) => (volume, "iso9660"),
+    };
+    Ok(Some(Device {
         volume,
         file_system,
         model: attribute(&root.path("sys/class/block").join(name).join("device/model")),
         path,
-    })
+    }))
 }
 
 fn attribute(path: &Path) -> String {
@@ -570,6 +609,7 @@ mod tests {
             let names = devices(&self.root());
             names
                 .iter()
+                .flatten()
                 .map(|device| device.path.file_name().unwrap().to_str().unwrap().into())
                 .collect()
         }
@@ -774,6 +814,13 @@ mod tests {
         let found = Found::among(devices(&machine.root()), arguments.publisher());
         assert_eq!(found.isos, []);
         assert!(boot.is_new("two volumes") && !boot.is_new("two volumes"));
+        assert_eq!(boot.tell_of_others(&found), 1);
+        // A folder opens and cannot be read, like a damaged CD.
+        machine.block("ata2", "sr1", "5", 9, b"");
+        fs::remove_file(machine.0.path().join("dev/sr1")).unwrap();
+        fs::create_dir(machine.0.path().join("dev/sr1")).unwrap();
+        let found = Found::among(devices(&machine.root()), arguments.publisher());
+        assert_eq!((found.others.len(), found.unread.len()), (1, 1));
         assert_eq!(boot.tell_of_others(&found), 1);
         boot.said.borrow_mut().forget();
         assert!(boot.is_new("two volumes"));

@@ -4,10 +4,11 @@ use super::{BootLoader, Machine, Written};
 use crate::bootloader::efi;
 use crate::error::{AgentError, ErrorClass, chain};
 use crate::imaging::configdrive::{self, Drive};
-use crate::imaging::{self, ImageInfo};
-use crate::progress::{Cancel, Reporter};
+use crate::imaging::{self, ConfiguredAuth, ImageInfo};
+use crate::progress::Cancel;
 use crate::redact::redact;
 use crate::secret::Secret;
+use crate::steps::context::{Commander, StepContext};
 use crate::storage;
 use crate::storage::disk::{Access, Disk};
 use crate::storage::partition::{self, Partition};
@@ -22,11 +23,20 @@ impl Machine {
     /// See [`imaging::write_image`] and [`configdrive::install`]; no disk; no partition table after writing.
     pub fn prepare_image(
         &self,
-        image: ImageInfo,
+        mut image: ImageInfo,
         config_drive: Option<Secret<String>>,
-        cancel: &Cancel,
-        progress: &Reporter,
+        context: StepContext<'_>,
     ) -> Result<String, AgentError> {
+        let StepContext {
+            commander,
+            cancel,
+            progress,
+            ..
+        } = context;
+        if commander == Commander::User {
+            // Its servers are the user's.
+            image.configured_auth = ConfiguredAuth::Withheld;
+        }
         self.permit()?;
         self.refresh_node()?;
         let device = self.install_device()?;
@@ -40,7 +50,7 @@ impl Machine {
                 })
             })
             .transpose()?;
-        let written = match self.already_written(&image, &path, cancel)? {
+        let written = match self.already_written(&image, &path, commander, cancel)? {
             Some(written) => {
                 tracing::info!(
                     image = image.id,
@@ -49,7 +59,7 @@ impl Machine {
                 );
                 written
             }
-            None => self.write(&image, &path, cancel, progress)?,
+            None => self.write(&image, &path, context)?,
         };
         if let Some(drive) = drive {
             progress.phase("writing config drive", Some(drive.bytes()));
@@ -71,11 +81,13 @@ impl Machine {
         ))
     }
 
-    /// What Ironic asks after writing: names with spaces are the protocol's. Empty before.
+    /// What Ironic asks after writing: names with spaces are the protocol's. Empty before, and for Ironic where it was a user who
+    /// had the last image written.
     #[must_use]
-    pub fn partition_uuids(&self) -> Map<String, Value> {
+    pub fn partition_uuids(&self, asker: Commander) -> Map<String, Value> {
         let written = self.state().written.clone();
         written
+            .filter(|written| asker == Commander::User || written.by == Commander::Ironic)
             .map(|w| ("root uuid".to_owned(), Value::from(w.root_uuid)))
             .into_iter()
             .collect()
@@ -88,9 +100,11 @@ impl Machine {
     pub fn install_bootloader(
         &self,
         wanted: &BootLoader,
+        commander: Commander,
         cancel: &Cancel,
     ) -> Result<(), AgentError> {
         self.permit()?;
+        self.changes(commander);
         let device = self.install_device()?;
         let firmware_is_uefi = self.root.path("sys/firmware/efi").is_dir();
         if firmware_is_uefi != (wanted.target_boot_mode == "uefi") {
@@ -116,15 +130,18 @@ impl Machine {
     }
 
     /// What was written to the disk, if it is this image: the same bytes, read in the same way. A name is not enough, for it is
-    /// the end of an address, and what lies there changes.
+    /// the end of an address, and what lies there changes. What a user had written or changed is written over.
     fn already_written(
         &self,
         image: &ImageInfo,
         device: &Path,
+        commander: Commander,
         cancel: &Cancel,
     ) -> Result<Option<Written>, AgentError> {
         let written = self.state().written.clone().filter(|written| {
-            written.image == image.id
+            (commander, written.by) == (Commander::Ironic, Commander::Ironic)
+                && written.is_whole
+                && written.image == image.id
                 && written.device == device
                 && written.format == image.disk_format
         });
@@ -139,9 +156,11 @@ impl Machine {
         &self,
         image: &ImageInfo,
         device: &Path,
-        cancel: &Cancel,
-        progress: &Reporter,
+        context: StepContext<'_>,
     ) -> Result<Written, AgentError> {
+        let StepContext {
+            cancel, progress, ..
+        } = context;
         // Whatever happens now, what was there before is no more.
         self.state().written = None;
         let written =
@@ -162,6 +181,8 @@ impl Machine {
             checksum: written.checksum,
             device: device.to_owned(),
             root_uuid: partition::disk_identifier(device)?,
+            by: context.commander,
+            is_whole: true,
         })
     }
 

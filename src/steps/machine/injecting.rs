@@ -5,6 +5,7 @@ use crate::error::{AgentError, ErrorClass, chain};
 use crate::imaging;
 use crate::progress::Cancel;
 use crate::secret::Secret;
+use crate::steps::context::Commander;
 use crate::steps::injection::{self, Change, Content, Injection, Names, Place, Request};
 use crate::storage::mounted::{Mounted, Purpose};
 use crate::storage::partition::{self, Kind, Partition};
@@ -17,6 +18,7 @@ impl Machine {
     pub(super) fn inject_files(
         &self,
         request: Request<'_>,
+        commander: Commander,
         cancel: &Cancel,
     ) -> Result<(), AgentError> {
         let node = self.state().node().cloned().unwrap_or_default();
@@ -34,6 +36,7 @@ impl Machine {
         }
         self.permit()?;
         let disk = self.root.path(&self.install_device()?.name);
+        self.changes(commander);
         for file in files {
             self.inject(&file, &disk, request.verify, cancel)?;
             tracing::info!(file = file.name, "Injected a file");

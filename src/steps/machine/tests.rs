@@ -2,6 +2,7 @@ use super::*;
 use crate::formats::gpt;
 use crate::formats::guid::Guid;
 use crate::formats::tree::fixture::{FAT, unpacked};
+use crate::progress::Reporter;
 use crate::storage::device::fixture::{GIB, Machine as Files};
 use crate::storage::fixture::TestDisk;
 use crate::storage::{self, partition};
@@ -21,6 +22,8 @@ const MIB: usize = 1 << 20;
 /// A machine of files with one disk: `/dev/sdx`, behind which is a loop device.
 struct Lab {
     machine: Machine,
+    /// Who runs steps.
+    commander: Commander,
     files: Files,
     disk: TestDisk,
     _runtime: Runtime,
@@ -84,6 +87,7 @@ impl Lab {
         };
         Self {
             machine: Machine::new(files.root(), settings),
+            commander: Commander::Ironic,
             files,
             disk,
             _runtime: runtime,
@@ -104,9 +108,13 @@ impl Lab {
         let Value::Object(arguments) = arguments else {
             panic!("arguments are an object")
         };
-        let progress = Reporter::default();
-        self.machine
-            .run_step(phase, step, arguments, &json!([]), cancel, &progress)
+        let context = StepContext {
+            commander: self.commander,
+            ports: &json!([]),
+            cancel,
+            progress: &Reporter::default(),
+        };
+        self.machine.run_step(phase, step, arguments, context)
     }
 
     /// Number, first byte and bytes of each partition.
@@ -190,7 +198,7 @@ fn info_of(bytes: Vec<u8>) -> Value {
 #[test]
 fn an_image_is_written_once_with_its_config_drive_and_told_of() {
     let lab = Lab::new();
-    assert_eq!(lab.machine.partition_uuids(), Map::new());
+    assert_eq!(lab.machine.partition_uuids(Commander::Ironic), Map::new());
     let mut info = info_of(image(7));
     let told = json!({"result": "prepare_image: image (image-1) written to device /dev/sdx root_uuid=0x47d04a15"});
     let result = lab
@@ -200,7 +208,10 @@ fn an_image_is_written_once_with_its_config_drive_and_told_of() {
     assert_eq!(lab.partitions(), [(1, 1 << 20, 4 << 20)]);
     assert_eq!(lab.disk.bytes(1 << 20, 4 * MIB), vec![7; 4 * MIB]);
     let uuids = json!({"root uuid": "0x47d04a15"});
-    assert_eq!(Value::Object(lab.machine.partition_uuids()), uuids);
+    assert_eq!(
+        Value::Object(lab.machine.partition_uuids(Commander::Ironic)),
+        uuids
+    );
 
     // Nobody serves it any more: what is on the disk stays, and gets the config drive that came with the image.
     info["configdrive"] = Value::from(BASE64_STANDARD.encode(FAT));
@@ -283,7 +294,7 @@ fn another_image_of_the_same_name_is_written() {
         Err("Security: Expected format was qcow2, but image was actually gpt".into())
     );
     // After a refusal nothing is known to be on the disk.
-    assert_eq!(lab.machine.partition_uuids(), Map::new());
+    assert_eq!(lab.machine.partition_uuids(Commander::Ironic), Map::new());
 }
 
 #[test]
@@ -303,6 +314,61 @@ fn the_content_of_a_checksum_file_tells_whether_the_image_is_on_the_disk() {
 }
 
 #[test]
+fn what_a_user_has_written_is_not_told_as_ironics_and_written_over() {
+    let mut lab = Lab::new();
+    let bytes = image(7);
+    let info = || json!({"image_info": info_of(bytes.clone())});
+    let uuids = Map::from_iter([("root uuid".to_owned(), json!("0x47d04a15"))]);
+    lab.commander = Commander::User;
+    lab.run(Phase::Deploy, "write_image", info()).unwrap();
+    let told = |lab: &Lab| {
+        [Commander::Ironic, Commander::User].map(|asker| lab.machine.partition_uuids(asker))
+    };
+    assert_eq!(told(&lab), [Map::new(), uuids.clone()]);
+
+    // The same image, by its announcement: what the disk holds is the user's word.
+    lab.disk.write(1 << 20, &[9; 512]);
+    lab.commander = Commander::Ironic;
+    lab.run(Phase::Deploy, "write_image", info()).unwrap();
+    assert_eq!(lab.disk.bytes(1 << 20, 512), [7; 512]);
+    assert_eq!(told(&lab), [uuids.clone(), uuids.clone()]);
+
+    // Nor is it left there for a user.
+    lab.disk.write(1 << 20, &[9; 512]);
+    lab.commander = Commander::User;
+    lab.run(Phase::Deploy, "write_image", info()).unwrap();
+    assert_eq!(lab.disk.bytes(1 << 20, 512), [7; 512]);
+    assert_eq!(told(&lab), [Map::new(), uuids]);
+}
+
+#[test]
+fn an_image_that_a_user_changed_is_written_again() {
+    let mut lab = Lab::new();
+    let bytes = image(7);
+    let write = |lab: &Lab| {
+        let info = json!({"image_info": info_of(bytes.clone())});
+        lab.run(Phase::Deploy, "write_image", info).unwrap();
+        lab.disk.bytes(1 << 20, 512)
+    };
+    let inject = |lab: &Lab| {
+        let files = json!([{"path": "/a", "content": "Yg==", "partition": 1}]);
+        let error = lab.run(Phase::Deploy, "inject_files", json!({"files": files}));
+        error.expect_err("there is no file system");
+        // What it could have done.
+        lab.disk.write(1 << 20, &[9; 512]);
+    };
+    let uuids = Map::from_iter([("root uuid".to_owned(), json!("0x47d04a15"))]);
+    assert_eq!(write(&lab), [7; 512]);
+    inject(&lab);
+    assert_eq!(write(&lab), [9; 512], "Ironic's own change stays");
+    lab.commander = Commander::User;
+    inject(&lab);
+    assert_eq!(lab.machine.partition_uuids(Commander::Ironic), uuids);
+    lab.commander = Commander::Ironic;
+    assert_eq!(write(&lab), [7; 512]);
+}
+
+#[test]
 fn an_erased_disk_has_no_image_to_tell_of() {
     let lab = Lab::new();
     lab.run(
@@ -315,7 +381,7 @@ fn an_erased_disk_has_no_image_to_tell_of() {
     assert_eq!(result, Ok(Value::Null));
     let left = partition::list(&lab.files.root().path("dev/sdx")).unwrap_err();
     assert!(matches!(left, storage::Error::NoTable(_)), "{left}");
-    assert_eq!(lab.machine.partition_uuids(), Map::new());
+    assert_eq!(lab.machine.partition_uuids(Commander::Ironic), Map::new());
 }
 
 #[test]
@@ -335,7 +401,7 @@ fn an_erasure_that_fails_on_one_disk_still_forgets_the_image_on_another() {
         error.details.contains("dev/sdy cannot be opened"),
         "{error}"
     );
-    assert_eq!(lab.machine.partition_uuids(), Map::new());
+    assert_eq!(lab.machine.partition_uuids(Commander::Ironic), Map::new());
 }
 
 #[test]
@@ -380,7 +446,7 @@ fn an_image_without_partitions_is_a_failure_with_its_reason() {
         let device = lab.files.root().path("dev/sdx").display().to_string();
         let reason = format!("Deploy step failed: {}", reason.replace("{}", &device));
         assert_eq!(error.to_string(), reason);
-        assert_eq!(lab.machine.partition_uuids(), Map::new());
+        assert_eq!(lab.machine.partition_uuids(Commander::Ironic), Map::new());
     }
 }
 
@@ -505,9 +571,8 @@ fn servers_that_a_user_names_are_not_shown_the_configured_password() {
         user: Some("site".into()),
         password: Some(Secret::new("hush".into())),
     });
-    let node = json!({"uuid": NODE}).as_object().unwrap().clone();
-    lab.machine.remember_node(Value::Object(node.clone()));
-    let shown_for = |byte| {
+    lab.machine.remember_node(json!({"uuid": NODE}));
+    let shown_for = |lab: &Lab, byte| {
         let (url, heard) = served_and_heard(image(byte), 1);
         let mut info = info_of(image(byte));
         info["urls"] = json!([url]);
@@ -516,10 +581,9 @@ fn servers_that_a_user_names_are_not_shown_the_configured_password() {
         heard.recv().unwrap()
     };
     let basic = format!("Basic {}", BASE64_STANDARD.encode("site:hush"));
-    assert_eq!(shown_for(7), Some(basic));
-    let lent = lab.machine.lend_node(node);
-    assert_eq!(shown_for(8), None);
-    drop(lent);
+    assert_eq!(shown_for(&lab, 7), Some(basic));
+    lab.commander = Commander::User;
+    assert_eq!(shown_for(&lab, 8), None);
 }
 
 #[test]
