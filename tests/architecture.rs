@@ -95,14 +95,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("conductor", &["config", "tls"]),
     (
         "extensions",
-        &[
-            "command",
-            "imaging",
-            "inventory",
-            "logging",
-            "machine",
-            "steps",
-        ],
+        &["command", "inventory", "logging", "machine", "steps"],
     ),
     ("keystone", &["config", "logging", "tls"]),
     ("policy", &[]),

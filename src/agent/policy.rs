@@ -6,12 +6,12 @@ use crate::command::Dispatcher;
 use crate::config::Config;
 use crate::extensions::Context;
 use crate::keystone::Keystone;
-use crate::policy::{self, Attributes, DEFAULTS, Enforcer, Reload, names};
+use crate::policy::{self, Attributes, DEFAULTS, Enforcer, Found, Reload, names};
 use crate::root::Root;
 use crate::secret::CurrentToken;
-use nix::sys::stat;
+use nix::sys::statfs::FsType;
 use serde_json::Value;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -166,13 +166,14 @@ fn places(root: &Root, named: &Path) -> Vec<PathBuf> {
 
 /// A policy is taken from the ramdisk alone, where virtual media's files are copied to, too: not from a disk that is mounted
 /// somewhere, and not where others may write.
-fn believed(found: &Metadata) -> Result<(), &'static str> {
-    if found.mode() & 0o022 != 0 {
+fn believed(found: &Found) -> Result<(), &'static str> {
+    if found.metadata.mode() & 0o022 != 0 {
         return Err("others than its owner may write to it (chmod go-w)");
     }
-    // What is in memory has no device (major 0); an installed system has its own.
+    let is_in_memory = IN_MEMORY.contains(&found.file_system.filesystem_type());
+    // An installed system has its own.
     let own = fs::metadata("/").map(|root| root.dev());
-    if stat::major(found.dev()) != 0 && !own.is_ok_and(|own| own == found.dev()) {
+    if !is_in_memory && !own.is_ok_and(|own| own == found.metadata.dev()) {
         return Err("it is on a disk: put it into the ramdisk, or onto the virtual media");
     }
     Ok(())
@@ -206,6 +207,8 @@ impl Subject for AgentsSubject {
 const FOLDERS: &[&str] = &["etc/ironic-python-agent", "etc/ironic-python-agent.d"];
 const DEFAULT_FILE: &str = "policy.yaml";
 const DEFAULT_JSON: &str = "policy.json";
+/// `TMPFS_MAGIC` and `RAMFS_MAGIC` (linux/magic.h): a ramdisk's root is either.
+const IN_MEMORY: [FsType; 2] = [FsType(0x0102_1994), FsType(0x8584_58f6)];
 /// How soon a changed file counts.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 

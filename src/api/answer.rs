@@ -14,7 +14,8 @@ use super::routes::{self, Operation, Route};
 use super::state::State;
 use super::strangers::Strangers;
 use super::wire::{self, RunRequest};
-use crate::command::{CommandView, Commander};
+use crate::command::{CommandView, Commander, Turn};
+use crate::error::shortened;
 use crate::logging::LogBudget;
 use hyper::body::Incoming;
 use hyper::header::{
@@ -23,7 +24,7 @@ use hyper::header::{
 };
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
-use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper::{Request, Response, StatusCode, Uri};
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -117,12 +118,12 @@ impl Service {
     }
 
     /// Who may not is told so; a stranger, later and later.
-    async fn admit(
-        &self,
-        operation: Operation<'_>,
-        head: &Parts,
+    async fn admit<'a>(
+        &'a self,
+        operation: Operation<'a>,
+        head: &'a Parts,
         peer: &Peer,
-    ) -> Result<Admitted<'_>, Fault> {
+    ) -> Result<Admitted<'a>, Fault> {
         let admitted = self.state.gate.admit(operation, head).await;
         match &admitted {
             Ok(admitted) if admitted.is_conductors() => {
@@ -141,14 +142,15 @@ impl Service {
         {
             // As a text: the name is of Keystone's users' choice.
             let caller = caller.to_string();
-            tracing::warn!(caller, untold, reason = %denied, "Refused by policy");
+            let reason = shortened(denied.to_string(), LONGEST_REASON);
+            tracing::warn!(caller, untold, %reason, "Refused by policy");
         }
     }
 
     async fn operate(
         &self,
         operation: Operation<'_>,
-        admitted: Admitted<'_>,
+        mut admitted: Admitted<'_>,
         head: &Parts,
         body: &mut Body,
         peer: &Peer,
@@ -158,12 +160,12 @@ impl Service {
         match operation {
             Operation::Command(id) => {
                 let view = state.dispatcher.command(id, wait).await;
-                self.record(&view.map_err(Fault::Agent)?, &admitted).await
+                self.record(&view.map_err(Fault::Agent)?, admitted).await
             }
-            Operation::Inventory => self.inventory(&admitted).await,
-            Operation::List => self.records(&admitted).await,
+            Operation::Inventory => self.inventory(admitted).await,
+            Operation::List => self.records(admitted).await,
             Operation::Log => {
-                let leave = self.may_answer(&admitted).await?;
+                let leave = self.may_answer(&mut admitted).await?;
                 let log = state.gate.subject.log().into_bytes();
                 let log = Payload::from(log).with(leave.made().await);
                 Ok(with_type(log, "text/plain; charset=utf-8"))
@@ -187,8 +189,8 @@ impl Service {
             false => None,
         };
         let request = self.request(&mut admitted, body).await?;
-        admitted.check_command(&request)?;
         let dispatcher = &self.state.dispatcher;
+        let turn_to_run = self.turn_to_run(&mut admitted, &request).await?;
         let waits_here = wait && !is_users;
         let commander = match is_users {
             true => Commander::User {
@@ -196,7 +198,13 @@ impl Service {
             },
             false => Commander::Conductor,
         };
-        let view = dispatcher.run(&request.name, request.params, waits_here, commander);
+        let view = dispatcher.run_in(
+            turn_to_run,
+            &request.name,
+            request.params,
+            waits_here,
+            commander,
+        );
         let mut view = view.await.map_err(Fault::Agent)?;
         // What the request brought belongs to the command now: others need not wait for its end.
         drop(turn);
@@ -206,7 +214,30 @@ impl Service {
                 .await
                 .map_err(Fault::Agent)?;
         }
-        self.record(&view, &admitted).await
+        self.record(&view, admitted).await
+    }
+
+    /// Waits until nothing else runs, and decides whether this command may be run: for a user not before the wait alone, for what a
+    /// policy or Keystone said before it may be over.
+    async fn turn_to_run(
+        &self,
+        admitted: &mut Admitted<'_>,
+        request: &RunRequest,
+    ) -> Result<Turn, Fault> {
+        let begin = Instant::now();
+        loop {
+            // Keystone is not asked while the turn is held: Ironic may be waiting for it.
+            admitted.renew(self.limits.decision).await?;
+            admitted.check_command(request)?;
+            let turn = self.state.dispatcher.turn().await;
+            if admitted.holds(self.limits.decision) {
+                return Ok(turn);
+            }
+            drop(turn);
+            if begin.elapsed() > self.limits.body * 2 {
+                return Err(Fault::Busy);
+            }
+        }
     }
 
     /// Whether the log is told of one more command of a caller other than the conductor.
@@ -256,21 +287,26 @@ impl Service {
 
     /// Leave to hold an answer about commands. One without results is small, and a conductor without a token may be asking for it: it
     /// waits for no others.
-    async fn may_answer_about_commands(&self, admitted: &Admitted<'_>) -> Result<Leave, Fault> {
+    async fn may_answer_about_commands(&self, admitted: &mut Admitted<'_>) -> Result<Leave, Fault> {
         match admitted.is_nobodys() {
-            true => Ok(Leave(None)),
+            true => {
+                admitted.renew(self.limits.decision).await?;
+                Ok(Leave(None))
+            }
             false => self.may_answer(admitted).await,
         }
     }
 
     /// Leave to make and hold an answer that may be large: of callers other than the conductor only so many hold one, and one is
-    /// made at a time.
-    async fn may_answer(&self, admitted: &Admitted<'_>) -> Result<Leave, Fault> {
+    /// made at a time. After all waiting it is decided again whether they may read it.
+    async fn may_answer(&self, admitted: &mut Admitted<'_>) -> Result<Leave, Fault> {
         if admitted.is_conductors() {
             return Ok(Leave(None));
         }
         let permit = Arc::clone(&self.user_answers).acquire_owned();
         let permit = self.turn(permit).await?;
+        // Not later: others' answers are not to wait for Keystone.
+        admitted.renew(self.limits.decision).await?;
         let turn = Arc::clone(&self.user_turn).lock_owned().await;
         Ok(Leave(Some((permit, turn))))
     }
@@ -288,8 +324,12 @@ impl Service {
     }
 
     /// A command as this caller may see it.
-    async fn record(&self, view: &CommandView, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
-        let leave = self.may_answer_about_commands(admitted).await?;
+    async fn record(
+        &self,
+        view: &CommandView,
+        mut admitted: Admitted<'_>,
+    ) -> Result<Answer, Fault> {
+        let leave = self.may_answer_about_commands(&mut admitted).await?;
         let answer = document(match admitted.is_nobodys() {
             true => wire::open_command(view),
             false => wire::command(view, admitted.sees_secrets()),
@@ -299,8 +339,8 @@ impl Service {
     }
 
     /// All commands as this caller may see them. Who shows no credential may be a conductor of those that show none here.
-    async fn records(&self, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
-        let leave = self.may_answer_about_commands(admitted).await?;
+    async fn records(&self, mut admitted: Admitted<'_>) -> Result<Answer, Fault> {
+        let leave = self.may_answer_about_commands(&mut admitted).await?;
         let dispatcher = &self.state.dispatcher;
         let views = match admitted.is_conductors() || admitted.is_nobodys() {
             true => dispatcher.conductors_list(),
@@ -316,9 +356,9 @@ impl Service {
 
     /// The inventory of this moment, for one caller at a time: it asks every disk. The thread holds both the turn and the leave to answer,
     /// for it goes on when the caller has gone.
-    async fn inventory(&self, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
+    async fn inventory(&self, mut admitted: Admitted<'_>) -> Result<Answer, Fault> {
         // It is made on a thread of its own, one at a time in any case.
-        let permit = self.may_answer(admitted).await?.made().await;
+        let permit = self.may_answer(&mut admitted).await?.made().await;
         let turn = Arc::clone(&self.inventory_turn).lock_owned().await;
         let subject = Arc::clone(&self.state.gate.subject);
         let collected = spawn_blocking(move || {
@@ -410,7 +450,7 @@ struct RequestLog<'a> {
     client: IpAddr,
     /// Whom a proxy names, or the caller pretends to be.
     forwarded_for: Option<IpAddr>,
-    method: Method,
+    method: String,
     target: String,
     begin: Instant,
     status: Option<StatusCode>,
@@ -428,7 +468,7 @@ impl<'a> RequestLog<'a> {
             service,
             client: peer.address.ip(),
             forwarded_for: forwarded_for(&head.headers),
-            method: head.method.clone(),
+            method: shortened(head.method.to_string(), LONGEST_METHOD),
             target: format!("{:.256}{mark}{query:.256}", shown(head.uri.path())),
             begin: Instant::now(),
             status: None,
@@ -474,7 +514,7 @@ impl Drop for RequestLog<'_> {
             return;
         };
         let untold = (untold > 0).then_some(untold);
-        let (client, method, target) = (self.client, &self.method, &self.target);
+        let (client, method, target) = (self.client, self.method.as_str(), &self.target);
         let forwarded_for = self.forwarded_for.map(tracing::field::display);
         let caller = user.map(ToString::to_string);
         let status = self.status.map(|status| status.as_u16());
@@ -508,6 +548,10 @@ const SINGLE_HEADERS: [(HeaderName, &str); 3] = [
     (HOST, "Host"),
     (X_AUTH_TOKEN, "X-Auth-Token"),
 ];
+/// Bytes of a method that the log repeats: HTTP lets it be as long as all headers.
+const LONGEST_METHOD: usize = 16;
+/// Bytes of a refusal that the log repeats: it may name a step by what the caller sent.
+const LONGEST_REASON: usize = 256;
 const REDIRECTED: &str = "<!doctype html>\n<html lang=en>\n<title>Redirecting</title>\n<h1>Redirecting</h1>\n<p>The same address with a slash at its end is right.\n";
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use hyper::http::request::Parts;
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What decides.
 #[derive(Clone, Debug)]
@@ -45,6 +46,9 @@ pub trait Subject: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(super) struct Admitted<'a> {
     gate: &'a Gate,
+    operation: Operation<'a>,
+    head: &'a Parts,
+    decided_at: Instant,
     caller: Caller,
     target: Attributes,
 }
@@ -55,14 +59,17 @@ impl Gate {
     /// # Errors
     /// [`Fault::Unauthorized`] for who shows nothing or something wrong, [`Fault::Forbidden`] for a known caller without the
     /// right, [`Fault::Unavailable`] where nobody can say who it is.
-    pub(super) async fn admit(
-        &self,
-        operation: Operation<'_>,
-        head: &Parts,
-    ) -> Result<Admitted<'_>, Fault> {
+    pub(super) async fn admit<'a>(
+        &'a self,
+        operation: Operation<'a>,
+        head: &'a Parts,
+    ) -> Result<Admitted<'a>, Fault> {
         let rule = operation.rule();
         let mut admitted = Admitted {
             gate: self,
+            operation,
+            head,
+            decided_at: Instant::now(),
             caller: Caller::Nobody,
             target: self.subject.attributes(),
         };
@@ -81,6 +88,24 @@ impl Gate {
 }
 
 impl Admitted<'_> {
+    /// Decides again what [`Gate::admit`] decided, if that was longer ago than `holds`: a request may have waited for a body, a turn or
+    /// a command's end, and meanwhile the policy is another, or the caller's token over. The agent token does not end while the
+    /// agent answers.
+    ///
+    /// # Errors
+    /// As of [`Gate::admit`].
+    pub(super) async fn renew(&mut self, holds: Duration) -> Result<(), Fault> {
+        if !self.holds(holds) {
+            *self = self.gate.admit(self.operation, self.head).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether what was decided still counts.
+    pub(super) fn holds(&self, holds: Duration) -> bool {
+        self.is_conductors() || self.decided_at.elapsed() < holds
+    }
+
     /// Decides whether this command may be run: by its own rule, by that of its step, and by those of each command in a flow.
     /// What has no rule is nothing that could run, and is refused by name later.
     ///

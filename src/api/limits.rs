@@ -25,6 +25,9 @@ pub struct Limits {
     pub user_body_bytes: usize,
     /// Answers with results, the inventory or the log that callers other than the conductor have not yet taken whole; the next one waits.
     pub user_answers: usize,
+    /// How long it counts who may do what, for a request of a caller other than the conductor that waits: as long as a changed policy
+    /// may go unnoticed.
+    pub decision: Duration,
     /// Time for answers in flight when the API ends.
     pub drain: Duration,
     /// Time in which a caller who still sends may read the answer that refused its body.
@@ -49,6 +52,7 @@ impl Default for Limits {
             body_bytes: 100 * 1024 * 1024,
             user_body_bytes: 1024 * 1024,
             user_answers: 8,
+            decision: Duration::from_secs(2),
             drain: Duration::from_secs(3),
             linger: Duration::from_secs(2),
             refusal: Duration::from_millis(50),

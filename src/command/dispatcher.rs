@@ -103,7 +103,27 @@ impl Dispatcher {
         wait: bool,
         commander: Commander,
     ) -> Result<CommandView, AgentError> {
-        let turn = Arc::clone(&self.0.turn).lock_owned().await;
+        self.run_in(self.turn().await, name, params, wait, commander)
+            .await
+    }
+
+    /// Waits for the turn to run a command, which one caller has at a time.
+    pub async fn turn(&self) -> Turn {
+        Turn(Arc::clone(&self.0.turn).lock_owned().await)
+    }
+
+    /// As [`Self::run`], for who has the turn.
+    ///
+    /// # Errors
+    /// As of [`Self::run`].
+    pub async fn run_in(
+        &self,
+        Turn(turn): Turn,
+        name: &str,
+        params: Params,
+        wait: bool,
+        commander: Commander,
+    ) -> Result<CommandView, AgentError> {
         let accepted = self.accept(name, &params, commander);
         let (command, job) = accepted.inspect_err(|error| log_refusal(name, commander, error))?;
         match command.mode {
@@ -157,10 +177,8 @@ impl Dispatcher {
     /// Whether the secrets in results to come stay in memory, beside the masked result, for callers who may see them. They do not
     /// unless this is said, and never outlive this agent; those that were kept go when it is unsaid.
     pub fn keep_secrets(&self, keep: bool) {
-        let kept = self.0.keep_secrets.swap(keep, Ordering::Relaxed);
-        if kept && !keep {
-            self.0.work().ledger.forget_secrets();
-        }
+        self.0.keep_secrets.store(keep, Ordering::Relaxed);
+        self.0.forget_secrets_unless_kept();
     }
 
     /// Ends the work: refuses new commands, wishes the running one to stop, and waits until nothing runs.
@@ -246,6 +264,7 @@ impl Dispatcher {
             shared.end(&record, outcome);
             let view = record.view();
             shared.work().ledger.push(record);
+            shared.forget_secrets_unless_kept();
             drop(turn);
             view
         });
@@ -263,6 +282,7 @@ impl Dispatcher {
         spawn_blocking(move || {
             let outcome = shared.work_on(&command, params, &job, &started);
             shared.end(&started, outcome);
+            shared.forget_secrets_unless_kept();
             shared.completions.send_modify(|count| *count += 1);
         });
         record
@@ -304,12 +324,20 @@ impl Shared {
     }
 
     fn secrets_of(&self, command: &Command) -> Secrets {
-        if command.result_as_it_is {
+        if command.is_read_by_ironic {
             Secrets::NotThere
         } else if self.keep_secrets.load(Ordering::Relaxed) {
             Secrets::Kept
         } else {
             Secrets::Masked
+        }
+    }
+
+    /// Lets go of the secrets beside results where nobody may see them: a command may have ended just when that was said.
+    fn forget_secrets_unless_kept(&self) {
+        let mut work = self.work();
+        if !self.keep_secrets.load(Ordering::Relaxed) {
+            work.ledger.forget_secrets();
         }
     }
 
@@ -376,5 +404,65 @@ fn panicked(command: &Command) -> AgentError {
     )
 }
 
+/// The turn to run a command.
+#[derive(Debug)]
+#[must_use]
+pub struct Turn(OwnedMutexGuard<()>);
+
 /// Bytes of a name that the log repeats: no command's is as long.
 const LONGEST_NAME: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::CommandSpec;
+    use serde_json::json;
+    use std::sync::OnceLock;
+
+    /// Says just when a command ends that nobody may see secrets any more.
+    #[derive(Clone, Default)]
+    struct Hiding(Arc<OnceLock<Dispatcher>>);
+
+    impl Journal for Hiding {
+        fn keep(&self, record: &Kept, _: &dyn Fn() -> Vec<Kept>) {
+            if record.outcome.is_some() {
+                self.0.get().unwrap().keep_secrets(false);
+            }
+        }
+    }
+
+    const fn telling(name: &'static str, mode: Mode) -> CommandSpec<()> {
+        CommandSpec {
+            extension: "test",
+            name,
+            mode,
+            is_read_by_ironic: false,
+            validate: |(), _| Ok(()),
+            run: |(), _, _| Ok(json!({"password": "hush"})),
+        }
+    }
+
+    static COMMANDS: [CommandSpec<()>; 2] =
+        [telling("sync", Mode::Sync), telling("async", Mode::Async)];
+
+    #[tokio::test]
+    async fn a_command_that_ends_while_secrets_are_hidden_keeps_none() {
+        let hiding = Hiding::default();
+        let commands = COMMANDS.iter().map(|spec| spec.bind(&Arc::new(())));
+        let commands = commands.collect();
+        let dispatcher = Dispatcher::resumed(commands, Vec::new(), Box::new(hiding.clone()));
+        assert!(hiding.0.set(dispatcher.clone()).is_ok());
+        let mut completions = dispatcher.completions();
+        for name in ["test.sync", "test.async"] {
+            dispatcher.keep_secrets(true);
+            let commander = Commander::Conductor;
+            let run = dispatcher.run(name, Params::new(), true, commander);
+            let id = run.await.unwrap().id;
+            if name == "test.async" {
+                completions.changed().await.unwrap();
+            }
+            let view = dispatcher.command(&id, true).await.unwrap();
+            assert!(view.unmasked.is_none(), "{name}");
+        }
+    }
+}

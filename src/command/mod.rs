@@ -7,7 +7,7 @@ mod journal;
 mod record;
 mod spec;
 
-pub use dispatcher::Dispatcher;
+pub use dispatcher::{Dispatcher, Turn};
 pub use journal::{Journal, Kept};
 pub use record::{CommandView, State, Status};
 pub use spec::{Command, CommandSpec, Commander, Job, Mode, Params};

@@ -298,11 +298,10 @@ pub(super) struct Ledger(Vec<Arc<Record>>);
 
 impl Ledger {
     /// Adds the newest record and lets go of two things: the result of the one before if it is larger than
-    /// [`LARGE_RESULT`], and beyond [`MOST_RECORDS`] the oldest record. The one before is the conductor's, or that of any other
-    /// caller, as the newest is.
+    /// [`LARGE_RESULT`], and beyond [`MOST_RECORDS`] or [`MOST_USERS_RECORDS`] the oldest record. The one before is the conductor's,
+    /// or that of any other caller, as the newest is: neither displaces what the other ran.
     ///
-    /// Records of other callers than the conductor go first, then synchronous ones, so that a list which once held a step never
-    /// looks like a freshly booted agent's.
+    /// Synchronous ones go first, so that a list which once held a step never looks like a freshly booted agent's.
     pub(super) fn push(&mut self, record: Arc<Record>) {
         let is_like = |before: &&mut Arc<Record>| before.is_conductors() == record.is_conductors();
         if let Some(before) = self.0.iter_mut().rev().find(is_like)
@@ -310,10 +309,17 @@ impl Ledger {
         {
             *before = Arc::new(slim);
         }
-        if self.0.len() >= MOST_RECORDS {
-            let oldest = |is_lesser: fn(&Record) -> bool| self.0.iter().position(|r| is_lesser(r));
-            let lesser =
-                oldest(|r| !r.is_conductors()).or_else(|| oldest(|r| r.mode == Mode::Sync));
+        let is_like = |other: &Record| other.is_conductors() == record.is_conductors();
+        let most = match record.is_conductors() {
+            true => MOST_RECORDS,
+            false => MOST_USERS_RECORDS,
+        };
+        if self.0.iter().filter(|other| is_like(other)).count() >= most {
+            let oldest = |may_go: &dyn Fn(&Record) -> bool| {
+                let mut records = self.0.iter();
+                records.position(|other| is_like(other) && may_go(other))
+            };
+            let lesser = oldest(&|other| other.mode == Mode::Sync).or_else(|| oldest(&|_| true));
             self.0.remove(lesser.unwrap_or(0));
         }
         self.0.push(record);
@@ -373,9 +379,11 @@ impl io::Write for Size {
 const LARGE_RESULT: usize = 16 * 1024;
 /// Longest text of an error's details.
 const LONGEST_DETAILS: usize = 16 * 1024;
-/// Most records: with the two sizes above the list stays below eight megabytes beside the newest result of the conductor's and
-/// that of others'.
-const MOST_RECORDS: usize = 500;
+/// Most records of the conductor's: with the two sizes above, and those of others, the list stays below eight megabytes beside the
+/// newest result of the conductor's and that of others'.
+const MOST_RECORDS: usize = 400;
+/// Most records of all other callers.
+const MOST_USERS_RECORDS: usize = 100;
 
 #[cfg(test)]
 mod tests {

@@ -90,6 +90,9 @@ pub struct CommandSpec<C: 'static> {
     pub name: &'static str,
     /// Whether the caller waits.
     pub mode: Mode,
+    /// Whether Ironic reads or compares the result in places where a mask could come, so that nothing in it is masked. It has no secret
+    /// of its own then.
+    pub is_read_by_ironic: bool,
     /// Looks at the parameters alone, quickly: an error here refuses the command and records nothing.
     pub validate: fn(&C, &Params) -> Result<(), AgentError>,
     /// The work: blocking code on a thread of its own. A panic fails this command only.
@@ -104,7 +107,7 @@ impl<C: Send + Sync + 'static> CommandSpec<C> {
             extension: self.extension,
             name: self.name,
             mode: self.mode,
-            result_as_it_is: false,
+            is_read_by_ironic: self.is_read_by_ironic,
             work: Arc::new(Bound {
                 spec: self,
                 context: Arc::clone(context),
@@ -125,20 +128,11 @@ pub struct Command {
     pub(super) extension: &'static str,
     pub(super) name: &'static str,
     pub(super) mode: Mode,
-    pub(super) result_as_it_is: bool,
+    pub(super) is_read_by_ironic: bool,
     pub(super) work: Arc<dyn Work>,
 }
 
 impl Command {
-    /// The same command, but nothing in its result is masked: Ironic reads it, and takes no mask for what it looks for.
-    #[must_use]
-    pub fn with_result_as_it_is(self) -> Self {
-        Self {
-            result_as_it_is: true,
-            ..self
-        }
-    }
-
     /// The name on the wire: `standby.sync`.
     #[must_use]
     pub fn full_name(&self) -> String {

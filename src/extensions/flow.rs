@@ -12,6 +12,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
     extension: "flow",
     name: "start_flow",
     mode: Mode::Async,
+    is_read_by_ironic: false,
     validate,
     run: start_flow,
 }];

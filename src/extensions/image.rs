@@ -11,6 +11,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
     extension: "image",
     name: "install_bootloader",
     mode: Mode::Async,
+    is_read_by_ironic: false,
     validate: accept,
     run: install_bootloader,
 }];

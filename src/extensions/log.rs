@@ -14,6 +14,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
     extension: "log",
     name: "collect_system_logs",
     mode: Mode::Sync,
+    is_read_by_ironic: true,
     validate: accept,
     run: collect_system_logs,
 }];

@@ -12,6 +12,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
     extension: "rescue",
     name: "finalize_rescue",
     mode: Mode::Sync,
+    is_read_by_ironic: false,
     validate: accept,
     run: finalize_rescue,
 }];

@@ -10,6 +10,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
     extension: "system",
     name: "lockdown",
     mode: Mode::Sync,
+    is_read_by_ironic: false,
     validate: accept,
     run: lockdown,
 }];

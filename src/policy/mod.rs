@@ -41,5 +41,5 @@ pub use file::{Error, PolicyFile};
 pub use guard::Unfit;
 pub use language::{RuleError, Rules};
 pub use rule::{DeprecatedRule, Deprecation, Operation, RuleDefault, Scope};
-pub use settings::Settings;
+pub use settings::{Found, Settings};
 pub use tools::{Hint, Outcome, Upgraded, redundant, sample, upgrade};

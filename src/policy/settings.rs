@@ -1,7 +1,31 @@
 //! What a program says of its policy: where files are, who may have written them, and what holds without them.
 
-use std::fs::Metadata;
+use nix::sys::statfs::{Statfs, fstatfs};
+use std::fs::{File, Metadata};
+use std::io;
 use std::path::PathBuf;
+
+/// A file of a policy, or a folder by which it is found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// What it is, whose, and who may write to it.
+    pub metadata: Metadata,
+    /// What it lies on: device numbers do not tell (btrfs and overlayfs have none of a disk's).
+    pub file_system: Statfs,
+}
+
+impl Found {
+    /// Looks at what is open.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn of(file: &File) -> io::Result<Self> {
+        Ok(Self {
+            metadata: file.metadata()?,
+            file_system: fstatfs(file)?,
+        })
+    }
+}
 
 /// Where policies are, and how they are read.
 #[derive(Clone, Debug)]
@@ -15,7 +39,7 @@ pub struct Settings {
     /// Rules in the place of the program's, which files replace: names and what they are.
     pub given: Vec<(&'static str, &'static str)>,
     /// Whether a file or a folder with files may be believed; the reason why not is told.
-    pub believed: fn(&Metadata) -> Result<(), &'static str>,
+    pub believed: fn(&Found) -> Result<(), &'static str>,
     /// Files that must be there.
     pub files: Vec<PathBuf>,
     /// Directories with more files, which are read after those in the order of their names; one that is not there has none.

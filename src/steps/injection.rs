@@ -75,6 +75,12 @@ pub(super) fn read(
 ) -> Result<Vec<Injection>, AgentError> {
     let mut files = list(properties, "the `inject_files` node property")?.to_vec();
     files.extend_from_slice(list(arguments, "the `files` argument")?);
+    if files.len() > MOST_FILES {
+        let found = files.len();
+        return Err(invalid(format!(
+            "there are {found} files to inject, and at most {MOST_FILES} are injected at once: put them into an archive or a config drive"
+        )));
+    }
     let mut problems = Vec::new();
     let mut injections = Vec::new();
     for (index, file) in files.iter().enumerate() {
@@ -245,8 +251,8 @@ impl<'a> Reader<'a> {
         if text.contains("://") {
             return match filled(text, names) {
                 Ok(url) => Some(Content::Url(Secret::new(url))),
-                Err(NoSuchName) => {
-                    self.problem("the URL names what neither the node nor its ports have");
+                Err(why) => {
+                    self.problem(why.as_str());
                     None
                 }
             };
@@ -277,13 +283,25 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A URL names what is not there.
+/// Why the names in a URL cannot be filled in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct NoSuchName;
+enum Unfilled {
+    NoSuchName,
+    TooLong,
+}
+
+impl Unfilled {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSuchName => "the URL names what neither the node nor its ports have",
+            Self::TooLong => "with all names filled in the URL has more than 8192 characters",
+        }
+    }
+}
 
 /// A text with `{node[…]}` and `{ports[…]}` replaced, as Python's `str.format` does it. Keys and numbers alone lead on: Python's
 /// attributes and formats, which reach into the program, do not.
-fn filled(template: &str, names: Names<'_>) -> Result<String, NoSuchName> {
+fn filled(template: &str, names: Names<'_>) -> Result<String, Unfilled> {
     let mut text = String::new();
     let mut rest = template;
     while let Some(at) = rest.find(['{', '}']) {
@@ -294,36 +312,51 @@ fn filled(template: &str, names: Names<'_>) -> Result<String, NoSuchName> {
             rest = after;
             continue;
         }
-        let inner = from.strip_prefix('{').ok_or(NoSuchName)?;
-        let (name, after) = inner.split_once('}').ok_or(NoSuchName)?;
+        let inner = from.strip_prefix('{').ok_or(Unfilled::NoSuchName)?;
+        let (name, after) = inner.split_once('}').ok_or(Unfilled::NoSuchName)?;
         text.push_str(&looked_up(name, names)?);
+        // A short template can name something long again and again.
+        if text.len() > MOST_URL {
+            return Err(Unfilled::TooLong);
+        }
         rest = after;
     }
     text.push_str(rest);
-    Ok(text)
+    match text.len() {
+        0..=MOST_URL => Ok(text),
+        _ => Err(Unfilled::TooLong),
+    }
 }
 
-fn looked_up(name: &str, names: Names<'_>) -> Result<String, NoSuchName> {
-    let (first, keys) = name.split_once('[').ok_or(NoSuchName)?;
+fn looked_up(name: &str, names: Names<'_>) -> Result<String, Unfilled> {
+    let (first, keys) = name.split_once('[').ok_or(Unfilled::NoSuchName)?;
     let mut value = match first {
         "node" => names.node,
         "ports" => names.ports,
-        _ => return Err(NoSuchName),
+        _ => return Err(Unfilled::NoSuchName),
     };
-    for key in keys.strip_suffix(']').ok_or(NoSuchName)?.split("][") {
+    for key in keys
+        .strip_suffix(']')
+        .ok_or(Unfilled::NoSuchName)?
+        .split("][")
+    {
         let next = match value {
             Value::Array(list) => key.parse::<usize>().ok().and_then(|index| list.get(index)),
             value => value.get(key),
         };
-        value = next.ok_or(NoSuchName)?;
+        value = next.ok_or(Unfilled::NoSuchName)?;
     }
     match value {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),
-        _ => Err(NoSuchName),
+        _ => Err(Unfilled::NoSuchName),
     }
 }
 
+/// Each is in memory until all are read.
+const MOST_FILES: usize = 1000;
+/// No server takes longer ones.
+const MOST_URL: usize = 8192;
 const FIELDS: [&str; 8] = [
     "path",
     "partition",
@@ -401,6 +434,30 @@ mod tests {
             assert_eq!((file.path, file.place), (PathBuf::from("x"), place));
             assert!(matches!(file.change, Change::Delete));
         }
+    }
+
+    #[test]
+    fn neither_names_nor_files_are_more_than_their_limits() {
+        let node = json!({"a": "A".repeat(5000)});
+        let names = Names {
+            node: &node,
+            ports: &Value::Null,
+        };
+        let read = |files| read(None, Some(&files), names).map(|files| files.len());
+        let file = |content: &str| json!([{"path": "/etc/x", "content": content}]);
+        assert_eq!(read(file("http://h/{node[a]}")), Ok(1));
+        let told = "Validation of files failed: with all names filled in the URL has more than 8192 characters in file 1 (/etc/x)";
+        for content in [
+            "http://h/{node[a]}{node[a]}",
+            &format!("http://h/{}", "{node[a]}".repeat(100_000)),
+            &format!("http://h/{}", "a".repeat(8192)),
+        ] {
+            assert_eq!(read(file(content)), Err(invalid(told.to_owned())));
+        }
+        let files = |count| Value::Array(vec![json!({"path": "/etc/x", "deleted": true}); count]);
+        assert_eq!(read(files(1000)), Ok(1000));
+        let told = "there are 1001 files to inject, and at most 1000 are injected at once: put them into an archive or a config drive";
+        assert_eq!(read(files(1001)), Err(invalid(told.to_owned())));
     }
 
     #[test]

@@ -175,17 +175,35 @@ async fn in_a_ramdisk_a_policy_file_in_memory_is_taken_and_one_on_a_disk_is_refu
         None::<&str>,
     )
     .unwrap();
-    let ended = Program::start_in_ramdisk(disk.path(), &options, &[])
-        .end()
-        .await;
-    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
-    assert_eq!(
-        ended.err.lines().last(),
-        Some(
-            "ferrite: the policy is refused: /etc/ironic-python-agent/policy.yaml is not taken: it is on a disk: put it into the \
-             ramdisk, or onto the virtual media"
-        )
+    // What lies on it through another file system has no device number of a disk.
+    let (above, nothing) = (folder(), folder());
+    let layers = format!(
+        "lowerdir={}:{}",
+        disk.path().display(),
+        nothing.path().display()
     );
+    let overlay = Some("overlay");
+    mount(
+        overlay,
+        above.path(),
+        overlay,
+        read_only,
+        Some(layers.as_str()),
+    )
+    .unwrap();
+    for etc in [&disk, &above] {
+        let ended = Program::start_in_ramdisk(etc.path(), &options, &[])
+            .end()
+            .await;
+        assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+        assert_eq!(
+            ended.err.lines().last(),
+            Some(
+                "ferrite: the policy is refused: /etc/ironic-python-agent/policy.yaml is not taken: it is on a disk: put it into \
+                 the ramdisk, or onto the virtual media"
+            )
+        );
+    }
 }
 
 #[tokio::test]

@@ -96,6 +96,7 @@ impl Caller {
             observer: Some(hash(SECRET)),
             keystone: url.map(|url| Arc::new(keystone(&url))),
             rules: rules.to_vec(),
+            file: None,
         }
     }
 }

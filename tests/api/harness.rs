@@ -10,6 +10,7 @@ use ferrite::progress::Cancel;
 use ferrite::secret::{AgentToken, CurrentToken};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub(crate) struct Api {
     pub(crate) address: SocketAddr,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) probe: Arc<Probe>,
+    pub(crate) policy: Arc<Enforcer>,
     pub(crate) cancel: CancellationToken,
     pub(crate) server: JoinSet<()>,
 }
@@ -39,6 +41,8 @@ pub(crate) struct Door<'a> {
     pub(crate) keystone: Option<Arc<Keystone>>,
     /// In the place of built-in rules.
     pub(crate) rules: Vec<(&'static str, &'static str)>,
+    /// A policy file.
+    pub(crate) file: Option<PathBuf>,
 }
 
 impl Default for Door<'_> {
@@ -48,6 +52,7 @@ impl Default for Door<'_> {
             observer: None,
             keystone: None,
             rules: Vec::new(),
+            file: None,
         }
     }
 }
@@ -65,6 +70,7 @@ impl Door<'_> {
     fn load(&self) -> Result<Enforcer, policy::Error> {
         let settings = policy::Settings {
             given: self.rules.clone(),
+            files: Vec::from_iter(self.file.clone()),
             ..policy::Settings::default()
         };
         Enforcer::load(policy::DEFAULTS, settings)
@@ -146,7 +152,7 @@ impl Api {
                     observer: door.observer,
                     keystone: door.keystone,
                 },
-                policy,
+                policy: Arc::clone(&policy),
                 subject: Arc::new(Machine(Arc::clone(&probe))),
             },
             started_at: STARTED_AT,
@@ -165,6 +171,7 @@ impl Api {
             address,
             dispatcher,
             probe,
+            policy,
             cancel,
             server,
         }
@@ -420,6 +427,7 @@ const fn command(name: &'static str, mode: Mode, run: Run) -> CommandSpec<Probe>
         extension: "test",
         name,
         mode,
+        is_read_by_ironic: false,
         validate: |_, _| Ok(()),
         run,
     }

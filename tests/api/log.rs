@@ -1,7 +1,7 @@
 //! What the log says of a request, and what it never says.
 
 use super::callers::{Caller, SECRET};
-use super::harness::{Api, Client, TOKEN};
+use super::harness::{Api, Client, Door, TOKEN};
 use serde_json::json;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
@@ -258,6 +258,54 @@ fn of_what_a_user_sends_the_log_repeats_little() {
             format!("message=Refused a command command=\"test.{escaped}…\" reason={reason} ")
         );
     });
+}
+
+#[tokio::test]
+async fn of_a_step_that_a_default_rule_refuses_the_log_repeats_little() {
+    let lines = Lines::default();
+    let _guard =
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "default: \"rule:agent_admin\"\n").unwrap();
+    let technician = "rule:agent_admin or role:observer";
+    let rules = [
+        (ferrite::policy::names::COMMAND_RUN, technician),
+        ("baremetal:agent:command:test.text", technician),
+    ];
+    let api = Api::behind(Door {
+        file: Some(file.path().to_owned()),
+        ..Caller::nobody().door(&rules)
+    })
+    .await;
+    let header = Caller::with_secret(SECRET).header;
+    let step = json!({"step": {"step": "x".repeat(500_000)}});
+    let flow = json!({"flow": [{"test.text": step}]});
+    for params in [step, flow] {
+        let body = json!({"name": "test.text", "params": params}).to_string();
+        let answer = api.ask("POST", "/v1/commands/", &header, &body).await;
+        assert_eq!(answer.status, 403);
+        let told = lines.all().concat();
+        assert!(told.contains("reason=baremetal:agent:step:xxx"), "{told}");
+        let held: usize = lines.all().iter().map(String::len).sum();
+        assert!(held < 2_000, "{held} bytes of lines");
+    }
+}
+
+#[tokio::test]
+async fn of_a_strangers_method_the_log_repeats_little() {
+    let lines = Lines::default();
+    let _guard =
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
+    let api = Api::start().await;
+    let method = "A".repeat(30_000);
+    let answer = api.request(&method, "/v1/commands/", "").await;
+    assert_eq!(answer.status, 405);
+    assert_eq!(
+        lines.all(),
+        [
+            "message=Answered a request client=127.0.0.1 method=AAAAAAAAAAAAAAAA… target=\"/v1/commands/\" status=405 "
+        ]
+    );
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod matrix;
 mod open_list;
 mod policy;
 mod records;
+mod renewal;
 mod routes;
 #[path = "../support/conductor.rs"]
 mod server;

@@ -136,6 +136,7 @@ fn commands(probe: &Arc<Probe>) -> Vec<Command> {
                 extension,
                 name,
                 mode: Mode::Sync,
+                is_read_by_ironic: false,
                 validate: |_, _| Ok(()),
                 run: |_, _, _| Ok(Value::Null),
             };

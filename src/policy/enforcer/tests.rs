@@ -1,9 +1,9 @@
 //! Files over registered rules, scopes, old names, and what is refused.
 
 use super::*;
-use crate::policy::{DeprecatedRule, Deprecation, Operation};
+use crate::policy::{DeprecatedRule, Deprecation, Found, Operation};
 use serde_json::json;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -128,8 +128,8 @@ fn what_is_given_stands_for_a_default_until_a_file_says_otherwise() {
 #[test]
 fn a_file_that_is_not_believed_is_refused_and_so_is_one_that_becomes_so() {
     let place = Place::new();
-    let believed = |metadata: &Metadata| match metadata.len() {
-        _ if metadata.is_dir() => Ok(()),
+    let believed = |found: &Found| match found.metadata.len() {
+        _ if found.metadata.is_dir() => Ok(()),
         0..20 => Ok(()),
         _ => Err("it is long"),
     };
@@ -154,7 +154,7 @@ fn a_file_that_is_not_believed_is_refused_and_so_is_one_that_becomes_so() {
 #[test]
 fn a_file_in_a_folder_where_others_may_replace_it_is_refused() {
     let place = Place::new();
-    let believed = |metadata: &Metadata| match metadata.mode() & 0o022 {
+    let believed = |found: &Found| match found.metadata.mode() & 0o022 {
         0 => Ok(()),
         _ => Err("it is open"),
     };
@@ -189,7 +189,7 @@ fn a_file_in_a_folder_where_others_may_replace_it_is_refused() {
 #[test]
 fn a_file_that_is_found_by_way_of_an_open_folder_is_refused() {
     let place = Place::new();
-    let believed = |metadata: &Metadata| match metadata.mode() & 0o022 {
+    let believed = |found: &Found| match found.metadata.mode() & 0o022 {
         0 => Ok(()),
         _ => Err("it is open"),
     };

@@ -3,16 +3,17 @@
 use super::content::Content;
 use super::error::{Error, LONGEST};
 use super::yaml::parse;
+use crate::policy::settings::Found;
 use nix::fcntl::OFlag;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs::{self, Metadata, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{self, Component, Path, PathBuf};
 
 /// Whether a file may be believed, or why not.
-pub(super) type Believed = fn(&Metadata) -> Result<(), &'static str>;
+pub(super) type Believed = fn(&Found) -> Result<(), &'static str>;
 
 /// Reads a file's rules.
 pub(in crate::policy) fn read(path: &Path, believed: Believed) -> Result<Content, Error> {
@@ -33,13 +34,13 @@ pub(in crate::policy) fn read_text(path: &Path, believed: Believed) -> Result<St
         .custom_flags(OFlag::O_NONBLOCK.bits())
         .open(path)
         .map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
+    let found = Found::of(&file).map_err(unreadable)?;
+    if !found.metadata.is_file() {
         return Err(Error::NotAFile {
             path: path.to_owned(),
         });
     }
-    believed(&metadata).map_err(|reason| Error::NotBelieved {
+    believed(&found).map_err(|reason| Error::NotBelieved {
         path: path.to_owned(),
         reason,
     })?;
@@ -68,15 +69,22 @@ pub(in crate::policy) fn read_text(path: &Path, believed: Believed) -> Result<St
 pub(super) fn believe_folders(path: &Path, believed: Believed) -> Result<(), Error> {
     let unreadable = |error| Error::unreadable(path, error);
     for folder in folders_of(path).map_err(unreadable)? {
-        let metadata = fs::metadata(&folder).map_err(|error| Error::unreadable(&folder, error))?;
-        if metadata.mode() & STICKY == 0 {
-            believed(&metadata).map_err(|reason| Error::NotBelieved {
+        let found = found(&folder).map_err(|error| Error::unreadable(&folder, error))?;
+        if found.metadata.mode() & STICKY == 0 {
+            believed(&found).map_err(|reason| Error::NotBelieved {
                 path: folder,
                 reason,
             })?;
         }
     }
     Ok(())
+}
+
+/// Looks at a folder, which need not be one that can be read.
+pub(super) fn found(folder: &Path) -> io::Result<Found> {
+    let mut options = OpenOptions::new();
+    let path_alone = (OFlag::O_PATH | OFlag::O_DIRECTORY).bits();
+    Found::of(&options.read(true).custom_flags(path_alone).open(folder)?)
 }
 
 /// Returns every folder in which the kernel looks up a part of a path, those of its links included (path_resolution(7)).

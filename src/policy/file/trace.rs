@@ -1,7 +1,7 @@
 //! Whether files were changed: what of them changes with them.
 
 use super::error::Error;
-use super::read::Believed;
+use super::read::{Believed, found};
 use crate::policy::settings::Settings;
 use std::fs;
 use std::io;
@@ -46,8 +46,8 @@ fn files_of(directory: &Path, believed: Believed) -> Result<Vec<PathBuf>, Error>
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Error::unreadable(directory, error)),
     };
-    let metadata = fs::metadata(directory).map_err(|error| Error::unreadable(directory, error))?;
-    believed(&metadata).map_err(|reason| Error::NotBelieved {
+    let found = found(directory).map_err(|error| Error::unreadable(directory, error))?;
+    believed(&found).map_err(|reason| Error::NotBelieved {
         path: directory.to_owned(),
         reason,
     })?;
