@@ -42,7 +42,8 @@ pub struct Settings {
     pub believed: fn(&Found) -> Result<(), &'static str>,
     /// Files that must be there.
     pub files: Vec<PathBuf>,
-    /// Directories with more files, which are read after those in the order of their names; one that is not there has none.
+    /// Directories with more files, which are read after those in the order of their names. They must be there, too: where one goes,
+    /// what it said holds on.
     pub directories: Vec<PathBuf>,
 }
 

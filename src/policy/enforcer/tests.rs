@@ -348,7 +348,7 @@ fn a_file_overrides_and_directories_override_it_in_their_order() {
     );
     place.write("policy.d/.hidden", "this is no policy");
     place.write("policy.d/below/30.yaml", "machine:old: role:d\n");
-    settings.directories = vec![place.folder.path().join("policy.d"), "/none".into()];
+    settings.directories = vec![place.folder.path().join("policy.d")];
     let enforcer = Enforcer::load(DEFAULTS, settings).unwrap();
     assert!(allows(&enforcer, "admin_required", "a"));
     assert!(allows(&enforcer, "machine:wipe", "b"));
@@ -672,9 +672,10 @@ fn a_changed_file_is_in_force_at_once_and_a_wrong_one_never() {
     let settings = place.settings("machine:wipe: role:a");
     let directory = place.folder.path().join("policy.d");
     let settings = Settings {
-        directories: vec![directory],
+        directories: vec![directory.clone()],
         ..settings
     };
+    fs::create_dir(&directory).unwrap();
     let enforcer = Enforcer::load(DEFAULTS, settings).unwrap();
     assert_eq!(enforcer.reload_if_changed().unwrap(), Reload::Unchanged);
 
@@ -704,6 +705,14 @@ fn a_changed_file_is_in_force_at_once_and_a_wrong_one_never() {
     place.write("policy.d/a.yaml", "machine:wipe: role:ccc");
     assert_eq!(enforcer.reload_if_changed().unwrap(), Reload::Replaced);
     assert!(allows(&enforcer, "machine:wipe", "ccc"));
+
+    // What a directory said that is gone as a whole is not over: built-in rules may allow what it forbids.
+    let away = place.folder.path().join("away");
+    fs::rename(&directory, &away).unwrap();
+    assert!(enforcer.reload_if_changed().is_err());
+    assert!(allows(&enforcer, "machine:wipe", "ccc"));
+    fs::rename(&away, &directory).unwrap();
+    assert_eq!(enforcer.reload_if_changed().unwrap(), Reload::Unchanged);
 
     fs::remove_file(place.folder.path().join("policy.d/a.yaml")).unwrap();
     assert_eq!(enforcer.reload_if_changed().unwrap(), Reload::Replaced);

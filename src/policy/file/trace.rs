@@ -41,11 +41,7 @@ pub(in crate::policy) fn traces(settings: &Settings) -> Result<Vec<Trace>, Error
 
 /// The files of a directory by their names, but not those below it and not hidden ones (`_walk_through_policy_directory`).
 fn files_of(directory: &Path, believed: Believed) -> Result<Vec<PathBuf>, Error> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::unreadable(directory, error)),
-    };
+    let entries = fs::read_dir(directory).map_err(|error| Error::unreadable(directory, error))?;
     let found = found(directory).map_err(|error| Error::unreadable(directory, error))?;
     believed(&found).map_err(|reason| Error::NotBelieved {
         path: directory.to_owned(),
