@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 /// Rooms that every other one may use; they use only one another.
 const FOUNDATION: &[&str] = &[
-    "backoff", "clock", "error", "nearest", "progress", "redact", "root", "secret",
+    "backoff", "clock", "error", "nearest", "params", "progress", "redact", "root", "secret",
 ];
 
 /// What each room may use besides the foundation and itself.
@@ -142,6 +142,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("error", &[]),
     ("nearest", &[]),
+    ("params", &[]),
     ("progress", &[]),
     ("redact", &[]),
     ("root", &[]),
@@ -158,9 +159,9 @@ const MAY_EXPOSE: &[&str] = &[
     "src/supervisor/invocation.rs",    // secrets among options, to the agent that is started
     "src/conductor/client.rs",         // the token, out of what Ironic's errors repeat
     "src/conductor/wire.rs",           // the token, into the heartbeat's body
-    "src/steps/machine/deployment.rs", // the config drive's text, to be decoded
-    "src/steps/injection.rs",          // the content of files, to be decoded
-    "src/steps/machine/injecting.rs",  // the content of files, to be written
+    "src/steps/write_image.rs",        // the config drive's text, to be decoded
+    "src/steps/inject_files.rs",       // the content of files, to be written
+    "src/steps/inject_files/files.rs", // the content of files, to be decoded
     "src/machine/rescue.rs",           // the rescue password, into its hash and the file
     "src/imaging/configdrive/",        // the config drive's bytes, to be written
     "src/imaging/credentials.rs",      // image servers' passwords, into a header
