@@ -386,6 +386,30 @@ fn clippys_reasons_name_files_that_exist() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
+/// What `ARCHITECTURE.md` shows as a change can be made to the files as they are.
+#[test]
+fn diffs_in_the_map_fit_the_files() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let map = fs::read_to_string(project.join("ARCHITECTURE.md")).unwrap();
+    let diffs = map.split("```diff\n--- a/").skip(1);
+    let diffs = diffs.map(|diff| diff.split_once("```").unwrap().0);
+    let mut hunks = 0;
+    for diff in diffs.flat_map(|diff| diff.split("\n--- a/")) {
+        let (path, changes) = diff.split_once('\n').unwrap();
+        let text = fs::read_to_string(project.join(path)).unwrap();
+        for hunk in changes.split("@@\n").skip(1) {
+            hunks += 1;
+            let before: String = hunk
+                .lines()
+                .filter(|line| !line.starts_with('+'))
+                .map(|line| format!("{}\n", line.get(1..).unwrap_or_default()))
+                .collect();
+            assert!(text.contains(&before), "{path} has no longer:\n{before}");
+        }
+    }
+    assert!(hunks > 0, "no diff was found");
+}
+
 /// No production line of the files chosen holds one of the words.
 fn offenders(what: &str, words: &[&str], chosen: impl Fn(&str) -> bool) {
     let mut wrong = Vec::new();
