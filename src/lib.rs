@@ -33,6 +33,7 @@ pub mod machine;
 mod nearest;
 pub mod network;
 pub mod node;
+mod params;
 pub mod policy;
 pub mod progress;
 pub mod redact;

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 /// Rooms that every other one may use; they use only one another.
 const FOUNDATION: &[&str] = &[
-    "backoff", "clock", "error", "nearest", "progress", "redact", "root", "secret",
+    "backoff", "clock", "error", "nearest", "params", "progress", "redact", "root", "secret",
 ];
 
 /// What each room may use besides the foundation and itself.
@@ -142,6 +142,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("error", &[]),
     ("nearest", &[]),
+    ("params", &[]),
     ("progress", &[]),
     ("redact", &[]),
     ("root", &[]),
@@ -158,9 +159,9 @@ const MAY_EXPOSE: &[&str] = &[
     "src/supervisor/invocation.rs",    // secrets among options, to the agent that is started
     "src/conductor/client.rs",         // the token, out of what Ironic's errors repeat
     "src/conductor/wire.rs",           // the token, into the heartbeat's body
-    "src/steps/machine/deployment.rs", // the config drive's text, to be decoded
-    "src/steps/injection.rs",          // the content of files, to be decoded
-    "src/steps/machine/injecting.rs",  // the content of files, to be written
+    "src/steps/write_image.rs",        // the config drive's text, to be decoded
+    "src/steps/inject_files.rs",       // the content of files, to be written
+    "src/steps/inject_files/files.rs", // the content of files, to be decoded
     "src/machine/rescue.rs",           // the rescue password, into its hash and the file
     "src/imaging/configdrive/",        // the config drive's bytes, to be written
     "src/imaging/credentials.rs",      // image servers' passwords, into a header
@@ -383,6 +384,30 @@ fn clippys_reasons_name_files_that_exist() {
         .filter(|word| !src().join(word).exists())
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// What `ARCHITECTURE.md` shows as a change can be made to the files as they are.
+#[test]
+fn diffs_in_the_map_fit_the_files() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let map = fs::read_to_string(project.join("ARCHITECTURE.md")).unwrap();
+    let diffs = map.split("```diff\n--- a/").skip(1);
+    let diffs = diffs.map(|diff| diff.split_once("```").unwrap().0);
+    let mut hunks = 0;
+    for diff in diffs.flat_map(|diff| diff.split("\n--- a/")) {
+        let (path, changes) = diff.split_once('\n').unwrap();
+        let text = fs::read_to_string(project.join(path)).unwrap();
+        for hunk in changes.split("@@\n").skip(1) {
+            hunks += 1;
+            let before: String = hunk
+                .lines()
+                .filter(|line| !line.starts_with('+'))
+                .map(|line| format!("{}\n", line.get(1..).unwrap_or_default()))
+                .collect();
+            assert!(text.contains(&before), "{path} has no longer:\n{before}");
+        }
+    }
+    assert!(hunks > 0, "no diff was found");
 }
 
 /// No production line of the files chosen holds one of the words.

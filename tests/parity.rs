@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+use ferrite::policy::{DEFAULTS, Operation};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -37,6 +38,9 @@ struct Feature {
     /// How often it matters: core, common, rare, legacy, removed; with a remark in brackets.
     r#use: String,
     state: State,
+    /// The steps by which it works.
+    #[serde(default)]
+    steps: Vec<String>,
     #[serde(default)]
     tests: Vec<String>,
     #[serde(default)]
@@ -81,6 +85,25 @@ fn what_works_names_a_test_and_what_does_not_a_reason() {
         .map(|feature| format!("{} {}", feature.number, feature.name))
         .collect();
     assert!(unproved.is_empty(), "{}", unproved.join("\n"));
+}
+
+/// That every step has a rule, and every rule its step, is tested in `src/steps/managers.rs`.
+#[test]
+fn every_step_has_one_row_that_works() {
+    let operations = DEFAULTS.iter().flat_map(|rule| rule.operations);
+    let mut steps: Vec<_> = operations
+        .filter_map(|operation| match operation {
+            Operation::Step(name) => Some((*name).to_owned()),
+            Operation::Request { .. } | Operation::Command(_) => None,
+        })
+        .collect();
+    steps.sort_unstable();
+    let working = features()
+        .into_iter()
+        .filter(|feature| feature.state == State::Works);
+    let mut named: Vec<_> = working.flat_map(|feature| feature.steps).collect();
+    named.sort_unstable();
+    assert_eq!(named, steps);
 }
 
 #[test]

@@ -193,7 +193,10 @@ pub(super) fn machine_settings(
         },
         installed_system: installed_system(config),
         clock: clock_wishes(config),
-        inject_files_priority: config.inject_files_priority,
+        priorities: steps::Priorities::from([(
+            "inject_files",
+            config.inject_files_priority.into(),
+        )]),
         boot_interface: boot_interface(root),
         skip_bmc: settings.skip_bmc_detect,
     }

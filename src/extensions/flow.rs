@@ -3,9 +3,9 @@
 //! Ironic no longer asks for it. The commands of a flow leave no records of their own.
 
 use super::context::{Context, Extensions};
-use super::params::Reader;
 use crate::command::{CommandSpec, Commander, Job, Mode, Params};
 use crate::error::{AgentError, ErrorClass};
+use crate::params::ParamReader;
 use serde_json::Value;
 
 pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
@@ -67,7 +67,7 @@ fn start_flow(context: &Context, params: Params, job: &Job) -> Result<Value, Age
 
 /// The commands in their order. Several in one object come in the order of their names.
 fn tasks(extensions: Extensions, params: Params) -> Result<Vec<Task>, AgentError> {
-    let mut reader = Reader::new("flow.start_flow", params);
+    let mut reader = ParamReader::new("flow.start_flow", params);
     let Value::Array(flow) = reader.any("flow") else {
         return Err(malformed(
             "flow.start_flow: the parameter flow must be a list",

@@ -1,9 +1,9 @@
 //! `image.*`: `install_bootloader`.
 
 use super::context::{Context, accept, commander};
-use super::params::Reader;
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
+use crate::params::ParamReader;
 use crate::steps::BootLoader;
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
 }];
 
 fn install_bootloader(context: &Context, params: Params, job: &Job) -> Result<Value, AgentError> {
-    let mut reader = Reader::new("image.install_bootloader", params);
+    let mut reader = ParamReader::new("image.install_bootloader", params);
     let root_uuid = reader.text("root_uuid")?;
     let efi_partition = reader.text("efi_system_part_uuid")?;
     // PowerPC's partition; Ironic always sends the name, Ferrite runs on no such machine.

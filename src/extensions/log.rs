@@ -2,10 +2,10 @@
 
 use super::archive;
 use super::context::{Context, accept};
-use super::params::Reader;
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::{AgentError, ErrorClass};
 use crate::inventory::diagnostics::{self, Member};
+use crate::params::ParamReader;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
 }];
 
 fn collect_system_logs(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
-    Reader::new("log.collect_system_logs", params).finish()?;
+    ParamReader::new("log.collect_system_logs", params).finish()?;
     let mut members = vec![Member {
         name: "ferrite.log",
         text: context.log.text(),

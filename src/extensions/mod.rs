@@ -9,7 +9,6 @@ mod deploy;
 mod flow;
 mod image;
 mod log;
-mod params;
 mod poll;
 mod rescue;
 mod service;

@@ -1,9 +1,9 @@
 //! `poll.*`: what the machine is, and what a lookup would have told of it.
 
 use super::context::{Context, accept};
-use super::params::Reader;
 use crate::command::{CommandSpec, Commander, Job, Mode, Params};
 use crate::error::{AgentError, ErrorClass};
+use crate::params::ParamReader;
 use crate::secret::AgentToken;
 use serde_json::{Map, Value};
 
@@ -28,7 +28,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
 
 /// The inventory of this moment.
 fn get_hardware_info(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
-    Reader::new("poll.get_hardware_info", params).finish()?;
+    ParamReader::new("poll.get_hardware_info", params).finish()?;
     Ok(context.machine.inventory())
 }
 
@@ -47,8 +47,8 @@ fn only_alone(context: &Context) -> Result<(), AgentError> {
 /// Whoever may run this gives the agent its node: that is what it is for, and the token that it brings makes its caller the
 /// conductor. Nobody but the conductor makes the agent wait for disks.
 fn set_node_info(context: &Context, params: Params, job: &Job) -> Result<Value, AgentError> {
-    let mut reader = Reader::new("poll.set_node_info", params);
-    let mut answer = Reader::new("poll.set_node_info", reader.object("node_info")?);
+    let mut reader = ParamReader::new("poll.set_node_info", params);
+    let mut answer = ParamReader::new("poll.set_node_info", reader.object("node_info")?);
     reader.finish()?;
     let node = answer.object("node")?;
     let config = match answer.any("config") {

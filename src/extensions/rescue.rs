@@ -1,10 +1,10 @@
 //! `rescue.*`: `finalize_rescue`.
 
 use super::context::{Context, Ending, accept};
-use super::params::Reader;
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
 use crate::machine::rescue::{self, Password};
+use crate::params::ParamReader;
 use crate::secret::Secret;
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
 
 /// The last command of a machine that is handed to its owner: after the answer there is neither API nor heartbeat.
 fn finalize_rescue(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
-    let mut reader = Reader::new("rescue.finalize_rescue", params);
+    let mut reader = ParamReader::new("rescue.finalize_rescue", params);
     let text = reader
         .text("rescue_password")?
         .map(Secret::new)

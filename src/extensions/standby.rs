@@ -1,9 +1,9 @@
 //! `standby.*`: write an image, tell what was written, flush, end.
 
 use super::context::{Context, Ending, accept, commander};
-use super::params::Reader;
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
+use crate::params::ParamReader;
 use crate::secret::Secret;
 use crate::steps::StepContext;
 use serde_json::Value;
@@ -52,13 +52,13 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
 ];
 
 fn validate_image(context: &Context, params: &Params) -> Result<(), AgentError> {
-    let image = Reader::new("standby.prepare_image", params.clone()).object("image_info")?;
+    let image = ParamReader::new("standby.prepare_image", params.clone()).object("image_info")?;
     context.machine.image(&image)?;
     Ok(())
 }
 
 fn prepare_image(context: &Context, params: Params, job: &Job) -> Result<Value, AgentError> {
-    let mut reader = Reader::new("standby.prepare_image", params);
+    let mut reader = ParamReader::new("standby.prepare_image", params);
     let image = context.machine.image(&reader.object("image_info")?)?;
     let config_drive = reader.text("configdrive")?.map(Secret::new);
     reader.finish()?;
@@ -75,14 +75,14 @@ fn prepare_image(context: &Context, params: Params, job: &Job) -> Result<Value, 
 }
 
 fn partition_uuids(context: &Context, params: Params, job: &Job) -> Result<Value, AgentError> {
-    Reader::new("standby.get_partition_uuids", params).finish()?;
+    ParamReader::new("standby.get_partition_uuids", params).finish()?;
     Ok(Value::Object(
         context.machine.partition_uuids(commander(job)),
     ))
 }
 
 fn sync(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
-    Reader::new("standby.sync", params).finish()?;
+    ParamReader::new("standby.sync", params).finish()?;
     context.machine.flush()?;
     Ok(Value::Null)
 }
@@ -93,7 +93,7 @@ fn end(
     params: Params,
     ending: Ending,
 ) -> Result<Value, AgentError> {
-    Reader::new(command, params).finish()?;
+    ParamReader::new(command, params).finish()?;
     context.machine.prepare_end()?;
     context.ending.send_replace(Some(ending));
     Ok(Value::Null)

@@ -1,9 +1,9 @@
 //! What `clean`, `deploy` and `service` share: listing steps and running one.
 
 use super::context::{Context, commander};
-use super::params::Reader;
 use crate::command::{Commander, Job, Params};
 use crate::error::{AgentError, ErrorClass};
+use crate::params::ParamReader;
 use crate::steps::{Lent, StepContext};
 use crate::steps::{Phase, is_same_version, versions};
 use serde_json::{Map, Value};
@@ -17,7 +17,7 @@ pub(super) fn list(
 ) -> Result<Value, AgentError> {
     let name = phase.name();
     let command = format!("{name}.get_{name}_steps");
-    let mut reader = Reader::new(&command, params);
+    let mut reader = ParamReader::new(&command, params);
     let node = reader.object("node")?;
     // No step looks at them. Ironic sends a list, IPA's own tests an object.
     drop(reader.any("ports"));
@@ -35,7 +35,7 @@ pub(super) fn execute(
 ) -> Result<Value, AgentError> {
     let name = phase.name();
     let command = format!("{name}.execute_{name}_step");
-    let mut reader = Reader::new(&command, params);
+    let mut reader = ParamReader::new(&command, params);
     let step = reader.object("step")?;
     let node = reader.object("node")?;
     let ports = reader.any("ports");

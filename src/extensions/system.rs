@@ -1,9 +1,9 @@
 //! `system.*`: `lockdown`.
 
 use super::context::{Context, Ending, accept};
-use super::params::Reader;
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
+use crate::params::ParamReader;
 use serde_json::Value;
 
 pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
@@ -17,7 +17,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
 
 /// Ironic's end for machines that must stay powered: no API, no heartbeats, no network, only waiting.
 fn lockdown(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
-    Reader::new("system.lockdown", params).finish()?;
+    ParamReader::new("system.lockdown", params).finish()?;
     context.machine.permit()?;
     context.ending.send_replace(Some(Ending::Lockdown));
     Ok(Value::Null)

@@ -1,14 +1,11 @@
-//! The machine as commands see it: its node, the disk for the operating system, what was written, the steps.
+//! The machine as commands and steps see it: its node, the disk for the operating system, what was written.
 
-mod deployment;
+pub(super) mod boot_loader;
 mod ending;
-mod injecting;
 pub(super) mod lent;
 mod refresh;
 
-use super::context::{Commander, StepContext};
-use super::injection;
-use super::managers::Phase;
+use super::context::Commander;
 use crate::error::{AgentError, ErrorClass};
 use crate::imaging::configdrive;
 use crate::imaging::{self, Expected, ImageInfo};
@@ -19,11 +16,10 @@ use crate::node::root_device::Wishes;
 use crate::progress::{Cancel, run_with_timeout};
 use crate::redact;
 use crate::root::Root;
-use crate::secret::Secret;
 use crate::storage::device::{self, BlockDevice};
-use crate::storage::erase::metadata::{self, ArrayMembers, ReadOnly, Shared};
 use crate::sys::block;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;
@@ -45,8 +41,8 @@ pub struct Settings {
     pub disk_patience: Patience,
     /// Which clocks are set, and whether they must be.
     pub clock: clock::Wishes,
-    /// When the files of the operator are injected; 0 only when asked for.
-    pub inject_files_priority: u8,
+    /// The steps' priorities, where the operator sets them.
+    pub priorities: Priorities,
     /// Whether an installed system may be written to.
     pub installed_system: InstalledSystem,
     /// The interface the machine was booted from, as the boot loader wrote it.
@@ -55,11 +51,14 @@ pub struct Settings {
     pub skip_bmc: bool,
 }
 
+/// Priorities by the steps' names.
+pub type Priorities = BTreeMap<&'static str, u32>;
+
 /// The machine.
 #[derive(Debug)]
 pub struct Machine {
-    root: Root,
-    settings: Settings,
+    pub(super) root: Root,
+    pub(super) settings: Settings,
     state: Mutex<State>,
     /// The management controller is slow: its responses are kept.
     bmc: Mutex<bmc::Detection>,
@@ -73,40 +72,29 @@ pub trait NodeSource: Debug + Send + Sync {
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     /// The node as Ironic last sent it.
     node: Option<Value>,
     /// The node that a command of somebody else is about, while it runs.
     lent: Option<Value>,
     /// The node whose disks were waited for.
     waited_for: Option<String>,
-    written: Option<Written>,
+    pub(super) written: Option<Written>,
 }
 
 /// What the last deployment put where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Written {
-    image: String,
+pub(super) struct Written {
+    pub(super) image: String,
     /// As Ironic announced it.
-    format: Option<String>,
-    checksum: Expected,
-    device: PathBuf,
-    root_uuid: String,
+    pub(super) format: Option<String>,
+    pub(super) checksum: Expected,
+    pub(super) device: PathBuf,
+    pub(super) root_uuid: String,
     /// Who had it written.
-    by: Commander,
+    pub(super) by: Commander,
     /// Whether no user changed anything since.
-    is_whole: bool,
-}
-
-/// Which boot loader Ironic wants (`image.install_bootloader`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BootLoader {
-    /// UUID of the root file system, or the disk's identifier for whole-disk images.
-    pub root_uuid: Option<String>,
-    /// UUID of the EFI system partition, where Ironic knows it.
-    pub efi_partition: Option<String>,
-    /// `uefi` or `bios`.
-    pub target_boot_mode: String,
+    pub(super) is_whole: bool,
 }
 
 impl Machine {
@@ -185,72 +173,6 @@ impl Machine {
         Ok(ImageInfo::parse(info, self.settings.imaging.md5)?)
     }
 
-    /// The answer to `get_T_steps`.
-    #[must_use]
-    pub fn offer(&self, phase: Phase) -> Value {
-        phase.offer(self.settings.inject_files_priority)
-    }
-
-    /// Runs a step of a kind with its arguments.
-    ///
-    /// # Errors
-    /// The step is not offered, or failed.
-    pub fn run_step(
-        &self,
-        phase: Phase,
-        name: &str,
-        mut arguments: Map<String, Value>,
-        context: StepContext<'_>,
-    ) -> Result<Value, AgentError> {
-        // Only what is offered can be run: a step is no way to any function by its name.
-        if !phase.offers(name) {
-            return Err(AgentError::new(
-                ErrorClass::HardwareManagerMethodNotFound,
-                format!("Could not find method: {name}"),
-            ));
-        }
-        match name {
-            "erase_devices_metadata" => {
-                nothing_else(name, &arguments)?;
-                self.erase_metadata(context.cancel)
-            }
-            "inject_files" => {
-                let files = arguments.remove("files");
-                let verify = match arguments.remove("verify_ca") {
-                    None | Some(Value::Null) => true,
-                    Some(Value::Bool(verify)) => verify,
-                    Some(_) => return Err(wrong_argument(name, "verify_ca", "true or false")),
-                };
-                nothing_else(name, &arguments)?;
-                let request = injection::Request {
-                    files: files.as_ref(),
-                    ports: context.ports,
-                    verify,
-                };
-                self.inject_files(request, context.commander, context.cancel)?;
-                Ok(Value::Null)
-            }
-            "write_image" => {
-                let image = match arguments.remove("image_info") {
-                    Some(Value::Object(info)) => self.image(&info)?,
-                    _ => return Err(wrong_argument(name, "image_info", "an object")),
-                };
-                let config_drive = match arguments.remove("configdrive") {
-                    None | Some(Value::Null) => None,
-                    Some(Value::String(text)) => Some(Secret::new(text)),
-                    Some(_) => return Err(wrong_argument(name, "configdrive", "a string or null")),
-                };
-                nothing_else(name, &arguments)?;
-                let text = self.prepare_image(image, config_drive, context)?;
-                Ok(json!({"result": format!("prepare_image: {text}")}))
-            }
-            _ => Err(AgentError::new(
-                ErrorClass::HardwareManagerMethodNotFound,
-                format!("Could not find method: {name}"),
-            )),
-        }
-    }
-
     /// Writes what is cached to the disks.
     ///
     /// # Errors
@@ -275,21 +197,21 @@ impl Machine {
     }
 
     /// The disk for the operating system.
-    fn install_device(&self) -> Result<BlockDevice, AgentError> {
+    pub(super) fn install_device(&self) -> Result<BlockDevice, AgentError> {
         Ok(self.wishes()?.root_device(self.disks()?)?)
     }
 
-    fn disks(&self) -> Result<Vec<BlockDevice>, AgentError> {
+    pub(super) fn disks(&self) -> Result<Vec<BlockDevice>, AgentError> {
         Ok(device::list(&self.root)?)
     }
 
-    fn wishes(&self) -> Result<Wishes, AgentError> {
+    pub(super) fn wishes(&self) -> Result<Wishes, AgentError> {
         wishes(&self.state())
     }
 
     /// Something on a disk is about to be changed. Ironic knows what it changes itself; what a user changes is no more the
     /// image that Ironic had written, and is not left there when Ironic wants that image again.
-    fn changes(&self, commander: Commander) {
+    pub(super) fn changes(&self, commander: Commander) {
         if commander == Commander::User
             && let Some(written) = &mut self.state().written
         {
@@ -297,56 +219,14 @@ impl Machine {
         }
     }
 
-    fn erase_metadata(&self, cancel: &Cancel) -> Result<Value, AgentError> {
-        self.permit()?;
-        let internal = |name: &str| {
-            let state = self.state();
-            state
-                .node()?
-                .get("driver_internal_info")?
-                .get(name)?
-                .as_bool()
-        };
-        let rules = metadata::Rules {
-            // Unlike IPA, which would leave half of a tenant's mirror readable: nothing here assembles arrays, so none is in
-            // use, and a node that wants volumes kept is refused as a whole (`Wishes::of_node`).
-            array_members: ArrayMembers::Erase,
-            shared: if self.settings.guard_shared_file_systems
-                && internal("wipe_special_filesystems") != Some(false)
-            {
-                Shared::Protect
-            } else {
-                Shared::Erase
-            },
-            // As IPA: only erasing whole disks (`agent_erase_skip_read_only`) has a choice here.
-            read_only: ReadOnly::Skip,
-        };
-        let all = self.disks()?;
-        let disks = self.wishes()?.without_skipped(all.clone());
-        for disk in all.iter().filter(|disk| !disks.contains(disk)) {
-            tracing::info!(
-                disk = disk.name,
-                "a disk in skip_block_devices is not erased"
-            );
-        }
-        let paths: Vec<_> = disks
-            .into_iter()
-            .map(|disk| self.root.path(disk.name))
-            .collect();
-        // Even when some disk cannot be erased, the one with the image may be.
-        self.state().written = None;
-        metadata::erase(&self.root, &paths, rules, cancel)?;
-        Ok(Value::Null)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
     /// The node that the command of this moment is about.
-    fn node(&self) -> Option<&Value> {
+    pub(super) fn node(&self) -> Option<&Value> {
         self.lent.as_ref().or(self.node.as_ref())
     }
 }
@@ -391,24 +271,6 @@ fn flush_disks(root: &Root) -> Result<(), AgentError> {
 
 fn flush_buffers(disk: &Path) -> io::Result<()> {
     block::flush_buffers(File::open(disk)?.as_fd())
-}
-
-fn wrong_argument(step: &str, name: &str, wanted: &str) -> AgentError {
-    AgentError::new(
-        ErrorClass::InvalidCommandParamsError,
-        format!("{step}: the argument {name} must be {wanted}"),
-    )
-}
-
-/// A misspelt argument would otherwise be a config drive that is silently not there.
-fn nothing_else(step: &str, arguments: &Map<String, Value>) -> Result<(), AgentError> {
-    match arguments.keys().next() {
-        None => Ok(()),
-        Some(name) => Err(AgentError::new(
-            ErrorClass::InvalidCommandParamsError,
-            format!("{step}: there is no argument {name}"),
-        )),
-    }
 }
 
 /// Time for the data of a large image to reach a slow disk.

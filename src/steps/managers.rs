@@ -1,172 +1,84 @@
-//! The steps this agent offers Ironic, and the version it offers them under.
+//! The hardware managers: which steps they offer, and under which versions.
 //!
-//! Only what the tables say; what a step does is elsewhere. One hardware manager, with IPA's names, so that steps stored by Ironic
-//! mean the same here: `GenericHardwareManager`, declared as `generic_hardware_manager` 1.2.
+//! One manager, with IPA's names, so that steps stored by Ironic mean the same here: `GenericHardwareManager`, declared as
+//! `generic_hardware_manager` 1.2. Its steps are rows of the files that do their work.
 
+use super::machine::Priorities;
+use super::spec::{Phase, StepSpec};
+use super::{erase, inject_files, write_image};
 use serde_json::{Map, Value, json};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// When steps are run: the `T` of the commands `T.get_T_steps` and `T.execute_T_step`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Cleaning a machine.
-    Clean,
-    /// Deploying it.
-    Deploy,
-    /// Changing a deployed machine.
-    Service,
-}
-
-impl Phase {
-    /// The word in commands and results: `clean`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Clean => "clean",
-            Self::Deploy => "deploy",
-            Self::Service => "service",
-        }
-    }
-
-    /// Whether a step is offered, under any manager.
-    #[must_use]
-    pub fn offers(self, name: &str) -> bool {
-        let mut steps = MANAGERS.iter().flat_map(|manager| manager.steps(self));
-        steps.any(|step| step.step == name)
-    }
-
-    /// The answer to `get_T_steps`; one priority is the operator's.
-    #[must_use]
-    pub fn offer(self, inject_files_priority: u8) -> Value {
-        let steps: Map<_, _> = deduplicated(MANAGERS, self)
-            .into_iter()
-            .map(|(class, steps)| {
-                let steps = steps
-                    .into_iter()
-                    .map(|step| step.offered(inject_files_priority))
-                    .collect();
-                (class.to_owned(), Value::Array(steps))
-            })
-            .collect();
-        json!({
-            format!("{}_steps", self.name()): steps,
-            "hardware_manager_version": versions(),
-        })
-    }
-}
-
 /// A hardware manager of IPA's, as far as Ironic sees it.
-#[derive(Clone, Copy, Debug)]
-struct Manager {
+pub(super) trait HardwareManager: Sync {
     /// Its class, which its steps are listed under.
-    class: &'static str,
+    fn class(&self) -> &str;
     /// Its declared name, which its version is listed under.
-    name: &'static str,
-    version: &'static str,
+    fn name(&self) -> &str;
+    fn version(&self) -> &str;
     /// How well it knows the hardware: 1 for any, more for what it was written for.
-    support: u8,
-    clean: &'static [StepSpec],
-    deploy: &'static [StepSpec],
-    service: &'static [StepSpec],
+    fn support(&self) -> u8;
+    /// Its steps, one slice a file.
+    fn steps(&self) -> &[&[StepSpec]];
 }
 
-impl Manager {
-    const fn steps(&self, phase: Phase) -> &'static [StepSpec] {
-        match phase {
-            Phase::Clean => self.clean,
-            Phase::Deploy => self.deploy,
-            Phase::Service => self.service,
-        }
+/// What works on any machine.
+struct GenericHardwareManager;
+
+impl HardwareManager for GenericHardwareManager {
+    fn class(&self) -> &str {
+        "GenericHardwareManager"
+    }
+
+    fn name(&self) -> &str {
+        "generic_hardware_manager"
+    }
+
+    fn version(&self) -> &str {
+        "1.2"
+    }
+
+    fn support(&self) -> u8 {
+        1
+    }
+
+    fn steps(&self) -> &[&[StepSpec]] {
+        GENERIC
     }
 }
 
-/// The managers' steps by class, each name once: offered by whoever knows the hardware better, else with the higher priority,
-/// else by the class that comes first in the alphabet. A class without any step left is not there.
-fn deduplicated(managers: &[Manager], phase: Phase) -> BTreeMap<&str, Vec<&StepSpec>> {
-    let offers = || {
-        managers.iter().flat_map(|manager| {
-            let steps = manager.steps(phase).iter();
-            steps.map(move |step| (manager, step))
-        })
-    };
-    let rank = |(manager, step): &(&Manager, &StepSpec)| {
-        let better_first = (Reverse(manager.support), Reverse(step.priority));
-        (better_first, manager.class)
-    };
-    let mut kept = BTreeMap::<_, Vec<_>>::new();
-    for offer in offers() {
-        let (manager, step) = offer;
-        let mut rivals = offers().filter(|(_, other)| other.step == step.step);
-        if rivals.all(|rival| rank(&offer) <= rank(&rival)) {
-            kept.entry(manager.class).or_default().push(step);
-        }
+/// Ironic is offered them in this order.
+static GENERIC: &[&[StepSpec]] = &[erase::STEPS, write_image::STEPS, inject_files::STEPS];
+static MANAGERS: &[&dyn HardwareManager] = &[&GenericHardwareManager];
+
+/// Returns the answer to `get_T_steps`.
+pub(super) fn offer(phase: Phase, priorities: &Priorities) -> Value {
+    let mut steps = BTreeMap::<_, Vec<_>>::new();
+    for offered in offered(MANAGERS, phase, priorities) {
+        let step = offered.step.offered(offered.priority, offered.abortable);
+        steps.entry(offered.manager.class()).or_default().push(step);
     }
-    kept
+    json!({
+        format!("{}_steps", phase.name()): steps,
+        "hardware_manager_version": versions(),
+    })
 }
 
-/// A step as it is offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StepSpec {
-    /// Its name.
-    pub step: &'static str,
-    /// Higher ones run first; zero only when asked for.
-    pub priority: u32,
-    /// The driver interface it belongs to.
-    pub interface: &'static str,
-    /// Whether the machine must be started anew afterwards.
-    pub reboot_requested: bool,
-    /// Whether it may be stopped; deployments have no such thing.
-    pub abortable: Option<bool>,
-    /// Its arguments; Ironic refuses others where there are any.
-    pub argsinfo: &'static [Argument],
-}
-
-impl StepSpec {
-    fn offered(&self, inject_files_priority: u8) -> Value {
-        let priority = if self.step == INJECT_FILES.step {
-            inject_files_priority.into()
-        } else {
-            self.priority
-        };
-        let mut step = Map::from_iter([
-            ("step".to_owned(), self.step.into()),
-            ("priority".to_owned(), priority.into()),
-            ("interface".to_owned(), self.interface.into()),
-            ("reboot_requested".to_owned(), self.reboot_requested.into()),
-        ]);
-        if let Some(abortable) = self.abortable {
-            step.insert("abortable".to_owned(), abortable.into());
-        }
-        if !self.argsinfo.is_empty() {
-            let arguments = self.argsinfo.iter().map(|argument| {
-                let about =
-                    json!({"description": argument.description, "required": argument.required});
-                (argument.name.to_owned(), about)
-            });
-            step.insert("argsinfo".to_owned(), Value::Object(arguments.collect()));
-        }
-        Value::Object(step)
-    }
-}
-
-/// An argument of a step, as it is offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Argument {
-    /// Its name.
-    pub name: &'static str,
-    /// What it is for, shown to the operator.
-    pub description: &'static str,
-    /// Whether the step cannot do without.
-    pub required: bool,
+/// Finds a step among those that are offered.
+pub(super) fn find(phase: Phase, name: &str, priorities: &Priorities) -> Option<&'static StepSpec> {
+    let mut steps = offered(MANAGERS, phase, priorities).into_iter();
+    steps
+        .find(|offered| offered.step.name == name)
+        .map(|offered| offered.step)
 }
 
 /// The hardware managers' versions, by declared name.
 #[must_use]
 pub fn versions() -> Map<String, Value> {
-    MANAGERS
-        .iter()
-        .map(|manager| (manager.name.to_owned(), manager.version.into()))
+    let managers = MANAGERS.iter();
+    managers
+        .map(|manager| (manager.name().to_owned(), manager.version().into()))
         .collect()
 }
 
@@ -176,67 +88,65 @@ pub fn is_same_version(given: &Value) -> bool {
     given.is_null() || given.as_object() == Some(&versions())
 }
 
-static MANAGERS: &[Manager] = &[Manager {
-    class: "GenericHardwareManager",
-    name: "generic_hardware_manager",
-    version: "1.2",
-    support: 1,
-    clean: &[StepSpec {
-        priority: 99,
-        abortable: Some(true),
-        ..ERASE_DEVICES_METADATA
-    }],
-    deploy: &[ERASE_DEVICES_METADATA, WRITE_IMAGE, INJECT_FILES],
-    service: &[WRITE_IMAGE, INJECT_FILES],
-}];
+/// A manager's step in a phase.
+#[derive(Clone, Copy)]
+struct Offered<'a> {
+    manager: &'a dyn HardwareManager,
+    step: &'a StepSpec,
+    priority: u32,
+    abortable: Option<bool>,
+}
 
-const ERASE_DEVICES_METADATA: StepSpec = StepSpec {
-    step: "erase_devices_metadata",
-    ..WRITE_IMAGE
-};
-/// As with IPA it tells of no arguments: Ironic's own step of the same name calls it with what it knows.
-const WRITE_IMAGE: StepSpec = StepSpec {
-    step: "write_image",
-    priority: 0,
-    interface: "deploy",
-    reboot_requested: false,
-    abortable: None,
-    argsinfo: &[],
-};
-
-/// Its priority is the operator's (`inject_files_priority`).
-const INJECT_FILES: StepSpec = StepSpec {
-    step: "inject_files",
-    argsinfo: &[
-        Argument {
-            name: "files",
-            description: "Files to write or delete, after those of node.properties[inject_files]: a list of objects with path \
-                          and content (base64, or a URL), or deleted; and, if wanted, partition, mode, dirmode (of a folder \
-                          that is made for the file), owner and group.",
-            required: false,
-        },
-        Argument {
-            name: "verify_ca",
-            description: "Whether servers of content must show a certificate that the agent trusts; they must if not told.",
-            required: false,
-        },
-    ],
-    ..WRITE_IMAGE
-};
+/// Returns the steps of a phase, each name once: of the manager that knows the hardware better, else the one with the higher
+/// priority, else of the class that comes first in the alphabet.
+fn offered<'a>(
+    managers: &[&'a dyn HardwareManager],
+    phase: Phase,
+    priorities: &Priorities,
+) -> Vec<Offered<'a>> {
+    let mut all = Vec::new();
+    for &manager in managers {
+        for step in manager.steps().iter().copied().flatten() {
+            let offers = step.offers.iter().filter(|offer| offer.phase == phase);
+            all.extend(offers.map(|offer| Offered {
+                manager,
+                step,
+                priority: *priorities.get(step.name).unwrap_or(&offer.default_priority),
+                abortable: offer.abortable,
+            }));
+        }
+    }
+    let rank = |of: &Offered<'a>| {
+        let better_first = (Reverse(of.manager.support()), Reverse(of.priority));
+        (better_first, of.manager.class())
+    };
+    let rivals = all.clone();
+    all.retain(|offered| {
+        let mut rivals = rivals
+            .iter()
+            .filter(|rival| rival.step.name == offered.step.name);
+        rivals.all(|rival| rank(offered) <= rank(rival))
+    });
+    all
+}
 
 #[cfg(test)]
 mod tests {
+    use super::super::spec::Offer;
     use super::*;
     use crate::policy::{DEFAULTS, Operation, names};
     use std::collections::BTreeSet;
 
+    fn steps() -> Vec<&'static StepSpec> {
+        let steps = MANAGERS.iter().flat_map(|manager| manager.steps());
+        steps.copied().flatten().collect()
+    }
+
     #[test]
     fn every_step_has_a_rule_and_every_rule_for_one_has_its_step() {
-        let phases = [Phase::Clean, Phase::Deploy, Phase::Service];
-        let steps: BTreeSet<_> = phases
-            .iter()
-            .flat_map(|phase| MANAGERS.iter().flat_map(|manager| manager.steps(*phase)))
-            .map(|step| (format!("{}{}", names::STEP, step.step), step.step))
+        let steps: BTreeSet<_> = steps()
+            .into_iter()
+            .map(|step| (format!("{}{}", names::STEP, step.name), step.name))
             .collect();
         let rules: BTreeSet<_> = DEFAULTS
             .iter()
@@ -250,8 +160,37 @@ mod tests {
     }
 
     #[test]
+    fn every_step_is_offered_once_a_phase_and_describes_its_arguments() {
+        for step in steps() {
+            let phases: Vec<_> = step.offers.iter().map(|offer| offer.phase).collect();
+            let distinct: BTreeSet<_> = phases.iter().map(|phase| phase.name()).collect();
+            assert!(
+                !phases.is_empty() && distinct.len() == phases.len(),
+                "{}: {phases:?}",
+                step.name
+            );
+            let names: BTreeSet<_> = step.args.iter().map(|arg| arg.name).collect();
+            assert_eq!(names.len(), step.args.len(), "{}", step.name);
+            for arg in step.args {
+                let description = arg.description;
+                assert!(
+                    description.len() > 20 && description.ends_with('.'),
+                    "{}, {}: {description:?}",
+                    step.name,
+                    arg.name
+                );
+            }
+        }
+    }
+
+    #[test]
     fn the_offers_are_those_of_ipa() {
-        let [files, verify] = INJECT_FILES.argsinfo else {
+        let priorities = Priorities::from([("inject_files", 7)]);
+        let offer = |phase| offer(phase, &priorities);
+        let [.., injection] = steps()[..] else {
+            panic!("no steps");
+        };
+        let [files, verify] = injection.args else {
             panic!("two arguments");
         };
         let injecting = json!({
@@ -262,7 +201,7 @@ mod tests {
             },
         });
         assert_eq!(
-            Phase::Clean.offer(7),
+            offer(Phase::Clean),
             json!({
                 "clean_steps": {"GenericHardwareManager": [
                     {"step": "erase_devices_metadata", "priority": 99, "interface": "deploy", "reboot_requested": false, "abortable": true},
@@ -271,7 +210,7 @@ mod tests {
             })
         );
         assert_eq!(
-            Phase::Deploy.offer(7),
+            offer(Phase::Deploy),
             json!({
                 "deploy_steps": {"GenericHardwareManager": [
                     {"step": "erase_devices_metadata", "priority": 0, "interface": "deploy", "reboot_requested": false},
@@ -282,7 +221,7 @@ mod tests {
             })
         );
         assert_eq!(
-            Phase::Service.offer(7),
+            offer(Phase::Service),
             json!({
                 "service_steps": {"GenericHardwareManager": [
                     {"step": "write_image", "priority": 0, "interface": "deploy", "reboot_requested": false},
@@ -293,59 +232,96 @@ mod tests {
         );
     }
 
-    #[test]
-    fn arguments_are_offered_with_their_descriptions() {
-        let step = StepSpec {
-            argsinfo: &[Argument {
-                name: "raid_config",
-                description: "The RAID configuration to apply.",
-                required: true,
-            }],
-            ..WRITE_IMAGE
-        };
-        assert_eq!(
-            step.offered(7)["argsinfo"],
-            json!({"raid_config": {"description": "The RAID configuration to apply.", "required": true}})
-        );
+    /// A manager with steps for cleaning, by their names and priorities.
+    struct Site {
+        class: &'static str,
+        support: u8,
+        steps: &'static [&'static [StepSpec]],
+    }
+
+    impl HardwareManager for Site {
+        fn class(&self) -> &str {
+            self.class
+        }
+
+        fn name(&self) -> &str {
+            self.class
+        }
+
+        fn version(&self) -> &str {
+            "1"
+        }
+
+        fn support(&self) -> u8 {
+            self.support
+        }
+
+        fn steps(&self) -> &[&[StepSpec]] {
+            self.steps
+        }
+    }
+
+    const fn step(name: &'static str, offers: &'static [Offer]) -> StepSpec {
+        StepSpec {
+            name,
+            interface: "deploy",
+            offers,
+            reboot_requested: false,
+            args: &[],
+            lists_args: true,
+            run: |_, _, _| Ok(Value::Null),
+        }
+    }
+
+    const fn clean(default_priority: u32) -> Offer {
+        Offer {
+            default_priority,
+            ..Offer::on_request(Phase::Clean)
+        }
     }
 
     #[test]
     fn a_step_of_several_managers_is_offered_once() {
-        const fn step(step: &'static str, priority: u32) -> StepSpec {
-            StepSpec {
-                step,
-                priority,
-                ..WRITE_IMAGE
-            }
-        }
-        let manager = |class, support, clean| Manager {
+        static GENERIC: &[&[StepSpec]] = &[&[
+            step("support", &[clean(99)]),
+            step("priority", &[clean(10)]),
+            step("name", &[clean(5)]),
+        ]];
+        static ALIKE: &[&[StepSpec]] = &[&[
+            step("name", &[clean(5)]),
+            step("priority", &[clean(20)]),
+            step("support", &[clean(1)]),
+        ]];
+        static SPECIAL: &[&[StepSpec]] = &[&[step("support", &[clean(0)])]];
+        let site = |class, support, steps| Site {
             class,
-            name: class,
-            version: "1",
             support,
-            clean,
-            deploy: &[],
-            service: &[],
+            steps,
         };
-        const GENERIC: &[StepSpec] = &[step("support", 99), step("priority", 10), step("name", 5)];
-        const ALIKE: &[StepSpec] = &[step("name", 5), step("priority", 20), step("support", 1)];
-        const SPECIAL: &[StepSpec] = &[step("support", 0)];
-        let managers = [
-            manager("Generic", 1, GENERIC),
-            manager("Alike", 1, ALIKE),
-            manager("Special", 2, SPECIAL),
+        let generic = site("Generic", 1, GENERIC);
+        let alike = site("Alike", 1, ALIKE);
+        let special = site("Special", 2, SPECIAL);
+        let managers: [&dyn HardwareManager; 3] = [&generic, &alike, &special];
+        let kept = |phase, priorities| {
+            let kept = offered(&managers, phase, &priorities).into_iter();
+            kept.map(|of| (of.manager.class(), of.step.name, of.priority))
+                .collect::<Vec<_>>()
+        };
+        let expected = [
+            ("Alike", "name", 5),
+            ("Alike", "priority", 20),
+            ("Special", "support", 0),
         ];
-        let kept = deduplicated(&managers, Phase::Clean);
-        let kept: Vec<_> = kept
-            .into_iter()
-            .map(|(class, steps)| (class, steps.iter().map(|step| step.step).collect()))
-            .collect();
-        let expected: [(&str, Vec<&str>); 2] = [
-            ("Alike", vec!["name", "priority"]),
-            ("Special", vec!["support"]),
+        assert_eq!(kept(Phase::Clean, Priorities::new()), expected);
+        assert_eq!(kept(Phase::Deploy, Priorities::new()), []);
+        // What the configuration says counts for all of them.
+        let configured = Priorities::from([("priority", 7)]);
+        let expected = [
+            ("Alike", "name", 5),
+            ("Alike", "priority", 7),
+            ("Special", "support", 0),
         ];
-        assert_eq!(kept, expected);
-        assert_eq!(deduplicated(&managers, Phase::Deploy).len(), 0);
+        assert_eq!(kept(Phase::Clean, configured), expected);
     }
 
     #[test]

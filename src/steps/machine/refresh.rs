@@ -15,7 +15,7 @@ impl Machine {
 
     /// Asks for the node anew where it wishes for no disk: the wish may have come since (IPA: `get_os_install_device` with
     /// `permit_refresh`). When it cannot be had, what is known counts.
-    pub(super) fn refresh_node(&self) -> Result<(), AgentError> {
+    pub(in crate::steps) fn refresh_node(&self) -> Result<(), AgentError> {
         let Some(source) = &self.node_source else {
             return Ok(());
         };

@@ -10,15 +10,6 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
-/// What the step is told.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Request<'a> {
-    pub(super) files: Option<&'a Value>,
-    pub(super) ports: &'a Value,
-    /// Whether servers of content are verified as all are; if not, not at all.
-    pub(super) verify: bool,
-}
-
 /// A file that is to be written or deleted.
 #[derive(Debug)]
 pub(super) struct Injection {

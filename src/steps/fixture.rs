@@ -1,0 +1,207 @@
+//! A machine whose steps can be run, for tests.
+
+use super::context::{Commander, StepContext};
+use super::machine::{Machine, Priorities, Settings};
+use super::spec::Phase;
+use crate::error::AgentError;
+use crate::formats::gpt;
+use crate::formats::guid::Guid;
+use crate::imaging::{self, configdrive};
+use crate::machine::wait::Patience;
+use crate::machine::{InstalledSystem, clock};
+use crate::progress::{Cancel, Reporter};
+use crate::storage::device::fixture::{GIB, Machine as Files};
+use crate::storage::fixture::TestDisk;
+use crate::storage::partition;
+use crate::tls::client::ClientOptions;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::FileExt;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+pub(super) const NODE: &str = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
+pub(super) const MIB: usize = 1 << 20;
+
+/// A machine of files with one disk: `/dev/sdx`, behind which is a loop device.
+pub(super) struct Lab {
+    pub(super) machine: Machine,
+    /// Who runs steps.
+    pub(super) commander: Commander,
+    pub(super) files: Files,
+    pub(super) disk: TestDisk,
+    _runtime: Runtime,
+}
+
+impl Lab {
+    /// A ramdisk.
+    pub(super) fn new() -> Self {
+        Self::on("1 1 0:2 / / rw - rootfs rootfs rw\n")
+    }
+
+    /// A machine with these mounts.
+    pub(super) fn on(mounts: &str) -> Self {
+        let disk = TestDisk::gpt(
+            200,
+            512,
+            &[(Guid::LINUX_DATA, 1, 10), (Guid::LINUX_DATA, 20, 5)],
+        );
+        let files = Files::new();
+        files.file("proc/self/mountinfo", mounts);
+        files.plain_disk("sdx", 8 * GIB);
+        files.link("sys/class", "/sys/class");
+        let node = disk.path().display();
+        files.link("dev/sdx", &node.to_string());
+        files.link("dev/sdx1", &format!("{node}p1"));
+        files.link("dev/sdx2", &format!("{node}p2"));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let settings = Settings {
+            imaging: imaging::Settings {
+                network: imaging::Network {
+                    tls: ClientOptions::default(),
+                    root: files.root(),
+                    runtime: runtime.handle().clone(),
+                    timeout: Duration::from_secs(20),
+                },
+                retries: 0,
+                interval: Duration::ZERO,
+                max_duration: None,
+                basic_auth: None,
+                md5: imaging::Md5::Refused,
+                rules: imaging::Rules {
+                    deep_inspection: true,
+                    permitted: vec!["raw".into(), "gpt".into(), "qcow2".into()],
+                },
+            },
+            config_drive: configdrive::Form::AsItIs,
+            guard_shared_file_systems: true,
+            disk_patience: Patience {
+                attempts: 0,
+                delay: Duration::ZERO,
+            },
+            installed_system: InstalledSystem::Protected,
+            clock: clock::Wishes::default(),
+            priorities: Priorities::new(),
+            boot_interface: None,
+            skip_bmc: false,
+        };
+        Self {
+            machine: Machine::new(files.root(), settings),
+            commander: Commander::Ironic,
+            files,
+            disk,
+            _runtime: runtime,
+        }
+    }
+
+    pub(super) fn run(
+        &self,
+        phase: Phase,
+        step: &str,
+        arguments: Value,
+    ) -> Result<Value, AgentError> {
+        self.run_until(&Cancel::default(), phase, step, arguments)
+    }
+
+    pub(super) fn run_until(
+        &self,
+        cancel: &Cancel,
+        phase: Phase,
+        step: &str,
+        arguments: Value,
+    ) -> Result<Value, AgentError> {
+        let Value::Object(arguments) = arguments else {
+            panic!("arguments are an object")
+        };
+        let context = StepContext {
+            commander: self.commander,
+            ports: &json!([]),
+            cancel,
+            progress: &Reporter::default(),
+        };
+        self.machine.run_step(phase, step, arguments, context)
+    }
+
+    /// Number, first byte and bytes of each partition.
+    pub(super) fn partitions(&self) -> Vec<(u32, u64, u64)> {
+        let layout = partition::list(&self.files.root().path("dev/sdx")).unwrap();
+        let partitions = layout.partitions.into_iter();
+        partitions.map(|p| (p.number, p.start, p.bytes)).collect()
+    }
+
+    /// The test's disk before anything is done to it.
+    pub(super) fn assert_untouched(&self) {
+        let mib = 1 << 20;
+        assert_eq!(
+            self.partitions(),
+            [(1, mib, 10 * mib), (2, 20 * mib, 5 * mib)]
+        );
+    }
+}
+
+/// The bytes of a disk with one partition, full of a byte.
+pub(super) fn image(byte: u8) -> Vec<u8> {
+    let mut bytes = divided(&[(Guid::LINUX_DATA, 1, 4)]);
+    bytes[MIB..5 * MIB].fill(byte);
+    bytes
+}
+
+/// The bytes of a disk of eight mebibytes with these partitions.
+pub(super) fn divided(partitions: &[(Guid, u64, u64)]) -> Vec<u8> {
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(8 << 20).unwrap();
+    gpt::fixture::write(&file, 512, partitions);
+    let mut bytes = vec![0; 8 * MIB];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    bytes
+}
+
+/// Serves bytes so often, at the URL it gives.
+pub(super) fn served(bytes: Vec<u8>, times: usize) -> String {
+    served_and_heard(bytes, times).0
+}
+
+/// The same, with what each request shows of who asks.
+pub(super) fn served_and_heard(bytes: Vec<u8>, times: usize) -> (String, Receiver<Option<String>>) {
+    let (heard, authorizations) = channel();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/disk.img", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(times) {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let head = lines.map_while(Result::ok);
+            let head: Vec<_> = head.take_while(|line| !line.is_empty()).collect();
+            let shown = head.iter().find_map(|line| {
+                let (name, value) = line.split_once(": ")?;
+                (name.eq_ignore_ascii_case("authorization")).then(|| value.to_owned())
+            });
+            // Not every test listens.
+            let _ = heard.send(shown);
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                bytes.len()
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(&bytes).unwrap();
+        }
+    });
+    (url, authorizations)
+}
+
+pub(super) fn served_once(bytes: Vec<u8>) -> String {
+    served(bytes, 1)
+}
+
+/// `image_info` of bytes that are served once.
+pub(super) fn info_of(bytes: Vec<u8>) -> Value {
+    let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
+    let sum: String = sum.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    json!({"id": "image-1", "urls": [served_once(bytes)], "os_hash_algo": "sha256", "os_hash_value": sum, "disk_format": "raw"})
+}

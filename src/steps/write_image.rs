@@ -1,0 +1,457 @@
+//! The step `write_image`: the image onto the disk and its config drive, and what Ironic asks about it afterwards.
+//!
+//! The command `standby.prepare_image` does the same.
+
+use super::context::{Commander, StepContext};
+use super::machine::{Machine, Written};
+use super::spec::{ArgSpec, Offer, Phase, StepSpec};
+use crate::error::{AgentError, ErrorClass, chain};
+use crate::imaging::configdrive::{self, Drive};
+use crate::imaging::{self, ConfiguredAuth, ImageInfo};
+use crate::params::ParamReader;
+use crate::progress::Cancel;
+use crate::redact::redact;
+use crate::secret::Secret;
+use crate::storage;
+use crate::storage::disk::{Access, Disk};
+use crate::storage::partition::{self, Partition};
+use serde_json::{Map, Value, json};
+use std::path::Path;
+use url::Url;
+
+/// As with IPA its offer lists no arguments: Ironic's own step of the same name calls it with what it knows.
+pub(super) static STEPS: &[StepSpec] = &[StepSpec {
+    name: "write_image",
+    interface: "deploy",
+    offers: &[
+        Offer::on_request(Phase::Deploy),
+        Offer::on_request(Phase::Service),
+    ],
+    reboot_requested: false,
+    args: &[IMAGE_INFO, CONFIG_DRIVE],
+    lists_args: false,
+    run: write_image,
+}];
+
+const IMAGE_INFO: ArgSpec = ArgSpec {
+    name: "image_info",
+    description: "The image: an object with its URLs, checksum and format, as Ironic makes it for a deployment.",
+    required: true,
+};
+const CONFIG_DRIVE: ArgSpec = ArgSpec {
+    name: "configdrive",
+    description: "The config drive (base64 of gzip, or a URL), instead of the one that image_info has.",
+    required: false,
+};
+
+fn write_image(
+    machine: &Machine,
+    mut arguments: ParamReader<'_>,
+    context: StepContext<'_>,
+) -> Result<Value, AgentError> {
+    let image = machine.image(&arguments.object(IMAGE_INFO.name)?)?;
+    let config_drive = arguments.text(CONFIG_DRIVE.name)?.map(Secret::new);
+    let text = machine.prepare_image(image, config_drive, context)?;
+    Ok(json!({"result": format!("prepare_image: {text}")}))
+}
+
+impl Machine {
+    /// Writes an image and its config drive to the disk for the operating system: Ironic's sentence about it.
+    ///
+    /// # Errors
+    /// See [`imaging::write_image`] and [`configdrive::install`]; no disk; no partition table after writing.
+    pub fn prepare_image(
+        &self,
+        mut image: ImageInfo,
+        config_drive: Option<Secret<String>>,
+        context: StepContext<'_>,
+    ) -> Result<String, AgentError> {
+        let StepContext {
+            commander,
+            cancel,
+            progress,
+            ..
+        } = context;
+        if commander == Commander::User {
+            // Its servers are the user's.
+            image.configured_auth = ConfiguredAuth::Withheld;
+        }
+        self.permit()?;
+        self.refresh_node()?;
+        let device = self.install_device()?;
+        let path = self.root.path(&device.name);
+        let config_drive = config_drive.as_ref().or(image.config_drive.as_ref());
+        // Looked into before the disk is touched: a drive that is no drive must not cost what is there.
+        let drive = config_drive
+            .map(|text| {
+                Drive::from_text(text.expose(), &self.node_uuid(), &|url| {
+                    self.fetch(url, cancel)
+                })
+            })
+            .transpose()?;
+        let written = match self.already_written(&image, &path, commander, cancel)? {
+            Some(written) => {
+                tracing::info!(
+                    image = image.id,
+                    device = device.name,
+                    "the image is on the disk already"
+                );
+                written
+            }
+            None => self.write(&image, &path, context)?,
+        };
+        if let Some(drive) = drive {
+            progress.phase("writing config drive", Some(drive.bytes()));
+            configdrive::install(
+                &self.root,
+                &path,
+                &drive,
+                self.settings.config_drive,
+                cancel,
+            )?;
+        }
+        let root_uuid = written.root_uuid.clone();
+        self.state().written = Some(written);
+        Ok(format!(
+            "image ({}) written to device {} root_uuid={root_uuid}",
+            // Ironic names an image after its address, with what signs that.
+            redact(&image.id),
+            device.name
+        ))
+    }
+
+    /// What Ironic asks after writing: names with spaces are the protocol's. Empty before, and for Ironic where it was a user who
+    /// had the last image written.
+    #[must_use]
+    pub fn partition_uuids(&self, asker: Commander) -> Map<String, Value> {
+        let written = self.state().written.clone();
+        written
+            .filter(|written| asker == Commander::User || written.by == Commander::Ironic)
+            .map(|w| ("root uuid".to_owned(), Value::from(w.root_uuid)))
+            .into_iter()
+            .collect()
+    }
+
+    /// What was written to the disk, if it is this image: the same bytes, read in the same way. A name is not enough, for it is
+    /// the end of an address, and what lies there changes. What a user had written or changed is written over.
+    fn already_written(
+        &self,
+        image: &ImageInfo,
+        device: &Path,
+        commander: Commander,
+        cancel: &Cancel,
+    ) -> Result<Option<Written>, AgentError> {
+        let written = self.state().written.clone().filter(|written| {
+            (commander, written.by) == (Commander::Ironic, Commander::Ironic)
+                && written.is_whole
+                && written.image == image.id
+                && written.device == device
+                && written.format == image.disk_format
+        });
+        let Some(written) = written else {
+            return Ok(None);
+        };
+        let expected = imaging::expected_checksum(image, &self.settings.imaging, cancel)?;
+        Ok((written.checksum == expected).then_some(written))
+    }
+
+    fn write(
+        &self,
+        image: &ImageInfo,
+        device: &Path,
+        context: StepContext<'_>,
+    ) -> Result<Written, AgentError> {
+        let StepContext {
+            cancel, progress, ..
+        } = context;
+        // Whatever happens now, what was there before is no more.
+        self.state().written = None;
+        let written =
+            imaging::write_image(image, device, &self.settings.imaging, cancel, progress)?;
+        let partitions = settle_table(device, cancel).map_err(no_table)?;
+        if partitions.is_empty() {
+            return Err(AgentError::new(
+                ErrorClass::DeploymentError,
+                format!(
+                    "No partitions found on the device {} after writing the image.",
+                    device.display()
+                ),
+            ));
+        }
+        Ok(Written {
+            image: image.id.clone(),
+            format: image.disk_format.clone(),
+            checksum: written.checksum,
+            device: device.to_owned(),
+            root_uuid: partition::disk_identifier(device)?,
+            by: context.commander,
+            is_whole: true,
+        })
+    }
+
+    fn fetch(
+        &self,
+        url: &Url,
+        cancel: &Cancel,
+    ) -> Result<Secret<Vec<u8>>, configdrive::FetchError> {
+        let limit = usize::try_from(configdrive::MOST_ENCODED_BYTES)?;
+        let network = &self.settings.imaging.network;
+        Ok(Secret::new(imaging::fetch::small(
+            url.as_str(),
+            limit,
+            network,
+            cancel,
+        )?))
+    }
+
+    fn node_uuid(&self) -> String {
+        let state = self.state();
+        let uuid = state.node().and_then(|node| node.get("uuid")?.as_str());
+        uuid.unwrap_or_default().to_owned()
+    }
+}
+
+/// Fits the image's partition table to its disk and tells the kernel: the partitions.
+fn settle_table(device: &Path, cancel: &Cancel) -> Result<Vec<Partition>, storage::Error> {
+    let fixed = partition::fix_gpt(device)?;
+    tracing::debug!(device = %device.display(), ?fixed, "the GUID partition table was looked at");
+    let disk = Disk::open(device, Access::Write)?;
+    partition::rescan(&disk, cancel)?;
+    Ok(partition::layout(&disk)?.partitions)
+}
+
+/// Operators search for IPA's sentence; a table of the wrong sector size looks like none.
+fn no_table(error: storage::Error) -> AgentError {
+    match error {
+        storage::Error::NoTable(_) | storage::Error::Gpt(..) => AgentError::new(
+            ErrorClass::DeploymentError,
+            format!(
+                "Unable to find a valid partition table on the disk after writing the image: {}; the image may be \
+                 damaged, or made for another sector size",
+                chain(&error)
+            ),
+        ),
+        error => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{
+        Lab, MIB, NODE, divided, image, info_of, served, served_and_heard, served_once,
+    };
+    use super::*;
+    use crate::formats::tree::fixture::{FAT, unpacked};
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+
+    #[test]
+    fn an_image_is_written_once_with_its_config_drive_and_told_of() {
+        let lab = Lab::new();
+        assert_eq!(lab.machine.partition_uuids(Commander::Ironic), Map::new());
+        let mut info = info_of(image(7));
+        let told = json!({"result": "prepare_image: image (image-1) written to device /dev/sdx root_uuid=0x47d04a15"});
+        let result = lab
+            .run(Phase::Deploy, "write_image", json!({"image_info": info}))
+            .unwrap();
+        assert_eq!(result, told);
+        assert_eq!(lab.partitions(), [(1, 1 << 20, 4 << 20)]);
+        assert_eq!(lab.disk.bytes(1 << 20, 4 * MIB), vec![7; 4 * MIB]);
+        let uuids = json!({"root uuid": "0x47d04a15"});
+        assert_eq!(
+            Value::Object(lab.machine.partition_uuids(Commander::Ironic)),
+            uuids
+        );
+
+        // Nobody serves it any more: what is on the disk stays, and gets the config drive that came with the image.
+        info["configdrive"] = Value::from(BASE64_STANDARD.encode(FAT));
+        let result = lab
+            .run(Phase::Deploy, "write_image", json!({"image_info": info}))
+            .unwrap();
+        assert_eq!(result, told);
+        let partitions = lab.partitions();
+        assert_eq!((partitions.len(), partitions[1].0), (2, 2));
+        let drive = unpacked(FAT);
+        assert_eq!(lab.disk.bytes(partitions[1].1, drive.len()), drive);
+    }
+
+    #[test]
+    fn a_config_drive_is_fetched_from_its_url() {
+        let lab = Lab::new();
+        let mut info = info_of(image(7));
+        let text = BASE64_STANDARD.encode(FAT);
+        info["configdrive"] = Value::from(served_once(text.into_bytes()));
+        lab.run(Phase::Deploy, "write_image", json!({"image_info": info}))
+            .unwrap();
+        let partitions = lab.partitions();
+        assert_eq!((partitions.len(), partitions[1].0), (2, 2));
+        let drive = unpacked(FAT);
+        assert_eq!(lab.disk.bytes(partitions[1].1, drive.len()), drive);
+    }
+
+    #[test]
+    fn a_config_drive_that_cannot_be_fetched_leaves_the_disk_alone() {
+        let lab = Lab::new();
+        lab.machine.remember_node(json!({"uuid": NODE}));
+        let url = "http://127.0.0.1:9/drive";
+        let mut info = info_of(image(7));
+        info["configdrive"] = Value::from(url);
+        let error = lab
+            .run(Phase::Deploy, "write_image", json!({"image_info": info}))
+            .unwrap_err();
+        assert_eq!(error.class, ErrorClass::DeploymentError);
+        let told =
+            format!("Config drive for node {NODE} could not be downloaded: requesting {url}: ");
+        assert!(error.details.starts_with(&told), "{error}");
+        lab.assert_untouched();
+    }
+
+    #[test]
+    fn a_config_drive_that_is_none_costs_no_byte_of_the_disk() {
+        let lab = Lab::new();
+        let arguments = json!({"image_info": info_of(image(7)), "configdrive": "%"});
+        lab.run(Phase::Deploy, "write_image", arguments)
+            .unwrap_err();
+        lab.assert_untouched();
+    }
+
+    #[test]
+    fn another_image_of_the_same_name_is_written() {
+        let lab = Lab::new();
+        let write = |info: &Value| {
+            lab.run(Phase::Deploy, "write_image", json!({"image_info": info}))
+                .map(|_| lab.disk.bytes(1 << 20, 4 * MIB)[4 * MIB - 1])
+                .map_err(|error| error.details)
+        };
+        assert_eq!(write(&info_of(image(7))), Ok(7));
+        assert_eq!(write(&info_of(image(8))), Ok(8));
+
+        // The same bytes announced as another format: not what is on the disk.
+        let mut info = info_of(image(8));
+        info["disk_format"] = "qcow2".into();
+        assert_eq!(
+            write(&info),
+            Err("Security: Expected format was qcow2, but image was actually gpt".into())
+        );
+        // After a refusal nothing is known to be on the disk.
+        assert_eq!(lab.machine.partition_uuids(Commander::Ironic), Map::new());
+    }
+
+    #[test]
+    fn the_content_of_a_checksum_file_tells_whether_the_image_is_on_the_disk() {
+        let lab = Lab::new();
+        let write = |byte| {
+            let mut info = info_of(image(byte));
+            let sum = info["os_hash_value"].as_str().unwrap().to_owned();
+            // The same place, as long as a server keeps its name and not its content.
+            let sums = served(format!("{sum}  disk.img\n").into_bytes(), 2);
+            info["os_hash_value"] = sums.into();
+            lab.run(Phase::Deploy, "write_image", json!({"image_info": info}))
+                .unwrap();
+            lab.disk.bytes(1 << 20, 4 * MIB)[0]
+        };
+        assert_eq!((write(7), write(8)), (7, 8));
+    }
+
+    #[test]
+    fn what_a_user_has_written_is_not_told_as_ironics_and_written_over() {
+        let mut lab = Lab::new();
+        let bytes = image(7);
+        let info = || json!({"image_info": info_of(bytes.clone())});
+        let uuids = Map::from_iter([("root uuid".to_owned(), json!("0x47d04a15"))]);
+        lab.commander = Commander::User;
+        lab.run(Phase::Deploy, "write_image", info()).unwrap();
+        let told = |lab: &Lab| {
+            [Commander::Ironic, Commander::User].map(|asker| lab.machine.partition_uuids(asker))
+        };
+        assert_eq!(told(&lab), [Map::new(), uuids.clone()]);
+
+        // The same image, by its announcement: what the disk holds is the user's word.
+        lab.disk.write(1 << 20, &[9; 512]);
+        lab.commander = Commander::Ironic;
+        lab.run(Phase::Deploy, "write_image", info()).unwrap();
+        assert_eq!(lab.disk.bytes(1 << 20, 512), [7; 512]);
+        assert_eq!(told(&lab), [uuids.clone(), uuids.clone()]);
+
+        // Nor is it left there for a user.
+        lab.disk.write(1 << 20, &[9; 512]);
+        lab.commander = Commander::User;
+        lab.run(Phase::Deploy, "write_image", info()).unwrap();
+        assert_eq!(lab.disk.bytes(1 << 20, 512), [7; 512]);
+        assert_eq!(told(&lab), [Map::new(), uuids]);
+    }
+
+    #[test]
+    fn an_image_that_a_user_changed_is_written_again() {
+        let mut lab = Lab::new();
+        let bytes = image(7);
+        let write = |lab: &Lab| {
+            let info = json!({"image_info": info_of(bytes.clone())});
+            lab.run(Phase::Deploy, "write_image", info).unwrap();
+            lab.disk.bytes(1 << 20, 512)
+        };
+        let inject = |lab: &Lab| {
+            let files = json!([{"path": "/a", "content": "Yg==", "partition": 1}]);
+            let error = lab.run(Phase::Deploy, "inject_files", json!({"files": files}));
+            error.expect_err("there is no file system");
+            // What it could have done.
+            lab.disk.write(1 << 20, &[9; 512]);
+        };
+        let uuids = Map::from_iter([("root uuid".to_owned(), json!("0x47d04a15"))]);
+        assert_eq!(write(&lab), [7; 512]);
+        inject(&lab);
+        assert_eq!(write(&lab), [9; 512], "Ironic's own change stays");
+        lab.commander = Commander::User;
+        inject(&lab);
+        assert_eq!(lab.machine.partition_uuids(Commander::Ironic), uuids);
+        lab.commander = Commander::Ironic;
+        assert_eq!(write(&lab), [7; 512]);
+    }
+
+    #[test]
+    fn an_image_without_partitions_is_a_failure_with_its_reason() {
+        for (bytes, reason) in [
+            (
+                divided(&[]),
+                "No partitions found on the device {} after writing the image.",
+            ),
+            (
+                vec![0; 2 * MIB],
+                "Unable to find a valid partition table on the disk after writing the image: {} has no partition table; \
+                 the image may be damaged, or made for another sector size",
+            ),
+        ] {
+            let lab = Lab::new();
+            let arguments = json!({"image_info": info_of(bytes)});
+            let error = lab
+                .run(Phase::Deploy, "write_image", arguments)
+                .unwrap_err();
+            let device = lab.files.root().path("dev/sdx").display().to_string();
+            let reason = format!("Deploy step failed: {}", reason.replace("{}", &device));
+            assert_eq!(error.to_string(), reason);
+            assert_eq!(lab.machine.partition_uuids(Commander::Ironic), Map::new());
+        }
+    }
+
+    #[test]
+    fn servers_that_a_user_names_are_not_shown_the_configured_password() {
+        let mut lab = Lab::new();
+        lab.machine.settings.imaging.basic_auth = Some(imaging::BasicAuth {
+            user: Some("site".into()),
+            password: Some(Secret::new("hush".into())),
+        });
+        lab.machine.remember_node(json!({"uuid": NODE}));
+        let shown_for = |lab: &Lab, byte| {
+            let (url, heard) = served_and_heard(image(byte), 1);
+            let mut info = info_of(image(byte));
+            info["urls"] = json!([url]);
+            let arguments = json!({ "image_info": info });
+            lab.run(Phase::Deploy, "write_image", arguments).unwrap();
+            heard.recv().unwrap()
+        };
+        let basic = format!("Basic {}", BASE64_STANDARD.encode("site:hush"));
+        assert_eq!(shown_for(&lab, 7), Some(basic));
+        lab.commander = Commander::User;
+        assert_eq!(shown_for(&lab, 8), None);
+    }
+}
