@@ -92,7 +92,8 @@ async fn the_network_is_asked_where_the_operator_wants_it() {
     strangers_do_not_keep_out_whose_key_is_pinned(&options).await;
 }
 
-/// A link where one stranger has nothing to show, another no HTTP, a third a key of his own, and all are quicker than Ironic.
+/// A link where one stranger has nothing to show, another no HTTP, a third a key of his own, a fourth names another path of Ironic's
+/// host, and all are quicker than Ironic.
 async fn strangers_do_not_keep_out_whose_key_is_pinned(options: &[&str]) {
     let (conductor, pin) = shown_by_its_key().await;
     let (stranger, _) = shown_by_its_key().await;
@@ -104,6 +105,7 @@ async fn strangers_do_not_keep_out_whose_key_is_pinned(options: &[&str]) {
     for (last, port, properties) in [
         (4, 80, &["protocol=gopher"][..]),
         (3, 80, &["protocol=http", "ipa_ntp_server=192.0.2.66"]),
+        (5, conductor.address.port(), &["path=/nonsense"]),
         (2, stranger.address.port(), &["ipa_ntp_server=192.0.2.66"]),
         (1, conductor.address.port(), &["path=/"]),
     ] {
@@ -132,6 +134,8 @@ async fn strangers_do_not_keep_out_whose_key_is_pinned(options: &[&str]) {
     let beaten = conductor.until_asked(HEARTBEAT, 1);
     agent.until("a heartbeat", beaten).await;
     assert!(stranger.asked(LOOKUP).is_empty());
+    assert_eq!(conductor.asked("GET /nonsense/v1/lookup").len(), 1);
+    assert!(conductor.asked("POST /nonsense").is_empty());
 }
 
 /// A service that a test describes further.
