@@ -15,12 +15,12 @@ use serde_json::json;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-const BY_LOOPBACK: &[(&str, &str)] = &[
+pub(super) const BY_LOOPBACK: &[(&str, &str)] = &[
     ("OS_MDNS__INTERFACES", "127.0.0.1"),
     ("OS_MDNS__LOOKUP_ATTEMPTS", "1"),
 ];
 
-/// One at a time: all agents ask at one port.
+/// One at a time, with the one of [`crash`](super::crash) (`.config/nextest.toml`): all agents ask at one port.
 #[tokio::test]
 async fn the_network_is_asked_where_the_operator_wants_it() {
     let conductor = willing_conductor(json!(TOKEN)).await;
@@ -139,7 +139,7 @@ async fn strangers_do_not_keep_out_whose_key_is_pinned(options: &[&str]) {
 }
 
 /// A service that a test describes further.
-fn a_service() -> Described {
+pub(super) fn a_service() -> Described {
     Described {
         host: "localhost.",
         address: Ipv4Addr::new(192, 0, 2, 1),
