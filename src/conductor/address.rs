@@ -150,7 +150,7 @@ fn by_route(destinations: &[IpAddr], network: &impl Network) -> Option<IpAddr> {
 /// Addresses of the APIs that answer; if none does, those that need no answer to be known.
 ///
 /// The probe verifies TLS like every other request: an API that cannot be trusted is not one to be called back by. Those that
-/// gave no answer are asked last from now on. (IPA forgets them, where its client would notice; they may come back.)
+/// gave no answer are asked after their like from now on. (IPA forgets them, where its client would notice; they may come back.)
 async fn destinations(client: Option<&Client>) -> Vec<IpAddr> {
     let mut answering = Vec::new();
     let mut literal = Vec::new();
@@ -166,7 +166,7 @@ async fn destinations(client: Option<&Client>) -> Vec<IpAddr> {
             }
             Err(error) => {
                 tracing::debug!(error = chain(&error), "this API gives no answer");
-                client.ask_last(&url);
+                client.demote(&url);
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::tls::client::{ClientOptions, body};
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, redirect};
+use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use url::Url;
@@ -26,13 +27,13 @@ pub(super) const VERIFY_CA: ApiVersion = ApiVersion {
     minor: 68,
 };
 
-/// A client of one Ironic, which may have several URLs. Requests that fail to get a whole answer go on to the next URL; the
-/// one that works is asked first from then on.
+/// A client of one Ironic, which may have several URLs, and not all of them Ironic's: requests that do not get what they ask for
+/// go on to the next URL. The one that gave it is asked first from then on.
 #[derive(Debug)]
 pub struct Client {
     http: reqwest::Client,
     /// The one to ask first is the first.
-    urls: Mutex<Vec<Url>>,
+    urls: Mutex<Vec<Known>>,
     request_id: Option<HeaderValue>,
     configured: Option<ApiVersion>,
     detected: Mutex<Option<ApiVersion>>,
@@ -84,7 +85,7 @@ impl Client {
             .map_err(Error::Client)?;
         Ok(Self {
             http,
-            urls: Mutex::new(urls.to_vec()),
+            urls: Mutex::new(urls.iter().cloned().map(Known::nothing_of).collect()),
             request_id: config
                 .global_request_id
                 .as_deref()
@@ -112,6 +113,7 @@ impl Client {
                 Err(Error::Connect { source, url }) if source.is_connect() => {
                     return Err(Error::Connect { source, url });
                 }
+                Err(error @ Error::TooOld { .. }) => return Err(error),
                 Err(error) => {
                     let error = crate::error::chain(&error);
                     tracing::warn!(error, "Ironic's API did not tell its version");
@@ -119,13 +121,7 @@ impl Client {
                 }
             },
         };
-        if version < TOKEN {
-            return Err(Error::TooOld {
-                found: version,
-                needed: TOKEN,
-            });
-        }
-        Ok(Some(version))
+        with_tokens(version).map(Some)
     }
 
     /// Whether a heartbeat may bring the agent's certificate. Ironic that does not tell its version, or cannot be reached now, is
@@ -160,42 +156,61 @@ impl Client {
     }
 
     async fn ask_version(&self) -> Result<ApiVersion, Error> {
-        let answer = self.send(&Request::get("/")).await?;
-        if answer.status != StatusCode::OK {
-            return Err(answer.refusal(None));
-        }
-        wire::version(answer.document()?)
+        self.send(&Request::get("/"), Standing::Unknown, |answer| {
+            if answer.status != StatusCode::OK {
+                return Err(answer.refusal(None));
+            }
+            with_tokens(wire::version(answer.document()?)?)
+        })
+        .await
     }
 
-    /// Sends a request to one URL after the other, until one answers.
+    /// Sends a request to one URL after the other, until one gives what is `wanted`, which raises it to a standing.
     ///
-    /// A gateway that has nobody behind it (502, 503, 504) is no answer while there is another URL to ask. IPA would stay with it.
-    pub(super) async fn send(&self, request: &Request) -> Result<Answer, Error> {
-        let urls = self.urls();
-        let mut nobody_behind = None;
+    /// Another answer may be of a server, or at a path, that is not Ironic's at all, and so decides nothing while there is another URL to
+    /// ask (IPA would stay with it). Where a URL is known to be Ironic's, and Ironic's own refusals have this status, it does: others
+    /// are not shown a token because a node is locked.
+    ///
+    /// # Errors
+    /// The one that says most, of equal ones the first; where nobody answers at all, the last.
+    pub(super) async fn send<T>(
+        &self,
+        request: &Request,
+        standing: Standing,
+        wanted: impl Fn(&Answer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let known = self.order().clone();
+        let several = known.len() > 1;
         let mut failure = Error::NoUrl;
-        for url in &urls {
-            match self.send_to(url, request).await {
-                Ok(answer) if GATEWAY.contains(&answer.status) => {
-                    nobody_behind.get_or_insert(answer);
+        for Known { url, standing: had } in known {
+            let answer = self.send_to(&url, request).await;
+            let error = match answer.and_then(|answer| wanted(&answer)) {
+                Ok(found) => {
+                    self.promote(&url, standing);
+                    return Ok(found);
                 }
-                Ok(answer) => {
-                    self.ask_first(url);
-                    if answer.status == StatusCode::NOT_ACCEPTABLE {
-                        self.forget_version();
-                    }
-                    return Ok(answer);
-                }
-                Err(error) => {
-                    if urls.len() > 1 {
-                        let error = crate::error::chain(&error);
-                        tracing::warn!(error, "this API gives no answer");
-                    }
-                    failure = error;
-                }
+                Err(error) => error,
+            };
+            let is_final = had > Standing::Unknown && is_of_ironic(&error);
+            if several && !is_final {
+                tracing::warn!(
+                    url = origin(&url),
+                    error = crate::error::chain(&error),
+                    "this API does not give what it is asked for"
+                );
+            }
+            let (new, old) = (weight(&error), weight(&failure));
+            if is_final || new > old || new == 0 && old == 0 {
+                failure = error;
+            }
+            if is_final {
+                break;
             }
         }
-        nobody_behind.ok_or(failure)
+        if matches!(failure, Error::Answer { code: 406, .. }) {
+            self.forget_version();
+        }
+        Err(failure)
     }
 
     /// Sends a request to one URL and reads the whole answer, as far as it is not too long.
@@ -247,20 +262,89 @@ impl Client {
 
     /// The API's URLs, in the order in which they are asked.
     pub(super) fn urls(&self) -> Vec<Url> {
-        self.order().clone()
+        let order = self.order();
+        order.iter().map(|known| known.url.clone()).collect()
     }
 
-    /// Asks this URL last, and only when no other answers.
-    pub(super) fn ask_last(&self, url: &Url) {
-        self.order().sort_by_key(|known| known == url);
+    /// Asks this URL after all others that are of its standing.
+    pub(super) fn demote(&self, url: &Url) {
+        let mut order = self.order();
+        order.sort_by_key(|known| (Reverse(known.standing), known.url == *url));
     }
 
-    fn ask_first(&self, url: &Url) {
-        self.order().sort_by_key(|known| known != url);
+    /// Asks this URL before all others that are of no higher standing.
+    fn promote(&self, url: &Url, standing: Standing) {
+        if standing == Standing::Unknown {
+            return;
+        }
+        let mut order = self.order();
+        for known in order.iter_mut().filter(|known| known.url == *url) {
+            known.standing = known.standing.max(standing);
+        }
+        order.sort_by_key(|known| (Reverse(known.standing), known.url != *url));
     }
 
-    fn order(&self) -> MutexGuard<'_, Vec<Url>> {
+    fn order(&self) -> MutexGuard<'_, Vec<Known>> {
         self.urls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A URL, and what is known of it.
+#[derive(Clone, Debug)]
+struct Known {
+    url: Url,
+    standing: Standing,
+}
+
+impl Known {
+    const fn nothing_of(url: Url) -> Self {
+        let standing = Standing::Unknown;
+        Self { url, standing }
+    }
+}
+
+/// What a URL has done, and a stranger's, or one of Ironic's host that leads elsewhere, does not. It is never lost: a request
+/// that fails once must not put those first who never gave an answer to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// Nothing that counts.
+    Unknown,
+    /// It answered a lookup.
+    KnowsNode,
+    /// It accepted a heartbeat.
+    TakesHeartbeats,
+}
+
+/// A version whose API knows agent tokens.
+fn with_tokens(found: ApiVersion) -> Result<ApiVersion, Error> {
+    if found < TOKEN {
+        let needed = TOKEN;
+        return Err(Error::TooOld { found, needed });
+    }
+    Ok(found)
+}
+
+/// Whether a refusal is one that Ironic gives for reasons of its own: the request, the token, the version, a locked node.
+const fn is_of_ironic(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Answer {
+            code: 400 | 401 | 403 | 406 | 409,
+            ..
+        }
+    )
+}
+
+/// How much a failure says: of a locked node only Ironic tells, and lookups wait for that; a gateway that has nobody behind it
+/// says more than nobody.
+const fn weight(error: &Error) -> u8 {
+    match error {
+        Error::Answer { code: 409, .. } | Error::TooOld { .. } => 3,
+        Error::Answer {
+            code: 502..=504, ..
+        } => 1,
+        Error::Connect { .. } | Error::NoUrl => 0,
+        _ => 2,
     }
 }
 
@@ -365,9 +449,3 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id")
 const BODY_MAX: usize = 1024 * 1024;
 /// Enough for a message.
 const REFUSAL_MAX: usize = 16 * 1024;
-/// What a gateway says that cannot reach its service, and a service that has no time.
-const GATEWAY: &[StatusCode] = &[
-    StatusCode::BAD_GATEWAY,
-    StatusCode::SERVICE_UNAVAILABLE,
-    StatusCode::GATEWAY_TIMEOUT,
-];

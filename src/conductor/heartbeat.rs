@@ -1,6 +1,6 @@
 //! The heartbeat: tells Ironic where the agent listens, that it lives, and that a command has ended.
 
-use super::client::{Client, Request, VERIFY_CA};
+use super::client::{Client, Request, Standing, VERIFY_CA};
 use super::error::Error;
 use super::retry::{Chance, between};
 use super::{AGENT_VERSION, wire};
@@ -64,18 +64,20 @@ pub async fn once(client: &Client, heartbeat: &Heartbeat) -> Result<(), Error> {
         AGENT_VERSION,
         verify_ca,
     );
-    let answer = client
-        .send(&Request {
-            method: Method::POST,
-            version: Some(version),
-            body: Some(body),
-            ..Request::get(&format!("/v1/heartbeat/{}", heartbeat.node))
+    let request = Request {
+        method: Method::POST,
+        version: Some(version),
+        body: Some(body),
+        ..Request::get(&format!("/v1/heartbeat/{}", heartbeat.node))
+    };
+    client
+        .send(&request, Standing::TakesHeartbeats, |answer| {
+            match answer.status {
+                StatusCode::ACCEPTED => Ok(()),
+                _ => Err(answer.refusal(Some(&heartbeat.token))),
+            }
         })
-        .await?;
-    match answer.status {
-        StatusCode::ACCEPTED => Ok(()),
-        _ => Err(answer.refusal(Some(&heartbeat.token))),
-    }
+        .await
 }
 
 async fn drive<F>(

@@ -1,6 +1,6 @@
 //! The lookup: which node this machine is, what Ironic wants of its agent, and the agent token.
 
-use super::client::{Answer, Client, Content, Request, TOKEN};
+use super::client::{Client, Content, Request, Standing, TOKEN};
 use super::error::Error;
 use super::{Law, wire};
 use crate::config::{ApiVersion, Config};
@@ -219,7 +219,7 @@ pub async fn once(
     config: &Config,
     own: Option<&AgentToken>,
 ) -> Result<Lookup, Error> {
-    understand(ask(client, machine, own).await?.document()?, config)
+    ask(client, machine, own, |body| understand(body, config)).await
 }
 
 /// Looks a known node up anew, again and again by the law: what its operator changed since. Settings and token of the answer
@@ -235,34 +235,39 @@ pub async fn again(
     cancel: &CancellationToken,
 ) -> Result<Node, Error> {
     law.keep(cancel, async || {
-        let answer = ask(client, machine, own).await?;
-        node_of(wire::lookup(answer.document()?)?.node)
+        ask(client, machine, own, |body| {
+            node_of(wire::lookup(body)?.node)
+        })
+        .await
     })
     .await
 }
 
-async fn ask(
+async fn ask<T>(
     client: &Client,
     machine: &Machine,
     own: Option<&AgentToken>,
-) -> Result<Answer, Error> {
+    understand: impl Fn(&[u8]) -> Result<T, Error>,
+) -> Result<T, Error> {
     let mut query = vec![("addresses", machine.addresses.join(","))];
     query.extend(machine.node.map(|node| ("node_uuid", node.to_string())));
     // Where Ironic does not tell its version, what the token needs is asked for: less would get an answer without one, once
     // and for all. IPA asks with 1.31 and then cannot heartbeat.
     let version: ApiVersion = client.version().await?.map_or(TOKEN, |v| v.min(TOKEN));
-    let answer = client
-        .send(&Request {
-            answer: Content::Secret,
-            query,
-            version: Some(version),
-            ..Request::get("/v1/lookup")
+    let request = Request {
+        answer: Content::Secret,
+        query,
+        version: Some(version),
+        ..Request::get("/v1/lookup")
+    };
+    client
+        .send(&request, Standing::KnowsNode, |answer| {
+            match answer.status {
+                StatusCode::OK => understand(answer.document()?),
+                _ => Err(answer.refusal(own)),
+            }
         })
-        .await?;
-    match answer.status {
-        StatusCode::OK => Ok(answer),
-        _ => Err(answer.refusal(own)),
-    }
+        .await
 }
 
 fn understand(body: &[u8], config: &Config) -> Result<Lookup, Error> {

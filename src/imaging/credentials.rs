@@ -51,24 +51,60 @@ impl Authorization {
     }
 }
 
-/// A server's words without what it was shown: parts of the URL and of the header that it may repeat under any name, or none.
-pub(super) fn without_credentials(
+/// A server's words without what it was shown, at these places: parts of URLs and of the header that it may repeat under any name, or
+/// none.
+pub(super) fn without_credentials<'a>(
     text: &str,
-    place: &Source,
+    places: impl IntoIterator<Item = &'a Source>,
     authorization: Option<&Authorization>,
 ) -> String {
-    let url = place.url();
+    let shown = shown(places, authorization);
+    shown.iter().fold(text.to_owned(), |text, secret| {
+        redact::mask_known(&text, secret)
+    })
+}
+
+/// Whether a part of a URL repeats what servers were shown at these places as URLs write it: in another case, or percent-encoded.
+pub(super) fn repeats_credentials<'a>(
+    part: &str,
+    places: impl IntoIterator<Item = &'a Source>,
+    authorization: Option<&Authorization>,
+) -> bool {
+    let part = Zeroizing::new(percent_decoded(part).to_lowercase());
+    let shown = shown(places, authorization);
+    let mut shown = shown.iter().map(|secret| percent_decoded(secret));
+    shown.any(|secret| part.contains(secret.to_lowercase().as_str()))
+}
+
+/// What servers were shown, the longest first: a shorter one may be a part of it.
+fn shown<'a>(
+    places: impl IntoIterator<Item = &'a Source>,
+    authorization: Option<&Authorization>,
+) -> Vec<Zeroizing<String>> {
     let mut shown: Vec<Zeroizing<String>> = Vec::new();
     let mut show = |text: &str| {
         if text.len() >= SHORTEST_MASKED {
             shown.push(Zeroizing::new(text.to_owned()));
         }
     };
-    show(url.password().unwrap_or_default());
-    for pair in url.query().unwrap_or_default().split('&') {
-        show(pair.split_once('=').map_or(pair, |(_, value)| value));
+    for place in places {
+        let url = place.url();
+        let (user, password) = (url.username(), url.password());
+        // Who stands alone is a key.
+        let secret = password.unwrap_or(user);
+        show(secret);
+        show(&percent_decoded(secret));
+        if let Some(password) = password {
+            // As the header has it that is made of them.
+            let (user, password) = (percent_decoded(user), percent_decoded(password));
+            let pair = Zeroizing::new(format!("{}:{}", *user, *password));
+            show(&Zeroizing::new(STANDARD.encode(pair.as_bytes())));
+        }
+        for pair in url.query().unwrap_or_default().split('&') {
+            show(pair.split_once('=').map_or(pair, |(_, value)| value));
+        }
+        url.query_pairs().for_each(|(_, value)| show(&value));
     }
-    url.query_pairs().for_each(|(_, value)| show(&value));
     let header = authorization.and_then(|authorization| authorization.value.to_str().ok());
     if let Some((_, credentials)) = header.and_then(|header| header.split_once(' ')) {
         show(credentials);
@@ -76,11 +112,28 @@ pub(super) fn without_credentials(
         let pair = str::from_utf8(&pair).unwrap_or_default();
         show(pair.split_once(':').map_or("", |(_, password)| password));
     }
-    // The longest first: a shorter one may be a part of it.
     shown.sort_by_key(|secret| Reverse(secret.len()));
-    shown.iter().fold(text.to_owned(), |text, secret| {
-        redact::mask_known(&text, secret)
-    })
+    shown
+}
+
+/// What a part of a URL means.
+fn percent_decoded(part: &str) -> Zeroizing<String> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(part.len()));
+    let mut rest = part.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let digits = (*byte == b'%').then(|| after.split_at_checked(2)).flatten();
+        let encoded = digits.and_then(|(digits, after)| {
+            let digits = str::from_utf8(digits).ok()?;
+            // A sign is none.
+            let all = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+            let byte = u8::from_str_radix(digits, 16).ok().filter(|_| all)?;
+            Some((byte, after))
+        });
+        let (byte, after) = encoded.unwrap_or((*byte, after));
+        bytes.push(byte);
+        rest = after;
+    }
+    Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The strongest of what there is.

@@ -4,8 +4,9 @@
 //! server's credentials go to no other server, and what one left behind stays there; those in a URL go along to the same server.
 //! One call makes one attempt; trying again is `attempts`'.
 
-use super::credentials::{self, Authorization, Proxies, with_proxies, without_credentials};
+use super::credentials::{self, Authorization, Proxies, with_proxies};
 use super::encoding::{Encoding, gunzip};
+use super::place::Place;
 use super::source::{self, Source};
 use crate::error::chain;
 use crate::progress::Cancel;
@@ -158,7 +159,7 @@ impl Fetcher {
 
     /// Follows redirects to the place that has the content.
     fn follow(&self, source: &Source, content: Content) -> Result<Download<'_>, Error> {
-        let mut place = source.clone();
+        let mut place = Place::first(source);
         let mut authorization = self
             .authorization
             .as_ref()
@@ -169,16 +170,18 @@ impl Fetcher {
             let Some(location) = location.filter(|_| response.status().is_redirection()) else {
                 return self.accept(place, response, content);
             };
-            let next = place.join(location.as_bytes()).map_err(Error::Url)?;
+            let here = place.source();
+            let next = here.join(location.as_bytes()).map_err(Error::Url)?;
             // At each of them: what is in clear between two places over TLS can be changed like anything else.
-            let is_downgrade = place.url().scheme() == "https" && next.url().scheme() != "https";
+            let is_downgrade = here.url().scheme() == "https" && next.url().scheme() != "https";
             if is_downgrade && content == Content::Small {
                 return Err(Error::Downgrade(source.to_string()));
             }
             // Where the next place leads is its own doing, even if that is back.
-            authorization = authorization.filter(|_| place.shares_credentials_with(&next));
-            tracing::debug!(from = %place, to = %next, "image server redirects");
-            place = next;
+            authorization = authorization.filter(|_| here.shares_credentials_with(&next));
+            let from = place.to_string();
+            place = place.redirected(next, self.authorization.as_ref());
+            tracing::debug!(from, to = %place, "image server redirects");
         }
         Err(Error::Redirects(source.to_string()))
     }
@@ -218,71 +221,75 @@ impl Fetcher {
 
     fn request(
         &self,
-        place: &Source,
+        place: &Place,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Error> {
-        let place = match authorization {
+        let source = match authorization {
             // The header is the stronger: the library must not add another from the URL.
-            Some(_) => place.without_credentials(),
-            None => place.clone(),
+            Some(_) => place.source().without_credentials(),
+            None => place.source().clone(),
         };
         let mut request = self
             .client
-            .get(place.url().clone())
+            .get(source.url().clone())
             .header(ACCEPT_ENCODING, "identity");
         if let Some(value) = authorization {
             request = request.header(AUTHORIZATION, value.clone());
         }
-        self.wait(&place, request.send())?
-            .map_err(|error| Error::Connect {
-                url: place.to_string(),
-                source: error.into(),
+        let url = place.to_string();
+        self.wait(place, request.send())?
+            .map_err(|error| match place.has_secret_host() {
+                // What the library says may name the host.
+                true => Error::Unreachable(url),
+                false => Error::Connect {
+                    url,
+                    source: error.into(),
+                },
             })
     }
 
     fn accept(
         &self,
-        source: Source,
+        place: Place,
         response: Response,
         content: Content,
     ) -> Result<Download<'_>, Error> {
         if response.status() != StatusCode::OK {
-            return Err(self.refusal(&source, response));
+            return Err(self.refusal(&place, response));
         }
         let encoding = match (Encoding::of(response.headers()), content) {
             (Some(Encoding::Identity), _) => Encoding::Identity,
             (Some(Encoding::Gzip), Content::Small) => Encoding::Gzip,
-            _ => return Err(Error::Encoded(source.to_string())),
+            _ => return Err(Error::Encoded(place.to_string())),
         };
         Ok(Download {
             fetcher: self,
             encoding,
             length: response.content_length(),
-            source,
+            place,
             response,
             rest: Bytes::new(),
         })
     }
 
-    fn refusal(&self, source: &Source, mut response: Response) -> Error {
+    fn refusal(&self, place: &Place, mut response: Response) -> Error {
         let status = response.status().as_u16();
-        let body = match self.wait(source, response.chunk()) {
+        let body = match self.wait(place, response.chunk()) {
             Ok(Ok(Some(bytes))) => {
                 let text = String::from_utf8_lossy(&bytes);
-                let authorization = self.authorization.as_ref();
-                printable(&without_credentials(&text, source, authorization))
+                printable(&place.without_credentials(&text, self.authorization.as_ref()))
             }
             _ => String::new(),
         };
         Error::Status {
             status,
-            url: source.to_string(),
+            url: place.to_string(),
             body,
         }
     }
 
     /// Waits for the network, but not after the wish to stop, nor beyond the limits.
-    fn wait<T>(&self, source: &Source, what: impl Future<Output = T>) -> Result<T, Error> {
+    fn wait<T>(&self, place: &Place, what: impl Future<Output = T>) -> Result<T, Error> {
         let silent = Instant::now() + self.timeout;
         self.runtime.block_on(async {
             let mut what = pin!(what);
@@ -295,7 +302,7 @@ impl Fetcher {
                 }
                 if Instant::now() >= silent {
                     return Err(Error::Silent {
-                        url: source.to_string(),
+                        url: place.to_string(),
                         seconds: self.timeout.as_secs(),
                     });
                 }
@@ -328,7 +335,7 @@ pub(super) struct Download<'a> {
     /// Bytes the server announced.
     pub(super) length: Option<u64>,
     /// Where the bytes come from, after redirects.
-    pub(super) source: Source,
+    pub(super) place: Place,
     response: Response,
     rest: Bytes,
 }
@@ -353,9 +360,9 @@ impl Download<'_> {
 
     fn next(&mut self) -> Result<Option<Bytes>, Error> {
         self.fetcher
-            .wait(&self.source, self.response.chunk())?
+            .wait(&self.place, self.response.chunk())?
             .map_err(|error| Error::Broken {
-                url: self.source.to_string(),
+                url: self.place.to_string(),
                 source: error.without_url(),
             })
     }
@@ -384,7 +391,7 @@ const MIN_RATE: u64 = 64 << 10;
 /// How long a wish to stop may go unseen.
 const GLANCE: Duration = Duration::from_millis(250);
 
-/// Why a download failed. URLs are shown without credentials and query.
+/// Why a download failed. URLs are shown without credentials and query, and redirects without what their servers were shown.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The connection ended before the content did.
@@ -474,6 +481,9 @@ pub enum Error {
         /// The most that is taken.
         limit: usize,
     },
+    /// No connection to a place that cannot be told.
+    #[error("requesting {0}")]
+    Unreachable(String),
     /// A place that nothing is fetched from.
     #[error("the place cannot be fetched from")]
     Url(#[source] source::Error),
@@ -493,7 +503,10 @@ pub(super) enum Remedy {
 impl Error {
     pub(super) fn remedy(&self) -> Remedy {
         match self {
-            Self::Broken { .. } | Self::Connect { .. } | Self::Silent { .. } => Remedy::Again,
+            Self::Broken { .. }
+            | Self::Connect { .. }
+            | Self::Silent { .. }
+            | Self::Unreachable(_) => Remedy::Again,
             // IPA means to stop at a 4xx and does not (it asks the truth value of the answer). These two are no verdicts.
             Self::Status {
                 status: 408 | 429, ..

@@ -23,6 +23,7 @@ mod encoding;
 mod error;
 mod gunzip;
 mod pipeline;
+mod place;
 mod sums;
 mod target;
 mod writer;
@@ -313,7 +314,7 @@ impl Job<'_> {
             return Ok(outcome);
         }
         Err(Error::Mismatch {
-            url: download.source.to_string(),
+            url: download.place.to_string(),
             image: self.info.id.clone(),
             algorithm: self.expected.algorithm.name(),
             expected: self.expected.digits.clone(),

@@ -26,7 +26,7 @@ impl Source {
             }
         }
         let url = self.0.join(&text).map_err(Error::Syntax)?;
-        let mut place = Self::try_from(url)?;
+        let mut place = Self::try_from(url).map_err(|_| Error::Redirect)?;
         let has_own = !place.0.username().is_empty() || place.0.password().is_some();
         if !has_own && self.shares_credentials_with(&place) {
             // These fail only for URLs without a host, which `try_from` does not let in.
@@ -105,6 +105,9 @@ pub enum Error {
     /// Another scheme: files of the ramdisk and the like are none of an image's business.
     #[error("only http and https URLs are allowed, not {0}")]
     Scheme(String),
+    /// A redirect to another scheme, which is not quoted: it is a text of the server's, who was shown secrets.
+    #[error("it redirects to a URL that is neither http nor https")]
+    Redirect,
     /// It can be read in two ways: see [`is_plain_url`].
     #[error(
         "the URL must have two slashes behind its scheme, and neither backslashes nor control characters"
@@ -171,7 +174,7 @@ mod tests {
         let source: Source = "https://host/a".parse().unwrap();
         assert!(matches!(
             source.join(b"file:///etc/passwd"),
-            Err(Error::Scheme(_))
+            Err(Error::Redirect)
         ));
         for (location, place) in [
             (&b"/c"[..], "https://host/c"),

@@ -59,6 +59,12 @@ impl AgentToken {
         })
     }
 
+    /// Whether both are the same text.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.reveal(|text| other.matches(text.as_bytes()))
+    }
+
     /// Does something with the token itself, in its place: for the heartbeat's body alone.
     pub fn reveal<R>(&self, look: impl FnOnce(&str) -> R) -> R {
         // It came from a text.

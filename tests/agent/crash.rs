@@ -3,8 +3,10 @@
 
 use super::caller::Caller;
 use super::conductor::{Answer, Conductor, NODE, TOKEN, lookup};
+use super::discovery::{BY_LOOPBACK, a_service};
 use super::process::{Program, free_port, run, within};
 use super::rescue::{HASH, etc};
+use super::responder::{Described, Responder};
 use super::session::{HEARTBEAT, LOOKUP, knowing, willing_conductor};
 use super::standalone::WITH_TOKEN;
 use super::steps::step;
@@ -174,6 +176,44 @@ async fn an_agent_killed_while_it_serves_is_not_missed() {
     assert_eq!(before.list().await.len(), 3);
     kept.supervisor.signal(Signal::SIGTERM);
     within("the end", async { while before.is_answered().await {} }).await;
+}
+
+/// One at a time, with the one of [`discovery`](super::discovery) (`.config/nextest.toml`): all agents ask at one port.
+#[tokio::test]
+async fn an_agent_killed_while_the_network_is_silent_asks_it_until_it_tells_of_ironic_again() {
+    let conductor = willing_conductor(json!(TOKEN)).await;
+    conductor.on(LOOKUP, [lookup(json!(TOKEN)), lookup(json!("******"))]);
+    let answering_after = |deaf| {
+        let described = Described {
+            port: conductor.address.port(),
+            properties: vec!["protocol=http".into()],
+            deaf,
+            ..a_service()
+        };
+        Responder::start(5353, described)
+    };
+    let answering = answering_after(0);
+    let port = free_port().to_string();
+    let mut arguments = vec!["supervise", "--listen_port", &port];
+    arguments.extend(["--advertise_port", &port, "--disk_wait_attempts", "0"]);
+    let environment = [BY_LOOPBACK, &[("OS_MDNS__USE_MDNS", "true")]].concat();
+    let mut supervisor = Program::start(&arguments, &environment);
+    supervisor.until_told(ACCEPTED).await;
+    drop(answering);
+
+    // Three questions are one attempt, and an agent has one here.
+    let answering = answering_after(9);
+    let mut kept = Kept {
+        conductor,
+        supervisor,
+    };
+    kept.kill().await;
+    kept.supervisor.until_told_often(ACCEPTED, 2).await;
+    assert_eq!(kept.caller().list().await, Vec::<Value>::new());
+    let told = kept.supervisor.told();
+    assert!(answering.asked().len() > 9, "{told}");
+    assert!(told.matches(STARTED).count() > 3, "{told}");
+    assert!(!told.contains("no api_url is configured"), "{told}");
 }
 
 #[tokio::test]

@@ -15,12 +15,12 @@ use serde_json::json;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-const BY_LOOPBACK: &[(&str, &str)] = &[
+pub(super) const BY_LOOPBACK: &[(&str, &str)] = &[
     ("OS_MDNS__INTERFACES", "127.0.0.1"),
     ("OS_MDNS__LOOKUP_ATTEMPTS", "1"),
 ];
 
-/// One at a time: all agents ask at one port.
+/// One at a time, with the one of [`crash`](super::crash) (`.config/nextest.toml`): all agents ask at one port.
 #[tokio::test]
 async fn the_network_is_asked_where_the_operator_wants_it() {
     let conductor = willing_conductor(json!(TOKEN)).await;
@@ -92,7 +92,8 @@ async fn the_network_is_asked_where_the_operator_wants_it() {
     strangers_do_not_keep_out_whose_key_is_pinned(&options).await;
 }
 
-/// A link where one stranger has nothing to show, another no HTTP, a third a key of his own, and all are quicker than Ironic.
+/// A link where one stranger has nothing to show, another no HTTP, a third a key of his own, a fourth names another path of Ironic's
+/// host, and all are quicker than Ironic.
 async fn strangers_do_not_keep_out_whose_key_is_pinned(options: &[&str]) {
     let (conductor, pin) = shown_by_its_key().await;
     let (stranger, _) = shown_by_its_key().await;
@@ -104,6 +105,7 @@ async fn strangers_do_not_keep_out_whose_key_is_pinned(options: &[&str]) {
     for (last, port, properties) in [
         (4, 80, &["protocol=gopher"][..]),
         (3, 80, &["protocol=http", "ipa_ntp_server=192.0.2.66"]),
+        (5, conductor.address.port(), &["path=/nonsense"]),
         (2, stranger.address.port(), &["ipa_ntp_server=192.0.2.66"]),
         (1, conductor.address.port(), &["path=/"]),
     ] {
@@ -132,10 +134,12 @@ async fn strangers_do_not_keep_out_whose_key_is_pinned(options: &[&str]) {
     let beaten = conductor.until_asked(HEARTBEAT, 1);
     agent.until("a heartbeat", beaten).await;
     assert!(stranger.asked(LOOKUP).is_empty());
+    assert_eq!(conductor.asked("GET /nonsense/v1/lookup").len(), 1);
+    assert!(conductor.asked("POST /nonsense").is_empty());
 }
 
 /// A service that a test describes further.
-fn a_service() -> Described {
+pub(super) fn a_service() -> Described {
     Described {
         host: "localhost.",
         address: Ipv4Addr::new(192, 0, 2, 1),

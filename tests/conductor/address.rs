@@ -1,11 +1,12 @@
 //! Where Ironic is told to call.
 
 use super::clock::Clock;
-use super::conductor::{Answer, Conductor};
-use super::{client, config, dead_url, heartbeat_of};
+use super::conductor::{Answer, Conductor, TOKEN, lookup};
+use super::{client, config, dead_url, heartbeat_of, look_up};
 use ferrite::conductor::address::{self, Advertised, Network};
 use ferrite::conductor::{Error, heartbeat};
 use ferrite::config::Scheme;
+use serde_json::json;
 use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -285,4 +286,23 @@ async fn looking_for_an_address_ends_when_the_agent_does() {
     let found = address::find(&client, &config, &Routes(|_| None), &cancel).await;
     assert!(matches!(found, Err(Error::Cancelled)), "{found:?}");
     assert_eq!(clock.seconds(), 0);
+}
+
+#[tokio::test]
+async fn a_probe_that_is_lost_puts_nobody_before_the_api_that_answered_the_lookup() {
+    let (ironic, other) = (Conductor::start().await, Conductor::start().await);
+    ironic
+        .on("GET /", [Answer::version("1.115"), Answer::hang_up()])
+        .on("GET /v1/lookup", [lookup(json!(TOKEN))])
+        .on("POST /v1/heartbeat", [Answer::bytes(202, "")]);
+    let config = config(&format!("ipa-api-url={},{}", ironic.url(), other.url()));
+    let (client, cancel) = (client(&config), CancellationToken::new());
+    look_up(&config, &client).await.unwrap();
+    let routes = Routes(|_| Some("192.0.2.9"));
+    address::find(&client, &config, &routes, &cancel)
+        .await
+        .unwrap();
+    heartbeat::once(&client, &heartbeat_of(None)).await.unwrap();
+    assert_eq!(ironic.asked("GET /").len(), 2);
+    assert!(other.asked("POST").is_empty());
 }

@@ -161,3 +161,15 @@ async fn an_api_that_is_too_old_is_told_in_one_sentence_and_never_looked_up() {
     );
     assert_eq!(conductor.asked(LOOKUP).len(), 0);
 }
+
+#[tokio::test]
+async fn an_api_that_is_too_old_keeps_no_other_from_being_looked_up_at() {
+    let (old, new) = (of_version("1.58").await, of_version("1.115").await);
+    let config = config(&format!("ipa-api-url={},{}", old.url(), new.url()));
+    let client = client(&config);
+    old.on(LOOKUP, [Answer::fault(406, "no")]);
+    look_up(&config, &client).await.unwrap();
+    let asked = (old.asked(LOOKUP).len(), new.asked(LOOKUP).len());
+    assert_eq!(asked, (1, 1));
+    assert_eq!(new.asked(LOOKUP)[0].version(), Some("1.62"));
+}

@@ -67,6 +67,74 @@ fn a_server_is_quoted_without_what_it_was_shown() {
     assert_eq!(told, right);
 }
 
+/// Whoever is shown a password may put it into whatever is quoted of him.
+#[test]
+fn no_error_of_a_redirect_holds_what_its_server_was_shown() {
+    let (encoded, password) = ("5chem%65-%2bCanary", "5cheme-+Canary");
+    let header = STANDARD.encode(format!("user:{password}"));
+    let failed = |url: &str, error: &str| {
+        format!("Download of image image-1 failed: URL: {url}; Error: {error}")
+    };
+    let refused = |status: &str, from: &str, body: &str| {
+        format!("Received status code {status} from {from}, expected 200. Response body: {body}")
+    };
+    for by_url in [true, false] {
+        for (location, body, place) in [
+            (
+                None,
+                format!("no {password}, no {encoded}, no {header}"),
+                "{}/x.img",
+            ),
+            (
+                Some(format!("/denied/{password}")),
+                "sorry".into(),
+                "{}/denied/******",
+            ),
+            (
+                Some(format!("/denied/{}", password.to_uppercase())),
+                "sorry".into(),
+                "a place that {}/x.img redirects to",
+            ),
+            (Some(format!("c{password}:/x")), String::new(), ""),
+        ] {
+            let lab = Lab::new(4 * MIB);
+            let (to, told) = (location.clone(), body.clone());
+            let server = Server::start(move |number| match (number, to.clone()) {
+                (0, Some(location)) => Answer::Redirect(location),
+                _ => Answer::Refusal(404, told.clone()),
+            });
+            let url = server.url("x.img");
+            let info = if by_url {
+                info(
+                    &server.url_with(&format!("user:{encoded}"), "x.img"),
+                    Some("raw"),
+                    b"",
+                )
+            } else {
+                let mut info = info(&url, Some("raw"), b"");
+                for (name, value) in [
+                    ("image_server_auth_strategy", "http_basic"),
+                    ("image_server_user", "user"),
+                    ("image_server_password", password),
+                ] {
+                    info.insert(name.into(), value.into());
+                }
+                info
+            };
+            let error = lab.write(&info).unwrap_err();
+            let origin = server.url("");
+            let place = place.replace("{}", origin.trim_end_matches('/'));
+            let right = match (&*body, location) {
+                ("", _) => "the place cannot be fetched from: it redirects to a URL that is neither http nor https".into(),
+                (body, Some(_)) => refused("404", &place, body),
+                (_, None) if by_url => refused("404", &place, "no ******, no ******, no ******"),
+                (_, None) => refused("404", &place, &format!("no ******, no {encoded}, no ******")),
+            };
+            assert_eq!(error.details, failed(&url, &right));
+        }
+    }
+}
+
 #[test]
 fn trouble_is_tried_again() {
     let lab = Lab::new(8 * MIB);

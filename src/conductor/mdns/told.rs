@@ -22,6 +22,10 @@ pub(super) struct Told {
 type Server = (Name, u16);
 type Properties = Vec<(String, String)>;
 
+/// Of one host: what each packet told for the first time. A sender's address can be forged, so that a packet does not speak for the one
+/// before it.
+type Addresses = Vec<Vec<IpAddr>>;
+
 /// What was told of one service. Who answers is told by his address; who says two things that contradict each other tells of two.
 #[derive(Debug)]
 struct Entry {
@@ -30,9 +34,11 @@ struct Entry {
     server: Option<Server>,
     properties: Option<Properties>,
     /// Of the host, as whoever tells of the service says.
-    addresses: Vec<IpAddr>,
+    addresses: Addresses,
     /// Of the host, as others say.
-    by_others: Vec<IpAddr>,
+    by_others: Addresses,
+    /// A packet told of it and not where its host is, and no address came since: known ones may not be of the same teller.
+    is_asked_for: bool,
     /// Somebody heard that it cannot be used.
     passed_over: bool,
 }
@@ -40,7 +46,8 @@ struct Entry {
 /// Ironic, as the network tells of it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Where it is: all that can be used, in the order they came. Which of them are Ironic, TLS shows.
+    /// Where it is: all that can be used. Who answers, each of their tellings and each of a telling's addresses have their turns, in the
+    /// order they came. Which of them are Ironic, TLS shows.
     pub urls: Vec<Url>,
     /// Options that it would override, without the prefix `ipa_`: those that all services tell alike. So a stranger beside Ironic
     /// can keep an option away, but sets none; one who answers alone is believed. (IPA takes those of the first who answers.)
@@ -81,7 +88,7 @@ impl Told {
         for entry in &self.entries {
             match &entry.server {
                 None => queries.push((&self.service, RecordType::SRV)),
-                Some((host, _)) if entry.known_addresses().is_empty() => {
+                Some((host, _)) if entry.is_asked_for => {
                     queries.extend([(host, RecordType::A), (host, RecordType::AAAA)]);
                 }
                 Some(_) => {}
@@ -134,11 +141,11 @@ impl Told {
                 _ => {}
             }
         }
-        let mut news = self.take(from, server, properties);
-        for (host, address) in addresses {
-            news |= self.take_address(from, &host, address);
-        }
-        news
+        let without_address = server.as_ref().is_some_and(|(host, _)| {
+            let mut told = addresses.iter();
+            !told.any(|(of, address)| of == host && is_of_use(*address))
+        });
+        self.take(from, server, properties, without_address) | self.take_addresses(from, &addresses)
     }
 
     /// Takes what somebody tells of a service: with what he told before, where that fits, else as another.
@@ -147,18 +154,26 @@ impl Told {
         from: IpAddr,
         server: Option<Server>,
         properties: Option<Properties>,
+        without_address: bool,
     ) -> bool {
         if server.is_none() && properties.is_none() {
             return false;
         }
-        let mut of_him = self.entries.iter_mut().filter(|entry| entry.from == from);
-        let fitting =
-            of_him.find(|entry| fit(&entry.server, &server) && fit(&entry.properties, &properties));
-        if let Some(entry) = fitting {
-            let news = entry.server.is_none() && server.is_some()
-                || entry.properties.is_none() && properties.is_some();
-            entry.server = entry.server.take().or(server);
-            entry.properties = entry.properties.take().or(properties);
+        // All that it fits: who forges half of a telling must not get the other half alone.
+        let (mut fitting, mut news) = (false, false);
+        let of_him = self.entries.iter_mut().filter(|entry| entry.from == from);
+        for entry in of_him
+            .filter(|entry| fit(&entry.server, &server) && fit(&entry.properties, &properties))
+        {
+            fitting = true;
+            news |= entry.server.is_none() && server.is_some()
+                || entry.properties.is_none() && properties.is_some()
+                || without_address && !entry.is_asked_for;
+            entry.is_asked_for |= without_address;
+            entry.server = entry.server.take().or_else(|| server.clone());
+            entry.properties = entry.properties.take().or_else(|| properties.clone());
+        }
+        if fitting {
             return news;
         }
         let of_him = self.entries.iter().filter(|entry| entry.from == from);
@@ -170,34 +185,38 @@ impl Told {
                 properties,
                 addresses: Vec::new(),
                 by_others: Vec::new(),
+                is_asked_for: without_address,
                 passed_over: false,
             });
         }
         room
     }
 
-    /// Takes an address of a service's host. What comes before the host is known is asked for again when it is.
-    fn take_address(&mut self, from: IpAddr, host: &Name, address: IpAddr) -> bool {
-        // What only a link knows is of no use in a URL, which has no place for the link.
-        if address.is_loopback()
-            || address.is_unspecified()
-            || address.is_multicast()
-            || matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
-        {
-            return false;
-        }
+    /// Takes the addresses that a packet tells of services' hosts. What comes before the host is known is asked for again when it is.
+    fn take_addresses(&mut self, from: IpAddr, told: &[(Name, IpAddr)]) -> bool {
         let mut news = false;
         for entry in &mut self.entries {
-            if entry.server.as_ref().is_none_or(|(known, _)| known != host) {
+            let Some((host, _)) = &entry.server else {
                 continue;
-            }
-            let addresses = if entry.from == from {
+            };
+            let known = if entry.from == from {
                 &mut entry.addresses
             } else {
                 &mut entry.by_others
             };
-            if addresses.len() < ADDRESSES_MAX && !addresses.contains(&address) {
-                addresses.push(address);
+            let mut new = Vec::new();
+            for (_, address) in told.iter().filter(|(of, _)| of == host) {
+                if new.len() < ADDRESSES_MAX
+                    && is_of_use(*address)
+                    && !new.contains(address)
+                    && !known.iter().flatten().any(|known| known == address)
+                {
+                    new.push(*address);
+                }
+            }
+            if !new.is_empty() && known.len() < TELLINGS_MAX {
+                known.push(new);
+                entry.is_asked_for = false;
                 news = true;
             }
         }
@@ -206,7 +225,7 @@ impl Told {
 
     /// Whether a service that can be used was told to the end.
     pub(super) fn has_usable(&self) -> bool {
-        self.services(|_| true).any(|service| service.is_ok())
+        self.services(|_| true).iter().any(Result::is_ok)
     }
 
     /// Who told to the end of a service that cannot be used, and why it cannot: each once.
@@ -214,15 +233,15 @@ impl Told {
         let in_clear = self.in_clear;
         let mut new = Vec::new();
         for entry in self.entries.iter_mut().filter(|entry| !entry.passed_over) {
-            if let Some(Err(reason)) = entry.service(|_| true, in_clear) {
+            if let Some(Err(reason)) = entry.services(&|_| true, in_clear).first() {
                 entry.passed_over = true;
-                new.push((entry.from, reason));
+                new.push((entry.from, *reason));
             }
         }
         new
     }
 
-    /// What was told to the end: each service at the first of its addresses that can be reached, else at the first.
+    /// What was told to the end: each service at those of its addresses that can be reached, if any can.
     ///
     /// # Errors
     /// Why the first service cannot be used, when none can.
@@ -272,19 +291,23 @@ impl Told {
         Some(Ok(found))
     }
 
-    fn services(
-        &self,
-        reachable: impl Fn(IpAddr) -> bool,
-    ) -> impl Iterator<Item = Result<Service, &'static str>> {
-        self.entries
-            .iter()
-            .filter_map(move |entry| entry.service(&reachable, self.in_clear))
+    /// All services, in the order in which they have the places.
+    fn services(&self, reachable: impl Fn(IpAddr) -> bool) -> Vec<Result<Service, &'static str>> {
+        let mut senders: Vec<(IpAddr, Vec<Vec<_>>)> = Vec::new();
+        for entry in &self.entries {
+            let services = entry.services(&reachable, self.in_clear);
+            match senders.iter_mut().find(|(from, _)| *from == entry.from) {
+                Some((_, of_him)) => of_him.push(services),
+                None => senders.push((entry.from, vec![services])),
+            }
+        }
+        in_turn(senders.into_iter().map(|(_, of_him)| in_turn(of_him)))
     }
 }
 
 impl Entry {
     /// The addresses of its host: others are believed where it has none itself.
-    fn known_addresses(&self) -> &[IpAddr] {
+    fn known_addresses(&self) -> &Addresses {
         if self.addresses.is_empty() {
             &self.by_others
         } else {
@@ -292,23 +315,51 @@ impl Entry {
         }
     }
 
-    /// The service, once everything was told.
-    fn service(
+    /// The service, once everything was told: at each of its addresses, where those alone say where it is.
+    fn services(
         &self,
-        reachable: impl Fn(IpAddr) -> bool,
+        reachable: &impl Fn(IpAddr) -> bool,
         in_clear: bool,
-    ) -> Option<Result<Service, &'static str>> {
-        let (host, port) = self.server.as_ref()?;
-        let properties = self.properties.as_ref()?;
-        let addresses = self.known_addresses();
-        let address = addresses.iter().find(|address| reachable(**address));
-        let address = address.or_else(|| addresses.first())?;
-        let service = service(host, *port, properties, *address);
-        Some(match service {
-            Ok(service) if service.url.scheme() == "http" && !in_clear => Err(IN_CLEAR),
-            service => service,
-        })
+    ) -> Vec<Result<Service, &'static str>> {
+        let (Some((host, port)), Some(properties)) = (&self.server, &self.properties) else {
+            return Vec::new();
+        };
+        let known = self.known_addresses();
+        let all: Vec<_> = in_turn(known.iter().cloned());
+        let reached: Vec<_> = all.iter().copied().filter(|at| reachable(*at)).collect();
+        let mut services = Vec::new();
+        for address in if reached.is_empty() { all } else { reached } {
+            let service = match service(host, *port, properties, address) {
+                Ok(service) if service.url.scheme() == "http" && !in_clear => Err(IN_CLEAR),
+                service => service,
+            };
+            if !services.contains(&service) {
+                services.push(service);
+            }
+        }
+        services
     }
+}
+
+/// The first of each list, then the second of each, and so on.
+fn in_turn<T>(lists: impl IntoIterator<Item = Vec<T>>) -> Vec<T> {
+    let mut lists: Vec<_> = lists.into_iter().map(Vec::into_iter).collect();
+    let mut turns = Vec::new();
+    loop {
+        let before = turns.len();
+        turns.extend(lists.iter_mut().filter_map(Iterator::next));
+        if turns.len() == before {
+            return turns;
+        }
+    }
+}
+
+/// What only a link knows is of no use in a URL, which has no place for the link.
+fn is_of_use(address: IpAddr) -> bool {
+    !(address.is_loopback()
+        || address.is_unspecified()
+        || address.is_multicast()
+        || matches!(address, IpAddr::V6(address) if address.is_unicast_link_local()))
 }
 
 /// Whether two tellings may be of the same.
@@ -377,10 +428,12 @@ const IN_CLEAR: &str = "it is http, and api_pin, cafile or certfile wants TLS";
 const URLS_MAX: usize = 8;
 /// More than an honest link has, and those that cannot be used.
 const ENTRIES_MAX: usize = 32;
-/// Who repeats the answers of another link may tell of several.
-const ENTRIES_OF_ONE_MAX: usize = 4;
-/// More than an honest host has.
+/// Who repeats the answers of another link may tell of several, and others may in his name.
+const ENTRIES_OF_ONE_MAX: usize = URLS_MAX;
+/// Of one packet: more than an honest host has.
 const ADDRESSES_MAX: usize = 16;
+/// Packets that tell other addresses of one host.
+const TELLINGS_MAX: usize = 8;
 /// Each is a line in the log.
 const OVERRIDES_MAX: usize = 16;
 
@@ -490,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_address_that_can_be_reached_counts_and_else_the_first() {
+    fn the_addresses_that_can_be_reached_count_and_else_all() {
         let host = "c.local.";
         let told = told(vec![
             address(host, "127.0.0.1"),
@@ -506,8 +559,10 @@ mod tests {
             let found = told.found(|address| address == wanted);
             found.unwrap().unwrap().urls
         };
-        assert_eq!(at("192.0.2.2"), ["http://192.0.2.2/".parse().unwrap()]);
-        assert_eq!(at("203.0.113.1"), ["http://192.0.2.1/".parse().unwrap()]);
+        let both: [Url; 2] =
+            ["http://192.0.2.1/", "http://192.0.2.2/"].map(|url| url.parse().unwrap());
+        assert_eq!(at("192.0.2.2"), both[1..]);
+        assert_eq!(at("203.0.113.1"), both);
     }
 
     #[test]
@@ -565,6 +620,62 @@ mod tests {
         assert_eq!(urls(&told), wanted);
     }
 
+    /// The sender's address of a packet proves nothing.
+    #[test]
+    fn an_address_that_is_told_in_anothers_name_leaves_his_own_its_place() {
+        let forged = "192.0.2.66";
+        let own = whole("c.local.", 443, &[], "192.0.2.1");
+        let mut told = nothing();
+        assert!(told.hear(&whole("c.local.", 443, &[], forged), SENDER));
+        assert!(told.hear(&own, SENDER));
+        let wanted = ["https://192.0.2.66/", "https://192.0.2.1/"];
+        assert_eq!(urls(&told), wanted);
+
+        // As many as one packet has, beside strangers with tellings of their own.
+        let crowd = |from: u8| {
+            let addresses = (from..from + 30).map(|last| format!("192.0.2.{last}"));
+            let addresses = addresses.map(|at| address("c.local.", &at));
+            let of_service = [server("c.local.", 443), text(&[])];
+            packet(ID, of_service.into_iter().chain(addresses).collect())
+        };
+        let mut told = nothing();
+        assert!(told.hear(&crowd(60), SENDER));
+        assert!(told.hear(&crowd(100), from(9)));
+        assert!(told.hear(&own, SENDER));
+        let wanted = [60, 100, 1, 101, 61, 102, 62, 103];
+        let wanted = wanted.map(|last| format!("https://192.0.2.{last}/"));
+        assert_eq!(urls(&told), wanted);
+    }
+
+    #[test]
+    fn an_address_that_is_told_in_anothers_name_is_no_reason_not_to_ask_for_his_own() {
+        let host = "c.local.";
+        let mut told = nothing();
+        assert!(told.hear(&whole(host, 443, &[], "192.0.2.66"), SENDER));
+        assert_eq!(told.question_of_rest(), None);
+        let sparing = packet(ID, vec![server(host, 443), text(&[])]);
+        assert!(told.hear(&sparing, SENDER));
+        assert!(!told.hear(&sparing, SENDER));
+        assert!(told.question_of_rest().is_some());
+        let own = packet(ID, vec![address(host, "192.0.2.1")]);
+        assert!(told.hear(&own, SENDER));
+        assert_eq!(told.question_of_rest(), None);
+        let wanted = ["https://192.0.2.66/", "https://192.0.2.1/"];
+        assert_eq!(urls(&told), wanted);
+    }
+
+    #[test]
+    fn half_a_telling_in_anothers_name_takes_no_other_half_away() {
+        let (forged, own) = (text(&["path=/forged"]), text(&["path=/own"]));
+        let host = || vec![server("c.local.", 443), address("c.local.", "192.0.2.1")];
+        let mut told = nothing();
+        for records in [vec![forged], vec![own], host()] {
+            assert!(told.hear(&packet(ID, records), SENDER));
+        }
+        let wanted = ["https://192.0.2.1/forged", "https://192.0.2.1/own"];
+        assert_eq!(urls(&told), wanted);
+    }
+
     #[test]
     fn what_others_say_of_a_host_is_believed_where_nobody_else_does() {
         let mut told = told(vec![server("c.local.", 80), text(&[])]);
@@ -616,7 +727,8 @@ mod tests {
         }
         let urls = urls(&told);
         assert_eq!(urls.len(), URLS_MAX);
-        assert_eq!(urls[ENTRIES_OF_ONE_MAX], "https://192.0.2.1/");
+        assert_eq!(urls[0], "https://192.0.2.66:1000/");
+        assert_eq!(urls[1], "https://192.0.2.1/");
         assert_eq!(told.entries.len(), ENTRIES_MAX);
     }
 
@@ -730,7 +842,7 @@ mod tests {
             let mut told = nothing();
             told.hear(&bytes, SENDER);
             let _ = told.found(|_| true);
-            prop_assert!(told.entries.iter().all(|entry| entry.addresses.len() <= ADDRESSES_MAX));
+            prop_assert!(told.entries.iter().all(|entry| entry.addresses.len() <= TELLINGS_MAX));
         }
     }
 }
