@@ -14,6 +14,7 @@ use crate::error::chain;
 use crate::formats::probe::Volume;
 use crate::progress::Cancel;
 use crate::root::Root;
+use crate::secret::MOST_MEDIA_BYTES;
 use files::{Copied, Existing, Medium};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use said::Said;
@@ -35,8 +36,7 @@ pub struct Media {
 
 impl Media {
     /// Whether they gave anything.
-    #[must_use]
-    pub const fn is_something(&self) -> bool {
+    const fn is_something(&self) -> bool {
         self.parameters.is_some() || !self.copied.is_empty()
     }
 }
@@ -472,7 +472,7 @@ impl Boot<'_> {
         }
         for (file, reason) in &copied.left_out {
             if self.is_new(format!("{} {reason}", file.display())) {
-                tracing::warn!(file = %file.display(), reason, "left a file of the virtual media out");
+                tracing::warn!(file = %file.display(), %reason, "left a file of the virtual media out");
             }
         }
         Ok(copied.files)
@@ -503,7 +503,7 @@ fn parameters_in(attached: &Attached) -> Result<KernelArgs, Error> {
         source,
     };
     let bytes = Medium::open(&attached.path)
-        .and_then(|medium| medium.read(Path::new(PARAMETERS_FILE)))
+        .and_then(|medium| medium.read(Path::new(PARAMETERS_FILE), MOST_MEDIA_BYTES))
         .map_err(failed)?;
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(KernelArgs::parse(Zeroizing::new(text.into()))),
@@ -879,6 +879,23 @@ mod tests {
         let line = "boot_method=vmedia ir_pub_id=anybody";
         let media = look(&machine, line, Known::default()).unwrap();
         assert_eq!(media.copied, [machine.root().path(file)]);
+    }
+
+    #[test]
+    fn parameters_for_which_the_next_agent_has_no_room_are_not_read() {
+        let machine = Machine::new();
+        machine.block("usb1", "sda", "0", 9, &fat("ir-vfd-dev"));
+        for (bytes, is_read) in [(MOST_MEDIA_BYTES, true), (40 << 10, false)] {
+            let text = "ipa-debug=1 ".repeat(bytes)[..bytes].to_owned();
+            machine.file("media/sda/parameters.txt", text);
+            assert_eq!(take(&machine).unwrap().parameters.is_some(), is_read);
+        }
+        let device = &Found::among(devices(&machine.root()), None).parameters[0];
+        let error = parameters_in(&machine.attach()(device).unwrap()).unwrap_err();
+        assert_eq!(
+            chain(&error),
+            "cannot read parameters.txt of the virtual media: it has more than 32 KiB"
+        );
     }
 
     #[test]
