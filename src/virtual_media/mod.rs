@@ -2,8 +2,8 @@
 //!
 //! Looked for only after `boot_method=vmedia`, only on a CD or a small USB disk (IPA: `utils._check_vmedia_device`). An ISO is
 //! believed when its publisher is the `ir_pub_id` of the kernel command line. For any other medium nothing vouches: a former
-//! user may have left it in the machine. Of several volumes that claim to be the same none is believed; a lone
-//! one, to which no other has come for a few seconds, adds what is missing (`config::Known`) and replaces nothing.
+//! user may have left it in the machine. Of several volumes that claim to be the same none is believed, nor is an ISO beside them; a
+//! lone one, to which no other has come for a few seconds, adds what is missing (`config::Known`) and replaces nothing.
 
 mod devices;
 mod files;
@@ -324,35 +324,73 @@ impl Boot<'_> {
         found: &Found,
         attach: &dyn Fn(&Device) -> Result<Attached, Error>,
     ) -> Result<Media, Error> {
-        let mut media = Media::default();
-        if found.parameters.is_empty() {
-            media.parameters = self.guessed(&found.perhaps, attach);
-        } else if let Some(device) = self.the_only_one(&found.parameters, PARAMETERS) {
-            let parameters = attach(device).and_then(|attached| parameters_in(&attached));
-            media.parameters = self.read_or_warn(parameters);
+        let parameters = match found.parameters.is_empty() {
+            true => self.guessed(&found.perhaps, attach),
+            false => self.parameters_of(&found.parameters, attach),
+        };
+        let copied = match self.iso(found) {
+            Some(device) => self.files_of(root, device, found.published, &parameters, attach)?,
+            None => Vec::new(),
+        };
+        let parameters = match parameters {
+            Parameters::Read(parameters) => Some(parameters),
+            Parameters::Missing | Parameters::Unclear => None,
+        };
+        let (has_parameters, files) = (parameters.is_some(), copied.len());
+        if self.is_new(format!("read {has_parameters} {files}")) {
+            tracing::info!(parameters = has_parameters, files, "Read the virtual media");
         }
-        if let Some(device) = self.iso(found) {
-            // Ironic's own volume says more than an ISO that nothing vouches for.
-            let known = match &media.parameters {
-                Some(parameters) => self.known.and(parameters),
-                None => self.known,
-            };
-            let existing = match (found.published, known.configured) {
-                (true, _) => Existing::Replaced,
-                (false, true) => Existing::Final,
-                (false, false) => Existing::Kept,
-            };
-            let copied = attach(device).and_then(|attached| self.copy(root, existing, &attached));
-            media.copied = match found.published {
-                true => copied?,
-                false => self.read_or_warn(copied).unwrap_or_default(),
-            };
+        Ok(Media { parameters, copied })
+    }
+
+    /// The parameters on the volume that was made for them.
+    fn parameters_of(
+        &self,
+        devices: &[Device],
+        attach: &dyn Fn(&Device) -> Result<Attached, Error>,
+    ) -> Parameters {
+        let Some(device) = self.the_only_one(devices, PARAMETERS) else {
+            return Parameters::Unclear;
+        };
+        let parameters = attach(device).and_then(|attached| parameters_in(&attached));
+        self.read_or_warn(parameters)
+            .map_or(Parameters::Unclear, Parameters::Read)
+    }
+
+    /// Copies the configuration files of an ISO. Ironic's own volume says more than an ISO that nothing vouches for: where there is one
+    /// and what it says is not known, such an ISO says nothing.
+    fn files_of(
+        &self,
+        root: &Root,
+        iso: &Device,
+        published: bool,
+        parameters: &Parameters,
+        attach: &dyn Fn(&Device) -> Result<Attached, Error>,
+    ) -> Result<Vec<PathBuf>, Error> {
+        let known = match parameters {
+            Parameters::Read(parameters) => self.known.and(parameters),
+            Parameters::Missing => self.known,
+            Parameters::Unclear if published => self.known,
+            Parameters::Unclear => {
+                if self.is_new(format!("not read {}", iso.path.display())) {
+                    tracing::warn!(
+                        iso = %iso.path.display(),
+                        "the files of this ISO are not read: no ir_pub_id names its publisher, and what the volume of parameters says is not known"
+                    );
+                }
+                return Ok(Vec::new());
+            }
+        };
+        let existing = match (published, known.configured) {
+            (true, _) => Existing::Replaced,
+            (false, true) => Existing::Final,
+            (false, false) => Existing::Kept,
+        };
+        let copied = attach(iso).and_then(|attached| self.copy(root, existing, &attached));
+        match published {
+            true => copied,
+            false => Ok(self.read_or_warn(copied).unwrap_or_default()),
         }
-        let (parameters, files) = (media.parameters.is_some(), media.copied.len());
-        if self.is_new(format!("read {parameters} {files}")) {
-            tracing::info!(parameters, files, "Read the virtual media");
-        }
-        Ok(media)
     }
 
     fn iso<'f>(&self, found: &'f Found) -> Option<&'f Device> {
@@ -424,18 +462,38 @@ impl Boot<'_> {
         &self,
         perhaps: &[Device],
         attach: &dyn Fn(&Device) -> Result<Attached, Error>,
-    ) -> Option<KernelArgs> {
+    ) -> Parameters {
         let (mut devices, mut parameters) = (Vec::new(), None);
         for device in perhaps {
-            if let Ok(attached) = attach(device)
-                && let Ok(found) = parameters_in(&attached)
-            {
+            let Ok(attached) = attach(device) else {
+                continue;
+            };
+            let read = parameters_in(&attached);
+            let is_missing = matches!(&read, Err(Error::Parameters { source, .. }) if source.kind() == io::ErrorKind::NotFound);
+            if !is_missing {
                 devices.push(device.clone());
-                parameters = Some(found);
+                parameters = Some(read);
             }
         }
-        self.the_only_one(&devices, PARAMETERS).and(parameters)
+        let Some(parameters) = parameters else {
+            return Parameters::Missing;
+        };
+        match self.the_only_one(&devices, PARAMETERS) {
+            Some(_) => self
+                .read_or_warn(parameters)
+                .map_or(Parameters::Unclear, Parameters::Read),
+            None => Parameters::Unclear,
+        }
     }
+}
+
+/// What volumes of parameters say.
+enum Parameters {
+    /// There is none.
+    Missing,
+    /// There is one that cannot be read, or more than one.
+    Unclear,
+    Read(KernelArgs),
 }
 
 fn parameters_in(attached: &Attached) -> Result<KernelArgs, Error> {
@@ -866,6 +924,42 @@ mod tests {
         let line = "boot_method=vmedia ir_pub_id=anybody";
         let media = look(&machine, line, Known::default()).unwrap();
         assert_eq!(media.copied, [machine.root().path(file)]);
+    }
+
+    #[test]
+    fn an_iso_that_nothing_vouches_for_says_nothing_where_parameters_are_not_certain() {
+        for label in ["ir-vfd-dev", "other"] {
+            let machine = Machine::new();
+            machine.block("ata1", "sr0", "5", 9, &iso("config-2", "anybody"));
+            let file = "etc/ironic-python-agent.d/x.conf";
+            let content = "[DEFAULT]\napi_url=https://evil\n";
+            machine.file(&format!("media/sr0/{file}"), content);
+            let volume = |name: &str| {
+                machine.block("usb1", name, "0", 9, &fat(label));
+                let model = format!("sys/devices/usb1/block/{name}/device/model");
+                machine.file(&model, "Virtual Media FDD");
+                let parameters = "ipa-api-url=https://i ipa-agent-token=t";
+                machine.file(&format!("media/{name}/parameters.txt"), parameters);
+            };
+            let nothing = || {
+                let time = Time::until(3 * LONG_PATIENCE);
+                let (media, waited) = wait(&machine, "boot_method=vmedia", Known::default(), &time);
+                assert!(!media.is_something() && waited >= time.end);
+                assert!(!machine.root().path(file).exists());
+            };
+            // Two of them.
+            volume("sda");
+            volume("sdb");
+            nothing();
+            // One that cannot be read.
+            fs::remove_file(machine.0.path().join("dev/sdb")).unwrap();
+            machine.file("media/sda/parameters.txt", [0xFF]);
+            nothing();
+            // The one of this boot is another matter.
+            let line = "boot_method=vmedia ir_pub_id=anybody";
+            let media = look(&machine, line, Known::default()).unwrap();
+            assert_eq!(media.copied, [machine.root().path(file)]);
+        }
     }
 
     #[test]
