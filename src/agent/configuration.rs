@@ -38,7 +38,8 @@ pub(super) fn configure(
     Ok(loaded.config)
 }
 
-/// Media are read once in a session: it outlives the agent, and they may be gone or others by then. What they said is in the vault.
+/// Media are read once in a session: it outlives the agent, and they may be gone or others by then. What they said, be it nothing, is in
+/// the vault; files of theirs are among the ramdisk's own since.
 fn load(root: &Root, mut sources: Sources, vault: &Vault) -> Result<Loaded, Error> {
     let kept = vault.media(|text| KernelArgs::parse(text.to_owned()));
     if sources.kernel.booted_from_media()
@@ -49,13 +50,13 @@ fn load(root: &Root, mut sources: Sources, vault: &Vault) -> Result<Loaded, Erro
         return config::load(root, sources).map_err(Error::Config);
     }
     let known = sources.known(root);
+    let were_read = sources.kernel.booted_from_media();
     let media = virtual_media::read(root, &sources.kernel, known).map_err(Error::Media)?;
     tell_of_media(&media.copied);
-    let is_something = media.is_something();
     let said = media.parameters.as_ref().map(KernelArgs::without_secrets);
     sources.media = media.parameters;
     let mut loaded = config::load(root, sources).map_err(Error::Config)?;
-    if is_something {
+    if were_read {
         keep(
             &mut loaded,
             said.as_deref().map_or("", String::as_str),
@@ -247,6 +248,43 @@ mod tests {
         assert_eq!(config.api_url.urls().len(), 2);
         let config = loaded("boot_method=pxe", &vault);
         assert!(config.api_url.urls().is_empty());
+    }
+
+    #[test]
+    fn media_that_said_nothing_are_not_looked_at_by_the_next_agent() {
+        // An ISO that cannot be mounted: there is nothing to wait for, and nothing to read.
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        std::fs::create_dir_all(root.path("sys/class/block/sr0/device")).unwrap();
+        std::fs::write(root.path("sys/class/block/sr0/device/type"), "5\n").unwrap();
+        let mut head = vec![b' '; 34 << 10];
+        head[32768..32774].copy_from_slice(b"\x01CD001");
+        head[32808..32816].copy_from_slice(b"config-2");
+        std::fs::create_dir(root.path("dev")).unwrap();
+        std::fs::write(root.path("dev/sr0"), head).unwrap();
+        let kernel = "boot_method=vmedia ipa-api-url=https://k ipa-agent-token=t";
+        let vault = Vault::create().unwrap();
+        let sources = Sources {
+            kernel: KernelArgs::parse(kernel.to_owned()),
+            media: None,
+            environment: Vec::new(),
+            command_line: CommandLine::default(),
+        };
+        load(&root, sources, &vault).unwrap();
+        assert_eq!(
+            vault.media(|text| text.trim().to_owned()),
+            Some(String::new())
+        );
+        // It would wait for others for ever.
+        let next = loaded("boot_method=vmedia", &vault);
+        assert!(next.api_url.urls().is_empty());
+    }
+
+    #[test]
+    fn nothing_of_media_is_kept_where_the_machine_was_not_booted_from_them() {
+        let vault = Vault::create().unwrap();
+        loaded("boot_method=pxe", &vault);
+        assert_eq!(vault.media(|_| ()), None);
     }
 
     #[test]

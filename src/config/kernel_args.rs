@@ -8,6 +8,7 @@ use super::table::every;
 use crate::redact::MASK;
 use crate::root::Root;
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use zeroize::Zeroizing;
@@ -71,10 +72,16 @@ impl KernelArgs {
         (masked != *self.0).then_some(masked)
     }
 
-    /// The text with masks in the places of secrets, to be kept.
+    /// What counts of the text, with masks in the places of secrets, to be kept. It is longer than the text by no more than a mask for
+    /// each option that is a secret.
     #[must_use]
     pub fn without_secrets(&self) -> Zeroizing<String> {
-        self.masked().map_or_else(|| self.0.clone(), Zeroizing::new)
+        let pairs = self.effective_pairs().into_iter();
+        let words: Vec<_> = pairs
+            .map(|(key, value)| [key, "=", value].concat())
+            .collect();
+        let text = Self(Zeroizing::new(words.join(" ")));
+        text.masked().map_or_else(|| text.0.clone(), Zeroizing::new)
     }
 
     /// Whether the machine was booted from virtual media, so that other media are looked at too.
@@ -88,6 +95,16 @@ impl KernelArgs {
     pub fn publisher(&self) -> Option<&str> {
         self.value("ir_pub_id")
             .filter(|publisher| !publisher.is_empty())
+    }
+
+    /// Keys with their values, without those that a later one of the same key replaces.
+    pub(super) fn effective_pairs(&self) -> Vec<(&str, &str)> {
+        let pairs: Vec<_> = self.pairs().collect();
+        let mut keys = HashSet::new();
+        let pairs = pairs.into_iter().rev();
+        let mut last: Vec<_> = pairs.filter(|(key, _)| keys.insert(*key)).collect();
+        last.reverse();
+        last
     }
 
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -150,6 +167,21 @@ mod tests {
         );
         assert_eq!(args("ro ipa-agent-token=******").masked(), None);
         assert_eq!(args("ro x=1").masked(), None);
+    }
+
+    #[test]
+    fn what_is_kept_has_each_key_once_and_grows_by_a_mask_for_each_secret_at_most() {
+        let given = "a=1\tipa-agent-token=hush quiet a=2\n=x ipa-agent-token=s\n";
+        let kept = args(given).without_secrets();
+        assert!(!kept.contains("hush") && args(&kept).value("a") == Some("2"));
+        assert_eq!(args(&kept).pairs().count(), 3);
+        let secrets = every().filter(|spec| spec.is_secret());
+        let words: Vec<_> = secrets
+            .map(|spec| [spec.kernel_argument, "="].concat())
+            .collect();
+        let given = (words.join(" ") + " ").repeat(100);
+        let kept = args(&given).without_secrets();
+        assert!(kept.len() <= words.join(" ").len() + words.len() * MASK.len());
     }
 
     #[test]

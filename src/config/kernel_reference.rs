@@ -68,7 +68,8 @@ them, but for `ipa-debug`, which beats all. `ferrite config show` tells what cam
 `parameters.txt` adds what nothing else sets, and overrides nothing (IPA lets it override the kernel command line): any USB device
 with the right label could be its volume. Where anything else configures the agent, or `ir_pub_id` is on the kernel command line,
 it adds only waits and retries, `ipa-debug`, `ipa-global-request-id`, and, without `ir_pub_id`, a missing API address and agent
-token; the log names what it is denied.
+token; the log names what it is denied. It may have 32 KiB. Of several such volumes none is believed, nor a lone one before three
+seconds in which no other came.
 
 A boolean is `true` or `false`, `1` or `0`, `yes` or `no`, `on` or `off`, in any case. An argument that begins with `ipa-` and
 is not here is told in the log, with the nearest one that is.

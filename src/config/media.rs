@@ -45,8 +45,8 @@ impl Known {
     #[must_use]
     pub fn and(self, parameters: &KernelArgs) -> Self {
         let option = |key: &str| every().find(|option| option.kernel_argument == key);
-        let set = parameters
-            .pairs()
+        let set = parameters.effective_pairs().into_iter();
+        let set = set
             .filter(|(key, _)| !key.is_empty())
             .filter_map(|(key, text)| Some((option(key)?, text)));
         // Whether a reference becomes a value is known only in the end.
@@ -245,5 +245,7 @@ mod tests {
         );
         assert_eq!(and("ipa-agent-token=t"), (true, false));
         assert_eq!(and("ipa-api-url=https://i"), (true, true));
+        // Of equal keys the last counts.
+        assert_eq!(and("ipa-api-url=https://i ipa-api-url="), (false, false));
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Given {
 impl Given {
     /// Options that the kernel command line gave.
     pub(super) fn take_kernel_arguments(&mut self, arguments: &KernelArgs) {
-        self.take_arguments(arguments, Origin::KernelArgument);
+        self.take_arguments(arguments.pairs(), Origin::KernelArgument);
         self.refuse_replaced_bytes();
     }
 
@@ -40,7 +40,8 @@ impl Given {
     /// taken before.
     pub(super) fn take_media_parameters(&mut self, parameters: &KernelArgs, kernel: &KernelArgs) {
         let trusted = std::mem::take(&mut self.raws);
-        self.take_arguments(parameters, Origin::MediaParameter);
+        // Each once: what is told of them must not fill the log.
+        self.take_arguments(parameters.effective_pairs(), Origin::MediaParameter);
         let parameters = std::mem::take(&mut self.raws);
         let (mut admitted, refused) = media::admitted(parameters, &trusted, kernel);
         admitted.extend(trusted);
@@ -53,8 +54,12 @@ impl Given {
         self.refused.extend(passed_over.map(media::passed_over));
     }
 
-    fn take_arguments(&mut self, arguments: &KernelArgs, origin: fn(String) -> Origin) {
-        for (key, value) in arguments.pairs() {
+    fn take_arguments<'a>(
+        &mut self,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+        origin: fn(String) -> Origin,
+    ) {
+        for (key, value) in pairs {
             // A word that begins with "=" names nothing; options without an argument have an empty one.
             let named = |name: &&str| *name == key && !key.is_empty();
             if let Some(option) = every().find(|spec| named(&spec.kernel_argument)) {

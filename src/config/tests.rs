@@ -468,6 +468,17 @@ fn what_a_medium_says_and_is_no_value_is_passed_over_and_told() {
 }
 
 #[test]
+fn what_a_medium_says_a_thousand_times_in_vain_is_told_once() {
+    let mut machine = Machine::new();
+    machine.kernel = "boot_method=vmedia ir_pub_id=1 ipa-api-url=https://k";
+    let text = "ipa-insecure=1 ipa-debgu=1 ipa-lookup-timeout=hush ".repeat(1000);
+    machine.media = Some(text.leak());
+    let warnings = machine.load().unwrap().warnings;
+    let told: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+}
+
+#[test]
 fn a_mediums_contradiction_to_others_is_passed_over() {
     let mut machine = Machine::new();
     let pin = "ferrite-api-pin=sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

@@ -95,7 +95,7 @@ impl<D: Read + Seek> Fat<D> {
     }
 
     /// The label, padded with blanks: an entry of the root directory, as for libblkid since 2.33 (superblocks/vfat.c). What the
-    /// boot sector calls the file system is none.
+    /// boot sector calls the file system is none. Of the root directory no more is read than Linux lets a directory have.
     ///
     /// # Errors
     /// [`Error::Chain`], [`Error::Read`].
@@ -104,11 +104,17 @@ impl<D: Read + Seek> Fat<D> {
             Root::Chain(first) => (self.place(first)?, self.shape.cluster, Some(first)),
             Root::Fixed { at, bytes } => (at, bytes, None),
         };
+        let mut left = LARGEST_ROOT;
         for _ in 0..MOST_LABEL_CLUSTERS {
             let mut entries = Vec::new();
-            self.append(&mut entries, at, bytes)?;
+            let piece = bytes.min(left);
+            self.append(&mut entries, at, piece)?;
             if let ControlFlow::Break(label) = label_in(&entries) {
                 return Ok(label);
+            }
+            left -= piece;
+            if left == 0 {
+                break;
             }
             let Some(here) = cluster else { break };
             let Some(next) = self.next(here)? else { break };
@@ -380,6 +386,8 @@ impl Shape {
 
 /// As many as libblkid looks at.
 const MOST_LABEL_CLUSTERS: u32 = 100;
+/// 65,536 entries (Linux: `FAT_MAX_DIR_SIZE`).
+const LARGEST_ROOT: u64 = 2 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -461,6 +469,44 @@ mod tests {
             place.copy_from_slice(&[0x02, 0x20, 0x00]);
         }
         assert_eq!(contents(&image).unwrap(), fixture::files());
+    }
+
+    #[test]
+    fn a_label_is_looked_for_in_no_more_than_a_root_directory_may_have() {
+        let (cluster, data) = (32 << 10, 1 << 20);
+        let mut image = vec![0; data + 100 * cluster];
+        image[11..13].copy_from_slice(&512u16.to_le_bytes());
+        image[13] = 64;
+        image[14..16].copy_from_slice(&1u16.to_le_bytes());
+        image[16] = 1;
+        image[21] = 0xF8;
+        let total = u32::try_from(image.len() / 512).unwrap();
+        image[32..36].copy_from_slice(&total.to_le_bytes());
+        let fat_sectors = u32::try_from(data / 512 - 1).unwrap();
+        image[36..40].copy_from_slice(&fat_sectors.to_le_bytes());
+        image[44..48].copy_from_slice(&2u32.to_le_bytes());
+        image[510..512].copy_from_slice(&[0x55, 0xAA]);
+        // Deleted entries, cluster after cluster; the last one leads back to the first.
+        for (number, entry) in image[512 + 8..][..100 * 4].chunks_mut(4).enumerate() {
+            let next = (u32::try_from(number).unwrap() + 1) % 100 + 2;
+            entry.copy_from_slice(&next.to_le_bytes());
+        }
+        for entry in image[data..].chunks_mut(32) {
+            entry[0] = 0xE5;
+        }
+        let label = |image: Vec<u8>| {
+            let mut disk = Counting::new(image);
+            let label = Fat::open(&mut disk).unwrap().unwrap().label().unwrap();
+            (label, disk.read)
+        };
+        let (found, read) = label(image.clone());
+        assert_eq!(found, None);
+        assert!(read <= (2 << 20) + 2048, "{read} bytes read");
+        for (entry, wanted) in [(65_535, Some(*b"CONFIG-2   ")), (65_536, None)] {
+            let mut image = image.clone();
+            image[data + entry * 32..][..12].copy_from_slice(b"CONFIG-2   \x08");
+            assert_eq!(label(image).0, wanted, "{entry}");
+        }
     }
 
     /// A FAT16 with clusters of 512 bytes, made by hand: whatever its chains say.

@@ -19,4 +19,4 @@ pub use held::Held;
 pub use stored::{Identity, Session};
 pub use token::{AgentToken, TokenError};
 pub use value::{Sealable, Secret};
-pub use vault::Vault;
+pub use vault::{MOST_MEDIA_BYTES, Vault};

@@ -150,6 +150,7 @@ impl Vault {
 
 #[cfg(test)]
 mod tests {
+    use super::super::vault::MOST_MEDIA_BYTES;
     use super::*;
 
     fn token(text: &str) -> AgentToken {
@@ -212,13 +213,13 @@ mod tests {
     fn what_media_said_is_found_until_the_vault_is_wiped() {
         let vault = Vault::create().unwrap();
         assert!(vault.media(|_| ()).is_none());
-        let long = "x".repeat(30 * 1024);
+        let long = "x".repeat(MOST_MEDIA_BYTES);
         for text in ["", "ipa-api-url=https://i", &long] {
             vault.keep_media(text);
             let found = next(&vault).media(|text| text.trim().to_owned());
             assert_eq!(found.as_deref(), Some(text));
         }
-        vault.keep_media(&"x".repeat(32 * 1024));
+        vault.keep_media(&"x".repeat(MOST_MEDIA_BYTES + 1024));
         assert!(vault.media(|_| ()).is_none(), "too long");
         vault.keep_media("a=b");
         vault.wipe();

@@ -58,7 +58,7 @@ impl Item {
             Self::Session => (4096, 2048),
             Self::Key => (8192, 2048),
             Self::Certificate => (12288, 3072),
-            Self::Media => (16384, 32 * 1024),
+            Self::Media => (16384, MOST_MEDIA_BYTES + 1024),
         }
     }
 }
@@ -171,11 +171,14 @@ fn replace(bytes: &mut [u8], at: usize, value: &[u8]) {
     }
 }
 
+/// The most that `parameters.txt` on virtual media may have, so that there is room for what it said, masks in the places of secrets
+/// included. The kernel's command line, which says the same, has 4 KiB at most.
+pub const MOST_MEDIA_BYTES: usize = 32 * 1024;
 /// Of the length before each item.
 const LENGTH: usize = 4;
 const BYTES: usize = 52 * 1024;
 /// What it begins with; another arrangement has another number.
-const MARK: &[u8] = b"ferrite vault 2\n";
+const MARK: &[u8] = b"ferrite vault 3\n";
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{SFlag, fstat};
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -33,7 +34,7 @@ pub(super) struct Copied {
     /// Those that were not there before.
     created: Vec<PathBuf>,
     /// The medium's files that were not copied, and why.
-    pub(super) left_out: Vec<(PathBuf, &'static str)>,
+    pub(super) left_out: Vec<(PathBuf, Cow<'static, str>)>,
 }
 
 impl Copied {
@@ -56,7 +57,7 @@ enum Found<T> {
     /// Nothing is there, or a link that leads nowhere on the medium.
     Missing,
     /// It is something else than what was looked for.
-    Unfit(&'static str),
+    Unfit(Cow<'static, str>),
 }
 
 impl Medium {
@@ -64,12 +65,12 @@ impl Medium {
         Ok(Self(File::open(top)?.into()))
     }
 
-    /// A whole file of a reasonable size.
-    pub(super) fn read(&self, path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-        match self.find(path)? {
+    /// A whole file of no more than so many bytes.
+    pub(super) fn read(&self, path: &Path, most: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+        match self.find(path, most)? {
             Found::Fine(bytes) => Ok(bytes),
             Found::Missing => Err(io::ErrorKind::NotFound.into()),
-            Found::Unfit(reason) => Err(io::Error::other(reason)),
+            Found::Unfit(reason) => Err(io::Error::other(reason.into_owned())),
         }
     }
 
@@ -92,11 +93,13 @@ impl Medium {
             .map_err(|error| (to.to_owned(), error))?;
         for name in names {
             let (path, target) = (from.join(&name), to.join(&name));
-            let put = self.find(&path).and_then(|found| match found {
-                Found::Fine(bytes) => put(&bytes, &target, existing, copied),
-                Found::Missing => Ok(Err("the link leads nowhere on the medium")),
-                Found::Unfit(reason) => Ok(Err(reason)),
-            });
+            let put = self
+                .find(&path, LARGEST_FILE)
+                .and_then(|found| match found {
+                    Found::Fine(bytes) => put(&bytes, &target, existing, copied),
+                    Found::Missing => Ok(Err("the link leads nowhere on the medium".into())),
+                    Found::Unfit(reason) => Ok(Err(reason)),
+                });
             match put {
                 Ok(Ok(())) => copied.files.push(target),
                 Ok(Err(reason)) => copied.left_out.push((path, reason)),
@@ -130,7 +133,7 @@ impl Medium {
         Ok(names)
     }
 
-    fn find(&self, path: &Path) -> io::Result<Found<Zeroizing<Vec<u8>>>> {
+    fn find(&self, path: &Path, most: usize) -> io::Result<Found<Zeroizing<Vec<u8>>>> {
         // A device, a pipe is not opened, only looked at.
         let metadata = match self.open_at(path, OFlag::O_PATH) {
             Ok(place) => fstat(place)?,
@@ -138,11 +141,12 @@ impl Medium {
             Err(error) => return Err(error.into()),
         };
         if SFlag::from_bits_truncate(metadata.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
-            return Ok(Found::Unfit("it is no file"));
+            return Ok(Found::Unfit("it is no file".into()));
         }
         let size = usize::try_from(metadata.st_size).unwrap_or(usize::MAX);
-        if size > LARGEST_FILE {
-            return Ok(Found::Unfit("it has more than 1 MiB"));
+        if size > most {
+            let reason = format!("it has more than {} KiB", most >> 10);
+            return Ok(Found::Unfit(reason.into()));
         }
         let mut bytes = Zeroizing::new(vec![0; size]);
         File::from(self.open_at(path, OFlag::O_RDONLY)?).read_exact(&mut bytes)?;
@@ -163,7 +167,7 @@ fn put(
     target: &Path,
     existing: Existing,
     copied: &mut Copied,
-) -> io::Result<Result<(), &'static str>> {
+) -> io::Result<Result<(), Cow<'static, str>>> {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600);
     match existing {
@@ -171,13 +175,13 @@ fn put(
         Existing::Final | Existing::Kept => {
             match fs::read(target) {
                 Ok(own) if own == bytes => return Ok(Ok(())),
-                Ok(_) => return Ok(Err("the ramdisk has another file of this name")),
+                Ok(_) => return Ok(Err("the ramdisk has another file of this name".into())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
             if existing == Existing::Final {
                 return Ok(Err(
-                    "the agent is configured by another source, and no ir_pub_id names this medium's publisher",
+                    "the agent is configured by another source, and no ir_pub_id names this medium's publisher".into(),
                 ));
             }
             options.create_new(true)

@@ -2,26 +2,30 @@
 //!
 //! Looked for only after `boot_method=vmedia`, only on a CD or a small USB disk (IPA: `utils._check_vmedia_device`). An ISO is
 //! believed when its publisher is the `ir_pub_id` of the kernel command line. For any other medium nothing vouches: a former
-//! user may have left it in the machine. Of several volumes that claim to be the same none is believed; a lone one adds what is
-//! missing (`config::Known`) and replaces nothing. No udev: devices come from sysfs, labels from their first bytes.
+//! user may have left it in the machine. Of several volumes that claim to be the same none is believed, nor is an ISO beside them; a
+//! lone one, to which no other has come for a few seconds, adds what is missing (`config::Known`) and replaces nothing.
 
+mod devices;
 mod files;
 mod said;
+mod watch;
 
 use crate::backoff::Backoff;
 use crate::config::{KernelArgs, Known};
 use crate::error::chain;
 use crate::formats::probe::Volume;
-use crate::progress::Cancel;
 use crate::root::Root;
+use crate::secret::MOST_MEDIA_BYTES;
+use devices::{Device, Unread, devices};
 use files::{Copied, Existing, Medium};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use said::Said;
 use std::cell::RefCell;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use watch::{Clock, Steady, Watch};
 use zeroize::Zeroizing;
 
 /// What the media gave.
@@ -35,8 +39,7 @@ pub struct Media {
 
 impl Media {
     /// Whether they gave anything.
-    #[must_use]
-    pub const fn is_something(&self) -> bool {
+    const fn is_something(&self) -> bool {
         self.parameters.is_some() || !self.copied.is_empty()
     }
 }
@@ -83,7 +86,7 @@ pub fn read(root: &Root, arguments: &KernelArgs, known: Known) -> Result<Media, 
         return Ok(Media::default());
     }
     let boot = Boot::new(arguments, known);
-    boot.until_enough(root, &Cancel::default(), &|device| attach(root, device))
+    boot.until_enough(root, &Clock::start(), &|device| attach(root, device))
 }
 
 /// Reads `parameters.txt` alone, as [`read`] does in a bounded time, and copies nothing.
@@ -99,7 +102,7 @@ pub fn parameters(
         return Ok(None);
     }
     let boot = Boot::new(arguments, known);
-    let mut found = boot.find(root, &Cancel::default());
+    let mut found = boot.find(root, &Clock::start());
     found.isos.clear();
     let media = boot.take(root, &found, &|device| attach(root, device));
     media.map(|media| media.parameters)
@@ -111,6 +114,8 @@ struct Boot<'a> {
     known: Known,
     /// What was told while media are waited for.
     said: RefCell<Said>,
+    /// The devices that could be read from, at the last look.
+    candidates: RefCell<Steady<Vec<Device>>>,
 }
 
 /// The devices to read from.
@@ -130,29 +135,13 @@ struct Found {
     unread: Vec<Unread>,
 }
 
-/// A device that cannot be read: it may be the one that is waited for.
-#[derive(Debug, PartialEq, Eq)]
-struct Unread {
-    path: PathBuf,
-    reason: String,
-}
-
-/// A block device that may be virtual media.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Device {
-    path: PathBuf,
-    volume: Volume,
-    /// The name that the kernel has for its type.
-    file_system: &'static str,
-    model: String,
-}
-
 impl<'a> Boot<'a> {
     fn new(arguments: &'a KernelArgs, known: Known) -> Self {
         Self {
             arguments,
             known,
             said: RefCell::default(),
+            candidates: RefCell::new(Steady::new()),
         }
     }
 
@@ -160,12 +149,12 @@ impl<'a> Boot<'a> {
     fn until_enough(
         &self,
         root: &Root,
-        cancel: &Cancel,
+        watch: &dyn Watch,
         attach: &dyn Fn(&Device) -> Result<Attached, Error>,
     ) -> Result<Media, Error> {
         let (mut seen, mut rounds) = (None, 0);
         loop {
-            let found = self.find(root, cancel);
+            let found = self.find(root, watch);
             if seen.as_ref() != Some(&found) {
                 self.said.borrow_mut().forget();
                 rounds = 0;
@@ -182,7 +171,7 @@ impl<'a> Boot<'a> {
                     "no other source names Ironic: waiting on for virtual media with one of these labels"
                 );
             }
-            if cancel.wait(BACKOFF.pause(rounds)) {
+            if watch.wait(BACKOFF.pause(rounds)) {
                 return Ok(media);
             }
             rounds = rounds.saturating_add(1);
@@ -195,26 +184,50 @@ impl<'a> Boot<'a> {
     }
 
     /// Looks until what is expected is there or the time is over; a BMC's USB device takes its time to appear.
-    fn find(&self, root: &Root, cancel: &Cancel) -> Found {
+    fn find(&self, root: &Root, watch: &dyn Watch) -> Found {
         let patience = match self.is_complete() {
             true => PATIENCE,
             false => LONG_PATIENCE,
         };
-        let start = Instant::now();
+        let start = watch.elapsed();
         loop {
             let found = Found::among(devices(root), self.arguments.publisher());
             self.tell_of_others(&found);
-            if self.is_expected(&found) || cancel.wait(PAUSE) {
+            let now = watch.elapsed();
+            let is_settled = self.is_settled(&found, now);
+            let late = (now - start).saturating_sub(patience);
+            let is_expected = self.is_expected(&found);
+            if is_settled && is_expected {
                 return found;
             }
-            if start.elapsed() > patience {
+            if late > Duration::ZERO && is_settled {
                 let seconds = patience.as_secs();
                 if self.is_new("did not appear") {
                     tracing::info!(seconds, "the expected virtual media did not appear");
                 }
                 return found;
             }
+            if late > SETTLING {
+                if self.is_new("no rest") {
+                    tracing::warn!(
+                        "devices that may be virtual media come and go: NONE OF THEM IS BELIEVED"
+                    );
+                }
+                return Found::default();
+            }
+            if watch.wait(PAUSE) {
+                return Found::default();
+            }
         }
+    }
+
+    /// Whether what was found can be believed by now. What the kernel command line vouches for is believed at once, and beside a
+    /// command line that is complete nothing else decides anything.
+    fn is_settled(&self, found: &Found, now: Duration) -> bool {
+        let candidates = [&found.isos, &found.parameters, &found.perhaps];
+        let candidates = candidates.into_iter().flatten().cloned().collect();
+        let same = self.candidates.borrow_mut().look(now, candidates);
+        self.is_complete() || self.arguments.publisher().is_some() || same >= SETTLING
     }
 
     /// Tells of devices that cannot be read, and of ISOs that are not this boot's, of each once.
@@ -249,7 +262,11 @@ impl<'a> Boot<'a> {
 
     /// Whether the command line has what the agent needs to begin.
     fn is_complete(&self) -> bool {
-        let has = |name| self.arguments.value(name).is_some();
+        // Templates write an empty value for what they do not know.
+        let has = |name| {
+            let value = self.arguments.value(name);
+            value.is_some_and(|value| !value.is_empty())
+        };
         has("ipa-api-url") && has("ipa-agent-token")
     }
 
@@ -299,82 +316,6 @@ impl Found {
     }
 }
 
-impl Device {
-    /// Whether the ISO is the one that this boot was made from.
-    fn is_published_by(&self, wanted: Option<&str>) -> bool {
-        let (Some(wanted), Volume::Iso9660 { publisher, .. }) = (wanted, &self.volume) else {
-            return wanted.is_none();
-        };
-        publisher.eq_ignore_ascii_case(wanted)
-    }
-}
-
-/// All volumes that a BMC may have attached.
-fn devices(root: &Root) -> Vec<Result<Device, Unread>> {
-    let Ok(entries) = fs::read_dir(root.path("sys/class/block")) else {
-        return Vec::new();
-    };
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect();
-    names.sort();
-    names
-        .iter()
-        .filter(|name| may_be_media(&root.path("sys/class/block").join(name)))
-        .filter_map(|name| device(root, name).transpose())
-        .collect()
-}
-
-/// A CD, or a USB disk below 4 GiB; never a partition.
-fn may_be_media(sysfs: &Path) -> bool {
-    if sysfs.join("partition").exists() {
-        return false;
-    }
-    // SCSI peripheral device types: 5 is a CD, 0 a disk.
-    match attribute(&sysfs.join("device/type")).as_str() {
-        "5" => true,
-        "0" => {
-            let sectors = attribute(&sysfs.join("size")).parse().unwrap_or(u64::MAX);
-            let usb = fs::canonicalize(sysfs).is_ok_and(|path| {
-                path.components()
-                    .any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"usb"))
-            });
-            usb && sectors > 0 && sectors < LARGEST_SECTORS
-        }
-        _ => false,
-    }
-}
-
-fn device(root: &Root, name: &str) -> Result<Option<Device>, Unread> {
-    let path = root.path("dev").join(name);
-    // A drive without a medium cannot be opened.
-    let Ok(mut file) = File::open(&path) else {
-        return Ok(None);
-    };
-    let volume = Volume::probe(&mut file).map_err(|error| Unread {
-        path: path.clone(),
-        reason: error.to_string(),
-    })?;
-    let (volume, file_system) = match volume {
-        None | Some(Volume::Ext { .. }) => return Ok(None),
-        Some(volume @ Volume::Fat { .. }) => (volume, "vfat"),
-        Some(volume @ Volume::Iso9660 { .. }) => (volume, "iso9660"),
-    };
-    Ok(Some(Device {
-        volume,
-        file_system,
-        model: attribute(&root.path("sys/class/block").join(name).join("device/model")),
-        path,
-    }))
-}
-
-fn attribute(path: &Path) -> String {
-    fs::read_to_string(path)
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
-}
-
 impl Boot<'_> {
     /// Reads the devices found. `attach` makes a device's files visible.
     fn take(
@@ -383,35 +324,73 @@ impl Boot<'_> {
         found: &Found,
         attach: &dyn Fn(&Device) -> Result<Attached, Error>,
     ) -> Result<Media, Error> {
-        let mut media = Media::default();
-        if found.parameters.is_empty() {
-            media.parameters = self.guessed(&found.perhaps, attach);
-        } else if let Some(device) = self.the_only_one(&found.parameters, PARAMETERS) {
-            let parameters = attach(device).and_then(|attached| parameters_in(&attached));
-            media.parameters = self.read_or_warn(parameters);
+        let parameters = match found.parameters.is_empty() {
+            true => self.guessed(&found.perhaps, attach),
+            false => self.parameters_of(&found.parameters, attach),
+        };
+        let copied = match self.iso(found) {
+            Some(device) => self.files_of(root, device, found.published, &parameters, attach)?,
+            None => Vec::new(),
+        };
+        let parameters = match parameters {
+            Parameters::Read(parameters) => Some(parameters),
+            Parameters::Missing | Parameters::Unclear => None,
+        };
+        let (has_parameters, files) = (parameters.is_some(), copied.len());
+        if self.is_new(format!("read {has_parameters} {files}")) {
+            tracing::info!(parameters = has_parameters, files, "Read the virtual media");
         }
-        if let Some(device) = self.iso(found) {
-            // Ironic's own volume says more than an ISO that nothing vouches for.
-            let known = match &media.parameters {
-                Some(parameters) => self.known.and(parameters),
-                None => self.known,
-            };
-            let existing = match (found.published, known.configured) {
-                (true, _) => Existing::Replaced,
-                (false, true) => Existing::Final,
-                (false, false) => Existing::Kept,
-            };
-            let copied = attach(device).and_then(|attached| self.copy(root, existing, &attached));
-            media.copied = match found.published {
-                true => copied?,
-                false => self.read_or_warn(copied).unwrap_or_default(),
-            };
+        Ok(Media { parameters, copied })
+    }
+
+    /// The parameters on the volume that was made for them.
+    fn parameters_of(
+        &self,
+        devices: &[Device],
+        attach: &dyn Fn(&Device) -> Result<Attached, Error>,
+    ) -> Parameters {
+        let Some(device) = self.the_only_one(devices, PARAMETERS) else {
+            return Parameters::Unclear;
+        };
+        let parameters = attach(device).and_then(|attached| parameters_in(&attached));
+        self.read_or_warn(parameters)
+            .map_or(Parameters::Unclear, Parameters::Read)
+    }
+
+    /// Copies the configuration files of an ISO. Ironic's own volume says more than an ISO that nothing vouches for: where there is one
+    /// and what it says is not known, such an ISO says nothing.
+    fn files_of(
+        &self,
+        root: &Root,
+        iso: &Device,
+        published: bool,
+        parameters: &Parameters,
+        attach: &dyn Fn(&Device) -> Result<Attached, Error>,
+    ) -> Result<Vec<PathBuf>, Error> {
+        let known = match parameters {
+            Parameters::Read(parameters) => self.known.and(parameters),
+            Parameters::Missing => self.known,
+            Parameters::Unclear if published => self.known,
+            Parameters::Unclear => {
+                if self.is_new(format!("not read {}", iso.path.display())) {
+                    tracing::warn!(
+                        iso = %iso.path.display(),
+                        "the files of this ISO are not read: no ir_pub_id names its publisher, and what the volume of parameters says is not known"
+                    );
+                }
+                return Ok(Vec::new());
+            }
+        };
+        let existing = match (published, known.configured) {
+            (true, _) => Existing::Replaced,
+            (false, true) => Existing::Final,
+            (false, false) => Existing::Kept,
+        };
+        let copied = attach(iso).and_then(|attached| self.copy(root, existing, &attached));
+        match published {
+            true => copied,
+            false => Ok(self.read_or_warn(copied).unwrap_or_default()),
         }
-        let (parameters, files) = (media.parameters.is_some(), media.copied.len());
-        if self.is_new(format!("read {parameters} {files}")) {
-            tracing::info!(parameters, files, "Read the virtual media");
-        }
-        Ok(media)
     }
 
     fn iso<'f>(&self, found: &'f Found) -> Option<&'f Device> {
@@ -472,7 +451,7 @@ impl Boot<'_> {
         }
         for (file, reason) in &copied.left_out {
             if self.is_new(format!("{} {reason}", file.display())) {
-                tracing::warn!(file = %file.display(), reason, "left a file of the virtual media out");
+                tracing::warn!(file = %file.display(), %reason, "left a file of the virtual media out");
             }
         }
         Ok(copied.files)
@@ -483,18 +462,38 @@ impl Boot<'_> {
         &self,
         perhaps: &[Device],
         attach: &dyn Fn(&Device) -> Result<Attached, Error>,
-    ) -> Option<KernelArgs> {
+    ) -> Parameters {
         let (mut devices, mut parameters) = (Vec::new(), None);
         for device in perhaps {
-            if let Ok(attached) = attach(device)
-                && let Ok(found) = parameters_in(&attached)
-            {
+            let Ok(attached) = attach(device) else {
+                continue;
+            };
+            let read = parameters_in(&attached);
+            let is_missing = matches!(&read, Err(Error::Parameters { source, .. }) if source.kind() == io::ErrorKind::NotFound);
+            if !is_missing {
                 devices.push(device.clone());
-                parameters = Some(found);
+                parameters = Some(read);
             }
         }
-        self.the_only_one(&devices, PARAMETERS).and(parameters)
+        let Some(parameters) = parameters else {
+            return Parameters::Missing;
+        };
+        match self.the_only_one(&devices, PARAMETERS) {
+            Some(_) => self
+                .read_or_warn(parameters)
+                .map_or(Parameters::Unclear, Parameters::Read),
+            None => Parameters::Unclear,
+        }
     }
+}
+
+/// What volumes of parameters say.
+enum Parameters {
+    /// There is none.
+    Missing,
+    /// There is one that cannot be read, or more than one.
+    Unclear,
+    Read(KernelArgs),
 }
 
 fn parameters_in(attached: &Attached) -> Result<KernelArgs, Error> {
@@ -503,7 +502,7 @@ fn parameters_in(attached: &Attached) -> Result<KernelArgs, Error> {
         source,
     };
     let bytes = Medium::open(&attached.path)
-        .and_then(|medium| medium.read(Path::new(PARAMETERS_FILE)))
+        .and_then(|medium| medium.read(Path::new(PARAMETERS_FILE), MOST_MEDIA_BYTES))
         .map_err(failed)?;
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(KernelArgs::parse(Zeroizing::new(text.into()))),
@@ -557,13 +556,14 @@ const PARAMETERS: &str = "volume of parameters";
 const PARAMETERS_FILE: &str = "parameters.txt";
 const PARAMETERS_LABEL: &str = "ir-vfd-dev";
 const FOLDERS: &[&str] = &["etc/ironic-python-agent", "etc/ironic-python-agent.d"];
-/// 4 GiB in the 512-byte sectors of sysfs.
-const LARGEST_SECTORS: u64 = 4 << 21;
 /// For the boot ISO, when the rest is known: it may also be that the firmware booted over HTTP and there is none.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// For parameters.
 const LONG_PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
+/// For so long no other may have come or gone before what nothing vouches for is believed: USB devices appear within a second or two of
+/// each other.
+const SETTLING: Duration = Duration::from_secs(3);
 /// Between two looks at media that are there and do not suffice.
 const BACKOFF: Backoff = Backoff {
     first: Duration::from_secs(1),
@@ -572,6 +572,7 @@ const BACKOFF: Backoff = Backoff {
 
 #[cfg(test)]
 mod tests {
+    use super::devices::LARGEST_SECTORS;
     use super::*;
     use std::cell::Cell;
     use std::os::unix::fs::symlink;
@@ -663,6 +664,54 @@ mod tests {
         configured: true,
         conductor: true,
     };
+
+    /// What happens, and when.
+    type Event<'a> = (Duration, &'a dyn Fn());
+
+    /// Time that passes as it is waited for, up to an end; and what happens meanwhile.
+    struct Time<'a> {
+        now: Cell<Duration>,
+        end: Duration,
+        event: Cell<Option<Event<'a>>>,
+    }
+
+    impl<'a> Time<'a> {
+        fn until(end: Duration) -> Self {
+            Self {
+                now: Cell::default(),
+                end,
+                event: Cell::default(),
+            }
+        }
+
+        fn with(self, at: Duration, event: &'a dyn Fn()) -> Self {
+            self.event.set(Some((at, event)));
+            self
+        }
+    }
+
+    impl Watch for Time<'_> {
+        fn elapsed(&self) -> Duration {
+            self.now.get()
+        }
+
+        fn wait(&self, pause: Duration) -> bool {
+            self.now.set(self.now.get() + pause);
+            match self.event.take() {
+                Some((at, event)) if at <= self.now.get() => event(),
+                other => self.event.set(other),
+            }
+            self.now.get() >= self.end
+        }
+    }
+
+    /// What the media give in so much time, and when.
+    fn wait(machine: &Machine, line: &str, known: Known, time: &Time<'_>) -> (Media, Duration) {
+        let arguments = arguments(line);
+        let boot = Boot::new(&arguments, known);
+        let media = boot.until_enough(&machine.root(), time, &machine.attach());
+        (media.unwrap(), time.elapsed())
+    }
 
     #[test]
     fn cds_and_small_usb_disks_may_be_media_and_nothing_else() {
@@ -787,21 +836,17 @@ mod tests {
             assert!(media.parameters.is_none());
             let arguments = arguments("boot_method=vmedia");
             let boot = Boot::new(&arguments, Known::default());
-            let (rounds, cancel) = (Cell::new(0), Cancel::default());
+            let rounds = Cell::new(0);
             let attach = machine.attach();
-            let media = std::thread::scope(|scope| {
-                scope.spawn(|| {
-                    assert!(!Cancel::default().wait(Duration::from_millis(400)));
-                    cancel.cancel();
-                });
-                let attach = |device: &Device| {
-                    rounds.set(rounds.get() + 1);
-                    attach(device)
-                };
-                boot.until_enough(&machine.root(), &cancel, &attach)
-            });
+            let attach = |device: &Device| {
+                rounds.set(rounds.get() + 1);
+                attach(device)
+            };
+            let time = Time::until(Duration::from_secs(60));
+            let media = boot.until_enough(&machine.root(), &time, &attach);
             assert!(media.unwrap().parameters.is_none());
-            assert_eq!(rounds.get(), 1);
+            // After 3 seconds, 1, 2, 4, then each 8 seconds.
+            assert_eq!(rounds.get(), 10);
         }
     }
 
@@ -882,6 +927,144 @@ mod tests {
     }
 
     #[test]
+    fn an_iso_that_nothing_vouches_for_says_nothing_where_parameters_are_not_certain() {
+        for label in ["ir-vfd-dev", "other"] {
+            let machine = Machine::new();
+            machine.block("ata1", "sr0", "5", 9, &iso("config-2", "anybody"));
+            let file = "etc/ironic-python-agent.d/x.conf";
+            let content = "[DEFAULT]\napi_url=https://evil\n";
+            machine.file(&format!("media/sr0/{file}"), content);
+            let volume = |name: &str| {
+                machine.block("usb1", name, "0", 9, &fat(label));
+                let model = format!("sys/devices/usb1/block/{name}/device/model");
+                machine.file(&model, "Virtual Media FDD");
+                let parameters = "ipa-api-url=https://i ipa-agent-token=t";
+                machine.file(&format!("media/{name}/parameters.txt"), parameters);
+            };
+            let nothing = || {
+                let time = Time::until(3 * LONG_PATIENCE);
+                let (media, waited) = wait(&machine, "boot_method=vmedia", Known::default(), &time);
+                assert!(!media.is_something() && waited >= time.end);
+                assert!(!machine.root().path(file).exists());
+            };
+            // Two of them.
+            volume("sda");
+            volume("sdb");
+            nothing();
+            // One that cannot be read.
+            fs::remove_file(machine.0.path().join("dev/sdb")).unwrap();
+            machine.file("media/sda/parameters.txt", [0xFF]);
+            nothing();
+            // The one of this boot is another matter.
+            let line = "boot_method=vmedia ir_pub_id=anybody";
+            let media = look(&machine, line, Known::default()).unwrap();
+            assert_eq!(media.copied, [machine.root().path(file)]);
+        }
+    }
+
+    #[test]
+    fn what_nothing_vouches_for_is_believed_once_no_other_came_for_a_while() {
+        let hour = Duration::from_secs(3600);
+        let volume = |machine: &Machine, name: &str| {
+            machine.block("usb1", name, "0", 9, &fat("ir-vfd-dev"));
+            let parameters = format!("ipa-api-url=https://{name}");
+            machine.file(&format!("media/{name}/parameters.txt"), parameters);
+        };
+        let url = |media: &Media| {
+            let parameters = media.parameters.as_ref()?;
+            parameters.value("ipa-api-url").map(str::to_owned)
+        };
+        for known in [Known::default(), CONFIGURED] {
+            // A planted one is there first, and Ironic's comes a moment later.
+            let machine = Machine::new();
+            volume(&machine, "sda");
+            let (at, event) = (Duration::from_millis(300), || volume(&machine, "sdb"));
+            let time = Time::until(hour).with(at, &event);
+            let (media, _) = wait(&machine, "boot_method=vmedia", known, &time);
+            assert_eq!(url(&media), None);
+            // A lone one.
+            let machine = Machine::new();
+            volume(&machine, "sda");
+            let (media, waited) = wait(&machine, "boot_method=vmedia", known, &Time::until(hour));
+            assert_eq!(
+                (url(&media).as_deref(), waited),
+                (Some("https://sda"), SETTLING)
+            );
+            // One that comes in the last moment.
+            let machine = Machine::new();
+            let event = || volume(&machine, "sda");
+            let time = Time::until(hour).with(LONG_PATIENCE, &event);
+            let (media, waited) = wait(&machine, "boot_method=vmedia", known, &time);
+            assert_eq!(url(&media).as_deref(), Some("https://sda"));
+            assert_eq!(waited, LONG_PATIENCE + SETTLING);
+        }
+    }
+
+    #[test]
+    fn what_the_command_line_vouches_for_or_completes_is_not_waited_for_longer() {
+        let machine = Machine::new();
+        machine.block("ata1", "sr0", "5", 9, &iso("VMEDIA_BOOT_ISO", "1"));
+        machine.file("media/sr0/etc/ironic-python-agent/ironic.crt", "PEM");
+        for (line, known, files) in [
+            ("boot_method=vmedia ir_pub_id=1", Known::default(), 1),
+            (
+                "boot_method=vmedia ipa-api-url=https://i ipa-agent-token=t",
+                CONFIGURED,
+                1,
+            ),
+        ] {
+            let time = Time::until(Duration::from_secs(3600));
+            let (media, waited) = wait(&machine, line, known, &time);
+            assert_eq!((media.copied.len(), waited), (files, Duration::ZERO));
+        }
+    }
+
+    #[test]
+    fn of_devices_that_come_and_go_none_is_believed_and_the_wait_has_an_end() {
+        struct Flapping<'a>(Time<'a>, &'a Machine);
+        impl Watch for Flapping<'_> {
+            fn elapsed(&self) -> Duration {
+                self.0.elapsed()
+            }
+            fn wait(&self, pause: Duration) -> bool {
+                let name = self.1.0.path().join("dev/sda");
+                let other = self.1.0.path().join("dev/gone");
+                match name.exists() {
+                    true => fs::rename(name, other).unwrap(),
+                    false => fs::rename(other, name).unwrap(),
+                }
+                self.0.wait(pause)
+            }
+        }
+        let machine = Machine::new();
+        machine.block("usb1", "sda", "0", 9, &fat("ir-vfd-dev"));
+        machine.file("media/sda/parameters.txt", "ipa-agent-token=t");
+        let arguments = arguments("boot_method=vmedia ipa-api-url=https://i");
+        let boot = Boot::new(&arguments, CONFIGURED);
+        let time = Flapping(Time::until(Duration::from_secs(3600)), &machine);
+        let media = boot.until_enough(&machine.root(), &time, &machine.attach());
+        assert!(media.unwrap().parameters.is_none());
+        assert!(time.elapsed() < LONG_PATIENCE + 2 * SETTLING);
+    }
+
+    #[test]
+    fn parameters_for_which_the_next_agent_has_no_room_are_not_read() {
+        let machine = Machine::new();
+        machine.block("usb1", "sda", "0", 9, &fat("ir-vfd-dev"));
+        for (bytes, is_read) in [(MOST_MEDIA_BYTES, true), (40 << 10, false)] {
+            let text = "ipa-debug=1 ".repeat(bytes)[..bytes].to_owned();
+            machine.file("media/sda/parameters.txt", text);
+            assert_eq!(take(&machine).unwrap().parameters.is_some(), is_read);
+        }
+        let device = &Found::among(devices(&machine.root()), None).parameters[0];
+        let error = parameters_in(&machine.attach()(device).unwrap()).unwrap_err();
+        assert_eq!(
+            chain(&error),
+            "cannot read parameters.txt of the virtual media: it has more than 32 KiB"
+        );
+    }
+
+    #[test]
     fn an_iso_that_cannot_be_copied_whole_leaves_no_file_behind() {
         let machine = Machine::new();
         machine.block("ata1", "sr0", "5", 9, &iso("VMEDIA_BOOT_ISO", "1"));
@@ -934,10 +1117,13 @@ mod tests {
             "boot_method=vmedia",
         );
         assert_eq!((all_there(built), all_there(prepared)), (false, false));
+        let of_template = "boot_method=vmedia ipa-api-url= ipa-agent-token=";
         machine.block("usb1", "sda", "0", 9, &fat("ir-vfd-dev"));
         assert_eq!((all_there(built), all_there(prepared)), (false, true));
         machine.block("ata1", "sr0", "5", 9, &iso("VMEDIA_BOOT_ISO", "1"));
         assert_eq!((all_there(built), all_there(prepared)), (true, true));
+        fs::remove_file(machine.0.path().join("dev/sda")).unwrap();
+        assert!(!all_there(of_template) && !all_there(prepared));
     }
 
     #[test]

@@ -5,8 +5,9 @@
 //! exactly that. Three passes are always enough: one for each of first-level table, second-level tables and data.
 //!
 //! Memory does not grow with the image: at most 512 Ki map entries for this pass and as many for the next (50 MiB in
-//! all; an ordinary image needs a few thousand), the first-level table (32 MiB at most) while it arrives, a cluster, and
-//! 16 MiB of bytes that no table has claimed yet. An image that needs more is refused with the remedy.
+//! all; an ordinary image needs a few thousand), the first-level table (32 MiB at most) while it arrives, a cluster, 16 MiB of
+//! bytes that no table has claimed yet, and 64 Ki places that one has. How often a place is used costs nothing. An image that needs
+//! more is refused with the remedy.
 //!
 //! Not known here: backing files, external data files, encryption, extended table entries (all refused), snapshots and
 //! bitmaps (ignored: they change nothing about the active disk).

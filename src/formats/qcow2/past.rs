@@ -17,8 +17,8 @@ pub(super) struct Past {
     kept_bytes: usize,
     /// The most that is kept.
     pub(super) limit: usize,
-    /// Places in the window that have been used: (start, end).
-    claimed: Vec<(u64, u64)>,
+    /// Places in the window that have been used: start → end. None touches another, however often a place is used.
+    claimed: BTreeMap<u64, u64>,
 }
 
 impl Past {
@@ -29,7 +29,7 @@ impl Past {
             kept: BTreeMap::new(),
             kept_bytes: 0,
             limit: MAX_KEPT,
-            claimed: Vec::new(),
+            claimed: BTreeMap::new(),
         }
     }
 
@@ -71,10 +71,28 @@ impl Past {
     }
 
     /// Notes that bytes were used: they need not be kept.
+    ///
+    /// Where too many places lie apart, what is between two of them counts as used. Should a table want it after all, it is read in
+    /// the next pass, as whatever is not kept.
     pub(super) fn claim(&mut self, host: u64, length: u64) {
-        if host >= self.start {
-            self.claimed.push((host, host.saturating_add(length)));
+        if host < self.start || length == 0 {
+            return;
         }
+        let (mut from, mut to) = (host, host.saturating_add(length));
+        while let Some((&start, &end)) = self.claimed.range(..=to).next_back()
+            && end >= from
+        {
+            self.claimed.remove(&start);
+            (from, to) = (from.min(start), to.max(end));
+        }
+        if self.claimed.len() >= MAX_PIECES {
+            if let Some((&start, _)) = self.claimed.range(..from).next_back() {
+                from = start;
+            } else if let Some((_, end)) = self.claimed.pop_first() {
+                to = end;
+            }
+        }
+        self.claimed.insert(from, to);
     }
 
     /// Lets go of the window's bytes before a place, but for those nobody claimed.
@@ -83,15 +101,15 @@ impl Past {
         let Some(old) = before.checked_sub(self.start).filter(|&old| old > 0) else {
             return;
         };
-        self.claimed.sort_unstable();
-        let claimed = std::mem::take(&mut self.claimed);
+        let mut claimed = std::mem::take(&mut self.claimed);
         let mut free = self.start;
-        for &(from, to) in &claimed {
+        for (&from, &to) in &claimed {
             self.keep(free, from.min(before));
             free = free.max(to);
         }
         self.keep(free, before);
-        self.claimed = claimed.into_iter().filter(|&(_, to)| to > before).collect();
+        claimed.retain(|_, to| *to > before);
+        self.claimed = claimed;
         self.window.drain(..size(old));
         self.start = before;
     }
@@ -132,9 +150,12 @@ fn length(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 impl Past {
-    /// Memory in use.
+    /// Memory in use: nodes of a tree are at least half full.
     pub(super) fn held(&self) -> usize {
-        self.window.capacity() + self.kept_bytes
+        let kept: usize = self.kept.values().map(Vec::capacity).sum();
+        let pieces = self.kept.len() * 2 * size_of::<(u64, Vec<u8>)>();
+        let claimed = self.claimed.len() * 2 * size_of::<(u64, u64)>();
+        self.window.capacity() + kept + pieces + claimed
     }
 }
 
@@ -144,4 +165,5 @@ fn size(length: u64) -> usize {
 }
 
 const MAX_KEPT: usize = 16 << 20;
+/// Of what is kept, and of what was used.
 const MAX_PIECES: usize = 64 << 10;

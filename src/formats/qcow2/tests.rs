@@ -19,6 +19,19 @@ impl Sink for Disk {
     }
 }
 
+/// Takes everything and keeps nothing.
+struct Nothing;
+
+impl Sink for Nothing {
+    fn data(&mut self, _: u64, _: &[u8]) -> Result<(), Stopped> {
+        Ok(())
+    }
+
+    fn zero(&mut self, _: u64, _: u64) -> Result<(), Stopped> {
+        Ok(())
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Cluster {
     Data(u8),
@@ -292,20 +305,77 @@ fn a_table_full_of_one_place_is_bounded() {
     for entry in file[0x10000..].chunks_mut(8) {
         entry.copy_from_slice(&0x20000_u64.to_be_bytes());
     }
-    struct Nothing;
-    impl Sink for Nothing {
-        fn data(&mut self, _: u64, _: &[u8]) -> Result<(), Stopped> {
-            Ok(())
-        }
-        fn zero(&mut self, _: u64, _: u64) -> Result<(), Stopped> {
-            Ok(())
-        }
-    }
     let mut decoder = Decoder::new(&Header::parse(&file).unwrap()).unwrap();
     assert!(matches!(
         decoder.push(&file, &mut Nothing),
         Err(Error::TooScattered)
     ));
+}
+
+#[test]
+fn memory_does_not_grow_with_the_uses_of_a_place() {
+    const TABLES: usize = 20_000;
+    let packed = Image {
+        bits: 9,
+        clusters: vec![Cluster::Packed(1)],
+        short: 0,
+        zstandard: false,
+        order: Vec::new(),
+    };
+    let packed = packed.pack(&packed.content(0));
+    let (first_level, cluster) = (512, 512 + (TABLES * 8).next_multiple_of(512));
+    let (second_level, end) = (cluster + 512, cluster + 1024);
+    let mut file = vec![0; end];
+    file[..4].copy_from_slice(&MAGIC);
+    file[4..8].copy_from_slice(&2_u32.to_be_bytes());
+    file[20..24].copy_from_slice(&9_u32.to_be_bytes());
+    file[24..32].copy_from_slice(&(TABLES as u64 * 64 * 512).to_be_bytes());
+    file[36..40].copy_from_slice(&u32::try_from(TABLES).unwrap().to_be_bytes());
+    file[40..48].copy_from_slice(&(first_level as u64).to_be_bytes());
+    for entry in file[first_level..first_level + TABLES * 8].chunks_mut(8) {
+        entry.copy_from_slice(&(second_level as u64).to_be_bytes());
+    }
+    file[cluster..cluster + packed.len()].copy_from_slice(&packed);
+    // One cluster that is there, and one that goes on behind what was read: the window keeps the table, and what is known of it.
+    for (at, host) in [(0, cluster), (8, second_level + 1)] {
+        let entry = host as u64 | 1 << 61 | 1 << 62;
+        file[second_level + at..][..8].copy_from_slice(&entry.to_be_bytes());
+    }
+    let mut decoder = Decoder::new(&Header::parse(&file).unwrap()).unwrap();
+    decoder.push(&file, &mut Nothing).unwrap();
+    let held = decoder.past.held();
+    assert!(
+        held <= end + (64 << 10),
+        "{held} bytes of a file of {end} bytes"
+    );
+}
+
+#[test]
+fn places_that_lie_apart_are_bounded_and_what_is_wanted_of_the_rest_is_lost_at_most() {
+    const PLACES: u64 = 200_000;
+    let mut past = Past::new();
+    let bytes: Vec<u8> = (0..PLACES * 3).map(|at| at.to_le_bytes()[0]).collect();
+    past.push(&bytes);
+    // The even ones from behind, so that each has neighbours on one side alone, then all.
+    for place in (0..PLACES).rev().step_by(2).chain(0..PLACES) {
+        past.claim(place * 3 + 1, 1);
+        past.claim(place * 3 + 1, 1);
+    }
+    let held = past.held();
+    assert!(held <= bytes.len() + (4 << 20), "{held} bytes");
+    past.forget(u64::MAX);
+    let mut kept = 0;
+    for at in 0..PLACES * 3 {
+        match past.bytes(at, 1) {
+            Some(byte) => {
+                assert_eq!(byte, [at.to_le_bytes()[0]]);
+                assert_ne!(at % 3, 1, "it was claimed");
+                kept += 1;
+            }
+            None => assert_eq!(past.lost(at, 1), 1),
+        }
+    }
+    assert!(kept > 100_000, "{kept}");
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub fn install(
     cancel: &Cancel,
 ) -> Result<PathBuf, Error> {
     partition::fix_gpt(disk).map_err(Error::Partition)?;
-    let place = match labelled(disk)? {
+    let place = match labelled(disk, cancel)? {
         Some(partition) => {
             partition::rescan_at(disk, cancel).map_err(Error::Partition)?;
             partition
@@ -77,11 +77,13 @@ pub fn install(
 }
 
 /// The one partition of the disk whose file system is labelled `config-2`.
-fn labelled(disk: &Path) -> Result<Option<Partition>, Error> {
+fn labelled(disk: &Path, cancel: &Cancel) -> Result<Option<Partition>, Error> {
     let open = Disk::open(disk, Access::Read).map_err(Error::Partition)?;
     let layout = partition::layout(&open).map_err(Error::Partition)?;
     let mut found = None;
     for partition in layout.partitions {
+        // Whoever made the image chose how many there are, and how long each takes.
+        go_on(&open, cancel)?;
         let mut bytes = Window::new(open.file(), partition.start, partition.bytes);
         let label = probe::label(&mut bytes)
             .map_err(|error| Error::Partition(storage::Error::Read(disk.into(), error)))?;
@@ -302,6 +304,19 @@ mod tests {
                 assert_eq!(bytes[place + 32..place + 43], *b"..         ");
             }
         }
+    }
+
+    #[test]
+    fn the_search_for_a_labelled_partition_ends_when_it_is_cancelled() {
+        let disk = TestDisk::gpt(50, 512, &[(Guid::LINUX_DATA, 1, 1)]);
+        let labelled_fat = fixture::unpacked(FAT);
+        disk.file.write_all_at(&labelled_fat, 1 << 20).unwrap();
+        let cancel = Cancel::default();
+        let found = labelled(disk.path(), &cancel).unwrap().unwrap();
+        assert_eq!(found.number, 1);
+        cancel.cancel();
+        let error = labelled(disk.path(), &cancel).unwrap_err();
+        assert!(matches!(error, Error::Cancelled(_)), "{error}");
     }
 
     #[test]
