@@ -103,6 +103,15 @@ fuzz: rust ## Random bytes as policies, packets, tables and images, FUZZ_SECONDS
 			-print_final_stats=1 -artifact_prefix=target/fuzz/ target/fuzz/corpus/$$target || exit 1; \
 	done
 
+.PHONY: audit
+audit: rust ## cargo-deny (licences, bans, sources, advisories) and cargo-machete; builds both once, and fetches the advisory database
+	@for tool in cargo-deny cargo-machete; do \
+		[ -x target/tools/bin/$$tool ] || { echo "==> audit: building $$tool, once"; \
+			$(CARGO) install --quiet --locked --root target/tools $$tool || exit 1; }; \
+	done
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) deny --locked check
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) machete
+
 bench: agent image lab-packages $(LAB)/venv/ironic-python-agent-13.0.0/.done ## Sizes, start-up, memory and write rates, beside IPA too, with units and method
 	$(CARGO) build --quiet --profile bench --example wiping-child
 	$(CARGO) bench --quiet --bench ferrite
