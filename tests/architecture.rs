@@ -1,5 +1,5 @@
 //! The house's rules: what each room may use, which way files import each other, how long a file and how wide a comment may be,
-//! where a secret may be exposed.
+//! where a secret may be exposed, which formats are fuzzed.
 //!
 //! `ARCHITECTURE.md` explains them. Tests at the foot of a file (`#[cfg(test)]`) are free of them.
 
@@ -138,6 +138,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("dns", &["sys"]),
     ("sys", &["formats"]),
     ("formats", &[]),
+    // The list of what is fuzzed: built for the tests and for `make fuzz` alone.
+    (
+        "fuzzing",
+        &[
+            "api",
+            "conductor",
+            "config",
+            "dns",
+            "formats",
+            "imaging",
+            "keystone",
+            "network",
+            "node",
+            "policy",
+            "tls",
+        ],
+    ),
     ("backoff", &[]),
     ("clock", &[]),
     ("error", &[]),
@@ -265,7 +282,7 @@ fn no_file_holds_more_than_a_reader_can() {
 fn no_comment_is_wider_than_a_reader_sees() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut wide = Vec::new();
-    for file in ["src", "tests"]
+    for file in ["src", "tests", "fuzz/src"]
         .iter()
         .flat_map(|folder| rust_files(&root.join(folder)))
     {
@@ -282,6 +299,32 @@ fn no_comment_is_wider_than_a_reader_sees() {
         "comments of more than {WIDEST_COMMENT} characters:\n{}",
         wide.join("\n")
     );
+}
+
+/// The fuzz target of a byte format, or why there is none.
+#[test]
+fn every_byte_format_is_fuzzed() {
+    const NOT_OF_STRANGERS: &[&str] = &[
+        "module_alias",    // the ramdisk's own files
+        "module_index",    // the ramdisk's own files
+        "mount_table",     // the kernel's
+        "omitted_drivers", // the ramdisk's own file
+        "process_status",  // the kernel's
+    ];
+    let formats = src().join("formats");
+    let list = fs::read_to_string(formats.join("mod.rs")).unwrap();
+    let public = list
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod "));
+    let fuzzed: String = rust_files(&formats.join("fuzz"))
+        .iter()
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    let missing: Vec<_> = public
+        .map(|line| line.trim_end_matches(';'))
+        .filter(|format| !fuzzed.contains(&format!("{format}::")))
+        .collect();
+    assert_eq!(missing, NOT_OF_STRANGERS);
 }
 
 #[test]

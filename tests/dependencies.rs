@@ -228,6 +228,31 @@ fn every_dependency_is_named_where_it_is_for() {
     assert_eq!(unused, unnamed, "dependencies that no file names");
 }
 
+#[test]
+fn fuzzing_is_built_of_the_same_versions() {
+    const ITS_OWN: &[&str] = &["arbitrary", "ferrite-fuzz", "libfuzzer-sys"];
+    let locked = |path: &str| {
+        let lock: toml::Table = toml::from_str(&fs::read_to_string(here(path)).unwrap()).unwrap();
+        let packages = lock["package"].as_array().unwrap().clone();
+        packages
+            .into_iter()
+            .map(|package| {
+                let field = |name: &str| package[name].as_str().unwrap().to_owned();
+                (field("name"), field("version"))
+            })
+            .collect::<BTreeSet<_>>()
+    };
+    let program = locked("Cargo.lock");
+    let others: Vec<_> = locked("fuzz/Cargo.lock")
+        .into_iter()
+        .filter(|package| !program.contains(package) && !ITS_OWN.contains(&&*package.0))
+        .collect();
+    assert!(
+        others.is_empty(),
+        "copy Cargo.lock to fuzz/, and build there: {others:?}"
+    );
+}
+
 /// The name of the library that a dependency is.
 fn library(dependency: &Value) -> Option<String> {
     let package = packages().find(|package| package["name"] == dependency["name"])?;

@@ -18,6 +18,8 @@ mod body;
 mod caller;
 mod envelope;
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod gate;
 mod handshakes;
 mod known;

@@ -21,6 +21,8 @@ mod attempts;
 mod buffer;
 mod encoding;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod gunzip;
 mod pipeline;
 mod sums;

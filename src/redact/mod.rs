@@ -15,6 +15,8 @@ mod blocks;
 mod bounds;
 mod elements;
 mod escapes;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod headers;
 mod json;
 mod mask;

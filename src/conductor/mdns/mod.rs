@@ -3,6 +3,8 @@
 //! One-shot questions from a port of our own, to which answers come to us alone (RFC 6762, sections 5.1 and 6.7); there is
 //! nothing to join and nothing that listens afterwards.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod told;
 
 pub use told::Found;
