@@ -91,17 +91,33 @@ record-wire: rust nextest $(LAB)/venv/ironic-python-agent-13.0.0/.done ## Ask IP
 # cargo-fuzz asks for a nightly compiler; what libFuzzer needs of it, the stable one has too.
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS := -Cpasses=sancov-module $(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares) --cfg fuzzing
+FUZZ_TARGETS := $(notdir $(wildcard fuzz/corpus/*))
 
 .PHONY: fuzz
-fuzz: rust ## Random bytes as policies, packets, tables and images, FUZZ_SECONDS (60) for each target
+fuzz: rust ## Random bytes as what strangers send, FUZZ_SECONDS (60) for each target; FUZZ_TARGET="tls_stream …" for some
 	$(call install,g++)
-	cd fuzz && RUSTFLAGS='$(FUZZ_FLAGS)' $(CARGO) build --quiet --locked --release --target x86_64-unknown-linux-gnu --target-dir ../target/fuzz
-	@for target in policy_rule policy_file network_packets firmware_tables partition_tables qcow2_image; do \
-		case $$target in policy_*) longest=600 ;; *) longest=8192 ;; esac; \
-		mkdir -p target/fuzz/corpus/$$target && \
-		target/fuzz/x86_64-unknown-linux-gnu/release/$$target -max_total_time=$(FUZZ_SECONDS) -max_len=$$longest -verbosity=0 \
-			-print_final_stats=1 -artifact_prefix=target/fuzz/ target/fuzz/corpus/$$target || exit 1; \
+	$(call stage,fuzz: building the library for fuzzing (about 7 minutes the first time))
+	@cd fuzz && RUSTFLAGS='$(FUZZ_FLAGS)' $(CARGO) build --quiet --locked --release --target x86_64-unknown-linux-gnu --target-dir ../target/fuzz
+	@for target in $(or $(FUZZ_TARGET),$(FUZZ_TARGETS)); do \
+		echo "==> fuzz: $$target"; corpus=target/fuzz/corpus/$$target; mkdir -p $$corpus && \
+		FUZZ_TARGET=$$target FUZZ_CORPUS=$$corpus target/fuzz/x86_64-unknown-linux-gnu/release/ferrite-fuzz \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 \
+			-artifact_prefix=target/fuzz/$$target- $$corpus || exit 1; \
 	done
+
+# The same functions on the kept corpora, and on some damage to them: a part of every run of the tests.
+.PHONY: fuzz-smoke
+fuzz-smoke: rust nextest ## The kept corpora of fuzzing through the same functions, without libFuzzer (seconds)
+	$(NEXTEST) run --lib -E 'test(/^fuzzing::/)'
+
+.PHONY: audit
+audit: rust ## cargo-deny (licences, bans, sources, advisories) and cargo-machete; builds both once, and fetches the advisory database
+	@for tool in cargo-deny cargo-machete; do \
+		[ -x target/tools/bin/$$tool ] || { echo "==> audit: building $$tool, once"; \
+			$(CARGO) install --quiet --locked --root target/tools $$tool || exit 1; }; \
+	done
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) deny --locked check
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) machete
 
 bench: agent image lab-packages $(LAB)/venv/ironic-python-agent-13.0.0/.done ## Sizes, start-up, memory and write rates, beside IPA too, with units and method
 	$(CARGO) build --quiet --profile bench --example wiping-child

@@ -23,6 +23,8 @@ pub mod dns;
 pub mod error;
 pub mod extensions;
 pub mod formats;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod handover;
 pub mod imaging;
 pub mod init;

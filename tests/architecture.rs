@@ -1,5 +1,5 @@
-//! The house's rules: what each room may use, which way files import each other, how long a file may be, where a secret may be
-//! exposed.
+//! The house's rules: what each room may use, which way files import each other, how long a file and how wide a comment may be,
+//! where a secret may be exposed, which formats are fuzzed.
 //!
 //! `ARCHITECTURE.md` explains them. Tests at the foot of a file (`#[cfg(test)]`) are free of them.
 
@@ -138,6 +138,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("dns", &["sys"]),
     ("sys", &["formats"]),
     ("formats", &[]),
+    // The list of what is fuzzed: built for the tests and for `make fuzz` alone.
+    (
+        "fuzzing",
+        &[
+            "api",
+            "conductor",
+            "config",
+            "dns",
+            "formats",
+            "imaging",
+            "keystone",
+            "network",
+            "node",
+            "policy",
+            "tls",
+        ],
+    ),
     ("backoff", &[]),
     ("clock", &[]),
     ("error", &[]),
@@ -152,6 +169,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Lines of production code a file may have.
 const LONGEST_FILE: usize = 600;
+/// Characters of a line that is a comment. rustfmt wraps none on the stable compiler.
+const WIDEST_COMMENT: usize = 140;
 
 /// Files that may take a secret out of its wrapper: `Secret::expose`, `AgentToken::reveal`, `Held::reveal`.
 const MAY_EXPOSE: &[&str] = &[
@@ -258,6 +277,55 @@ fn no_file_holds_more_than_a_reader_can() {
         long.is_empty(),
         "more than {LONGEST_FILE} production lines: {long:?}"
     );
+}
+
+#[test]
+fn no_comment_is_wider_than_a_reader_sees() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut wide = Vec::new();
+    for file in ["src", "tests", "fuzz/src"]
+        .iter()
+        .flat_map(|folder| rust_files(&root.join(folder)))
+    {
+        let text = fs::read_to_string(&file).unwrap();
+        for (index, line) in text.lines().enumerate() {
+            let width = line.chars().count();
+            if line.trim_start().starts_with("//") && width > WIDEST_COMMENT {
+                wide.push(format!("{}:{}: {width}", file.display(), index + 1));
+            }
+        }
+    }
+    assert!(
+        wide.is_empty(),
+        "comments of more than {WIDEST_COMMENT} characters:\n{}",
+        wide.join("\n")
+    );
+}
+
+/// The fuzz target of a byte format, or why there is none.
+#[test]
+fn every_byte_format_is_fuzzed() {
+    const NOT_OF_STRANGERS: &[&str] = &[
+        "module_alias",    // the ramdisk's own files
+        "module_index",    // the ramdisk's own files
+        "mount_table",     // the kernel's
+        "omitted_drivers", // the ramdisk's own file
+        "process_status",  // the kernel's
+    ];
+    let formats = src().join("formats");
+    let list = fs::read_to_string(formats.join("mod.rs")).unwrap();
+    let public = list
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod "));
+    let fuzzed: String = rust_files(&formats.join("fuzz"))
+        .iter()
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    let missing: Vec<_> = public
+        .map(|line| line.trim_end_matches(';'))
+        .filter(|format| !fuzzed.contains(&format!("{format}::")))
+        .collect();
+    assert_eq!(missing, NOT_OF_STRANGERS);
 }
 
 #[test]
@@ -471,24 +539,32 @@ fn before_tests(text: &str) -> &str {
 fn sources() -> Vec<Source> {
     let src = src();
     let mut found = Vec::new();
-    let mut folders = vec![src.clone()];
+    for path in rust_files(&src) {
+        let text = fs::read_to_string(&path).unwrap();
+        let production = before_tests(&text).to_owned();
+        let path = path.strip_prefix(&src).unwrap().to_owned();
+        // The list of modules uses nothing; `tests.rs` is the foot of its folder.
+        if path != Path::new("lib.rs") && !path.ends_with("tests.rs") {
+            found.push(Source { path, production });
+        }
+    }
+    assert!(found.len() > 10, "the sources were not found");
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                let production = before_tests(&text).to_owned();
-                let path = path.strip_prefix(&src).unwrap().to_owned();
-                // The list of modules uses nothing; `tests.rs` is the foot of its folder.
-                if path != Path::new("lib.rs") && !path.ends_with("tests.rs") {
-                    found.push(Source { path, production });
-                }
+                found.push(path);
             }
         }
     }
-    assert!(found.len() > 10, "the sources were not found");
-    found.sort_by(|a, b| a.path.cmp(&b.path));
     found
 }

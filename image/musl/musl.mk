@@ -25,7 +25,7 @@ stage = @echo "==> $(1)"
 # root's, and says so each time.
 DOWNLOAD := apt-get -qq -o APT::Sandbox::User=root download
 
-.PHONY: rust nextest agent
+.PHONY: rust nextest agent bloat
 rust:
 	@$(CARGO) --version >/dev/null 2>&1 || { $(MAKE) --no-print-directory rust-packages; }
 	@cc --version >/dev/null 2>&1 || { $(MAKE) --no-print-directory rust-packages; }
@@ -47,20 +47,29 @@ C_FLAGS := -fno-asynchronous-unwind-tables -fno-unwind-tables
 # rustup's musl target where there is one.
 RUSTUP_MUSL := $(shell rustup target list --installed 2>/dev/null | grep -x x86_64-unknown-linux-musl)
 
-agent: ## The static binary
+# The static binary, however it is built; flags of cargo's may follow.
 ifneq ($(RUSTUP_MUSL),)
-agent: rust
-	$(call stage,agent: building the static binary (about 5 minutes the first time))
-	@CFLAGS_x86_64_unknown_linux_musl="$(C_FLAGS)" $(CARGO) build --release --target x86_64-unknown-linux-musl
+AGENT_NEEDS := rust
+BUILD_AGENT = CFLAGS_x86_64_unknown_linux_musl="$(C_FLAGS)" $(CARGO) build --release --target x86_64-unknown-linux-musl
 else
-agent: musl-packages target/musl/libunwind.a
-	$(call stage,agent: building the static binary (about 7 minutes the first time))
-	@CC_x86_64_unknown_linux_musl=musl-gcc RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc \
+AGENT_NEEDS := musl-packages target/musl/libunwind.a
+BUILD_AGENT = CC_x86_64_unknown_linux_musl=musl-gcc RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc \
 	CFLAGS_x86_64_unknown_linux_musl="$(C_FLAGS)" \
 	CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=$(CURDIR)/image/musl/static-pie-gcc \
 	CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS="-Clink-self-contained=no -Crelocation-model=pie -Ctarget-feature=+crt-static -Ltarget/musl" \
 	/usr/bin/cargo build --release --target x86_64-unknown-linux-musl -Zbuild-std=std,panic_unwind
 endif
+
+agent: $(AGENT_NEEDS) ## The static binary
+	$(call stage,agent: building the static binary (about $(if $(RUSTUP_MUSL),5,7) minutes the first time))
+	@$(BUILD_AGENT)
+
+# Symbols are cut off when all is linked: the code is the agent's, byte for byte.
+bloat: $(AGENT_NEEDS) ## Whose the bytes of the static binary are: by section, by crate and by room (builds it with symbols, once)
+	$(call install,binutils)
+	$(call stage,bloat: building the static binary with its symbols (as long as the agent takes))
+	@$(BUILD_AGENT) --quiet --config profile.release.strip=false --target-dir target/bloat
+	@$(CARGO) run --quiet --example bloat -- target/bloat/x86_64-unknown-linux-musl/release/ferrite
 
 # Debian's own static libunwind, unpacked rather than installed (it would push other packages out), with the one symbol of
 # glibc's that it wants.

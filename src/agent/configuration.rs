@@ -15,7 +15,8 @@ use crate::virtual_media;
 use std::path::PathBuf;
 use tokio::runtime::Handle;
 
-/// Reads every source of configuration, the boot's media first, unless an agent before this one did. Only an agent whose configuration can be used says that it starts.
+/// Reads every source of configuration, the boot's media first, unless an agent before this one did. Only an agent whose
+/// configuration can be used says that it starts.
 pub(super) fn configure(
     root: &Root,
     command_line: CommandLine,

@@ -117,6 +117,15 @@ fn hypers_own(bytes: &[u8]) -> Option<(&[u8], StatusCode)> {
     (!ours).then_some((before, status))
 }
 
+/// Any bytes as what hyper writes: what stands before its own answer is a beginning of them.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(bytes: &[u8]) {
+    if let Some((before, status)) = hypers_own(bytes) {
+        assert!(bytes.starts_with(before) && before.len() < bytes.len());
+        assert!(hypers_own(&answer(status)).is_none());
+    }
+}
+
 fn answer(status: StatusCode) -> Vec<u8> {
     let fault = Fault::Malformed(status);
     let body = fault.body();

@@ -6,9 +6,11 @@
 //!                                              └────────┴───────────┴────┴────► fault (every answer of 400 and more)
 //! ```
 //!
-//! `authenticate` says who asks (a `caller`), `gate` whether that may be: by one rule for each operation. Callers without a right credential are remembered in `strangers`, which slows them down; `handshakes` orders what they make
-//! the agent compute, `places` how many of them there may be, and the addresses in `known` come before them. The wire's JSON is in `wire`; what a command does is nobody's business here. Bytes that are no HTTP/1.1, and heads
-//! larger than [`Limits::head_bytes`], are refused by hyper itself; `envelope` puts the body into its answer.
+//! `authenticate` says who asks (a `caller`), `gate` whether that may be: by one rule for each operation. Callers without a right
+//! credential are remembered in `strangers`, which slows them down; `handshakes` orders what they make the agent compute,
+//! `places` how many of them there may be, and the addresses in `known` come before them. The wire's JSON is in `wire`; what a
+//! command does is nobody's business here. Bytes that are no HTTP/1.1, and heads larger than [`Limits::head_bytes`], are refused
+//! by hyper itself; `envelope` puts the body into its answer.
 
 mod answer;
 mod authenticate;
@@ -16,6 +18,8 @@ mod body;
 mod caller;
 mod envelope;
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod gate;
 mod handshakes;
 mod known;

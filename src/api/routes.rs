@@ -1,7 +1,8 @@
 //! Method and path to what is asked for: pure, no token and no body.
 //!
-//! Every route of IPA's but the documents exists with and without `/v1`; `/v1/inventory` and `/v1/log` are ours. IPA's router (werkzeug) redirects a missing slash for the
-//! methods of its target, finds nothing there for any other, and knows no path with a slash too many.
+//! Every route of IPA's but the documents exists with and without `/v1`; `/v1/inventory` and `/v1/log` are ours. IPA's router
+//! (werkzeug) redirects a missing slash for the methods of its target, finds nothing there for any other, and knows no path with
+//! a slash too many.
 
 use super::query::escape;
 use crate::policy::names;

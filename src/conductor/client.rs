@@ -43,7 +43,8 @@ impl Client {
     /// A client for the API at these URLs.
     ///
     /// # Errors
-    /// [`Error::NoUrl`] without any; [`Error::PinnedInClear`] where a key is pinned and a URL has none to show; [`Error::Tls`] and [`Error::Client`] when settings cannot be used.
+    /// [`Error::NoUrl`] without any; [`Error::PinnedInClear`] where a key is pinned and a URL has none to show; [`Error::Tls`]
+    /// and [`Error::Client`] when settings cannot be used.
     pub fn new(
         urls: &[Url],
         config: &Config,

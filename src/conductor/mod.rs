@@ -7,6 +7,8 @@
 pub mod address;
 pub mod client;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod heartbeat;
 pub mod lookup;
 pub mod mdns;

@@ -9,6 +9,8 @@ mod accepted;
 mod check;
 mod command_line;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod kernel_args;
 mod kernel_reference;
 mod keystone;

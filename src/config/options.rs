@@ -2,7 +2,8 @@
 //!
 //! A row reads: what it is for; name and type; how its text is parsed; how it looks on the command line; its default and its
 //! kernel argument, empty where there is none. Names, defaults and kernel arguments are IPA 13's (`config.py`, `mdns.py`),
-//! oslo.log's, keystonemiddleware's (`auth_token/_opts.py`), keystoneauth1's and oslo.policy's (`opts.py`). Options of `[DEFAULT]` are arguments too; other groups stand in files and the environment alone.
+//! oslo.log's, keystonemiddleware's (`auth_token/_opts.py`), keystoneauth1's and oslo.policy's (`opts.py`). Options of
+//! `[DEFAULT]` are arguments too; other groups stand in files and the environment alone.
 
 use super::keystone::{Interface, Sha256Digest, SystemScope, cache_time, service_url};
 use super::merge::Merged;

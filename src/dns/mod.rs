@@ -12,6 +12,8 @@
 mod address;
 mod error;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod hosts;
 mod limits;
 mod message;

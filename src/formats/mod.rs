@@ -26,6 +26,9 @@ pub mod qcow2;
 pub mod smbios;
 pub mod vpd;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+
 mod field;
 mod gap;
 pub(crate) mod links;

@@ -21,6 +21,8 @@ mod attempts;
 mod buffer;
 mod encoding;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod gunzip;
 mod pipeline;
 mod place;
@@ -85,8 +87,8 @@ pub struct Written {
 
 /// Writes a whole-disk image onto a disk and returns when it is verified and on the medium.
 ///
-/// Blocks; the caller must not be a task of the network's runtime. After an error the disk is as it was, or has no partition table; where it
-/// does not take that either, [`Error::NotCleared`] says so.
+/// Blocks; the caller must not be a task of the network's runtime. After an error the disk is as it was, or has no partition
+/// table; where it does not take that either, [`Error::NotCleared`] says so.
 ///
 /// # Errors
 /// [`Error`], which says what failed, where from, and what became of the disk.

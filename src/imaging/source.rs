@@ -135,6 +135,14 @@ mod tests {
     }
 
     #[test]
+    fn a_host_beyond_ascii_is_refused_in_any_case_of_letters() {
+        for text in ["https://h\u{e9}/i", "https://H\u{e9}/i"] {
+            let refused = text.parse::<Source>();
+            assert!(matches!(refused, Err(Error::Syntax(_))), "{text}");
+        }
+    }
+
+    #[test]
     fn a_url_that_is_read_in_two_ways_is_refused() {
         for text in ["http:///user:hush@host/a", r"http:\\user:hush@host/a"] {
             let error = text.parse::<Source>().unwrap_err();

@@ -14,6 +14,8 @@ mod client;
 mod door;
 mod error;
 mod flights;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod health;
 mod identity;
 mod wire;

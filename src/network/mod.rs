@@ -7,6 +7,8 @@
 mod dhcp4;
 mod dhcp6;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod lease4;
 mod lease6;
 mod names;

@@ -20,9 +20,10 @@ pub enum Unfit {
     Open,
 }
 
-/// Decides whether a policy may be lived by. `is_open` says whether somebody without a credential passes [`COMMAND_RUN`], and `outcomes` what a
-/// rule comes to for the conductor, whatever the node is: the policy is loaded before the node is known, and the node may get another
-/// owner. `place` says in which file and line a rule was changed. Steps are not looked at: that a machine is never to be erased is a policy.
+/// Decides whether a policy may be lived by. `is_open` says whether somebody without a credential passes [`COMMAND_RUN`], and
+/// `outcomes` what a rule comes to for the conductor, whatever the node is: the policy is loaded before the node is known, and
+/// the node may get another owner. `place` says in which file and line a rule was changed. Steps are not looked at: that a
+/// machine is never to be erased is a policy.
 ///
 /// # Errors
 /// [`Unfit`].

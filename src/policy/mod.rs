@@ -28,6 +28,8 @@ pub mod credentials;
 mod defaults;
 mod enforcer;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod guard;
 mod language;
 mod rule;

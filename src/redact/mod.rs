@@ -2,7 +2,8 @@
 //!
 //! It knows how secrets look in texts that others wrote: values by their names (`assignments`), who asks in URLs
 //! (`url`), credentials of HTTP (`headers`), hashes of passwords and private keys (`blocks`). It does not know the
-//! secrets themselves; who has one takes it out of what its server repeats (`mask_known`). Where it is in doubt it masks: a reader misses a word rather than a stranger finds one.
+//! secrets themselves; who has one takes it out of what its server repeats (`mask_known`). Where it is in doubt it masks: a
+//! reader misses a word rather than a stranger finds one.
 //!
 //! ```
 //! use ferrite::redact::redact;
@@ -14,6 +15,8 @@ mod blocks;
 mod bounds;
 mod elements;
 mod escapes;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod headers;
 mod json;
 mod mask;

@@ -81,8 +81,8 @@ fn stands_before(byte: u8) -> bool {
 impl Authority {
     /// Where the user information is, if there is some. Without a scheme it has a password: `//me@host` is anything.
     ///
-    /// It is read to the last `@` before the host's end. Each of these is part of a like one's end, so nothing is read more often than there are
-    /// depths.
+    /// It is read to the last `@` before the host's end. Each of these is part of a like one's end, so nothing is read more often
+    /// than there are depths.
     fn user(&self, bytes: &[u8]) -> Option<(usize, usize)> {
         let (mut at, mut end) = (self.from, None);
         let mut has_password = self.before.is_none();

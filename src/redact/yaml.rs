@@ -3,8 +3,8 @@
 use super::bounds::byte;
 use super::separators::count;
 
-/// The value in the line, or after `|` or `>` the lines, below the name's and further to the right. What would be its place in the name's line
-/// is given, and is empty.
+/// The value in the line, or after `|` or `>` the lines, below the name's and further to the right. What would be its place in
+/// the name's line is given, and is empty.
 pub(super) fn indented(bytes: &[u8], name: usize, at: usize) -> Option<(usize, usize)> {
     let indicator = usize::from(matches!(byte(bytes, at), b'|' | b'>'));
     let after = at + indicator;

@@ -1,8 +1,8 @@
 //! Process 1's children: kept running, started again whenever they end; and the burial of everybody else's children.
 //!
 //! There are two: the agent and the network, the same file as process 1, so that the ramdisk needs nothing else. A machine that
-//! was handed to its owner has logins instead of the agent. What an agent leaves to the next is in memory files that it inherits, their numbers its last
-//! argument; they are not looked into here, but for the log when agents end again and again.
+//! was handed to its owner has logins instead of the agent. What an agent leaves to the next is in memory files that it inherits,
+//! their numbers its last argument; they are not looked into here, but for the log when agents end again and again.
 //!
 //! [`supervise`] does it for the agent alone, on machines with an init of their own.
 

@@ -6,6 +6,8 @@ pub mod certificate;
 pub mod client;
 mod der;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod kept;
 mod key;
 mod pem;

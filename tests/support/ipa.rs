@@ -72,7 +72,8 @@ impl Drop for Ipa {
 }
 
 /// A line that starts whatever is added to it as nobody, with IPA's environment at [`ENVIRONMENT`] and the stand-ins in
-/// `folder` as its only programs; its `/run`, where it writes its certificate, is nobody else's. For those who start something else than [`Ipa::start`] does.
+/// `folder` as its only programs; its `/run`, where it writes its certificate, is nobody else's. For those who start something
+/// else than [`Ipa::start`] does.
 ///
 /// # Errors
 /// Without root: only root becomes nobody, and mounts the environment where nobody may see it. Without `make lab`.

@@ -3,6 +3,8 @@
 //! One-shot questions from a port of our own, to which answers come to us alone (RFC 6762, sections 5.1 and 6.7); there is
 //! nothing to join and nothing that listens afterwards.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod told;
 
 pub use told::Found;
@@ -191,8 +193,8 @@ const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
 const HOPS: u32 = 255;
 /// RFC 6762, section 17.
 const PACKET_MAX: usize = 9000;
-/// How long others may take who answer after the first one that can be used: they take up to 120 ms (RFC 6762, section 6), and as long again
-/// for what is asked of them in turn.
+/// How long others may take who answer after the first one that can be used: they take up to 120 ms (RFC 6762, section 6), and as
+/// long again for what is asked of them in turn.
 pub const MOMENT: Duration = Duration::from_millis(500);
 /// As python-zeroconf, which IPA asks by.
 const ATTEMPT: Duration = Duration::from_secs(3);

@@ -6,6 +6,8 @@
 
 mod decode;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod paged;
 mod rebuild;
 

@@ -1,0 +1,38 @@
+//! Any bytes as what name servers answer, and as the files that name them.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "what fuzzing finds is a panic"
+)]
+
+use super::message::{Family, Query, Reply, name};
+use super::resolv_conf::ResolvConf;
+use super::{hosts, limits};
+
+/// Reads them as an answer by IPv4 and IPv6 whose number is right, and as the files of names.
+pub(crate) fn name_servers(bytes: &[u8]) {
+    for family in [Family::V4, Family::V6] {
+        let host = name("ironic.example").expect("a name of DNS");
+        let query = Query::new(host, family).expect("random bytes");
+        // Nobody guesses the number, and neither does fuzzing.
+        let question = query.packet(true).expect("a name of DNS");
+        let number = question.iter().take(2);
+        let rest = bytes.iter().skip(2);
+        let packet: Vec<u8> = number.chain(rest).copied().collect();
+        if let Some(Reply::Addresses(addresses)) = query.read(&packet) {
+            assert!(!addresses.is_empty() && addresses.len() <= limits::MAX_ADDRESSES);
+        }
+    }
+    let text = String::from_utf8_lossy(bytes);
+    assert!(hosts::addresses(&text, "ironic").len() <= limits::MAX_ADDRESSES);
+    let conf = ResolvConf::parse(&text);
+    for host in ["ironic", "ironic.example", "ironic."] {
+        let candidates = conf.candidates(host, "node.example");
+        assert!(!candidates.is_empty());
+        for candidate in candidates {
+            assert!(candidate.len() <= limits::MAX_NAME, "{candidate}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Any bytes as what is wrong with a file system that tools made: the first one says which. Or as one of its own, where it begins.
+//!
+//! Damage is three bytes of place and one of value. The place counts the lines of 32 bytes that are not empty: most of a file system
+//! is, and a place in between would never be hit.
+
+use crate::formats::ext::{self, Ext};
+use crate::formats::fat::{self, Fat};
+use crate::formats::iso9660::{self, Iso};
+use crate::formats::{detect, links, probe, tree};
+use crate::progress::Cancel;
+use flate2::read::GzDecoder;
+use std::io::{Cursor, Read};
+use std::sync::LazyLock;
+
+/// Reads the file system in every way that the program has.
+pub(crate) fn file_systems(bytes: &[u8]) {
+    let Some((kind, rest)) = bytes.split_first() else {
+        return;
+    };
+    let image = match MADE.get(usize::from(*kind)) {
+        Some(made) => made.damaged(rest),
+        None => beginning_with(usize::from(*kind), rest),
+    };
+    let _ = detect::inspect(&image, None, &rules(true));
+    let mut device = Cursor::new(&image);
+    let volume = probe::Volume::probe(&mut device).expect("memory is read");
+    let label = probe::label(&mut device).expect("memory is read");
+    assert_eq!(
+        label,
+        volume
+            .map(|volume| volume.label().to_owned())
+            .filter(|label| !label.is_empty())
+    );
+    let _ = probe::is_md_member(&mut device, image.len() as u64);
+    let _ = probe::is_gfs2(&mut device);
+    let _ = probe::ext_block(&image);
+    read_iso(&image);
+    read_fat(&image);
+    read_ext(&image);
+}
+
+/// What an operator may allow: all that is written as it is.
+pub(super) fn rules(deep_inspection: bool) -> detect::Rules {
+    detect::Rules {
+        deep_inspection,
+        permitted: ["raw", "qcow2", "iso", "gpt", "luks"]
+            .map(str::to_owned)
+            .to_vec(),
+    }
+}
+
+fn read_iso(image: &[u8]) {
+    let cancel = Cancel::default();
+    let Ok(Some(mut iso)) = Iso::open(Cursor::new(image)) else {
+        return;
+    };
+    let Ok((files, links)) = iso.tree(&cancel) else {
+        return;
+    };
+    for file in &files {
+        match iso.read(file, MOST_BYTES, &cancel) {
+            Ok(bytes) => assert_eq!(bytes.len() as u64, file.bytes),
+            Err(error) => assert!(!matches!(error, iso9660::Error::Read(_)), "{error:?}"),
+        }
+    }
+    let paths: Vec<_> = files.iter().map(|file| file.path.as_slice()).collect();
+    check_tree(&paths, &links);
+}
+
+fn read_fat(image: &[u8]) {
+    let cancel = Cancel::default();
+    let Ok(Some(mut fat)) = Fat::open(Cursor::new(image)) else {
+        return;
+    };
+    let _ = (fat.sector(), fat.serial(), fat.label());
+    let _ = fat.directories(&cancel);
+    let Ok(listing) = fat.readable_files(&cancel) else {
+        return;
+    };
+    assert_eq!(fat.files(&cancel).is_ok(), listing.unread.is_empty());
+    for file in &listing.files {
+        match fat.read(file, MOST_BYTES, &cancel) {
+            Ok(bytes) => assert_eq!(bytes.len() as u64, file.bytes),
+            Err(error) => assert!(!matches!(error, fat::Error::Read(_)), "{error:?}"),
+        }
+    }
+    let files = listing.files.iter().map(|file| file.path.as_slice());
+    let unread = listing.unread.iter().map(|(path, _)| path.as_slice());
+    check_tree(&files.chain(unread).collect::<Vec<_>>(), &[]);
+}
+
+fn read_ext(image: &[u8]) {
+    let cancel = Cancel::default();
+    let Ok(Some(mut ext)) = Ext::open(Cursor::new(image)) else {
+        return;
+    };
+    let Ok((files, links)) = ext.tree(&cancel) else {
+        return;
+    };
+    for file in files.iter().take(MOST_FILES) {
+        match ext.read(file, MOST_BYTES, &cancel) {
+            Ok(bytes) => assert_eq!(bytes.len() as u64, file.bytes),
+            Err(error) => assert!(!matches!(error, ext::Error::Read(_)), "{error:?}"),
+        }
+    }
+    let paths: Vec<_> = files.iter().map(|file| file.path.as_slice()).collect();
+    check_tree(&paths, &links);
+}
+
+/// No name leads elsewhere, and links end where the tree does.
+fn check_tree(paths: &[&[String]], links: &[links::Link]) {
+    let own = links.iter().map(|link| link.path.as_slice());
+    for path in paths.iter().copied().chain(own) {
+        assert!(path.len() <= tree::MOST_DEPTH, "{path:?}");
+        assert!(path.iter().all(|name| tree::is_plain(name)), "{path:?}");
+    }
+    if let Ok(followed) = links::follow(paths, links, MOST_FILES) {
+        assert!(followed.files.iter().all(|(_, file)| *file < paths.len()));
+    }
+}
+
+/// A file system that begins with these bytes where its kind has its first ones.
+fn beginning_with(kind: usize, bytes: &[u8]) -> Vec<u8> {
+    let at = BEGINNINGS[kind % BEGINNINGS.len()];
+    let mut image = vec![0; at];
+    image.extend_from_slice(bytes);
+    image
+}
+
+/// A file system of other people's tools.
+struct Made {
+    image: Vec<u8>,
+    /// Where it says something.
+    lines: Vec<usize>,
+}
+
+impl Made {
+    fn unpacked(packed: &[u8]) -> Self {
+        let mut image = Vec::new();
+        let read = GzDecoder::new(packed).read_to_end(&mut image);
+        read.expect("the fixture is whole");
+        let lines = (0..image.len()).step_by(LINE);
+        let lines = lines.filter(|at| image[*at..].iter().take(LINE).any(|byte| *byte != 0));
+        Self {
+            lines: lines.collect(),
+            image,
+        }
+    }
+
+    fn damaged(&self, damage: &[u8]) -> Vec<u8> {
+        let mut image = self.image.clone();
+        for change in damage.chunks_exact(4) {
+            let line = usize::from(u16::from_be_bytes([change[0], change[1]]));
+            let line = self.lines[line % self.lines.len()];
+            if let Some(byte) = image.get_mut(line + usize::from(change[2]) % LINE) {
+                *byte = change[3];
+            }
+        }
+        image
+    }
+}
+
+static MADE: LazyLock<[Made; 5]> = LazyLock::new(|| PACKED.map(Made::unpacked));
+
+/// `tests/fixtures/configdrive`.
+const PACKED: [&[u8]; 5] = [
+    include_bytes!("../../../tests/fixtures/configdrive/rock-ridge.iso.gz"),
+    include_bytes!("../../../tests/fixtures/configdrive/joliet.iso.gz"),
+    include_bytes!("../../../tests/fixtures/configdrive/fat.img.gz"),
+    include_bytes!("../../../tests/fixtures/configdrive/ext2.img.gz"),
+    include_bytes!("../../../tests/fixtures/configdrive/ext4.img.gz"),
+];
+/// Of FAT (and what marks images), of ext, of ISO 9660.
+const BEGINNINGS: [usize; 3] = [0, 1024, 32 << 10];
+const LINE: usize = 32;
+/// What is read of a file; a file of ext may be all hole.
+const MOST_BYTES: u64 = 1 << 20;
+const MOST_FILES: usize = 100;

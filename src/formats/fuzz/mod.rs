@@ -1,0 +1,19 @@
+//! Entry points of fuzzing for byte formats; `crate::fuzzing` lists them.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "what fuzzing finds is a panic"
+)]
+
+mod file_systems;
+mod firmware;
+mod packets;
+mod partitions;
+mod qcow2;
+
+pub(crate) use file_systems::file_systems;
+pub(crate) use firmware::firmware_tables;
+pub(crate) use packets::network_packets;
+pub(crate) use partitions::partition_tables;
+pub(crate) use qcow2::qcow2_image;

@@ -1,0 +1,28 @@
+//! Any bytes as Keystone's answers.
+
+use super::identity::Identity;
+use super::wire::{self, own, token};
+use crate::config::Interface;
+use url::Url;
+
+/// Reads them as the answer to each question, as a complaint, and as the URL of Keystone.
+pub(crate) fn keystone_answer(bytes: &[u8]) {
+    let known = matches!(token::verdict(bytes), Ok(token::Verdict::Known(_)));
+    assert_eq!(Identity::of_answer(bytes).is_ok(), known);
+    if let Ok(made) = own::own(bytes) {
+        for region in [None, Some("RegionOne")] {
+            if let Some(url) = made.endpoint(Interface::Internal, region) {
+                assert!(url.has_host() && url.path().ends_with("/v3"), "{url}");
+            }
+        }
+    }
+    let _ = wire::is_keystones(bytes);
+    let message = wire::server_message(bytes);
+    assert!(!message.contains(['\n', '\r', '\u{1b}']), "{message:?}");
+    // As options and catalogues are taken.
+    let url = Url::parse(&String::from_utf8_lossy(bytes)).ok();
+    if let Some(url) = url.filter(|url| matches!(url.scheme(), "http" | "https")) {
+        let versioned = wire::versioned(&url);
+        assert_eq!(wire::versioned(&versioned), versioned);
+    }
+}
