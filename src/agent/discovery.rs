@@ -14,8 +14,9 @@ use url::Url;
 
 impl AgentContext {
     /// The URLs of Ironic's API; none where there is no Ironic. Where an agent before this one knew Ironic there is one: that the network
-    /// does not tell where it is any more is an error then, after which another agent asks anew. Where the network is asked, they are of all who answer: who is none of
-    /// Ironic's gives no answer that is believed, if a pin or an authority tells, and the next one is asked.
+    /// does not tell where it is any more is an error then, after which another agent asks anew. Where the network is asked, they
+    /// are of all who answer: who is none of Ironic's gives no answer that is believed, if a pin or an authority tells, and the
+    /// next one is asked.
     pub(super) async fn api_urls(&mut self) -> Result<Vec<Url>, Error> {
         let wanted_by_name = match &self.config.api_url {
             ApiUrl::Mdns => true,

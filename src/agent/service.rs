@@ -274,6 +274,15 @@ fn tell_of_other_address(bound: Option<IpAddr>, advertised: &Advertised) {
 
 fn tell_of_door(listener: &TcpListener, identity: &door::Identity) {
     let tls = identity.server.is_some();
+    if !tls
+        && !listener
+            .local_addr()
+            .is_ok_and(|address| address.ip().is_loopback())
+    {
+        tracing::warn!(
+            "NO TLS ON THIS AGENT'S API (no certificate, and none is made: see enable_auto_tls): THE AGENT TOKEN TRAVELS IN CLEAR WITH EACH COMMAND, and whoever sees it can command this machine"
+        );
+    }
     match listener.local_addr() {
         Ok(address) => tracing::info!(%address, tls, "serving commands"),
         Err(error) => tracing::warn!(%error, tls, "serving commands at an unknown address"),

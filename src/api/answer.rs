@@ -354,12 +354,22 @@ impl Service {
         Ok(answer?.map(|payload| payload.with(permit)))
     }
 
-    /// The inventory of this moment, for one caller at a time: it asks every disk. The thread holds both the turn and the leave to answer,
-    /// for it goes on when the caller has gone.
+    /// The inventory of this moment, for one caller other than the conductor at a time: it asks every disk. The thread holds both
+    /// the turn and the leave to answer, for it goes on when the caller has gone.
     async fn inventory(&self, mut admitted: Admitted<'_>) -> Result<Answer, Fault> {
         // It is made on a thread of its own, one at a time in any case.
         let permit = self.may_answer(&mut admitted).await?.made().await;
-        let turn = Arc::clone(&self.inventory_turn).lock_owned().await;
+        let turn = match admitted.is_conductors() {
+            // It waits for nobody.
+            true => None,
+            false => {
+                let turn = Arc::clone(&self.inventory_turn).lock_owned();
+                let turn = timeout(self.limits.body * 2, turn).await;
+                let turn = turn.map_err(|_| Fault::Busy)?;
+                admitted.renew(self.limits.decision).await?;
+                Some(turn)
+            }
+        };
         let subject = Arc::clone(&self.state.gate.subject);
         let collected = spawn_blocking(move || {
             let inventory = subject.inventory();

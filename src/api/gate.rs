@@ -78,6 +78,8 @@ impl Gate {
         }
         let query = Query::of(&head.uri);
         admitted.caller = self.credentials.caller(query, &head.headers).await?;
+        // Not before Keystone has answered, which may take long.
+        admitted.decided_at = Instant::now();
         // Whatever a policy says: no command without a credential.
         if operation == Operation::Run && admitted.is_nobodys() {
             return Err(Fault::Unauthorized);

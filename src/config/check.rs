@@ -157,6 +157,19 @@ pub(super) fn warnings(given: &Given, merged: &Merged) -> Vec<Problem> {
             );
         }
     }
+    for (one, other) in [
+        ("tls_cert_file", "tls_key_file"),
+        ("tls_key_file", "tls_cert_file"),
+    ] {
+        if !is_set(other) {
+            warn(
+                one,
+                format!(
+                    "{one} is set and {other} is not: the agent's API does not show that certificate"
+                ),
+            );
+        }
+    }
     warn(
         "log_config_append",
         "log_config_append names a configuration of Python's logging: it is not read".to_owned(),

@@ -132,7 +132,8 @@ options! {
         api_pin: Option<Pins> = optional(known), List("PINS"), "", "ferrite-api-pin";
         /// The only authorities that are trusted, in PEM (CERTIFICATE or OpenSSL's TRUSTED CERTIFICATE); the system's if not set.
         /// A server's own certificate may be one of them, also one that calls itself an authority (CA:TRUE), as openssl req -x509
-        /// makes them: its times, its names and its uses count.
+        /// makes them: its times, its names and its uses count. Only authorities vouch for other certificates, as OpenSSL has it; the
+        /// times of their own do not count then (RFC 5280, section 6.1).
         cafile: Option<PathBuf> = optional(path), Value("FILE"), "", "";
         /// Certificate the agent shows to servers.
         certfile: Option<PathBuf> = optional(path), Value("FILE"), "", "";

@@ -99,10 +99,16 @@ pub(super) struct Certificate<'a> {
     der: &'a [u8],
     /// What its issuer signed.
     signed: Range<usize>,
+    /// Whether it says anything of being an authority.
+    has_constraints: bool,
     /// Where it says TRUE to being an authority.
     authority: Option<usize>,
     /// The first bits of what its key may be used for; `None` where that is not restricted.
     key_usage: Option<u8>,
+    /// Whether its extended uses, where there are any, have TLS servers among them.
+    is_of_servers: bool,
+    /// Whether it is of version 1, which knows no authorities, and names itself as its issuer.
+    is_old_root: bool,
 }
 
 impl<'a> Certificate<'a> {
@@ -112,8 +118,11 @@ impl<'a> Certificate<'a> {
         let mut read = Self {
             der,
             signed: signed.place(),
+            has_constraints: false,
             authority: None,
             key_usage: None,
+            is_of_servers: true,
+            is_old_root: is_old_root(signed.values()),
         };
         let Some(extensions) = signed.values().find(|field| field.tag == EXTENSIONS) else {
             return Some(read);
@@ -123,7 +132,14 @@ impl<'a> Certificate<'a> {
             let name = parts.next_of(OBJECT_IDENTIFIER)?;
             let mut value = parts.find(|part| part.tag == OCTET_STRING)?.values();
             match name.content() {
-                BASIC_CONSTRAINTS => read.authority = true_at(&value.next_of(SEQUENCE)?),
+                BASIC_CONSTRAINTS => {
+                    read.has_constraints = true;
+                    read.authority = true_at(&value.next_of(SEQUENCE)?);
+                }
+                EXTENDED_KEY_USAGE => {
+                    let mut uses = value.next_of(SEQUENCE)?.values();
+                    read.is_of_servers = uses.any(|of| of.content() == SERVER_AUTHENTICATION);
+                }
                 KEY_USAGE => {
                     // The first byte counts the bits that are missing at the end.
                     let bits = value.next_of(BIT_STRING)?.content().get(1).copied();
@@ -138,6 +154,17 @@ impl<'a> Certificate<'a> {
     /// Whether it calls itself an authority.
     pub(super) const fn is_authority(&self) -> bool {
         self.authority.is_some()
+    }
+
+    /// Whether it may sign for TLS servers where it is trusted. As OpenSSL (`check_ca`, `check_purpose_ssl_server`), and unlike the TLS
+    /// library, which takes any certificate that it is given for an authority's.
+    pub(super) fn may_sign(&self) -> bool {
+        let key_may = self.key_usage.is_none_or(|bits| bits & KEY_CERT_SIGN != 0);
+        let is_authority = match self.has_constraints {
+            true => self.authority.is_some(),
+            false => self.is_old_root || self.key_usage.is_some(),
+        };
+        key_may && is_authority && self.is_of_servers
     }
 
     /// The same certificate as one that calls itself no authority. Nobody signed that: see [`Certificate::signed`].
@@ -161,6 +188,16 @@ impl<'a> Certificate<'a> {
     }
 }
 
+/// Whether these fields are of a certificate without a version, which is the first one, whose issuer is its subject.
+fn is_old_root(mut fields: Values<'_>) -> bool {
+    // Serial number, algorithm, issuer, validity, subject (RFC 5280, section 4.1).
+    let has_version = fields.next_of(INTEGER).is_none();
+    let mut sequences = fields.filter(|field| field.tag == SEQUENCE).skip(1);
+    let (issuer, subject) = (sequences.next(), sequences.nth(1));
+    let content = |name: Option<Value<'_>>| name.map(|name| name.content().to_vec());
+    !has_version && issuer.is_some() && content(issuer) == content(subject)
+}
+
 /// Where the basic constraints say TRUE, if they do.
 fn true_at(constraints: &Value<'_>) -> Option<usize> {
     let first = constraints.values().next_of(BOOLEAN)?;
@@ -170,6 +207,7 @@ fn true_at(constraints: &Value<'_>) -> Option<usize> {
 pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const OBJECT_IDENTIFIER: u8 = 6;
 const BOOLEAN: u8 = 1;
+const INTEGER: u8 = 2;
 const BIT_STRING: u8 = 3;
 const OCTET_STRING: u8 = 4;
 /// `[3]` of the part that is signed.
@@ -182,7 +220,12 @@ const FALSE: u8 = 0;
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
 /// 2.5.29.15, and its bits.
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
+/// 2.5.29.37
+const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
+/// 1.3.6.1.5.5.7.3.1
+const SERVER_AUTHENTICATION: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
 const DIGITAL_SIGNATURE: u8 = 0x80;
+const KEY_CERT_SIGN: u8 = 0x04;
 const KEY_ENCIPHERMENT: u8 = 0x20;
 const KEY_AGREEMENT: u8 = 0x08;
 
@@ -190,7 +233,10 @@ const KEY_AGREEMENT: u8 = 0x08;
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, KeyUsagePurpose};
+    use rcgen::{
+        BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+        KeyUsagePurpose,
+    };
 
     fn made(is_ca: IsCa, usages: &[KeyUsagePurpose]) -> Vec<u8> {
         let mut params = CertificateParams::new(["host".to_owned()]).unwrap();
@@ -204,18 +250,59 @@ mod tests {
     fn what_a_certificate_says_of_itself_is_read() {
         use KeyUsagePurpose::{CrlSign, DigitalSignature, KeyAgreement, KeyCertSign};
         let ca = || IsCa::Ca(BasicConstraints::Constrained(3));
-        for (is_ca, usages, authority, servers) in [
-            (IsCa::NoCa, &[][..], false, true),
-            (IsCa::ExplicitNoCa, &[], false, true),
-            (ca(), &[], true, true),
-            (ca(), &[KeyCertSign, CrlSign], true, false),
-            (ca(), &[KeyCertSign, DigitalSignature], true, true),
-            (IsCa::NoCa, &[KeyAgreement], false, true),
+        for (is_ca, usages, authority, servers, signs) in [
+            (IsCa::NoCa, &[][..], false, true, false),
+            (IsCa::ExplicitNoCa, &[], false, true, false),
+            (IsCa::ExplicitNoCa, &[KeyCertSign], false, false, false),
+            (ca(), &[], true, true, true),
+            (ca(), &[KeyCertSign, CrlSign], true, false, true),
+            (ca(), &[KeyCertSign, DigitalSignature], true, true, true),
+            (ca(), &[DigitalSignature], true, true, false),
+            (IsCa::NoCa, &[KeyAgreement], false, true, false),
+            (IsCa::NoCa, &[KeyCertSign], false, false, true),
         ] {
             let der = made(is_ca, usages);
             let read = Certificate::read(&der).unwrap();
-            let found = (read.is_authority(), read.is_for_servers());
-            assert_eq!(found, (authority, servers), "{usages:?}");
+            let found = (read.is_authority(), read.is_for_servers(), read.may_sign());
+            assert_eq!(found, (authority, servers, signs), "{usages:?}");
+        }
+        let mut params = CertificateParams::new(["host".to_owned()]).unwrap();
+        params.is_ca = ca();
+        for (uses, signs) in [
+            (ExtendedKeyUsagePurpose::ClientAuth, false),
+            (ExtendedKeyUsagePurpose::ServerAuth, true),
+        ] {
+            params.extended_key_usages = vec![uses];
+            let key = KeyPair::generate().unwrap();
+            let der = params.self_signed(&key).unwrap().der().to_vec();
+            assert_eq!(Certificate::read(&der).unwrap().may_sign(), signs);
+        }
+    }
+
+    /// A certificate of version 1: serial number, algorithm, issuer, validity, subject, key.
+    fn of_version_1(issuer: &str, subject: &str) -> Vec<u8> {
+        let value = |tag: u8, content: &[u8]| {
+            let mut value = vec![tag, u8::try_from(content.len()).unwrap()];
+            value.extend_from_slice(content);
+            value
+        };
+        let name = |text: &str| value(SEQUENCE, text.as_bytes());
+        let fields = [
+            value(INTEGER, &[1]),
+            value(SEQUENCE, &[]),
+            name(issuer),
+            value(SEQUENCE, b"times"),
+            name(subject),
+            value(SEQUENCE, b"key"),
+        ];
+        value(SEQUENCE, &value(SEQUENCE, &fields.concat()))
+    }
+
+    #[test]
+    fn of_the_first_version_only_a_root_signs() {
+        for (issuer, signs) in [("root", true), ("another", false)] {
+            let der = of_version_1(issuer, "root");
+            assert_eq!(Certificate::read(&der).unwrap().may_sign(), signs);
         }
     }
 

@@ -190,11 +190,19 @@ async fn trust_in_strangers_and_a_token_in_clear_are_told_loudly() {
     ] {
         assert_eq!(told.matches(warning).count(), 1, "{warning}: {told}");
     }
-    // With neither, nothing of the kind is said.
+    let conductor = willing_conductor(json!(TOKEN)).await;
+    let in_clear = ["--noenable_auto_tls"];
+    let mut agent = start_agent(&conductor, free_port(), &in_clear, &[]);
+    agent.until_told(accepted).await;
+    let warning = "WARN  agent::service: NO TLS ON THIS AGENT'S API";
+    assert_eq!(agent.told().matches(warning).count(), 1, "{}", agent.told());
+    // With none of them, nothing of the kind is said.
     let mut careful = Session::start(&[]).await;
     careful.agent.until_told(accepted).await;
     let careful = careful.agent.told();
-    assert!(!careful.contains("VERIFIED"), "{careful}");
+    for word in ["VERIFIED", "NO TLS ON"] {
+        assert!(!careful.contains(word), "{careful}");
+    }
 }
 
 #[tokio::test]

@@ -21,6 +21,8 @@ pub(crate) struct Caller {
     keystone: Option<Server>,
     /// There is a Keystone, and nobody answers there.
     is_down: bool,
+    /// What Keystone says is remembered.
+    is_remembered: bool,
 }
 
 impl Caller {
@@ -30,6 +32,7 @@ impl Caller {
             header: header.to_owned(),
             keystone: None,
             is_down: false,
+            is_remembered: true,
         }
     }
 
@@ -87,6 +90,14 @@ impl Caller {
         }
     }
 
+    /// The same with each request asked about anew.
+    pub(crate) fn never_remembered(self) -> Self {
+        Self {
+            is_remembered: false,
+            ..self
+        }
+    }
+
     /// A door that knows the token, the secret and this caller's Keystone.
     pub(crate) fn door(&self, rules: &[(&'static str, &'static str)]) -> Door<'static> {
         let dead = self.is_down.then(|| "http://127.0.0.1:1".to_owned());
@@ -94,7 +105,7 @@ impl Caller {
         Door {
             token: Some(TOKEN),
             observer: Some(hash(SECRET)),
-            keystone: url.map(|url| Arc::new(keystone(&url))),
+            keystone: url.map(|url| Arc::new(keystone(&url, self.is_remembered))),
             rules: rules.to_vec(),
             file: None,
         }
@@ -106,11 +117,15 @@ fn hash(secret: &str) -> Sha256Digest {
     Sha256Digest(digest.as_ref().try_into().unwrap())
 }
 
-fn keystone(url: &str) -> Keystone {
+fn keystone(url: &str, is_remembered: bool) -> Keystone {
+    let time = if is_remembered { "60" } else { "0" };
     let sources = Sources {
         kernel: KernelArgs::parse(format!("ferrite-keystone-auth-url={url}")),
         media: None,
-        environment: Vec::new(),
+        environment: vec![(
+            "OS_KEYSTONE_AUTHTOKEN__TOKEN_CACHE_TIME".into(),
+            time.into(),
+        )],
         command_line: CommandLine::default(),
     };
     let config = load(&Root::at("/nonexistent"), sources).unwrap().config;

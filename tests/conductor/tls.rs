@@ -254,6 +254,32 @@ async fn a_certificate_in_cafile_is_accepted_whoever_signed_it() {
     }
 }
 
+/// OpenSSL says "invalid CA certificate" of each: of what is in the file only authorities sign for others.
+#[tokio::test]
+async fn a_servers_own_certificate_in_cafile_signs_for_nobody() {
+    let root = Authority::new();
+    let mut explicit = params("images.example");
+    explicit.is_ca = IsCa::ExplicitNoCa;
+    let mut of_clients = authoritys("images.example");
+    of_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let mut without_signing = authoritys("images.example");
+    without_signing.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    for params in [
+        params("images.example"),
+        explicit,
+        of_clients,
+        without_signing,
+    ] {
+        let other = root.intermediate(params);
+        let forged = other.certify("127.0.0.1");
+        for bundle in [other.pem(), root.pem() + &other.pem()] {
+            let outcome = beat_with_cafile(&bundle, forged.server(&TLS13), "").await;
+            let error = outcome.expect_err("nobody vouches for it");
+            assert!(error.contains("UnknownIssuer"), "{error}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_calls_itself_an_authority_is_checked_like_any_other() {
     let root = Authority::new();

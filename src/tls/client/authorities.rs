@@ -1,9 +1,11 @@
 //! Whom clients believe: a bundle that the operator gave, else the system's, else the list in the program.
 
 use crate::root::Root;
+use crate::tls::der::Certificate;
 use crate::tls::{Error, pem};
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::RootCertStore;
+use rustls::server::ParsedCertificate;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::Error as PemError;
 use std::path::{Path, PathBuf};
@@ -19,7 +21,7 @@ pub struct Bundle {
 /// Certificates that are trusted.
 #[derive(Clone, Debug)]
 pub(super) struct Authorities {
-    /// Names and keys of those who may sign.
+    /// Names and keys of those who may sign; the times of their own certificates do not count (RFC 5280, section 6.1.1). There may be none.
     pub(super) roots: Arc<RootCertStore>,
     /// SHA-256 sums of the whole certificates.
     given: Vec<[u8; 32]>,
@@ -77,7 +79,13 @@ impl Authorities {
                 nothing = Error::Untrusted;
                 continue;
             }
-            match roots.add(section.certificate.clone()) {
+            // One that may not sign is a server's own, and counts for that server alone.
+            let may_sign = Certificate::read(&section.certificate).is_some_and(|it| it.may_sign());
+            let added = match may_sign {
+                true => roots.add(section.certificate.clone()),
+                false => ParsedCertificate::try_from(&section.certificate).map(drop),
+            };
+            match added {
                 Ok(()) => given.extend(sum(&section.certificate)),
                 Err(error) => {
                     let number = index + 1;
@@ -86,7 +94,7 @@ impl Authorities {
                 }
             }
         }
-        if roots.is_empty() {
+        if given.is_empty() {
             return Err(nothing);
         }
         let roots = Arc::new(roots);

@@ -10,9 +10,12 @@ use crate::tls::Error as TlsError;
 use crate::tls::der::Certificate;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{
-    WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor, verify_server_name,
+    VerifierBuilderError, WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor,
+    verify_server_name,
 };
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use rustls_pki_types::{
@@ -24,7 +27,8 @@ use std::sync::Arc;
 /// The library's verifier, and the authorities that it trusts.
 #[derive(Debug)]
 pub(super) struct ServerVerifier {
-    usual: Arc<WebPkiServerVerifier>,
+    /// `None` where nobody may sign.
+    usual: Option<Arc<WebPkiServerVerifier>>,
     authorities: Authorities,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -35,9 +39,18 @@ impl ServerVerifier {
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, TlsError> {
         let roots = Arc::clone(&authorities.roots);
-        let usual = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
-            .build()
-            .map_err(|error| TlsError::Handshake(Error::General(error.to_string())))?;
+        let usual = match roots.is_empty() {
+            true => None,
+            false => {
+                let builder =
+                    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider));
+                let built = builder.build();
+                let failed = |error: VerifierBuilderError| {
+                    TlsError::Handshake(Error::General(error.to_string()))
+                };
+                Some(built.map_err(failed)?)
+            }
+        };
         Ok(Self {
             usual,
             authorities,
@@ -124,13 +137,10 @@ impl ServerCertVerifier for ServerVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let usual = self.usual.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
+        let nobody = Err(CertificateError::UnknownIssuer.into());
+        let usual = self.usual.as_ref().map_or(nobody, |usual| {
+            usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        });
         let Err(refusal) = usual else { return usual };
         match Certificate::read(end_entity) {
             Some(certificate) if self.authorities.has(end_entity) => {
@@ -150,7 +160,7 @@ impl ServerCertVerifier for ServerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -159,11 +169,11 @@ impl ServerCertVerifier for ServerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.usual.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
