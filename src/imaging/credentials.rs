@@ -1,14 +1,13 @@
 //! What an image server, or a proxy on the way to it, wants to see of us.
 
 use super::source::Source;
-use crate::redact;
+use crate::redact::mask_each_known;
 use crate::secret::Secret;
-use crate::tls::client::proxy;
+use crate::tls::client::{login, proxy};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::ClientBuilder;
 use reqwest::header::HeaderValue;
-use std::cmp::Reverse;
 use zeroize::Zeroizing;
 
 /// User and password of an image server; either may be missing, which is told when they are needed.
@@ -64,7 +63,7 @@ pub(super) fn without_credentials(
             shown.push(Zeroizing::new(text.to_owned()));
         }
     };
-    show(url.password().unwrap_or_default());
+    login::secrets_of(url).iter().for_each(|text| show(text));
     for pair in url.query().unwrap_or_default().split('&') {
         show(pair.split_once('=').map_or(pair, |(_, value)| value));
     }
@@ -76,11 +75,7 @@ pub(super) fn without_credentials(
         let pair = str::from_utf8(&pair).unwrap_or_default();
         show(pair.split_once(':').map_or("", |(_, password)| password));
     }
-    // The longest first: a shorter one may be a part of it.
-    shown.sort_by_key(|secret| Reverse(secret.len()));
-    shown.iter().fold(text.to_owned(), |text, secret| {
-        redact::mask_known(&text, secret)
-    })
+    mask_each_known(text, &shown)
 }
 
 /// The strongest of what there is.
