@@ -6,7 +6,7 @@ use crate::config::{self, CommandLine, Config, ImageServerAuth, KernelArgs, Load
 use crate::imaging;
 use crate::logging::{self, Log, Verbosity};
 use crate::machine::wait::Patience;
-use crate::machine::{InstalledSystem, Permit, clock};
+use crate::machine::{InstalledSystem, Permit, clock, marks};
 use crate::root::Root;
 use crate::secret::Vault;
 use crate::steps;
@@ -51,6 +51,10 @@ fn load(root: &Root, mut sources: Sources, vault: &Vault) -> Result<Loaded, Erro
     {
         tracing::info!("what virtual media said is known from the agent before this one");
         sources.media = Some(kept);
+        return config::load(root, sources).map_err(Error::Config);
+    }
+    if marks::is_marked(root) {
+        // Nobody is served any more: what media would say does not matter.
         return config::load(root, sources).map_err(Error::Config);
     }
     let known = sources.known(root);

@@ -139,8 +139,8 @@ impl Agent {
                 Life::Silent(silence) => {
                     match silence {
                         // Whoever left the mark may have died before it forgot.
-                        Silence::LockedDown | Silence::Rescued => self.forget(),
-                        Silence::NoToken => {}
+                        Silence::Rescued => self.forget(),
+                        Silence::LockedDown | Silence::NoToken => {}
                     }
                     self.tell_ready();
                     match &self.speechless {
@@ -172,7 +172,8 @@ impl Agent {
                 self.registered = Some(*registered);
                 event
             }
-            Registration::Silenced(silence) => Event::Silenced(silence),
+            Registration::Rescued => Event::Silenced(Silence::Rescued),
+            Registration::Wished(ending) => Event::Wished(ending),
         })
     }
 
@@ -217,13 +218,13 @@ impl Agent {
         }
         match parting {
             Parting::Wished(Ending::Lockdown) => {
-                take_network_down(&self.context.root);
+                take_network_down();
                 tracing::info!("locked down: the network is down, the machine only waits");
             }
             Parting::Wished(Ending::Rescue) => {
                 tracing::info!("the machine belongs to its owner now: the agent ends");
             }
-            Parting::Wished(Ending::PowerOff | Ending::Reboot) | Parting::Signalled => {}
+            Parting::Wished(Ending::Machine(_)) | Parting::Signalled => {}
         }
         Event::Stopped
     }

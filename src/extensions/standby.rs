@@ -4,6 +4,8 @@ use super::context::{Context, Ending, accept, commander};
 use super::params::Reader;
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
+use crate::machine::marks;
+use crate::machine::power::End;
 use crate::secret::Secret;
 use crate::steps::StepContext;
 use serde_json::Value;
@@ -35,14 +37,14 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
         name: "power_off",
         mode: Mode::Async,
         validate: accept,
-        run: |context, params, _| end(context, "standby.power_off", params, Ending::PowerOff),
+        run: |context, params, _| end(context, "standby.power_off", params, End::PowerOff),
     },
     CommandSpec {
         extension: "standby",
         name: "run_image",
         mode: Mode::Async,
         validate: accept,
-        run: |context, params, _| end(context, "standby.run_image", params, Ending::Reboot),
+        run: |context, params, _| end(context, "standby.run_image", params, End::Reboot),
     },
 ];
 
@@ -82,14 +84,10 @@ fn sync(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError>
     Ok(Value::Null)
 }
 
-fn end(
-    context: &Context,
-    command: &str,
-    params: Params,
-    ending: Ending,
-) -> Result<Value, AgentError> {
+fn end(context: &Context, command: &str, params: Params, end: End) -> Result<Value, AgentError> {
     Reader::new(command, params).finish()?;
     context.machine.prepare_end()?;
-    context.ending.send_replace(Some(ending));
+    marks::end(&context.root, context.machine.permit()?, end)?;
+    context.ending.send_replace(Some(Ending::Machine(end)));
     Ok(Value::Null)
 }

@@ -4,6 +4,7 @@ use super::context::{Context, Ending, accept};
 use super::params::Reader;
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
+use crate::machine::marks;
 use serde_json::Value;
 
 pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
@@ -17,7 +18,8 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
 /// Ironic's end for machines that must stay powered: no API, no heartbeats, no network, only waiting.
 fn lockdown(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
     Reader::new("system.lockdown", params).finish()?;
-    context.machine.permit()?;
+    let permit = context.machine.permit()?;
+    marks::lock_down(&context.root, permit)?;
     context.ending.send_replace(Some(Ending::Lockdown));
     Ok(Value::Null)
 }
