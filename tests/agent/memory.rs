@@ -132,6 +132,8 @@ async fn a_connection_that_idles_keeps_no_token_of_its_requests_however_large_on
             }
         };
         within("the end of what a connection kept", idle).await;
+        // It idled, and was not closed.
         assert!(kept.stream.is_some());
+        kept.send(&[&small]);
     }
 }
