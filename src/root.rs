@@ -46,6 +46,12 @@ impl Root {
         self.path("run/ferrite/locked-down")
     }
 
+    /// The mark of a machine that Ironic told to end: which end, and in which boot.
+    #[must_use]
+    pub fn ending_mark(&self) -> PathBuf {
+        self.path("run/ferrite/ending")
+    }
+
     /// Whether this is the machine's own `/`.
     #[must_use]
     pub fn is_machine(&self) -> bool {

@@ -6,7 +6,7 @@ use crate::config::{self, CommandLine, Config, ImageServerAuth, KernelArgs, Load
 use crate::imaging;
 use crate::logging::{self, Log, Verbosity};
 use crate::machine::wait::Patience;
-use crate::machine::{InstalledSystem, Permit, clock};
+use crate::machine::{InstalledSystem, Permit, clock, marks};
 use crate::root::Root;
 use crate::secret::Vault;
 use crate::steps;
@@ -15,16 +15,20 @@ use crate::virtual_media;
 use std::path::PathBuf;
 use tokio::runtime::Handle;
 
-/// Reads every source of configuration, the boot's media first, unless an agent before this one did. Only an agent whose
+/// What this process and the kernel were given, read without waiting for anything.
+pub(super) fn sources(root: &Root, command_line: CommandLine) -> Result<Sources, Error> {
+    let kernel = KernelArgs::of_kernel(root).map_err(Error::KernelArguments)?;
+    Ok(Sources::of_process(kernel, None, command_line))
+}
+
+/// Reads every other source of configuration, the boot's media first, unless an agent before this one did. Only an agent whose
 /// configuration can be used says that it starts.
 pub(super) fn configure(
     root: &Root,
-    command_line: CommandLine,
+    sources: Sources,
     log: &Log,
     vault: &Vault,
 ) -> Result<Config, Error> {
-    let kernel = KernelArgs::of_kernel(root).map_err(Error::KernelArguments)?;
-    let sources = Sources::of_process(kernel, None, command_line);
     let loaded = load(root, sources, vault)?;
     if loaded.config.debug {
         log.set_verbosity(Verbosity::Debug);
@@ -48,6 +52,10 @@ fn load(root: &Root, mut sources: Sources, vault: &Vault) -> Result<Loaded, Erro
     {
         tracing::info!("what virtual media said is known from the agent before this one");
         sources.media = Some(kept);
+        return config::load(root, sources).map_err(Error::Config);
+    }
+    if marks::is_marked(root) {
+        // Nobody is served any more: what media would say does not matter.
         return config::load(root, sources).map_err(Error::Config);
     }
     let known = sources.known(root);
@@ -83,8 +91,7 @@ fn keep(loaded: &mut Loaded, said: &str, vault: &Vault) {
 /// # Errors
 /// [`Error`]: what keeps the agent from starting.
 pub fn look(root: &Root, command_line: CommandLine) -> Result<Loaded, Error> {
-    let kernel = KernelArgs::of_kernel(root).map_err(Error::KernelArguments)?;
-    let mut sources = Sources::of_process(kernel, None, command_line);
+    let mut sources = sources(root, command_line)?;
     let known = sources.known(root);
     sources.media =
         virtual_media::parameters(root, &sources.kernel, known).map_err(Error::Media)?;

@@ -7,6 +7,8 @@
 //!                    └──────────────── a signal ───────────┘
 //! ```
 //!
+//! An earlier agent's mark of a lockdown or an end leads from Configured to Leaving.
+//!
 //! What is done in a state is not known here, see [`super::Agent::live`].
 
 use crate::extensions::Ending;
@@ -47,7 +49,7 @@ pub(super) enum Event {
     Silenced(Silence),
     /// Both conversations have ended.
     Stopped,
-    /// A command wished for an end.
+    /// A command wished for an end, be it one to an agent before this one.
     Wished(Ending),
 }
 
@@ -97,7 +99,10 @@ impl Life {
             (Self::Configured, Event::Silenced(why)) => Ok(Self::Silent(why)),
             (Self::Alone | Self::Registered(_), Event::Opened) => Ok(Self::Serving),
             (Self::Serving, Event::Signalled) => Ok(Self::Leaving(Parting::Signalled)),
-            (Self::Serving, Event::Wished(end)) => Ok(Self::Leaving(Parting::Wished(end))),
+            // Before it serves: an agent before it left a mark.
+            (Self::Configured | Self::Serving, Event::Wished(end)) => {
+                Ok(Self::Leaving(Parting::Wished(end)))
+            }
             (Self::Leaving(parting), Event::Stopped) => Ok(parting.followed_by()),
             // Before it serves there is nothing to be stopped.
             (
@@ -114,8 +119,7 @@ impl Parting {
         match self {
             Self::Signalled | Self::Wished(Ending::Rescue) => Life::Over(How::Process),
             Self::Wished(Ending::Lockdown) => Life::Silent(Silence::LockedDown),
-            Self::Wished(Ending::PowerOff) => Life::Over(How::Machine(power::End::PowerOff)),
-            Self::Wished(Ending::Reboot) => Life::Over(How::Machine(power::End::Reboot)),
+            Self::Wished(Ending::Machine(end)) => Life::Over(How::Machine(end)),
         }
     }
 }
@@ -159,9 +163,13 @@ mod tests {
                 Event::Stopped,
             ])
         };
-        let machine = |end| Ok(Life::Over(How::Machine(end)));
-        assert_eq!(after(Ending::PowerOff), machine(power::End::PowerOff));
-        assert_eq!(after(Ending::Reboot), machine(power::End::Reboot));
+        for end in [power::End::PowerOff, power::End::Reboot] {
+            let over = Ok(Life::Over(How::Machine(end)));
+            let wished = Ending::Machine(end);
+            assert_eq!(after(wished), over);
+            // What an agent before this one was told, this one does without having served.
+            assert_eq!(lived(&[Event::Wished(wished), Event::Stopped]), over);
+        }
         assert_eq!(after(Ending::Rescue), Ok(Life::Over(How::Process)));
         assert_eq!(
             after(Ending::Lockdown),
@@ -199,7 +207,7 @@ mod tests {
             "the agent's life has no way on from Over(Process) by Signalled"
         );
         assert!(lived(&[Event::Opened]).is_err());
-        assert!(lived(&[Event::Found(NODE), Event::Wished(Ending::Reboot)]).is_err());
+        assert!(lived(&[Event::Found(NODE), Event::Wished(Ending::Lockdown)]).is_err());
         assert!(lived(&[Event::Stopped]).is_err());
     }
 }

@@ -29,7 +29,7 @@ use crate::machine::power;
 use crate::redact::{one_line, redact};
 use crate::root::Root;
 use crate::sys::process;
-use configuration::{configure, tell_of_permit, tell_of_trust};
+use configuration::{configure, sources, tell_of_permit, tell_of_trust};
 use context::AgentContext;
 use inheritance::{Inheritance, inherit};
 use life::{Event, How, Life, Parting, Silence};
@@ -66,13 +66,13 @@ fn live(
     if let Err(error) = process::harden() {
         tracing::warn!(%error, "this process cannot be closed to others");
     }
-    let config = configure(&root, command_line, &log, &inheritance.vault);
-    // What was given to be read was read.
+    let sources = sources(&root, command_line);
+    // What was given to be read was read; media and files may be waited for.
     let masked = arguments.and_then(|arguments| arguments.mask(config::places_of_secrets));
     if let Err(error) = masked {
         tracing::warn!(%error, "secrets among this process's arguments and variables stay there to be seen");
     }
-    let config = config?;
+    let config = configure(&root, sources?, &log, &inheritance.vault)?;
     let policy = policy::load(&root, &config)?;
     tell_of_permit(&root, &config);
     tell_of_trust(&config);
@@ -139,8 +139,8 @@ impl Agent {
                 Life::Silent(silence) => {
                     match silence {
                         // Whoever left the mark may have died before it forgot.
-                        Silence::LockedDown | Silence::Rescued => self.forget(),
-                        Silence::NoToken => {}
+                        Silence::Rescued => self.forget(),
+                        Silence::LockedDown | Silence::NoToken => {}
                     }
                     self.tell_ready();
                     match &self.speechless {
@@ -172,7 +172,8 @@ impl Agent {
                 self.registered = Some(*registered);
                 event
             }
-            Registration::Silenced(silence) => Event::Silenced(silence),
+            Registration::Rescued => Event::Silenced(Silence::Rescued),
+            Registration::Wished(ending) => Event::Wished(ending),
         })
     }
 
@@ -217,13 +218,13 @@ impl Agent {
         }
         match parting {
             Parting::Wished(Ending::Lockdown) => {
-                take_network_down(&self.context.root);
+                take_network_down();
                 tracing::info!("locked down: the network is down, the machine only waits");
             }
             Parting::Wished(Ending::Rescue) => {
                 tracing::info!("the machine belongs to its owner now: the agent ends");
             }
-            Parting::Wished(Ending::PowerOff | Ending::Reboot) | Parting::Signalled => {}
+            Parting::Wished(Ending::Machine(_)) | Parting::Signalled => {}
         }
         Event::Stopped
     }

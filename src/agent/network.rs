@@ -1,21 +1,13 @@
 //! What the agent itself asks of the kernel's network: its own address, and silence.
 
 use crate::conductor::address;
-use crate::root::Root;
 use crate::sys::netlink::Netlink;
-use std::fs;
 use std::io;
 use std::net::IpAddr;
 
-/// Takes every interface down, and marks the machine as locked down: `ferrite network` then leaves
-/// them down, and those that appear later, and a restarted agent stays silent.
-pub(super) fn take_network_down(root: &Root) {
-    let mark = root.lockdown_mark();
-    // First, so that nothing is switched on behind our back.
-    let marked = mark.parent().map_or(Ok(()), fs::create_dir_all);
-    if let Err(error) = marked.and_then(|()| fs::write(&mark, "")) {
-        tracing::error!(mark = %mark.display(), %error, "cannot mark the machine as locked down");
-    }
+/// Takes every interface down. The machine is marked as locked down by now: `ferrite network` leaves
+/// them down, and those that appear later.
+pub(super) fn take_network_down() {
     let links = Netlink::open().and_then(|mut netlink| Ok((netlink.links()?, netlink)));
     let (links, mut netlink) = match links {
         Ok(open) => open,
@@ -66,17 +58,14 @@ mod tests {
     use nix::sched::{CloneFlags, unshare};
 
     #[test]
-    fn the_machine_is_marked_and_its_interfaces_are_down() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = Root::at(folder.path());
+    fn a_machine_that_is_locked_down_has_its_interfaces_down() {
         // The thread's own network has a loopback interface alone.
         unshare(CloneFlags::CLONE_NEWNET).expect("the test needs root");
         let mut netlink = Netlink::open().unwrap();
         let links = netlink.links().unwrap();
         netlink.set_up(links[0].index).unwrap();
         assert!(netlink.links().unwrap()[0].up);
-        take_network_down(&root);
+        take_network_down();
         assert!(!netlink.links().unwrap()[0].up);
-        assert!(root.lockdown_mark().exists());
     }
 }

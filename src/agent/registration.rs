@@ -3,14 +3,14 @@
 use super::configuration::{clock_wishes, installed_system};
 use super::context::AgentContext;
 use super::error::Error;
-use super::life::Silence;
 use super::silence::Speechless;
 use crate::conductor::Law;
 use crate::conductor::client::Client;
 use crate::conductor::lookup::{self, Lookup, Node};
 use crate::error::chain;
+use crate::extensions::Ending;
 use crate::inventory::network as interfaces;
-use crate::machine::{Permit, clock, rescue, wait};
+use crate::machine::{Permit, clock, marks, rescue, wait};
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::secret::AgentToken;
@@ -41,15 +41,17 @@ pub(super) enum Registration {
     /// There is no Ironic to ask.
     NoConductor,
     Registered(Box<Registered>),
-    /// An earlier agent left a mark.
-    Silenced(Silence),
+    /// An earlier agent handed the machine to its owner.
+    Rescued,
+    /// An earlier agent was told to, and may have died before it did.
+    Wished(Ending),
 }
 
 impl AgentContext {
     /// Finds the node and settles the token.
     pub(super) async fn find_node(&mut self) -> Result<Registration, Error> {
-        if let Some(silence) = marked(&self.root) {
-            return Ok(Registration::Silenced(silence));
+        if let Some(marked) = marked(&self.root) {
+            return Ok(marked);
         }
         let urls = if self.config.standalone {
             Vec::new()
@@ -155,15 +157,18 @@ impl AgentContext {
     }
 }
 
-/// Returns why this agent is to be silent, where an earlier one left a mark: the init that restarted
-/// it does not know.
-fn marked(root: &Root) -> Option<Silence> {
+/// Returns what this agent is to do instead of serving, where an earlier one left a mark: the init that
+/// restarted it does not know.
+fn marked(root: &Root) -> Option<Registration> {
     if rescue::is_finished(root) {
         tracing::info!(mark = %root.rescue_mark().display(), "this machine was rescued: the agent stays silent");
-        Some(Silence::Rescued)
-    } else if root.lockdown_mark().exists() {
+        Some(Registration::Rescued)
+    } else if let Some(end) = marks::ending(root) {
+        tracing::info!(mark = %root.ending_mark().display(), ?end, "this machine was told to end: the agent ends it");
+        Some(Registration::Wished(Ending::Machine(end)))
+    } else if marks::is_locked_down(root) {
         tracing::info!(mark = %root.lockdown_mark().display(), "this machine is locked down: the agent stays silent");
-        Some(Silence::LockedDown)
+        Some(Registration::Wished(Ending::Lockdown))
     } else {
         None
     }
@@ -230,20 +235,36 @@ impl Drop for StopWhenDropped {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::power;
     use std::fs;
 
     #[test]
-    fn an_agent_is_silent_where_the_machine_was_rescued_or_locked_down() {
+    fn an_agent_serves_nobody_where_an_earlier_one_was_told_to_end() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
-        assert_eq!(marked(&root), None);
-        for (mark, silence) in [
-            (root.lockdown_mark(), Silence::LockedDown),
-            (root.rescue_mark(), Silence::Rescued),
+        assert!(marked(&root).is_none() && !marks::is_marked(&root));
+        let boot = root.path("proc/sys/kernel/random/boot_id");
+        let end = power::End::PowerOff;
+        for (file, text) in [
+            (boot, "boot"),
+            (root.lockdown_mark(), ""),
+            (root.ending_mark(), "power-off boot"),
+            (root.rescue_mark(), ""),
         ] {
-            fs::create_dir_all(mark.parent().unwrap()).unwrap();
-            fs::write(mark, "").unwrap();
-            assert_eq!(marked(&root), Some(silence));
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, text).unwrap();
+            let marked = marked(&root);
+            assert_eq!(marks::is_marked(&root), marked.is_some());
+            match (file.file_name().unwrap().to_str().unwrap(), marked) {
+                ("boot_id", None) | (".rescued", Some(Registration::Rescued)) => {}
+                ("locked-down", Some(Registration::Wished(ending))) => {
+                    assert_eq!(ending, Ending::Lockdown);
+                }
+                ("ending", Some(Registration::Wished(ending))) => {
+                    assert_eq!(ending, Ending::Machine(end));
+                }
+                (file, _) => panic!("{file}"),
+            }
         }
     }
 }

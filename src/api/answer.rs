@@ -88,8 +88,10 @@ impl Service {
         };
         let headers = answer.headers_mut();
         headers.insert(SERVER, HeaderValue::from_static("ironic-python-agent"));
-        if body.is_left() {
+        if body.is_left() || peer.has_outgrown_buffer() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if body.is_left() {
             peer.leave_body();
         }
         log.status = Some(answer.status());

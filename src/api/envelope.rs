@@ -3,27 +3,33 @@
 //!
 //! It can be told from ours: each of ours names the server.
 //!
-//! And what hyper reads into is wiped first.
+//! And what hyper reads into is wiped first. hyper (`proto/h1/io.rs`) begins to read at the beginning of its buffer, where the request
+//! before lies with its token, only while that buffer has its first size: so reads are kept too short to let it grow, and a
+//! connection whose buffer grew all the same, by a head that came in pieces, is not kept.
 
 use super::fault::Fault;
+use super::peer::Peer;
 use hyper::StatusCode;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connection's stream that hyper writes to.
 pub(super) struct Enveloping<S> {
     stream: S,
+    peer: Arc<Peer>,
     /// What stands in the place of bytes that hyper believes are written.
     replacement: Vec<u8>,
     written: usize,
 }
 
 impl<S: AsyncWrite + Unpin> Enveloping<S> {
-    pub(super) fn new(stream: S) -> Self {
+    pub(super) fn new(stream: S, peer: Arc<Peer>) -> Self {
         Self {
             stream,
+            peer,
             replacement: Vec::new(),
             written: 0,
         }
@@ -95,7 +101,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Enveloping<S> {
     ) -> Poll<io::Result<()>> {
         // hyper reads into the memory that held the request before, with its token: while a connection idles it must not.
         buffer.initialize_unfilled();
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        if buffer.remaining() > FIRST_BUFFER {
+            self.peer.outgrow_buffer();
+        }
+        let mut part = buffer.take(FIRST_BUFFER - 1);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut part))?;
+        let length = part.filled().len();
+        buffer.advance(length);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -138,6 +151,8 @@ fn answer(status: StatusCode) -> Vec<u8> {
     [head.as_bytes(), &body].concat()
 }
 
+/// hyper's buffer before it grows (`INIT_BUFFER_SIZE`); a read that fills it makes the next one larger.
+const FIRST_BUFFER: usize = 8 * 1024;
 const BEGIN: &[u8] = b"HTTP/1.1 4";
 /// hyper's has 100 bytes or so.
 const LONGEST_HEAD: usize = 512;

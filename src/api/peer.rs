@@ -14,6 +14,7 @@ pub(super) struct Peer {
     pub(super) crowd: Crowd,
     stage: Mutex<Stage>,
     left_body: AtomicBool,
+    outgrew_buffer: AtomicBool,
 }
 
 impl Peer {
@@ -24,6 +25,7 @@ impl Peer {
             crowd,
             stage: Mutex::new(Stage::Since(Instant::now())),
             left_body: AtomicBool::new(false),
+            outgrew_buffer: AtomicBool::new(false),
         }
     }
 
@@ -44,6 +46,15 @@ impl Peer {
 
     pub(super) fn has_left_body(&self) -> bool {
         self.left_body.load(Ordering::Relaxed)
+    }
+
+    /// The buffer of its requests grew, and would keep them while the connection idles.
+    pub(super) fn outgrow_buffer(&self) {
+        self.outgrew_buffer.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_outgrown_buffer(&self) -> bool {
+        self.outgrew_buffer.load(Ordering::Relaxed)
     }
 
     pub(super) fn stage(&self) -> Stage {

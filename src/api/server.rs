@@ -208,7 +208,10 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
             .max_buf_size(limits.head_bytes)
-            .serve_connection(TokioIo::new(Enveloping::new(stream)), answers);
+            .serve_connection(
+                TokioIo::new(Enveloping::new(stream, Arc::clone(peer))),
+                answers,
+            );
         let serving = poll_fn(|cx| connection.poll_without_shutdown(cx));
         let ended = match self.cancel.run_until_cancelled(serving).await {
             Some(ended) => ended,

@@ -3,10 +3,9 @@
 use super::error::Error;
 use super::wire;
 use crate::config::{ApiVersion, Config};
-use crate::redact;
 use crate::root::Root;
 use crate::secret::AgentToken;
-use crate::tls::client::{ClientOptions, body};
+use crate::tls::client::{ClientOptions, body, login};
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, redirect};
@@ -233,6 +232,7 @@ impl Client {
             peer,
             body,
             whole,
+            hidden: login::secrets_of(url),
         })
     }
 
@@ -411,6 +411,8 @@ pub(super) struct Answer {
     /// Wiped when dropped, for it may hold the token.
     body: Zeroizing<Vec<u8>>,
     whole: bool,
+    /// What it was shown by the URL.
+    hidden: Vec<Zeroizing<String>>,
 }
 
 impl Answer {
@@ -422,25 +424,16 @@ impl Answer {
         Err(Error::TooLarge(BODY_MAX))
     }
 
-    /// The error that an answer with another status than the wanted one is. It does not repeat the agent token, whatever that is
-    /// called there: "'…' is too long".
+    /// The error that an answer with another status than the wanted one is. It does not repeat the agent token or the URL's password,
+    /// whatever those are called there: "'…' is too long".
     pub(super) fn refusal(&self, token: Option<&AgentToken>) -> Error {
-        let text = match token {
-            Some(token) => wire::server_message(&mask_token(&self.body, token)),
-            None => wire::server_message(&self.body),
-        };
+        let token = token.map(|token| token.reveal(|token| Zeroizing::new(token.to_owned())));
+        let secrets: Vec<_> = self.hidden.iter().cloned().chain(token).collect();
         Error::Answer {
             code: self.status.as_u16(),
-            text,
+            text: wire::server_message(&self.body, &secrets),
         }
     }
-}
-
-/// An answer with a token masked.
-fn mask_token(body: &[u8], token: &AgentToken) -> Zeroizing<Vec<u8>> {
-    let text = String::from_utf8_lossy(body);
-    let masked = token.reveal(|token| redact::mask_known(&text, token));
-    Zeroizing::new(masked.into_bytes())
 }
 
 const JSON: &str = "application/json";

@@ -8,6 +8,6 @@ pub(crate) fn conductor_answer(bytes: &[u8]) {
     if let Ok(answer) = wire::lookup(bytes) {
         let _ = answer.heartbeat_timeout();
     }
-    let message = wire::server_message(bytes);
+    let message = wire::server_message(bytes, &[]);
     assert!(!message.contains(['\n', '\r', '\u{1b}']), "{message:?}");
 }

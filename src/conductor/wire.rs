@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use crate::config::ApiVersion;
-use crate::redact::visible;
+use crate::redact::{mask_each_known, visible};
 use crate::secret::{AgentToken, document};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// `GET /`.
 #[derive(Deserialize)]
@@ -132,13 +133,15 @@ pub(super) fn heartbeat(
 
 /// What a person is told of an error answer (IPA: `ironic_api_client._error_from_response`).
 ///
-/// Ironic wraps its message: `{"error_message": {"faultstring": …}}`, the inner object often as a text of its own.
-pub(super) fn server_message(body: &[u8]) -> String {
+/// Ironic wraps its message: `{"error_message": {"faultstring": …}}`, the inner object often as a text of its own. Secrets that it
+/// repeats are masked when it is unwrapped: JSON has many ways to write them.
+pub(super) fn server_message(body: &[u8], secrets: &[Zeroizing<String>]) -> String {
     let text = String::from_utf8_lossy(body);
     let message = serde_json::from_str::<Value>(&text)
         .ok()
         .and_then(|value| message_in(value.get("error_message").unwrap_or(&value)));
-    printable(message.as_deref().unwrap_or(&text))
+    let message = mask_each_known(message.as_deref().unwrap_or(&text), secrets);
+    printable(&message)
 }
 
 fn message_in(value: &Value) -> Option<String> {
@@ -267,9 +270,9 @@ mod tests {
             ("<html>\r\n".into(), "<html>"),
             (r#"{"other": 1}"#.into(), r#"{"other": 1}"#),
         ] {
-            assert_eq!(server_message(body.as_bytes()), told, "{body}");
+            assert_eq!(server_message(body.as_bytes(), &[]), told, "{body}");
         }
-        assert_eq!(server_message(&[b'x'; 5000]).len(), MESSAGE_MAX);
+        assert_eq!(server_message(&[b'x'; 5000], &[]).len(), MESSAGE_MAX);
     }
 
     proptest! {
@@ -277,12 +280,12 @@ mod tests {
         fn any_bytes_are_an_answer_or_an_error(body in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = lookup(&body);
             let _ = version(&body);
-            let _ = server_message(&body);
+            let _ = server_message(&body, &[]);
         }
 
         #[test]
         fn any_text_is_a_message(text in any::<String>()) {
-            let told = server_message(serde_json::json!({ "error_message": text }).to_string().as_bytes());
+            let told = server_message(serde_json::json!({ "error_message": text }).to_string().as_bytes(), &[]);
             prop_assert!(told.chars().count() <= MESSAGE_MAX && !told.contains(char::is_control));
         }
     }

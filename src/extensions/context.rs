@@ -3,6 +3,7 @@
 use crate::command::{self, CommandSpec, Job, Params};
 use crate::error::AgentError;
 use crate::logging::Ring;
+use crate::machine::power::End;
 use crate::root::Root;
 use crate::secret::CurrentToken;
 use crate::steps::{Commander, Machine};
@@ -35,10 +36,8 @@ pub struct Context {
 pub enum Ending {
     /// Serve no more, take the network down, stay.
     Lockdown,
-    /// Switch the machine off.
-    PowerOff,
-    /// Start the machine anew.
-    Reboot,
+    /// End the machine.
+    Machine(End),
     /// Serve no more: the ramdisk belongs to the machine's owner now.
     Rescue,
 }

@@ -3,6 +3,8 @@
 use super::context::{Context, Ending, accept, commander};
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
+use crate::machine::marks;
+use crate::machine::power::End;
 use crate::params::ParamReader;
 use crate::secret::Secret;
 use crate::steps::StepContext;
@@ -39,7 +41,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
         mode: Mode::Async,
         is_read_by_ironic: false,
         validate: accept,
-        run: |context, params, _| end(context, "standby.power_off", params, Ending::PowerOff),
+        run: |context, params, _| end(context, "standby.power_off", params, End::PowerOff),
     },
     CommandSpec {
         extension: "standby",
@@ -47,7 +49,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
         mode: Mode::Async,
         is_read_by_ironic: false,
         validate: accept,
-        run: |context, params, _| end(context, "standby.run_image", params, Ending::Reboot),
+        run: |context, params, _| end(context, "standby.run_image", params, End::Reboot),
     },
 ];
 
@@ -87,14 +89,10 @@ fn sync(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError>
     Ok(Value::Null)
 }
 
-fn end(
-    context: &Context,
-    command: &str,
-    params: Params,
-    ending: Ending,
-) -> Result<Value, AgentError> {
+fn end(context: &Context, command: &str, params: Params, end: End) -> Result<Value, AgentError> {
     ParamReader::new(command, params).finish()?;
     context.machine.prepare_end()?;
-    context.ending.send_replace(Some(ending));
+    marks::end(&context.root, context.machine.permit()?, end)?;
+    context.ending.send_replace(Some(Ending::Machine(end)));
     Ok(Value::Null)
 }

@@ -3,6 +3,7 @@
 use super::context::{Context, Ending, accept};
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
+use crate::machine::marks;
 use crate::params::ParamReader;
 use serde_json::Value;
 
@@ -18,7 +19,8 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
 /// Ironic's end for machines that must stay powered: no API, no heartbeats, no network, only waiting.
 fn lockdown(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
     ParamReader::new("system.lockdown", params).finish()?;
-    context.machine.permit()?;
+    let permit = context.machine.permit()?;
+    marks::lock_down(&context.root, permit)?;
     context.ending.send_replace(Some(Ending::Lockdown));
     Ok(Value::Null)
 }

@@ -1,14 +1,13 @@
 //! What an image server, or a proxy on the way to it, wants to see of us.
 
 use super::source::Source;
-use crate::redact;
+use crate::redact::mask_each_known;
 use crate::secret::Secret;
-use crate::tls::client::proxy;
+use crate::tls::client::{login, proxy};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::ClientBuilder;
 use reqwest::header::HeaderValue;
-use std::cmp::Reverse;
 use zeroize::Zeroizing;
 
 /// User and password of an image server; either may be missing, which is told when they are needed.
@@ -58,10 +57,7 @@ pub(super) fn without_credentials<'a>(
     places: impl IntoIterator<Item = &'a Source>,
     authorization: Option<&Authorization>,
 ) -> String {
-    let shown = shown(places, authorization);
-    shown.iter().fold(text.to_owned(), |text, secret| {
-        redact::mask_known(&text, secret)
-    })
+    mask_each_known(text, &shown(places, authorization))
 }
 
 /// Whether a part of a URL repeats what servers were shown at these places as URLs write it: in another case, or percent-encoded.
@@ -70,13 +66,13 @@ pub(super) fn repeats_credentials<'a>(
     places: impl IntoIterator<Item = &'a Source>,
     authorization: Option<&Authorization>,
 ) -> bool {
-    let part = Zeroizing::new(percent_decoded(part).to_lowercase());
+    let part = Zeroizing::new(login::decoded(part).to_lowercase());
     let shown = shown(places, authorization);
-    let mut shown = shown.iter().map(|secret| percent_decoded(secret));
+    let mut shown = shown.iter().map(|secret| login::decoded(secret));
     shown.any(|secret| part.contains(secret.to_lowercase().as_str()))
 }
 
-/// What servers were shown, the longest first: a shorter one may be a part of it.
+/// What servers were shown.
 fn shown<'a>(
     places: impl IntoIterator<Item = &'a Source>,
     authorization: Option<&Authorization>,
@@ -89,16 +85,11 @@ fn shown<'a>(
     };
     for place in places {
         let url = place.url();
-        let (user, password) = (url.username(), url.password());
-        // Who stands alone is a key.
-        let secret = password.unwrap_or(user);
-        show(secret);
-        show(&percent_decoded(secret));
-        if let Some(password) = password {
-            // As the header has it that is made of them.
-            let (user, password) = (percent_decoded(user), percent_decoded(password));
-            let pair = Zeroizing::new(format!("{}:{}", *user, *password));
-            show(&Zeroizing::new(STANDARD.encode(pair.as_bytes())));
+        login::secrets_of(url).iter().for_each(|text| show(text));
+        if url.password().is_none() {
+            // Who stands alone is a key.
+            show(url.username());
+            show(&login::decoded(url.username()));
         }
         for pair in url.query().unwrap_or_default().split('&') {
             show(pair.split_once('=').map_or(pair, |(_, value)| value));
@@ -112,28 +103,7 @@ fn shown<'a>(
         let pair = str::from_utf8(&pair).unwrap_or_default();
         show(pair.split_once(':').map_or("", |(_, password)| password));
     }
-    shown.sort_by_key(|secret| Reverse(secret.len()));
     shown
-}
-
-/// What a part of a URL means.
-fn percent_decoded(part: &str) -> Zeroizing<String> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(part.len()));
-    let mut rest = part.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        let digits = (*byte == b'%').then(|| after.split_at_checked(2)).flatten();
-        let encoded = digits.and_then(|(digits, after)| {
-            let digits = str::from_utf8(digits).ok()?;
-            // A sign is none.
-            let all = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-            let byte = u8::from_str_radix(digits, 16).ok().filter(|_| all)?;
-            Some((byte, after))
-        });
-        let (byte, after) = encoded.unwrap_or((*byte, after));
-        bytes.push(byte);
-        rest = after;
-    }
-    Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The strongest of what there is.

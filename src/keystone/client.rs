@@ -3,9 +3,8 @@
 use super::error::Error;
 use super::wire;
 use super::wire::token::{Verdict, verdict};
-use crate::redact;
 use crate::root::Root;
-use crate::tls::client::{ClientOptions, body};
+use crate::tls::client::{ClientOptions, body, login};
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, StatusCode, redirect};
@@ -71,6 +70,7 @@ fn tokens(keystone: &Url) -> Url {
 }
 
 async fn send(request: RequestBuilder, url: &Url, deadline: Instant) -> Result<Answer, Error> {
+    let hidden = login::secrets_of(url);
     let url = shown(url);
     let request = request
         .header(ACCEPT, HeaderValue::from_static(JSON))
@@ -95,6 +95,7 @@ async fn send(request: RequestBuilder, url: &Url, deadline: Instant) -> Result<A
             is_keystones: wire::is_keystones(&body),
             body,
             whole,
+            hidden,
         }),
         Ok(Err(source)) => {
             let source: reqwest::Error = source;
@@ -116,6 +117,8 @@ pub(super) struct Answer {
     is_keystones: bool,
     body: Zeroizing<Vec<u8>>,
     whole: bool,
+    /// What it was shown.
+    hidden: Vec<Zeroizing<String>>,
 }
 
 impl Answer {
@@ -163,12 +166,8 @@ impl Answer {
 
     /// Masks a secret that was sent in what a refusal says: "Could not find token: …".
     pub(super) fn hide(&mut self, secret: &[u8]) {
-        if self.status.is_success() {
-            return;
-        }
-        let text = String::from_utf8_lossy(&self.body);
-        let masked = redact::mask_known(&text, &String::from_utf8_lossy(secret));
-        self.body = Zeroizing::new(masked.into_bytes());
+        let secret = String::from_utf8_lossy(secret).into_owned();
+        self.hidden.push(Zeroizing::new(secret));
     }
 
     /// That the agent is not let in itself.
@@ -176,7 +175,7 @@ impl Answer {
         Error::Credentials {
             url: self.url.clone(),
             code: self.status.as_u16(),
-            text: wire::server_message(&self.body),
+            text: wire::server_message(&self.body, &self.hidden),
         }
     }
 
@@ -184,7 +183,7 @@ impl Answer {
         Error::Answer {
             url: self.url.clone(),
             code: self.status.as_u16(),
-            text: wire::server_message(&self.body),
+            text: wire::server_message(&self.body, &self.hidden),
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn keystone_answer(bytes: &[u8]) {
         }
     }
     let _ = wire::is_keystones(bytes);
-    let message = wire::server_message(bytes);
+    let message = wire::server_message(bytes, &[]);
     assert!(!message.contains(['\n', '\r', '\u{1b}']), "{message:?}");
     // As options and catalogues are taken.
     let url = Url::parse(&String::from_utf8_lossy(bytes)).ok();

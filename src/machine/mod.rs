@@ -1,7 +1,8 @@
-//! What is done with the machine as a whole: its clocks, its hand-over to an owner, its end, and the permit for
+//! What is done with the machine as a whole: its clocks, its hand-over to an owner, its end, what marks both, and the permit for
 //! all of it. It also waits for hardware that shows up late.
 
 pub mod clock;
+pub mod marks;
 mod permit;
 pub mod power;
 pub mod power_control;

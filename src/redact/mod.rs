@@ -35,7 +35,7 @@ pub use mask::MASK;
 pub use names::is_secret;
 pub use text::{redact, redact_lines};
 pub use url::is_plain_url;
-pub use value::mask_known;
+pub use value::{mask_each_known, mask_known};
 pub use visible::{one_line, visible};
 
 #[cfg(test)]

@@ -1,34 +1,127 @@
 //! A secret that is known, wherever a text repeats it.
 
 use super::mask::MASK;
+use std::cmp::Reverse;
+use std::ops::Range;
 use zeroize::Zeroizing;
 
-/// The text with a known secret masked, under whatever name or none: as it is, and as JSON writes it, also JSON within JSON.
+/// The text with a known secret masked, under whatever name or none: as it is, and as JSON writes it, also JSON within JSON,
+/// whichever of its characters the writer escapes.
 #[must_use]
 pub fn mask_known(text: &str, secret: &str) -> String {
     if secret.is_empty() {
         return text.to_owned();
     }
-    let once = escaped(secret);
-    let twice = escaped(&once);
-    // The longest form first: a shorter one may be a part of it.
-    let mut masked = text.to_owned();
-    for form in [twice.as_str(), once.as_str(), secret] {
-        if masked.contains(form) {
-            masked = masked.replace(form, MASK);
-        }
+    let mut seen = Seen::of(text);
+    let mut places = seen.places_of(secret);
+    for _ in 0..DEEPEST {
+        seen = seen.unescaped();
+        places.extend(seen.places_of(secret));
     }
+    places.sort_by_key(|place| (place.start, Reverse(place.end)));
+    let (mut masked, mut end) = (String::with_capacity(text.len()), 0);
+    for place in places {
+        // One that begins within another is a part of it, or goes on where it ends.
+        if place.start >= end {
+            masked.push_str(text.get(end..place.start).unwrap_or_default());
+            masked.push_str(MASK);
+        }
+        end = end.max(place.end);
+    }
+    masked.push_str(text.get(end..).unwrap_or_default());
     masked
 }
 
-/// What stands between the quotation marks.
-fn escaped(text: &str) -> Zeroizing<String> {
-    let quoted = Zeroizing::new(serde_json::Value::from(text).to_string());
-    let inner = quoted
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    Zeroizing::new(inner.unwrap_or(text).to_owned())
+/// The text with several known secrets masked.
+#[must_use]
+pub fn mask_each_known(text: &str, secrets: &[Zeroizing<String>]) -> String {
+    let mut secrets: Vec<_> = secrets.iter().collect();
+    // The longest first: a shorter one may be a part of it.
+    secrets.sort_by_key(|secret| Reverse(secret.len()));
+    let text = text.to_owned();
+    secrets
+        .into_iter()
+        .fold(text, |text, secret| mask_known(&text, secret))
 }
+
+/// A text as a reader of JSON sees it, and where in the text each byte of that stands.
+struct Seen {
+    text: Zeroizing<String>,
+    /// One more than there are bytes.
+    places: Vec<usize>,
+}
+
+impl Seen {
+    fn of(text: &str) -> Self {
+        Self {
+            text: Zeroizing::new(text.to_owned()),
+            places: (0..=text.len()).collect(),
+        }
+    }
+
+    /// What a text of JSON means that holds this.
+    fn unescaped(&self) -> Self {
+        // It never grows, and so leaves no copy behind.
+        let mut text = Zeroizing::new(String::with_capacity(self.text.len()));
+        let mut places = Vec::with_capacity(self.places.len());
+        let mut at = 0;
+        while let Some(rest) = self.text.get(at..)
+            && let Some(first) = rest.chars().next()
+        {
+            let (meant, length) = escaped(rest).unwrap_or_else(|| (first, first.len_utf8()));
+            text.push(meant);
+            let place = self.places.get(at).copied().unwrap_or_default();
+            places.resize(text.len(), place);
+            at += length;
+        }
+        places.extend(self.places.last());
+        Self { text, places }
+    }
+
+    fn places_of(&self, secret: &str) -> Vec<Range<usize>> {
+        let found = self.text.match_indices(secret);
+        found
+            .filter_map(|(at, found)| {
+                let end = self.places.get(at + found.len())?;
+                Some(*self.places.get(at)?..*end)
+            })
+            .collect()
+    }
+}
+
+/// The character that an escape of JSON stands for (RFC 8259, section 7), and the length of the escape, if one begins here.
+fn escaped(text: &str) -> Option<(char, usize)> {
+    let meant = match text.strip_prefix('\\')?.chars().next()? {
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        same @ ('"' | '\\' | '/') => same,
+        'u' => {
+            let unit = unit(text)?;
+            let next = text.get(UNIT..).and_then(self::unit);
+            let units = std::iter::once(unit).chain(next);
+            let meant = char::decode_utf16(units).next()?.ok()?;
+            return Some((meant, meant.len_utf16() * UNIT));
+        }
+        _ => return None,
+    };
+    Some((meant, 2))
+}
+
+/// `\u00e4`: a unit of UTF-16.
+fn unit(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    let is_digit = |byte: u8| byte.is_ascii_hexdigit();
+    let digits = Some(digits).filter(|digits| digits.bytes().all(is_digit))?;
+    u16::from_str_radix(digits, 16).ok()
+}
+
+/// The length of a unit's escape.
+const UNIT: usize = 6;
+/// JSON within JSON within JSON.
+const DEEPEST: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -54,5 +147,68 @@ mod tests {
             assert_eq!(mask_known(&text, secret), masked);
         }
         assert_eq!(mask_known("text", ""), "text");
+    }
+
+    /// Writes a text as JSON does; as Python does, as PHP does, as Go does, or with capital digits.
+    fn written(text: &str, is_escaped: impl Fn(char) -> bool, capital: bool) -> String {
+        let mut json = serde_json::Value::from(text).to_string();
+        for character in text.chars().filter(|c| is_escaped(*c)) {
+            let mut units = [0; 2];
+            let units = character.encode_utf16(&mut units).iter();
+            let escape: String = match character {
+                '/' => r"\/".into(),
+                _ if capital => units.map(|unit| format!(r"\u{unit:04X}")).collect(),
+                _ => units.map(|unit| format!(r"\u{unit:04x}")).collect(),
+            };
+            json = json.replace(character, &escape);
+        }
+        json
+    }
+
+    #[test]
+    fn a_known_secret_is_masked_whichever_characters_json_escapes() {
+        let secret = "S\u{e4}/&\"\\\u{1f511}9";
+        type Writer = fn(char) -> bool;
+        let writers: [Writer; 5] = [
+            |_| false,
+            |c| !c.is_ascii(),
+            |c| c == '/',
+            |c| matches!(c, '&' | '<' | '>'),
+            |c| !c.is_ascii() || matches!(c, '/' | '&'),
+        ];
+        for writer in writers {
+            for capital in [false, true] {
+                let mut text = format!("bad {secret} end");
+                let mut masked = "bad ****** end".to_owned();
+                for _ in 0..=DEEPEST {
+                    assert_eq!(mask_known(&text, secret), masked, "{text}");
+                    text = written(&text, writer, capital);
+                    masked = written(&masked, writer, capital);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_escape_stays() {
+        for text in [
+            r"\",
+            r"\u",
+            r"\u00",
+            r"\u+0e4 \ud83d \udd11 \x",
+            "\\u00e\u{e4}",
+        ] {
+            assert_eq!(mask_known(text, "\u{e4}\u{e4}"), text);
+        }
+        assert_eq!(
+            mask_known(r"a\ud83d\ud83d\udd11b", "\u{1f511}"),
+            r"a\ud83d******b"
+        );
+    }
+
+    #[test]
+    fn of_several_the_longest_is_masked_first() {
+        let secrets = ["bc", "abcd", ""].map(|text| Zeroizing::new(text.to_owned()));
+        assert_eq!(mask_each_known("abcd bc", &secrets), "****** ******");
     }
 }

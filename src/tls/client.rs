@@ -6,6 +6,7 @@
 mod authorities;
 pub mod body;
 mod failure;
+pub mod login;
 pub mod pin;
 pub mod proxy;
 mod verifier;

@@ -59,6 +59,10 @@ impl Kept {
 
     /// The same in a ramdisk with this /etc, where an agent hands the machine over.
     async fn start_in_ramdisk(etc: &Path) -> Self {
+        Self::start_in_ramdisk_with(etc, &[]).await
+    }
+
+    async fn start_in_ramdisk_with(etc: &Path, options: &[&str]) -> Self {
         let conductor = willing_conductor(json!(TOKEN)).await;
         conductor
             .on(LOOKUP, [lookup(json!(TOKEN)), lookup(json!("******"))])
@@ -68,6 +72,7 @@ impl Kept {
         let mut arguments = vec!["supervise"];
         arguments.extend(knowing(&url, &port));
         arguments.extend(["--disk_wait_attempts", "0"]);
+        arguments.extend(options);
         let supervisor = Program::start_in_ramdisk(etc, &arguments, &[]);
         Self {
             conductor,
@@ -271,6 +276,53 @@ async fn an_agent_that_dies_over_its_last_answers_leaves_no_token() {
     fs::remove_file(etc.path().join(".rescued")).unwrap();
     kept.supervisor.signal(Signal::SIGCONT);
     kept.supervisor.until_told(WITHOUT_TOKEN).await;
+}
+
+/// Locks the machine down while a request that never ends holds the agent up, and kills the agent: the next one serves nobody.
+async fn killed_over_its_lockdown(options: &[&str]) {
+    let etc = etc(&[]);
+    let mut kept = Kept::start_in_ramdisk_with(etc.path(), options).await;
+    kept.until_served_by(1).await;
+    let heartbeat = &kept.heartbeats()[0];
+    let url = heartbeat["callback_url"].as_str().unwrap();
+    let mut held = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    write!(
+        held,
+        "POST /v1/commands/?agent_token={TOKEN} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{{"
+    )
+    .unwrap();
+    let caller = Caller::new(url, None, Some(TOKEN));
+    assert_eq!(
+        caller.result("system.lockdown", json!({})).await,
+        Value::Null
+    );
+    let run = format!("/proc/{}/root/run/ferrite", kept.agent().unwrap());
+    assert_eq!(names(&run), ["locked-down"]);
+    let (lookups, beats) = (
+        kept.conductor.asked(LOOKUP).len(),
+        kept.conductor.asked(HEARTBEAT).len(),
+    );
+    kept.kill().await;
+    kept.supervisor.until_told_often(STARTED, 2).await;
+    kept.supervisor
+        .until_told("locked down: the network is down")
+        .await;
+    assert_eq!(kept.conductor.asked(LOOKUP).len(), lookups);
+    assert_eq!(kept.conductor.asked(HEARTBEAT).len(), beats);
+    assert!(!caller.is_answered().await);
+}
+
+fn names(folder: &str) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap();
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+    names.map(|entry| name(entry.unwrap())).collect()
+}
+
+#[tokio::test]
+async fn an_agent_that_dies_over_a_lockdown_is_followed_by_a_silent_one() {
+    killed_over_its_lockdown(&[]).await;
+    // An operator's token is given to each agent anew.
+    killed_over_its_lockdown(&["--agent_token", TOKEN]).await;
 }
 
 #[tokio::test]

@@ -2,13 +2,15 @@
 
 use super::caller::Caller;
 use super::conductor::{Answer, NODE, TOKEN};
-use super::process::free_port;
+use super::process::{Program, free_port, within};
+use super::rescue::etc;
 use super::session::{HEARTBEAT, LOOKUP, Session, start_agent, willing_conductor};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use tokio::task::yield_now;
 
 const OF_FILE: &str = "canary-of-the-file-0123456789abcdefghijklmn";
 const OF_ENVIRONMENT: &str = "canary-of-the-environment-0123456789abcdefg";
@@ -115,20 +117,53 @@ async fn a_token_among_arguments_and_variables_is_seen_by_nobody_once_it_was_rea
     let options = ["--agent_token", OF_COMMAND_LINE];
     let session = Session::start_with(json!("******"), &options, &environment).await;
     assert_eq!(session.heartbeat["agent_token"], OF_COMMAND_LINE);
-    let shown = |file: &str| {
-        let path = format!("/proc/{}/{file}", session.agent.pid());
-        String::from_utf8(fs::read(path).unwrap()).unwrap()
-    };
-    let arguments = shown("cmdline");
+    let arguments = shown(&session.agent, "cmdline");
     let (_, value) = arguments.split_once("--agent_token\0").unwrap();
     assert_eq!(value, format!("{}\0", "*".repeat(OF_COMMAND_LINE.len())));
     assert_eq!(
-        shown("environ"),
+        shown(&session.agent, "environ"),
         format!(
             "OS_DEFAULT__AGENT_TOKEN={}\0",
             "*".repeat(OF_ENVIRONMENT.len())
         )
     );
+}
+
+/// What the kernel shows of a program.
+fn shown(program: &Program, file: &str) -> String {
+    String::from_utf8(fs::read(format!("/proc/{}/{file}", program.pid())).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_among_arguments_and_variables_is_covered_before_media_are_waited_for() {
+    let etc = etc(&[]);
+    fs::write(etc.path().join("cmdline"), "boot_method=vmedia\n").unwrap();
+    // There are no media, and nothing else names Ironic: it waits for ever.
+    let mut agent = Program::start_in_ramdisk(
+        etc.path(),
+        &["agent", "--agent_token", OF_COMMAND_LINE],
+        &[("OS_DEFAULT__AGENT_TOKEN", OF_ENVIRONMENT)],
+    );
+    let arguments = format!(
+        "ferrite\0agent\0--agent_token\0{}\0",
+        "*".repeat(OF_COMMAND_LINE.len())
+    );
+    let variable = format!(
+        "OS_DEFAULT__AGENT_TOKEN={}\0",
+        "*".repeat(OF_ENVIRONMENT.len())
+    );
+    // A shell becomes the program, which covers arguments first and variables next.
+    let covered = async {
+        while shown(&agent, "cmdline") != arguments || !shown(&agent, "environ").contains(&variable)
+        {
+            yield_now().await;
+        }
+    };
+    within("what covers the token", covered).await;
+    assert!(!shown(&agent, "environ").contains(OF_ENVIRONMENT));
+    let waiting = "no other source names Ironic: waiting on for virtual media";
+    assert!(!agent.told().contains(waiting));
+    agent.until_told(waiting).await;
 }
 
 #[tokio::test]

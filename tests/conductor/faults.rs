@@ -72,6 +72,63 @@ async fn a_refusal_that_repeats_the_token_under_no_name_does_not_show_it() {
     assert_eq!(told, "error 400: bad ****** end");
 }
 
+/// What json.dumps, PHP and Go make of `ä/&"\`; Ironic's errors are JSON within JSON.
+#[tokio::test]
+async fn a_refusal_that_repeats_the_token_escaped_does_not_show_it() {
+    let conductor = Conductor::start().await;
+    let config = config(&format!("ipa-api-url={}", conductor.url()));
+    let client = client(&config);
+    let own = AgentToken::from_operator("Q\u{e4}/&\"\\9".to_owned()).unwrap();
+    for written in [
+        r#"Q\u00e4/&\"\\9"#,
+        r#"Q\u00E4\/&\"\\9"#,
+        r#"Qä/\u0026\"\\9"#,
+        r#"Q\u00e4\/\u0026\u0022\u005c9"#,
+    ] {
+        let inner = format!(r#"{{"faultstring": "bad {written} end"}}"#);
+        let outer = json!({ "error_message": inner }).to_string();
+        for (body, right) in [
+            (inner.clone(), "bad ****** end".to_owned()),
+            (outer.clone(), "bad ****** end".to_owned()),
+            // What was cut off is no JSON.
+            (
+                format!("<p>{inner}"),
+                r#"<p>{"faultstring": "bad ****** end"}"#.into(),
+            ),
+            (
+                format!("<p>{outer}"),
+                r#"<p>{"error_message":"{\"faultstring\": \"bad ****** end\"}"}"#.into(),
+            ),
+        ] {
+            conductor.on(LOOKUP, [Answer::bytes(400, body.into_bytes())]);
+            let looking = lookup::once(&client, &machine(), &config, Some(&own)).await;
+            let told = looking.unwrap_err().to_string();
+            assert_eq!(told, format!("error 400: {right}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_repeats_the_password_of_the_url_does_not_show_it() {
+    let conductor = Conductor::start().await;
+    let url = format!("http://ironic:U%C3%A4rl%2FPw@{}", conductor.address);
+    let config = config(&format!("ipa-api-url={url}"));
+    let client = client(&config);
+    let basic = "aXJvbmljOlXDpHJsL1B3";
+    for repeated in ["Uärl/Pw", r"U\u00e4rl\/Pw", "U%C3%A4rl%2FPw", basic] {
+        let body = format!(r#"{{"faultstring": "Login '{repeated}' is not known here"}}"#);
+        let refusal = || Answer::bytes(401, body.clone().into_bytes());
+        let told = "error 401: Login '******' is not known here";
+        conductor.on(LOOKUP, [refusal()]).on(HEARTBEAT, [refusal()]);
+        let looking = lookup::once(&client, &machine(), &config, None).await;
+        assert_eq!(looking.unwrap_err().to_string(), told);
+        let beat = heartbeat::once(&client, &heartbeat_of(None)).await;
+        assert_eq!(beat.unwrap_err().to_string(), told);
+    }
+    let shown = &conductor.asked(LOOKUP)[0].headers["authorization"];
+    assert_eq!(shown, &format!("Basic {basic}"));
+}
+
 #[tokio::test]
 async fn an_answer_that_does_not_tell_its_length_is_read() {
     let conductor = Conductor::start().await;

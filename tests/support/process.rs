@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Who owns nothing.
 const NOBODY: u32 = 65534;
 
-/// Makes the ramdisk and becomes the program, which stands on standard input. What is not bound into it is not there.
+/// Makes the ramdisk and becomes the program, which stands on standard input. What is not bound into it is not there. A file
+/// `cmdline` in its /etc has the kernel's arguments.
 const RAMDISK: &str = r#"
 set -e
 exec 9<&0 </dev/null
@@ -32,6 +33,7 @@ cd /mnt
 mkdir proc sys usr etc dev run tmp old
 for folder in proc sys usr; do mount --rbind "/$folder" "$folder"; done
 mount --bind "$0" etc
+[ ! -e etc/cmdline ] || mount --bind etc/cmdline proc/cmdline
 touch dev/null
 mount --bind /dev/null dev/null
 for folder in bin lib lib64; do ln -s "usr/$folder" "$folder"; done

@@ -3,12 +3,13 @@
 pub(super) mod own;
 pub(super) mod token;
 
-use crate::redact::{redact, visible};
+use crate::redact::{mask_each_known, redact, visible};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 use std::time::Duration;
 use url::Url;
+use zeroize::Zeroizing;
 
 /// Whether a refusal is worded as Keystone does.
 pub(super) fn is_keystones(body: &[u8]) -> bool {
@@ -20,14 +21,15 @@ pub(super) fn is_keystones(body: &[u8]) -> bool {
     serde_json::from_slice::<Refusal>(body).is_ok()
 }
 
-/// What a person is told of an error answer: one bounded line, in which no token is repeated.
-pub(super) fn server_message(body: &[u8]) -> String {
+/// What a person is told of an error answer: one bounded line, in which no token and none of these secrets is repeated.
+pub(super) fn server_message(body: &[u8], secrets: &[Zeroizing<String>]) -> String {
     let text = String::from_utf8_lossy(body);
     let document = serde_json::from_str::<Value>(&text).ok();
     let message = document
         .as_ref()
         .and_then(|document| document.pointer("/error/message")?.as_str());
-    let line: String = redact(message.unwrap_or(&text))
+    let message = mask_each_known(message.unwrap_or(&text), secrets);
+    let line: String = redact(&message)
         .chars()
         .map(visible)
         .take(MESSAGE_MAX)
@@ -96,7 +98,7 @@ mod tests {
         let body =
             br#"{"error":{"code":404,"message":"Failed to validate token","title":"Not Found"}}"#;
         assert!(is_keystones(body));
-        assert_eq!(server_message(body), "Failed to validate token");
+        assert_eq!(server_message(body, &[]), "Failed to validate token");
         for other in ["", "<!doctype html>", "{}", "[]", r#"{"error": "no"}"#] {
             assert!(!is_keystones(other.as_bytes()), "{other}");
         }
@@ -105,8 +107,8 @@ mod tests {
     #[test]
     fn a_message_is_one_short_line_without_secrets() {
         let body = r#"{"error": {"message": "Could not\nfind token: gAAAAcanary."}}"#;
-        let message = server_message(body.as_bytes());
+        let message = server_message(body.as_bytes(), &[]);
         assert!(message.starts_with("Could not find") && !message.contains("canary"));
-        assert_eq!(server_message(&[b'x'; 10_000]).len(), MESSAGE_MAX);
+        assert_eq!(server_message(&[b'x'; 10_000], &[]).len(), MESSAGE_MAX);
     }
 }
