@@ -101,24 +101,25 @@ async fn wrong_tokens_are_counted_in_the_log_and_do_not_fill_it() {
 /// As many as left nothing else in a ring of 2 MiB.
 const FLOOD: usize = 22_000;
 
-/// Sends requests over one connection, in batches, and reads all answers.
+/// Sends requests, many at a time over each connection, and reads all answers.
 async fn flood(api: &Api, request: &str, closing: &str) {
-    let mut client = api.connect().await;
-    let (mut reader, mut writer) = client.0.split();
-    let send = async {
-        for _ in 0..FLOOD / 100 {
-            writer
-                .write_all(request.repeat(100).as_bytes())
-                .await
-                .unwrap();
-        }
-        writer.write_all(closing.as_bytes()).await.unwrap();
-    };
-    let mut answers = Vec::new();
-    let (_, read) = tokio::join!(send, reader.read_to_end(&mut answers));
-    read.unwrap();
-    let answers = String::from_utf8(answers).unwrap();
-    assert_eq!(answers.matches("HTTP/1.1 ").count(), FLOOD + 1);
+    const BATCH: usize = 100;
+    let batch = request.repeat(BATCH - 1) + closing;
+    let mut answered = 0;
+    while answered < FLOOD {
+        let mut client = api.connect().await;
+        let (mut reader, mut writer) = client.0.split();
+        let mut answers = Vec::new();
+        // The agent ends a connection whose buffer grew over what came at once: what was not read then is lost.
+        let (_sent, _read) = tokio::join!(
+            writer.write_all(batch.as_bytes()),
+            reader.read_to_end(&mut answers)
+        );
+        let answers = String::from_utf8(answers).unwrap();
+        let more = answers.matches("HTTP/1.1 ").count();
+        assert_ne!(more, 0);
+        answered += more;
+    }
 }
 
 #[tokio::test]
