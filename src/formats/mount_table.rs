@@ -2,11 +2,15 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
+    /// Its number.
+    pub id: u64,
+    /// The number of the mount that it is mounted on.
+    pub parent: u64,
     /// Where it is mounted.
     pub point: PathBuf,
     /// The type of its file system.
@@ -29,11 +33,15 @@ impl Mount {
 
     fn parse(line: &[u8]) -> Option<Self> {
         let mut words = line.split(|byte| *byte == b' ');
-        let point = words.nth(4)?;
+        let mut number = || str::from_utf8(words.next()?).ok()?.parse().ok();
+        let (id, parent) = (number()?, number()?);
+        let point = words.nth(2)?;
         // Optional fields end with a hyphen.
         words.find(|word| *word == b"-")?;
         let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
         Some(Self {
+            id,
+            parent,
             point: unescape(point),
             file_system: text(words.next()?),
             source: unescape(words.next()?),
@@ -41,14 +49,75 @@ impl Mount {
         })
     }
 
-    /// The path that an option of the file system's names: `upperdir` of an overlay.
+    /// The mount that a path lies on, walking from this one, the root, as the kernel does: what is mounted beneath another
+    /// mount is not reached.
     #[must_use]
-    pub fn path_option(&self, name: &str) -> Option<PathBuf> {
-        self.options.split(',').find_map(|option| {
-            let path = option.strip_prefix(name)?.strip_prefix('=')?;
-            Some(unescape(path.as_bytes()))
-        })
+    pub fn holder<'a>(&'a self, mounts: &'a [Self], path: &Path) -> &'a Self {
+        let mut holder = self;
+        // Each mount is passed once, whatever a table says of itself.
+        for _ in mounts {
+            let on_the_way = mounts.iter().filter(|mount| {
+                mount.parent == holder.id && mount.id != holder.id && path.starts_with(&mount.point)
+            });
+            match on_the_way.min_by_key(|mount| mount.point.as_os_str().len()) {
+                Some(next) => holder = next,
+                None => break,
+            }
+        }
+        holder
     }
+
+    /// The folder that an overlay writes into (`upperdir`).
+    #[must_use]
+    pub fn upper(&self) -> Option<PathBuf> {
+        let upper = self.option("upperdir").next()?;
+        Some(unescape(upper.as_bytes()))
+    }
+
+    /// The folders that an overlay shows beneath (Documentation/filesystems/overlayfs.rst: `lowerdir`, `lowerdir+`, `datadir+`).
+    #[must_use]
+    pub fn lowers(&self) -> Vec<PathBuf> {
+        let list = self.option("lowerdir").flat_map(split_lowers);
+        let single = ["lowerdir+", "datadir+"].map(|name| self.option(name));
+        let single = single.into_iter().flatten();
+        list.chain(single.map(|lower| unescape(lower.as_bytes())))
+            .collect()
+    }
+
+    /// The values of an option of the file system.
+    fn option(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.options
+            .split(',')
+            .filter_map(move |option| option.strip_prefix(name)?.strip_prefix('='))
+    }
+}
+
+/// The folders of `lowerdir`: between colons, where a backslash before a colon makes it one of a name. Two colons are before those
+/// that hold data alone.
+fn split_lowers(list: &str) -> Vec<PathBuf> {
+    let list = unescape(list.as_bytes()).into_os_string().into_vec();
+    let mut lowers = vec![Vec::new()];
+    let mut bytes = list.into_iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b':' => lowers.push(Vec::new()),
+            byte => {
+                let byte = if byte == b'\\' {
+                    bytes.next()
+                } else {
+                    Some(byte)
+                };
+                if let Some(lower) = lowers.last_mut() {
+                    lower.extend(byte);
+                }
+            }
+        }
+    }
+    lowers
+        .into_iter()
+        .filter(|lower| !lower.is_empty())
+        .map(|lower| OsString::from_vec(lower).into())
+        .collect()
 }
 
 /// White space and the backslash itself are written as a backslash and three octal digits (Linux `fs/seq_file.c`, `mangle_path`).
@@ -91,7 +160,9 @@ mod tests {
                       30 25 0:2 / /mnt/a\\040\\134b\\12 rw shared:1 master:2 - tmpfs \\011x rw,size=1\n\
                       31 25 0:3 / /mnt/\xff rw - proc\n\
                       32 25 0:3 / /mnt/\xff rw - proc proc\n";
-        let mount = |point: &[u8], file_system: &str, source: &str, options: &str| Mount {
+        let mount = |id, point: &[u8], file_system: &str, source: &str, options: &str| Mount {
+            id,
+            parent: if id == 25 { 1 } else { 25 },
             point: OsString::from_vec(point.into()).into(),
             file_system: file_system.into(),
             source: source.into(),
@@ -100,22 +171,65 @@ mod tests {
         assert_eq!(
             Mount::parse_all(table),
             [
-                mount(b"/", "ext4", "/dev/sda1", "rw,errors=remount-ro"),
-                mount(b"/mnt/a \\b\\12", "tmpfs", "\tx", "rw,size=1"),
-                mount(b"/mnt/\xff", "proc", "proc", ""),
+                mount(25, b"/", "ext4", "/dev/sda1", "rw,errors=remount-ro"),
+                mount(30, b"/mnt/a \\b\\12", "tmpfs", "\tx", "rw,size=1"),
+                mount(32, b"/mnt/\xff", "proc", "proc", ""),
             ]
         );
     }
 
     #[test]
-    fn a_path_among_the_options_is_found_by_its_whole_name() {
-        let line =
-            b"25 1 0:30 / / rw - overlay o rw,upperdirs=/no,upperdir=/run/l\\040x/up,workdir=/w";
-        let mounts = Mount::parse_all(line);
-        let [mount] = mounts.as_slice() else {
-            panic!("{mounts:?}")
+    fn the_folders_of_an_overlay_are_found_by_the_whole_names_of_its_options() {
+        let folders = |options: &str| {
+            let line = format!("25 1 0:30 / / rw - overlay o {options}");
+            let mut mounts = Mount::parse_all(line.as_bytes());
+            let mount = mounts.remove(0);
+            let lowers = mount.lowers().into_iter();
+            let lowers: Vec<_> = lowers.map(|lower| lower.display().to_string()).collect();
+            (mount.upper(), lowers)
         };
-        assert_eq!(mount.path_option("upperdir"), Some("/run/l x/up".into()));
-        assert_eq!(mount.path_option("lowerdir"), None);
+        assert_eq!(
+            folders("rw,upperdirs=/no,lowerdirs=/no,upperdir=/run/l\\040x/up,workdir=/w"),
+            (Some("/run/l x/up".into()), vec![])
+        );
+        assert_eq!(
+            folders("ro,lowerdir=/a\\134:b:/c\\054d::/data,upperdir="),
+            (
+                Some("".into()),
+                ["/a:b", "/c,d", "/data"].map(String::from).into()
+            )
+        );
+        assert_eq!(
+            folders("ro,lowerdir+=/a:b,lowerdir+=/c,datadir+=/d"),
+            (None, ["/a:b", "/c", "/d"].map(String::from).into())
+        );
+    }
+
+    #[test]
+    fn a_path_lies_on_the_mount_that_the_kernel_reaches() {
+        let table = b"25 1 0:1 / / rw - overlay o\n\
+                      30 25 0:2 / /run rw - tmpfs run\n\
+                      31 30 8:1 / /run/disk rw - ext4 /dev/sda1\n\
+                      32 25 8:2 / /mnt/disk rw - xfs /dev/sda2\n\
+                      33 25 0:3 / /mnt rw - tmpfs mnt\n\
+                      34 33 0:4 / /mnt rw - ramfs over\n\
+                      35 35 0:5 / /mnt/x rw - proc itself\n";
+        let mounts = Mount::parse_all(table);
+        let holder = |path: &str| {
+            let holder = mounts[0].holder(&mounts, Path::new(path));
+            holder.source.display().to_string()
+        };
+        assert_eq!(
+            [
+                "/",
+                "/runs",
+                "/run/a/b",
+                "/run/disk",
+                "/mnt/disk/x",
+                "relative"
+            ]
+            .map(holder),
+            ["o", "o", "run", "/dev/sda1", "over", "o"]
+        );
     }
 }

@@ -48,8 +48,10 @@ impl Permit {
         let table = fs::read(root.path("proc/self/mountinfo")).unwrap_or_default();
         let mounts = Mount::parse_all(&table);
         match mounts.iter().rfind(|mount| mount.point == Path::new("/")) {
-            Some(mount) if is_ramdisk(mount, &mounts) => Ok(Self(())),
-            Some(mount) => Err(Refusal(mount.file_system.clone())),
+            Some(mount) => match installed_by(root, mount, &mounts) {
+                None => Ok(Self(())),
+                Some(reason) => Err(Refusal(reason)),
+            },
             None => Err(Refusal(
                 "unknown: /proc/self/mountinfo does not tell".to_owned(),
             )),
@@ -57,26 +59,54 @@ impl Permit {
     }
 }
 
-/// In memory itself, or an overlay that writes into memory.
-fn is_ramdisk(mount: &Mount, mounts: &[Mount]) -> bool {
-    match mount.file_system.as_str() {
-        "overlay" => mount
-            .path_option("upperdir")
-            .and_then(|upper| holder(mounts, &upper))
-            .is_some_and(|holder| IN_MEMORY.contains(&holder.file_system.as_str())),
-        file_system => IN_MEMORY.contains(&file_system),
+/// What speaks against a ramdisk: one is in memory itself, or an overlay that writes into memory and shows live media beneath.
+/// `None` where nothing does.
+fn installed_by(root: &Root, mount: &Mount, mounts: &[Mount]) -> Option<String> {
+    if is_one_of(IN_MEMORY, mount) {
+        return None;
     }
+    if mount.file_system != "overlay" {
+        return Some(mount.file_system.clone());
+    }
+    let Some(upper) = mount.upper() else {
+        return Some("an overlay that writes nowhere".to_owned());
+    };
+    let lowers = mount.lowers();
+    if lowers.is_empty() {
+        return Some("an overlay of nothing that is told".to_owned());
+    }
+    let layers = std::iter::once((upper, "its changes", [IN_MEMORY, &[]])).chain(
+        lowers
+            .into_iter()
+            .map(|lower| (lower, "what it shows", [IN_MEMORY, LIVE_MEDIA])),
+    );
+    layers.into_iter().find_map(|(path, what, harmless)| {
+        let holder = mount.holder(mounts, &path);
+        let shown = path.display();
+        // The overlay's paths are those of who mounted it: of the host of a container, say.
+        let is_here = path.is_absolute() && root.path(&path).is_dir();
+        if holder.id == mount.id || !is_here {
+            Some(format!(
+                "an overlay, and {shown} with {what} is out of sight"
+            ))
+        } else if harmless.iter().any(|known| is_one_of(known, holder)) {
+            None
+        } else {
+            let file_system = &holder.file_system;
+            Some(format!(
+                "an overlay, and {shown} with {what} is on {file_system}"
+            ))
+        }
+    })
+}
+
+fn is_one_of(known: &[&str], mount: &Mount) -> bool {
+    known.contains(&mount.file_system.as_str())
 }
 
 const IN_MEMORY: &[&str] = &["ramfs", "rootfs", "tmpfs"];
-
-/// The mount other than `/` that a path lies on.
-fn holder<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
-    mounts
-        .iter()
-        .filter(|mount| mount.point != Path::new("/") && path.starts_with(&mount.point))
-        .max_by_key(|mount| mount.point.as_os_str().len())
-}
+/// What nothing is installed on, because nothing writes to it.
+const LIVE_MEDIA: &[&str] = &["cramfs", "erofs", "iso9660", "squashfs"];
 
 #[cfg(test)]
 mod tests {
@@ -86,6 +116,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("proc/self")).unwrap();
         fs::write(folder.path().join("proc/self/mountinfo"), mounts).unwrap();
+        for here in [
+            "run/live/up",
+            "run/live/image",
+            "media/ro",
+            "media/rw/up",
+            "var/lib",
+        ] {
+            fs::create_dir_all(folder.path().join(here)).unwrap();
+        }
         Permit::ask(&Root::at(folder.path()), InstalledSystem::Protected)
     }
 
@@ -108,19 +147,104 @@ mod tests {
         assert_eq!(ask(mounts).unwrap_err(), Refusal("xfs".into()));
     }
 
+    /// A root of the options, with these mounts on it.
+    fn overlay(options: &str, mounts: &[(&str, &str)]) -> String {
+        let root = format!("25 1 0:30 / / rw - overlay overlay rw,{options}\n");
+        let mounts = mounts.iter().zip(26..).map(|((point, file_system), id)| {
+            format!("{id} 25 0:{id} / {point} rw - {file_system} source rw\n")
+        });
+        root + &mounts.collect::<String>()
+    }
+
+    fn reason(mounts: &str) -> String {
+        ask(mounts).unwrap_err().0
+    }
+
     #[test]
     fn an_overlay_counts_by_where_it_writes() {
-        let live = "20 1 0:20 / /run/live rw - tmpfs tmpfs rw\n\
-                    25 1 0:30 / / rw - overlay overlay rw,lowerdir=/run/ro,upperdir=/run/live/up,workdir=/run/live/w\n";
-        assert!(ask(live).is_ok());
+        let options = "lowerdir=/run/live/image,upperdir=/run/live/up,workdir=/run/live/w";
+        let on = |point, file_system| {
+            overlay(
+                options,
+                &[("/run/live/image", "squashfs"), (point, file_system)],
+            )
+        };
+        for memory in IN_MEMORY {
+            assert!(ask(&on("/run/live/up", memory)).is_ok(), "{memory}");
+        }
         assert_eq!(
-            ask(&live.replace("- tmpfs tmpfs", "- ext4 /dev/sda2")).unwrap_err(),
-            Refusal("overlay".into())
+            reason(&on("/run/live/up", "ext4")),
+            "an overlay, and /run/live/up with its changes is on ext4"
         );
         assert_eq!(
-            ask(&live.replace("/run/live rw", "/run/liv rw")).unwrap_err(),
-            Refusal("overlay".into())
+            reason(&on("/run/liv", "tmpfs")),
+            "an overlay, and /run/live/up with its changes is out of sight"
         );
+    }
+
+    #[test]
+    fn an_overlay_counts_by_what_it_shows() {
+        // Ubuntu's overlayroot=tmpfs over the disk, and live systems.
+        let options = "lowerdir=/media/ro,upperdir=/media/rw/up,workdir=/media/rw/work";
+        let of = |file_system| {
+            overlay(
+                options,
+                &[("/media/ro", file_system), ("/media/rw", "tmpfs")],
+            )
+        };
+        for live in ["cramfs", "erofs", "iso9660", "squashfs", "tmpfs", "ramfs"] {
+            assert!(ask(&of(live)).is_ok(), "{live}");
+        }
+        for installed in ["ext4", "xfs", "btrfs", "vfat", "zfs", "overlay"] {
+            assert_eq!(
+                reason(&of(installed)),
+                format!("an overlay, and /media/ro with what it shows is on {installed}")
+            );
+        }
+        // One that is installed is enough.
+        let options =
+            "lowerdir=/run/live/image:/media/ro,upperdir=/media/rw/up,workdir=/media/rw/work";
+        let mounts = [
+            ("/run/live/image", "squashfs"),
+            ("/media/ro", "ext4"),
+            ("/media/rw", "tmpfs"),
+        ];
+        assert_eq!(
+            reason(&overlay(options, &mounts)),
+            "an overlay, and /media/ro with what it shows is on ext4"
+        );
+    }
+
+    #[test]
+    fn an_overlay_whose_folders_are_another_systems_is_refused() {
+        // systemd.volatile=overlay shows /sysroot, which is nothing when the system runs.
+        let volatile = "lowerdir=/sysroot,upperdir=/media/rw/up,workdir=/media/rw/work";
+        assert_eq!(
+            reason(&overlay(volatile, &[("/media/rw", "tmpfs")])),
+            "an overlay, and /sysroot with what it shows is out of sight"
+        );
+        // A container's are the host's, whatever is mounted in the container above the same path.
+        let docker = "lowerdir=/var/lib/docker/overlay2/l/A,upperdir=/var/lib/docker/overlay2/b/diff,workdir=/var/lib/w";
+        for mounts in [&[][..], &[("/var/lib", "tmpfs")]] {
+            assert_eq!(
+                reason(&overlay(docker, mounts)),
+                "an overlay, and /var/lib/docker/overlay2/b/diff with its changes is out of sight"
+            );
+        }
+        let mounts = [("/media/ro", "squashfs"), ("/media/rw", "tmpfs")];
+        for (options, told) in [
+            (
+                "lowerdir=media/ro,upperdir=/media/rw/up",
+                "an overlay, and media/ro with what it shows is out of sight",
+            ),
+            ("lowerdir=/media/ro", "an overlay that writes nowhere"),
+            (
+                "upperdir=/media/rw/up",
+                "an overlay of nothing that is told",
+            ),
+        ] {
+            assert_eq!(reason(&overlay(options, &mounts)), told);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::machine::Machine;
 use super::spec::{Offer, Phase, StepSpec};
 use crate::error::AgentError;
 use crate::params::ParamReader;
+use crate::storage::device::BlockDevice;
 use crate::storage::erase::metadata::{self, ArrayMembers, ReadOnly, Shared};
 use serde_json::Value;
 
@@ -64,6 +65,14 @@ fn erase_devices_metadata(
             "a disk in skip_block_devices is not erased"
         );
     }
+    let (lent, disks): (Vec<_>, Vec<_>) =
+        disks.into_iter().partition(BlockDevice::is_virtual_media);
+    for disk in lent {
+        tracing::info!(
+            disk = disk.name,
+            "a disk that is virtual media of the management controller is not erased"
+        );
+    }
     let paths: Vec<_> = disks
         .into_iter()
         .map(|disk| machine.root.path(disk.name))
@@ -79,7 +88,9 @@ mod tests {
     use super::super::context::Commander;
     use super::super::fixture::{Lab, NODE, image, info_of};
     use super::*;
+    use crate::formats::guid::Guid;
     use crate::storage::device::fixture::GIB;
+    use crate::storage::fixture::TestDisk;
     use crate::storage::{self, partition};
     use serde_json::{Map, json};
     use std::os::unix::fs::FileExt;
@@ -140,5 +151,20 @@ mod tests {
         let result = lab.run(Phase::Clean, "erase_devices_metadata", json!({}));
         assert_eq!(result, Ok(Value::Null));
         lab.assert_untouched();
+    }
+
+    #[test]
+    fn a_disk_that_a_management_controller_lends_is_not_erased() {
+        let lab = Lab::new();
+        let virtual_media = TestDisk::gpt(50, 512, &[(Guid::LINUX_DATA, 1, 10)]);
+        lab.files
+            .usb_disk("sdv", GIB, "AMI", "Virtual HDisk0", None);
+        let node = virtual_media.path().display().to_string();
+        lab.files.link("dev/sdv", &node);
+        let result = lab.run(Phase::Clean, "erase_devices_metadata", json!({}));
+        assert_eq!(result, Ok(Value::Null));
+        let kept = partition::list(virtual_media.path()).unwrap();
+        assert_eq!(kept.partitions.len(), 1);
+        assert!(partition::list(lab.disk.path()).is_err());
     }
 }

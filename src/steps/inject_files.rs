@@ -222,6 +222,7 @@ const MOST_CONTENT: usize = 256 << 20;
 mod tests {
     use super::super::fixture::{Lab, NODE, served_once};
     use super::*;
+    use crate::storage::disk::{Access, Disk};
     use base64::Engine;
     use base64::prelude::BASE64_STANDARD;
     use serde_json::json;
@@ -272,6 +273,11 @@ mod tests {
         let seen = look(place.path());
         umount(place.path()).unwrap();
         seen
+    }
+
+    /// Nothing of the disk is mounted.
+    fn assert_unused(lab: &Lab) {
+        Disk::open(lab.disk.path(), Access::Write).unwrap();
     }
 
     #[test]
@@ -327,8 +333,7 @@ mod tests {
             let folder = std::fs::metadata(top.join("etc/app")).unwrap();
             assert_eq!(folder.mode() & 0o7777, 0o750);
         });
-        let left = lab.files.root().path("run/ferrite/mounted");
-        assert_eq!(std::fs::read_dir(left).unwrap().count(), 0);
+        assert_unused(&lab);
     }
 
     #[test]
@@ -410,6 +415,34 @@ mod tests {
     }
 
     #[test]
+    fn no_file_goes_into_half_of_a_mirror() {
+        keep_mounts_to_oneself();
+        let lab = Lab::new();
+        tenants_system(&lab, "sdx2", &["etc"]);
+        let superblock = [0xFC, 0x4E, 0x2B, 0xA9, 1, 0, 0, 0];
+        lab.disk.write((25 << 20) - 8192, &superblock);
+        let node = lab.files.root().path("dev/sdx2").display().to_string();
+        let reason = format!("{node} is not mounted: {node} belongs to an array");
+        for (place, told) in [
+            (
+                json!(2),
+                format!("Failed to process file 1 (/etc/x): {reason}"),
+            ),
+            (
+                json!("/dev/sdx2"),
+                format!("Failed to process file 1 (/etc/x): {reason}"),
+            ),
+            (json!(null), format!("; not 2: {reason}")),
+        ] {
+            let file = json!({"path": "/etc/x", "partition": place, "content": "aHVzaA=="});
+            let error = lab.run(Phase::Deploy, "inject_files", json!({"files": [file]}));
+            let details = error.unwrap_err().details;
+            assert!(details.ends_with(&told), "{details}");
+        }
+        assert!(look_into(&lab, "sdx2", |top| !top.join("etc/x").exists()));
+    }
+
+    #[test]
     fn a_cancelled_injection_mounts_nothing() {
         keep_mounts_to_oneself();
         let lab = Lab::new();
@@ -425,8 +458,7 @@ mod tests {
             let told = format!("the work on {} was cancelled", device.display());
             assert!(error.details.starts_with(&told), "{error}");
         }
-        let mounted = lab.files.root().path("run/ferrite/mounted");
-        assert!(!mounted.exists());
+        assert_unused(&lab);
     }
 
     #[test]

@@ -5,19 +5,19 @@
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{Mode, fchmod, mkdirat};
+use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, unlinkat};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 /// A file as it is to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
-    /// Its permissions; a new file's are 0644, an old one's stay.
+    /// Its permissions; a new file's are 0644 whatever this process's umask is, an old one's stay.
     pub mode: Option<u32>,
-    /// The permissions of its folder, if that is made for it.
+    /// The permissions of its folder, if that is made for it; 0755 if not told.
     pub folder_mode: Option<u32>,
     /// Its owner.
     pub owner: Option<u32>,
@@ -62,8 +62,7 @@ pub fn write(
     if let Some(parent) = path.parent() {
         make_folders(top, parent, attributes.folder_mode).map_err(because("make the folder of"))?;
     }
-    let file = open_plain(top, path).map_err(because("open"))?;
-    let mut file = File::from(file);
+    let (mut file, is_new) = open_plain(top, path).map_err(because("open"))?;
     let fill = |file: &mut File| {
         file.set_len(0)?;
         file.write_all(bytes)
@@ -77,7 +76,7 @@ pub fn write(
         fchown(&file, owner, group).map_err(|error| because("give away")(error.into()))?;
     }
     // Behind the owner, whose change takes away set-user-ID bits.
-    if let Some(mode) = attributes.mode {
+    if let Some(mode) = attributes.mode.or_else(|| is_new.then_some(NEW_FILE)) {
         fchmod(&file, mode_of(mode))
             .map_err(|error| because("change the permissions of")(error.into()))?;
     }
@@ -130,40 +129,44 @@ fn folder(top: BorrowedFd<'_>, path: &Path) -> nix::Result<OwnedFd> {
 fn make_folders(top: BorrowedFd<'_>, path: &Path, mode: Option<u32>) -> io::Result<()> {
     let mut done = PathBuf::new();
     let mut parent = folder(top, &done)?;
-    let mut made = false;
     for part in path.components() {
         let Component::Normal(name) = part else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         done.push(name);
-        made = match folder(top, &done) {
-            Ok(next) => {
-                parent = next;
-                false
-            }
+        parent = match folder(top, &done) {
             Err(Errno::ENOENT) => {
                 mkdirat(&parent, name, mode_of(NEW_FOLDER))?;
-                parent = folder(top, &done)?;
-                true
+                let made = folder(top, &done)?;
+                let wanted = mode.filter(|_| done == path);
+                // What it has of its folder's set-group-ID bit it keeps.
+                let inherited = fstat(&made)?.st_mode & Mode::S_ISGID.bits();
+                let mode = wanted.unwrap_or(NEW_FOLDER | inherited);
+                fchmod(&made, mode_of(mode))?;
+                made
             }
-            Err(error) => return Err(error.into()),
+            next => next?,
         };
-    }
-    if let Some(mode) = mode.filter(|_| made) {
-        fchmod(parent.as_fd(), mode_of(mode))?;
     }
     Ok(())
 }
 
-/// Opens or makes a plain file. Does not wait for a pipe's other end.
-fn open_plain(top: BorrowedFd<'_>, path: &Path) -> io::Result<OwnedFd> {
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-    let file = openat2(top, path, how(flags).mode(mode_of(NEW_FILE)))?;
+/// Opens a plain file, or makes it, and whether it did. Does not wait for a pipe's other end.
+fn open_plain(top: BorrowedFd<'_>, path: &Path) -> io::Result<(File, bool)> {
+    let flags = OFlag::O_WRONLY | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    // Not told by `O_EXCL`, which does not follow a link to a file that is to be made.
+    let (file, is_new) = match openat2(top, path, how(flags)) {
+        Err(Errno::ENOENT) => {
+            let make = how(flags | OFlag::O_CREAT).mode(mode_of(NEW_FILE));
+            (openat2(top, path, make)?, true)
+        }
+        file => (file?, false),
+    };
     let file = File::from(file);
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is no plain file"));
     }
-    Ok(file.into())
+    Ok((file, is_new))
 }
 
 fn mode_of(mode: u32) -> Mode {
@@ -178,6 +181,7 @@ mod tests {
     use super::*;
     use crate::error::chain;
     use std::fs;
+    use std::os::fd::AsFd;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use tempfile::TempDir;
 
@@ -250,6 +254,34 @@ mod tests {
         write(lab.top.as_fd(), path, b"2", attributes).unwrap();
         assert_eq!(lab.text("etc/app/conf.d/a.conf"), "2");
         assert_eq!(lab.mode("etc/app/conf.d"), 0o700);
+    }
+
+    /// Ferrite's unit for systemd has one that takes everything from others.
+    #[test]
+    fn no_umask_takes_permissions_from_what_is_made() {
+        let lab = Lab::new();
+        symlink("/run/made", lab.at("link")).unwrap();
+        fs::create_dir(lab.at("run")).unwrap();
+        fs::create_dir(lab.at("shared")).unwrap();
+        let set_group = fs::Permissions::from_mode(0o2770);
+        fs::set_permissions(lab.at("shared"), set_group).unwrap();
+        lab.write("old", "").unwrap();
+        fs::set_permissions(lab.at("old"), fs::Permissions::from_mode(0o600)).unwrap();
+        nix::sys::stat::umask(Mode::from_bits_truncate(0o077));
+        for path in ["etc/conf.d/a", "old", "link", "shared/x/y"] {
+            lab.write(path, "1").unwrap();
+        }
+        let modes = [
+            ("etc", 0o755),
+            ("etc/conf.d", 0o755),
+            ("etc/conf.d/a", 0o644),
+            ("old", 0o600),
+            ("run/made", 0o644),
+            ("shared", 0o2770),
+            ("shared/x", 0o2755),
+            ("shared/x/y", 0o644),
+        ];
+        assert_eq!(modes.map(|(path, _)| (path, lab.mode(path))), modes);
     }
 
     #[test]

@@ -1,17 +1,19 @@
-//! A file system of somebody else's, mounted for a moment at a place that nobody else knows.
+//! A file system of somebody else's, mounted for a moment and nowhere: there is no path to it, only a descriptor. So the kernel
+//! unmounts it when this process ends, however it ends, and the next one has the disk to itself.
 //!
 //! Which kind it is the kernel finds out: each that it may be is tried, as mount(8) does. Programs, devices and set-user-ID bits on
-//! it have no force.
+//! it have no force. The system calls are of Linux 5.2; what walks the paths of such a file system (`foreign`) needs 5.6.
 
+use super::disk::{Access, Disk, Window, kernel_name};
+use crate::formats::probe;
 use crate::root::Root;
+use crate::sys::mount::NewMount;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Whether the file system may be changed.
@@ -26,6 +28,14 @@ pub enum Purpose {
 /// Why a file system is not there, or not whole.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// It is half of a mirror, say: what is changed here alone is not changed in the other half.
+    #[error("{} is not mounted: {} belongs to an array", .device.display(), .member.display())]
+    Array {
+        /// The device.
+        device: PathBuf,
+        /// It, or the disk that it is a partition of.
+        member: PathBuf,
+    },
     /// None of the kinds that tenants have.
     #[error("{} holds no file system that can be mounted ({})", .device.display(), tried_in_words(.without_driver))]
     Kind {
@@ -45,37 +55,42 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// The place for it.
-    #[error("the place {} for a file system cannot be made", .0.display())]
-    Place(PathBuf, #[source] io::Error),
+    /// Whether it belongs to an array is not known.
+    #[error(transparent)]
+    Probe(#[from] super::Error),
     /// Its changes may not have reached the device.
     #[error("{} does not take all changes", .0.display())]
     Write(PathBuf, #[source] io::Error),
 }
 
-/// A mounted file system; unmounted when dropped.
+/// A mounted file system; unmounted when dropped, and when the process ends.
 #[derive(Debug)]
 pub struct Mounted {
     device: PathBuf,
-    place: Place,
+    // Closed before the mount, which is busy until then.
     top: OwnedFd,
+    _mount: OwnedFd,
 }
 
 impl Mounted {
-    /// Mounts what is on a device.
+    /// Mounts what is on a device, but nothing of an array.
     ///
     /// # Errors
     /// [`Error::Kind`] where nothing known is on it.
     pub fn mount(root: &Root, device: &Path, purpose: Purpose) -> Result<Self, Error> {
-        let place = Place::new(root)?;
-        mount_any_kind(device, &place.0, purpose)?;
+        refuse_member(root, device)?;
+        let (kind, mount) = mount_any_kind(device, purpose)?;
+        // The mount's own descriptor is a path (`O_PATH`), with which nothing can be brought to the device.
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let top = open(&place.0, flags, Mode::empty())
-            .map_err(|error| Error::Place(place.0.clone(), error.into()))?;
+        let top = openat(&mount, ".", flags, Mode::empty()).map_err(|error| Error::Mount {
+            device: device.to_owned(),
+            kind,
+            source: error.into(),
+        })?;
         Ok(Self {
             device: device.to_owned(),
-            place,
             top,
+            _mount: mount,
         })
     }
 
@@ -90,58 +105,60 @@ impl Mounted {
     /// # Errors
     /// The device does not take them.
     pub fn unmount(self) -> Result<(), Error> {
-        tracing::debug!(device = %self.device.display(), place = %self.place.0.display(), "Unmounting");
+        tracing::debug!(device = %self.device.display(), "Unmounting");
         nix::unistd::syncfs(&self.top).map_err(|error| Error::Write(self.device, error.into()))
     }
 }
 
-/// A folder to mount on. It goes with what is mounted there.
-#[derive(Debug)]
-struct Place(PathBuf);
-
-impl Place {
-    /// A new one that only root may look into.
-    fn new(root: &Root) -> Result<Self, Error> {
-        let folder = root.path(FOLDER);
-        let place = folder.join(uuid::Uuid::new_v4().to_string());
-        let make = |path: &Path| {
-            let mut builder = DirBuilder::new();
-            builder.mode(0o700).recursive(true).create(path)
-        };
-        match make(&folder).and_then(|()| make(&place)) {
-            Ok(()) => Ok(Self(place)),
-            Err(error) => Err(Error::Place(place, error)),
+/// Refuses members of Linux arrays, and partitions of disks that are: what has its superblock at the end looks like a plain file
+/// system or a plain disk from its beginning.
+fn refuse_member(root: &Root, device: &Path) -> Result<(), Error> {
+    for member in [Some(device.to_owned()), disk_of(root, device)] {
+        let Some(member) = member else { continue };
+        let disk = Disk::open(&member, Access::Read)?;
+        let mut bytes = Window::new(disk.file(), 0, disk.bytes());
+        let is_member = probe::is_md_member(&mut bytes, disk.bytes());
+        if is_member.map_err(|error| super::Error::Read(member.clone(), error))? {
+            return Err(Error::Array {
+                device: device.to_owned(),
+                member,
+            });
         }
     }
+    Ok(())
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        // Nothing is mounted there where mounting failed; what is in use goes when its last user has gone.
-        let _nothing = umount2(&self.0, MntFlags::MNT_DETACH);
-        if let Err(error) = fs::remove_dir(&self.0) {
-            tracing::warn!(place = %self.0.display(), %error, "A place to mount stays behind");
-        }
+/// The node of the disk that a device is a partition of.
+fn disk_of(root: &Root, device: &Path) -> Option<PathBuf> {
+    let folder = root.path(format!("sys/class/block/{}", kernel_name(device)));
+    if !folder.join("partition").exists() {
+        return None;
     }
+    let disk = fs::canonicalize(folder).ok()?;
+    let disk = disk.parent()?.file_name()?;
+    Some(fs::canonicalize(device).ok()?.with_file_name(disk))
 }
 
-fn mount_any_kind(device: &Path, place: &Path, purpose: Purpose) -> Result<(), Error> {
-    let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    if purpose == Purpose::Look {
-        flags |= MsFlags::MS_RDONLY;
-    }
+/// The kind that it is, and its mount.
+fn mount_any_kind(device: &Path, purpose: Purpose) -> Result<(&'static str, OwnedFd), Error> {
     let mut without_driver = Vec::new();
     for (kind, options) in KINDS {
-        match mount(Some(device), place, Some(kind), flags, options) {
-            Ok(()) => return Ok(()),
+        let new = match NewMount::of_kind(kind) {
+            Err(error) if error.raw_os_error() == Some(Errno::ENODEV as i32) => {
+                without_driver.push(kind);
+                continue;
+            }
+            new => new,
+        };
+        match new.and_then(|new| mount(new, device, purpose, options)) {
+            Ok(mount) => return Ok((kind, mount)),
             // It is of another kind.
-            Err(Errno::EINVAL) => {}
-            Err(Errno::ENODEV) => without_driver.push(kind),
+            Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => {}
             Err(source) => {
                 return Err(Error::Mount {
                     device: device.to_owned(),
                     kind,
-                    source: source.into(),
+                    source,
                 });
             }
         }
@@ -150,6 +167,25 @@ fn mount_any_kind(device: &Path, place: &Path, purpose: Purpose) -> Result<(), E
         device: device.to_owned(),
         without_driver,
     })
+}
+
+fn mount(
+    new: NewMount,
+    device: &Path,
+    purpose: Purpose,
+    options: &[(&str, &str)],
+) -> io::Result<OwnedFd> {
+    let mut attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
+    new.set("source", device)?;
+    if purpose == Purpose::Look {
+        new.set_flag("ro")?;
+        attributes |= libc::MOUNT_ATTR_RDONLY;
+    }
+    for (name, value) in options {
+        new.set(name, value)?;
+    }
+    new.create()?;
+    new.mount(attributes)
 }
 
 fn tried_in_words(without_driver: &[&str]) -> String {
@@ -163,24 +199,25 @@ fn tried_in_words(without_driver: &[&str]) -> String {
     words
 }
 
-const FOLDER: &str = "run/ferrite/mounted";
 /// What tenants' systems and their EFI system partitions are made of, with mount options. The first takes ext2 and ext3, too.
 ///
 /// An ext superblock may ask for a kernel panic at the first error (`errors=panic`); a later option overrides it. XFS shuts down
 /// and Btrfs becomes read-only whatever they hold. Logs are replayed even where nothing is to be changed: without, XFS may not
 /// show a directory that was made just before the image was taken.
-const KINDS: [(&str, Option<&str>); 4] = [
-    ("ext4", Some("errors=remount-ro")),
-    ("xfs", None),
-    ("btrfs", None),
-    ("vfat", Some("errors=remount-ro")),
+const KINDS: [(&str, &[(&str, &str)]); 4] = [
+    ("ext4", &[("errors", "remount-ro")]),
+    ("xfs", &[]),
+    ("btrfs", &[]),
+    ("vfat", &[("errors", "remount-ro")]),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::guid::Guid;
     use crate::storage::fixture::TestDisk;
-    use nix::sched::{CloneFlags, unshare};
+    use crate::storage::{self, partition};
+    use std::io::{BufRead, BufReader};
     use std::process::Command;
 
     #[test]
@@ -212,25 +249,8 @@ mod tests {
         assert!(done.status.success(), "{program}: {done:?}");
     }
 
-    /// The options of what is mounted at a place, those of the mount before those of the file system.
-    fn options_at(place: &Path) -> String {
-        let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
-        let line = mounts.lines().find(|line| {
-            let mut fields = line.split(' ');
-            fields.nth(4).map(Path::new) == Some(place)
-        });
-        let mut fields = line.unwrap().split(' ').skip(5);
-        let of_mount = fields.next().unwrap();
-        format!("{of_mount};{}", fields.last().unwrap())
-    }
-
-    #[test]
-    fn a_file_system_that_would_stop_the_kernel_at_an_error_is_mounted_to_become_read_only() {
-        unshare(CloneFlags::CLONE_NEWNS).unwrap();
-        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-        mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let root = Root::at(folder.path());
+    /// A file system that asks for a kernel panic at the first error, in its superblock's two ways.
+    fn hostile_disk() -> TestDisk {
         let disk = TestDisk::new(16, 512, |_| {});
         run(
             "/usr/sbin/mkfs.ext4",
@@ -243,13 +263,92 @@ mod tests {
             &["-E", "mount_opts=errors=panic"],
             disk.path(),
         );
-        for (purpose, access) in [(Purpose::Look, "ro"), (Purpose::Write, "rw")] {
-            let mounted = Mounted::mount(&root, disk.path(), purpose).unwrap();
-            assert_eq!(
-                options_at(&mounted.place.0),
-                format!("{access},nosuid,nodev,noexec,relatime;{access},errors=remount-ro")
-            );
+        disk
+    }
+
+    #[test]
+    fn a_file_system_that_would_stop_the_kernel_at_an_error_is_mounted_to_become_read_only() {
+        use nix::sys::statvfs::{FsFlags, fstatvfs};
+        let disk = hostile_disk();
+        let told = format!("/proc/fs/ext4/{}/options", kernel_name(disk.path()));
+        let harmless = FsFlags::ST_NOSUID | FsFlags::ST_NODEV | FsFlags::ST_NOEXEC;
+        for (purpose, access, flags) in [
+            (Purpose::Look, "ro", harmless | FsFlags::ST_RDONLY),
+            (Purpose::Write, "rw", harmless),
+        ] {
+            let mounted = Mounted::mount(&Root::machine(), disk.path(), purpose).unwrap();
+            let known = harmless | FsFlags::ST_RDONLY;
+            assert_eq!(fstatvfs(mounted.top()).unwrap().flags() & known, flags);
+            let options = fs::read_to_string(&told).unwrap();
+            let options = options.lines();
+            let options = options.filter(|option| option.contains("errors=") || option.len() == 2);
+            let options: Vec<_> = options.collect();
+            assert_eq!(options, [access, "errors=remount-ro"]);
             mounted.unmount().unwrap();
+            assert!(!Path::new(&told).exists(), "it is unmounted");
         }
+    }
+
+    /// The test's program is the agent, too: started again, it mounts and waits for its end.
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a process that is killed has to be another one"
+    )]
+    fn what_a_killed_agent_had_mounted_keeps_nobody_from_the_disk() {
+        const DEVICE: &str = "FERRITE_TEST_MOUNT";
+        if let Some(device) = std::env::var_os(DEVICE) {
+            let root = Root::machine();
+            let _mounted = Mounted::mount(&root, Path::new(&device), Purpose::Write).unwrap();
+            println!("\nmounted");
+            loop {
+                std::thread::park();
+            }
+        }
+        let name =
+            "storage::mounted::tests::what_a_killed_agent_had_mounted_keeps_nobody_from_the_disk";
+        let disk = hostile_disk();
+        let mut agent = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(DEVICE, disk.path())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(agent.stdout.take().unwrap()).lines();
+        let mounted = lines.map_while(Result::ok).find(|line| line == "mounted");
+        assert!(mounted.is_some(), "{:?}", agent.wait());
+        let busy = Disk::open(disk.path(), Access::Write).unwrap_err();
+        assert!(matches!(busy, storage::Error::InUse(..)), "{busy}");
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+        Disk::open(disk.path(), Access::Write).unwrap();
+    }
+
+    #[test]
+    fn a_member_of_an_array_is_not_mounted_and_neither_is_a_partition_of_one() {
+        // Version 1.0 lies at the end: in front is what the array holds.
+        let superblock = [0xFC, 0x4E, 0x2B, 0xA9, 1, 0, 0, 0];
+        let refusal = |disk: &TestDisk, device: &Path| {
+            let error = Mounted::mount(&Root::machine(), device, Purpose::Look).unwrap_err();
+            let shown = error.to_string();
+            shown.replace(&disk.path().display().to_string(), "DISK")
+        };
+        let of_partition = TestDisk::gpt(40, 512, &[(Guid::LINUX_DATA, 1, 16)]);
+        let partition = partition::node(of_partition.path(), 1);
+        run("/usr/sbin/mkfs.ext4", &["-q", "-F"], &partition);
+        Mounted::mount(&Root::machine(), &partition, Purpose::Look).unwrap();
+        of_partition.write((17 << 20) - 8192, &superblock);
+        assert_eq!(
+            refusal(&of_partition, &partition),
+            "DISKp1 is not mounted: DISKp1 belongs to an array"
+        );
+        let of_disk = TestDisk::gpt(40, 512, &[(Guid::LINUX_DATA, 1, 16)]);
+        let partition = partition::node(of_disk.path(), 1);
+        run("/usr/sbin/mkfs.ext4", &["-q", "-F"], &partition);
+        of_disk.write((40 << 20) - 8192, &superblock);
+        assert_eq!(
+            refusal(&of_disk, &partition),
+            "DISKp1 is not mounted: DISK belongs to an array"
+        );
     }
 }

@@ -17,6 +17,7 @@ pub mod ipmi;
 pub mod kernel_log;
 pub mod loopdev;
 pub mod module;
+pub mod mount;
 pub mod netlink;
 pub mod packet;
 pub mod process;

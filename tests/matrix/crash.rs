@@ -102,6 +102,59 @@ fn an_erasure_that_a_killed_agent_was_at_is_done_by_the_next_one() -> Result<()>
     assert_no_table_on(&disk)
 }
 
+/// What a file system on it is mounted for ends with the agent: the next one has the disk to itself.
+#[test]
+fn an_injection_that_a_killed_agent_was_at_keeps_the_next_one_from_no_disk() -> Result<()> {
+    let parts = Parts::find_for_cells(NEWEST)?;
+    let lab = Run::new(&parts, "crash-inject")?;
+    sandbox::enter(&lab.work)?;
+    let shelf = Shelf::mount(&lab.work)?;
+    let disk = CellDisk::new(shelf.0.join("disk"), 64 << 20)?;
+    run(program("mkfs.ext4").args(["-q", "-F"]).arg(disk.node()))?;
+    let served = Served::start(&parts, &lab, &disk)?;
+    served.run("standby.sync", &json!({}))?;
+
+    step("the agent is killed while its disk takes no bytes");
+    let node = json!({
+        "uuid": "1be26c0b-03f2-4d2e-ae87-c02d7f33c123",
+        "properties": {"root_device": {"name": "/dev/vda"}},
+        "instance_info": {},
+    });
+    let inject = json!({
+        "step": {"step": "inject_files", "args": {"files": [
+            {"path": "/motd", "partition": "/dev/vda", "content": "aGVsbG8="},
+        ]}},
+        "node": node,
+        "ports": [],
+    });
+    let frozen = shelf.freeze()?;
+    served.begin("deploy.execute_deploy_step", &inject)?;
+    let agent = served.agent()?;
+    wait_until("the agent to wait for its disk", PATIENCE, || {
+        Ok(waits_for_a_disk(agent)?.then_some(()))
+    })?;
+    let before = served.list()?;
+    kill(agent, Signal::SIGKILL)?;
+    drop(frozen);
+    served.wait_for_next(agent)?;
+    served.assert_interrupted(before)?;
+
+    step("the next agent injects, and erases");
+    let erase = json!({
+        "step": {"step": "erase_devices_metadata"},
+        "node": node,
+        "ports": [],
+    });
+    for (command, params) in [
+        ("deploy.execute_deploy_step", &inject),
+        ("clean.execute_clean_step", &erase),
+    ] {
+        let record = served.run(command, params)?;
+        ensure!(record["command_status"] == "SUCCEEDED", "{record}");
+    }
+    Ok(())
+}
+
 /// A cell whose agent serves, kept running.
 struct Served {
     cell: Cell,
