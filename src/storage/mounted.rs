@@ -136,6 +136,9 @@ fn disk_of(root: &Root, device: &Path) -> Option<PathBuf> {
     }
     let disk = fs::canonicalize(folder).ok()?;
     let disk = disk.parent()?.file_name()?;
+    if !root.path("sys/class/block").join(disk).exists() {
+        return None;
+    }
     Some(fs::canonicalize(device).ok()?.with_file_name(disk))
 }
 
@@ -350,5 +353,27 @@ mod tests {
             refusal(&of_disk, &partition),
             "DISKp1 is not mounted: DISK belongs to an array"
         );
+    }
+
+    #[test]
+    fn the_disk_of_a_partition_is_the_one_that_sysfs_shows() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let disk = root.path("sys/devices/block/sdx");
+        for partition in [disk.join("sdx1"), root.path("sys/class/block/sdy1")] {
+            fs::create_dir_all(&partition).unwrap();
+            fs::write(partition.join("partition"), "1\n").unwrap();
+        }
+        symlink(&disk, root.path("sys/class/block/sdx")).unwrap();
+        symlink(disk.join("sdx1"), root.path("sys/class/block/sdx1")).unwrap();
+        fs::create_dir(root.path("dev")).unwrap();
+        let nodes = ["sdx", "sdx1", "sdy1"].map(|name| root.path("dev").join(name));
+        for node in &nodes {
+            fs::write(node, "").unwrap();
+        }
+        let of = |node: &PathBuf| disk_of(&root, node);
+        let known = fs::canonicalize(&nodes[0]).unwrap();
+        assert_eq!(nodes.each_ref().map(of), [None, Some(known), None]);
     }
 }
