@@ -3,6 +3,7 @@
 use super::{checksum, fetch, info, pipeline, target};
 use crate::error::{AgentError, ErrorClass};
 use crate::formats::{detect, qcow2};
+use crate::storage;
 use std::io;
 use std::path::PathBuf;
 
@@ -18,6 +19,9 @@ pub enum Error {
         #[source]
         cause: Box<Self>,
     },
+    /// The disk is not the one that was chosen.
+    #[error(transparent)]
+    Chosen(#[from] storage::Error),
     /// Nothing to verify the image with.
     #[error("Unable to verify image {image} with available checksums")]
     Checksum {
@@ -92,6 +96,7 @@ impl Error {
             }
             | Self::Download { .. } => ErrorClass::ImageDownloadError,
             Self::Checksum { .. } => ErrorClass::RESTError,
+            Self::Chosen(_) => ErrorClass::BlockDeviceError,
             Self::Fetch(fetch::Error::Duration(_)) => ErrorClass::ImageDownloadTimeoutError,
             Self::Fetch(fetch::Error::Cancelled) | Self::Thread(_) => {
                 ErrorClass::CommandExecutionError

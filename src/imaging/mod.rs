@@ -41,13 +41,13 @@ pub use info::{ConfiguredAuth, ImageInfo, ImageKind, Md5};
 use crate::formats::detect::{self, Decoding, Finding};
 use crate::formats::qcow2::{self, Pass};
 use crate::progress::{Cancel, Reporter};
+use crate::storage::chosen::Chosen;
 use attempts::Attempts;
 use buffer::Buffer;
 use checksum::Hasher;
 use fetch::{Download, Fetcher, Remedy, TimeLimit};
 use pipeline::{BLOCK, Decoder, Outcome};
 use source::Source;
-use std::path::Path;
 use std::time::Duration;
 use target::Target;
 use writer::Writer;
@@ -94,7 +94,7 @@ pub struct Written {
 /// [`Error`], which says what failed, where from, and what became of the disk.
 pub fn write_image(
     info: &ImageInfo,
-    device: &Path,
+    device: &Chosen,
     settings: &Settings,
     cancel: &Cancel,
     reporter: &Reporter,
@@ -104,6 +104,9 @@ pub fn write_image(
     }
     let fetcher = fetcher(info, settings, cancel)?;
     let expected = expected(info, settings, &fetcher)?;
+    let path = device.path();
+    let target = Target::open(&path)?;
+    device.check(&path, target.file())?;
     let mut job = Job {
         info,
         settings,
@@ -111,14 +114,14 @@ pub fn write_image(
         expected: &expected,
         cancel,
         reporter,
-        writer: Writer::new(Target::open(device)?, reporter),
+        writer: Writer::new(target, reporter),
     };
     let attempt = job
         .attempt_all()
         .and_then(|written| job.zero_rest().map(|()| written));
     let written = conclude(job.writer, attempt, reporter)?;
     tracing::info!(
-        device = %device.display(), image = %info.id, bytes = written.bytes,
+        device = %path.display(), image = %info.id, bytes = written.bytes,
         "the image is verified and written"
     );
     Ok(written)
@@ -363,6 +366,7 @@ mod tests {
     use super::*;
     use crate::error::{AgentError, ErrorClass};
     use std::fs;
+    use std::path::Path;
 
     const MIB: usize = 1 << 20;
 

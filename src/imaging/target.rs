@@ -1,6 +1,7 @@
 //! The disk as a place for bytes: large writes past the page cache, zeroes by the device's own means.
 
 use super::buffer::{ALIGNMENT, Buffer};
+use crate::storage::disk;
 use nix::fcntl::{FallocateFlags, PosixFadviseAdvice, fallocate, posix_fadvise};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
@@ -45,17 +46,11 @@ impl Target {
             return Err(Error::NotADisk(path.to_owned()));
         }
         let size = cached.seek(SeekFrom::End(0)).map_err(failed)?;
-        // Without O_EXCL: the claim is the first one's. A file system or device that has no direct writes is no error.
-        let direct = OpenOptions::new()
-            .write(true)
-            .custom_flags(libc::O_DIRECT | libc::O_CLOEXEC)
-            .open(path)
-            .ok();
         Ok(Self {
             path: path.to_owned(),
             size,
+            direct: direct(&cached),
             cached,
-            direct,
             dirty: 0,
             #[cfg(test)]
             failing_flushes: std::collections::VecDeque::new(),
@@ -70,6 +65,11 @@ impl Target {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What is open, to see that it is the disk that is meant.
+    pub(super) fn file(&self) -> &File {
+        &self.cached
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -198,6 +198,16 @@ impl Target {
     }
 }
 
+/// The same disk past the page cache; `None` where it has no direct writes, which is no error. Without `O_EXCL`: the claim is the
+/// first one's. And not by its name, which may be another disk's by now.
+fn direct(cached: &File) -> Option<File> {
+    OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_DIRECT | libc::O_CLOEXEC)
+        .open(disk::itself(cached))
+        .ok()
+}
+
 /// Why the disk does not do what it should.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -312,6 +322,23 @@ mod tests {
         assert_eq!(target.means, [PUNCH, ZERO_RANGE]);
         assert!(!target.punch(0, 4096));
         assert_eq!(target.means, [ZERO_RANGE]);
+    }
+
+    #[test]
+    fn direct_writes_go_to_the_disk_that_is_open_and_not_to_what_has_its_name_then() {
+        let folder = tempfile::tempdir_in("target").unwrap();
+        let path = folder.path().join("disk");
+        let moved = folder.path().join("moved");
+        std::fs::write(&path, vec![OLD; ALIGNMENT]).unwrap();
+        let options = OpenOptions::new().read(true).write(true).open(&path);
+        let cached = options.unwrap();
+        std::fs::rename(&path, &moved).unwrap();
+        std::fs::write(&path, vec![OLD; ALIGNMENT]).unwrap();
+        let direct = direct(&cached).expect("a file system with direct writes");
+        let zeroes = Buffer::zeroes(ALIGNMENT);
+        direct.write_all_at(zeroes.bytes(), 0).unwrap();
+        assert_eq!(std::fs::read(&moved).unwrap(), zeroes.bytes());
+        assert_eq!(std::fs::read(&path).unwrap(), vec![OLD; ALIGNMENT]);
     }
 
     #[test]

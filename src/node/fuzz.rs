@@ -36,5 +36,8 @@ fn disk() -> BlockDevice {
         other_by_paths: Vec::new(),
         other_serials: vec!["Z2".to_owned()],
         other_wwns: Vec::new(),
+        number: None,
+        sequence: None,
+        below: Vec::new(),
     }
 }

@@ -284,6 +284,9 @@ mod tests {
             other_by_paths: vec![],
             other_serials: vec![],
             other_wwns: vec![],
+            number: None,
+            sequence: None,
+            below: vec![],
         }
     }
 

@@ -97,8 +97,11 @@ impl Wishes {
         }
     }
 
+    /// What stands on a disk to be left alone is to be left alone, too: its bytes are that disk's.
     fn skips(&self, device: &BlockDevice) -> bool {
-        self.skip.iter().any(|hints| hints.matches(device))
+        std::iter::once(device)
+            .chain(&device.below)
+            .any(|device| self.skip.iter().any(|hints| hints.matches(device)))
     }
 }
 
@@ -311,6 +314,65 @@ mod tests {
             .without_skipped(list(&machine().root()).unwrap());
         let names: Vec<_> = left.iter().map(|device| device.name.as_str()).collect();
         assert_eq!(names, ["/dev/sdc", "/dev/sdd"]);
+    }
+
+    /// A disk to be kept, and what stands on it: a multipath device, an array, or an array on an encrypted partition.
+    fn with_device_on_kept_disk(device: &str) -> Machine {
+        let machine = Machine::new();
+        machine.sas_disk(
+            "sdx",
+            1,
+            10 * GIB,
+            "ST600MM0208",
+            "KEEP",
+            0x5000_c500_a1b2_c3d7,
+        );
+        machine.plain_disk(device, 10 * GIB);
+        match device {
+            "dm-1" => machine.file("sys/block/dm-1/dm/uuid", "mpath-35000c500a1b2c3d7\n"),
+            _ => machine.file(&format!("sys/block/{device}/md/level"), "raid1\n"),
+        }
+        let below = match device {
+            "md1" => {
+                machine.file("sys/block/sdx/sdx1/partition", "1\n");
+                machine.folder("sys/block/dm-0/slaves/sdx1");
+                machine.file("sys/block/dm-0/dm/uuid", "CRYPT-LUKS2-abc\n");
+                "dm-0"
+            }
+            _ => "sdx",
+        };
+        machine.folder(&format!("sys/block/{device}/slaves/{below}"));
+        machine.folder(&format!("sys/block/{below}/holders/{device}"));
+        machine
+    }
+
+    #[test]
+    fn what_stands_on_a_disk_to_be_kept_is_kept_too() {
+        for device in ["dm-1", "md0", "md1"] {
+            let machine = with_device_on_kept_disk(device);
+            let node = json!({"properties": {"skip_block_devices": [{"serial": "KEEP"}]}});
+            let left = Wishes::of_node(&node)
+                .unwrap()
+                .without_skipped(list(&machine.root()).unwrap());
+            assert_eq!(left, [], "{device}");
+            let error = chosen(&machine, &node).unwrap_err();
+            let reason = format!("/dev/{device} is in properties.skip_block_devices");
+            assert!(error.contains(&reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_multipath_device_is_found_by_the_names_of_its_paths() {
+        let machine = with_device_on_kept_disk("dm-1");
+        machine.plain_disk("sda", 10 * GIB);
+        for hints in [
+            json!({"serial": "KEEP"}),
+            json!({"serial": "35000c500a1b2c3d7"}),
+            json!({"wwn": "0x5000c500a1b2c3d7"}),
+        ] {
+            let node = json!({"properties": {"root_device": hints}});
+            assert_eq!(chosen(&machine, &node).as_deref(), Ok("/dev/dm-1"));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::machine::Machine;
 use super::spec::{Offer, Phase, StepSpec};
 use crate::error::AgentError;
 use crate::params::ParamReader;
+use crate::storage::chosen::Chosen;
 use crate::storage::device::BlockDevice;
 use crate::storage::erase::metadata::{self, ArrayMembers, ReadOnly, Shared};
 use serde_json::Value;
@@ -73,13 +74,13 @@ fn erase_devices_metadata(
             "a disk that is virtual media of the management controller is not erased"
         );
     }
-    let paths: Vec<_> = disks
-        .into_iter()
-        .map(|disk| machine.root.path(disk.name))
+    let disks: Vec<_> = disks
+        .iter()
+        .map(|disk| Chosen::new(&machine.root, disk))
         .collect();
     // Even when some disk cannot be erased, the one with the image may be.
     machine.state().written = None;
-    metadata::erase(&machine.root, &paths, rules, context.cancel)?;
+    metadata::erase(&machine.root, &disks, rules, context.cancel)?;
     Ok(Value::Null)
 }
 

@@ -11,6 +11,7 @@ use crate::machine::wait::Patience;
 use crate::machine::{InstalledSystem, clock};
 use crate::progress::{Cancel, Reporter};
 use crate::storage::device::fixture::{GIB, Machine as Files};
+use crate::storage::disk::kernel_name;
 use crate::storage::fixture::TestDisk;
 use crate::storage::partition;
 use crate::tls::client::ClientOptions;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -43,19 +45,11 @@ impl Lab {
 
     /// A machine with these mounts.
     pub(super) fn on(mounts: &str) -> Self {
-        let disk = TestDisk::gpt(
-            200,
-            512,
-            &[(Guid::LINUX_DATA, 1, 10), (Guid::LINUX_DATA, 20, 5)],
-        );
+        let disk = test_disk();
         let files = Files::new();
         files.file("proc/self/mountinfo", mounts);
-        files.plain_disk("sdx", 8 * GIB);
         files.link("sys/class", "/sys/class");
-        let node = disk.path().display();
-        files.link("dev/sdx", &node.to_string());
-        files.link("dev/sdx1", &format!("{node}p1"));
-        files.link("dev/sdx2", &format!("{node}p2"));
+        show(&files, "sdx", &disk);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -98,6 +92,43 @@ impl Lab {
             disk,
             _runtime: runtime,
         }
+    }
+
+    /// One disk more, `/dev/sdy`, like the first one, which the node wants left alone.
+    pub(super) fn kept_disk(&self) -> TestDisk {
+        let kept = test_disk();
+        show(&self.files, "sdy", &kept);
+        self.machine.remember_node(json!({
+            "uuid": NODE,
+            "properties": {"skip_block_devices": [{"name": "/dev/sdy"}]},
+        }));
+        kept
+    }
+
+    /// What has the disks `/dev/sdx` and `/dev/sdy` and their partitions exchange their names.
+    pub(super) fn exchange_of_names(&self) -> impl FnMut() + Send + 'static {
+        let root = self.files.root();
+        move || {
+            for folder in ["dev", "sys/block"] {
+                for partition in ["", "1", "2"] {
+                    let of = |disk| root.path(folder).join(format!("{disk}{partition}"));
+                    if !of("sdx").exists() {
+                        continue;
+                    }
+                    std::fs::rename(of("sdx"), of("sdz")).unwrap();
+                    std::fs::rename(of("sdy"), of("sdx")).unwrap();
+                    std::fs::rename(of("sdz"), of("sdy")).unwrap();
+                }
+            }
+        }
+    }
+
+    /// The error for a disk that is not the chosen one any more.
+    pub(super) fn told_of_another(&self, node: &str) -> String {
+        format!(
+            "{} is another disk now than when it was chosen; nothing was written to it",
+            self.files.root().path("dev").join(node).display()
+        )
     }
 
     pub(super) fn run(
@@ -145,6 +176,36 @@ impl Lab {
     }
 }
 
+fn test_disk() -> TestDisk {
+    TestDisk::gpt(
+        200,
+        512,
+        &[(Guid::LINUX_DATA, 1, 10), (Guid::LINUX_DATA, 20, 5)],
+    )
+}
+
+/// Gives a disk a name among the files of a machine, with the kernel's number of it.
+pub(super) fn show(files: &Files, name: &str, disk: &TestDisk) {
+    files.plain_disk(name, 8 * GIB);
+    let node = disk.path();
+    let sequence = Path::new("/sys/block").join(kernel_name(node));
+    let sequence = std::fs::read_to_string(sequence.join("diskseq")).unwrap();
+    files.file(&format!("sys/block/{name}/diskseq"), &sequence);
+    let node = node.display();
+    files.link(&format!("dev/{name}"), &node.to_string());
+    for partition in [1, 2] {
+        files.link(
+            &format!("dev/{name}{partition}"),
+            &format!("{node}p{partition}"),
+        );
+    }
+}
+
+/// All bytes of a disk.
+pub(super) fn all_bytes(disk: &TestDisk) -> Vec<u8> {
+    disk.bytes(0, 200 * MIB)
+}
+
 /// The bytes of a disk with one partition, full of a byte.
 pub(super) fn image(byte: u8) -> Vec<u8> {
     let mut bytes = divided(&[(Guid::LINUX_DATA, 1, 4)]);
@@ -167,8 +228,21 @@ pub(super) fn served(bytes: Vec<u8>, times: usize) -> String {
     served_and_heard(bytes, times).0
 }
 
+/// Serves bytes once, and does something before it answers.
+pub(super) fn served_after(bytes: Vec<u8>, before: impl FnMut() + Send + 'static) -> String {
+    serve(bytes, 1, before).0
+}
+
 /// The same, with what each request shows of who asks.
 pub(super) fn served_and_heard(bytes: Vec<u8>, times: usize) -> (String, Receiver<Option<String>>) {
+    serve(bytes, times, || ())
+}
+
+fn serve(
+    bytes: Vec<u8>,
+    times: usize,
+    mut before: impl FnMut() + Send + 'static,
+) -> (String, Receiver<Option<String>>) {
     let (heard, authorizations) = channel();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/disk.img", listener.local_addr().unwrap());
@@ -184,6 +258,7 @@ pub(super) fn served_and_heard(bytes: Vec<u8>, times: usize) -> (String, Receive
             });
             // Not every test listens.
             let _ = heard.send(shown);
+            before();
             let head = format!(
                 "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                 bytes.len()

@@ -10,13 +10,15 @@ use crate::imaging;
 use crate::params::ParamReader;
 use crate::progress::Cancel;
 use crate::secret::Secret;
+use crate::storage::chosen::Chosen;
+use crate::storage::disk::{Access, Disk};
 use crate::storage::mounted::{Mounted, Purpose};
 use crate::storage::partition::{self, Kind, Partition};
 use crate::storage::{self, foreign};
 use files::{Change, Content, Injection, Names, Place};
 use serde_json::Value;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Its priority is the operator's: `inject_files_priority`.
 pub(super) static STEPS: &[StepSpec] = &[StepSpec {
@@ -67,8 +69,9 @@ fn inject_files(
         return Ok(Value::Null);
     }
     machine.permit()?;
-    let disk = machine.root.path(&machine.install_device()?.name);
+    let disk = machine.install_device()?;
     machine.changes(context.commander);
+    machine.gets_own_of_instance();
     for file in files {
         machine.inject(&file, &disk, verify, context.cancel)?;
         tracing::info!(file = file.name, "Injected a file");
@@ -80,10 +83,11 @@ impl Machine {
     fn inject(
         &self,
         file: &Injection,
-        disk: &Path,
+        disk: &Chosen,
         verify: bool,
         cancel: &Cancel,
     ) -> Result<(), AgentError> {
+        // Open from here on: it is this one that gets the file, whatever has its name when the content is there.
         let device = self.device_of(&file.place, disk, cancel)?;
         let failed = |error: &(dyn Error + 'static)| {
             AgentError::new(
@@ -99,7 +103,7 @@ impl Machine {
                 Some((bytes.map_err(|error| failed(&error))?, *attributes))
             }
         };
-        go_on(&device, cancel)?;
+        go_on(device.path(), cancel)?;
         let mounted = Mounted::mount(&self.root, &device, Purpose::Write);
         let mounted = mounted.map_err(|error| failed(&error))?;
         match content {
@@ -130,33 +134,34 @@ impl Machine {
             .map(Secret::new)
     }
 
-    fn device_of(
-        &self,
-        place: &Place,
-        disk: &Path,
-        cancel: &Cancel,
-    ) -> Result<PathBuf, AgentError> {
+    fn device_of(&self, place: &Place, disk: &Chosen, cancel: &Cancel) -> Result<Disk, AgentError> {
         match place {
-            Place::Device(path) => Ok(self.root.path(path)),
+            Place::Device(path) => Ok(Disk::open(&self.root.path(path), Access::Read)?),
             Place::Number(number) => {
-                let mut partitions = partition::list(disk)?.partitions.into_iter();
+                let layout = partition::layout(&disk.open(Access::Read)?)?;
+                let mut partitions = layout.partitions.into_iter();
                 let partition = partitions
                     .find(|partition| partition.number == *number)
-                    .ok_or_else(|| storage::Error::NoPartition(disk.into(), *number))?;
-                partition::check_node(&self.root, disk, &partition)?;
-                Ok(partition.node)
+                    .ok_or_else(|| storage::Error::NoPartition(disk.path(), *number))?;
+                Ok(self.open_partition(disk, &partition)?)
             }
             Place::HasFolder(folder) => self.partition_with(folder, disk, cancel),
         }
     }
 
+    /// Opens a partition of the chosen disk that is where the table says.
+    fn open_partition(&self, disk: &Chosen, partition: &Partition) -> Result<Disk, storage::Error> {
+        partition::check_node(&self.root, &disk.path(), partition)?;
+        disk.open_partition(&partition.node, Access::Read)
+    }
+
     fn partition_with(
         &self,
         folder: &Path,
-        disk: &Path,
+        disk: &Chosen,
         cancel: &Cancel,
-    ) -> Result<PathBuf, AgentError> {
-        let partitions = partition::list(disk)?.partitions;
+    ) -> Result<Disk, AgentError> {
+        let partitions = partition::layout(&disk.open(Access::Read)?)?.partitions;
         let mut unread = Vec::new();
         for partition in &partitions {
             go_on(&partition.node, cancel)?;
@@ -164,16 +169,16 @@ impl Machine {
                 Err("it belongs to a volume group of LVM".into())
             } else {
                 // Replaying a log writes.
-                partition::check_node(&self.root, disk, partition)
+                self.open_partition(disk, partition)
                     .map_err(|error| chain(&error))
-                    .and_then(|()| {
-                        Mounted::mount(&self.root, &partition.node, Purpose::Look)
-                            .map_err(|error| chain(&error))
+                    .and_then(|device| {
+                        let mounted = Mounted::mount(&self.root, &device, Purpose::Look);
+                        Ok((mounted.map_err(|error| chain(&error))?, device))
                     })
             };
             match mounted {
-                Ok(mounted) if foreign::is_folder(mounted.top(), folder) => {
-                    return Ok(partition.node.clone());
+                Ok((mounted, device)) if foreign::is_folder(mounted.top(), folder) => {
+                    return Ok(device);
                 }
                 Ok(_) => {}
                 Err(reason) => {
@@ -220,9 +225,8 @@ const MOST_CONTENT: usize = 256 << 20;
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{Lab, NODE, served_once};
+    use super::super::fixture::{Lab, NODE, all_bytes, served_after, served_once};
     use super::*;
-    use crate::storage::disk::{Access, Disk};
     use base64::Engine;
     use base64::prelude::BASE64_STANDARD;
     use serde_json::json;
@@ -440,6 +444,29 @@ mod tests {
             assert!(details.ends_with(&told), "{details}");
         }
         assert!(look_into(&lab, "sdx2", |top| !top.join("etc/x").exists()));
+    }
+
+    #[test]
+    fn no_file_goes_into_a_disk_that_gets_the_name_of_the_chosen_one_meanwhile() {
+        keep_mounts_to_oneself();
+        let lab = Lab::new();
+        tenants_system(&lab, "sdx2", &["etc"]);
+        let kept = lab.kept_disk();
+        tenants_system(&lab, "sdy2", &["etc"]);
+        let before = all_bytes(&kept);
+        let url = served_after(b"first".to_vec(), lab.exchange_of_names());
+        let files = json!({"files": [
+            {"path": "/etc/first", "partition": 2, "content": url},
+            {"path": "/etc/second", "partition": 2, "content": BASE64_STANDARD.encode("second")},
+        ]});
+        let error = lab.run(Phase::Deploy, "inject_files", files).unwrap_err();
+        assert_eq!(error.details, lab.told_of_another("sdx"));
+        assert!(all_bytes(&kept) == before);
+        // The partition that was open when the names were exchanged.
+        look_into(&lab, "sdy2", |top| {
+            assert_eq!(std::fs::read(top.join("etc/first")).unwrap(), b"first");
+            assert!(!top.join("etc/second").exists());
+        });
     }
 
     #[test]

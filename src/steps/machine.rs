@@ -16,6 +16,7 @@ use crate::node::root_device::Wishes;
 use crate::progress::{Cancel, run_with_timeout};
 use crate::redact;
 use crate::root::Root;
+use crate::storage::chosen::Chosen;
 use crate::storage::device::{self, BlockDevice};
 use crate::sys::block;
 use serde_json::{Map, Value};
@@ -24,7 +25,7 @@ use std::fmt::Debug;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -89,12 +90,42 @@ pub(super) struct Written {
     /// As Ironic announced it.
     pub(super) format: Option<String>,
     pub(super) checksum: Expected,
-    pub(super) device: PathBuf,
+    pub(super) disk: Chosen,
     pub(super) root_uuid: String,
     /// Who had it written.
     pub(super) by: Commander,
-    /// Whether no user changed anything since.
-    pub(super) is_whole: bool,
+    pub(super) whole_for: WholeFor,
+}
+
+/// For whom what was written is still that image, and nothing of somebody else's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum WholeFor {
+    /// Nothing was changed since.
+    Anyone,
+    /// It got the config drive or files of this instance, by its `instance_uuid`.
+    Instance(String),
+    /// A user changed something, or it is not known whose it is.
+    Nobody,
+}
+
+impl WholeFor {
+    /// The same when an instance's own was put beside it.
+    pub(super) fn with_own_of(&self, instance: Option<&str>) -> Self {
+        match (self, instance) {
+            (Self::Anyone, Some(instance)) => Self::Instance(instance.to_owned()),
+            (Self::Instance(known), Some(instance)) if known == instance => self.clone(),
+            _ => Self::Nobody,
+        }
+    }
+
+    /// Whether an instance finds the image there.
+    pub(super) fn is_for(&self, instance: Option<&str>) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Instance(known) => instance == Some(known),
+            Self::Nobody => false,
+        }
+    }
 }
 
 impl Machine {
@@ -197,8 +228,9 @@ impl Machine {
     }
 
     /// The disk for the operating system.
-    pub(super) fn install_device(&self) -> Result<BlockDevice, AgentError> {
-        Ok(self.wishes()?.root_device(self.disks()?)?)
+    pub(super) fn install_device(&self) -> Result<Chosen, AgentError> {
+        let device = self.wishes()?.root_device(self.disks()?)?;
+        Ok(Chosen::new(&self.root, &device))
     }
 
     pub(super) fn disks(&self) -> Result<Vec<BlockDevice>, AgentError> {
@@ -215,7 +247,16 @@ impl Machine {
         if commander == Commander::User
             && let Some(written) = &mut self.state().written
         {
-            written.is_whole = false;
+            written.whole_for = WholeFor::Nobody;
+        }
+    }
+
+    /// The disk is about to get what is one instance's: its config drive, its files. Another one must not find them there.
+    pub(super) fn gets_own_of_instance(&self) {
+        let mut state = self.state();
+        let instance = state.instance().map(str::to_owned);
+        if let Some(written) = &mut state.written {
+            written.whole_for = written.whole_for.with_own_of(instance.as_deref());
         }
     }
 
@@ -228,6 +269,11 @@ impl State {
     /// The node that the command of this moment is about.
     pub(super) fn node(&self) -> Option<&Value> {
         self.lent.as_ref().or(self.node.as_ref())
+    }
+
+    /// Whose the machine is to be.
+    pub(super) fn instance(&self) -> Option<&str> {
+        self.node()?.get("instance_uuid")?.as_str()
     }
 }
 

@@ -3,7 +3,7 @@
 //! The command `standby.prepare_image` does the same.
 
 use super::context::{Commander, StepContext};
-use super::machine::{Machine, Written};
+use super::machine::{Machine, WholeFor, Written};
 use super::spec::{ArgSpec, Offer, Phase, StepSpec};
 use crate::error::{AgentError, ErrorClass, chain};
 use crate::imaging::configdrive::{self, Drive};
@@ -13,10 +13,10 @@ use crate::progress::Cancel;
 use crate::redact::redact;
 use crate::secret::Secret;
 use crate::storage;
+use crate::storage::chosen::Chosen;
 use crate::storage::disk::{Access, Disk};
 use crate::storage::partition::{self, Partition};
 use serde_json::{Map, Value, json};
-use std::path::Path;
 use url::Url;
 
 /// As with IPA its offer lists no arguments: Ironic's own step of the same name calls it with what it knows.
@@ -78,8 +78,7 @@ impl Machine {
         }
         self.permit()?;
         self.refresh_node()?;
-        let device = self.install_device()?;
-        let path = self.root.path(&device.name);
+        let disk = self.install_device()?;
         let config_drive = config_drive.as_ref().or(image.config_drive.as_ref());
         // Looked into before the disk is touched: a drive that is no drive must not cost what is there.
         let drive = config_drive
@@ -89,22 +88,28 @@ impl Machine {
                 })
             })
             .transpose()?;
-        let written = match self.already_written(&image, &path, commander, cancel)? {
+        let mut written = match self.already_written(&image, &disk, commander, cancel)? {
             Some(written) => {
                 tracing::info!(
                     image = image.id,
-                    device = device.name,
+                    device = disk.name(),
                     "the image is on the disk already"
                 );
                 written
             }
-            None => self.write(&image, &path, context)?,
+            None => self.write(&image, &disk, context)?,
         };
         if let Some(drive) = drive {
             progress.phase("writing config drive", Some(drive.bytes()));
+            {
+                let mut state = self.state();
+                written.whole_for = written.whole_for.with_own_of(state.instance());
+                // Half of one is nobody's.
+                state.written = None;
+            }
             configdrive::install(
                 &self.root,
-                &path,
+                &disk,
                 &drive,
                 self.settings.config_drive,
                 cancel,
@@ -116,7 +121,7 @@ impl Machine {
             "image ({}) written to device {} root_uuid={root_uuid}",
             // Ironic names an image after its address, with what signs that.
             redact(&image.id),
-            device.name
+            disk.name()
         ))
     }
 
@@ -133,21 +138,27 @@ impl Machine {
     }
 
     /// What was written to the disk, if it is this image: the same bytes, read in the same way. A name is not enough, for it is
-    /// the end of an address, and what lies there changes. What a user had written or changed is written over.
+    /// the end of an address, and what lies there changes. What a user had written or changed is written over, and what another
+    /// instance got.
     fn already_written(
         &self,
         image: &ImageInfo,
-        device: &Path,
+        disk: &Chosen,
         commander: Commander,
         cancel: &Cancel,
     ) -> Result<Option<Written>, AgentError> {
-        let written = self.state().written.clone().filter(|written| {
-            (commander, written.by) == (Commander::Ironic, Commander::Ironic)
-                && written.is_whole
-                && written.image == image.id
-                && written.device == device
-                && written.format == image.disk_format
-        });
+        let written = {
+            let state = self.state();
+            let instance = state.instance();
+            let is_there = |written: &&Written| {
+                (commander, written.by) == (Commander::Ironic, Commander::Ironic)
+                    && written.whole_for.is_for(instance)
+                    && written.image == image.id
+                    && written.disk == *disk
+                    && written.format == image.disk_format
+            };
+            state.written.as_ref().filter(is_there).cloned()
+        };
         let Some(written) = written else {
             return Ok(None);
         };
@@ -158,7 +169,7 @@ impl Machine {
     fn write(
         &self,
         image: &ImageInfo,
-        device: &Path,
+        disk: &Chosen,
         context: StepContext<'_>,
     ) -> Result<Written, AgentError> {
         let StepContext {
@@ -166,15 +177,15 @@ impl Machine {
         } = context;
         // Whatever happens now, what was there before is no more.
         self.state().written = None;
-        let written =
-            imaging::write_image(image, device, &self.settings.imaging, cancel, progress)?;
-        let partitions = settle_table(device, cancel).map_err(no_table)?;
+        let written = imaging::write_image(image, disk, &self.settings.imaging, cancel, progress)?;
+        let open = disk.open(Access::Write)?;
+        let partitions = settle_table(&open, cancel).map_err(no_table)?;
         if partitions.is_empty() {
             return Err(AgentError::new(
                 ErrorClass::DeploymentError,
                 format!(
                     "No partitions found on the device {} after writing the image.",
-                    device.display()
+                    disk.path().display()
                 ),
             ));
         }
@@ -182,10 +193,10 @@ impl Machine {
             image: image.id.clone(),
             format: image.disk_format.clone(),
             checksum: written.checksum,
-            device: device.to_owned(),
-            root_uuid: partition::disk_identifier(device)?,
+            disk: disk.clone(),
+            root_uuid: partition::disk_identifier(&open)?,
             by: context.commander,
-            is_whole: true,
+            whole_for: WholeFor::Anyone,
         })
     }
 
@@ -212,12 +223,11 @@ impl Machine {
 }
 
 /// Fits the image's partition table to its disk and tells the kernel: the partitions.
-fn settle_table(device: &Path, cancel: &Cancel) -> Result<Vec<Partition>, storage::Error> {
-    let fixed = partition::fix_gpt(device)?;
-    tracing::debug!(device = %device.display(), ?fixed, "the GUID partition table was looked at");
-    let disk = Disk::open(device, Access::Write)?;
-    partition::rescan(&disk, cancel)?;
-    Ok(partition::layout(&disk)?.partitions)
+fn settle_table(disk: &Disk, cancel: &Cancel) -> Result<Vec<Partition>, storage::Error> {
+    let fixed = partition::fix_gpt(disk)?;
+    tracing::debug!(device = %disk.path().display(), ?fixed, "the GUID partition table was looked at");
+    partition::rescan(disk, cancel)?;
+    Ok(partition::layout(disk)?.partitions)
 }
 
 /// Operators search for IPA's sentence; a table of the wrong sector size looks like none.
@@ -238,7 +248,8 @@ fn no_table(error: storage::Error) -> AgentError {
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{
-        Lab, MIB, NODE, divided, image, info_of, served, served_and_heard, served_once,
+        Lab, MIB, NODE, all_bytes, divided, image, info_of, served, served_after, served_and_heard,
+        served_once,
     };
     use super::*;
     use crate::formats::tree::fixture::{FAT, unpacked};
@@ -316,6 +327,56 @@ mod tests {
     }
 
     #[test]
+    fn disks_that_exchange_names_while_the_config_drive_comes_are_not_written_to() {
+        let lab = Lab::new();
+        let kept = lab.kept_disk();
+        let before = [all_bytes(&lab.disk), all_bytes(&kept)];
+        let drive = BASE64_STANDARD.encode(FAT).into_bytes();
+        let mut info = info_of(image(7));
+        info["configdrive"] = Value::from(served_after(drive, lab.exchange_of_names()));
+        let error = lab
+            .run(Phase::Deploy, "write_image", json!({"image_info": info}))
+            .unwrap_err();
+        assert_eq!(error.details, lab.told_of_another("sdx"));
+        assert_eq!(error.class, ErrorClass::BlockDeviceError);
+        assert!([all_bytes(&lab.disk), all_bytes(&kept)] == before);
+    }
+
+    #[test]
+    fn disks_that_exchange_names_while_the_checksum_comes_are_not_written_to() {
+        let lab = Lab::new();
+        let kept = lab.kept_disk();
+        let before = [all_bytes(&lab.disk), all_bytes(&kept)];
+        let mut info = info_of(image(7));
+        let sum = info["os_hash_value"].as_str().unwrap().to_owned();
+        let sums = served_after(sum.into_bytes(), lab.exchange_of_names());
+        info["os_hash_value"] = Value::from(sums);
+        let error = lab
+            .run(Phase::Deploy, "write_image", json!({"image_info": info}))
+            .unwrap_err();
+        assert_eq!(error.details, lab.told_of_another("sdx"));
+        assert!([all_bytes(&lab.disk), all_bytes(&kept)] == before);
+    }
+
+    #[test]
+    fn an_image_and_what_follows_it_leave_alone_a_disk_that_gets_the_name_meanwhile() {
+        let lab = Lab::new();
+        let kept = lab.kept_disk();
+        let before = all_bytes(&kept);
+        let mut info = info_of(image(7));
+        let url = served_after(image(7), lab.exchange_of_names());
+        info["urls"] = json!([url]);
+        info["configdrive"] = Value::from(BASE64_STANDARD.encode(FAT));
+        let error = lab
+            .run(Phase::Deploy, "write_image", json!({"image_info": info}))
+            .unwrap_err();
+        assert_eq!(error.details, lab.told_of_another("sdx"));
+        assert!(all_bytes(&kept) == before);
+        assert_eq!(lab.disk.bytes(1 << 20, 4 * MIB), vec![7; 4 * MIB]);
+        assert_eq!(lab.machine.partition_uuids(Commander::Ironic), Map::new());
+    }
+
+    #[test]
     fn another_image_of_the_same_name_is_written() {
         let lab = Lab::new();
         let write = |info: &Value| {
@@ -384,6 +445,8 @@ mod tests {
     #[test]
     fn an_image_that_a_user_changed_is_written_again() {
         let mut lab = Lab::new();
+        lab.machine
+            .remember_node(json!({"uuid": NODE, "instance_uuid": "one"}));
         let bytes = image(7);
         let write = |lab: &Lab| {
             let info = json!({"image_info": info_of(bytes.clone())});
@@ -401,6 +464,9 @@ mod tests {
         assert_eq!(write(&lab), [7; 512]);
         inject(&lab);
         assert_eq!(write(&lab), [9; 512], "Ironic's own change stays");
+        lab.machine
+            .remember_node(json!({"uuid": NODE, "instance_uuid": "another"}));
+        assert_eq!(write(&lab), [7; 512], "but not for another instance");
         lab.commander = Commander::User;
         inject(&lab);
         assert_eq!(lab.machine.partition_uuids(Commander::Ironic), uuids);

@@ -8,6 +8,7 @@
 
 mod identity;
 mod path;
+mod slaves;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -36,7 +37,7 @@ pub fn list(root: &Root) -> Result<Vec<BlockDevice>, Error> {
     })?;
     let mut disks: Vec<BlockDevice> = entries
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter_map(|name| disk(root, &name))
+        .filter_map(|name| find(root, &name))
         .collect();
     disks.sort_by_cached_key(|disk| place_in_list(root, disk.kernel_name()));
     Ok(disks)
@@ -85,6 +86,12 @@ pub struct BlockDevice {
     pub other_serials: Vec<String>,
     /// Further world wide names, likewise.
     pub other_wwns: Vec<String>,
+    /// Major and minor number: `8:0`.
+    pub number: Option<String>,
+    /// The kernel's number of this disk with this medium, which no other gets (Linux 5.15).
+    pub sequence: Option<u64>,
+    /// The disks that an array or multipath device stands on, through all layers; they themselves have none here.
+    pub below: Vec<Self>,
 }
 
 /// What a [`BlockDevice`] is made of.
@@ -138,17 +145,37 @@ impl From<Error> for AgentError {
     }
 }
 
-/// The disk with a kernel name, if it is one.
-fn disk(root: &Root, name: &str) -> Option<BlockDevice> {
+/// A disk of the list by its kernel name.
+#[must_use]
+pub fn find(root: &Root, name: &str) -> Option<BlockDevice> {
     if SKIPPED.iter().any(|prefix| has_number_after(name, prefix)) {
         return None;
     }
     let folder = root.path("sys/block").join(name);
-    let kind = kind(&folder, name)?;
+    let kind = kind_of(&folder, name)?;
     let size = sysfs::number(&folder.join("size"))?.checked_mul(SECTOR)?;
     if size == 0 || sysfs::flag(&folder.join("hidden")) || is_path_of_multipath(root, &folder) {
         return None;
     }
+    let mut disk = describe(root, name, kind, size);
+    disk.below = slaves::below(root, name)
+        .iter()
+        .filter_map(|name| {
+            let folder = root.path("sys/block").join(name);
+            let size = sysfs::number(&folder.join("size")).unwrap_or_default();
+            let kind = kind_of(&folder, name)?;
+            Some(describe(root, name, kind, size.saturating_mul(SECTOR)))
+        })
+        .collect();
+    if kind == Kind::Multipath {
+        take_names_of_paths(&mut disk);
+    }
+    Some(disk)
+}
+
+/// What a block device is called and how it is made; not what it stands on.
+fn describe(root: &Root, name: &str, kind: Kind, size: u64) -> BlockDevice {
+    let folder = root.path("sys/block").join(name);
     let sectors = |attribute: &str| {
         sysfs::number(&folder.join("queue").join(attribute)).and_then(|size| size.try_into().ok())
     };
@@ -157,7 +184,7 @@ fn disk(root: &Root, name: &str) -> Option<BlockDevice> {
     let identity = identity::read(&folder, name, &way);
     let by_path = way.by_path();
     let tran = way.transport(name);
-    Some(BlockDevice {
+    BlockDevice {
         name: format!("{DEV}{name}"),
         kind,
         model: identity.model,
@@ -183,11 +210,36 @@ fn disk(root: &Root, name: &str) -> Option<BlockDevice> {
         removable: sysfs::flag(&folder.join("removable")),
         other_serials: identity.other_serials,
         other_wwns: identity.other_wwns,
-    })
+        number: sysfs::text(&folder.join("dev")),
+        sequence: sysfs::number(&folder.join("diskseq")),
+        below: Vec::new(),
+    }
+}
+
+/// Gives a multipath device the serial numbers and world wide names of its paths, which are one disk.
+fn take_names_of_paths(disk: &mut BlockDevice) {
+    let add = |first: &mut Option<String>, others: &mut Vec<String>, names: Vec<String>| {
+        for name in names {
+            if first.is_none() {
+                *first = Some(name);
+            } else if first.as_ref() != Some(&name) && !others.contains(&name) {
+                others.push(name);
+            }
+        }
+    };
+    for path in disk.below.clone() {
+        let serials = path.serial.into_iter().chain(path.other_serials).collect();
+        add(&mut disk.serial, &mut disk.other_serials, serials);
+        let wwns = path.wwn.into_iter().chain(path.other_wwns).collect();
+        add(&mut disk.wwn, &mut disk.other_wwns, wwns);
+        disk.wwn_with_extension = disk.wwn_with_extension.take().or(path.wwn_with_extension);
+        disk.wwn_vendor_extension =
+            (disk.wwn_vendor_extension.take()).or(path.wwn_vendor_extension);
+    }
 }
 
 /// What a block device is, by the rules `lsblk` names its TYPE by; `None` for what does not count as a disk.
-fn kind(folder: &Path, name: &str) -> Option<Kind> {
+fn kind_of(folder: &Path, name: &str) -> Option<Kind> {
     if let Some(uuid) = sysfs::text(&folder.join("dm/uuid")) {
         let maker = uuid
             .split('-')
@@ -295,6 +347,9 @@ mod tests {
                 other_by_paths: vec!["/dev/disk/by-path/virtio-pci-0000:00:04.0".into()],
                 other_serials: vec![],
                 other_wwns: vec![],
+                number: Some("254:0".into()),
+                sequence: None,
+                below: vec![],
             }]
         );
     }
@@ -333,6 +388,9 @@ mod tests {
                 other_by_paths: vec!["/dev/disk/by-path/pci-0000:00:1f.2-ata-5".into()],
                 other_serials: vec!["Samsung_SSD_860_EVO_1TB_S3Z9NB0K123456".into()],
                 other_wwns: vec![],
+                number: Some("8:0".into()),
+                sequence: None,
+                below: vec![],
             }]
         );
     }
@@ -373,6 +431,9 @@ mod tests {
                 other_by_paths: vec![],
                 other_serials: vec!["5000c500a1b2c3d7".into(), "35000c500a1b2c3d7".into()],
                 other_wwns: vec![],
+                number: Some("8:0".into()),
+                sequence: None,
+                below: vec![],
             }
         );
     }
@@ -415,6 +476,9 @@ mod tests {
                     "INTEL_SSDPE2KX020T8_PHLJ1234_1".into()
                 ],
                 other_wwns: vec![],
+                number: Some("259:0".into()),
+                sequence: None,
+                below: vec![],
             }
         );
     }
@@ -485,6 +549,58 @@ mod tests {
                 ("/dev/dm-1".into(), Kind::Multipath)
             ]
         );
+    }
+
+    #[test]
+    fn a_multipath_device_is_called_as_its_paths_are_and_stands_on_them() {
+        let machine = Machine::new();
+        let wwn = 0x5000_c500_a1b2_c3d7;
+        for (path, phy) in [("sdx", 1), ("sdy", 2)] {
+            machine.sas_disk(path, phy, GIB, "ST600MM0208", "S42012345", wwn);
+            machine.file(&format!("sys/block/{path}/holders/dm-1/dev"), "254:1\n");
+            machine.file(&format!("sys/block/dm-1/slaves/{path}/dev"), "8:0\n");
+        }
+        machine.plain_disk("dm-1", GIB);
+        machine.file("sys/block/dm-1/dm/uuid", "mpath-35000c500a1b2c3d7\n");
+        let disks = list(&machine.root()).unwrap();
+        assert_eq!(disks.len(), 1);
+        let path = |name| {
+            let folder = machine.root().path("sys/block").join(name);
+            let kind = kind_of(&folder, name).unwrap();
+            describe(&machine.root(), name, kind, GIB)
+        };
+        let own = path("dm-1");
+        assert_eq!(own.serial, None);
+        let known = BlockDevice {
+            serial: Some("S42012345".into()),
+            other_serials: vec!["5000c500a1b2c3d7".into(), "35000c500a1b2c3d7".into()],
+            wwn: Some("0x5000c500a1b2c3d7".into()),
+            wwn_with_extension: Some("0x5000c500a1b2c3d7".into()),
+            below: vec![path("sdx"), path("sdy")],
+            ..own
+        };
+        assert_eq!(disks[0], known);
+    }
+
+    #[test]
+    fn an_array_stands_on_the_disks_below_all_layers_and_below_partitions() {
+        let machine = Machine::new();
+        for disk in ["sda", "sdb", "md0"] {
+            machine.plain_disk(disk, GIB);
+        }
+        machine.file("sys/block/md0/md/level", "raid1\n");
+        for slave in ["sda1", "dm-0"] {
+            machine.folder(&format!("sys/block/md0/slaves/{slave}"));
+        }
+        machine.file("sys/block/sda/sda1/partition", "1\n");
+        machine.plain_disk("dm-0", GIB);
+        machine.file("sys/block/dm-0/dm/uuid", "CRYPT-LUKS2-abc\n");
+        machine.folder("sys/block/dm-0/slaves/sdb2");
+        machine.file("sys/block/sdb/sdb2/partition", "2\n");
+        let array = find(&machine.root(), "md0").unwrap();
+        let mut names: Vec<_> = array.below.into_iter().map(|disk| disk.name).collect();
+        names.sort();
+        assert_eq!(names, ["/dev/sda", "/dev/sdb"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::root::Root;
 use crate::sys::block;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -83,6 +83,12 @@ impl Disk {
         kernel_name(&self.path)
     }
 
+    /// A path of the open device itself: whatever has its name by now, the kernel finds this one there.
+    #[must_use]
+    pub fn itself(&self) -> PathBuf {
+        itself(&self.file)
+    }
+
     /// Brings everything written to the medium.
     ///
     /// # Errors
@@ -92,6 +98,12 @@ impl Disk {
             .sync_all()
             .map_err(|error| Error::Write(self.path.clone(), error))
     }
+}
+
+/// A path of an open file itself, to open or mount it once more.
+#[must_use]
+pub fn itself(open: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()))
 }
 
 /// The kernel's name of a device node, links followed.

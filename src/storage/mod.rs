@@ -1,5 +1,6 @@
 //! Block devices: listing, partition tables, erasing.
 
+pub mod chosen;
 pub mod device;
 pub mod disk;
 pub mod erase;
@@ -19,6 +20,9 @@ pub enum Error {
     /// A partition cannot be added to an MBR.
     #[error("a partition cannot be added to {}", .0.display())]
     AddPartition(PathBuf, #[source] mbr::Error),
+    /// The name is another disk's than the one that was chosen.
+    #[error("{} is another disk now than when it was chosen; nothing was written to it", .0.display())]
+    AnotherDisk(PathBuf),
     /// The work was cancelled.
     #[error("the work on {} was cancelled", .0.display())]
     Cancelled(PathBuf),

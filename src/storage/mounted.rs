@@ -77,18 +77,18 @@ impl Mounted {
     ///
     /// # Errors
     /// [`Error::Kind`] where nothing known is on it.
-    pub fn mount(root: &Root, device: &Path, purpose: Purpose) -> Result<Self, Error> {
+    pub fn mount(root: &Root, device: &Disk, purpose: Purpose) -> Result<Self, Error> {
         refuse_member(root, device)?;
         let (kind, mount) = mount_any_kind(device, purpose)?;
         // The mount's own descriptor is a path (`O_PATH`), with which nothing can be brought to the device.
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let top = openat(&mount, ".", flags, Mode::empty()).map_err(|error| Error::Mount {
-            device: device.to_owned(),
+            device: device.path().to_owned(),
             kind,
             source: error.into(),
         })?;
         Ok(Self {
-            device: device.to_owned(),
+            device: device.path().to_owned(),
             top,
             _mount: mount,
         })
@@ -112,16 +112,17 @@ impl Mounted {
 
 /// Refuses members of Linux arrays, and partitions of disks that are: what has its superblock at the end looks like a plain file
 /// system or a plain disk from its beginning.
-fn refuse_member(root: &Root, device: &Path) -> Result<(), Error> {
-    for member in [Some(device.to_owned()), disk_of(root, device)] {
-        let Some(member) = member else { continue };
-        let disk = Disk::open(&member, Access::Read)?;
-        let mut bytes = Window::new(disk.file(), 0, disk.bytes());
-        let is_member = probe::is_md_member(&mut bytes, disk.bytes());
-        if is_member.map_err(|error| super::Error::Read(member.clone(), error))? {
+fn refuse_member(root: &Root, device: &Disk) -> Result<(), Error> {
+    let disk = disk_of(root, device.path())
+        .map(|disk| Disk::open(&disk, Access::Read))
+        .transpose()?;
+    for member in [Some(device), disk.as_ref()].into_iter().flatten() {
+        let mut bytes = Window::new(member.file(), 0, member.bytes());
+        let is_member = probe::is_md_member(&mut bytes, member.bytes());
+        if is_member.map_err(|error| super::Error::Read(member.path().to_owned(), error))? {
             return Err(Error::Array {
-                device: device.to_owned(),
-                member,
+                device: device.path().to_owned(),
+                member: member.path().to_owned(),
             });
         }
     }
@@ -143,7 +144,7 @@ fn disk_of(root: &Root, device: &Path) -> Option<PathBuf> {
 }
 
 /// The kind that it is, and its mount.
-fn mount_any_kind(device: &Path, purpose: Purpose) -> Result<(&'static str, OwnedFd), Error> {
+fn mount_any_kind(device: &Disk, purpose: Purpose) -> Result<(&'static str, OwnedFd), Error> {
     let mut without_driver = Vec::new();
     for (kind, options) in KINDS {
         let new = match NewMount::of_kind(kind) {
@@ -159,7 +160,7 @@ fn mount_any_kind(device: &Path, purpose: Purpose) -> Result<(&'static str, Owne
             Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => {}
             Err(source) => {
                 return Err(Error::Mount {
-                    device: device.to_owned(),
+                    device: device.path().to_owned(),
                     kind,
                     source,
                 });
@@ -167,19 +168,20 @@ fn mount_any_kind(device: &Path, purpose: Purpose) -> Result<(&'static str, Owne
         }
     }
     Err(Error::Kind {
-        device: device.to_owned(),
+        device: device.path().to_owned(),
         without_driver,
     })
 }
 
 fn mount(
     new: NewMount,
-    device: &Path,
+    device: &Disk,
     purpose: Purpose,
     options: &[(&str, &str)],
 ) -> io::Result<OwnedFd> {
     let mut attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
-    new.set("source", device)?;
+    // Its name may be another's by now.
+    new.set("source", device.itself())?;
     if purpose == Purpose::Look {
         new.set_flag("ro")?;
         attributes |= libc::MOUNT_ATTR_RDONLY;
@@ -222,6 +224,11 @@ mod tests {
     use crate::storage::{self, partition};
     use std::io::{BufRead, BufReader};
     use std::process::Command;
+
+    fn mounted(device: &Path, purpose: Purpose) -> Result<Mounted, Error> {
+        let open = Disk::open(device, Access::Read).unwrap();
+        Mounted::mount(&Root::machine(), &open, purpose)
+    }
 
     #[test]
     fn kinds_without_a_driver_are_told_from_those_that_were_tried() {
@@ -279,7 +286,7 @@ mod tests {
             (Purpose::Look, "ro", harmless | FsFlags::ST_RDONLY),
             (Purpose::Write, "rw", harmless),
         ] {
-            let mounted = Mounted::mount(&Root::machine(), disk.path(), purpose).unwrap();
+            let mounted = mounted(disk.path(), purpose).unwrap();
             let known = harmless | FsFlags::ST_RDONLY;
             assert_eq!(fstatvfs(mounted.top()).unwrap().flags() & known, flags);
             let options = fs::read_to_string(&told).unwrap();
@@ -301,8 +308,7 @@ mod tests {
     fn what_a_killed_agent_had_mounted_keeps_nobody_from_the_disk() {
         const DEVICE: &str = "FERRITE_TEST_MOUNT";
         if let Some(device) = std::env::var_os(DEVICE) {
-            let root = Root::machine();
-            let _mounted = Mounted::mount(&root, Path::new(&device), Purpose::Write).unwrap();
+            let _mounted = mounted(Path::new(&device), Purpose::Write).unwrap();
             println!("\nmounted");
             loop {
                 std::thread::park();
@@ -332,14 +338,14 @@ mod tests {
         // Version 1.0 lies at the end: in front is what the array holds.
         let superblock = [0xFC, 0x4E, 0x2B, 0xA9, 1, 0, 0, 0];
         let refusal = |disk: &TestDisk, device: &Path| {
-            let error = Mounted::mount(&Root::machine(), device, Purpose::Look).unwrap_err();
+            let error = mounted(device, Purpose::Look).unwrap_err();
             let shown = error.to_string();
             shown.replace(&disk.path().display().to_string(), "DISK")
         };
         let of_partition = TestDisk::gpt(40, 512, &[(Guid::LINUX_DATA, 1, 16)]);
         let partition = partition::node(of_partition.path(), 1);
         run("/usr/sbin/mkfs.ext4", &["-q", "-F"], &partition);
-        Mounted::mount(&Root::machine(), &partition, Purpose::Look).unwrap();
+        mounted(&partition, Purpose::Look).unwrap();
         of_partition.write((17 << 20) - 8192, &superblock);
         assert_eq!(
             refusal(&of_partition, &partition),

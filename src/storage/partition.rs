@@ -135,10 +135,9 @@ pub fn layout(disk: &Disk) -> Result<Layout, Error> {
 /// Moves the backup GUID partition table to the disk's end when it is not there: an image is smaller than its disk.
 ///
 /// # Errors
-/// [`Error::Gpt`] when the table is damaged or does not fit the disk, [`Error::InUse`], a failed read or write.
-pub fn fix_gpt(disk: &Path) -> Result<GptFix, Error> {
-    let disk = Disk::open(disk, Access::Write)?;
-    let Some(mut gpt) = gpt(&disk)? else {
+/// [`Error::Gpt`] when the table is damaged or does not fit the disk, a failed read or write.
+pub fn fix_gpt(disk: &Disk) -> Result<GptFix, Error> {
+    let Some(mut gpt) = gpt(disk)? else {
         return Ok(GptFix::NotGpt);
     };
     if gpt.copies() == Copies::Both {
@@ -146,7 +145,7 @@ pub fn fix_gpt(disk: &Path) -> Result<GptFix, Error> {
     }
     let wrong = |error| Error::Gpt(disk.path().into(), error);
     refuse_backup_only(&gpt).map_err(wrong)?;
-    gpt.write(&mut whole(&disk)).map_err(wrong)?;
+    gpt.write(&mut whole(disk)).map_err(wrong)?;
     disk.sync()?;
     Ok(GptFix::Moved)
 }
@@ -154,12 +153,11 @@ pub fn fix_gpt(disk: &Path) -> Result<GptFix, Error> {
 /// The identifier of the disk's MBR as Ironic stores it for whole-disk images: `0x%08x` of the four bytes at 440.
 ///
 /// # Errors
-/// [`Error::Open`], [`Error::Read`].
-pub fn disk_identifier(disk: &Path) -> Result<String, Error> {
-    let open = Disk::open(disk, Access::Read)?;
+/// [`Error::Read`].
+pub fn disk_identifier(disk: &Disk) -> Result<String, Error> {
     let mut bytes = [0; 4];
-    let read = open.file().read_exact_at(&mut bytes, 440);
-    read.map_err(|error| Error::Read(disk.into(), error))?;
+    let read = disk.file().read_exact_at(&mut bytes, 440);
+    read.map_err(|error| Error::Read(disk.path().into(), error))?;
     Ok(format!("0x{:08x}", u32::from_le_bytes(bytes)))
 }
 
@@ -167,11 +165,10 @@ pub fn disk_identifier(disk: &Path) -> Result<String, Error> {
 /// MBR. The kernel is told.
 ///
 /// # Errors
-/// [`Error::NoTable`], [`Error::Gpt`] and [`Error::AddPartition`] when there is no place, [`Error::Rescan`],
-/// [`Error::InUse`], a failed read or write.
-pub fn add_last(disk: &Path, bytes: u64, id: Guid, cancel: &Cancel) -> Result<Partition, Error> {
-    let disk = Disk::open(disk, Access::Write)?;
-    let number = match table(&disk)? {
+/// [`Error::NoTable`], [`Error::Gpt`] and [`Error::AddPartition`] when there is no place, [`Error::Rescan`], a failed read
+/// or write.
+pub fn add_last(disk: &Disk, bytes: u64, id: Guid, cancel: &Cancel) -> Result<Partition, Error> {
+    let number = match table(disk)? {
         Table::Gpt(mut gpt) => {
             let wrong = |error| Error::Gpt(disk.path().into(), error);
             refuse_backup_only(&gpt).map_err(wrong)?;
@@ -179,12 +176,12 @@ pub fn add_last(disk: &Path, bytes: u64, id: Guid, cancel: &Cancel) -> Result<Pa
             let added = gpt
                 .add_last(&gpt::Wanted { bytes, kind, id })
                 .map_err(wrong)?;
-            gpt.write(&mut whole(&disk)).map_err(wrong)?;
+            gpt.write(&mut whole(disk)).map_err(wrong)?;
             added.number
         }
         Table::Mbr(mut mbr) => {
             let sectors = disk.bytes() / u64::from(disk.sector());
-            let logicals = logicals(&mbr, &disk)?;
+            let logicals = logicals(&mbr, disk)?;
             let added = mbr
                 .add_last(&logicals, sectors, disk.sector(), bytes)
                 .map_err(|error| Error::AddPartition(disk.path().into(), error))?;
@@ -194,20 +191,12 @@ pub fn add_last(disk: &Path, bytes: u64, id: Guid, cancel: &Cancel) -> Result<Pa
         }
     };
     disk.sync()?;
-    rescan(&disk, cancel)?;
-    let added = layout(&disk)?
+    rescan(disk, cancel)?;
+    let added = layout(disk)?
         .partitions
         .into_iter()
         .find(|p| p.number == number);
     added.ok_or_else(|| Error::NodeMissing(disk.path().into(), number))
-}
-
-/// Has the kernel read a disk's partition table again: after an image was written.
-///
-/// # Errors
-/// As [`rescan`], and [`Error::Open`].
-pub fn rescan_at(disk: &Path, cancel: &Cancel) -> Result<(), Error> {
-    rescan(&Disk::open(disk, Access::Read)?, cancel)
 }
 
 /// Has the kernel read the disk's partition table again, waiting a while for whoever uses a partition. What it does not find
@@ -348,6 +337,10 @@ mod tests {
 
     const NEW_ID: Guid = Guid::from_text_order(0x01234567_89AB_CDEF_0123_456789ABCDEF);
 
+    fn open(disk: &Path) -> Disk {
+        Disk::open(disk, Access::Write).unwrap()
+    }
+
     #[test]
     fn a_table_is_fitted_to_a_larger_disk_and_gets_one_partition_more() {
         for sector in [512, 4096] {
@@ -357,10 +350,10 @@ mod tests {
                 file.set_len(300 << 20).unwrap();
             });
             let path = disk.path();
-            assert_eq!(fix_gpt(path).unwrap(), GptFix::Moved);
-            assert_eq!(fix_gpt(path).unwrap(), GptFix::Unneeded);
-            assert_eq!(disk_identifier(path).unwrap(), "0x47d04a15");
-            let added = add_last(path, 64 << 20, NEW_ID, &Cancel::default()).unwrap();
+            assert_eq!(fix_gpt(&open(path)).unwrap(), GptFix::Moved);
+            assert_eq!(fix_gpt(&open(path)).unwrap(), GptFix::Unneeded);
+            assert_eq!(disk_identifier(&open(path)).unwrap(), "0x47d04a15");
+            let added = add_last(&open(path), 64 << 20, NEW_ID, &Cancel::default()).unwrap();
             wait_for_node(&Root::machine(), path, &added, &Cancel::default()).unwrap();
             assert_eq!(added.id, NEW_ID.to_string());
             assert_eq!(added.start, 235 << 20);
@@ -390,7 +383,7 @@ mod tests {
             boot[510..].copy_from_slice(&[0x55, 0xAA]);
             file.write_all_at(&boot, 0).unwrap();
         });
-        let added = add_last(disk.path(), 64 << 20, NEW_ID, &Cancel::default()).unwrap();
+        let added = add_last(&open(disk.path()), 64 << 20, NEW_ID, &Cancel::default()).unwrap();
         let wanted = Partition {
             number: 2,
             start: 36 << 20,
@@ -401,7 +394,7 @@ mod tests {
         };
         assert_eq!(added, wanted);
         wait_for_node(&Root::machine(), disk.path(), &added, &Cancel::default()).unwrap();
-        assert_eq!(fix_gpt(disk.path()).unwrap(), GptFix::NotGpt);
+        assert_eq!(fix_gpt(&open(disk.path())).unwrap(), GptFix::NotGpt);
     }
 
     /// The kernel follows a chain out of its extended partition.
@@ -423,7 +416,7 @@ mod tests {
             file.write_all_at(&extended, 0).unwrap();
             file.write_all_at(&chain, 1 << 20).unwrap();
         });
-        let added = add_last(disk.path(), 10 << 20, NEW_ID, &Cancel::default()).unwrap();
+        let added = add_last(&open(disk.path()), 10 << 20, NEW_ID, &Cancel::default()).unwrap();
         let partitions = list(disk.path()).unwrap().partitions.into_iter();
         let places: Vec<_> = partitions.map(|p| (p.number, p.start, p.bytes)).collect();
         assert_eq!(places, [(2, 70 << 20, 10 << 20), (5, 80 << 20, 20 << 20)]);
@@ -519,7 +512,7 @@ mod tests {
             gpt::fixture::write(file, 512, &[(Guid::LINUX_DATA, 1, 5)]);
             file.write_all_at(&[0; 4], 446 + 12).unwrap();
         });
-        let added = add_last(disk.path(), 10 << 20, NEW_ID, &Cancel::default()).unwrap();
+        let added = add_last(&open(disk.path()), 10 << 20, NEW_ID, &Cancel::default()).unwrap();
         assert_eq!((added.number, added.id), (2, NEW_ID.to_string()));
         let sectors = (100u32 << 11) - 1;
         assert_eq!(

@@ -50,6 +50,18 @@ pub fn is_read_only(device: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(flag != 0)
 }
 
+/// The kernel's number of this disk with its present medium, which no other has had since it was booted; a partition has its
+/// disk's (`BLKGETDISKSEQ`, Linux 5.15).
+///
+/// # Errors
+/// The file is not a block device, or is gone; an older kernel.
+pub fn sequence(device: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut number: u64 = 0;
+    // SAFETY: the kernel writes one `u64` to the pointer, which outlives the call.
+    unsafe { ioctl::sequence(device.as_raw_fd(), &raw mut number) }?;
+    Ok(number)
+}
+
 /// Makes the kernel forget the disk's partitions and read its table again (`BLKRRPART`).
 ///
 /// # Errors
@@ -163,6 +175,7 @@ mod ioctl {
     };
 
     ioctl_read!(size64, 0x12, 114, usize);
+    ioctl_read!(sequence, 0x12, 128, u64);
     ioctl_read_bad!(logical_sector, request_code_none!(0x12, 104), c_int);
     ioctl_read_bad!(physical_sector, request_code_none!(0x12, 123), c_uint);
     ioctl_read_bad!(read_only, request_code_none!(0x12, 94), c_int);

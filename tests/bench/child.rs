@@ -5,6 +5,7 @@ use anyhow::{Result, bail};
 use ferrite::imaging::{self, ImageInfo, Md5, Network, Rules, Settings};
 use ferrite::progress::{Cancel, Reporter};
 use ferrite::root::Root;
+use ferrite::storage::chosen::Chosen;
 use ferrite::tls::client::ClientOptions;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
@@ -30,7 +31,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let (begin, used) = (Instant::now(), processor()?);
     let written = imaging::write_image(
         &info,
-        Path::new(target),
+        &Chosen::at(Path::new(target))?,
         &settings,
         &Cancel::default(),
         &Reporter::default(),

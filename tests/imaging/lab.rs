@@ -5,6 +5,7 @@ use ferrite::error::AgentError;
 use ferrite::imaging::{self, ImageInfo, Md5, Network, Rules, Settings, Written};
 use ferrite::progress::{Cancel, Reporter};
 use ferrite::root::Root;
+use ferrite::storage::chosen::Chosen;
 use ferrite::tls::client::ClientOptions;
 use serde_json::{Map, Value, json};
 use std::fs;
@@ -67,7 +68,8 @@ impl Lab {
     pub(crate) fn write(&self, info: &Map<String, Value>) -> Result<Written, AgentError> {
         let info = ImageInfo::parse(info, self.settings.md5)?;
         let (cancel, reporter) = (&self.cancel, &self.reporter);
-        let written = imaging::write_image(&info, &self.disk, &self.settings, cancel, reporter)?;
+        let disk = Chosen::at(&self.disk).unwrap();
+        let written = imaging::write_image(&info, &disk, &self.settings, cancel, reporter)?;
         Ok(written)
     }
 

@@ -19,13 +19,14 @@ use crate::formats::probe;
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::storage;
+use crate::storage::chosen::Chosen;
 use crate::storage::disk::{Access, Disk, Window};
 use crate::storage::partition::{self, Partition};
 use crate::sys::block;
 use decode::SIZE;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// In what form the drive goes onto the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,29 +43,20 @@ pub enum Form {
 /// See [`Error`]. A drive that only could not be rebuilt is written as it came, with a warning.
 pub fn install(
     root: &Root,
-    disk: &Path,
+    disk: &Chosen,
     drive: &Drive,
     form: Form,
     cancel: &Cancel,
 ) -> Result<PathBuf, Error> {
-    partition::fix_gpt(disk).map_err(Error::Partition)?;
-    let place = match labelled(disk, cancel)? {
-        Some(partition) => {
-            partition::rescan_at(disk, cancel).map_err(Error::Partition)?;
-            partition
-        }
-        None => {
-            let id = Guid::from_text_order(uuid::Uuid::new_v4().as_u128());
-            partition::add_last(disk, SIZE, id, cancel).map_err(Error::Partition)?
-        }
-    };
-    partition::wait_for_node(root, disk, &place, cancel).map_err(Error::Partition)?;
+    let place = place(&disk.open(Access::Write).map_err(Error::Partition)?, cancel)?;
+    partition::wait_for_node(root, &disk.path(), &place, cancel).map_err(Error::Partition)?;
     let bytes = drive.bytes();
     if bytes > place.bytes {
         let partition = place.node;
         return Err(Error::DoesNotFit { partition, bytes });
     }
-    let target = Disk::open(&place.node, Access::Write).map_err(Error::Partition)?;
+    let target = disk.open_partition(&place.node, Access::Write);
+    let target = target.map_err(Error::Partition)?;
     let usable = drive.usable_with(target.sector());
     let rebuilt = if form == Form::Rebuilt || !usable {
         rebuild_or_warn(&target, drive, usable, cancel)?
@@ -78,21 +70,35 @@ pub fn install(
     Ok(place.node)
 }
 
+/// The partition for the drive: the one that has the label, or a new one.
+fn place(disk: &Disk, cancel: &Cancel) -> Result<Partition, Error> {
+    partition::fix_gpt(disk).map_err(Error::Partition)?;
+    match labelled(disk, cancel)? {
+        Some(partition) => {
+            partition::rescan(disk, cancel).map_err(Error::Partition)?;
+            Ok(partition)
+        }
+        None => {
+            let id = Guid::from_text_order(uuid::Uuid::new_v4().as_u128());
+            partition::add_last(disk, SIZE, id, cancel).map_err(Error::Partition)
+        }
+    }
+}
+
 /// The one partition of the disk whose file system is labelled `config-2`.
-fn labelled(disk: &Path, cancel: &Cancel) -> Result<Option<Partition>, Error> {
-    let open = Disk::open(disk, Access::Read).map_err(Error::Partition)?;
-    let layout = partition::layout(&open).map_err(Error::Partition)?;
+fn labelled(disk: &Disk, cancel: &Cancel) -> Result<Option<Partition>, Error> {
+    let layout = partition::layout(disk).map_err(Error::Partition)?;
     let mut found = None;
     for partition in layout.partitions {
         // Whoever made the image chose how many there are, and how long each takes.
-        go_on(&open, cancel)?;
-        let mut bytes = Window::new(open.file(), partition.start, partition.bytes);
+        go_on(disk, cancel)?;
+        let mut bytes = Window::new(disk.file(), partition.start, partition.bytes);
         let label = probe::label(&mut bytes)
-            .map_err(|error| Error::Partition(storage::Error::Read(disk.into(), error)))?;
+            .map_err(|error| Error::Partition(storage::Error::Read(disk.path().into(), error)))?;
         if label.is_some_and(|label| label.eq_ignore_ascii_case(LABEL))
             && found.replace(partition).is_some()
         {
-            return Err(Error::Ambiguous(disk.into()));
+            return Err(Error::Ambiguous(disk.path().into()));
         }
     }
     Ok(found)
@@ -233,7 +239,7 @@ mod tests {
     fn put(disk: &TestDisk, drive: &Drive, form: Form) -> Result<Partition, Error> {
         let node = install(
             &Root::machine(),
-            disk.path(),
+            &Chosen::at(disk.path()).unwrap(),
             drive,
             form,
             &Cancel::default(),
@@ -313,11 +319,12 @@ mod tests {
         let disk = TestDisk::gpt(50, 512, &[(Guid::LINUX_DATA, 1, 1)]);
         let labelled_fat = fixture::unpacked(FAT);
         disk.file.write_all_at(&labelled_fat, 1 << 20).unwrap();
+        let disk = Disk::open(disk.path(), Access::Read).unwrap();
         let cancel = Cancel::default();
-        let found = labelled(disk.path(), &cancel).unwrap().unwrap();
+        let found = labelled(&disk, &cancel).unwrap().unwrap();
         assert_eq!(found.number, 1);
         cancel.cancel();
-        let error = labelled(disk.path(), &cancel).unwrap_err();
+        let error = labelled(&disk, &cancel).unwrap_err();
         assert!(matches!(error, Error::Cancelled(_)), "{error}");
     }
 
@@ -553,7 +560,13 @@ mod tests {
             std::fs::write(kernel.join(name), format!("{number}\n")).unwrap();
         }
         let drive = drive(ROCK_RIDGE);
-        let error = install(&root, disk.path(), &drive, Form::AsItIs, &Cancel::default());
+        let error = install(
+            &root,
+            &Chosen::at(disk.path()).unwrap(),
+            &drive,
+            Form::AsItIs,
+            &Cancel::default(),
+        );
         assert_eq!(
             crate::error::chain(&error.unwrap_err()),
             format!(

@@ -41,7 +41,7 @@ impl Machine {
         }
         if firmware_is_uefi {
             let partition = wanted.efi_partition.as_deref();
-            efi::install(&self.root, &self.root.path(&device.name), partition, cancel)?;
+            efi::install(&self.root, &device.path(), partition, cancel)?;
             return Ok(());
         }
         match wanted.root_uuid.as_deref() {

@@ -1,6 +1,10 @@
-use super::super::fixture::{Lab, NODE, image, info_of};
+use super::super::fixture::{Lab, NODE, image, info_of, show};
 use super::super::spec::Phase;
 use super::*;
+use crate::formats::tree::fixture::FAT;
+use crate::storage::fixture::TestDisk;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
 
 #[test]
@@ -126,4 +130,55 @@ fn a_flush_ends_with_an_error_where_a_disk_does_not_respond() {
         "not everything was written to the disks within 120 seconds: a disk does not respond, see the kernel's log"
     );
     assert_eq!(lab.machine.flush_with(|_timeout| Some(())), Ok(()));
+}
+
+#[test]
+fn an_image_is_not_on_a_new_disk_that_has_the_name_of_the_old_one() {
+    let lab = Lab::new();
+    let write = || {
+        let info = json!({"image_info": info_of(image(7))});
+        lab.run(Phase::Deploy, "write_image", info).unwrap();
+    };
+    write();
+    let root = lab.files.root();
+    for node in ["dev/sdx", "dev/sdx1", "dev/sdx2"] {
+        std::fs::remove_file(root.path(node)).unwrap();
+    }
+    let new = TestDisk::new(200, 512, |_| {});
+    show(&lab.files, "sdx", &new);
+    write();
+    assert_eq!(new.bytes(1 << 20, 512), [7; 512]);
+}
+
+#[test]
+fn an_image_with_the_config_drive_of_another_instance_is_written_again() {
+    let lab = Lab::new();
+    // How many partitions there are, and whether the image was written.
+    let write = |instance: Option<&str>, drive: Option<&[u8]>| {
+        lab.disk.write(2 << 20, &[9; 512]);
+        lab.machine
+            .remember_node(json!({"uuid": NODE, "instance_uuid": instance}));
+        let mut info = info_of(image(7));
+        info["configdrive"] = drive.map(|drive| BASE64_STANDARD.encode(drive)).into();
+        lab.run(Phase::Deploy, "write_image", json!({"image_info": info}))
+            .unwrap();
+        (
+            lab.partitions().len(),
+            lab.disk.bytes(2 << 20, 512) == [7; 512],
+        )
+    };
+    let steps = [
+        (Some("one"), None, (1, true)),
+        // Nothing of anybody is on it.
+        (Some("two"), Some(FAT), (2, false)),
+        (Some("two"), None, (2, false)),
+        (Some("three"), None, (1, true)),
+        (Some("three"), Some(FAT), (2, false)),
+        // It is not known whose machine it is to be.
+        (None, Some(FAT), (2, true)),
+        (None, Some(FAT), (2, true)),
+    ];
+    for (instance, drive, expected) in steps {
+        assert_eq!(write(instance, drive), expected, "{instance:?}");
+    }
 }

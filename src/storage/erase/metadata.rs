@@ -9,13 +9,13 @@ use crate::formats::probe::{self, Volume};
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::storage::Error;
+use crate::storage::chosen::Chosen;
 use crate::storage::disk::{Access, Disk, Window};
 use crate::storage::partition::{self, Kind};
 use crate::sys::block;
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
 
 /// How to treat special disks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,12 +62,12 @@ pub enum ReadOnly {
 /// [`Failed`] names every disk that was not erased and why.
 pub fn erase(
     root: &Root,
-    disks: &[PathBuf],
+    disks: &[Chosen],
     rules: Rules,
     cancel: &Cancel,
 ) -> Result<Vec<Outcome>, Failed> {
     let mut disks = disks.to_vec();
-    disks.sort();
+    disks.sort_by_key(Chosen::path);
     disks.dedup();
     let examined: Vec<_> = (disks.into_iter().rev())
         .map(|disk| (examine(root, &disk, rules), disk))
@@ -79,6 +79,7 @@ pub fn erase(
             Verdict::Erase(ranges) => erase_disk(&disk, &ranges, cancel),
             Verdict::Skip(done) => Ok(done),
         });
+        let disk = disk.path();
         match done {
             Ok(done) => {
                 tracing::info!(disk = %disk.display(), ?done, "metadata erasure of a disk ended");
@@ -132,8 +133,9 @@ impl Range {
 }
 
 /// Decides about a disk without changing it.
-fn examine(root: &Root, path: &Path, rules: Rules) -> Result<Verdict, Error> {
-    let disk = Disk::open(path, Access::Read)?;
+fn examine(root: &Root, disk: &Chosen, rules: Rules) -> Result<Verdict, Error> {
+    let path = &disk.path();
+    let disk = disk.open(Access::Read)?;
     let unreadable = |error| Error::Read(path.into(), error);
     let whole = Range {
         start: 0,
@@ -187,8 +189,9 @@ fn examine(root: &Root, path: &Path, rules: Rules) -> Result<Verdict, Error> {
     Ok(Verdict::Erase(ranges))
 }
 
-fn erase_disk(path: &Path, ranges: &[Range], cancel: &Cancel) -> Result<Done, Error> {
-    let disk = Disk::open(path, Access::Write)?;
+fn erase_disk(disk: &Chosen, ranges: &[Range], cancel: &Cancel) -> Result<Done, Error> {
+    let path = &disk.path();
+    let disk = disk.open(Access::Write)?;
     let ends = merged_ends(ranges);
     for end in &ends {
         if cancel.is_cancelled() {
@@ -311,6 +314,7 @@ mod tests {
     use crate::storage::disk::kernel_name;
     use crate::storage::fixture::TestDisk;
     use crate::sys::loopdev::LoopDevice;
+    use std::path::Path;
 
     const RULES: Rules = Rules {
         array_members: ArrayMembers::Skip,
@@ -319,7 +323,7 @@ mod tests {
     };
 
     fn erase_one(disk: &TestDisk, rules: Rules) -> Result<Vec<Done>, Error> {
-        let disks = [disk.path().to_path_buf()];
+        let disks = [Chosen::at(disk.path()).unwrap()];
         match erase(&Root::machine(), &disks, rules, &Cancel::default()) {
             Ok(outcomes) => Ok(outcomes.into_iter().map(|outcome| outcome.done).collect()),
             Err(mut failed) => Err(failed.0.remove(0).1),
@@ -380,28 +384,29 @@ mod tests {
             .write_all_at(&[1, 0x16, 0x19, 0x70, 0, 0, 0, 1], (10 << 20) + 0x1_0000)
             .unwrap();
         let plain = TestDisk::gpt(50, 512, &[]);
-        let disks = [&gpfs, &gfs2, &plain].map(|disk| disk.path().to_path_buf());
-        let failed = erase(&Root::machine(), &disks, RULES, &Cancel::default()).unwrap_err();
+        let disks = [&gpfs, &gfs2, &plain].map(TestDisk::path);
+        let chosen = disks.map(|disk| Chosen::at(disk).unwrap());
+        let failed = erase(&Root::machine(), &chosen, RULES, &Cancel::default()).unwrap_err();
         let mut spared: Vec<_> = failed
             .0
             .iter()
             .map(|(path, error)| (path.clone(), error.to_string()))
             .collect();
         spared.sort();
-        let message = |disk: &PathBuf, what| {
+        let message = |disk: &Path, what| {
             format!(
                 "{} holds {what}, a shared file system, and is protected",
                 disk.display()
             )
         };
         let mut wanted = vec![
-            (disks[0].clone(), message(&disks[0], "GPFS")),
-            (disks[1].clone(), message(&disks[1], "GFS2")),
+            (disks[0].to_owned(), message(disks[0], "GPFS")),
+            (disks[1].to_owned(), message(disks[1], "GFS2")),
         ];
         wanted.sort();
         assert_eq!(spared, wanted);
-        assert_eq!(partition::list(&disks[0]).unwrap().partitions.len(), 2);
-        assert!(partition::list(&disks[2]).is_err());
+        assert_eq!(partition::list(disks[0]).unwrap().partitions.len(), 2);
+        assert!(partition::list(disks[2]).is_err());
         let rules = Rules {
             shared: Shared::Erase,
             ..RULES
@@ -548,6 +553,41 @@ mod tests {
         );
     }
 
+    #[test]
+    fn disks_that_exchanged_their_names_since_they_were_chosen_are_not_erased() {
+        let places = [3, (20 << 20) + 512];
+        let disks = [(); 2].map(|()| TestDisk::gpt(50, 512, &[(Guid::LINUX_DATA, 20, 20)]));
+        let names = tempfile::tempdir().unwrap();
+        let name = |name: &str| names.path().join(name);
+        let link = |disk: &TestDisk, node: &str| {
+            let _nothing = fs::remove_file(name(node));
+            std::os::unix::fs::symlink(disk.path(), name(node)).unwrap();
+        };
+        let [one, other] = &disks;
+        marked(one, &places);
+        marked(other, &places);
+        link(one, "sda");
+        link(other, "sdb");
+        let chosen = ["sda", "sdb"].map(|disk| Chosen::at(&name(disk)).unwrap());
+        link(other, "sda");
+        link(one, "sdb");
+        let failed = erase(&Root::machine(), &chosen, RULES, &Cancel::default()).unwrap_err();
+        let told = ["sdb", "sda"].map(|disk| {
+            let disk = name(disk);
+            let disk = disk.display();
+            format!("{disk}: {disk} is another disk now than when it was chosen; nothing was written to it")
+        });
+        assert_eq!(
+            failed.to_string(),
+            format!("not erased: {}", told.join("; "))
+        );
+        for disk in &disks {
+            for place in places {
+                assert_eq!(disk.bytes(place, 1), [0xA5]);
+            }
+        }
+    }
+
     /// The kernel reads more kinds of tables than we do.
     #[test]
     fn a_partition_that_only_the_kernel_sees_is_erased() {
@@ -568,7 +608,7 @@ mod tests {
         let kept = [(20 << 20) + 3];
         marked(&disk, &gone);
         marked(&disk, &kept);
-        let disks = [disk.path().to_path_buf()];
+        let disks = [Chosen::at(disk.path()).unwrap()];
         let root = Root::at(machine.path());
         erase(&root, &disks, RULES, &Cancel::default()).unwrap();
         let left = |place: &u64| disk.bytes(*place, 1)[0];
