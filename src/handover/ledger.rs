@@ -122,10 +122,15 @@ impl LedgerFile {
     /// The file cannot be written.
     pub fn forget(&self) -> io::Result<()> {
         let mut place = self.0.place();
-        HEADER.begin(&self.0.file, AFTER_HEADER)?;
+        forget(&self.0.file)?;
         *place = Place::EMPTY;
         Ok(())
     }
+}
+
+/// Forgets every record in a file that nothing else of this process uses.
+pub(super) fn forget(file: &File) -> io::Result<()> {
+    HEADER.begin(file, AFTER_HEADER)
 }
 
 impl Journal for LedgerFile {

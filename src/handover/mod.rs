@@ -5,7 +5,7 @@
 //!   └─ agent ── maps the vault, reads the ledger's records and the log's last lines, and writes all three
 //! ```
 //!
-//! Nothing of it is ever on a disk: it is gone with the keeper, and so with the machine.
+//! Nothing of it is ever on a disk: it is gone with the keeper, and so with the machine; process 1 wipes it when that goes to its owner.
 
 mod ledger;
 mod log;
@@ -17,6 +17,7 @@ pub use ledger::LedgerFile;
 pub use log::{LogReader, LogTail};
 
 use crate::secret::Vault;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -93,6 +94,18 @@ impl Keeper {
     #[must_use]
     pub fn files(&self) -> [BorrowedFd<'_>; FILES] {
         self.0.each_ref().map(AsFd::as_fd)
+    }
+
+    /// Wipes what an agent left that died before it could: nobody is to come after it.
+    ///
+    /// # Errors
+    /// One of the files is none of an agent's, or cannot be written. The others are wiped.
+    pub fn wipe(&self) -> io::Result<()> {
+        let [vault, ledger, _] = &self.0;
+        let vault = vault.try_clone().and_then(Vault::of);
+        let vault = vault.map(|vault| vault.wipe());
+        ledger::forget(&File::from(ledger.try_clone()?))?;
+        vault
     }
 
     /// What the agent said last, line by line.

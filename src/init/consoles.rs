@@ -76,20 +76,17 @@ impl Consoles {
 
     /// Reads lines and hands them to every console, for as long as the pipe has a writer.
     fn feed(&self, root: &Root, reader: &mut impl BufRead) {
-        let (mut line, mut looked_at) = (Vec::new(), None);
+        let mut looked_at = None;
         loop {
-            line.clear();
-            match reader.take(LONGEST_LINE).read_until(b'\n', &mut line) {
-                Ok(0) => return,
-                Ok(_) => {}
+            let text = match read_line(reader) {
+                Ok(None) => return,
+                Ok(Some(line)) => one_line(&line) + "\n",
                 Err(error) => {
                     tracing::error!(%error, "cannot read what is printed for the consoles");
                     let _never = Cancel::default().wait(LOOK_INTERVAL);
                     continue;
                 }
-            }
-            let text = String::from_utf8_lossy(&line);
-            let text = one_line(text.trim_end_matches('\n')) + "\n";
+            };
             // Some consoles come with a driver.
             if looked_at.is_none_or(|at: Instant| at.elapsed() >= LOOK_INTERVAL) {
                 self.look(root);
@@ -141,6 +138,23 @@ impl Consoles {
     fn list(&self) -> MutexGuard<'_, Vec<Console>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads a line without its end; `None` where there is none any more. Of one that is too long the rest is dropped: shown as a line of its
+/// own it would be whatever is in the middle of another, such as words of a user's.
+fn read_line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
+    let mut line = Vec::new();
+    reader.take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let is_whole = line.pop_if(|last| *last == b'\n').is_some();
+    let mut text = String::from_utf8_lossy(&line).into_owned();
+    // What is skipped of a line that just fits is its end.
+    if !is_whole && reader.skip_until(b'\n')? > 1 {
+        text.push('\u{2026}');
+    }
+    Ok(Some(text))
 }
 
 /// A console's terminal.
@@ -203,8 +217,8 @@ fn open(path: &PathBuf) -> io::Result<File> {
     Ok(file)
 }
 
-/// Of what is printed without line breaks.
-const LONGEST_LINE: u64 = 16 << 10;
+/// Bytes of a line. Those of the log have fewer (`logging::event`).
+const LONGEST_LINE: u64 = 20 << 10;
 /// How often new consoles are looked for, while there are lines for them.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// For all consoles together, when the machine ends.
@@ -288,6 +302,29 @@ mod tests {
             assert_eq!(screen.next(), "third");
         }
         consoles.flush();
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_cut_and_its_middle_begins_no_line() {
+        let (_folder, root) = machine("ttyS0\n", &["ttyS0"]);
+        let screen = Screen::of(&root, "ttyS0");
+        let (reader, mut writer) = io::pipe().unwrap();
+        let _consoles = Consoles::feed_from(&root, reader).unwrap();
+        let longest = usize::try_from(LONGEST_LINE).unwrap();
+        let fits = "x".repeat(longest);
+        for (line, expected) in [
+            (fits.clone(), fits.clone()),
+            (format!("{fits}y"), format!("{fits}\u{2026}")),
+            (
+                format!("{fits}{}", "forged ".repeat(6 << 10)),
+                format!("{fits}\u{2026}"),
+            ),
+            (String::new(), String::new()),
+            ("next".into(), "next".into()),
+        ] {
+            writer.write_all(format!("{line}\n").as_bytes()).unwrap();
+            assert!(screen.next() == expected, "{}", line.len());
+        }
     }
 
     #[test]

@@ -75,8 +75,8 @@ fn keep(root: &Root, agent: &mut Child, network: &mut Child, order: &Order) {
     if order.is_given() {
         return;
     }
-    // Nobody comes after that agent: what it left is gone before anybody logs in.
-    agent.inherits(Inherited::default());
+    // What it left is gone before anybody logs in.
+    agent.leave_nothing();
     let mut logins: Vec<_> = rescue::begin(root)
         .into_iter()
         .map(|login| Child::new(login, Inherited::default()))
@@ -224,3 +224,77 @@ const DRIVERS_PATIENCE: Duration = Duration::from_secs(30);
 /// After this the agent starts without an address: it says itself, to whoever reads the console, what it lacks.
 const NETWORK_PATIENCE: Duration = Duration::from_secs(70);
 const AFTER_DEFECT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::{AgentToken, Vault};
+    use crate::supervisor::Restart;
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    fn shell(lines: &str) -> Program {
+        Program {
+            path: "/bin/sh".into(),
+            arguments: vec!["-c".into(), lines.into()],
+            home: "/",
+            invocation: Invocation::default(),
+            restart: Restart::Service,
+        }
+    }
+
+    #[test]
+    fn what_an_agent_left_that_died_over_its_mark_is_wiped_before_anybody_logs_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::at(folder.path());
+        let file = |path: &str| {
+            let path = root.path(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            path
+        };
+        let fifo = |name: &str| {
+            let path = file(name);
+            mkfifo(&path, Mode::S_IRWXU).unwrap();
+            path
+        };
+        let (ready, logged_in) = (fifo("ready"), fifo("logged-in"));
+        // It outlives the hang-up that tells it of the rescue; the agent waits for that.
+        let network = format!("trap '' HUP; echo >{}; exec sleep 1000", ready.display());
+        let mark = file("etc/.rescued");
+        let agent = format!("read line <{}; echo >{}", ready.display(), mark.display());
+        let agent = Program {
+            arguments: vec!["agent".into()],
+            path: script(&file("agent"), &agent),
+            ..shell("")
+        };
+        let login = format!("echo in >{}", logged_in.display());
+        script(&file("usr/sbin/dropbear"), &login);
+
+        let left = Handover::create().unwrap();
+        let token = AgentToken::from_operator("hush".into()).unwrap();
+        assert!(left.vault.keep_token(token).matches(b"hush"));
+        let vault = Vault::of(left.vault.descriptor().try_clone_to_owned().unwrap()).unwrap();
+        let keeper = Keeper::of(&left).unwrap();
+        let mut agent = Child::new(agent, Inherited::agent(Some(keeper), Vec::new()));
+        let mut network = Child::new(shell(&network), Inherited::default());
+        let order = Arc::new(Order::default());
+        let end = Arc::clone(&order);
+        let owner = thread::spawn(move || {
+            let login = fs::read_to_string(logged_in).unwrap();
+            let has_token = vault.token().is_some();
+            end.give(Signal::SIGTERM);
+            (login, has_token)
+        });
+        keep(&root, &mut agent, &mut network, &order);
+        assert_eq!(owner.join().unwrap(), ("in\n".to_owned(), false));
+        assert!(left.vault.token().is_none());
+    }
+
+    fn script(path: &Path, lines: &str) -> std::path::PathBuf {
+        fs::write(path, format!("#!/bin/sh\n{lines}\n")).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+        path.into()
+    }
+}

@@ -6,14 +6,18 @@
 //! them the agent is told, by a missing folder, that there can be no rescue.
 
 use super::consoles;
+use crate::formats::mount_table::Mount;
+use crate::progress::run_with_timeout;
 use crate::root::Root;
 use crate::secret::Secret;
 use crate::supervisor::invocation::Invocation;
 use crate::supervisor::{Program, Restart};
+use nix::mount::{MntFlags, umount2};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Tells the agent that logins can be made, where they can.
 ///
@@ -44,13 +48,54 @@ pub(super) fn begin(root: &Root) -> Vec<Program> {
         Err(error) => tracing::error!(%error, "Cannot make the user of the rescue system"),
     }
     for path in FORMERLY_THE_AGENTS {
-        if let Err(error) = fs::remove_dir_all(root.path(path))
-            && error.kind() != io::ErrorKind::NotFound
-        {
+        if let Err(error) = remove(root, &root.path(path)) {
             tracing::warn!(path, %error, "Something of the agent's is left behind");
         }
     }
     logins(root)
+}
+
+/// Removes a folder, and nothing of what is mounted in it: an agent that was killed may have left a tenant's file system there. Where
+/// such a one stays, so does the folder.
+fn remove(root: &Root, folder: &Path) -> io::Result<()> {
+    for point in mounts_in(root, folder)?.into_iter().rev() {
+        let shown = point.display().to_string();
+        // The last one who has a file system writes it back, for ever where its disk does not respond.
+        let detach = move || umount2(&point, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
+        match run_with_timeout(DETACH_TIMEOUT, detach) {
+            Some(Ok(())) => {
+                tracing::info!(
+                    point = shown,
+                    "detached a file system that the agent left mounted"
+                );
+            }
+            Some(Err(error)) => {
+                tracing::warn!(point = shown, %error, "a file system that the agent left stays mounted");
+            }
+            None => {
+                tracing::warn!(point = shown, after = ?DETACH_TIMEOUT, "a file system that the agent left was not written back in time");
+            }
+        }
+    }
+    if !mounts_in(root, folder)?.is_empty() {
+        return Err(io::ErrorKind::ResourceBusy.into());
+    }
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The places of a folder where something is mounted, itself among them, in the order of the mounts.
+fn mounts_in(root: &Root, folder: &Path) -> io::Result<Vec<PathBuf>> {
+    // As the kernel writes it.
+    let folder = match fs::canonicalize(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        folder => folder?,
+    };
+    let mounts = Mount::parse_all(&fs::read(root.path("proc/self/mountinfo"))?);
+    let points = mounts.into_iter().map(|mount| mount.point);
+    Ok(points.filter(|point| point.starts_with(&folder)).collect())
 }
 
 fn make_user(root: &Root) -> io::Result<()> {
@@ -125,6 +170,7 @@ fn logins(root: &Root) -> Vec<Program> {
     programs
 }
 
+const DETACH_TIMEOUT: Duration = Duration::from_secs(10);
 const USER: &str = "rescue";
 const ROOT_ACCOUNT: &str = "root:x:0:0:root:/root:/bin/sh";
 const RESCUE_ACCOUNT: &str = "rescue:x:0:0:rescue:/root:/bin/sh";
@@ -143,7 +189,11 @@ const FORMERLY_THE_AGENTS: [&str; 3] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use nix::mount::{MsFlags, mount};
+    use nix::sched::{CloneFlags, unshare};
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::{PermissionsExt, symlink};
     use tempfile::TempDir;
 
     struct Ramdisk(TempDir);
@@ -151,6 +201,9 @@ mod tests {
     impl Ramdisk {
         fn with(files: &[&str]) -> Self {
             let ramdisk = Self(tempfile::tempdir().unwrap());
+            // A test's thread may have mounts of its own.
+            fs::create_dir(ramdisk.0.path().join("proc")).unwrap();
+            symlink("/proc/thread-self", ramdisk.0.path().join("proc/self")).unwrap();
             for file in files {
                 ramdisk.file(file, "");
             }
@@ -246,6 +299,49 @@ mod tests {
         );
         let gone = |path: &str| !ramdisk.0.path().join(path).exists();
         assert!(gone("run/ferrite") && gone("etc/ipa-rescue-config/ipa-rescue-password"));
+    }
+
+    #[test]
+    fn what_a_killed_agent_left_mounted_loses_no_file_in_a_rescue() {
+        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        let (none, private) = (None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE);
+        mount(none, "/", none, private, none).unwrap();
+        let ramdisk = Ramdisk::with(&["run/ferrite/agent.pem"]);
+        // A tenant's file system, one within it, and one that is mounted over the agent's whole folder.
+        let file_systems = [
+            "run/ferrite/mounted/3ad2",
+            "run/ferrite/mounted/3ad2/boot",
+            "run/ferrite",
+        ];
+        let tops = file_systems.map(|path| {
+            let path = ramdisk.0.path().join(path);
+            fs::create_dir_all(&path).unwrap();
+            mount(Some("tenant"), &path, Some("tmpfs"), MsFlags::empty(), none).unwrap();
+            fs::write(path.join("data"), "precious").unwrap();
+            File::open(path).unwrap()
+        });
+        begin(&ramdisk.root());
+        assert!(!ramdisk.0.path().join("run/ferrite").exists());
+        for top in tops {
+            let file = format!("/proc/self/fd/{}/data", top.as_raw_fd());
+            assert_eq!(fs::read_to_string(file).unwrap(), "precious");
+        }
+    }
+
+    #[test]
+    fn a_folder_in_which_something_stays_mounted_or_nobody_says_what_is_stays() {
+        for mounts in [Some("30 25 0:2 / FOLDER/x rw - ext4 /dev/sda1 rw\n"), None] {
+            let ramdisk = Ramdisk::with(&[]);
+            let folder = ramdisk.0.path().join("run/ferrite/mounted");
+            fs::remove_file(ramdisk.0.path().join("proc/self")).unwrap();
+            if let Some(mounts) = mounts {
+                let mounts = mounts.replace("FOLDER", folder.to_str().unwrap());
+                ramdisk.file("proc/self/mountinfo", &mounts);
+            }
+            ramdisk.file("run/ferrite/mounted/x/data", "precious");
+            begin(&ramdisk.root());
+            assert_eq!(ramdisk.text("run/ferrite/mounted/x/data"), "precious");
+        }
     }
 
     #[test]

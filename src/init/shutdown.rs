@@ -14,6 +14,7 @@
 //! table until its end, so that nothing boots from a part of an image.
 
 use super::consoles::Consoles;
+use crate::formats::process_status::is_running_program;
 use crate::machine::power::{self, End};
 use crate::progress::Cancel;
 use crate::root::Root;
@@ -93,7 +94,7 @@ impl Machine {
         // Whether their ends are noticed or not: the main thread may be busy with the start.
         let is_running = || {
             let mut running = self.order.running().into_iter();
-            running.any(|pid| has_arguments(&self.root, pid.as_raw()))
+            running.any(|pid| is_running(&self.root, pid.as_raw()))
         };
         if !wait_while(is_running, PROGRAMS_TIMEOUT) {
             tracing::warn!(after = ?PROGRAMS_TIMEOUT, "not all programs ended in time");
@@ -147,13 +148,13 @@ fn has_others(root: &Root) -> bool {
     let mut pids = entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.any(|pid| pid != 1 && has_arguments(root, pid))
+    pids.any(|pid| pid != 1 && is_running(root, pid))
 }
 
-/// Threads of the kernel, and processes that have ended, have no arguments.
-fn has_arguments(root: &Root, pid: i32) -> bool {
-    let line = fs::read(root.path("proc").join(pid.to_string()).join("cmdline"));
-    line.is_ok_and(|line| !line.is_empty())
+/// Whether this is a program that runs, and no thread of the kernel.
+fn is_running(root: &Root, pid: i32) -> bool {
+    let stat = fs::read(root.path("proc").join(pid.to_string()).join("stat"));
+    stat.is_ok_and(|stat| is_running_program(&stat))
 }
 
 /// What the machine is to do, and why.
@@ -328,6 +329,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 mod tests {
     use super::*;
     use nix::sys::signal::raise;
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
 
     #[test]
     fn each_signal_of_busyboxs_commands_is_its_action() {
@@ -375,20 +378,24 @@ mod tests {
     }
 
     #[test]
-    fn processes_with_arguments_are_others() {
+    fn programs_that_run_are_others_whatever_their_arguments_wait_for() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
         assert!(!has_others(&root));
-        let process = |pid: &str, line: &str| {
+        let process = |pid: &str, rest: &str| {
             let path = root.path("proc").join(pid);
             fs::create_dir_all(&path).unwrap();
-            fs::write(path.join("cmdline"), line).unwrap();
+            fs::write(path.join("stat"), format!("{pid} {rest} 9 0\n")).unwrap();
+            // Whoever opens this waits until somebody writes, as for a process that a disk holds up.
+            mkfifo(&path.join("cmdline"), Mode::S_IRWXU).unwrap();
         };
-        process("1", "/init\0");
-        process("2", "");
-        process("self", "/init\0");
+        process("1", "(init) S 0 1 1 0 -1 4194560");
+        process("2", "(kthreadd) S 0 0 0 0 -1 2129984");
+        process("self", "(init) S 0 1 1 0 -1 4194560");
+        process("76", "(sh) Z 1 76 76 0 -1 4194560");
         assert!(!has_others(&root));
-        process("77", "-sh\0");
-        assert!(has_others(&root));
+        process("77", "(a) b () D 1 77 77 0 -1 4194560");
+        assert!(has_others(&root) && is_running(&root, 77));
+        assert!(!is_running(&root, 76) && !is_running(&root, 78));
     }
 }

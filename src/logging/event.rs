@@ -49,7 +49,12 @@ impl Told {
     /// `time level where: sentence key=value …`, with its line break.
     pub(super) fn line(&self, date_format: Option<&str>) -> String {
         let time = self.date(date_format);
-        format!("{time} {:5} {}: {}\n", self.level, self.room, self.text())
+        let mut line = format!("{time} {:5} {}: {}", self.level, self.room, self.text());
+        if line.len() > LONGEST_LINE {
+            line.truncate(line.floor_char_boundary(LONGEST_LINE - "\u{2026}".len()));
+            line.push('\u{2026}');
+        }
+        line + "\n"
     }
 
     /// The sentence and the fields.
@@ -154,20 +159,41 @@ impl Told {
 
     /// Leaves of a text what there is room for: the log is a ring, and one line must not displace all others.
     fn cut(&self, text: &mut String) {
-        let values = self.fields.iter().map(|pair| pair.value.len());
-        let taken = values.fold(self.sentence.len(), usize::saturating_add);
-        let left = LONGEST_LINE.saturating_sub(taken);
-        let end = text.floor_char_boundary(left.max(SHORT));
+        let values = self.fields.iter().map(|pair| width(&pair.value));
+        let taken = values.fold(width(&self.sentence), usize::saturating_add);
+        let left = MOST_OF_TEXTS.saturating_sub(taken).max(SHORT);
+        let mut written = 0;
+        let end = text.char_indices().find(|(_, char)| {
+            written += width_of(*char);
+            written > left
+        });
+        let Some((end, _)) = end else {
+            return;
+        };
         let more = text.len() - end;
         text.truncate(end);
-        if more > 0 {
-            // Writing to a text cannot fail.
-            let _infallible = write!(text, "\u{2026}({more} more bytes)");
-        }
+        // Writing to a text cannot fail.
+        let _infallible = write!(text, "\u{2026}({more} more bytes)");
     }
 }
 
-/// Bytes of an event's texts. What is longer is cut, its last fields first.
+/// The most bytes that a text takes in any form of an event: in quotes, some of its characters are written as several.
+fn width(text: &str) -> usize {
+    text.chars().map(width_of).sum()
+}
+
+fn width_of(char: char) -> usize {
+    let escaped = match char {
+        '\'' => 1,
+        char => char.escape_debug().len(),
+    };
+    escaped.max(char.len_utf8())
+}
+
+/// Bytes of a line, its end apart.
 const LONGEST_LINE: usize = 16 << 10;
+/// Bytes of an event's texts, as they are written. What is longer is cut, its last fields first. The rest of the line is for its time, the
+/// names, and [`SHORT`] fields.
+const MOST_OF_TEXTS: usize = LONGEST_LINE - (1 << 10);
 /// Bytes that every field may have.
 const SHORT: usize = 64;

@@ -303,7 +303,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_line_without_end_is_cut_and_displaces_no_other() {
-        let kept = 16 << 10;
+        let kept = 15 << 10;
         let log = log_of(Verbosity::Info, |_| {
             tracing::info!(target: "ferrite::api", "before");
             let endless = "\u{e9}".repeat(2 << 20);
@@ -315,8 +315,8 @@ pub(crate) mod tests {
         assert_eq!(lines.len(), 3);
         assert!(lines[0].ends_with(" INFO  api: before"));
         let field = format!(
-            " WARN  api: left out links=[\"{}\u{2026}(4177932 more bytes) status=5",
-            "\u{e9}".repeat((kept - 10) / 2)
+            " WARN  api: left out links=[\"{}\u{2026}(4178958 more bytes) status=5",
+            "\u{e9}".repeat((kept - 11) / 2)
         );
         let at = lines[1].find(" WARN").unwrap();
         assert_eq!(
@@ -326,7 +326,38 @@ pub(crate) mod tests {
             &lines[1][lines[1].len() - 100..]
         );
         assert_eq!(&lines[1][at..], field);
-        assert!(lines[2].ends_with("\u{e9}\u{2026}(4177920 more bytes) status=5"));
+        assert!(lines[2].ends_with("\u{e9}\u{2026}(4178944 more bytes) status=5"));
+    }
+
+    #[test]
+    fn a_line_is_bounded_whatever_its_texts_are_written_as() {
+        let log = log_of(Verbosity::Info, |log| {
+            let folder = tempfile::tempdir().unwrap();
+            // Of which each is written as two bytes, or as more; and many fields that may all be there.
+            for char in ["\"", "\\", "\u{301}", "x"] {
+                let text = char.repeat(16 << 10);
+                tracing::info!(target: "ferrite::imaging", image = text, size = 5, "writing the image");
+                tracing::info!(target: "ferrite::imaging", image = %text, a = text, b = text, c = text, d = text, e = text, f = text, g = text, "{text}");
+            }
+            let settings = Settings {
+                file: Some("/json".into()),
+                json: true,
+                ..Settings::default()
+            };
+            let root = Root::at(folder.path());
+            log.send_to(&root, &settings);
+            tracing::info!(target: "ferrite::imaging", image = "\"".repeat(16 << 10), "writing the image");
+            let json = std::fs::read_to_string(root.path("json")).unwrap();
+            assert!(json.len() <= 16 << 10, "{}", json.len());
+            serde_json::from_str::<serde_json::Value>(&json).unwrap();
+        });
+        let text = log.ring.text();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 9);
+        assert!(lines.iter().all(|line| line.len() <= 16 << 10));
+        for line in lines.iter().take(8).step_by(2) {
+            assert!(line.ends_with(" size=5"), "{line}");
+        }
     }
 
     #[test]

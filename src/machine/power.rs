@@ -14,7 +14,7 @@ use nix::sys::reboot::{RebootMode, reboot};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How the machine is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +38,14 @@ pub enum Error {
 /// Ends the machine. Returns only when that failed.
 pub fn end(root: &Root, end: End) -> Error {
     tracing::info!(?end, "The machine ends");
-    let is_flushed = sync();
+    let is_flushed = sync(SYNC_TIMEOUT);
     let mounts = fs::read(root.path("proc/self/mountinfo")).unwrap_or_default();
-    disk_mounts(&mounts).into_iter().for_each(unmount);
+    let left = unmount_all(disk_mounts(&mounts), UNMOUNT_TIMEOUT, |point| {
+        umount2(point, MntFlags::empty())
+    });
     // Unmounting writes, too; a disk that did not respond before is not waited for twice.
-    if is_flushed {
-        sync();
+    if let (true, Some(left)) = (is_flushed, left) {
+        sync(left);
     }
     logging::flush();
     // Where standard error is process 1's pipe, it has only taken the lines: let it show them.
@@ -77,26 +79,40 @@ fn press_emergency_key(root: &Root, end: End) -> io::Result<()> {
 }
 
 /// Writes everything back, but waits for no disk for ever: one that does not respond must not hold the machine.
-fn sync() -> bool {
-    let is_done = sync_within(SYNC_TIMEOUT).is_some();
+fn sync(timeout: Duration) -> bool {
+    let is_done = sync_within(timeout).is_some();
     if !is_done {
-        tracing::warn!(after = ?SYNC_TIMEOUT, "some data could not be written to its disk in time");
+        tracing::warn!(after = ?timeout, "some data could not be written to its disk in time");
     }
     is_done
 }
 
-/// Unmounts a file system, which writes to its disk and so is waited for as little.
-fn unmount(point: PathBuf) {
-    let shown = point.display().to_string();
-    match run_with_timeout(UNMOUNT_TIMEOUT, move || umount2(&point, MntFlags::empty())) {
-        Some(Ok(())) => {}
-        Some(Err(error)) => {
-            tracing::warn!(point = shown, %error, "a file system stays mounted");
-        }
-        None => {
-            tracing::warn!(point = shown, after = ?UNMOUNT_TIMEOUT, "a file system was not unmounted in time");
+/// Unmounts file systems one after the other, which writes to their disks: all of them together may take so long. Of the time that is
+/// left each may take its share, so that one that does not respond leaves the others theirs. Returns what is left; `None` where one was
+/// not unmounted in time.
+fn unmount_all(
+    points: Vec<PathBuf>,
+    timeout: Duration,
+    unmount: impl Fn(&Path) -> nix::Result<()> + Copy + Send + 'static,
+) -> Option<Duration> {
+    let end = Instant::now() + timeout;
+    let left = || end.saturating_duration_since(Instant::now());
+    let mut are_all_in_time = true;
+    for (others, point) in (1..=points.len()).rev().zip(points) {
+        let share = left() / u32::try_from(others).unwrap_or(u32::MAX);
+        let shown = point.display().to_string();
+        match run_with_timeout(share, move || unmount(&point)) {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                tracing::warn!(point = shown, %error, "a file system stays mounted");
+            }
+            None => {
+                are_all_in_time = false;
+                tracing::warn!(point = shown, after = ?share, "a file system was not unmounted in time");
+            }
         }
     }
+    are_all_in_time.then(left)
 }
 
 /// The mount points of block devices, the latest mount first.
@@ -111,7 +127,7 @@ fn disk_mounts(table: &[u8]) -> Vec<PathBuf> {
 
 /// Time for the data of a large image to reach a slow disk.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(120);
-/// What there is to write was written before.
+/// For all file systems together, and for what unmounting wrote: the rest was written before.
 const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(20);
 const CONSOLE_PAUSE: Duration = Duration::from_millis(200);
 const KEY_PATIENCE: Duration = Duration::from_secs(10);
@@ -130,6 +146,29 @@ mod tests {
             disk_mounts(mounts),
             [PathBuf::from("/mnt/a b/boot"), PathBuf::from("/mnt/a b")]
         );
+    }
+
+    #[test]
+    fn disks_that_do_not_respond_share_one_limit_and_keep_no_other_from_being_unmounted() {
+        let (sender, unmounted) = std::sync::mpsc::channel();
+        let sender: &'static _ = Box::leak(Box::new(sender));
+        let unmount = move |point: &Path| {
+            while point.starts_with("/hangs") {
+                std::thread::park();
+            }
+            sender.send(point.to_owned()).unwrap();
+            Ok(())
+        };
+        let limit = Duration::from_secs(1);
+        let mut points: Vec<_> = (0..10).map(|n| format!("/hangs/{n}").into()).collect();
+        points.push(PathBuf::from("/responds"));
+        let start = Instant::now();
+        assert_eq!(unmount_all(points, limit, unmount), None);
+        let spent = start.elapsed();
+        assert!(spent < 5 * limit, "each had a limit of its own: {spent:?}");
+        assert_eq!(unmounted.try_recv(), Ok(PathBuf::from("/responds")));
+        let rest = unmount_all(vec!["/a".into(), "/b".into()], 60 * limit, unmount);
+        assert!(rest.is_some_and(|rest| rest > 10 * limit), "{rest:?}");
     }
 
     #[test]

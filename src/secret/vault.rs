@@ -1,7 +1,8 @@
 //! The memory that outlives an agent: what its successor must know so that Ironic notices no change.
 //!
-//! It is a memory file (see [`crate::sys::sealed`]): process 1, or another keeper, holds its descriptor and never looks inside;
-//! the agent maps it, and its secrets have no other place. An agent without a keeper has one of its own, which ends with it.
+//! It is a memory file (see [`crate::sys::sealed`]): process 1, or another keeper, holds its descriptor and never looks inside, but
+//! wipes it when the machine goes to its owner; the agent maps it, and its secrets have no other place. An agent without a keeper
+//! has one of its own, which ends with it.
 //!
 //! Each item has a fixed room: four bytes of length (little endian), then its bytes. An item is written bytes first and its
 //! length last, and removed the other way round, so that an agent which dies half-way leaves all of it or nothing.

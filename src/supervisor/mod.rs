@@ -22,6 +22,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -339,9 +340,14 @@ impl Child {
         }
     }
 
-    /// From its next start on it inherits nothing but this; what it would have inherited is closed.
-    pub(crate) fn inherits(&mut self, inherited: Inherited) {
-        self.inherited = inherited;
+    /// Nobody is to come after it: what it left is wiped, for it may have died before it could, and closed.
+    pub(crate) fn leave_nothing(&mut self) {
+        let inherited = mem::take(&mut self.inherited);
+        if let Some(keeper) = inherited.keeper
+            && let Err(error) = keeper.wipe()
+        {
+            tracing::error!(%error, "cannot wipe what the agent left");
+        }
     }
 
     /// At its next start it inherits this, too.

@@ -18,6 +18,7 @@ use crate::root::Root;
 use crate::secret::MOST_MEDIA_BYTES;
 use devices::{Device, Unread, devices};
 use files::{Copied, Existing, Medium};
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use said::Said;
 use std::cell::RefCell;
@@ -524,6 +525,7 @@ fn attach(root: &Root, device: &Device) -> Result<Attached, Error> {
     };
     let path = root.path("run/ferrite/media");
     fs::create_dir_all(&path).map_err(failed)?;
+    detach_all(&path).map_err(failed)?;
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(
         Some(&device.path),
@@ -537,6 +539,20 @@ fn attach(root: &Root, device: &Device) -> Result<Attached, Error> {
         path,
         mounted: true,
     })
+}
+
+/// Detaches what an agent left mounted that was killed while it read: the same file system cannot be mounted twice at one place.
+fn detach_all(path: &Path) -> io::Result<()> {
+    loop {
+        match umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
+            Ok(()) => {
+                tracing::info!(path = %path.display(), "detached virtual media that an agent before this one left mounted");
+            }
+            // Nothing is mounted there; or nothing may be, which the mount tells better.
+            Err(Errno::EINVAL | Errno::EPERM) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 impl Drop for Attached {
@@ -574,6 +590,7 @@ const BACKOFF: Backoff = Backoff {
 mod tests {
     use super::devices::LARGEST_SECTORS;
     use super::*;
+    use nix::sched::{CloneFlags, unshare};
     use std::cell::Cell;
     use std::os::unix::fs::symlink;
 
@@ -726,6 +743,36 @@ mod tests {
         machine.file(&format!("sys/devices/{usb}/block/sde1/partition"), "1");
         machine.block(usb, "sdf", "0", 99, b"nothing to see");
         assert_eq!(machine.names(), ["sda", "sr0"]);
+    }
+
+    #[test]
+    fn a_medium_that_a_killed_agent_left_mounted_is_attached_again() {
+        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        let (none, private) = (None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE);
+        mount(none, "/", none, private, none).unwrap();
+        let machine = Machine::new();
+        let place = machine.root().path("run/ferrite/media");
+        // The kernel has one file system of this kind, as it has one of each device: it is not mounted twice at one place.
+        let device = Device {
+            path: "/dev/sr0".into(),
+            volume: Volume::Fat {
+                label: "ir-vfd-dev".into(),
+            },
+            file_system: "sysfs",
+            model: String::new(),
+        };
+        for _ in 0..2 {
+            let left = attach(&machine.root(), &device).unwrap();
+            assert!(left.path.join("kernel").exists());
+            // As an agent that is killed.
+            std::mem::forget(left);
+        }
+        // One that another device's hides.
+        mount(Some("none"), &place, Some("tmpfs"), MsFlags::empty(), none).unwrap();
+        let attached = attach(&machine.root(), &device).unwrap();
+        assert!(attached.path.join("kernel").exists());
+        drop(attached);
+        assert_eq!(fs::read_dir(place).unwrap().count(), 0, "it stays mounted");
     }
 
     #[test]
