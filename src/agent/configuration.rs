@@ -11,7 +11,7 @@ use crate::root::Root;
 use crate::secret::Vault;
 use crate::steps;
 use crate::tls::client::ClientOptions;
-use crate::virtual_media;
+use crate::virtual_media::{self, Media};
 use std::path::PathBuf;
 use tokio::runtime::Handle;
 
@@ -59,13 +59,13 @@ fn load(root: &Root, mut sources: Sources, vault: &Vault) -> Result<Loaded, Erro
         return config::load(root, sources).map_err(Error::Config);
     }
     let known = sources.known(root);
-    let were_read = sources.kernel.booted_from_media();
     let media = virtual_media::read(root, &sources.kernel, known).map_err(Error::Media)?;
+    let are_final = are_final(&sources.kernel, &media);
     tell_of_media(&media.copied);
     let said = media.parameters.as_ref().map(KernelArgs::without_secrets);
     sources.media = media.parameters;
     let mut loaded = config::load(root, sources).map_err(Error::Config)?;
-    if were_read {
+    if are_final {
         keep(
             &mut loaded,
             said.as_deref().map_or("", String::as_str),
@@ -73,6 +73,12 @@ fn load(root: &Root, mut sources: Sources, vault: &Vault) -> Result<Loaded, Erro
         );
     }
     Ok(loaded)
+}
+
+/// Whether media said all that they will in this session. The ISO that the command line vouches for may be late: the next agent may
+/// look for it, and believes no other.
+fn are_final(kernel: &KernelArgs, media: &Media) -> bool {
+    kernel.booted_from_media() && (media.were_found || kernel.publisher().is_none())
 }
 
 /// Keeps what media said, without secrets, for the next agent; a token of theirs goes where one of the kernel's command line is.
@@ -286,6 +292,23 @@ mod tests {
         // It would wait for others for ever.
         let next = loaded("boot_method=vmedia", &vault);
         assert!(next.api_url.urls().is_empty());
+    }
+
+    #[test]
+    fn an_iso_that_is_late_is_looked_for_by_the_next_agent_where_the_command_line_vouches_for_it() {
+        for (kernel, were_found, are) in [
+            ("boot_method=vmedia ir_pub_id=1", false, false),
+            ("boot_method=vmedia ir_pub_id=1", true, true),
+            ("boot_method=vmedia", false, true),
+            ("boot_method=pxe ir_pub_id=1", true, false),
+        ] {
+            let media = Media {
+                were_found,
+                ..Media::default()
+            };
+            let kernel = KernelArgs::parse(kernel.to_owned());
+            assert_eq!(are_final(&kernel, &media), are);
+        }
     }
 
     #[test]

@@ -92,7 +92,7 @@ fn sync(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError>
 fn end(context: &Context, command: &str, params: Params, end: End) -> Result<Value, AgentError> {
     ParamReader::new(command, params).finish()?;
     context.machine.prepare_end()?;
-    marks::end(&context.root, context.machine.permit()?, end)?;
+    marks::tell_if_unset(marks::end(&context.root, context.machine.permit()?, end));
     context.ending.send_replace(Some(Ending::Machine(end)));
     Ok(Value::Null)
 }

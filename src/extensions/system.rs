@@ -20,7 +20,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
 fn lockdown(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
     ParamReader::new("system.lockdown", params).finish()?;
     let permit = context.machine.permit()?;
-    marks::lock_down(&context.root, permit)?;
+    marks::tell_if_unset(marks::lock_down(&context.root, permit));
     context.ending.send_replace(Some(Ending::Lockdown));
     Ok(Value::Null)
 }

@@ -6,7 +6,7 @@
 use super::permit::Permit;
 use super::power::End;
 use super::rescue;
-use crate::error::{AgentError, ErrorClass};
+use crate::error::chain;
 use crate::root::Root;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -17,9 +17,14 @@ use std::path::PathBuf;
 #[error("cannot write the mark {0}")]
 pub struct Error(PathBuf, #[source] io::Error);
 
-impl From<Error> for AgentError {
-    fn from(error: Error) -> Self {
-        Self::caused(ErrorClass::CommandExecutionError, &error)
+/// What Ironic wants is done all the same, for the mark is of use only where this agent dies before.
+pub fn tell_if_unset(marked: Result<(), Error>) {
+    if let Err(error) = marked {
+        let error = chain(&error);
+        tracing::error!(
+            error,
+            "an agent that follows this one would not know of it and serve again"
+        );
     }
 }
 
@@ -142,9 +147,7 @@ mod tests {
         assert!(end(&root, permit(&root), End::PowerOff).is_err());
         fs::write(root.path("run"), "no folder").unwrap();
         let error = lock_down(&root, permit(&root)).unwrap_err();
-        let error = AgentError::from(error);
-        assert_eq!(error.class, ErrorClass::CommandExecutionError);
-        assert!(error.details.contains("cannot write the mark"));
+        assert!(chain(&error).starts_with("cannot write the mark "));
         assert!(!is_locked_down(&root));
     }
 }

@@ -34,6 +34,7 @@ use names::{Origin, Source};
 use options::Options;
 use router_dns::RouterDns;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 use view::{Interface, Network, View};
@@ -68,7 +69,11 @@ impl Network {
                     let new = self.new_links(&view, &mut known);
                     self.change(|known| known.learn(view));
                     if self.root().lockdown_mark().exists() {
-                        leave_down(&mut netlink, &links, &new);
+                        let is_answered = is_lockdown_answered(self.root());
+                        leave_down(is_answered, &mut netlink, &links, &new);
+                        if !is_answered {
+                            timeout = ANSWER_TIME;
+                        }
                         refused = Refused::default();
                     } else {
                         refused.retain(&links);
@@ -214,8 +219,10 @@ fn switch_on(netlink: &mut Netlink, refused: &mut Refused, link: &Link) {
 }
 
 /// Keeps interfaces down once Ironic locked the machine down: what is up is switched off again.
-fn leave_down(netlink: &mut Netlink, links: &BTreeMap<u32, Link>, new: &[Link]) {
-    for link in links.values().filter(|link| link.up) {
+///
+/// Not at once: the mark is set before Ironic has its answer, and the agent, or the one after it, switches them off itself.
+fn leave_down(is_answered: bool, netlink: &mut Netlink, links: &BTreeMap<u32, Link>, new: &[Link]) {
+    for link in links.values().filter(|link| link.up && is_answered) {
         if let Err(error) = netlink.set_down(link.index) {
             tracing::error!(interface = link.name, %error, "cannot switch off an interface");
         }
@@ -228,6 +235,16 @@ fn leave_down(netlink: &mut Netlink, links: &BTreeMap<u32, Link>, new: &[Link]) 
     }
 }
 
+/// Whether Ironic has had time for its answer. Where the clock was set meanwhile nobody knows, and it had.
+fn is_lockdown_answered(root: &Root) -> bool {
+    let mark = fs::metadata(root.lockdown_mark()).and_then(|mark| mark.modified());
+    mark.ok()
+        .and_then(|set| set.elapsed().ok())
+        .is_none_or(|since| since > ANSWER_TIME)
+}
+
+/// For the answer to the command that locked the machine down.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// Should a change ever get lost.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);

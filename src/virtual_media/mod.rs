@@ -36,6 +36,8 @@ pub struct Media {
     pub parameters: Option<KernelArgs>,
     /// The configuration files that were copied to their place below `/etc`.
     pub copied: Vec<PathBuf>,
+    /// Whether the media of this boot were there at all.
+    pub were_found: bool,
 }
 
 impl Media {
@@ -341,7 +343,12 @@ impl Boot<'_> {
         if self.is_new(format!("read {has_parameters} {files}")) {
             tracing::info!(parameters = has_parameters, files, "Read the virtual media");
         }
-        Ok(Media { parameters, copied })
+        let were_found = !found.isos.is_empty() || !found.parameters.is_empty();
+        Ok(Media {
+            parameters,
+            copied,
+            were_found,
+        })
     }
 
     /// The parameters on the volume that was made for them.
@@ -780,6 +787,9 @@ mod tests {
         let machine = Machine::new();
         machine.block("ata1", "sr0", "5", 9, &iso("VMEDIA_BOOT_ISO", "other"));
         machine.block("ata1", "sr1", "5", 9, &iso("VMEDIA_BOOT_ISO", "ours"));
+        let were_found = |line| look(&machine, line, CONFIGURED).unwrap().were_found;
+        assert!(!were_found("boot_method=vmedia ir_pub_id=nobody"));
+        assert!(were_found("boot_method=vmedia"));
         let chosen = |publisher| {
             let found = Found::among(devices(&machine.root()), publisher);
             let arguments = arguments("");

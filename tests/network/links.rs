@@ -2,7 +2,8 @@
 
 use crate::machine::{Machine, ip};
 use crate::server4::{MASK_24, Server};
-use std::fs;
+use std::fs::{self, File};
+use std::time::{Duration, SystemTime};
 
 #[test]
 fn an_interface_whose_first_start_was_refused_is_switched_on_later() {
@@ -39,6 +40,15 @@ fn interfaces_of_a_locked_down_machine_stay_down() {
 
     machine.plug("eth1", "02:00:00:00:00:02");
     assert_eq!(up_once_looked_at(&machine, "eth1"), [""; 0]);
+
+    // While Ironic may wait for its answer, what is up stays up.
+    machine.ip(&["link", "set", "eth1", "up"]);
+    machine.plug("eth3", "02:00:00:00:00:04");
+    assert_eq!(up_once_looked_at(&machine, "eth3"), ["eth1"]);
+    let mark = File::options().write(true).open(folder.join("locked-down"));
+    let long_ago = SystemTime::now() - Duration::from_secs(60);
+    mark.unwrap().set_modified(long_ago).unwrap();
+    machine.ip(&["link", "set", "eth1", "down"]);
 
     // A restarted process, and an interface that is switched on by other means.
     machine.start();
