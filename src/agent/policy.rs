@@ -9,7 +9,8 @@ use crate::keystone::Keystone;
 use crate::policy::{self, Attributes, DEFAULTS, Enforcer, Found, Reload, names};
 use crate::root::Root;
 use crate::secret::CurrentToken;
-use nix::sys::statfs::FsType;
+use nix::sys::statfs::{FsType, statfs};
+use nix::sys::statvfs::statvfs;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -171,12 +172,22 @@ fn believed(found: &Found) -> Result<(), &'static str> {
         return Err("others than its owner may write to it (chmod go-w)");
     }
     let is_in_memory = IN_MEMORY.contains(&found.file_system.filesystem_type());
-    // An installed system has its own.
-    let own = fs::metadata("/").map(|root| root.dev());
-    if !is_in_memory && !own.is_ok_and(|own| own == found.metadata.dev()) {
+    if !is_in_memory && !is_of_root(found) {
         return Err("it is on a disk: put it into the ramdisk, or onto the virtual media");
     }
     Ok(())
+}
+
+/// Whether something lies in the file system of `/`: an installed system has its own, and a live one a stack of others, whose files may
+/// have other device numbers.
+fn is_of_root(found: &Found) -> bool {
+    let is_same_device = fs::metadata("/").is_ok_and(|root| root.dev() == found.metadata.dev());
+    let is_same_kind =
+        statfs("/").is_ok_and(|root| root.filesystem_type() == found.file_system.filesystem_type());
+    let is_same = statvfs("/").is_ok_and(|root| {
+        root.filesystem_id() != 0 && root.filesystem_id() == found.file_system_id
+    });
+    is_same_device || is_same_kind && is_same
 }
 
 /// What the API is about: this machine and its node.

@@ -1,6 +1,7 @@
 //! What a program says of its policy: where files are, who may have written them, and what holds without them.
 
 use nix::sys::statfs::{Statfs, fstatfs};
+use nix::sys::statvfs::fstatvfs;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::PathBuf;
@@ -12,6 +13,8 @@ pub struct Found {
     pub metadata: Metadata,
     /// What it lies on: device numbers do not tell (btrfs and overlayfs have none of a disk's).
     pub file_system: Statfs,
+    /// Which one that is: all files of a stack of others (overlayfs) have its identifier.
+    pub file_system_id: u64,
 }
 
 impl Found {
@@ -23,6 +26,7 @@ impl Found {
         Ok(Self {
             metadata: file.metadata()?,
             file_system: fstatfs(file)?,
+            file_system_id: fstatvfs(file)?.filesystem_id(),
         })
     }
 }
