@@ -27,7 +27,7 @@ demo-plan:
 	@echo "==> demo: Debian packages, Rust, the agent, its ramdisk, Ironic; then a deployment."
 	@echo "    About 20 minutes the first time (two cores, 600 MB to fetch), later 3. All but the packages stays in target/."
 
-test: check agent image iso lab nextest ## Everything: lints, unit and protocol tests, the binary, the real Ironic with virtual machines
+test: lint agent image iso lab nextest check-packages ## Everything: lints, unit and protocol tests, the binary, the real Ironic with virtual machines
 	@rm -f $(LAB)/runs/*/restarts
 	@$(NEXTEST) run --profile full; status=$$?; cat $(LAB)/runs/*/restarts 2>/dev/null; \
 		echo "Machines that had to be started again because their kernel stalled: $$(cat $(LAB)/runs/*/restarts 2>/dev/null | wc -l)"; \
