@@ -454,6 +454,27 @@ fn clippys_reasons_name_files_that_exist() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
+/// `FILE::NAME` in `ARCHITECTURE.md`: the file is there, and has the name.
+#[test]
+fn files_and_names_of_the_map_exist() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let map = fs::read_to_string(project.join("ARCHITECTURE.md")).unwrap();
+    let quoted = map.split('`').skip(1).step_by(2);
+    let roots = ["src/", "tests/", "fuzz/", "image/", "docs/"];
+    let (mut names, mut missing) = (0, Vec::new());
+    for place in quoted.filter(|text| roots.iter().any(|root| text.starts_with(root))) {
+        let (file, name) = place.split_once("::").unwrap_or((place, ""));
+        let path = project.join(file);
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        names += usize::from(!name.is_empty());
+        if !path.exists() || !text.contains(name) {
+            missing.push(place);
+        }
+    }
+    assert_eq!(missing, Vec::<&str>::new());
+    assert!(names >= 14, "of {names} names");
+}
+
 /// What `ARCHITECTURE.md` shows as a change can be made to the files as they are.
 #[test]
 fn diffs_in_the_map_fit_the_files() {
