@@ -26,6 +26,7 @@ pub mod formats;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod handover;
+pub mod http;
 pub mod imaging;
 pub mod init;
 pub mod inventory;

@@ -92,12 +92,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("supervisor", &["config", "handover", "logging", "sys"]),
     ("virtual_media", &["config", "formats"]),
-    ("conductor", &["config", "tls"]),
+    ("conductor", &["config", "http", "tls"]),
     (
         "extensions",
         &["command", "inventory", "logging", "machine", "steps"],
     ),
-    ("keystone", &["config", "logging", "tls"]),
+    ("keystone", &["config", "http", "logging", "tls"]),
     ("policy", &[]),
     ("command", &[]),
     ("handover", &["command", "formats", "logging"]),
@@ -132,6 +132,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("bootloader", &["formats", "storage", "sys"]),
     ("storage", &["formats", "sys"]),
     ("config", &["tls"]),
+    ("http", &["tls"]),
     ("logging", &[]),
     ("tls", &["dns"]),
     // A name server with a link-local address is reached by an interface's number.
@@ -421,6 +422,46 @@ fn host_names_are_resolved_by_the_room_dns_alone() {
     let lock = lock.unwrap();
     assert!(lock.contains("name = \"reqwest\""));
     assert!(!lock.contains("name = \"hickory-resolver\""));
+}
+
+/// What there is one of, how it would be written a second time, and the files that may.
+const ONE_OF_EACH: &[(&str, &[&str], &[&str])] = &[
+    (
+        "HTTP client of a JSON service (the other is for images)",
+        &["redirect::Policy", ".remote_addr()", ".chunk()"],
+        &["src/http.rs", "src/imaging/fetch.rs"],
+    ),
+    (
+        "reading of an error of serde's",
+        &["Category::Eof"],
+        &["src/http.rs"],
+    ),
+    ("pause that grows", &["struct Backoff"], &["src/backoff.rs"]),
+    (
+        "reader of /proc/PID/mountinfo and /proc/PID/status",
+        &["struct Mount {", "\"CapEff:\")"],
+        &[
+            "src/formats/mount_table.rs",
+            "src/formats/process_status.rs",
+        ],
+    ),
+];
+
+#[test]
+fn there_is_one_of_each() {
+    for (what, words, files) in ONE_OF_EACH {
+        offenders(&format!("another {what}"), words, |shown| {
+            !files.contains(&shown)
+        });
+        for file in *files {
+            let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file));
+            let text = text.unwrap();
+            assert!(
+                words.iter().any(|word| text.contains(word)),
+                "{file}: no {what}"
+            );
+        }
+    }
 }
 
 #[test]

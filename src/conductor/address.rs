@@ -162,7 +162,7 @@ async fn destinations(client: Option<&Client>) -> Vec<IpAddr> {
         match client.send_to(&url, &Request::get("/")).await {
             // With a proxy between, the connection's far end is the proxy's.
             Ok(answer) => {
-                answering.extend(address_in(&url).or_else(|| Some(answer.peer?.ip())));
+                answering.extend(address_in(&url).or_else(|| Some(answer.peer()?.ip())));
             }
             Err(error) => {
                 tracing::debug!(error = chain(&error), "this API gives no answer");

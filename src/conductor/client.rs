@@ -1,14 +1,15 @@
-//! Ironic's API over HTTP: several URLs, headers, version negotiation, bounded answers.
+//! Ironic's API: several URLs, headers, version negotiation.
 
 use super::error::Error;
 use super::wire;
 use crate::config::{ApiVersion, Config};
+use crate::http::{self, JSON};
 use crate::root::Root;
 use crate::secret::AgentToken;
-use crate::tls::client::{ClientOptions, body, login};
+use crate::tls::client::ClientOptions;
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, StatusCode, redirect};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode};
 use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -30,7 +31,7 @@ pub(super) const VERIFY_CA: ApiVersion = ApiVersion {
 /// go on to the next URL. The one that gave it is asked first from then on.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
+    http: http::Client,
     /// The one to ask first is the first.
     urls: Mutex<Vec<Known>>,
     request_id: Option<HeaderValue>,
@@ -42,8 +43,8 @@ impl Client {
     /// A client for the API at these URLs.
     ///
     /// # Errors
-    /// [`Error::NoUrl`] without any; [`Error::PinnedInClear`] where a key is pinned and a URL has none to show; [`Error::Tls`]
-    /// and [`Error::Client`] when settings cannot be used.
+    /// [`Error::NoUrl`] without any; [`Error::PinnedInClear`] where a key is pinned and a URL has none to show;
+    /// [`Error::Client`] when settings cannot be used.
     pub fn new(
         urls: &[Url],
         config: &Config,
@@ -66,23 +67,12 @@ impl Client {
             pins: config.api_pin.clone(),
             ..tls.clone()
         };
-        let patience = config.http_request_timeout;
-        let http = tls
-            .builder(root)
-            .map_err(Error::Tls)?
-            .default_headers(HeaderMap::from_iter([
-                (ACCEPT, HeaderValue::from_static(JSON)),
-                (CONTENT_TYPE, HeaderValue::from_static(JSON)),
-            ]))
-            // A redirect would take the token to whoever it names.
-            .redirect(redirect::Policy::none())
-            .pool_max_idle_per_host(2)
-            .connect_timeout(patience)
-            .read_timeout(patience)
-            // A server that sends a byte now and then must not hold the heartbeat for ever.
-            .timeout(patience.saturating_mul(2))
-            .build()
-            .map_err(Error::Client)?;
+        let limits = http::Limits {
+            max_body: MAX_BODY_LEN,
+            max_idle: 2,
+            timeout: Some(config.http_request_timeout),
+        };
+        let http = http::Client::new(tls, root, limits).map_err(Error::Client)?;
         Ok(Self {
             http,
             urls: Mutex::new(urls.iter().cloned().map(Known::nothing_of).collect()),
@@ -157,7 +147,7 @@ impl Client {
 
     async fn ask_version(&self) -> Result<ApiVersion, Error> {
         self.send(&Request::get("/"), Standing::Unknown, |answer| {
-            if answer.status != StatusCode::OK {
+            if answer.status() != StatusCode::OK {
                 return Err(answer.refusal(None));
             }
             with_tokens(wire::version(answer.document()?)?)
@@ -177,14 +167,14 @@ impl Client {
         &self,
         request: &Request,
         standing: Standing,
-        wanted: impl Fn(&Answer) -> Result<T, Error>,
+        wanted: impl Fn(Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let known = self.order().clone();
         let several = known.len() > 1;
         let mut failure = Error::NoUrl;
         for Known { url, standing: had } in known {
             let answer = self.send_to(&url, request).await;
-            let error = match answer.and_then(|answer| wanted(&answer)) {
+            let error = match answer.and_then(&wanted) {
                 Ok(found) => {
                     self.promote(&url, standing);
                     return Ok(found);
@@ -215,28 +205,14 @@ impl Client {
 
     /// Sends a request to one URL and reads the whole answer, as far as it is not too long.
     pub(super) async fn send_to(&self, url: &Url, request: &Request) -> Result<Answer, Error> {
-        let failed = |source: reqwest::Error| Error::Connect {
+        let sent = self.http.send(self.built(url, request)).await;
+        sent.map(Answer).map_err(|source| Error::Connect {
             url: origin(url),
-            source: source.into(),
-        };
-        let response = self.built(url, request).send().await.map_err(failed)?;
-        let (status, peer) = (response.status(), response.remote_addr());
-        let limit = if status.is_success() {
-            BODY_MAX
-        } else {
-            REFUSAL_MAX
-        };
-        let (body, whole) = body::read(response, limit).await.map_err(failed)?;
-        Ok(Answer {
-            status,
-            peer,
-            body,
-            whole,
-            hidden: login::secrets_of(url),
+            source,
         })
     }
 
-    fn built(&self, url: &Url, request: &Request) -> reqwest::RequestBuilder {
+    fn built(&self, url: &Url, request: &Request) -> http::Request {
         let mut url = url.clone();
         let path = format!("{}{}", url.path().trim_end_matches('/'), request.path);
         url.set_path(&path);
@@ -244,21 +220,23 @@ impl Client {
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
-        let mut builder = self.http.request(request.method.clone(), url);
-        if let Some(id) = &self.request_id {
-            builder = builder.header(REQUEST_ID, id.clone());
+        let version = request.version.map(|version| version.to_string());
+        let version = version.and_then(|version| HeaderValue::from_str(&version).ok());
+        let headers = [
+            (CONTENT_TYPE, Some(HeaderValue::from_static(JSON))),
+            (REQUEST_ID, self.request_id.clone()),
+            (API_VERSION, version),
+        ];
+        http::Request {
+            method: request.method.clone(),
+            url,
+            headers: headers
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value?)))
+                .collect(),
+            body: request.body.clone(),
+            is_secret: request.answer == Content::Secret,
         }
-        if let Some(version) = request.version {
-            builder = builder.header(API_VERSION, version.to_string());
-        }
-        if request.answer == Content::Secret {
-            // A connection that is kept would keep the answer in its buffers.
-            builder = builder.header(CONNECTION, "close");
-        }
-        if let Some(body) = &request.body {
-            builder = builder.body(body.clone());
-        }
-        builder
     }
 
     /// The API's URLs, in the order in which they are asked.
@@ -404,42 +382,39 @@ impl Request {
 
 /// What an API answered.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    /// Who answered: the API, or the proxy before it.
-    pub(super) peer: Option<SocketAddr>,
-    /// Wiped when dropped, for it may hold the token.
-    body: Zeroizing<Vec<u8>>,
-    whole: bool,
-    /// What it was shown by the URL.
-    hidden: Vec<Zeroizing<String>>,
-}
+pub(super) struct Answer(http::Response);
 
 impl Answer {
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// Who answered: the API, or the proxy before it.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.0.peer
+    }
+
     /// The body of an answer that is what was asked for.
     pub(super) fn document(&self) -> Result<&[u8], Error> {
-        if self.whole {
-            return Ok(&self.body);
-        }
-        Err(Error::TooLarge(BODY_MAX))
+        let document = self.0.document();
+        document.map_err(|http::TooLarge(most)| Error::TooLarge(most))
     }
 
     /// The error that an answer with another status than the wanted one is. It does not repeat the agent token or the URL's password,
     /// whatever those are called there: "'…' is too long".
-    pub(super) fn refusal(&self, token: Option<&AgentToken>) -> Error {
-        let token = token.map(|token| token.reveal(|token| Zeroizing::new(token.to_owned())));
-        let secrets: Vec<_> = self.hidden.iter().cloned().chain(token).collect();
+    pub(super) fn refusal(mut self, token: Option<&AgentToken>) -> Error {
+        if let Some(token) = token {
+            let token = token.reveal(|token| Zeroizing::new(token.to_owned()));
+            self.0.hide(token);
+        }
         Error::Answer {
-            code: self.status.as_u16(),
-            text: wire::server_message(&self.body, &secrets),
+            code: self.0.status.as_u16(),
+            text: self.0.message(wire::message_in),
         }
     }
 }
 
-const JSON: &str = "application/json";
 const API_VERSION: HeaderName = HeaderName::from_static("x-openstack-ironic-api-version");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 /// Ironic's answers to a lookup have a few kilobytes.
-const BODY_MAX: usize = 1024 * 1024;
-/// Enough for a message.
-const REFUSAL_MAX: usize = 16 * 1024;
+const MAX_BODY_LEN: usize = 1024 * 1024;

@@ -1,7 +1,7 @@
 //! Why a conversation with Ironic failed.
 
 use crate::config::ApiVersion;
-use crate::tls;
+use crate::{http, tls};
 use std::time::Duration;
 
 /// Why a conversation with Ironic failed.
@@ -19,8 +19,8 @@ pub enum Error {
     #[error("the agent is ending")]
     Cancelled,
     /// The HTTP client cannot be made.
-    #[error("making the HTTP client")]
-    Client(#[source] reqwest::Error),
+    #[error("making the client of Ironic's API")]
+    Client(#[source] http::BuildError),
     /// No API of the list gave an answer.
     #[error("asking {url}")]
     Connect {
@@ -87,9 +87,6 @@ pub enum Error {
         /// Why.
         reason: &'static str,
     },
-    /// TLS settings cannot be used.
-    #[error("setting up TLS for Ironic's API")]
-    Tls(#[source] tls::Error),
     /// The answer is longer than any honest one.
     #[error("the answer has more than {0} bytes")]
     TooLarge(usize),

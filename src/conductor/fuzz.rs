@@ -1,6 +1,7 @@
 //! Any bytes as Ironic's answers.
 
 use super::wire;
+use crate::http;
 
 /// Reads them as each of its documents, and as its complaint.
 pub(crate) fn conductor_answer(bytes: &[u8]) {
@@ -8,6 +9,6 @@ pub(crate) fn conductor_answer(bytes: &[u8]) {
     if let Ok(answer) = wire::lookup(bytes) {
         let _ = answer.heartbeat_timeout();
     }
-    let message = wire::server_message(bytes, &[]);
+    let message = http::server_message(bytes, &[], wire::message_in);
     assert!(!message.contains(['\n', '\r', '\u{1b}']), "{message:?}");
 }

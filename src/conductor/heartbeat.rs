@@ -72,7 +72,7 @@ pub async fn once(client: &Client, heartbeat: &Heartbeat) -> Result<(), Error> {
     };
     client
         .send(&request, Standing::TakesHeartbeats, |answer| {
-            match answer.status {
+            match answer.status() {
                 StatusCode::ACCEPTED => Ok(()),
                 _ => Err(answer.refusal(Some(&heartbeat.token))),
             }

@@ -262,7 +262,7 @@ async fn ask<T>(
     };
     client
         .send(&request, Standing::KnowsNode, |answer| {
-            match answer.status {
+            match answer.status() {
                 StatusCode::OK => understand(answer.document()?),
                 _ => Err(answer.refusal(own)),
             }

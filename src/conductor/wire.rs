@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use crate::config::ApiVersion;
-use crate::redact::{mask_each_known, visible};
+use crate::http;
 use crate::secret::{AgentToken, document};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -10,7 +10,6 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// `GET /`.
 #[derive(Deserialize)]
@@ -131,20 +130,14 @@ pub(super) fn heartbeat(
     })
 }
 
-/// What a person is told of an error answer (IPA: `ironic_api_client._error_from_response`).
+/// The message of an error document (IPA: `ironic_api_client._error_from_response`).
 ///
-/// Ironic wraps its message: `{"error_message": {"faultstring": …}}`, the inner object often as a text of its own. Secrets that it
-/// repeats are masked when it is unwrapped: JSON has many ways to write them.
-pub(super) fn server_message(body: &[u8], secrets: &[Zeroizing<String>]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let message = serde_json::from_str::<Value>(&text)
-        .ok()
-        .and_then(|value| message_in(value.get("error_message").unwrap_or(&value)));
-    let message = mask_each_known(message.as_deref().unwrap_or(&text), secrets);
-    printable(&message)
+/// Ironic wraps its message: `{"error_message": {"faultstring": …}}`, the inner object often as a text of its own.
+pub(super) fn message_in(document: &Value) -> Option<String> {
+    unwrapped(document.get("error_message").unwrap_or(document))
 }
 
-fn message_in(value: &Value) -> Option<String> {
+fn unwrapped(value: &Value) -> Option<String> {
     match value {
         Value::Object(fields) => ["faultstring", "title"]
             .iter()
@@ -153,38 +146,21 @@ fn message_in(value: &Value) -> Option<String> {
         Value::String(text) => Some(
             serde_json::from_str::<Map<String, Value>>(text)
                 .ok()
-                .and_then(|inner| message_in(&Value::Object(inner)))
+                .and_then(|inner| unwrapped(&Value::Object(inner)))
                 .unwrap_or_else(|| text.clone()),
         ),
         _ => None,
     }
 }
 
-/// One bounded line: a stranger's text goes into our log.
-fn printable(text: &str) -> String {
-    let line: String = text.chars().map(visible).take(MESSAGE_MAX).collect();
-    line.trim().to_owned()
-}
-
-/// serde's own messages may quote the value they stumbled on, and that may be the token.
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| {
-        let what = match error.classify() {
-            serde_json::error::Category::Data => "a field is missing or of the wrong type",
-            serde_json::error::Category::Eof => "it ends too early",
-            serde_json::error::Category::Io | serde_json::error::Category::Syntax => {
-                "it is not JSON"
-            }
-        };
-        malformed(error.line(), error.column(), what)
-    })
+    let parsed = http::parse(body);
+    parsed.map_err(|http::Malformed { line, column, what }| malformed(line, column, what))
 }
 
 fn malformed(line: usize, column: usize, what: &'static str) -> Error {
     Error::Malformed { line, column, what }
 }
-
-const MESSAGE_MAX: usize = 500;
 
 #[cfg(test)]
 mod tests {
@@ -270,9 +246,9 @@ mod tests {
             ("<html>\r\n".into(), "<html>"),
             (r#"{"other": 1}"#.into(), r#"{"other": 1}"#),
         ] {
-            assert_eq!(server_message(body.as_bytes(), &[]), told, "{body}");
+            let message = http::server_message(body.as_bytes(), &[], message_in);
+            assert_eq!(message, told, "{body}");
         }
-        assert_eq!(server_message(&[b'x'; 5000], &[]).len(), MESSAGE_MAX);
     }
 
     proptest! {
@@ -280,13 +256,14 @@ mod tests {
         fn any_bytes_are_an_answer_or_an_error(body in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = lookup(&body);
             let _ = version(&body);
-            let _ = server_message(&body, &[]);
+            let _ = http::server_message(&body, &[], message_in);
         }
 
         #[test]
         fn any_text_is_a_message(text in any::<String>()) {
-            let told = server_message(serde_json::json!({ "error_message": text }).to_string().as_bytes(), &[]);
-            prop_assert!(told.chars().count() <= MESSAGE_MAX && !told.contains(char::is_control));
+            let document = serde_json::json!({ "error_message": text }).to_string();
+            let told = http::server_message(document.as_bytes(), &[], message_in);
+            prop_assert!(told.chars().count() <= http::MAX_MESSAGE_LEN && !told.contains(char::is_control));
         }
     }
 }

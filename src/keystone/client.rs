@@ -1,32 +1,30 @@
-//! Requests to Keystone, and answers of a bounded size.
+//! Requests to Keystone, and what its answers mean.
 
 use super::error::Error;
 use super::wire;
 use super::wire::token::{Verdict, verdict};
+use crate::http::{self, JSON, Request, Response};
 use crate::root::Root;
-use crate::tls::client::{ClientOptions, body, login};
+use crate::tls::client::ClientOptions;
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{RequestBuilder, StatusCode, redirect};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 use zeroize::Zeroizing;
 
-/// The HTTP client.
-pub(super) struct Client(reqwest::Client);
+/// The HTTP client. Each request brings or fetches a token, so no connection is kept.
+pub(super) struct Client(http::Client);
 
 impl Client {
     pub(super) fn new(tls: &ClientOptions, root: &Root) -> Result<Self, Error> {
-        let client = tls
-            .builder(root)
-            .map_err(Error::Tls)?
-            // A redirect would take tokens to whoever it names.
-            .redirect(redirect::Policy::none())
-            // Each brings or fetches a token, and a connection that is kept would keep it in its buffers.
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(Error::Client)?;
-        Ok(Self(client))
+        let limits = http::Limits {
+            max_body: MAX_BODY_LEN,
+            max_idle: 0,
+            timeout: None,
+        };
+        let client = http::Client::new(tls, root, limits);
+        client.map(Self).map_err(Error::Client)
     }
 
     /// Asks about a token, as the owner of another or of the same.
@@ -39,9 +37,9 @@ impl Client {
     ) -> Result<Answer, Error> {
         let mut url = tokens(keystone);
         url.set_query(Some("nocatalog"));
-        let request = self.0.get(url.clone()).header(AUTH_TOKEN, own.clone());
-        let request = request.header(SUBJECT_TOKEN, subject.clone());
-        let mut answer = send(request, &url, deadline).await?;
+        let tokens = [(AUTH_TOKEN, own.clone()), (SUBJECT_TOKEN, subject.clone())];
+        let request = request(Method::GET, url, HeaderMap::from_iter(tokens), None);
+        let mut answer = self.send(request, deadline).await?;
         answer.hide(subject.as_bytes());
         answer.hide(own.as_bytes());
         Ok(answer)
@@ -54,10 +52,35 @@ impl Client {
         body: Bytes,
         deadline: Instant,
     ) -> Result<Answer, Error> {
-        let url = tokens(keystone);
-        let request = self.0.post(url.clone()).body(body);
-        let request = request.header(CONTENT_TYPE, HeaderValue::from_static(JSON));
-        send(request, &url, deadline).await
+        let headers = [(CONTENT_TYPE, HeaderValue::from_static(JSON))];
+        let headers = HeaderMap::from_iter(headers);
+        let request = request(Method::POST, tokens(keystone), headers, Some(body));
+        self.send(request, deadline).await
+    }
+
+    async fn send(&self, request: Request, deadline: Instant) -> Result<Answer, Error> {
+        let url = shown(&request.url);
+        match timeout_at(deadline, self.0.send(request)).await {
+            Ok(Ok(mut response)) => Ok(Answer {
+                url,
+                status: response.status,
+                token: response.take_header(&SUBJECT_TOKEN),
+                is_keystones: wire::is_keystones(response.beginning()),
+                response,
+            }),
+            Ok(Err(source)) => Err(Error::Connect { url, source }),
+            Err(_) => Err(Error::Silent { url }),
+        }
+    }
+}
+
+fn request(method: Method, url: Url, headers: HeaderMap, body: Option<Bytes>) -> Request {
+    Request {
+        method,
+        url,
+        headers,
+        body,
+        is_secret: true,
     }
 }
 
@@ -69,43 +92,6 @@ fn tokens(keystone: &Url) -> Url {
     url
 }
 
-async fn send(request: RequestBuilder, url: &Url, deadline: Instant) -> Result<Answer, Error> {
-    let hidden = login::secrets_of(url);
-    let url = shown(url);
-    let request = request
-        .header(ACCEPT, HeaderValue::from_static(JSON))
-        .header(CONNECTION, HeaderValue::from_static("close"));
-    let exchange = async {
-        let mut response = request.send().await?;
-        let status = response.status();
-        let token = response.headers_mut().remove(SUBJECT_TOKEN);
-        let limit = if status.is_success() {
-            BODY_MAX
-        } else {
-            REFUSAL_MAX
-        };
-        let (body, whole) = body::read(response, limit).await?;
-        Ok((status, token, body, whole))
-    };
-    match timeout_at(deadline, exchange).await {
-        Ok(Ok((status, token, body, whole))) => Ok(Answer {
-            url,
-            status,
-            token,
-            is_keystones: wire::is_keystones(&body),
-            body,
-            whole,
-            hidden,
-        }),
-        Ok(Err(source)) => {
-            let source: reqwest::Error = source;
-            let source = source.into();
-            Err(Error::Connect { url, source })
-        }
-        Err(_) => Err(Error::Silent { url }),
-    }
-}
-
 /// What Keystone answered.
 pub(super) struct Answer {
     /// Who.
@@ -115,10 +101,7 @@ pub(super) struct Answer {
     pub(super) token: Option<HeaderValue>,
     /// Whether a refusal is worded as Keystone does.
     is_keystones: bool,
-    body: Zeroizing<Vec<u8>>,
-    whole: bool,
-    /// What it was shown.
-    hidden: Vec<Zeroizing<String>>,
+    response: Response,
 }
 
 impl Answer {
@@ -148,12 +131,9 @@ impl Answer {
 
     /// The body, where it is what was asked for.
     pub(super) fn document(&self) -> Result<&[u8], Error> {
-        if self.whole {
-            return Ok(&self.body);
-        }
-        Err(Error::TooLarge {
-            url: self.url.clone(),
-            most: BODY_MAX,
+        self.response.document().map_err(|http::TooLarge(most)| {
+            let url = self.url.clone();
+            Error::TooLarge { url, most }
         })
     }
 
@@ -167,7 +147,7 @@ impl Answer {
     /// Masks a secret that was sent in what a refusal says: "Could not find token: …".
     pub(super) fn hide(&mut self, secret: &[u8]) {
         let secret = String::from_utf8_lossy(secret).into_owned();
-        self.hidden.push(Zeroizing::new(secret));
+        self.response.hide(Zeroizing::new(secret));
     }
 
     /// That the agent is not let in itself.
@@ -175,7 +155,7 @@ impl Answer {
         Error::Credentials {
             url: self.url.clone(),
             code: self.status.as_u16(),
-            text: wire::server_message(&self.body, &self.hidden),
+            text: self.response.message(wire::message_in),
         }
     }
 
@@ -183,7 +163,7 @@ impl Answer {
         Error::Answer {
             url: self.url.clone(),
             code: self.status.as_u16(),
-            text: wire::server_message(&self.body, &self.hidden),
+            text: self.response.message(wire::message_in),
         }
     }
 }
@@ -193,11 +173,8 @@ fn shown(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 
-const JSON: &str = "application/json";
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
 /// A token has some kilobytes, a large cloud's catalogue some dozens.
-const BODY_MAX: usize = 256 * 1024;
-/// Enough for a message.
-const REFUSAL_MAX: usize = 16 * 1024;
+const MAX_BODY_LEN: usize = 256 * 1024;
 pub(super) const UNKNOWN: &str = "the token is unknown, expired or revoked";

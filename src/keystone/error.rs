@@ -1,6 +1,6 @@
 //! Why Keystone gave no answer that can be used.
 
-use crate::tls;
+use crate::{http, tls};
 
 /// Why Keystone gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -16,8 +16,8 @@ pub enum Error {
         text: String,
     },
     /// The HTTP client cannot be made.
-    #[error("making the HTTP client")]
-    Client(#[source] reqwest::Error),
+    #[error("making the client of Keystone")]
+    Client(#[source] http::BuildError),
     /// No connection, or one that broke.
     #[error("asking {url}")]
     Connect {

@@ -3,6 +3,7 @@
 use super::identity::Identity;
 use super::wire::{self, own, token};
 use crate::config::Interface;
+use crate::http;
 use url::Url;
 
 /// Reads them as the answer to each question, as a complaint, and as the URL of Keystone.
@@ -17,7 +18,7 @@ pub(crate) fn keystone_answer(bytes: &[u8]) {
         }
     }
     let _ = wire::is_keystones(bytes);
-    let message = wire::server_message(bytes, &[]);
+    let message = http::server_message(bytes, &[], wire::message_in);
     assert!(!message.contains(['\n', '\r', '\u{1b}']), "{message:?}");
     // As options and catalogues are taken.
     let url = Url::parse(&String::from_utf8_lossy(bytes)).ok();

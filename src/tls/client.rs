@@ -4,7 +4,6 @@
 //! meant to be the only authority.
 
 mod authorities;
-pub mod body;
 mod failure;
 pub mod login;
 pub mod pin;

@@ -1,7 +1,8 @@
 //! How the agent asks for a token of its own, and the catalogue that comes with it.
 
-use super::{parse, time, versioned};
+use super::{time, versioned};
 use crate::config::Interface;
+use crate::http;
 use crate::secret::document;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -156,7 +157,7 @@ struct Endpoint {
 
 /// The answer to the agent's credentials.
 pub(in super::super) fn own(body: &[u8]) -> Result<Made, &'static str> {
-    let OwnDocument { token } = parse(body)?;
+    let OwnDocument { token } = http::parse(body).map_err(|error| error.what)?;
     Ok(Made {
         life: token.expires_at.saturating_sub(token.issued_at),
         catalog: token.catalog,

@@ -4,7 +4,8 @@
 //! `AccessInfoV3`) and oslo.context's `from_environ` make of it on its way into Ironic's context.
 
 use super::super::Identity;
-use super::{parse, time};
+use super::time;
+use crate::http;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
@@ -78,7 +79,7 @@ struct ApplicationCredential {
 
 /// Whose a token is, from the answer to a question about it.
 pub(in super::super) fn verdict(body: &[u8]) -> Result<Verdict, &'static str> {
-    let document: Document = parse(body)?;
+    let document: Document = http::parse(body).map_err(|error| error.what)?;
     let Some(token) = document.token else {
         return match document.access {
             Some(_) => Ok(Verdict::Nobody(
