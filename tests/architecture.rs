@@ -432,6 +432,11 @@ const ONE_OF_EACH: &[(&str, &[&str], &[&str])] = &[
         &["src/http.rs", "src/imaging/fetch.rs"],
     ),
     (
+        "verifier of TLS servers",
+        &["ServerCertVerifier for"],
+        &["src/tls/client/verifier.rs"],
+    ),
+    (
         "reading of an error of serde's",
         &["Category::Eof"],
         &["src/http.rs"],

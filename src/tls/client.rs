@@ -4,6 +4,7 @@
 //! meant to be the only authority.
 
 mod authorities;
+mod chain;
 mod failure;
 pub mod login;
 pub mod pin;
@@ -17,14 +18,14 @@ use super::{CipherSuites, Error, Identity, MinVersion, provider};
 use crate::dns::Resolver;
 use crate::root::Root;
 use authorities::Authorities;
-use pin::{Pinned, Pins};
+use chain::ChainVerifier;
+use pin::Pins;
 use proxy::Proxies;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::ClientConfig;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
 use std::sync::Arc;
-use verifier::ServerVerifier;
+use verifier::{ServerVerifier, Trust};
 
 /// How servers are verified and what the client shows of itself.
 #[derive(Clone, Debug, Default)]
@@ -87,73 +88,24 @@ impl ClientOptions {
         root: &Root,
         provider: Arc<CryptoProvider>,
     ) -> Result<Arc<dyn ServerCertVerifier>, Error> {
-        let usual: Arc<dyn ServerCertVerifier> = if self.insecure {
-            Arc::new(AcceptAll(provider))
+        let trust = if self.insecure {
+            if self.pins.is_none() {
+                tracing::warn!(
+                    "TLS servers, Ironic's API or of images, are NOT verified (insecure is set): anybody between here and them can read and change everything"
+                );
+            }
+            Trust::Anyone
         } else {
             let authorities = match &self.authorities {
                 Some(bundle) => bundle.authorities()?,
                 None => Authorities::of_system(root)?,
             };
-            Arc::new(ServerVerifier::new(authorities, &provider)?)
+            Trust::Authorities(Box::new(ChainVerifier::new(authorities, &provider)?))
         };
-        match self.pins.clone() {
-            Some(pins) => Ok(Arc::new(Pinned { pins, usual })),
-            None if self.insecure => {
-                tracing::warn!(
-                    "TLS servers, Ironic's API or of images, are NOT verified (insecure is set): anybody between here and them can read and change everything"
-                );
-                Ok(usual)
-            }
-            None => Ok(usual),
-        }
-    }
-}
-
-/// Takes every certificate. Signatures of the handshake itself are still checked: a broken peer is told apart from a strange one.
-#[derive(Debug)]
-struct AcceptAll(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AcceptAll {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        Ok(Arc::new(ServerVerifier {
+            trust,
+            pins: self.pins.clone(),
+            algorithms: provider.signature_verification_algorithms,
+        }))
     }
 }

@@ -7,10 +7,9 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, OtherError};
+use rustls_pki_types::CertificateDer;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -105,75 +104,17 @@ struct OtherKey {
     pinned: Pins,
 }
 
-/// Takes a server that shows a pinned key, and whatever else the usual check says of it that is not about its chain.
-#[derive(Debug)]
-pub(super) struct Pinned {
-    pub(super) pins: Pins,
-    pub(super) usual: Arc<dyn ServerCertVerifier>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let shown = Pin::of(end_entity)?;
-        if !self.pins.0.contains(&shown) {
-            let error = OtherKey {
-                shown,
-                pinned: self.pins.clone(),
-            };
-            return Err(rustls::Error::Other(OtherError(Arc::new(error))));
+impl Pins {
+    /// Verifies that the key of a certificate is one of these.
+    pub(super) fn verify(&self, certificate: &CertificateDer<'_>) -> Result<(), rustls::Error> {
+        let shown = Pin::of(certificate)?;
+        if self.0.contains(&shown) {
+            return Ok(());
         }
-        let usual = self.usual.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
-        match usual {
-            Err(error) if is_of_the_chain(&error) => Ok(ServerCertVerified::assertion()),
-            usual => usual,
-        }
+        let pinned = self.clone();
+        let error = OtherKey { shown, pinned };
+        Err(rustls::Error::Other(OtherError(Arc::new(error))))
     }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
-    }
-}
-
-/// Whether all that is wrong is who signed: an unknown authority, or one that may not sign this (what authorities may do, the
-/// library has no names for).
-fn is_of_the_chain(error: &rustls::Error) -> bool {
-    matches!(
-        error,
-        rustls::Error::InvalidCertificate(
-            CertificateError::UnknownIssuer | CertificateError::Other(_)
-        )
-    )
 }
 
 const PREFIX: &str = "sha256//";
