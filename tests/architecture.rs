@@ -437,6 +437,15 @@ const ONE_OF_EACH: &[(&str, &[&str], &[&str])] = &[
         &["src/tls/client/verifier.rs"],
     ),
     (
+        "driver of a DHCP client",
+        &[".on_timeout(now)"],
+        &[
+            "src/network/driver.rs",
+            "src/network/dhcp4.rs",
+            "src/network/dhcp6.rs",
+        ],
+    ),
+    (
         "reading of an error of serde's",
         &["Category::Eof"],
         &["src/http.rs"],

@@ -3,6 +3,7 @@
 //! Knows no socket and no interface; [`super::worker4`] carries out what it says. Identifies itself by the MAC alone, as the
 //! firmware did before it. Offers are not probed by ARP: the server's word is good enough for a ramdisk.
 
+use super::driver::DhcpClient;
 use super::lease4::{FOREVER, Lease, Unusable};
 use crate::formats::dhcp4::{Message, MessageType, Operation, Options, code};
 use std::hash::{BuildHasher, RandomState};
@@ -81,126 +82,12 @@ impl Client {
         }
     }
 
-    /// When [`Client::time`] is to be called.
-    pub(super) fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
-    /// Whether a lease is in use and no answer is awaited.
-    pub(super) fn is_bound(&self) -> bool {
-        matches!(self.state, State::Bound(..))
-    }
-
     /// Whether it has no address to send from and to be answered at.
     pub(super) fn is_without_address(&self) -> bool {
         matches!(
             self.state,
             State::Selecting { .. } | State::Requesting { .. }
         )
-    }
-
-    /// The deadline is reached.
-    pub(super) fn time(&mut self, now: Instant) -> Vec<Action> {
-        match self.state.clone() {
-            State::Selecting { tries } => {
-                self.state = State::Selecting { tries: tries + 1 };
-                self.deadline = now + pause(tries);
-                vec![self.discover(now)]
-            }
-            State::Requesting { offer, tries } if tries >= MOST_REQUESTS => {
-                self.note_failure(offer.server);
-                self.start_over(now);
-                vec![Action::Log(Refusal::Unanswered(offer.server))]
-            }
-            State::Requesting { offer, tries } => {
-                self.deadline = now + pause(tries);
-                let request = self.request(&offer, now);
-                self.state = State::Requesting {
-                    offer,
-                    tries: tries + 1,
-                };
-                vec![request]
-            }
-            State::Bound(lease, since) => {
-                self.draw_xid();
-                self.state = State::Renewing(lease, since);
-                self.time(now)
-            }
-            State::Renewing(lease, since) if now >= since + lease.rebind => {
-                self.state = State::Rebinding(lease, since);
-                self.time(now)
-            }
-            State::Renewing(lease, since) => {
-                self.deadline = between(now, since + lease.rebind);
-                vec![self.extend(&lease, Some(lease.server), now)]
-            }
-            State::Rebinding(lease, since) => {
-                let end = since + lease.lifetime.unwrap_or(FOREVER);
-                if now >= end {
-                    self.start_over(now);
-                    return vec![Action::Withdraw];
-                }
-                self.deadline = between(now, end);
-                vec![self.extend(&lease, None, now)]
-            }
-        }
-    }
-
-    /// A message came; those for others, or out of turn, change nothing.
-    pub(super) fn receive(&mut self, message: &Message, now: Instant) -> Vec<Action> {
-        let ours = message.operation == Operation::Reply
-            && message.xid == self.xid
-            && message.mac == self.mac;
-        if !ours {
-            return Vec::new();
-        }
-        let kind = message.options.message_type();
-        if let Some(MessageType::Ack | MessageType::Nak) = kind
-            && let Some(refused) = self.refuse_foreign(message)
-        {
-            return vec![Action::Log(refused)];
-        }
-        match (self.state.clone(), kind) {
-            (State::Selecting { tries }, Some(MessageType::Offer)) => {
-                match Lease::from_message(message) {
-                    // Another server has until the next DISCOVER to offer something.
-                    Ok(offer) if tries <= 1 && self.failed.contains(&offer.server) => Vec::new(),
-                    Ok(offer) => {
-                        self.state = State::Requesting { offer, tries: 0 };
-                        self.time(now)
-                    }
-                    Err(reason) => vec![Action::Log(Refusal::Unusable(reason))],
-                }
-            }
-            (
-                State::Requesting { .. } | State::Renewing(..) | State::Rebinding(..),
-                Some(MessageType::Ack),
-            ) => match Lease::from_message(message) {
-                Ok(lease) if self.is_not_offered(&lease) => {
-                    vec![Action::Log(Refusal::NotOffered(lease.address))]
-                }
-                Ok(lease) => {
-                    self.failed.clear();
-                    self.deadline = now + lease.renew;
-                    self.state = State::Bound(lease.clone(), now);
-                    vec![Action::Configure(lease)]
-                }
-                Err(reason) => vec![Action::Log(Refusal::Unusable(reason))],
-            },
-            (State::Requesting { offer, .. }, Some(MessageType::Nak)) => {
-                self.note_failure(offer.server);
-                self.start_over(now);
-                vec![nak(message)]
-            }
-            (State::Renewing(..) | State::Rebinding(..), Some(MessageType::Nak)) => {
-                self.start_over(now);
-                vec![nak(message), Action::Withdraw]
-            }
-            // Further offers, when one is taken already, and repeated answers are nothing odd.
-            (_, Some(MessageType::Offer | MessageType::Ack | MessageType::Nak)) => Vec::new(),
-            (State::Bound(..), _) => Vec::new(),
-            _ => vec![Action::Log(Refusal::NotAnAnswer)],
-        }
     }
 
     /// Why an acknowledgement or a refusal does not count: it is not of the server whose offer was requested, or whose lease is
@@ -277,6 +164,123 @@ impl Client {
             your_address: Ipv4Addr::UNSPECIFIED,
             mac: self.mac,
             options,
+        }
+    }
+}
+
+impl DhcpClient for Client {
+    type Action = Action;
+    type Message = Message;
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn is_bound(&self) -> bool {
+        matches!(self.state, State::Bound(..))
+    }
+
+    /// The deadline is reached.
+    fn on_timeout(&mut self, now: Instant) -> Vec<Action> {
+        match self.state.clone() {
+            State::Selecting { tries } => {
+                self.state = State::Selecting { tries: tries + 1 };
+                self.deadline = now + pause(tries);
+                vec![self.discover(now)]
+            }
+            State::Requesting { offer, tries } if tries >= MOST_REQUESTS => {
+                self.note_failure(offer.server);
+                self.start_over(now);
+                vec![Action::Log(Refusal::Unanswered(offer.server))]
+            }
+            State::Requesting { offer, tries } => {
+                self.deadline = now + pause(tries);
+                let request = self.request(&offer, now);
+                self.state = State::Requesting {
+                    offer,
+                    tries: tries + 1,
+                };
+                vec![request]
+            }
+            State::Bound(lease, since) => {
+                self.draw_xid();
+                self.state = State::Renewing(lease, since);
+                self.on_timeout(now)
+            }
+            State::Renewing(lease, since) if now >= since + lease.rebind => {
+                self.state = State::Rebinding(lease, since);
+                self.on_timeout(now)
+            }
+            State::Renewing(lease, since) => {
+                self.deadline = between(now, since + lease.rebind);
+                vec![self.extend(&lease, Some(lease.server), now)]
+            }
+            State::Rebinding(lease, since) => {
+                let end = since + lease.lifetime.unwrap_or(FOREVER);
+                if now >= end {
+                    self.start_over(now);
+                    return vec![Action::Withdraw];
+                }
+                self.deadline = between(now, end);
+                vec![self.extend(&lease, None, now)]
+            }
+        }
+    }
+
+    /// A message came; those for others, or out of turn, change nothing.
+    fn on_message(&mut self, message: &Message, now: Instant) -> Vec<Action> {
+        let ours = message.operation == Operation::Reply
+            && message.xid == self.xid
+            && message.mac == self.mac;
+        if !ours {
+            return Vec::new();
+        }
+        let kind = message.options.message_type();
+        if let Some(MessageType::Ack | MessageType::Nak) = kind
+            && let Some(refused) = self.refuse_foreign(message)
+        {
+            return vec![Action::Log(refused)];
+        }
+        match (self.state.clone(), kind) {
+            (State::Selecting { tries }, Some(MessageType::Offer)) => {
+                match Lease::from_message(message) {
+                    // Another server has until the next DISCOVER to offer something.
+                    Ok(offer) if tries <= 1 && self.failed.contains(&offer.server) => Vec::new(),
+                    Ok(offer) => {
+                        self.state = State::Requesting { offer, tries: 0 };
+                        self.on_timeout(now)
+                    }
+                    Err(reason) => vec![Action::Log(Refusal::Unusable(reason))],
+                }
+            }
+            (
+                State::Requesting { .. } | State::Renewing(..) | State::Rebinding(..),
+                Some(MessageType::Ack),
+            ) => match Lease::from_message(message) {
+                Ok(lease) if self.is_not_offered(&lease) => {
+                    vec![Action::Log(Refusal::NotOffered(lease.address))]
+                }
+                Ok(lease) => {
+                    self.failed.clear();
+                    self.deadline = now + lease.renew;
+                    self.state = State::Bound(lease.clone(), now);
+                    vec![Action::Configure(lease)]
+                }
+                Err(reason) => vec![Action::Log(Refusal::Unusable(reason))],
+            },
+            (State::Requesting { offer, .. }, Some(MessageType::Nak)) => {
+                self.note_failure(offer.server);
+                self.start_over(now);
+                vec![nak(message)]
+            }
+            (State::Renewing(..) | State::Rebinding(..), Some(MessageType::Nak)) => {
+                self.start_over(now);
+                vec![nak(message), Action::Withdraw]
+            }
+            // Further offers, when one is taken already, and repeated answers are nothing odd.
+            (_, Some(MessageType::Offer | MessageType::Ack | MessageType::Nak)) => Vec::new(),
+            (State::Bound(..), _) => Vec::new(),
+            _ => vec![Action::Log(Refusal::NotAnAnswer)],
         }
     }
 }
@@ -369,9 +373,9 @@ mod tests {
 
     fn bound(now: Instant) -> Client {
         let mut client = client(now);
-        client.time(now);
-        client.receive(&answer(&client, MessageType::Offer), now);
-        let actions = client.receive(&answer(&client, MessageType::Ack), now);
+        client.on_timeout(now);
+        client.on_message(&answer(&client, MessageType::Offer), now);
+        let actions = client.on_message(&answer(&client, MessageType::Ack), now);
         assert!(matches!(actions.as_slice(), [Action::Configure(_)]));
         assert!(client.is_bound());
         client
@@ -382,53 +386,53 @@ mod tests {
     fn a_stranger_neither_refuses_what_a_server_offered_nor_gives_another_address() {
         let now = Instant::now();
         let mut client = client(now);
-        client.time(now);
-        client.receive(&answer(&client, MessageType::Offer), now);
+        client.on_timeout(now);
+        client.on_message(&answer(&client, MessageType::Offer), now);
         let stranger = Ipv4Addr::new(192, 0, 2, 66);
         let foreign = [Action::Log(Refusal::Foreign(stranger))];
         for kind in [MessageType::Nak, MessageType::Ack] {
             let mut forged = answer(&client, kind);
             let options = &mut forged.options;
             options.insert(code::SERVER_IDENTIFIER, stranger.octets());
-            assert_eq!(client.receive(&forged, now), foreign, "{kind:?}");
+            assert_eq!(client.on_message(&forged, now), foreign, "{kind:?}");
         }
         let mut another = answer(&client, MessageType::Ack);
         another.your_address = Ipv4Addr::new(198, 51, 100, 9);
         let refused = [Action::Log(Refusal::NotOffered(another.your_address))];
-        assert_eq!(client.receive(&another, now), refused);
+        assert_eq!(client.on_message(&another, now), refused);
         let lease = lease(&client);
         assert_eq!(
-            client.receive(&answer(&client, MessageType::Ack), now),
+            client.on_message(&answer(&client, MessageType::Ack), now),
             [Action::Configure(lease)]
         );
         // The one who gave the lease is asked to extend it.
-        client.time(now + seconds(1800));
+        client.on_timeout(now + seconds(1800));
         let mut forged = answer(&client, MessageType::Nak);
         let options = &mut forged.options;
         options.insert(code::SERVER_IDENTIFIER, stranger.octets());
-        assert_eq!(client.receive(&forged, now), foreign);
+        assert_eq!(client.on_message(&forged, now), foreign);
     }
 
     #[test]
     fn a_server_that_offers_and_does_not_give_leaves_others_their_turn() {
         let now = Instant::now();
         let mut client = client(now);
-        client.time(now);
-        client.receive(&answer(&client, MessageType::Offer), now);
-        client.receive(&answer(&client, MessageType::Nak), now);
-        client.time(now + seconds(1));
+        client.on_timeout(now);
+        client.on_message(&answer(&client, MessageType::Offer), now);
+        client.on_message(&answer(&client, MessageType::Nak), now);
+        client.on_timeout(now + seconds(1));
         let same = answer(&client, MessageType::Offer);
-        assert_eq!(client.receive(&same, now), []);
+        assert_eq!(client.on_message(&same, now), []);
         let other = Ipv4Addr::new(192, 0, 2, 2);
         let mut offer = answer(&client, MessageType::Offer);
         let options = &mut offer.options;
         options.insert(code::SERVER_IDENTIFIER, other.octets());
         let mut with_other = client_like(&client);
-        assert_eq!(sent(&with_other.receive(&offer, now)), [REQUEST]);
+        assert_eq!(sent(&with_other.on_message(&offer, now)), [REQUEST]);
         // Where it is the only one it is believed again.
-        client.time(now + seconds(2));
+        client.on_timeout(now + seconds(2));
         let same = answer(&client, MessageType::Offer);
-        assert_eq!(sent(&client.receive(&same, now)), [REQUEST]);
+        assert_eq!(sent(&client.on_message(&same, now)), [REQUEST]);
     }
 
     fn client_like(client: &Client) -> Client {
@@ -451,7 +455,7 @@ mod tests {
         let mut now = start;
         let mut pauses = Vec::new();
         for _ in 0..6 {
-            assert_eq!(sent(&client.time(now)), [DISCOVER]);
+            assert_eq!(sent(&client.on_timeout(now)), [DISCOVER]);
             pauses.push(client.deadline().duration_since(now).as_secs());
             now = client.deadline();
         }
@@ -462,8 +466,8 @@ mod tests {
     fn an_offer_is_requested_with_its_address_and_server() {
         let now = Instant::now();
         let mut client = client(now);
-        client.time(now);
-        let actions = client.receive(&answer(&client, MessageType::Offer), now);
+        client.on_timeout(now);
+        let actions = client.on_message(&answer(&client, MessageType::Offer), now);
         assert_eq!(sent(&actions), [REQUEST]);
         let [Action::Send(request, None)] = actions.as_slice() else {
             panic!("{actions:?}")
@@ -478,14 +482,17 @@ mod tests {
     fn requests_without_an_answer_lead_back_to_the_beginning() {
         let mut now = Instant::now();
         let mut client = client(now);
-        client.time(now);
-        client.receive(&answer(&client, MessageType::Offer), now);
+        client.on_timeout(now);
+        client.on_message(&answer(&client, MessageType::Offer), now);
         for _ in 1..MOST_REQUESTS {
             now = client.deadline();
-            assert_eq!(sent(&client.time(now)), [REQUEST]);
+            assert_eq!(sent(&client.on_timeout(now)), [REQUEST]);
         }
         now = client.deadline();
-        assert_eq!(client.time(now), [Action::Log(Refusal::Unanswered(SERVER))]);
+        assert_eq!(
+            client.on_timeout(now),
+            [Action::Log(Refusal::Unanswered(SERVER))]
+        );
         assert_eq!(client.state, State::Selecting { tries: 0 });
     }
 
@@ -493,13 +500,13 @@ mod tests {
     fn a_refused_request_starts_over_with_a_new_number() {
         let now = Instant::now();
         let mut client = client(now);
-        client.time(now);
-        client.receive(&answer(&client, MessageType::Offer), now);
+        client.on_timeout(now);
+        client.on_message(&answer(&client, MessageType::Offer), now);
         let xid = client.xid;
         let mut nak = answer(&client, MessageType::Nak);
         nak.options.insert(code::MESSAGE, *b"lease expired\0");
         assert_eq!(
-            client.receive(&nak, now),
+            client.on_message(&nak, now),
             [Action::Log(Refusal::Nak("lease expired".into()))]
         );
         assert_eq!(client.state, State::Selecting { tries: 0 });
@@ -514,10 +521,10 @@ mod tests {
         assert_eq!(client.deadline(), start + seconds(1800));
         let now = client.deadline();
         assert_eq!(
-            sent(&client.time(now)),
+            sent(&client.on_timeout(now)),
             [(MessageType::Request, Some(SERVER), ADDRESS)]
         );
-        let actions = client.receive(&answer(&client, MessageType::Ack), now);
+        let actions = client.on_message(&answer(&client, MessageType::Ack), now);
         assert!(matches!(actions.as_slice(), [Action::Configure(_)]));
         assert_eq!(client.deadline(), now + seconds(1800));
     }
@@ -529,7 +536,7 @@ mod tests {
         let mut destinations = Vec::new();
         loop {
             let now = client.deadline();
-            let actions = client.time(now);
+            let actions = client.on_timeout(now);
             if actions == [Action::Withdraw] {
                 assert_eq!(now, start + seconds(3600));
                 break;
@@ -546,9 +553,9 @@ mod tests {
         let start = Instant::now();
         let mut client = bound(start);
         let now = client.deadline();
-        client.time(now);
+        client.on_timeout(now);
         assert_eq!(
-            client.receive(&answer(&client, MessageType::Nak), now),
+            client.on_message(&answer(&client, MessageType::Nak), now),
             [Action::Log(Refusal::Nak(String::new())), Action::Withdraw]
         );
     }
@@ -557,7 +564,7 @@ mod tests {
     fn messages_for_others_change_nothing() {
         let now = Instant::now();
         let mut client = client(now);
-        client.time(now);
+        client.on_timeout(now);
         let mut other_transaction = answer(&client, MessageType::Offer);
         other_transaction.xid = client.xid.wrapping_add(1);
         let mut other_machine = answer(&client, MessageType::Offer);
@@ -566,7 +573,7 @@ mod tests {
         other_client.operation = Operation::Request;
         let out_of_turn = answer(&client, MessageType::Ack);
         for message in [other_transaction, other_machine, other_client, out_of_turn] {
-            assert_eq!(client.receive(&message, now), []);
+            assert_eq!(client.on_message(&message, now), []);
         }
         assert_eq!(client.state, State::Selecting { tries: 1 });
     }
@@ -575,7 +582,7 @@ mod tests {
     fn answers_of_no_use_are_logged_and_the_next_offer_is_taken() {
         let now = Instant::now();
         let mut client = client(now);
-        client.time(now);
+        client.on_timeout(now);
         let mut no_server = answer(&client, MessageType::Offer);
         no_server.options.insert(code::SERVER_IDENTIFIER, [1, 2]);
         let mut no_address = answer(&client, MessageType::Offer);
@@ -600,23 +607,23 @@ mod tests {
             ),
         ] {
             assert_eq!(reason.to_string(), text);
-            assert_eq!(client.receive(&message, now), [Action::Log(reason)]);
+            assert_eq!(client.on_message(&message, now), [Action::Log(reason)]);
         }
         assert_eq!(client.state, State::Selecting { tries: 1 });
         let offer = answer(&client, MessageType::Offer);
-        assert_eq!(sent(&client.receive(&offer, now)), [REQUEST]);
+        assert_eq!(sent(&client.on_message(&offer, now)), [REQUEST]);
     }
 
     #[test]
     fn an_acknowledgement_of_no_use_is_logged_and_the_request_repeated() {
         let now = Instant::now();
         let mut client = client(now);
-        client.time(now);
-        client.receive(&answer(&client, MessageType::Offer), now);
+        client.on_timeout(now);
+        client.on_message(&answer(&client, MessageType::Offer), now);
         let mut ack = answer(&client, MessageType::Ack);
         ack.your_address = Ipv4Addr::BROADCAST;
         let reason = Refusal::Unusable(Unusable::Address(Ipv4Addr::BROADCAST));
-        assert_eq!(client.receive(&ack, now), [Action::Log(reason)]);
+        assert_eq!(client.on_message(&ack, now), [Action::Log(reason)]);
         let offer = lease(&client);
         assert_eq!(client.state, State::Requesting { offer, tries: 1 });
     }

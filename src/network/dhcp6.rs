@@ -2,6 +2,7 @@
 //!
 //! Knows no socket and no interface; [`super::worker6`] carries out what it says. Whether to ask at all is the router's word.
 
+use super::driver::DhcpClient;
 use super::lease6::{ASSOCIATION, Duid, Lease, Unusable, Wish};
 use crate::formats::dhcp6::{Association, AssociationAddress, Message, MessageType, Options, code};
 use std::hash::{BuildHasher, RandomState};
@@ -94,87 +95,6 @@ impl Client {
         }
     }
 
-    /// When [`Client::time`] is to be called.
-    pub(super) fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
-    /// Whether no answer is awaited.
-    pub(super) fn is_bound(&self) -> bool {
-        matches!(self.state, State::Bound(..))
-    }
-
-    /// The deadline is reached.
-    pub(super) fn time(&mut self, now: Instant) -> Vec<Action> {
-        match self.state.clone() {
-            State::Asking { tries } => {
-                self.state = State::Asking { tries: tries + 1 };
-                self.deadline = now + pause(tries);
-                let kind = match self.wish {
-                    Wish::Address => MessageType::Solicit,
-                    Wish::Facts => MessageType::InformationRequest,
-                };
-                vec![self.ask(kind, None, now)]
-            }
-            State::Requesting { offer, tries } if tries >= MOST_REQUESTS => {
-                self.note_failure(offer.server.clone());
-                self.start_over(now);
-                vec![Action::Log(Refusal::Unanswered(offer.server))]
-            }
-            State::Declining { tries, .. } if tries >= MAX_DECLINES => self.start_over(now),
-            State::Declining { lease, tries } => {
-                self.deadline = now + pause(tries);
-                let decline = self.ask(MessageType::Decline, Some(&lease), now);
-                self.state = State::Declining {
-                    lease,
-                    tries: tries + 1,
-                };
-                vec![decline]
-            }
-            State::Requesting { offer, tries } => {
-                self.deadline = now + pause(tries);
-                let request = self.ask(MessageType::Request, Some(&offer), now);
-                self.state = State::Requesting {
-                    offer,
-                    tries: tries + 1,
-                };
-                vec![request]
-            }
-            State::Bound(..) if self.wish == Wish::Facts => {
-                self.start_over(now);
-                self.time(now)
-            }
-            State::Bound(lease, since) => {
-                self.new_exchange(now);
-                self.state = State::Renewing(lease, since, 0);
-                self.time(now)
-            }
-            State::Renewing(lease, since, _) if now >= since + lease.rebind => {
-                self.new_exchange(now);
-                self.state = State::Rebinding(lease, since, 0);
-                self.time(now)
-            }
-            State::Renewing(lease, since, tries) => {
-                self.deadline = (since + lease.rebind).min(now + long_pause(tries));
-                let renew = self.ask(MessageType::Renew, Some(&lease), now);
-                self.state = State::Renewing(lease, since, tries + 1);
-                vec![renew]
-            }
-            State::Rebinding(lease, since, tries) => {
-                let end = since + lease.lifetime();
-                if now >= end {
-                    let mut actions = vec![Action::Withdraw];
-                    actions.extend(self.start_over(now));
-                    return actions;
-                }
-                self.deadline = end.min(now + long_pause(tries));
-                let rebind = self.ask(MessageType::Rebind, Some(&lease), now);
-                self.state = State::Rebinding(lease, since, tries + 1);
-                vec![rebind]
-            }
-        }
-    }
-
     /// The address that was to be configured is another host's (RFC 8415 section 18.2.8).
     pub(super) fn decline(&mut self, now: Instant) -> Vec<Action> {
         let State::Bound(lease, _) = &self.state else {
@@ -186,54 +106,8 @@ impl Client {
         self.new_exchange(now);
         self.state = State::Declining { lease, tries: 0 };
         let mut actions = vec![Action::Withdraw];
-        actions.extend(self.time(now));
+        actions.extend(self.on_timeout(now));
         actions
-    }
-
-    /// A message came; those for others, or out of turn, change nothing.
-    pub(super) fn receive(&mut self, message: &Message, now: Instant) -> Vec<Action> {
-        let ours = message.options.get(code::CLIENT_ID) == Some(&*self.identity);
-        let from_server = matches!(
-            message.message_type,
-            MessageType::Advertise | MessageType::Reply
-        );
-        if !ours || !from_server || message.xid != self.xid || self.is_bound() {
-            return Vec::new();
-        }
-        let server = match self.answering(message) {
-            Ok(server) => server,
-            Err(reason) => return vec![Action::Log(reason)],
-        };
-        let wanted = match &self.state {
-            // The server has taken note, whatever its status (RFC 8415 section 18.2.10.2).
-            State::Declining { .. } => return self.start_over(now),
-            State::Asking { .. } | State::Bound(..) => None,
-            State::Requesting { offer: lease, .. }
-            | State::Renewing(lease, ..)
-            | State::Rebinding(lease, ..) => lease.address.map(|(address, _)| address),
-        };
-        let lease = match Lease::from_message(message, server, self.wish, wanted) {
-            Ok(lease) => lease,
-            Err(reason) => return self.refused(reason, now),
-        };
-        match (&self.state, lease.address) {
-            (State::Asking { tries }, Some(_)) => {
-                // Another server has until the next Solicit to offer something.
-                if *tries <= 1 && self.failed.contains(&lease.server) {
-                    return Vec::new();
-                }
-                self.new_exchange(now);
-                self.state = State::Requesting {
-                    offer: lease,
-                    tries: 0,
-                };
-                self.time(now)
-            }
-            (State::Requesting { .. }, Some((address, _))) if wanted != Some(address) => {
-                vec![Action::Log(Refusal::NotOffered(address))]
-            }
-            _ => self.bind(lease, now),
-        }
     }
 
     /// The server of a message that answers what was asked (RFC 8415 sections 16.3 and 16.10): of the server that was asked,
@@ -343,6 +217,136 @@ impl Client {
     }
 }
 
+impl DhcpClient for Client {
+    type Action = Action;
+    type Message = Message;
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn is_bound(&self) -> bool {
+        matches!(self.state, State::Bound(..))
+    }
+
+    /// The deadline is reached.
+    fn on_timeout(&mut self, now: Instant) -> Vec<Action> {
+        match self.state.clone() {
+            State::Asking { tries } => {
+                self.state = State::Asking { tries: tries + 1 };
+                self.deadline = now + pause(tries);
+                let kind = match self.wish {
+                    Wish::Address => MessageType::Solicit,
+                    Wish::Facts => MessageType::InformationRequest,
+                };
+                vec![self.ask(kind, None, now)]
+            }
+            State::Requesting { offer, tries } if tries >= MOST_REQUESTS => {
+                self.note_failure(offer.server.clone());
+                self.start_over(now);
+                vec![Action::Log(Refusal::Unanswered(offer.server))]
+            }
+            State::Declining { tries, .. } if tries >= MAX_DECLINES => self.start_over(now),
+            State::Declining { lease, tries } => {
+                self.deadline = now + pause(tries);
+                let decline = self.ask(MessageType::Decline, Some(&lease), now);
+                self.state = State::Declining {
+                    lease,
+                    tries: tries + 1,
+                };
+                vec![decline]
+            }
+            State::Requesting { offer, tries } => {
+                self.deadline = now + pause(tries);
+                let request = self.ask(MessageType::Request, Some(&offer), now);
+                self.state = State::Requesting {
+                    offer,
+                    tries: tries + 1,
+                };
+                vec![request]
+            }
+            State::Bound(..) if self.wish == Wish::Facts => {
+                self.start_over(now);
+                self.on_timeout(now)
+            }
+            State::Bound(lease, since) => {
+                self.new_exchange(now);
+                self.state = State::Renewing(lease, since, 0);
+                self.on_timeout(now)
+            }
+            State::Renewing(lease, since, _) if now >= since + lease.rebind => {
+                self.new_exchange(now);
+                self.state = State::Rebinding(lease, since, 0);
+                self.on_timeout(now)
+            }
+            State::Renewing(lease, since, tries) => {
+                self.deadline = (since + lease.rebind).min(now + long_pause(tries));
+                let renew = self.ask(MessageType::Renew, Some(&lease), now);
+                self.state = State::Renewing(lease, since, tries + 1);
+                vec![renew]
+            }
+            State::Rebinding(lease, since, tries) => {
+                let end = since + lease.lifetime();
+                if now >= end {
+                    let mut actions = vec![Action::Withdraw];
+                    actions.extend(self.start_over(now));
+                    return actions;
+                }
+                self.deadline = end.min(now + long_pause(tries));
+                let rebind = self.ask(MessageType::Rebind, Some(&lease), now);
+                self.state = State::Rebinding(lease, since, tries + 1);
+                vec![rebind]
+            }
+        }
+    }
+
+    /// A message came; those for others, or out of turn, change nothing.
+    fn on_message(&mut self, message: &Message, now: Instant) -> Vec<Action> {
+        let ours = message.options.get(code::CLIENT_ID) == Some(&*self.identity);
+        let from_server = matches!(
+            message.message_type,
+            MessageType::Advertise | MessageType::Reply
+        );
+        if !ours || !from_server || message.xid != self.xid || self.is_bound() {
+            return Vec::new();
+        }
+        let server = match self.answering(message) {
+            Ok(server) => server,
+            Err(reason) => return vec![Action::Log(reason)],
+        };
+        let wanted = match &self.state {
+            // The server has taken note, whatever its status (RFC 8415 section 18.2.10.2).
+            State::Declining { .. } => return self.start_over(now),
+            State::Asking { .. } | State::Bound(..) => None,
+            State::Requesting { offer: lease, .. }
+            | State::Renewing(lease, ..)
+            | State::Rebinding(lease, ..) => lease.address.map(|(address, _)| address),
+        };
+        let lease = match Lease::from_message(message, server, self.wish, wanted) {
+            Ok(lease) => lease,
+            Err(reason) => return self.refused(reason, now),
+        };
+        match (&self.state, lease.address) {
+            (State::Asking { tries }, Some(_)) => {
+                // Another server has until the next Solicit to offer something.
+                if *tries <= 1 && self.failed.contains(&lease.server) {
+                    return Vec::new();
+                }
+                self.new_exchange(now);
+                self.state = State::Requesting {
+                    offer: lease,
+                    tries: 0,
+                };
+                self.on_timeout(now)
+            }
+            (State::Requesting { .. }, Some((address, _))) if wanted != Some(address) => {
+                vec![Action::Log(Refusal::NotOffered(address))]
+            }
+            _ => self.bind(lease, now),
+        }
+    }
+}
+
 /// RFC 8415 sections 7.6 and 15 (SOL_TIMEOUT, REQ_TIMEOUT 1 s, doubling), with an earlier end of the doubling.
 fn pause(tries: u32) -> Duration {
     Duration::from_secs(1 << tries.min(5))
@@ -433,14 +437,14 @@ mod tests {
 
     fn bound(start: Instant) -> Client {
         let mut client = client(Wish::Address, start);
-        assert_eq!(kinds(&client.time(start)), [MessageType::Solicit]);
+        assert_eq!(kinds(&client.on_timeout(start)), [MessageType::Solicit]);
         let offer = answer(&client, MessageType::Advertise, Some(ADDRESS));
         assert_eq!(
-            kinds(&client.receive(&offer, start)),
+            kinds(&client.on_message(&offer, start)),
             [MessageType::Request]
         );
         let reply = answer(&client, MessageType::Reply, Some(ADDRESS));
-        let actions = client.receive(&reply, start);
+        let actions = client.on_message(&reply, start);
         let [Action::Configure(lease)] = actions.as_slice() else {
             panic!("{actions:?}")
         };
@@ -452,10 +456,10 @@ mod tests {
     /// A client that requests the address that server 7 offered.
     fn requesting(start: Instant) -> Client {
         let mut client = client(Wish::Address, start);
-        client.time(start);
+        client.on_timeout(start);
         let offer = answer(&client, MessageType::Advertise, Some(ADDRESS));
         assert_eq!(
-            kinds(&client.receive(&offer, start)),
+            kinds(&client.on_message(&offer, start)),
             [MessageType::Request]
         );
         client
@@ -483,10 +487,10 @@ mod tests {
             no_addresses_of(9, &client, MessageType::Reply).0,
         ];
         for forged in forged {
-            assert_eq!(client.receive(&forged, now), foreign());
+            assert_eq!(client.on_message(&forged, now), foreign());
         }
         let reply = answer(&client, MessageType::Reply, Some(ADDRESS));
-        let actions = client.receive(&reply, now);
+        let actions = client.on_message(&reply, now);
         assert!(
             matches!(actions.as_slice(), [Action::Configure(lease)] if lease.server == Duid(vec![7]))
         );
@@ -499,7 +503,7 @@ mod tests {
         let mut client = requesting(now);
         let reply = answer(&client, MessageType::Reply, Some(other));
         assert_eq!(
-            client.receive(&reply, now),
+            client.on_message(&reply, now),
             [Action::Log(Refusal::NotOffered(other))]
         );
         // It is not the first of those in the reply.
@@ -516,7 +520,7 @@ mod tests {
         }
         let mut reply = answer(&client, MessageType::Reply, None);
         reply.options.push_association(&both);
-        let actions = client.receive(&reply, now);
+        let actions = client.on_message(&reply, now);
         let [Action::Configure(lease)] = actions.as_slice() else {
             panic!("{actions:?}")
         };
@@ -528,20 +532,20 @@ mod tests {
         let start = Instant::now();
         let mut client = bound(start);
         let mut now = client.deadline();
-        assert_eq!(kinds(&client.time(now)), [MessageType::Renew]);
+        assert_eq!(kinds(&client.on_timeout(now)), [MessageType::Renew]);
         let forged = [
             answer_of(9, &client, MessageType::Reply, Some(ADDRESS)),
             no_addresses_of(9, &client, MessageType::Reply).0,
         ];
         for forged in forged {
-            assert_eq!(client.receive(&forged, now), foreign());
+            assert_eq!(client.on_message(&forged, now), foreign());
         }
         while !matches!(client.state, State::Rebinding(..)) {
             now = client.deadline();
-            client.time(now);
+            client.on_timeout(now);
         }
         let reply = answer_of(9, &client, MessageType::Reply, Some(ADDRESS));
-        let actions = client.receive(&reply, now);
+        let actions = client.on_message(&reply, now);
         assert!(
             matches!(actions.as_slice(), [Action::Configure(lease)] if lease.server == Duid(vec![9]))
         );
@@ -553,7 +557,7 @@ mod tests {
         let mut client = bound(start);
         client.decline(start);
         let forged = answer_of(9, &client, MessageType::Reply, None);
-        assert_eq!(client.receive(&forged, start), foreign());
+        assert_eq!(client.on_message(&forged, start), foreign());
         assert!(matches!(client.state, State::Declining { .. }));
     }
 
@@ -561,12 +565,12 @@ mod tests {
     fn an_answer_to_another_kind_of_question_is_logged_and_changes_nothing() {
         let start = Instant::now();
         let mut asking = client(Wish::Address, start);
-        asking.time(start);
+        asking.on_timeout(start);
         let mut facts = client(Wish::Facts, start);
-        facts.time(start);
+        facts.on_timeout(start);
         let mut renewing = bound(start);
         let now = renewing.deadline();
-        renewing.time(now);
+        renewing.on_timeout(now);
         let mut declining = bound(start);
         declining.decline(start);
         for (mut client, kind) in [
@@ -582,7 +586,7 @@ mod tests {
                 no_addresses(&client, kind).0,
             ] {
                 assert_eq!(
-                    client.receive(&message, now),
+                    client.on_message(&message, now),
                     [Action::Log(Refusal::NotAnAnswer)],
                     "{state:?}"
                 );
@@ -597,7 +601,7 @@ mod tests {
         let mut client = bound(start);
         for kind in [MessageType::Reply, MessageType::Advertise] {
             let again = answer(&client, kind, Some(ADDRESS));
-            assert_eq!(client.receive(&again, start), []);
+            assert_eq!(client.on_message(&again, start), []);
         }
         assert!(client.is_bound());
     }
@@ -609,21 +613,21 @@ mod tests {
             let mut client = requesting(start);
             while !matches!(client.state, State::Asking { .. }) {
                 let now = client.deadline();
-                client.time(now);
+                client.on_timeout(now);
             }
             client
         };
         let refusing = {
             let mut client = requesting(start);
             let (refusal, _) = no_addresses(&client, MessageType::Reply);
-            client.receive(&refusal, start);
+            client.on_message(&refusal, start);
             client
         };
         let giving_what_is_others = {
             let mut client = bound(start);
             client.decline(start);
             let reply = answer(&client, MessageType::Reply, None);
-            client.receive(&reply, start);
+            client.on_message(&reply, start);
             client
         };
         for client in [silent, refusing, giving_what_is_others] {
@@ -636,18 +640,18 @@ mod tests {
                     ..client
                 };
                 let now = client.deadline();
-                client.time(now);
+                client.on_timeout(now);
                 let same = answer(&client, MessageType::Advertise, Some(ADDRESS));
-                assert_eq!(client.receive(&same, now), []);
+                assert_eq!(client.on_message(&same, now), []);
                 if others {
                     let other = answer_of(9, &client, MessageType::Advertise, Some(ADDRESS));
-                    assert_eq!(asked(&client.receive(&other, now)), Some(vec![9]));
+                    assert_eq!(asked(&client.on_message(&other, now)), Some(vec![9]));
                 } else {
                     // Where it is the only one it is believed again.
                     let now = client.deadline();
-                    client.time(now);
+                    client.on_timeout(now);
                     let same = answer(&client, MessageType::Advertise, Some(ADDRESS));
-                    assert_eq!(asked(&client.receive(&same, now)), Some(vec![7]));
+                    assert_eq!(asked(&client.on_message(&same, now)), Some(vec![7]));
                 }
             }
         }
@@ -657,9 +661,9 @@ mod tests {
     fn an_address_that_was_not_asked_for_is_not_used() {
         let start = Instant::now();
         let mut client = client(Wish::Facts, start);
-        client.time(start);
+        client.on_timeout(start);
         let reply = answer(&client, MessageType::Reply, Some(ADDRESS));
-        let actions = client.receive(&reply, start);
+        let actions = client.on_message(&reply, start);
         let [Action::Configure(lease)] = actions.as_slice() else {
             panic!("{actions:?}")
         };
@@ -673,10 +677,10 @@ mod tests {
         assert!(client.is_bound());
         assert_eq!(client.deadline(), start + Duration::from_secs(500));
         let now = client.deadline();
-        assert_eq!(kinds(&client.time(now)), [MessageType::Renew]);
+        assert_eq!(kinds(&client.on_timeout(now)), [MessageType::Renew]);
         let reply = answer(&client, MessageType::Reply, Some(ADDRESS));
         assert!(matches!(
-            client.receive(&reply, now).as_slice(),
+            client.on_message(&reply, now).as_slice(),
             [Action::Configure(_)]
         ));
     }
@@ -688,7 +692,7 @@ mod tests {
         let mut sent = Vec::new();
         loop {
             let now = client.deadline();
-            let actions = client.time(now);
+            let actions = client.on_timeout(now);
             if actions == [Action::Withdraw] {
                 assert_eq!(now, start + Duration::from_secs(1000));
                 break;
@@ -704,11 +708,11 @@ mod tests {
         let start = Instant::now();
         let mut client = bound(start);
         let now = client.deadline();
-        client.time(now);
+        client.on_timeout(now);
         let (reply, status) = no_addresses(&client, MessageType::Reply);
         let reason = Refusal::Unusable(Unusable::NoAddress(Some(status)));
         assert_eq!(
-            client.receive(&reply, now),
+            client.on_message(&reply, now),
             [Action::Log(reason), Action::Withdraw]
         );
         assert_eq!(client.state, State::Asking { tries: 0 });
@@ -730,7 +734,7 @@ mod tests {
         assert_eq!(decline.options.get(code::SERVER_ID), Some(&[7][..]));
 
         let reply = answer(&client, MessageType::Reply, None);
-        assert_eq!(client.receive(&reply, start), []);
+        assert_eq!(client.on_message(&reply, start), []);
         assert_eq!(client.state, State::Asking { tries: 0 });
         assert_eq!(client.deadline(), start + Duration::from_secs(2));
     }
@@ -742,7 +746,7 @@ mod tests {
         let mut sent = kinds(&client.decline(start));
         while client.state != (State::Asking { tries: 0 }) {
             let now = client.deadline();
-            sent.extend(kinds(&client.time(now)));
+            sent.extend(kinds(&client.on_timeout(now)));
         }
         assert_eq!(sent, [MessageType::Decline; 4]);
     }
@@ -759,11 +763,11 @@ mod tests {
         let start = Instant::now();
         let mut client = client(Wish::Facts, start);
         assert_eq!(
-            kinds(&client.time(start)),
+            kinds(&client.on_timeout(start)),
             [MessageType::InformationRequest]
         );
         let reply = answer(&client, MessageType::Reply, None);
-        let actions = client.receive(&reply, start);
+        let actions = client.on_message(&reply, start);
         let [Action::Configure(lease)] = actions.as_slice() else {
             panic!("{actions:?}")
         };
@@ -773,7 +777,7 @@ mod tests {
         );
         let later = client.deadline();
         assert_eq!(
-            kinds(&client.time(later)),
+            kinds(&client.on_timeout(later)),
             [MessageType::InformationRequest]
         );
     }
@@ -782,12 +786,12 @@ mod tests {
     fn requests_without_an_answer_lead_back_to_the_beginning() {
         let start = Instant::now();
         let mut client = client(Wish::Address, start);
-        client.time(start);
+        client.on_timeout(start);
         let offer = answer(&client, MessageType::Advertise, Some(ADDRESS));
-        client.receive(&offer, start);
+        client.on_message(&offer, start);
         for _ in 1..MOST_REQUESTS {
             let now = client.deadline();
-            assert_eq!(kinds(&client.time(now)), [MessageType::Request]);
+            assert_eq!(kinds(&client.on_timeout(now)), [MessageType::Request]);
         }
         let now = client.deadline();
         let reason = Refusal::Unanswered(Duid(vec![7]));
@@ -795,7 +799,7 @@ mod tests {
             reason.to_string(),
             "the server 07 offered an address and then did not answer requests for it"
         );
-        assert_eq!(client.time(now), [Action::Log(reason)]);
+        assert_eq!(client.on_timeout(now), [Action::Log(reason)]);
         assert_eq!(client.state, State::Asking { tries: 0 });
     }
 
@@ -803,7 +807,7 @@ mod tests {
     fn messages_for_others_change_nothing() {
         let start = Instant::now();
         let mut client = client(Wish::Address, start);
-        client.time(start);
+        client.on_timeout(start);
         let offer = answer(&client, MessageType::Advertise, Some(ADDRESS));
         let other = Message {
             xid: [client.xid[0].wrapping_add(1), 0, 0],
@@ -816,7 +820,7 @@ mod tests {
             ..offer
         };
         for message in [other, stranger, from_client] {
-            assert_eq!(client.receive(&message, start), []);
+            assert_eq!(client.on_message(&message, start), []);
         }
         assert_eq!(client.state, State::Asking { tries: 1 });
     }
@@ -825,7 +829,7 @@ mod tests {
     fn refusals_are_logged_and_the_next_offer_is_taken() {
         let start = Instant::now();
         let mut client = client(Wish::Address, start);
-        client.time(start);
+        client.on_timeout(start);
         let mut no_server = answer(&client, MessageType::Advertise, Some(ADDRESS));
         no_server.options = {
             let mut options = Options::default();
@@ -870,12 +874,12 @@ mod tests {
             ),
         ] {
             assert_eq!(reason.to_string(), text);
-            assert_eq!(client.receive(&message, start), [Action::Log(reason)]);
+            assert_eq!(client.on_message(&message, start), [Action::Log(reason)]);
         }
         assert_eq!(client.state, State::Asking { tries: 1 });
         let offer = answer(&client, MessageType::Advertise, Some(ADDRESS));
         assert_eq!(
-            kinds(&client.receive(&offer, start)),
+            kinds(&client.on_message(&offer, start)),
             [MessageType::Request]
         );
     }

@@ -6,6 +6,7 @@
 
 mod dhcp4;
 mod dhcp6;
+mod driver;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

@@ -1,14 +1,14 @@
 //! IPv4 on one interface: carries out what the DHCP client says, or the static address of the kernel arguments.
 
 use super::dhcp4::{Action, Client};
+use super::driver::{self, Session};
 use super::lease4::{Lease, Route, in_order};
 use super::names::{Origin, Said, Source};
 use super::options::Fixed;
 use super::random::random;
 use super::refusals::Refusals;
-use super::view::{Interface, Network};
+use super::view::{Interface, Network, View};
 use crate::formats::dhcp4::Message;
-use crate::progress::Cancel;
 use crate::sys::netlink::{Netlink, NewAddress, NewRoute};
 use crate::sys::packet::PacketSocket;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -35,8 +35,7 @@ pub(super) fn run(network: &Network, interface: &Interface) {
         }
         tracing::info!(interface = interface.name, "The link is up");
         if let Err(error) = worker.serve() {
-            tracing::warn!(interface = interface.name, %error, "IPv4 begins again");
-            let _never = Cancel::default().wait(AFTER_FAILURE);
+            driver::pause_after(&error, interface, Dhcp::PROTOCOL);
         }
     }
 }
@@ -54,96 +53,22 @@ impl Worker<'_> {
     fn serve(&mut self) -> io::Result<()> {
         if let Some(fixed) = self.network.fixed_for(self.interface) {
             self.configure_fixed(&fixed)?;
-            while !self.wait_for_carrier_loss(Duration::MAX, self.network.moves()) {}
+            let index = self.interface.index;
+            let lost = |view: &View| (!view.has_carrier(index)).then_some(());
+            let _lost = self.network.wait(Duration::MAX, lost);
+            self.log_carrier_loss();
             return Ok(());
         }
         let udp = self.udp_socket()?;
-        let mut packets = None;
-        let mut client = self.new_client()?;
-        let mut moves = self.network.moves();
-        loop {
-            let asked = std::mem::replace(&mut moves, self.network.moves());
-            if asked != moves {
-                tracing::info!(
-                    interface = self.interface.name,
-                    "Asking for an address afresh"
-                );
-                client = self.new_client()?;
-            }
-            let now = Instant::now();
-            let left = client.deadline().saturating_duration_since(now);
-            let actions = if left.is_zero() {
-                client.time(now)
-            } else if client.is_bound() {
-                if self.wait_for_carrier_loss(left, moves) {
-                    return Ok(());
-                }
-                continue;
-            } else {
-                if self.wait_for_carrier_loss(Duration::ZERO, moves) {
-                    return Ok(());
-                }
-                let timeout = left.min(LOOK_AROUND);
-                let received = match &packets {
-                    Some(packets) => PacketSocket::receive(packets, timeout)?,
-                    None => receive(&udp, timeout)?,
-                };
-                match received.map(|bytes| Message::parse(&bytes)) {
-                    Some(Ok(message)) => client.receive(&message, Instant::now()),
-                    Some(Err(reason)) => {
-                        // Any host's, to any other.
-                        tracing::debug!(interface = self.interface.name, %reason, "passed over a message");
-                        continue;
-                    }
-                    None => continue,
-                }
-            };
-            // Without an address the kernel drops replies to it, and sends from another interface's.
-            packets = match packets {
-                _ if !client.is_without_address() => None,
-                Some(packets) => Some(packets),
-                None => Some(PacketSocket::open(self.interface.index, CLIENT_PORT)?),
-            };
-            for action in actions {
-                self.perform(&udp, packets.as_ref(), action)?;
-            }
-        }
-    }
-
-    fn new_client(&self) -> io::Result<Client> {
-        let xid = u32::from_ne_bytes(random()?);
-        Ok(Client::new(self.interface.mac, xid, Instant::now()))
-    }
-
-    fn perform(
-        &mut self,
-        udp: &UdpSocket,
-        packets: Option<&PacketSocket>,
-        action: Action,
-    ) -> io::Result<()> {
-        match action {
-            Action::Configure(lease) => self.configure(lease),
-            Action::Log(refusal) => {
-                self.refusals.log(&self.interface.name, &refusal);
-                Ok(())
-            }
-            Action::Send(message, to) => {
-                let bytes = message.to_bytes();
-                let sent = match (packets, to) {
-                    (Some(packets), None) => packets.broadcast(&bytes, SERVER_PORT),
-                    (_, to) => {
-                        let to = SocketAddrV4::new(to.unwrap_or(Ipv4Addr::BROADCAST), SERVER_PORT);
-                        udp.send_to(&bytes, to).map(drop)
-                    }
-                };
-                // The next try is the client's matter.
-                if let Err(error) = sent {
-                    tracing::debug!(interface = self.interface.name, %error, "Cannot send");
-                }
-                Ok(())
-            }
-            Action::Withdraw => self.withdraw(),
-        }
+        let (network, interface) = (self.network, self.interface);
+        let mut session = Dhcp {
+            worker: self,
+            udp,
+            packets: None,
+        };
+        driver::drive(network, interface, &mut session)?;
+        self.log_carrier_loss();
+        Ok(())
     }
 
     fn configure(&mut self, lease: Lease) -> io::Result<()> {
@@ -280,17 +205,8 @@ impl Worker<'_> {
         }
     }
 
-    /// Waits at most so long, or until the machine has moved again; says whether the carrier is gone.
-    fn wait_for_carrier_loss(&self, patience: Duration, moves: u32) -> bool {
-        let index = self.interface.index;
-        let lost = self.network.wait(patience, |view| {
-            let lost = !view.has_carrier(index);
-            (lost || view.moves != moves).then_some(lost)
-        });
-        if lost == Some(true) {
-            tracing::info!(interface = self.interface.name, "The link is down");
-        }
-        lost == Some(true)
+    fn log_carrier_loss(&self) {
+        tracing::info!(interface = self.interface.name, "The link is down");
     }
 
     fn udp_socket(&self) -> io::Result<UdpSocket> {
@@ -303,21 +219,85 @@ impl Worker<'_> {
     }
 }
 
-/// The next datagram; `None` when none came in time.
-fn receive(socket: &UdpSocket, timeout: Duration) -> io::Result<Option<Vec<u8>>> {
-    // Zero would mean for ever.
-    socket.set_read_timeout(Some(timeout.max(Duration::from_millis(1))))?;
-    let mut buffer = [0; LARGEST_MESSAGE];
-    match socket.recv(&mut buffer) {
-        Ok(length) => Ok(buffer.get(..length).map(<[u8]>::to_vec)),
-        Err(error) => match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {
+/// DHCPv4 while there is a carrier.
+struct Dhcp<'a, 'b> {
+    worker: &'b mut Worker<'a>,
+    udp: UdpSocket,
+    /// Without an address the kernel drops replies to it, and sends from another interface's.
+    packets: Option<PacketSocket>,
+}
+
+impl Session for Dhcp<'_, '_> {
+    type Client = Client;
+    const PROTOCOL: &'static str = "DHCPv4";
+
+    fn new_client(&self) -> io::Result<Client> {
+        let xid = u32::from_ne_bytes(random()?);
+        Ok(Client::new(self.worker.interface.mac, xid, Instant::now()))
+    }
+
+    fn is_wanted(&self, view: &View) -> bool {
+        view.has_carrier(self.worker.interface.index)
+    }
+
+    fn receive(&mut self, client: &Client, timeout: Duration) -> io::Result<Option<Message>> {
+        self.choose_socket(client)?;
+        let received = match &self.packets {
+            Some(packets) => packets.receive(timeout)?,
+            None => driver::receive(&self.udp, timeout)?,
+        };
+        match received.map(|bytes| Message::parse(&bytes)).transpose() {
+            Ok(message) => Ok(message),
+            Err(reason) => {
+                // Any host's, to any other.
+                let interface = &self.worker.interface.name;
+                tracing::debug!(interface, %reason, "passed over a message");
                 Ok(None)
             }
-            // The server's port is closed: it will be back.
-            io::ErrorKind::ConnectionRefused => Ok(None),
-            _ => Err(error),
-        },
+        }
+    }
+
+    fn perform(&mut self, client: &mut Client, action: Action) -> io::Result<Vec<Action>> {
+        match action {
+            Action::Configure(lease) => self.worker.configure(lease)?,
+            Action::Log(refusal) => {
+                let interface = &self.worker.interface.name;
+                self.worker.refusals.log(interface, &refusal);
+            }
+            Action::Send(message, to) => {
+                self.choose_socket(client)?;
+                self.send(&message, to);
+            }
+            Action::Withdraw => self.worker.withdraw()?,
+        }
+        Ok(Vec::new())
+    }
+}
+
+impl Dhcp<'_, '_> {
+    fn choose_socket(&mut self, client: &Client) -> io::Result<()> {
+        if !client.is_without_address() {
+            self.packets = None;
+        } else if self.packets.is_none() {
+            let index = self.worker.interface.index;
+            self.packets = Some(PacketSocket::open(index, CLIENT_PORT)?);
+        }
+        Ok(())
+    }
+
+    fn send(&self, message: &Message, to: Option<Ipv4Addr>) {
+        let bytes = message.to_bytes();
+        let sent = match (&self.packets, to) {
+            (Some(packets), None) => packets.broadcast(&bytes, SERVER_PORT),
+            (_, to) => {
+                let to = SocketAddrV4::new(to.unwrap_or(Ipv4Addr::BROADCAST), SERVER_PORT);
+                self.udp.send_to(&bytes, to).map(drop)
+            }
+        };
+        // The next try is the client's matter.
+        if let Err(error) = sent {
+            tracing::debug!(interface = self.worker.interface.name, %error, "Cannot send");
+        }
     }
 }
 
@@ -325,7 +305,3 @@ fn receive(socket: &UdpSocket, timeout: Duration) -> io::Result<Option<Vec<u8>>>
 const MIN_MTU: u32 = 1280;
 const CLIENT_PORT: u16 = 68;
 const SERVER_PORT: u16 = 67;
-const LARGEST_MESSAGE: usize = 1500;
-/// How often a waiting client looks whether the carrier is still there.
-const LOOK_AROUND: Duration = Duration::from_millis(500);
-const AFTER_FAILURE: Duration = Duration::from_secs(5);

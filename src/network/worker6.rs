@@ -1,16 +1,15 @@
 //! IPv6 on one interface, as far as it is not the kernel's: DHCPv6 when a router says so.
 
 use super::dhcp6::{Action, Client};
+use super::driver::{self, Session};
 use super::lease6::{Lease, Wish};
 use super::names::{Origin, Said, Source};
 use super::random::random;
 use super::refusals::Refusals;
 use super::view::{Interface, Network, View};
 use crate::formats::dhcp6::Message;
-use crate::progress::Cancel;
 use crate::sys::netlink::{Address, Changes, Netlink, NewAddress, RouterAdvice};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::time::{Duration, Instant};
@@ -32,8 +31,7 @@ pub(super) fn run(network: &Network, interface: &Interface) {
             return;
         };
         if let Err(error) = worker.serve(wish) {
-            tracing::warn!(interface = interface.name, %error, "DHCPv6 begins again");
-            let _never = Cancel::default().wait(AFTER_FAILURE);
+            driver::pause_after(&error, interface, Dhcp::PROTOCOL);
         }
     }
 }
@@ -69,65 +67,13 @@ impl Worker<'_> {
     /// Asks as long as the wish stays the same.
     fn serve(&mut self, wish: Wish) -> io::Result<()> {
         let socket = self.socket()?;
-        let mut client = self.new_client(wish)?;
-        let mut moves = self.network.moves();
-        loop {
-            let asked = std::mem::replace(&mut moves, self.network.moves());
-            if asked != moves {
-                client = self.new_client(wish)?;
-            }
-            let now = Instant::now();
-            let left = client.deadline().saturating_duration_since(now);
-            let idle = if client.is_bound() {
-                left
-            } else {
-                Duration::ZERO
-            };
-            let changed = self.network.wait(idle, |view| {
-                let changed = self.wish(view) != Some(wish);
-                (changed || view.moves != moves).then_some(changed)
-            });
-            if changed == Some(true) {
-                return Ok(());
-            }
-            let actions = if left.is_zero() {
-                client.time(now)
-            } else if client.is_bound() {
-                continue;
-            } else {
-                match receive(&socket, left.min(LOOK_AROUND))? {
-                    Some(message) => client.receive(&message, Instant::now()),
-                    None => continue,
-                }
-            };
-            let mut actions = VecDeque::from(actions);
-            while let Some(action) = actions.pop_front() {
-                if self.perform(&socket, action)? == Configured::Duplicate {
-                    actions.extend(client.decline(Instant::now()));
-                }
-            }
-        }
-    }
-
-    fn new_client(&self, wish: Wish) -> io::Result<Client> {
-        let (mac, xid) = (self.interface.mac, random()?);
-        Ok(Client::new(mac, xid, wish, Instant::now()))
-    }
-
-    fn perform(&mut self, socket: &UdpSocket, action: Action) -> io::Result<Configured> {
-        match action {
-            Action::Configure(lease) => return self.configure(&lease),
-            Action::Log(refusal) => self.refusals.log(&self.interface.name, &refusal),
-            Action::Send(message) => {
-                let to = SocketAddrV6::new(ALL_SERVERS, SERVER_PORT, 0, self.interface.index);
-                // Our own link-local address may still be in its check for duplicates.
-                if let Err(error) = socket.send_to(&message.to_bytes(), to) {
-                    tracing::debug!(interface = self.interface.name, %error, "Cannot send");
-                }
-            }
-            Action::Withdraw => self.withdraw()?,
-        }
-        Ok(Configured::Used)
+        let (network, interface) = (self.network, self.interface);
+        let mut session = Dhcp {
+            worker: self,
+            wish,
+            socket,
+        };
+        driver::drive(network, interface, &mut session)
     }
 
     fn configure(&mut self, lease: &Lease) -> io::Result<Configured> {
@@ -221,19 +167,53 @@ fn add_and_check(new: &NewAddress) -> io::Result<Configured> {
     }
 }
 
-/// The next message that is one; `None` when none came in time.
-fn receive(socket: &UdpSocket, patience: Duration) -> io::Result<Option<Message>> {
-    // Zero would mean for ever.
-    socket.set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
-    let mut buffer = [0; LARGEST_MESSAGE];
-    match socket.recv(&mut buffer) {
-        Ok(length) => Ok(Message::parse(buffer.get(..length).unwrap_or_default())),
-        Err(error) => match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted => {
-                Ok(None)
+/// DHCPv6 while the routers say the same.
+struct Dhcp<'a, 'b> {
+    worker: &'b mut Worker<'a>,
+    wish: Wish,
+    socket: UdpSocket,
+}
+
+impl Session for Dhcp<'_, '_> {
+    type Client = Client;
+    const PROTOCOL: &'static str = "DHCPv6";
+
+    fn new_client(&self) -> io::Result<Client> {
+        let (mac, xid) = (self.worker.interface.mac, random()?);
+        Ok(Client::new(mac, xid, self.wish, Instant::now()))
+    }
+
+    fn is_wanted(&self, view: &View) -> bool {
+        self.worker.wish(view) == Some(self.wish)
+    }
+
+    fn receive(&mut self, _: &Client, timeout: Duration) -> io::Result<Option<Message>> {
+        let received = driver::receive(&self.socket, timeout)?;
+        Ok(received.and_then(|bytes| Message::parse(&bytes)))
+    }
+
+    fn perform(&mut self, client: &mut Client, action: Action) -> io::Result<Vec<Action>> {
+        match action {
+            Action::Configure(lease) => {
+                if self.worker.configure(&lease)? == Configured::Duplicate {
+                    return Ok(client.decline(Instant::now()));
+                }
             }
-            _ => Err(error),
-        },
+            Action::Log(refusal) => {
+                let interface = &self.worker.interface.name;
+                self.worker.refusals.log(interface, &refusal);
+            }
+            Action::Send(message) => {
+                let interface = self.worker.interface;
+                let to = SocketAddrV6::new(ALL_SERVERS, SERVER_PORT, 0, interface.index);
+                // Our own link-local address may still be in its check for duplicates.
+                if let Err(error) = self.socket.send_to(&message.to_bytes(), to) {
+                    tracing::debug!(interface = interface.name, %error, "Cannot send");
+                }
+            }
+            Action::Withdraw => self.worker.withdraw()?,
+        }
+        Ok(Vec::new())
     }
 }
 
@@ -243,8 +223,5 @@ const CLIENT_PORT: u16 = 546;
 const SERVER_PORT: u16 = 547;
 /// The way to the network is the router's word, not the lease's.
 const HOST_PREFIX: u8 = 128;
-const LARGEST_MESSAGE: usize = 1500;
-const LOOK_AROUND: Duration = Duration::from_millis(500);
-const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// Longer than the kernel asks: a random second at most, and one for each question.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
