@@ -75,8 +75,8 @@ fn load(root: &Root, mut sources: Sources, vault: &Vault) -> Result<Loaded, Erro
     Ok(loaded)
 }
 
-/// Whether media said all that they will in this session. The ISO that the command line vouches for may be late: the next agent may
-/// look for it, and believes no other.
+/// Whether media said all that they will in this session. The ISO that the command line vouches for may be late: where nothing was
+/// there, the next agent may look for it, and believes no other. What a volume with parameters said is kept: it may be gone by then.
 fn are_final(kernel: &KernelArgs, media: &Media) -> bool {
     kernel.booted_from_media() && (media.were_found || kernel.publisher().is_none())
 }
