@@ -7,7 +7,7 @@ use crate::conductor;
 use crate::conductor::mdns::{self, Asking, Way};
 use crate::config::{ApiUrl, Mdns};
 use crate::error::chain;
-use crate::secret::{AgentToken, Vault};
+use crate::secret::Vault;
 use crate::sys::address::{self, InterfaceAddress};
 use std::net::IpAddr;
 use url::Url;
@@ -21,7 +21,7 @@ impl AgentContext {
         let wanted_by_name = match &self.config.api_url {
             ApiUrl::Mdns => true,
             ApiUrl::Urls(urls) if urls.is_empty() && self.config.mdns.use_mdns => false,
-            ApiUrl::Urls(urls) if urls.is_empty() && self.has_known_ironic() => {
+            ApiUrl::Urls(urls) if urls.is_empty() && self.vault.knows_ironic() => {
                 return Err(Error::Conductor(conductor::Error::NoUrl));
             }
             ApiUrl::Urls(urls) => return Ok(urls.clone()),
@@ -51,17 +51,15 @@ impl AgentContext {
                 }
                 Ok(found.urls)
             }
-            Err(error) if wanted_by_name || self.has_known_ironic() => Err(Error::Conductor(error)),
+            Err(error) if wanted_by_name || self.vault.knows_ironic() => {
+                Err(Error::Conductor(error))
+            }
             Err(error) => {
                 let error = chain(&error);
                 tracing::warn!(error, "the network does not tell where Ironic is");
                 Ok(Vec::new())
             }
         }
-    }
-
-    fn has_known_ironic(&self) -> bool {
-        left_by_one_who_knew_ironic(&self.vault, self.config.agent_token.as_ref())
     }
 
     /// An option as the network would have it, where the operator allows that and sets none. (IPA lets the network override the
@@ -97,12 +95,6 @@ impl AgentContext {
     }
 }
 
-/// Whether an agent before this one found Ironic: it left what Ironic was told, or a token that the operator does not give.
-fn left_by_one_who_knew_ironic(vault: &Vault, configured: Option<&AgentToken>) -> bool {
-    let is_configured = |token: &AgentToken| configured.is_some_and(|own| own.is_same_as(token));
-    vault.session().is_some() || vault.token().is_some_and(|token| !is_configured(&token))
-}
-
 fn addresses() -> Vec<InterfaceAddress> {
     address::list()
         .inspect_err(|error| tracing::warn!(%error, "the addresses of interfaces are not known"))
@@ -131,8 +123,6 @@ fn ways(given: &[IpAddr], addresses: &[InterfaceAddress]) -> Vec<Way> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Session;
-    use uuid::Uuid;
 
     fn address(ip: &str, scope: u32) -> InterfaceAddress {
         InterfaceAddress {
@@ -158,30 +148,5 @@ mod tests {
             ways(&given, &addresses),
             [Way::V4("127.0.0.1".parse().unwrap())]
         );
-    }
-
-    #[test]
-    fn who_left_what_ironic_was_told_or_gave_knew_ironic() {
-        let token = |text: &str| AgentToken::from_operator(text.into()).unwrap();
-        let vault = Vault::create().unwrap();
-        assert!(!left_by_one_who_knew_ironic(&vault, None));
-        let configured = token("of the operator");
-        vault.keep_boot_token(token("of the boot"));
-        assert!(!left_by_one_who_knew_ironic(&vault, Some(&configured)));
-        // Without Ironic the operator's is kept, too.
-        vault.keep_token(token("of the operator"));
-        assert!(!left_by_one_who_knew_ironic(&vault, Some(&configured)));
-        vault.keep_token(token("of the lookup"));
-        for configured in [None, Some(&configured)] {
-            assert!(left_by_one_who_knew_ironic(&vault, configured));
-        }
-        vault.keep_token(token("of the operator"));
-        vault.keep_session(&Session {
-            node: Uuid::nil(),
-            callback_url: "https://192.0.2.1:9999".into(),
-        });
-        assert!(left_by_one_who_knew_ironic(&vault, Some(&configured)));
-        vault.wipe();
-        assert!(!left_by_one_who_knew_ironic(&vault, None));
     }
 }

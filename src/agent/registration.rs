@@ -88,6 +88,8 @@ impl AgentContext {
             token,
             ..
         } = found.map_err(Error::Conductor)?;
+        // Before anything that takes time: an agent after this one is not to do without Ironic.
+        self.vault.keep_lookup();
         let token = match token.settle(own) {
             // Before anything else: Ironic gives it once.
             Ok(token) => Arc::new(self.vault.keep_token(token)),

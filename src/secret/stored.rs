@@ -106,6 +106,19 @@ impl Vault {
         }
     }
 
+    /// Whether Ironic answered this agent's lookup, or that of an earlier one.
+    #[must_use]
+    pub fn knows_ironic(&self) -> bool {
+        self.read(Item::Lookup, |bytes| !bytes.is_empty())
+    }
+
+    /// Keeps that Ironic answered a lookup: there is one, wherever it is.
+    pub fn keep_lookup(&self) {
+        if let Err(error) = self.write(Item::Lookup, b"answered") {
+            tracing::warn!(%error, "that Ironic answered cannot be kept");
+        }
+    }
+
     /// Who an earlier agent was to Ironic.
     #[must_use]
     pub fn session(&self) -> Option<Session> {
@@ -207,6 +220,18 @@ mod tests {
         assert_eq!(kept.key.reveal(<[u8]>::to_vec), [1, 2, 3]);
         vault.wipe();
         assert_eq!(kept.key.reveal(<[u8]>::to_vec), [0; 0]);
+    }
+
+    #[test]
+    fn that_ironic_answered_is_found_until_the_vault_is_wiped_and_no_token_says_so() {
+        let vault = Vault::create().unwrap();
+        vault.keep_boot_token(token("of the boot"));
+        vault.keep_token(token("of the operator"));
+        assert!(!next(&vault).knows_ironic());
+        vault.keep_lookup();
+        assert!(next(&vault).knows_ironic());
+        vault.wipe();
+        assert!(!vault.knows_ironic());
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(super) enum Item {
     Certificate,
     /// The certificate's key, as PKCS #8 in DER.
     Key,
+    /// That Ironic answered a lookup.
+    Lookup,
     /// What virtual media said that are no longer looked at; their token is the boot's.
     Media,
     /// The node and where Ironic was told to call.
@@ -42,10 +44,11 @@ pub(super) enum Item {
 }
 
 impl Item {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::BootToken,
         Self::Certificate,
         Self::Key,
+        Self::Lookup,
         Self::Media,
         Self::Session,
         Self::Token,
@@ -57,6 +60,7 @@ impl Item {
             Self::BootToken => (64, 1024),
             Self::Token => (2048, 1024),
             Self::Session => (4096, 2048),
+            Self::Lookup => (7168, 64),
             Self::Key => (8192, 2048),
             Self::Certificate => (12288, 3072),
             Self::Media => (16384, MOST_MEDIA_BYTES + 1024),

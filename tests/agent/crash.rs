@@ -24,6 +24,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::Duration;
+use tempfile::NamedTempFile;
 
 const STARTED: &str = "Started a program";
 const ENDED: &str = "A program ended";
@@ -217,6 +218,52 @@ async fn an_agent_killed_while_the_network_is_silent_asks_it_until_it_tells_of_i
     assert_eq!(kept.caller().list().await, Vec::<Value>::new());
     let told = kept.supervisor.told();
     assert!(answering.asked().len() > 9, "{told}");
+    assert!(told.matches(STARTED).count() > 3, "{told}");
+    assert!(!told.contains("no api_url is configured"), "{told}");
+}
+
+/// The operator's own token, which Ironic does not repeat: it says nothing of whether Ironic was found.
+#[tokio::test]
+async fn an_agent_killed_right_after_the_lookup_is_followed_by_one_that_asks_the_silent_network_too()
+ {
+    let conductor = willing_conductor(json!("******")).await;
+    // The address that Ironic is to call is looked for by a second question, and here without end.
+    let version = || Answer::version("1.95");
+    conductor.on("GET /", [version(), Answer::silence(), version()]);
+    let configured = NamedTempFile::new().unwrap();
+    let text = format!("[DEFAULT]\nagent_token = {TOKEN}\n");
+    fs::write(configured.path(), text).unwrap();
+    // The agent is not root.
+    fs::set_permissions(configured.path(), Permissions::from_mode(0o644)).unwrap();
+    let answering_after = |deaf| {
+        let described = Described {
+            port: conductor.address.port(),
+            properties: vec!["protocol=http".into()],
+            deaf,
+            ..a_service()
+        };
+        Responder::start(5353, described)
+    };
+    let answering = answering_after(0);
+    let port = free_port().to_string();
+    let mut arguments = vec!["supervise", "--listen_port", &port];
+    arguments.extend(["--config-file", configured.path().to_str().unwrap()]);
+    arguments.extend(["--disk_wait_attempts", "0"]);
+    let environment = [BY_LOOPBACK, &[("OS_MDNS__USE_MDNS", "true")]].concat();
+    let mut supervisor = Program::start(&arguments, &environment);
+    let asked = conductor.until_asked("GET /", 2);
+    supervisor.until("the second question", asked).await;
+    assert_eq!(conductor.asked(HEARTBEAT).len(), 0);
+    drop(answering);
+
+    let _answering = answering_after(9);
+    let mut kept = Kept {
+        conductor,
+        supervisor,
+    };
+    kept.kill().await;
+    kept.supervisor.until_told(ACCEPTED).await;
+    let told = kept.supervisor.told();
     assert!(told.matches(STARTED).count() > 3, "{told}");
     assert!(!told.contains("no api_url is configured"), "{told}");
 }
