@@ -7,7 +7,6 @@ use crate::conductor;
 use crate::conductor::mdns::{self, Asking, Way};
 use crate::config::{ApiUrl, Mdns};
 use crate::error::chain;
-use crate::secret::Vault;
 use crate::sys::address::{self, InterfaceAddress};
 use std::net::IpAddr;
 use url::Url;

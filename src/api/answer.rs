@@ -160,10 +160,7 @@ impl Service {
         let state = &self.state;
         let wait = Query::of(&head.uri).wait();
         match operation {
-            Operation::Command(id) => {
-                let view = state.dispatcher.command(id, wait).await;
-                self.record(&view.map_err(Fault::Agent)?, admitted).await
-            }
+            Operation::Command(id) => self.record(id, wait, admitted).await,
             Operation::Inventory => self.inventory(admitted).await,
             Operation::List => self.records(admitted).await,
             Operation::Log => {
@@ -207,16 +204,15 @@ impl Service {
             waits_here,
             commander,
         );
-        let mut view = view.await.map_err(Fault::Agent)?;
+        let view = view.await.map_err(Fault::Agent)?;
         // What the request brought belongs to the command now: others need not wait for its end.
         drop(turn);
-        if wait && is_users {
-            view = dispatcher
-                .command(&view.id, wait)
-                .await
-                .map_err(Fault::Agent)?;
+        if is_users {
+            let id = view.id.clone();
+            drop(view);
+            return self.record(&id, wait, admitted).await;
         }
-        self.record(&view, admitted).await
+        self.shown(&view, &admitted)
     }
 
     /// Waits until nothing else runs, and decides whether this command may be run: for a user not before the wait alone, for what a
@@ -325,19 +321,29 @@ impl Service {
         }
     }
 
-    /// A command as this caller may see it.
+    /// A command as this caller may see it; with its end, if `wait`. Who waits for leave to read a result holds none of it: it is
+    /// looked up when the leave is there, and may be omitted by then.
     async fn record(
         &self,
-        view: &CommandView,
+        id: &str,
+        wait: bool,
         mut admitted: Admitted<'_>,
     ) -> Result<Answer, Fault> {
+        let dispatcher = &self.state.dispatcher;
+        dispatcher.ended(id, wait).await.map_err(Fault::Agent)?;
         let leave = self.may_answer_about_commands(&mut admitted).await?;
-        let answer = document(match admitted.is_nobodys() {
-            true => wire::open_command(view),
-            false => wire::command(view, admitted.sees_secrets()),
-        });
+        let view = dispatcher.command(id).map_err(Fault::Agent)?;
+        let answer = self.shown(&view, &admitted);
+        drop(view);
         let permit = leave.made().await;
         Ok(answer?.map(|payload| payload.with(permit)))
+    }
+
+    fn shown(&self, view: &CommandView, admitted: &Admitted<'_>) -> Result<Answer, Fault> {
+        document(match admitted.is_nobodys() {
+            true => wire::open_command(view),
+            false => wire::command(view, admitted.sees_secrets()),
+        })
     }
 
     /// All commands as this caller may see them. Who shows no credential may be a conductor of those that show none here.

@@ -151,21 +151,24 @@ impl Dispatcher {
         self.0.work().ledger.conductors_views()
     }
 
-    /// One record; its end, if `wait`.
+    /// One record as it is now.
     ///
     /// # Errors
     /// There is no such record.
-    pub async fn command(&self, id: &str, wait: bool) -> Result<CommandView, AgentError> {
-        let record = self.0.work().ledger.by_id(id).ok_or_else(|| {
-            AgentError::new(
-                ErrorClass::RequestedObjectNotFoundError,
-                format!("Command Result with id {id} not found."),
-            )
-        })?;
+    pub fn command(&self, id: &str) -> Result<CommandView, AgentError> {
+        self.0.record(id).map(|record| record.view())
+    }
+
+    /// Looks for a record, and waits for its end if `wait`.
+    ///
+    /// # Errors
+    /// There is no such record.
+    pub async fn ended(&self, id: &str, wait: bool) -> Result<(), AgentError> {
+        let record = self.0.record(id)?;
         if wait {
             record.finished().await;
         }
-        Ok(record.view())
+        Ok(())
     }
 
     /// Counts the asynchronous commands that ended: each is worth a heartbeat.
@@ -298,6 +301,15 @@ impl fmt::Debug for Dispatcher {
 impl Shared {
     fn work(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, id: &str) -> Result<Arc<Record>, AgentError> {
+        self.work().ledger.by_id(id).ok_or_else(|| {
+            AgentError::new(
+                ErrorClass::RequestedObjectNotFoundError,
+                format!("Command Result with id {id} not found."),
+            )
+        })
     }
 
     /// The command's work, and how its record is to end.
@@ -461,7 +473,10 @@ mod tests {
             if name == "test.async" {
                 completions.changed().await.unwrap();
             }
-            let view = dispatcher.command(&id, true).await.unwrap();
+            let view = {
+                dispatcher.ended(&id, true).await.unwrap();
+                dispatcher.command(&id).unwrap()
+            };
             assert!(view.unmasked.is_none(), "{name}");
         }
     }

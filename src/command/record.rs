@@ -233,7 +233,9 @@ impl Record {
     /// The record without a result that is too large to be sent again with every poll.
     fn without_large_result(&self) -> Option<Self> {
         match self.outcome.get() {
-            Some(Outcome::Succeeded { bytes, .. }) if *bytes > LARGE_RESULT => {
+            Some(Outcome::Succeeded { bytes, held, .. })
+                if *bytes > LARGE_RESULT || !self.is_conductors() && *held > LARGE_RESULT =>
+            {
                 let instead =
                     json!({ "omitted": format!("{bytes} bytes, kept until the next command") });
                 Some(self.ended_with(Outcome::succeeded(Arc::new(instead), None)))
@@ -248,8 +250,10 @@ pub(super) enum Outcome {
     Succeeded {
         /// Without secrets.
         value: Arc<Value>,
-        /// What is held: the value's, and those of the one with its secrets.
+        /// As it is written, and once more with its secrets where those are kept.
         bytes: usize,
+        /// Bytes of memory that both take. Small values take many times what is written of them.
+        held: usize,
         /// With its secrets, where they are kept.
         unmasked: Option<Arc<Value>>,
     },
@@ -280,13 +284,16 @@ impl Outcome {
 
     fn succeeded(value: Arc<Value>, unmasked: Option<Arc<Value>>) -> Self {
         let mut size = Size(0);
-        for held in [Some(&value), unmasked.as_ref()].into_iter().flatten() {
+        let mut held = 0_usize;
+        for value in [Some(&value), unmasked.as_ref()].into_iter().flatten() {
             // Counting cannot fail, and a JSON value can always be written.
-            let _ = serde_json::to_writer(&mut size, &**held);
+            let _ = serde_json::to_writer(&mut size, &**value);
+            held = held.saturating_add(held_by(value));
         }
         Self::Succeeded {
             value,
             bytes: size.0,
+            held,
             unmasked,
         }
     }
@@ -359,6 +366,30 @@ impl Ledger {
     pub(super) fn kept(&self) -> Vec<Kept> {
         self.0.iter().map(|record| record.kept()).collect()
     }
+}
+
+/// Bytes of memory that a value takes, as far as its length tells: of an object's tree of nodes, eleven entries each and at least half
+/// full, those that there may be.
+fn held_by(value: &Value) -> usize {
+    const NODE: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 2 * size_of::<usize>();
+    let mut bytes = size_of::<Value>();
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::String(text) => bytes += text.capacity(),
+        Value::Array(values) => {
+            let free = values.capacity() - values.len();
+            bytes += free * size_of::<Value>() + values.iter().map(held_by).sum::<usize>();
+        }
+        Value::Object(fields) => {
+            bytes += fields.len().div_ceil(5) * NODE;
+            let inner = fields.iter().map(|(name, value)| {
+                // The value itself is in its node.
+                name.capacity() + held_by(value) - size_of::<Value>()
+            });
+            bytes += inner.sum::<usize>();
+        }
+    }
+    bytes
 }
 
 /// Counts what is written.
@@ -499,6 +530,27 @@ mod tests {
             json!({"omitted": "16402 bytes, kept until the next command"})
         );
         assert_eq!(ledger.by_id(&views[0].id).unwrap().view(), views[0]);
+    }
+
+    #[test]
+    fn a_users_result_of_many_small_values_is_large() {
+        let mut ledger = Ledger::default();
+        let many: Vec<_> = (0..2290).map(|_| json!({"": 0})).collect();
+        let before: usize = many.iter().map(held_by).sum();
+        assert!(before > 1024 * 1024, "{before}");
+        for commander in [Commander::Conductor, Commander::default()] {
+            for _ in 0..2 {
+                let record = Record::new("echo", Mode::Sync, of(commander));
+                record.finish(record.outcome_of(Ok(json!({"y": many})), Secrets::Masked));
+                ledger.push(Arc::new(record));
+            }
+        }
+        let views = ledger.views();
+        // Ironic's stay, as written they are small.
+        let whole = json!({"y": many});
+        let omitted = json!({"omitted": "16037 bytes, kept until the next command"});
+        let results: Vec<_> = views.iter().map(result).collect();
+        assert_eq!(results, [whole.clone(), whole.clone(), omitted, whole]);
     }
 
     #[test]

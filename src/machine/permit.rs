@@ -7,7 +7,7 @@ use crate::error::{AgentError, ErrorClass};
 use crate::formats::mount_table::Mount;
 use crate::root::Root;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Proof that this machine may be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,14 @@ impl Permit {
         let table = fs::read(root.path("proc/self/mountinfo")).unwrap_or_default();
         let mounts = Mount::parse_all(&table);
         match mounts.iter().rfind(|mount| mount.point == Path::new("/")) {
-            Some(mount) => match installed_by(root, mount, &mounts) {
+            Some(mount) => match installed_by(
+                &Seen {
+                    root,
+                    top: mount,
+                    mounts: &mounts,
+                },
+                mount,
+            ) {
                 None => Ok(Self(())),
                 Some(reason) => Err(Refusal(reason)),
             },
@@ -59,15 +66,44 @@ impl Permit {
     }
 }
 
-/// What speaks against a ramdisk: one is in memory itself, or an overlay that writes into memory and shows live media beneath.
-/// `None` where nothing does.
-fn installed_by(root: &Root, mount: &Mount, mounts: &[Mount]) -> Option<String> {
-    if is_one_of(IN_MEMORY, mount) {
-        return None;
+/// The mounts as this process sees them.
+struct Seen<'a> {
+    root: &'a Root,
+    /// The one at `/`.
+    top: &'a Mount,
+    mounts: &'a [Mount],
+}
+
+/// What speaks against a ramdisk: one is in memory itself, with all of the system, or an overlay that writes into memory and shows live
+/// media beneath. `None` where nothing does.
+fn installed_by(seen: &Seen<'_>, mount: &Mount) -> Option<String> {
+    match mount.file_system.as_str() {
+        _ if is_one_of(IN_MEMORY, mount) => system_elsewhere(seen),
+        "overlay" => layer_elsewhere(seen, mount),
+        other => Some(other.to_owned()),
     }
-    if mount.file_system != "overlay" {
-        return Some(mount.file_system.clone());
-    }
+}
+
+/// A part of the system that is installed, below a root in memory (`systemd.volatile=yes`, a container's, `/nix`).
+fn system_elsewhere(seen: &Seen<'_>) -> Option<String> {
+    let program = fs::read_link(seen.root.path("proc/self/exe")).ok();
+    // One that lies outside of what can be seen here says nothing of it.
+    let program = program.filter(|program| seen.root.path(program).exists());
+    let places = SYSTEM.iter().map(PathBuf::from).chain(program);
+    let holders = places.map(|place| (seen.top.holder(seen.mounts, &place), place));
+    let mut below = holders.filter(|(holder, _)| holder.id != seen.top.id);
+    below.find_map(|(holder, place)| {
+        let reason = match holder.file_system.as_str() {
+            _ if is_one_of(IN_MEMORY, holder) || is_one_of(LIVE_MEDIA, holder) => return None,
+            "overlay" => layer_elsewhere(seen, holder)?,
+            other => other.to_owned(),
+        };
+        Some(format!("in memory, and {} is on {reason}", place.display()))
+    })
+}
+
+/// A layer of an overlay that is installed, or cannot be told not to be.
+fn layer_elsewhere(seen: &Seen<'_>, mount: &Mount) -> Option<String> {
     let Some(upper) = mount.upper() else {
         return Some("an overlay that writes nowhere".to_owned());
     };
@@ -81,10 +117,10 @@ fn installed_by(root: &Root, mount: &Mount, mounts: &[Mount]) -> Option<String> 
             .map(|lower| (lower, "what it shows", [IN_MEMORY, LIVE_MEDIA])),
     );
     layers.into_iter().find_map(|(path, what, harmless)| {
-        let holder = mount.holder(mounts, &path);
+        let holder = seen.top.holder(seen.mounts, &path);
         let shown = path.display();
         // The overlay's paths are those of who mounted it: of the host of a container, say.
-        let is_here = path.is_absolute() && root.path(&path).is_dir();
+        let is_here = path.is_absolute() && seen.root.path(&path).is_dir();
         if holder.id == mount.id || !is_here {
             Some(format!(
                 "an overlay, and {shown} with {what} is out of sight"
@@ -105,12 +141,15 @@ fn is_one_of(known: &[&str], mount: &Mount) -> bool {
 }
 
 const IN_MEMORY: &[&str] = &["ramfs", "rootfs", "tmpfs"];
+/// Where a system is, and a ramdisk has nothing of its own mounted (hier(7); file-hierarchy(7); Nix).
+const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix", "/gnu"];
 /// What nothing is installed on, because nothing writes to it.
 const LIVE_MEDIA: &[&str] = &["cramfs", "erofs", "iso9660", "squashfs"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
 
     fn ask(mounts: &str) -> Result<Permit, Refusal> {
         let folder = tempfile::tempdir().unwrap();
@@ -125,6 +164,13 @@ mod tests {
         ] {
             fs::create_dir_all(folder.path().join(here)).unwrap();
         }
+        let program = Path::new("run/live/agent");
+        fs::write(folder.path().join(program), "").unwrap();
+        symlink(
+            Path::new("/").join(program),
+            folder.path().join("proc/self/exe"),
+        )
+        .unwrap();
         Permit::ask(&Root::at(folder.path()), InstalledSystem::Protected)
     }
 
@@ -132,6 +178,35 @@ mod tests {
     fn a_ramdisk_may_write() {
         assert!(ask("1 1 0:2 / / rw - rootfs rootfs rw,size=200k\n").is_ok());
         assert!(ask("25 1 0:23 / / rw,relatime - tmpfs tmpfs rw\n").is_ok());
+    }
+
+    #[test]
+    fn a_root_in_memory_counts_by_where_its_system_lies() {
+        let with = |place: &str, mounted: &str| {
+            ask(&format!(
+                "25 1 0:23 / / rw - tmpfs tmpfs rw\n26 25 8:1 / {place} rw - {mounted} rw\n"
+            ))
+        };
+        for (place, installed) in [("/usr", "ext4"), ("/nix", "btrfs"), ("/run/live", "xfs")] {
+            let refusal = with(place, &format!("{installed} /dev/sda1")).map_err(|error| error.0);
+            let what = if place == "/run/live" {
+                "/run/live/agent"
+            } else {
+                place
+            };
+            let reason = format!("in memory, and {what} is on {installed}");
+            assert_eq!(refusal, Err(reason), "{place}");
+        }
+        let overlay = "overlay overlay lowerdir=/sysroot,upperdir=/var/lib,";
+        assert!(with("/usr", overlay).is_err());
+        for (place, harmless) in [
+            ("/usr", "squashfs /dev/loop0"),
+            ("/run/live", "tmpfs none"),
+            ("/mnt", "ext4 /dev/sda1"),
+            ("/etc", "ext4 /dev/sda1"),
+        ] {
+            assert!(with(place, harmless).is_ok(), "{place}");
+        }
     }
 
     #[test]

@@ -259,10 +259,11 @@ fn kind_of(folder: &Path, name: &str) -> Option<Kind> {
         let level = sysfs::text(&folder.join("md/level"))?;
         return level.contains("raid").then_some(Kind::Raid);
     }
-    // SPC-4 table 139: 0 is a direct access device, 0xe a simplified one. Others (5: optical) are no disks.
+    // SPC-6 table 142; those that have a name of their own for `lsblk` (util-linux `lib/blkdev.c`, `blkdev_scsi_type_to_name`) are no disks.
+    // Of what is left, 0x14 is a zoned disk that its host manages. 0xe, a simplified disk, is "rbc" there, and a disk here.
     match sysfs::number(&folder.join("device/type")) {
-        None | Some(0 | 0xe) => Some(Kind::Disk),
-        Some(_) => None,
+        Some(1..=9 | 0xc | 0xd | 0x11 | 0x7f) => None,
+        _ => Some(Kind::Disk),
     }
 }
 
@@ -524,6 +525,21 @@ mod tests {
         machine.plain_disk("md127", GIB);
         machine.file("sys/block/md127/md/level", "container\n");
         assert_eq!(list(&machine.root()).unwrap(), []);
+    }
+
+    #[test]
+    fn scsi_devices_are_disks_unless_their_type_has_another_name() {
+        let machine = Machine::new();
+        let types = [0, 1, 4, 5, 7, 12, 13, 14, 17, 20, 127];
+        for (kind, letter) in types.iter().zip('a'..) {
+            machine.plain_disk(&format!("sd{letter}"), GIB);
+            let file = format!("sys/block/sd{letter}/device/type");
+            machine.file(&file, &format!("{kind}\n"));
+        }
+        let disks = list(&machine.root()).unwrap();
+        let names: Vec<_> = disks.iter().map(|disk| disk.name.as_str()).collect();
+        // A disk, a simplified one, and a zoned one that its host manages.
+        assert_eq!(names, ["/dev/sda", "/dev/sdh", "/dev/sdj"]);
     }
 
     #[test]

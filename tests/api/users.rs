@@ -285,6 +285,44 @@ async fn a_conductor_without_a_token_waits_for_no_answers_that_others_do_not_tak
     assert_eq!(holder.answer("GET").await.unwrap().status, 200);
 }
 
+#[tokio::test]
+async fn who_waits_for_leave_to_read_a_result_holds_none_of_it() {
+    let api = Api::serve(
+        Limits {
+            user_answers: 1,
+            // Of that twice as long is waited for leave: longer than all commands take.
+            body: Duration::from_secs(2),
+            ..unhurried()
+        },
+        None,
+        door(),
+        commands,
+    )
+    .await;
+    api.run("test.echo", json!({"text": "x".repeat(6 * MIB)}), "true")
+        .await;
+    let header = Caller::with_secret(SECRET).header;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut holder = Client(socket.connect(api.address).await.unwrap());
+    let request = format!("GET /v1/commands/ HTTP/1.1\r\nHost: a\r\n{header}\r\n");
+    holder.write(&request).await;
+    assert!(is_unanswered(&mut holder).await);
+
+    let before = peak_memory();
+    let params = json!({"text": "x".repeat(MIB - 1000)});
+    let body = json!({"name": "test.echo", "params": params}).to_string();
+    let mut clients = Vec::new();
+    for _ in 0..40 {
+        clients.push(begun(&api, body.len(), &body).await);
+    }
+    for client in &mut clients {
+        assert_eq!(client.answer("POST").await.unwrap().status, 503);
+    }
+    let grown = peak_memory().saturating_sub(before);
+    assert!(grown < 20 * MIB, "{grown} bytes");
+}
+
 /// Runs a command as an observer.
 async fn run_as_observer(api: &Api, name: &str, wait: bool) -> Value {
     let header = Caller::with_secret(SECRET).header;

@@ -30,15 +30,17 @@ set -e
 exec 9<&0 </dev/null
 mount -t tmpfs ramdisk /mnt
 cd /mnt
-mkdir proc sys usr etc dev run tmp old
-for folder in proc sys usr; do mount --rbind "/$folder" "$folder"; done
+mkdir proc sys etc dev run tmp old
+# What the program is linked with is in the ramdisk's own memory, as all of a ramdisk is.
+for library in $(ldd /proc/self/fd/9 | grep -o '/[^ ]*'); do install -D "$library" ".$library"; done
+for folder in proc sys; do mount --rbind "/$folder" "$folder"; done
 mount --bind "$0" etc
 [ ! -e etc/cmdline ] || mount --bind etc/cmdline proc/cmdline
 touch dev/null
 mount --bind /dev/null dev/null
-for folder in bin lib lib64; do ln -s "usr/$folder" "$folder"; done
 pivot_root . old
-umount -l old
+# With libraries that the ramdisk does not have.
+/lib64/ld-linux-x86-64.so.2 --library-path /old/usr/lib/x86_64-linux-gnu:/old/lib/x86_64-linux-gnu /old/usr/bin/umount -l old
 exec -a ferrite /proc/self/fd/9 "$@"
 "#;
 
