@@ -48,6 +48,9 @@ pub const TARGETS: &[Target] = &[
     target("log_text", 600, |bytes| {
         crate::redact::fuzz::log_text(bytes);
     }),
+    target("netlink_messages", 8192, |bytes| {
+        crate::formats::fuzz::netlink_messages(bytes);
+    }),
     target("network_packets", 8192, |bytes| {
         crate::formats::fuzz::network_packets(bytes);
     }),

@@ -18,11 +18,13 @@ pub mod mbr;
 pub mod module_alias;
 pub mod module_index;
 pub mod mount_table;
+pub mod netlink;
 pub mod ntp;
 pub mod omitted_drivers;
 pub mod probe;
 pub mod process_status;
 pub mod qcow2;
+pub mod rtnetlink;
 pub mod smbios;
 pub mod vpd;
 

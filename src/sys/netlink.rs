@@ -1,35 +1,24 @@
 //! Network interfaces, addresses and routes through rtnetlink(7).
 //!
-//! Knows the kernel's route socket and nothing else: who wants which address is the caller's matter. The message types of
-//! `netlink-packet-route` stay in this file.
+//! Knows the kernel's route socket and nothing else: who wants which address is the caller's matter. The bytes of messages are
+//! `formats::netlink` and `formats::rtnetlink`.
 //!
 //! ```no_run
 //! let source = ferrite::sys::netlink::Netlink::open()?.route_source([192, 0, 2, 1].into())?;
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
-    NetlinkMessage, NetlinkPayload,
+use crate::formats::netlink::{self, Malformed, Message};
+use crate::formats::rtnetlink::{
+    self, AddressMessage, AddressRequest, LinkMessage, LinkRequest, RouteRequest, UserOptions,
 };
-use netlink_packet_route::address::{
-    AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo,
-};
-use netlink_packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, Inet6IfaceFlags, LinkAttribute, LinkFlags, LinkLayerType,
-    LinkMessage,
-};
-use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
-};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::sys::socket::{
-    AddressFamily as Family, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv,
-    send, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, getsockname,
+    recvmsg, send, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeVal;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -118,6 +107,8 @@ pub struct NewRoute {
 #[derive(Debug)]
 pub struct Netlink {
     socket: OwnedFd,
+    /// The kernel's name for it, which its answers bear.
+    port: u32,
     sequence: u32,
 }
 
@@ -133,8 +124,10 @@ impl Netlink {
             sockopt::ReceiveTimeout,
             &TimeVal::new(ANSWER_SECONDS, 0),
         )?;
+        let address: NetlinkAddr = getsockname(socket.as_raw_fd())?;
         Ok(Self {
             socket,
+            port: address.pid(),
             sequence: 0,
         })
     }
@@ -144,15 +137,8 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses or its answer cannot be read.
     pub fn links(&mut self) -> io::Result<Vec<Link>> {
-        let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
-        let answers = self.ask(request, NLM_F_DUMP)?;
-        Ok(answers
-            .into_iter()
-            .filter_map(|answer| match answer {
-                RouteNetlinkMessage::NewLink(message) => Some(link(message)),
-                _ => None,
-            })
-            .collect())
+        let all = [0; rtnetlink::LINK_HEADER_LEN];
+        self.list(rtnetlink::RTM_GETLINK, &all, link)
     }
 
     /// All addresses of all interfaces.
@@ -160,15 +146,8 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses or its answer cannot be read.
     pub fn addresses(&mut self) -> io::Result<Vec<Address>> {
-        let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-        let answers = self.ask(request, NLM_F_DUMP)?;
-        Ok(answers
-            .into_iter()
-            .filter_map(|answer| match answer {
-                RouteNetlinkMessage::NewAddress(message) => address(&message),
-                _ => None,
-            })
-            .collect())
+        let all = [0; rtnetlink::ADDRESS_HEADER_LEN];
+        self.list(rtnetlink::RTM_GETADDR, &all, address)
     }
 
     /// Switches an interface on.
@@ -176,7 +155,12 @@ impl Netlink {
     /// # Errors
     /// When the kernel or the driver refuses.
     pub fn set_up(&mut self, link: u32) -> io::Result<()> {
-        self.set_link(link, LinkFlags::Up, Vec::new())
+        self.set_link(&LinkRequest {
+            index: link,
+            flags: rtnetlink::IFF_UP,
+            change: rtnetlink::IFF_UP,
+            mtu: None,
+        })
     }
 
     /// Switches an interface off.
@@ -184,7 +168,12 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses.
     pub fn set_down(&mut self, link: u32) -> io::Result<()> {
-        self.set_link(link, LinkFlags::empty(), Vec::new())
+        self.set_link(&LinkRequest {
+            index: link,
+            flags: 0,
+            change: rtnetlink::IFF_UP,
+            mtu: None,
+        })
     }
 
     /// Sets the size of an interface's largest packet.
@@ -192,10 +181,12 @@ impl Netlink {
     /// # Errors
     /// When the driver cannot do it.
     pub fn set_mtu(&mut self, link: u32, mtu: u32) -> io::Result<()> {
-        let mut message = LinkMessage::default();
-        message.header.index = link;
-        message.attributes.push(LinkAttribute::Mtu(mtu));
-        self.order(RouteNetlinkMessage::SetLink(message), 0)
+        self.set_link(&LinkRequest {
+            index: link,
+            flags: 0,
+            change: 0,
+            mtu: Some(mtu),
+        })
     }
 
     /// Gives an interface an address, or a new lifetime to an address that it has.
@@ -203,22 +194,10 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses.
     pub fn add_address(&mut self, new: &NewAddress) -> io::Result<()> {
-        let mut message = address_message(new.link, new.address, new.prefix);
-        let seconds = new.valid.map_or(FOREVER, |valid| {
-            u32::try_from(valid.as_secs()).unwrap_or(FOREVER)
-        });
-        let mut lifetime = CacheInfo::default();
-        lifetime.ifa_valid = seconds;
-        lifetime.ifa_preferred = seconds;
-        message
-            .attributes
-            .push(AddressAttribute::CacheInfo(lifetime));
-        message
-            .attributes
-            .push(AddressAttribute::RoutePriority(new.metric));
         self.order(
-            RouteNetlinkMessage::NewAddress(message),
-            NLM_F_CREATE | NLM_F_REPLACE,
+            rtnetlink::RTM_NEWADDR,
+            netlink::CREATE | netlink::REPLACE,
+            &added_address(new).to_bytes(),
         )
     }
 
@@ -227,8 +206,8 @@ impl Netlink {
     /// # Errors
     /// When the interface does not have it.
     pub fn remove_address(&mut self, link: u32, address: IpAddr, prefix: u8) -> io::Result<()> {
-        let message = address_message(link, address, prefix);
-        self.order(RouteNetlinkMessage::DelAddress(message), 0)
+        let body = address_request(link, address, prefix).to_bytes();
+        self.order(rtnetlink::RTM_DELADDR, 0, &body)
     }
 
     /// Adds an IPv4 route, replacing one to the same network with the same metric.
@@ -236,33 +215,10 @@ impl Netlink {
     /// # Errors
     /// When the kernel refuses, for instance because the gateway cannot be reached.
     pub fn add_route(&mut self, new: &NewRoute) -> io::Result<()> {
-        let mut message = RouteMessage::default();
-        message.header = RouteHeader {
-            address_family: AddressFamily::Inet,
-            destination_prefix_length: new.network.1,
-            table: RouteHeader::RT_TABLE_MAIN,
-            protocol: RouteProtocol::Dhcp,
-            scope: match new.gateway {
-                Some(_) => RouteScope::Universe,
-                None => RouteScope::Link,
-            },
-            kind: RouteType::Unicast,
-            ..RouteHeader::default()
-        };
-        let attributes = &mut message.attributes;
-        if new.network.1 > 0 {
-            attributes.push(RouteAttribute::Destination(RouteAddress::Inet(
-                new.network.0,
-            )));
-        }
-        if let Some(gateway) = new.gateway {
-            attributes.push(RouteAttribute::Gateway(RouteAddress::Inet(gateway)));
-        }
-        attributes.push(RouteAttribute::Oif(new.link));
-        attributes.push(RouteAttribute::Priority(new.metric));
         self.order(
-            RouteNetlinkMessage::NewRoute(message),
-            NLM_F_CREATE | NLM_F_REPLACE,
+            rtnetlink::RTM_NEWROUTE,
+            netlink::CREATE | netlink::REPLACE,
+            &added_route(new).to_bytes(),
         )
     }
 
@@ -271,104 +227,152 @@ impl Netlink {
     /// # Errors
     /// When there is no route to it.
     pub fn route_source(&mut self, destination: IpAddr) -> io::Result<IpAddr> {
-        let mut message = RouteMessage::default();
-        let (family, prefix) = match destination {
-            IpAddr::V4(_) => (AddressFamily::Inet, 32),
-            IpAddr::V6(_) => (AddressFamily::Inet6, 128),
-        };
-        message.header.address_family = family;
-        message.header.destination_prefix_length = prefix;
-        message
-            .attributes
-            .push(RouteAttribute::Destination(destination.into()));
-        self.ask(RouteNetlinkMessage::GetRoute(message), 0)?
-            .into_iter()
-            .find_map(|answer| match answer {
-                RouteNetlinkMessage::NewRoute(route) => preferred_source(&route),
-                _ => None,
-            })
+        let body = RouteRequest::lookup(destination).to_bytes();
+        self.ask(rtnetlink::RTM_GETROUTE, 0, &body, source)?
+            .read
+            .first()
+            .copied()
             .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
     }
 
-    fn set_link(
-        &mut self,
-        link: u32,
-        flags: LinkFlags,
-        attributes: Vec<LinkAttribute>,
-    ) -> io::Result<()> {
-        let mut message = LinkMessage::default();
-        message.header.index = link;
-        message.header.flags = flags;
-        message.header.change_mask = LinkFlags::Up;
-        message.attributes = attributes;
-        self.order(RouteNetlinkMessage::SetLink(message), 0)
+    fn set_link(&mut self, request: &LinkRequest) -> io::Result<()> {
+        self.order(rtnetlink::RTM_SETLINK, 0, &request.to_bytes())
     }
 
     /// Sends a change and waits for the kernel's word on it.
-    fn order(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
-        self.ask(message, flags | NLM_F_ACK).map(|_| ())
+    fn order(&mut self, message_type: u16, flags: u16, body: &[u8]) -> io::Result<()> {
+        let nothing: Reader<()> = |_| Ok(None);
+        self.ask(message_type, flags | netlink::ACK, body, nothing)
+            .map(drop)
+    }
+
+    /// Asks for all objects of a kind.
+    fn list<T>(&mut self, message_type: u16, body: &[u8], read: Reader<T>) -> io::Result<Vec<T>> {
+        consistent(|| self.ask(message_type, netlink::DUMP, body, read))
     }
 
     /// Sends a request and collects its answers until the last one.
-    fn ask(
+    fn ask<T>(
         &mut self,
-        message: RouteNetlinkMessage,
+        message_type: u16,
         flags: u16,
-    ) -> io::Result<Vec<RouteNetlinkMessage>> {
+        body: &[u8],
+        read: Reader<T>,
+    ) -> io::Result<Answers<T>> {
         self.sequence = self.sequence.wrapping_add(1);
-        let mut header = NetlinkHeader::default();
-        header.flags = NLM_F_REQUEST | flags;
-        header.sequence_number = self.sequence;
-        let mut request = NetlinkMessage::new(header, NetlinkPayload::from(message));
-        request.finalize();
-        let mut bytes = vec![0; request.buffer_len()];
-        request.serialize(&mut bytes);
-        send(self.socket.as_raw_fd(), &bytes, MsgFlags::empty())?;
+        let request = Message {
+            message_type,
+            flags: netlink::REQUEST | flags,
+            sequence: self.sequence,
+            port: 0,
+            body,
+        };
+        send(
+            self.socket.as_raw_fd(),
+            &request.to_bytes(),
+            MsgFlags::empty(),
+        )?;
 
-        let mut answers = Vec::new();
+        let exchange = Exchange {
+            port: self.port,
+            sequence: self.sequence,
+            flags,
+        };
+        let mut answers = Answers::default();
         let mut buffer = vec![0; BUFFER];
         loop {
-            let length = recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-            let datagram = buffer.get(..length).unwrap_or_default();
-            if take_answers(datagram, self.sequence, flags, &mut answers)? {
+            let datagram = receive(&self.socket, &mut buffer)?;
+            let datagram = datagram.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+            if take_answers(datagram, &exchange, read, &mut answers)? {
                 return Ok(answers);
             }
         }
     }
 }
 
-/// Takes over the answers in one datagram to the request with this number and these flags; whether the
-/// last one was among them.
-fn take_answers(
-    datagram: &[u8],
+/// Makes a value of a message; `None` of one that is about something else.
+type Reader<T> = fn(&Message<'_>) -> Result<Option<T>, Malformed>;
+
+/// By what the answers to a request are known, and when they end.
+#[derive(Clone, Copy)]
+struct Exchange {
+    port: u32,
     sequence: u32,
     flags: u16,
-    answers: &mut Vec<RouteNetlinkMessage>,
+}
+
+/// What the kernel answered to one request.
+#[derive(Debug, PartialEq, Eq)]
+struct Answers<T> {
+    read: Vec<T>,
+    /// Objects may be missing, or may be there twice.
+    inconsistent: bool,
+}
+
+impl<T> Default for Answers<T> {
+    fn default() -> Self {
+        Self {
+            read: Vec::new(),
+            inconsistent: false,
+        }
+    }
+}
+
+/// Takes over the answers in one datagram; whether the last one was among them.
+fn take_answers<T>(
+    datagram: &[u8],
+    exchange: &Exchange,
+    read: Reader<T>,
+    answers: &mut Answers<T>,
 ) -> io::Result<bool> {
-    let many = flags & NLM_F_DUMP == NLM_F_DUMP;
-    for (number, answer) in messages(datagram) {
-        if number != sequence {
+    let many = exchange.flags & netlink::DUMP == netlink::DUMP;
+    for message in netlink::messages(datagram) {
+        if (message.port, message.sequence) != (exchange.port, exchange.sequence) {
             continue; // the late answer to a question that was given up
         }
-        let answer = match answer {
-            // One interface that cannot be understood is no reason to see none.
-            Err(error) if many => {
-                tracing::warn!(%error, "passed over a message of the kernel about interfaces");
-                continue;
+        answers.inconsistent |= message.flags & netlink::DUMP_INTERRUPTED != 0;
+        match message.message_type {
+            netlink::ERROR => match message.errno().map_err(invalid)? {
+                0 => return Ok(true),
+                errno => return Err(io::Error::from_raw_os_error(errno)),
+            },
+            netlink::DONE => {
+                // What ended early is there as far as it goes.
+                answers.inconsistent |= message.errno() != Ok(0);
+                return Ok(true);
             }
-            answer => answer?,
-        };
-        match answer.payload {
-            NetlinkPayload::InnerMessage(inner) => answers.push(inner),
-            NetlinkPayload::Error(error) if error.code.is_some() => return Err(error.to_io()),
-            NetlinkPayload::Done(_) | NetlinkPayload::Error(_) => return Ok(true),
-            _ => continue,
+            ..netlink::MIN_TYPE => continue,
+            _ => match read(&message) {
+                Ok(value) => answers.read.extend(value),
+                // One interface that cannot be understood is no reason to see none.
+                Err(error) if many => {
+                    tracing::warn!(%error, "passed over a message of the kernel about interfaces");
+                }
+                Err(error) => return Err(invalid(error)),
+            },
         }
-        if !many && flags & NLM_F_ACK == 0 {
+        if !many && exchange.flags & netlink::ACK == 0 {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// Repeats a dump that the kernel calls inconsistent. The last one has to do: what changes without end is better known
+/// roughly than not at all, and [`Changes`] tell of each.
+fn consistent<T>(mut dump: impl FnMut() -> io::Result<Answers<T>>) -> io::Result<Vec<T>> {
+    let mut answers = dump()?;
+    for _ in 1..MAX_DUMPS {
+        if !answers.inconsistent {
+            break;
+        }
+        answers = dump()?;
+    }
+    Ok(answers.read)
+}
+
+fn invalid(error: Malformed) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 /// What the kernel says by itself: a socket that wakes when interfaces, addresses or router advertisements change.
@@ -409,8 +413,8 @@ impl Changes {
         let patience = TimeVal::new(seconds, microseconds.max(1));
         setsockopt(&self.0, sockopt::ReceiveTimeout, &patience)?;
         let mut buffer = vec![0; BUFFER];
-        match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
-            Ok(length) => Ok(Some(change(buffer.get(..length).unwrap_or_default()))),
+        match receive(&self.0, &mut buffer) {
+            Ok(datagram) => Ok(Some(change(datagram.unwrap_or_default()))),
             Err(nix::Error::EAGAIN | nix::Error::EINTR) => Ok(None),
             Err(nix::Error::ENOBUFS) => Ok(Some(Change::Links)),
             Err(error) => Err(error.into()),
@@ -420,7 +424,7 @@ impl Changes {
 
 fn route_socket(groups: u32) -> io::Result<OwnedFd> {
     let socket = socket(
-        Family::Netlink,
+        AddressFamily::Netlink,
         SockType::Raw,
         SockFlag::SOCK_CLOEXEC,
         SockProtocol::NetlinkRoute,
@@ -429,159 +433,138 @@ fn route_socket(groups: u32) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// The messages in one datagram, each behind its request's number; ends at the first that is not whole.
-fn messages(
-    mut bytes: &[u8],
-) -> impl Iterator<Item = (u32, io::Result<NetlinkMessage<RouteNetlinkMessage>>)> {
-    std::iter::from_fn(move || {
-        let length = usize::try_from(u32::from_ne_bytes(*bytes.first_chunk()?)).ok()?;
-        let message = bytes.get(..length).filter(|_| length >= NETLINK_HEADER)?;
-        bytes = bytes
-            .get(length.next_multiple_of(NETLINK_ALIGNMENT)..)
-            .unwrap_or_default();
-        let number = u32::from_ne_bytes(*message.get(SEQUENCE_AT..)?.first_chunk()?);
-        let parsed = NetlinkMessage::deserialize(message)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
-        Some((number, parsed))
-    })
+/// Waits for the next datagram of the kernel; `None` where it was too long for the buffer. Other processes could send to the
+/// socket, too; only the kernel has port 0.
+fn receive<'a>(socket: &OwnedFd, buffer: &'a mut [u8]) -> nix::Result<Option<&'a [u8]>> {
+    let (length, cut) = loop {
+        let mut parts = [IoSliceMut::new(buffer)];
+        let flags = MsgFlags::empty();
+        let received = recvmsg::<NetlinkAddr>(socket.as_raw_fd(), &mut parts, None, flags)?;
+        if received.address.is_some_and(|sender| sender.pid() == 0) {
+            break (received.bytes, received.flags.contains(MsgFlags::MSG_TRUNC));
+        }
+    };
+    Ok(buffer.get(..length).filter(|_| !cut))
 }
 
-/// `struct nduseroptmsg` (linux/rtnetlink.h): family, padding, u16 length of the options, s32 interface, and so on.
 fn change(datagram: &[u8]) -> Change {
-    let router_options = || {
-        let kind = u16::from_ne_bytes(*datagram.get(4..)?.first_chunk()?);
-        if kind != RTM_NEWNDUSEROPT {
-            return None;
-        }
-        let body = datagram.get(NETLINK_HEADER..)?;
-        let length = usize::from(u16::from_ne_bytes(*body.get(2..)?.first_chunk()?));
-        let link = u32::from_ne_bytes(*body.get(4..)?.first_chunk()?);
-        let options = body.get(USER_OPTIONS_HEADER..)?.get(..length)?.to_vec();
-        Some(Change::RouterOptions { link, options })
-    };
-    router_options().unwrap_or(Change::Links)
-}
-
-fn link(message: LinkMessage) -> Link {
-    let flags = message.header.flags;
-    let mut link = Link {
-        index: message.header.index,
-        name: String::new(),
-        ethernet: message.header.link_layer_type == LinkLayerType::Ether,
-        loopback: flags.contains(LinkFlags::Loopback),
-        up: flags.contains(LinkFlags::Up),
-        carrier: flags.contains(LinkFlags::Up | LinkFlags::LowerUp),
-        mac: None,
-        permanent_mac: None,
-        mtu: 0,
-        router: RouterAdvice::default(),
-    };
-    for attribute in message.attributes {
-        match attribute {
-            LinkAttribute::IfName(name) => link.name = name,
-            LinkAttribute::Address(mac) => link.mac = mac.try_into().ok(),
-            LinkAttribute::PermAddress(mac) => link.permanent_mac = mac.try_into().ok(),
-            LinkAttribute::Mtu(mtu) => link.mtu = mtu,
-            LinkAttribute::AfSpecUnspec(families) => link.router = router_advice(&families),
-            _ => {}
-        }
-    }
-    link
-}
-
-fn router_advice(families: &[AfSpecUnspec]) -> RouterAdvice {
-    let flags = families
-        .iter()
-        .filter_map(|family| match family {
-            AfSpecUnspec::Inet6(facts) => Some(facts),
-            _ => None,
+    netlink::messages(datagram)
+        .next()
+        .filter(|message| message.message_type == rtnetlink::RTM_NEWNDUSEROPT)
+        .and_then(|message| UserOptions::parse(message.body).ok())
+        .map_or(Change::Links, |found| Change::RouterOptions {
+            link: found.index,
+            options: found.options.to_vec(),
         })
-        .flatten()
-        .find_map(|fact| match fact {
-            AfSpecInet6::Flags(flags) => Some(*flags),
-            _ => None,
-        })
-        .unwrap_or(Inet6IfaceFlags::empty());
-    RouterAdvice {
-        received: flags.contains(Inet6IfaceFlags::RaRcvd),
-        managed: flags.contains(Inet6IfaceFlags::RaManaged),
-        other: flags.contains(Inet6IfaceFlags::Otherconf),
+}
+
+fn link(message: &Message<'_>) -> Result<Option<Link>, Malformed> {
+    if message.message_type != rtnetlink::RTM_NEWLINK {
+        return Ok(None);
+    }
+    let link = LinkMessage::parse(message.body)?;
+    let has = |flags| link.flags & flags == flags;
+    let router = |flag| link.inet6_flags.is_some_and(|flags| flags & flag != 0);
+    Ok(Some(Link {
+        index: link.index,
+        name: link.name_text()?.to_owned(),
+        ethernet: link.hardware_type == rtnetlink::ARPHRD_ETHER,
+        loopback: has(rtnetlink::IFF_LOOPBACK),
+        up: has(rtnetlink::IFF_UP),
+        carrier: has(rtnetlink::IFF_UP | rtnetlink::IFF_LOWER_UP),
+        mac: link.address.and_then(|mac| mac.try_into().ok()),
+        permanent_mac: link.permanent_address.and_then(|mac| mac.try_into().ok()),
+        mtu: link.mtu.unwrap_or_default(),
+        router: RouterAdvice {
+            received: router(rtnetlink::IF_RA_RCVD),
+            managed: router(rtnetlink::IF_RA_MANAGED),
+            other: router(rtnetlink::IF_RA_OTHERCONF),
+        },
+    }))
+}
+
+fn address(message: &Message<'_>) -> Result<Option<Address>, Malformed> {
+    if message.message_type != rtnetlink::RTM_NEWADDR {
+        return Ok(None);
+    }
+    let found = AddressMessage::parse(message.body)?;
+    let has = |flag| found.flags & flag != 0;
+    Ok(found.address.map(|address| Address {
+        link: found.index,
+        address,
+        prefix: found.prefix,
+        global: found.scope == rtnetlink::RT_SCOPE_UNIVERSE,
+        unusable: has(rtnetlink::IFA_F_TENTATIVE | rtnetlink::IFA_F_DADFAILED),
+        duplicate: has(rtnetlink::IFA_F_DADFAILED),
+    }))
+}
+
+fn source(message: &Message<'_>) -> Result<Option<IpAddr>, Malformed> {
+    match message.message_type {
+        rtnetlink::RTM_NEWROUTE => rtnetlink::preferred_source(message.body),
+        _ => Ok(None),
     }
 }
 
-fn address(message: &AddressMessage) -> Option<Address> {
-    let mut found = None;
-    let mut flags = AddressFlags::empty();
-    for attribute in &message.attributes {
-        match attribute {
-            AddressAttribute::Local(local) => found = Some(*local),
-            AddressAttribute::Address(address) => found = found.or(Some(*address)),
-            AddressAttribute::Flags(all) => flags = *all,
-            _ => {}
-        }
+fn added_address(new: &NewAddress) -> AddressRequest {
+    let lifetime = new.valid.map_or(rtnetlink::INFINITY_LIFE_TIME, |valid| {
+        u32::try_from(valid.as_secs()).unwrap_or(rtnetlink::INFINITY_LIFE_TIME)
+    });
+    AddressRequest {
+        lifetime: Some(lifetime),
+        priority: Some(new.metric),
+        ..address_request(new.link, new.address, new.prefix)
     }
-    Some(Address {
-        link: message.header.index,
-        address: found?,
-        prefix: message.header.prefix_len,
-        global: message.header.scope == AddressScope::Universe,
-        unusable: flags.intersects(AddressFlags::Tentative | AddressFlags::Dadfailed),
-        duplicate: flags.contains(AddressFlags::Dadfailed),
-    })
 }
 
-fn address_message(link: u32, address: IpAddr, prefix: u8) -> AddressMessage {
-    let mut message = AddressMessage::default();
-    message.header.index = link;
-    message.header.prefix_len = prefix;
-    message.header.family = match address {
-        IpAddr::V4(_) => AddressFamily::Inet,
-        IpAddr::V6(_) => AddressFamily::Inet6,
-    };
-    message.attributes.push(AddressAttribute::Local(address));
-    message.attributes.push(AddressAttribute::Address(address));
+fn address_request(link: u32, address: IpAddr, prefix: u8) -> AddressRequest {
     // A network of one address or two has no broadcast address (RFC 3021): it would be a host's.
-    if let IpAddr::V4(v4) = address
-        && prefix < 31
-    {
-        let host = u32::MAX >> prefix;
-        message
-            .attributes
-            .push(AddressAttribute::Broadcast((u32::from(v4) | host).into()));
+    let broadcast = match address {
+        IpAddr::V4(v4) if prefix < 31 => Some((u32::from(v4) | (u32::MAX >> prefix)).into()),
+        _ => None,
+    };
+    AddressRequest {
+        index: link,
+        address,
+        prefix,
+        broadcast,
+        lifetime: None,
+        priority: None,
     }
-    message
 }
 
-fn preferred_source(route: &RouteMessage) -> Option<IpAddr> {
-    route
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            RouteAttribute::PrefSource(RouteAddress::Inet(address)) => Some((*address).into()),
-            RouteAttribute::PrefSource(RouteAddress::Inet6(address)) => {
-                Some(Ipv6Addr::into(*address))
-            }
-            _ => None,
-        })
+fn added_route(new: &NewRoute) -> RouteRequest {
+    RouteRequest {
+        destination: new.network.0.into(),
+        prefix: new.network.1,
+        table: rtnetlink::RT_TABLE_MAIN,
+        protocol: rtnetlink::RTPROT_DHCP,
+        scope: match new.gateway {
+            Some(_) => rtnetlink::RT_SCOPE_UNIVERSE,
+            None => rtnetlink::RT_SCOPE_LINK,
+        },
+        route_type: rtnetlink::RTN_UNICAST,
+        gateway: new.gateway.map(IpAddr::V4),
+        output: Some(new.link),
+        priority: Some(new.metric),
+    }
 }
 
 /// Longest wait for an answer: the kernel answers at once or never.
 const ANSWER_SECONDS: i64 = 5;
-/// The kernel's largest datagram for a dump.
+/// The kernel's largest datagram for a dump (`netlink_dump`, net/netlink/af_netlink.c).
 const BUFFER: usize = 32 * 1024;
-const NETLINK_HEADER: usize = 16;
-/// Where `nlmsg_seq` is in it.
-const SEQUENCE_AT: usize = 8;
-const NETLINK_ALIGNMENT: usize = 4;
-const FOREVER: u32 = u32::MAX;
-const RTM_NEWNDUSEROPT: u16 = 68;
-const USER_OPTIONS_HEADER: usize = 16;
+/// How often a dump is asked for that changes all the while.
+const MAX_DUMPS: usize = 5;
 /// `RTMGRP_LINK`, `_IPV4_IFADDR`, `_IPV6_IFADDR`, `_IPV6_IFINFO` and group 20, `RTNLGRP_ND_USEROPT`.
 const GROUPS: u32 = 1 | 0x10 | 0x100 | 0x800 | (1 << 19);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::libc;
+    use nix::sched::{CloneFlags, unshare};
+    use nix::sys::socket::sendto;
 
     #[test]
     fn this_machine_has_a_loopback_interface() {
@@ -601,67 +584,268 @@ mod tests {
 
     #[test]
     fn a_cut_datagram_gives_no_message() {
-        assert_eq!(messages(&[255, 0, 0, 0, 1]).count(), 0);
-        assert_eq!(messages(&[0; 64]).count(), 0);
-        assert_eq!(messages(&[]).count(), 0);
+        assert_eq!(netlink::messages(&[255, 0, 0, 0, 1]).count(), 0);
+        assert_eq!(netlink::messages(&[0; 64]).count(), 0);
+        assert_eq!(netlink::messages(&[]).count(), 0);
+    }
+
+    const PORT: u32 = 4711;
+
+    fn exchange(sequence: u32, flags: u16) -> Exchange {
+        Exchange {
+            port: PORT,
+            sequence,
+            flags,
+        }
+    }
+
+    /// An answer to request 7.
+    fn answer(message_type: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+        let message = Message {
+            message_type,
+            flags,
+            sequence: 7,
+            port: PORT,
+            body,
+        };
+        message.to_bytes()
     }
 
     /// A link with this index in an answer to request 7; its MTU has so many bytes.
     fn link_answer(index: u32, mtu_bytes: usize) -> Vec<u8> {
-        let mut message = LinkMessage::default();
-        message.header.index = index;
-        message.attributes.push(LinkAttribute::Mtu(1500));
-        let mut header = NetlinkHeader::default();
-        header.sequence_number = 7;
-        let inner = RouteNetlinkMessage::NewLink(message);
-        let mut answer = NetlinkMessage::new(header, NetlinkPayload::from(inner));
-        answer.finalize();
-        let mut bytes = vec![0; answer.buffer_len()];
-        answer.serialize(&mut bytes);
+        let request = LinkRequest {
+            index,
+            mtu: Some(1500),
+            ..LinkRequest::default()
+        };
+        let mut bytes = answer(rtnetlink::RTM_NEWLINK, 0, &request.to_bytes());
         let attribute = bytes.len() - 8;
         bytes[attribute] = u8::try_from(4 + mtu_bytes).unwrap();
         bytes
     }
 
+    fn indices(answers: &Answers<Link>) -> Vec<u32> {
+        answers.read.iter().map(|link| link.index).collect()
+    }
+
     #[test]
     fn an_answer_that_cannot_be_parsed_hides_no_other() {
         let datagram = [link_answer(1, 4), link_answer(2, 1), link_answer(3, 4)].concat();
-        let mut answers = Vec::new();
-        let done = take_answers(&datagram, 7, NLM_F_DUMP, &mut answers).unwrap();
-        let indices: Vec<_> = answers
-            .iter()
-            .map(|answer| match answer {
-                RouteNetlinkMessage::NewLink(message) => message.header.index,
-                _ => 0,
-            })
-            .collect();
-        assert_eq!((done, indices), (false, vec![1, 3]));
+        let mut answers = Answers::default();
+        let mut take =
+            |datagram: &[u8], exchange| take_answers(datagram, &exchange, link, &mut answers);
+        let done = take(&datagram, exchange(7, netlink::DUMP)).unwrap();
         // The only answer to a question is the answer, or an error; a late one to another is neither.
-        assert!(take_answers(&link_answer(2, 1), 7, 0, &mut answers).is_err());
-        assert!(!take_answers(&link_answer(2, 1), 8, 0, &mut answers).unwrap());
-        assert!(!take_answers(&link_answer(2, 4), 8, NLM_F_DUMP, &mut answers).unwrap());
-        assert_eq!(answers.len(), 2);
+        assert!(take(&link_answer(2, 1), exchange(7, 0)).is_err());
+        assert!(!take(&link_answer(2, 1), exchange(8, 0)).unwrap());
+        assert!(!take(&link_answer(2, 4), exchange(8, netlink::DUMP)).unwrap());
+        assert_eq!((done, indices(&answers)), (false, vec![1, 3]));
+    }
+
+    #[test]
+    fn an_interface_whose_name_is_no_text_hides_no_other() {
+        let mut nameless = vec![0; rtnetlink::LINK_HEADER_LEN];
+        netlink::push_attribute(&mut nameless, 3, b"\xFFth0\0");
+        let nameless = answer(rtnetlink::RTM_NEWLINK, 0, &nameless);
+        let datagram = [nameless, link_answer(3, 4)].concat();
+        let mut answers = Answers::default();
+        let dump = exchange(7, netlink::DUMP);
+        assert!(!take_answers(&datagram, &dump, link, &mut answers).unwrap());
+        assert_eq!(indices(&answers), [3]);
+    }
+
+    #[test]
+    fn answers_to_another_socket_are_not_taken() {
+        let other = Exchange {
+            port: PORT + 1,
+            ..exchange(7, 0)
+        };
+        let mut answers = Answers::default();
+        assert!(!take_answers(&link_answer(1, 4), &other, link, &mut answers).unwrap());
+        assert_eq!(answers, Answers::default());
+    }
+
+    #[test]
+    fn an_exchange_ends_with_what_was_asked_for() {
+        let ended = |datagram: &[u8], flags| {
+            let mut answers = Answers::default();
+            let ended = take_answers(datagram, &exchange(7, flags), link, &mut answers);
+            ended.map_err(|error| error.raw_os_error())
+        };
+        let (accepted, refused) = ([0; 4], (-19_i32).to_ne_bytes());
+        let accepted = answer(netlink::ERROR, 0, &accepted);
+        let refused = answer(netlink::ERROR, 0, &refused);
+        let not_whole = answer(netlink::ERROR, 0, &[0]);
+        let done = answer(netlink::DONE, 0, &[0; 4]);
+        let no_operation = answer(1, 0, &[]);
+        let link = link_answer(1, 4);
+        for flags in [0, netlink::ACK, netlink::DUMP] {
+            assert_eq!(ended(&accepted, flags), Ok(true));
+            assert_eq!(ended(&refused, flags), Err(Some(libc::ENODEV)));
+            assert_eq!(ended(&not_whole, flags), Err(None));
+            assert_eq!(ended(&done, flags), Ok(true));
+            assert_eq!(ended(&no_operation, flags), Ok(false));
+            assert_eq!(ended(&link, flags), Ok(flags == 0));
+        }
+        // REPLACE is one of the two bits of DUMP.
+        assert_eq!(ended(&link, netlink::REPLACE), Ok(true));
+    }
+
+    #[test]
+    fn a_dump_that_was_interrupted_or_ended_early_is_inconsistent() {
+        let taken = |datagram: &[u8]| {
+            let mut answers = Answers::default();
+            let dump = exchange(7, netlink::DUMP);
+            assert!(take_answers(datagram, &dump, link, &mut answers).unwrap());
+            (indices(&answers), answers.inconsistent)
+        };
+        let body = LinkRequest::default().to_bytes();
+        let interrupted = answer(rtnetlink::RTM_NEWLINK, netlink::DUMP_INTERRUPTED, &body);
+        let done = answer(netlink::DONE, 0, &[0; 4]);
+        let interrupted_at_its_end = answer(netlink::DONE, netlink::DUMP_INTERRUPTED, &[0; 4]);
+        let failed = answer(netlink::DONE, 0, &(-90_i32).to_ne_bytes());
+        let taken_with = |first: Vec<u8>, last: &[u8]| taken(&[first.as_slice(), last].concat());
+        assert_eq!(taken_with(link_answer(1, 4), &done), (vec![1], false));
+        assert_eq!(taken_with(interrupted, &done), (vec![0], true));
+        let at_its_end = taken_with(link_answer(1, 4), &interrupted_at_its_end);
+        assert_eq!(at_its_end, (vec![1], true));
+        assert_eq!(taken_with(link_answer(1, 4), &failed), (vec![1], true));
+    }
+
+    #[test]
+    fn an_inconsistent_dump_is_repeated_a_few_times() {
+        let dumps = |inconsistent: usize| {
+            let mut asked = 0;
+            let read = consistent(|| {
+                asked += 1;
+                Ok(Answers {
+                    read: vec![asked],
+                    inconsistent: asked <= inconsistent,
+                })
+            });
+            (read.unwrap(), asked)
+        };
+        assert_eq!(dumps(0), (vec![1], 1));
+        assert_eq!(dumps(2), (vec![3], 3));
+        assert_eq!(dumps(usize::MAX), (vec![MAX_DUMPS], MAX_DUMPS));
+        let refused = consistent::<()>(|| Err(io::ErrorKind::Other.into()));
+        assert!(refused.is_err());
+    }
+
+    /// What other processes send is not the kernel's word, even if it looks like an answer to the next question.
+    #[test]
+    fn a_forged_answer_is_not_taken() {
+        unshare(CloneFlags::CLONE_NEWNET).expect("the test needs root");
+        let mut netlink = Netlink::open().unwrap();
+        let index = netlink.links().unwrap()[0].index;
+        netlink.set_up(index).unwrap();
+        let mut body = RouteRequest::lookup([127, 0, 0, 1].into()).to_bytes();
+        netlink::push_attribute(&mut body, 7, &[192, 0, 2, 66]);
+        let forged = Message {
+            message_type: rtnetlink::RTM_NEWROUTE,
+            flags: 0,
+            sequence: netlink.sequence + 1,
+            port: netlink.port,
+            body: &body,
+        };
+        let other = route_socket(0).unwrap();
+        let to = NetlinkAddr::new(netlink.port, 0);
+        let sent = sendto(
+            other.as_raw_fd(),
+            &forged.to_bytes(),
+            &to,
+            MsgFlags::empty(),
+        );
+        assert_eq!(sent, Ok(forged.to_bytes().len()));
+        let source = netlink.route_source([127, 0, 0, 1].into()).unwrap();
+        assert_eq!(source, IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+
+    #[test]
+    fn lost_announcements_are_a_change_of_interfaces() {
+        unshare(CloneFlags::CLONE_NEWNET).expect("the test needs root");
+        let changes = Changes::listen().unwrap();
+        setsockopt(&changes.0, sockopt::RcvBuf, &0).unwrap();
+        let mut netlink = Netlink::open().unwrap();
+        for mtu in 1400..1450 {
+            netlink.set_mtu(1, mtu).unwrap();
+        }
+        // The loss itself, and what there was room for.
+        let mut reported = 0;
+        while let Some(change) = changes.wait(Duration::ZERO).unwrap() {
+            assert_eq!(change, Change::Links);
+            reported += 1;
+        }
+        assert!((2..50).contains(&reported), "{reported}");
     }
 
     #[test]
     fn a_network_of_two_addresses_has_no_broadcast_address() {
-        let broadcast = |prefix| {
-            let message = address_message(1, [192, 0, 2, 4].into(), prefix);
-            let mut attributes = message.attributes.into_iter();
-            attributes.find_map(|attribute| match attribute {
-                AddressAttribute::Broadcast(address) => Some(address),
-                _ => None,
-            })
-        };
+        let broadcast = |prefix| address_request(1, [192, 0, 2, 4].into(), prefix).broadcast;
         assert_eq!(broadcast(24), Some([192, 0, 2, 255].into()));
         assert_eq!(broadcast(30), Some([192, 0, 2, 7].into()));
         assert_eq!((broadcast(31), broadcast(32)), (None, None));
     }
 
+    /// Bodies that were recorded on their way to a kernel that accepted them (Linux 6.18).
+    #[test]
+    fn requests_are_written_as_the_kernel_wants_them() {
+        let address = |address: &str, prefix, valid| {
+            let new = NewAddress {
+                link: 2,
+                address: address.parse().unwrap(),
+                prefix,
+                valid,
+                metric: 202,
+            };
+            hex(&added_address(&new).to_bytes())
+        };
+        let hour = Some(Duration::from_secs(3600));
+        let expected = "02180000 02000000 08000200c000024d 08000100c000024d 08000400c00002ff \
+                        14000600100e0000100e00000000000000000000 08000900ca000000";
+        assert_eq!(address("192.0.2.77", 24, hour), plain(expected));
+        let expected = "0a800000 02000000 1400020020010db8000000000000000000000077 \
+                        1400010020010db8000000000000000000000077 \
+                        14000600ffffffffffffffff0000000000000000 08000900ca000000";
+        assert_eq!(address("2001:db8::77", 128, None), plain(expected));
+
+        let route = |network, gateway| {
+            let new = NewRoute {
+                link: 2,
+                network,
+                gateway,
+                metric: 202,
+            };
+            hex(&added_route(&new).to_bytes())
+        };
+        let gateway = Some(Ipv4Addr::new(192, 0, 2, 255));
+        let expected = "02180000 fe100001 00000000 08000100cb007100 08000500c00002ff \
+                        0800040002000000 08000600ca000000";
+        let network = (Ipv4Addr::new(203, 0, 113, 0), 24);
+        assert_eq!(route(network, gateway), plain(expected));
+        let expected = "02200000 fe10fd01 00000000 08000100c6336401 0800040002000000 \
+                        08000600ca000000";
+        let network = (Ipv4Addr::new(198, 51, 100, 1), 32);
+        assert_eq!(route(network, None), plain(expected));
+        let expected = "02000000 fe100001 00000000 08000500c00002ff 0800040002000000 \
+                        08000600ca000000";
+        let network = (Ipv4Addr::UNSPECIFIED, 0);
+        assert_eq!(route(network, gateway), plain(expected));
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn plain(hex: &str) -> String {
+        hex.replace(' ', "")
+    }
+
     #[test]
     fn a_routers_options_are_handed_on_as_they_came() {
         let mut datagram = vec![0; 32];
-        datagram[4..6].copy_from_slice(&RTM_NEWNDUSEROPT.to_ne_bytes());
+        datagram[0] = 36;
+        datagram[4..6].copy_from_slice(&rtnetlink::RTM_NEWNDUSEROPT.to_ne_bytes());
         datagram[18..20].copy_from_slice(&4u16.to_ne_bytes());
         datagram[20..24].copy_from_slice(&7u32.to_ne_bytes());
         datagram.extend([25, 3, 0, 0]);
