@@ -66,9 +66,9 @@ mutants: rust nextest check-packages ## Change the code in small ways, area by a
 check: lint unit ## The quick subset: format, clippy, docs, tests that need neither Ironic nor virtual machines
 
 lint: rust
-	$(CARGO) fmt --check
-	$(CARGO) clippy --quiet --all-targets -- -D warnings
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --no-deps
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --quiet --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --workspace --no-deps
 
 docs: rust ## Write the generated documents again: sample, kernel arguments, completions, man pages, parity
 	$(CARGO) run --quiet --example documents

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Each module is a room; `ARCHITECTURE.md` says what a line in each may touch and
-//! `tests/architecture.rs` holds it. Arrows point down only.
+//! `tests/architecture/main.rs` holds it. Arrows point down only.
 
 pub mod agent;
 pub mod api;

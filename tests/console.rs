@@ -1,12 +1,9 @@
 //! How the lab judges a machine by its console (`tests/support/lab/console.rs`), with consoles that were recorded.
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "support/lab/console.rs"]
-mod console;
-
 use std::time::Duration;
 
-use console::{Boot, Condition, Verdict};
+use support::lab::console::{Boot, Condition, Verdict};
 
 /// Debian's kernel without a root file system.
 const PANIC: &str = include_str!("fixtures/console/panic.txt");

@@ -22,6 +22,9 @@ const UNNAMED: &[(&str, &str)] = &[(
     "`url` uses it; this row chooses the version without tables",
 )];
 
+/// The package that test programs share.
+const SUPPORT: &str = "tests/support";
+
 /// What is said of `deny.toml`'s keys here; one that is not is for cargo-deny alone, and would look as if it held.
 const UNDERSTOOD: &[&str] = &[
     "bans.deny",
@@ -120,10 +123,16 @@ fn is_on(package: &Value, node: &Value, dependency: &Value) -> bool {
     })
 }
 
-fn own() -> &'static Value {
-    packages()
-        .find(|package| package["name"] == "ferrite")
-        .unwrap()
+/// The packages of this checkout.
+const OWN: &[&str] = &["ferrite", "support"];
+
+fn own(name: &str) -> &'static Value {
+    packages().find(|package| package["name"] == name).unwrap()
+}
+
+/// Its rows of dependencies.
+fn rows(package: &Value) -> &[Value] {
+    package["dependencies"].as_array().unwrap()
 }
 
 #[test]
@@ -182,19 +191,22 @@ fn everything_comes_from_the_one_registry_in_a_version_that_is_named() {
         let name = text(package, "name");
         let source = package["source"].as_str();
         assert!(
-            source == Some(CRATES_IO) || name == "ferrite",
+            source == Some(CRATES_IO) || (source.is_none() && OWN.contains(&name)),
             "{name}: {source:?}"
         );
     }
-    for dependency in own()["dependencies"].as_array().unwrap() {
+    for dependency in OWN.iter().flat_map(|name| rows(own(name))) {
         assert_ne!(dependency["req"], "*", "{}", dependency["name"]);
     }
 }
 
 #[test]
 fn every_dependency_is_named_where_it_is_for() {
-    let words = |folders: &[&str]| {
-        let texts = folders.iter().flat_map(|folder| sources(&here(folder)));
+    let words = |folders: &[&str], without: &str| {
+        let files = folders.iter().flat_map(|folder| sources(&here(folder)));
+        let files =
+            files.filter(|(path, _)| without.is_empty() || !path.starts_with(here(without)));
+        let texts = files.map(|(_, text)| text);
         let words = texts.flat_map(|text| {
             let code = text
                 .lines()
@@ -205,27 +217,44 @@ fn every_dependency_is_named_where_it_is_for() {
         });
         words.collect::<BTreeSet<_>>()
     };
-    let (production, tests) = (words(&["src"]), words(&["src", "tests"]));
-    let unused: Vec<_> = own()["dependencies"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|dependency| {
+    let (production, support) = (words(&["src"], ""), words(&[SUPPORT], ""));
+    let tests = words(&["src", "tests"], SUPPORT);
+    let rows = OWN.iter().flat_map(|name| {
+        let rows = rows(own(name)).iter();
+        rows.map(move |row| (*name, row))
+    });
+    let unused: Vec<_> = rows
+        .filter(|(package, dependency)| {
             let name = dependency["rename"].as_str();
             let name = name
                 .unwrap_or_else(|| text(dependency, "name"))
                 .replace('-', "_");
-            let words = match dependency["kind"].as_str() {
-                None => &production,
-                Some(_) => &tests,
+            let words = match (*package, dependency["kind"].as_str()) {
+                ("support", _) => &support,
+                (_, None) => &production,
+                (_, Some(_)) => &tests,
             };
             // `md-5` calls itself `md5`.
             !words.contains(&library(dependency).unwrap_or(name))
         })
-        .map(|dependency| text(dependency, "name"))
+        .map(|(_, dependency)| text(dependency, "name"))
         .collect();
     let unnamed: Vec<_> = UNNAMED.iter().map(|(name, _)| *name).collect();
     assert_eq!(unused, unnamed, "dependencies that no file names");
+}
+
+/// What ships is built of nothing that tests share, and that knows nothing of what ships: neither waits for the other.
+#[test]
+fn the_program_and_what_tests_share_do_not_need_each_other() {
+    let needs = |package: &str, other: &str| {
+        let mut rows = rows(own(package)).iter();
+        let row = rows.find(|row| row["name"] == other);
+        row.map(|row| row["kind"].as_str())
+    };
+    assert_eq!(needs("ferrite", "support"), Some(Some("dev")));
+    assert_eq!(needs("support", "ferrite"), None);
+    let members = METADATA["workspace_default_members"].as_array().unwrap();
+    assert_eq!(members, &[METADATA["resolve"]["root"].clone()]);
 }
 
 #[test]
@@ -267,14 +296,15 @@ fn library(dependency: &Value) -> Option<String> {
     Some(text(target, "name").replace('-', "_"))
 }
 
-fn sources(folder: &Path) -> Vec<String> {
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(sources(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(fs::read_to_string(path).unwrap());
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path, text));
         }
     }
     found

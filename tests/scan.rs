@@ -8,13 +8,10 @@
     reason = "a test fails by panicking, and the process that is searched is this program again"
 )]
 
-#[path = "support/scan.rs"]
-mod scan;
-
-use scan::{Needle, Scan};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use support::scan::{Needle, Scan};
 
 /// Of the needle in the other process, and of one that shares its beginning.
 const COPIES: usize = 7;

@@ -4,6 +4,8 @@
 //! The control does the same and then compares once more, stopping at the first difference: the method must see that, through all
 //! the rest that is timed with it.
 
+// The method, with its own tests, belongs to the program that times the comparison alone. This file has to be in the library: what
+// it times is not public.
 #[path = "../../tests/timing/samples.rs"]
 mod samples;
 #[path = "../../tests/timing/table.rs"]

@@ -1,8 +1,8 @@
 //! Boot loaders that cannot be installed: nobody's agent may write nothing, whatever it is allowed.
 
-use super::conductor::NODE;
 use super::session::Session;
 use serde_json::{Value, json};
+use support::conductor::NODE;
 
 /// What Ironic asks for after it wrote a whole-disk image for UEFI, with this said of failures.
 fn request(ignored: Value) -> Value {

@@ -1,8 +1,8 @@
 //! The conductor's side of the agent's API: a client, with the token and the certificate it trusts alone.
 
-use super::process::within;
 use reqwest::{Certificate, Method, StatusCode};
 use serde_json::{Value, json};
+use support::process::within;
 use url::Url;
 
 /// A client of one agent.

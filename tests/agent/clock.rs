@@ -1,9 +1,9 @@
 //! A time server that is none, and whether that matters.
 
-use super::process::free_port;
 use super::session::start_agent_in_ramdisk;
 use super::session::{LOOKUP, Session, start_agent, willing_conductor};
 use serde_json::json;
+use support::process::free_port;
 
 const NONE: &str = "time;reboot";
 

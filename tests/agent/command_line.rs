@@ -1,7 +1,7 @@
 //! Arguments, help texts, exit codes, and values that cannot be used.
 
-use super::process::{free_port, run};
 use std::net::{Ipv4Addr, TcpListener};
+use support::process::{free_port, run};
 
 #[tokio::test]
 async fn the_version_is_one_line() {

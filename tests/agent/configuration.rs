@@ -1,8 +1,8 @@
 //! `ferrite config`: what an agent would use, and a look at files.
 
-use super::process::{Ended, run};
 use serde_json::{Value, json};
 use std::path::Path;
+use support::process::{Ended, run};
 
 /// A folder with this configuration file, for nobody to read.
 fn file(text: &str) -> (tempfile::TempDir, String) {

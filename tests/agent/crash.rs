@@ -2,11 +2,8 @@
 //! plays systemd.
 
 use super::caller::Caller;
-use super::conductor::{Answer, Conductor, NODE, TOKEN, lookup};
 use super::discovery::{BY_LOOPBACK, a_service};
-use super::process::{Program, free_port, run, within};
 use super::rescue::{HASH, etc};
-use super::responder::{Described, Responder};
 use super::session::{HEARTBEAT, LOOKUP, knowing, willing_conductor};
 use super::standalone::WITH_TOKEN;
 use super::steps::step;
@@ -24,6 +21,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::Duration;
+use support::conductor::{Answer, Conductor, NODE, TOKEN, lookup};
+use support::process::{Program, free_port, run, within};
+use support::responder::{Described, Responder};
 use tempfile::NamedTempFile;
 
 const STARTED: &str = "Started a program";

@@ -1,8 +1,5 @@
 //! An agent that asks the network for Ironic, where it is told to.
 
-use super::conductor::{self, Answer, Conductor, TOKEN};
-use super::process::{Program, free_port, within};
-use super::responder::{Described, Responder};
 use super::session::{HEARTBEAT, LOOKUP, willing_conductor};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -14,6 +11,9 @@ use rustls_pki_types::PrivateKeyDer;
 use serde_json::json;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use support::conductor::{self, Answer, Conductor, TOKEN};
+use support::process::{Program, free_port, within};
+use support::responder::{Described, Responder};
 
 pub(super) const BY_LOOPBACK: &[(&str, &str)] = &[
     ("OS_MDNS__INTERFACES", "127.0.0.1"),

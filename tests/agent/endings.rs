@@ -1,10 +1,10 @@
 //! How the agent ends: by a signal at any moment, or because nobody knows it.
 
-use super::conductor::{Answer, Conductor, TOKEN};
-use super::process::{free_port, within};
 use super::session::{LOOKUP, Session, start_agent};
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
+use support::conductor::{Answer, Conductor, TOKEN};
+use support::process::{free_port, within};
 
 /// Less than what it grants work that does not stop.
 const QUICKLY: Duration = Duration::from_secs(4);

@@ -1,7 +1,7 @@
 //! `ferrite inventory`.
 
-use super::process::run;
 use serde_json::Value;
+use support::process::run;
 
 #[tokio::test]
 async fn the_inventory_is_one_document_with_ironics_names() {

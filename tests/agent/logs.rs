@@ -1,8 +1,6 @@
 //! What the log and its archive hold, and what they never do.
 
 use super::caller::Caller;
-use super::conductor::{NODE, TOKEN};
-use super::process::within;
 use super::session::Session;
 use super::steps::step;
 use base64::Engine;
@@ -14,6 +12,8 @@ use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::io::{Read, read_to_string};
 use std::os::unix::fs::PermissionsExt;
+use support::conductor::{NODE, TOKEN};
+use support::process::within;
 use tokio::task::spawn_blocking;
 
 /// Answers while nobody reads the console.

@@ -7,8 +7,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and shows the program's log then"
+    reason = "a test fails by panicking"
 )]
 #![allow(
     clippy::disallowed_methods,
@@ -19,8 +18,6 @@ mod bootloader;
 mod caller;
 mod clock;
 mod command_line;
-#[path = "../support/conductor.rs"]
-mod conductor;
 mod configuration;
 mod crash;
 mod discovery;
@@ -30,22 +27,14 @@ mod inventory;
 mod logs;
 mod memory;
 mod modprobe;
-#[path = "../support/name_server.rs"]
-mod name_server;
 mod names;
 mod policy;
 mod poll;
 mod power;
-#[path = "../support/process.rs"]
-mod process;
 mod proxies;
 mod refusals;
 mod registration;
 mod rescue;
-#[path = "../support/responder.rs"]
-mod responder;
-#[path = "../support/scan.rs"]
-mod scan;
 mod secrets;
 mod session;
 mod standalone;

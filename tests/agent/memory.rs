@@ -1,11 +1,11 @@
 //! How many plain copies of a token lie in the memory of processes that were given it as an argument or a variable.
 
-use super::process::{Program, free_port, within};
 use super::rescue::etc;
-use super::scan::{Mapping, Needle, Place, Scan};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use support::process::{Program, free_port, within};
+use support::scan::{Mapping, Needle, Place, Scan};
 use tokio::task::yield_now;
 
 const GIVEN: &str = "canary-of-a-given-token-0123456789abcdefghi";

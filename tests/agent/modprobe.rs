@@ -1,6 +1,6 @@
 //! The program by the name that the kernel starts it by when it needs a module. Nothing here can load one: it is not root.
 
-use super::process::Program;
+use support::process::Program;
 
 #[tokio::test]
 async fn the_kernels_helper_ends_quietly_without_standard_streams() {

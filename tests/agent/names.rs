@@ -1,12 +1,12 @@
 //! An agent that knows its conductor by a name.
 
-use super::conductor::TOKEN;
-use super::name_server::{NameServer, Reply, write_resolv_conf};
-use super::process::{Program, free_port, within};
 use super::session::{HEARTBEAT, willing_conductor};
 use serde_json::json;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use support::conductor::TOKEN;
+use support::name_server::{NameServer, Reply, write_resolv_conf};
+use support::process::{Program, free_port, within};
 use tempfile::TempDir;
 
 /// A machine's `/` of which `etc` is the agent's /etc.

@@ -1,8 +1,6 @@
 //! A policy's files, from the agent's start on: what is refused, what counts, what a change does.
 
 use super::caller::Caller;
-use super::conductor::{NODE, TOKEN};
-use super::process::{Program, free_port, within};
 use super::session::Session;
 use super::standalone::{WITH_TOKEN, serving};
 use ferrite::policy::names::{COMMAND_RUN, LOG_GET};
@@ -17,6 +15,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use support::conductor::{NODE, TOKEN};
+use support::process::{Program, free_port, within};
 use tempfile::TempDir;
 
 /// `printf %s "the observer's secret" | sha256sum`

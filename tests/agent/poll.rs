@@ -1,11 +1,11 @@
 //! What the machine is, and what a lookup would have told: `poll.*`.
 
 use super::caller::Caller;
-use super::conductor::{NODE, TOKEN};
-use super::process::free_port;
 use super::session::Session;
 use super::standalone::{WITH_TOKEN, serving};
 use serde_json::{Value, json};
+use support::conductor::{NODE, TOKEN};
+use support::process::free_port;
 
 const OTHER_TOKEN: &str = "another-token-of-43-characters-0123456789-_";
 

@@ -1,12 +1,12 @@
 //! Ironic behind a proxy, as the environment names it.
 
-use super::conductor::{self, Answer, Conductor, TOKEN};
-use super::process::{Program, free_port, within};
 use super::session::{HEARTBEAT, LOOKUP, start_agent, willing_conductor};
 use ferrite::tls::{Identity, MinVersion, server};
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use support::conductor::{self, Answer, Conductor, TOKEN};
+use support::process::{Program, free_port, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;

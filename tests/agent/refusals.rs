@@ -1,9 +1,9 @@
 //! What the agent does not do to a machine that was not booted for it.
 
-use super::conductor::NODE;
 use super::session::Session;
 use super::steps::step;
 use serde_json::json;
+use support::conductor::NODE;
 
 #[tokio::test]
 async fn whatever_writes_is_refused_on_an_installed_system_and_the_agent_lives_on() {

@@ -1,12 +1,12 @@
 //! From the lookup to the first command: what Ironic is told, and who may call.
 
 use super::caller::Caller;
-use super::conductor::{Answer, NODE, TOKEN};
-use super::process::{free_port, within};
 use super::session::{HEARTBEAT, LOOKUP, Session, start_agent, willing_conductor};
 use nix::sys::signal::Signal;
 use reqwest::Method;
 use serde_json::{Value, json};
+use support::conductor::{Answer, NODE, TOKEN};
+use support::process::{free_port, within};
 
 #[tokio::test]
 async fn an_agent_looks_itself_up_and_is_commanded_over_its_own_certificate() {

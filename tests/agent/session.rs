@@ -1,11 +1,11 @@
 //! An agent that found its node: the conductor, the process, and a caller that trusts the heartbeat's certificate.
 
 use super::caller::Caller;
-use super::conductor::{self, Answer, Conductor, TOKEN};
-use super::process::{Program, free_port};
 use serde_json::{Value, json};
 use std::io::PipeReader;
 use std::path::Path;
+use support::conductor::{self, Answer, Conductor, TOKEN};
+use support::process::{Program, free_port};
 
 /// The routes of the conductor.
 pub(crate) const LOOKUP: &str = "GET /v1/lookup";

@@ -1,12 +1,12 @@
 //! An agent without Ironic: a token and, where wanted, a certificate were given to it.
 
 use super::caller::Caller;
-use super::conductor::{Conductor, TOKEN};
-use super::process::{Program, free_port};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use support::conductor::{Conductor, TOKEN};
+use support::process::{Program, free_port};
 
 /// Starts it and waits until it serves.
 pub(crate) async fn serving(port: u16, options: &[&str], environment: &[(&str, &str)]) -> Program {

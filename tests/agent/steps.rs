@@ -1,8 +1,8 @@
 //! Steps and small commands of an agent in a session, by their whole answers.
 
-use super::conductor::NODE;
 use super::session::Session;
 use serde_json::{Value, json};
+use support::conductor::NODE;
 
 /// A step as the conductor runs it.
 pub(crate) fn step(step: Value) -> Value {

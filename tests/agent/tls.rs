@@ -1,11 +1,11 @@
 //! What Ironic wants of the agent's TLS, by the lookup.
 
-use super::conductor::{self, TOKEN};
-use super::process::{free_port, within};
 use super::session::{HEARTBEAT, LOOKUP, start_agent, willing_conductor};
 use reqwest::tls::Version;
 use reqwest::{Certificate, Client};
 use serde_json::{Value, json};
+use support::conductor::{self, TOKEN};
+use support::process::{free_port, within};
 
 /// Whether an agent whose lookup says this is reached by a caller of TLS 1.2, and by one of 1.3.
 async fn reached(min_version: Value, suites: Value) -> [bool; 2] {

@@ -1,8 +1,6 @@
 //! Whose token counts, and what an agent without one does.
 
 use super::caller::Caller;
-use super::conductor::{Answer, NODE, TOKEN};
-use super::process::{Program, free_port, within};
 use super::rescue::etc;
 use super::session::{HEARTBEAT, LOOKUP, Session, start_agent, willing_conductor};
 use nix::sys::signal::Signal;
@@ -10,6 +8,8 @@ use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use support::conductor::{Answer, NODE, TOKEN};
+use support::process::{Program, free_port, within};
 use tokio::task::yield_now;
 
 const OF_FILE: &str = "canary-of-the-file-0123456789abcdefghijklmn";

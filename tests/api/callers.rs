@@ -1,13 +1,13 @@
 //! Every kind of caller that the API tells apart, each with what it shows.
 
 use super::harness::{Door, TOKEN};
-use super::server::{Answer, Conductor as Server};
 use aws_lc_rs::digest;
 use ferrite::config::{CommandLine, KernelArgs, Sha256Digest, Sources, load};
 use ferrite::keystone::Keystone;
 use ferrite::root::Root;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use support::conductor::{Answer, Conductor as Server};
 
 /// What the observer shows.
 pub(crate) const SECRET: &str = "observers-secret";

@@ -18,8 +18,6 @@ mod policy;
 mod records;
 mod renewal;
 mod routes;
-#[path = "../support/conductor.rs"]
-mod server;
 mod strangers;
 mod tls;
 mod token;

@@ -1,7 +1,6 @@
 //! The released agent as a child process. It is never root, and this machine is no ramdisk: it can do nothing to it.
 
 use crate::field::kilobytes;
-use crate::process::{last_lines, program};
 use crate::report::Size;
 use anyhow::{Context, Result, anyhow};
 use nix::unistd::Uid;
@@ -11,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
+use support::lab::process::{last_lines, program};
 use tempfile::TempDir;
 
 /// What `make agent` makes.

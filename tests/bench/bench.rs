@@ -8,35 +8,16 @@
 mod agent;
 mod beside;
 mod child;
-#[allow(clippy::unwrap_used, reason = "a conductor that fails ends the bench")]
-#[path = "../support/conductor.rs"]
-mod conductor;
 mod contender;
 mod crash;
 mod field;
 mod images;
-#[allow(
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "IPA is a program, and its log is shown when it fails"
-)]
-#[path = "../support/ipa.rs"]
-mod ipa;
 mod ironic;
 mod load;
 mod machine;
 mod memory;
 mod policy;
-#[allow(
-    clippy::disallowed_methods,
-    dead_code,
-    reason = "the bench runs programs, but no services of the lab"
-)]
-#[path = "../support/lab/process.rs"]
-mod process;
 mod report;
-#[path = "../support/scan.rs"]
-mod scan;
 mod server;
 mod sizes;
 mod start;

@@ -1,7 +1,6 @@
 //! Ferrite beside IPA 13.0.0, in turns: start, memory, requests.
 
 use crate::agent::Installed;
-use crate::conductor::Conductor;
 use crate::contender::{Contender, Kind, MEASURING, on_core};
 use crate::ironic::{self, HEARTBEAT, LOOKUP};
 use crate::load::{self, Question};
@@ -9,6 +8,7 @@ use crate::memory;
 use crate::report::{Better, Compared, Section};
 use anyhow::{Context, Result};
 use std::time::{Duration, Instant};
+use support::conductor::Conductor;
 
 /// Both agents, and how many times better Ferrite is.
 pub(crate) fn measure() -> Result<Section> {

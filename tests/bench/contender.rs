@@ -1,9 +1,7 @@
 //! One of the two agents that are compared, as a process of nobody's on a core of its own.
 
 use crate::agent::{self, Agent, Installed};
-use crate::conductor::Conductor;
 use crate::field::kilobytes;
-use crate::ipa::Ipa;
 use crate::report::Size;
 use anyhow::{Context, Result, anyhow};
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -11,6 +9,8 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use support::conductor::Conductor;
+use support::ipa::Ipa;
 
 /// The core of whatever is measured.
 pub(crate) const MEASURED: usize = 0;

@@ -1,7 +1,6 @@
 //! From an agent that is killed to the next command that is answered.
 
 use crate::agent::{Agent, Installed, free_port};
-use crate::conductor::TOKEN;
 use crate::ironic::{self, HEARTBEAT};
 use crate::load::{self, Asker, Question};
 use crate::memory;
@@ -10,6 +9,7 @@ use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::time::Duration;
+use support::conductor::TOKEN;
 
 /// Time without an agent.
 pub(crate) async fn measure() -> Result<Section> {

@@ -1,11 +1,11 @@
 //! Images to write: data that compresses about as disks do, in the forms Ironic is given.
 
-use crate::process::{program, run};
 use anyhow::{Context, Result};
 use aws_lc_rs::digest::{self, SHA256};
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use support::lab::process::{program, run};
 
 pub(crate) const MIB: u64 = 1 << 20;
 

@@ -1,9 +1,9 @@
 //! Ironic as far as start-up needs it: it knows every machine and takes every heartbeat.
 
-use crate::conductor::{Answer, Conductor, TOKEN, lookup};
 use anyhow::{Result, bail};
 use serde_json::json;
 use std::time::{Duration, Instant};
+use support::conductor::{Answer, Conductor, TOKEN, lookup};
 
 pub(crate) const LOOKUP: &str = "GET /v1/lookup";
 pub(crate) const HEARTBEAT: &str = "POST /v1/heartbeat/";

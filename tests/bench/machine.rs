@@ -1,7 +1,6 @@
 //! A machine from its power button to its first heartbeat: kernel, ramdisk, drivers, DHCP, agent.
 
 use crate::ironic::{self, HEARTBEAT};
-use crate::process::{last_lines, program};
 use crate::report::{Section, Spread};
 use crate::sizes::{initramfs, kernel};
 use anyhow::{Context, Result, anyhow, bail};
@@ -10,6 +9,7 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use support::lab::process::{last_lines, program};
 
 /// Times of a machine in software emulation.
 pub(crate) async fn measure() -> Result<Section> {

@@ -1,13 +1,13 @@
 //! What the agent keeps in memory while it waits for commands.
 
 use crate::agent::{Agent, Installed};
-use crate::conductor::{Conductor, TOKEN};
 use crate::ironic::{self, HEARTBEAT};
 use crate::report::{Row, Section, Size};
 use anyhow::{Context, Result};
 use ferrite::root::Root;
 use ferrite::tls::client::{Bundle, ClientOptions};
 use std::time::Duration;
+use support::conductor::{Conductor, TOKEN};
 
 /// Resident memory of an agent that Ironic knows, and of one that has answered.
 pub(crate) async fn measure() -> Result<Section> {

@@ -1,15 +1,15 @@
 //! The agent token of Ferrite beside IPA 13.0.0's, in turns: its copies in memory and in the log, and what its check costs.
 
 use crate::agent::Installed;
-use crate::conductor::{Conductor, TOKEN};
 use crate::contender::{Contender, Kind, MEASURING, on_core};
 use crate::ironic::{self, HEARTBEAT};
 use crate::load::{self, Asker, Question};
 use crate::memory;
 use crate::report::{Better, Compared, Row, Section};
-use crate::scan::{Needle, Scan};
 use anyhow::{Context, Result};
 use std::time::Duration;
+use support::conductor::{Conductor, TOKEN};
+use support::scan::{Needle, Scan};
 
 /// Both agents, and how many times better Ferrite is.
 pub(crate) fn measure() -> Result<Section> {

@@ -2,11 +2,11 @@
 
 use crate::child::ARGUMENT;
 use crate::images::Image;
-use crate::process::{program, run};
 use crate::report::Size;
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Duration;
+use support::lab::process::{program, run};
 
 /// What a child tells.
 #[derive(Debug)]

@@ -2,8 +2,6 @@
 
 use crate::contender::{Kind, MEASURED, MEASURING, on_core};
 use crate::images::{Form, Image, sha256};
-use crate::ipa::{ENVIRONMENT, add_tools, as_nobody};
-use crate::process::run;
 use crate::report::{Better, Compared, Section};
 use crate::server::Server;
 use crate::writer;
@@ -13,6 +11,8 @@ use ferrite::sys::loopdev::LoopDevice;
 use nix::unistd::{Gid, Uid, chown};
 use std::fs::{self, File, OpenOptions};
 use std::path::Path;
+use support::ipa::{ENVIRONMENT, add_tools, as_nobody};
+use support::lab::process::run;
 use tempfile::TempDir;
 
 /// Both agents, and how many times better Ferrite is.

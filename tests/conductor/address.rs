@@ -1,7 +1,5 @@
 //! Where Ironic is told to call.
 
-use super::clock::Clock;
-use super::conductor::{Answer, Conductor, TOKEN, lookup};
 use super::{client, config, dead_url, heartbeat_of, look_up};
 use ferrite::conductor::address::{self, Advertised, Network};
 use ferrite::conductor::{Error, heartbeat};
@@ -10,6 +8,8 @@ use serde_json::json;
 use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use support::clock::Clock;
+use support::conductor::{Answer, Conductor, TOKEN, lookup};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use url::Host;
@@ -185,7 +185,7 @@ async fn an_api_that_gives_no_answer_is_asked_last_from_then_on() {
 
 #[tokio::test]
 async fn an_api_whose_certificate_is_not_believed_is_not_one_to_be_called_by() {
-    let certified = super::certificates::Authority::new().certify("127.0.0.1");
+    let certified = support::certificates::Authority::create().certify("127.0.0.1");
     let conductor = Conductor::start_tls(certified.server(&rustls::version::TLS13)).await;
     let other = Conductor::start().await;
     let config = config(&format!("ipa-api-url={},{}", conductor.url(), other.url()));

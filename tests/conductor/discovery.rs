@@ -1,14 +1,14 @@
 //! Finding Ironic where nobody names it: multicast DNS.
 
-use super::clock::Clock;
 use super::config_with;
-use super::responder::{Described, Responder};
 use ferrite::conductor::Error;
 use ferrite::conductor::address::Network;
 use ferrite::conductor::mdns::{self, Asking, Found, Way};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
+use support::clock::Clock;
+use support::responder::{Described, Responder};
 
 struct Anywhere;
 

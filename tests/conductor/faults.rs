@@ -1,10 +1,10 @@
 //! A conductor that answers as no conductor should. Nothing of it costs more than the one request.
 
-use super::conductor::{self, Answer, Conductor, TOKEN};
 use super::{client, config, heartbeat_of, look_up, machine};
 use ferrite::conductor::{Error, heartbeat, lookup};
 use ferrite::secret::AgentToken;
 use serde_json::json;
+use support::conductor::{self, Answer, Conductor, TOKEN};
 
 const LOOKUP: &str = "GET /v1/lookup";
 const HEARTBEAT: &str = "POST /v1/heartbeat";

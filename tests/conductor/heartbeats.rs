@@ -1,12 +1,12 @@
 //! What a heartbeat says, and what counts as its answer.
 
-use super::clock::{self, Clock};
-use super::conductor::{Answer, Conductor, NODE, TOKEN};
 use super::{client, config, heartbeat_of};
 use ferrite::conductor::heartbeat;
 use ferrite::error::chain;
 use serde_json::json;
 use std::time::Duration;
+use support::clock::{self, Clock};
+use support::conductor::{Answer, Conductor, NODE, TOKEN};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 

@@ -1,7 +1,5 @@
 //! What is asked for the node, and what its answer may be.
 
-use super::clock::{self, Clock};
-use super::conductor::{self, Answer, Conductor, NODE, TOKEN};
 use super::{client, config, look_up, machine};
 use ferrite::conductor::lookup::{self, LookupToken, Machine};
 use ferrite::conductor::{Error, Law};
@@ -11,6 +9,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use support::clock::{self, Clock};
+use support::conductor::{self, Answer, Conductor, NODE, TOKEN};
 use tokio_util::sync::CancellationToken;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};

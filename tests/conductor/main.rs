@@ -1,6 +1,6 @@
 //! The conversation with Ironic, over real connections to a conductor that plays its part.
 //!
-//! Where time matters the clock stands still and the test moves it: see [`clock`].
+//! Where time matters the clock stands still and the test moves it: see [`support::clock`].
 
 #![allow(
     clippy::unwrap_used,
@@ -10,26 +10,17 @@
 )]
 
 mod address;
-mod certificates;
-mod clock;
-#[path = "../support/conductor.rs"]
-mod conductor;
 mod discovery;
 mod faults;
 mod heartbeats;
 mod lookups;
-#[path = "../support/name_server.rs"]
-mod name_server;
 mod names;
 mod negotiation;
-#[path = "../support/responder.rs"]
-mod responder;
 mod settings;
 mod timing;
 mod tls;
 mod urls;
 
-use conductor::{NODE, TOKEN};
 use ferrite::conductor::client::Client;
 use ferrite::conductor::heartbeat::Heartbeat;
 use ferrite::conductor::lookup::{self, Lookup, Machine};
@@ -40,6 +31,7 @@ use ferrite::secret::AgentToken;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
+use support::conductor::{NODE, TOKEN};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 

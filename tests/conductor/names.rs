@@ -1,7 +1,5 @@
 //! Ironic by its host's name: which name server is asked, and what is said where none knows it.
 
-use super::conductor::{self, Answer, Conductor, TOKEN};
-use super::name_server::{NameServer, Reply, machine, write_resolv_conf};
 use super::{config, heartbeat_of, machine as addresses};
 use ferrite::conductor::client::Client;
 use ferrite::conductor::{heartbeat, lookup};
@@ -9,6 +7,8 @@ use ferrite::config::Config;
 use ferrite::error::chain;
 use ferrite::root::Root;
 use serde_json::json;
+use support::conductor::{self, Answer, Conductor, TOKEN};
+use support::name_server::{NameServer, Reply, machine, write_resolv_conf};
 
 const HEARTBEAT: &str = "POST /v1/heartbeat";
 const LOOKUP: &str = "GET /v1/lookup";
@@ -36,7 +36,8 @@ fn localhost() -> Reply {
 #[tokio::test]
 async fn a_name_with_an_underscore_is_resolved_by_the_machines_name_server() {
     let server = NameServer::start(|_| localhost()).await;
-    let (_folder, root) = machine(&server.line());
+    let folder = machine(&server.line());
+    let root = Root::at(folder.path());
     let (conductor, config) = conductor_named("ironic_api.lab").await;
     lookup::once(&client(&config, &root), &addresses(), &config, None)
         .await
@@ -51,7 +52,8 @@ async fn a_name_with_an_underscore_is_resolved_by_the_machines_name_server() {
 #[tokio::test]
 async fn a_client_that_found_no_name_server_asks_the_one_that_dhcp_brings_later() {
     let server = NameServer::start(|_| localhost()).await;
-    let (folder, root) = machine("");
+    let folder = machine("");
+    let root = Root::at(folder.path());
     let (conductor, config) = conductor_named("ironic.lab").await;
     let client = client(&config, &root);
     let beat = heartbeat_of(None);
@@ -64,7 +66,8 @@ async fn a_client_that_found_no_name_server_asks_the_one_that_dhcp_brings_later(
 #[tokio::test]
 async fn an_unknown_name_is_asked_for_again_at_the_next_heartbeat() {
     let server = NameServer::start(|_| Reply::no_such_name()).await;
-    let (_folder, root) = machine(&server.line());
+    let folder = machine(&server.line());
+    let root = Root::at(folder.path());
     let (_conductor, config) = conductor_named("ironic.lab").await;
     let client = client(&config, &root);
     let mut asked = Vec::new();
@@ -78,7 +81,8 @@ async fn an_unknown_name_is_asked_for_again_at_the_next_heartbeat() {
 #[tokio::test]
 async fn an_unresolved_name_is_one_error_with_name_server_and_remedy() {
     let server = NameServer::start(|_| Reply::no_such_name()).await;
-    let (_folder, root) = machine(&format!("{}search example.org\n", server.line()));
+    let folder = machine(&format!("{}search example.org\n", server.line()));
+    let root = Root::at(folder.path());
     let (conductor, config) = conductor_named("ironic").await;
     let error = lookup::once(&client(&config, &root), &addresses(), &config, None)
         .await

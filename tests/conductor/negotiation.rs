@@ -1,10 +1,10 @@
 //! Which version of the API is spoken.
 
-use super::conductor::{self, Answer, Conductor, TOKEN};
 use super::{client, config, heartbeat_of, look_up};
 use ferrite::conductor::heartbeat;
 use ferrite::error::chain;
 use serde_json::json;
+use support::conductor::{self, Answer, Conductor, TOKEN};
 
 const LOOKUP: &str = "GET /v1/lookup";
 const HEARTBEAT: &str = "POST /v1/heartbeat";

@@ -1,11 +1,11 @@
 //! What Ironic wants of its agents in the lookup's answer, by every generation of conductors.
 
-use super::conductor::{self, Answer, Conductor, NODE, TOKEN};
 use super::{client, config, look_up};
 use ferrite::conductor::lookup::Settings;
 use ferrite::tls::MinVersion;
 use serde_json::{Value, json};
 use std::time::Duration;
+use support::conductor::{self, Answer, Conductor, NODE, TOKEN};
 
 /// The settings after a lookup with this `config`, and those of the operator alone.
 async fn settled(wanted: Value) -> (Settings, Settings) {

@@ -1,13 +1,13 @@
 //! When the agent asks again, and how long it waits for an answer.
 
-use super::clock::{self, Clock};
-use super::conductor::{self, Answer, Conductor, TOKEN};
 use super::{client, config, heartbeat_of, machine};
 use ferrite::conductor::heartbeat;
 use ferrite::conductor::{Error, Law, lookup};
 use ferrite::error::chain;
 use serde_json::json;
 use std::time::Duration;
+use support::clock::{self, Clock};
+use support::conductor::{self, Answer, Conductor, TOKEN};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 

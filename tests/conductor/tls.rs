@@ -1,7 +1,5 @@
 //! Which conductors are believed over TLS, and what the agent shows of itself.
 
-use super::certificates::{Authority, Certified, params, params_for_years, pem};
-use super::conductor::{Answer, Conductor};
 use super::{client, config_with, heartbeat_of};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -10,7 +8,7 @@ use ferrite::conductor::client::Client;
 use ferrite::conductor::heartbeat;
 use ferrite::error::chain;
 use ferrite::root::Root;
-use ferrite::tls::{MinVersion, server};
+use ferrite::tls::{Identity, MinVersion, server};
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
     KeyUsagePurpose, NameConstraints, PublicKeyData,
@@ -20,6 +18,8 @@ use rustls::version::{TLS12, TLS13};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use support::certificates::{Authority, Certified, params, params_for_years, pem};
+use support::conductor::{Answer, Conductor};
 
 const HEARTBEAT: &str = "POST /v1/heartbeat";
 
@@ -68,14 +68,14 @@ fn shown(path: &Path) -> &str {
 
 #[tokio::test]
 async fn a_conductor_is_believed_by_the_authority_in_cafile() {
-    let authority = Authority::new();
+    let authority = Authority::create();
     let server = authority.certify("127.0.0.1").server(&TLS13);
     assert_eq!(beat_trusting(&authority, server, "").await, Ok(()));
 }
 
 #[tokio::test]
 async fn nobody_else_is_believed() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (authority, stranger) = (Authority::create(), Authority::create());
     for (what, certified, reason) in [
         ("authority", stranger.certify("127.0.0.1"), "UnknownIssuer"),
         ("name", authority.certify("192.0.2.1"), "not valid for name"),
@@ -102,13 +102,13 @@ async fn nobody_else_is_believed() {
 
 #[tokio::test]
 async fn everybody_is_believed_where_the_operator_says_insecure() {
-    let server = Authority::new().certify("192.0.2.1").server(&TLS13);
+    let server = Authority::create().certify("192.0.2.1").server(&TLS13);
     assert_eq!(beat(server, "ipa-insecure=1", &[]).await, Ok(()));
 }
 
 #[tokio::test]
 async fn the_oldest_version_that_is_spoken_is_the_operators() {
-    let authority = Authority::new();
+    let authority = Authority::create();
     let old = || authority.certify("127.0.0.1").server(&TLS12);
     assert_eq!(beat_trusting(&authority, old(), "").await, Ok(()));
     let error = beat_trusting(&authority, old(), "ipa-tls-min-version=1.3")
@@ -122,8 +122,10 @@ async fn the_oldest_version_that_is_spoken_is_the_operators() {
 
 #[tokio::test]
 async fn the_operators_cipher_suites_are_the_only_ones_of_tls_1_2() {
-    let authority = Authority::new();
-    let identity = authority.certify("127.0.0.1").identity();
+    let authority = Authority::create();
+    let certified = authority.certify("127.0.0.1");
+    let identity =
+        Identity::from_pem(certified.certificate.as_bytes(), certified.key.as_bytes()).unwrap();
     let suites = "ECDHE-ECDSA-AES256-GCM-SHA384".parse().unwrap();
     let both = || server::server_config(&identity, MinVersion::Tls12, Some(&suites)).unwrap();
     let old = || authority.certify("127.0.0.1").server(&TLS12);
@@ -142,7 +144,7 @@ async fn the_operators_cipher_suites_are_the_only_ones_of_tls_1_2() {
 
 /// Heartbeats to a server that asks who the client is.
 async fn beat_as(client: &Certified, known: &Authority, parts: &[&str]) -> Result<(), String> {
-    let authority = Authority::new();
+    let authority = Authority::create();
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");
     fs::write(&ca, authority.pem()).unwrap();
@@ -162,7 +164,7 @@ async fn beat_as(client: &Certified, known: &Authority, parts: &[&str]) -> Resul
 
 #[tokio::test]
 async fn the_agent_shows_its_certificate_where_it_has_one_and_its_key() {
-    let (known, stranger) = (Authority::new(), Authority::new());
+    let (known, stranger) = (Authority::create(), Authority::create());
     let all = &["CAFILE", "CERTFILE", "KEYFILE"][..];
     let mine = known.certify("agent");
     assert_eq!(beat_as(&mine, &known, all).await, Ok(()));
@@ -226,7 +228,7 @@ async fn a_self_signed_server_is_accepted_when_cafile_is_its_certificate_even_if
 
 #[tokio::test]
 async fn a_server_that_calls_itself_an_authority_is_accepted_when_it_chains_to_one() {
-    let root = Authority::new();
+    let root = Authority::create();
     let mut of_an_authority = CertificateParams::default();
     of_an_authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     let intermediate = root.intermediate(of_an_authority);
@@ -245,10 +247,10 @@ async fn a_server_that_calls_itself_an_authority_is_accepted_when_it_chains_to_o
 
 #[tokio::test]
 async fn a_certificate_in_cafile_is_accepted_whoever_signed_it() {
-    let unknown = Authority::new();
+    let unknown = Authority::create();
     for params in [params("127.0.0.1"), authoritys("127.0.0.1")] {
         let certified = unknown.sign(&params);
-        let bundle = Authority::new().pem() + &certified.certificate;
+        let bundle = Authority::create().pem() + &certified.certificate;
         let outcome = beat_with_cafile(&bundle, certified.server(&TLS13), "").await;
         assert_eq!(outcome, Ok(()));
     }
@@ -257,7 +259,7 @@ async fn a_certificate_in_cafile_is_accepted_whoever_signed_it() {
 /// OpenSSL says "invalid CA certificate" of each: of what is in the file only authorities sign for others.
 #[tokio::test]
 async fn a_servers_own_certificate_in_cafile_signs_for_nobody() {
-    let root = Authority::new();
+    let root = Authority::create();
     let mut explicit = params("images.example");
     explicit.is_ca = IsCa::ExplicitNoCa;
     let mut of_clients = authoritys("images.example");
@@ -282,7 +284,7 @@ async fn a_servers_own_certificate_in_cafile_signs_for_nobody() {
 
 #[tokio::test]
 async fn a_server_that_calls_itself_an_authority_is_checked_like_any_other() {
-    let root = Authority::new();
+    let root = Authority::create();
     let wrong_name = authoritys("192.0.2.1");
     let expired = with_authority(params_for_years("127.0.0.1", 1980, 1990));
     let early = with_authority(params_for_years("127.0.0.1", 4000, 4010));
@@ -314,7 +316,7 @@ async fn a_server_that_calls_itself_an_authority_is_checked_like_any_other() {
 
 #[tokio::test]
 async fn a_server_that_calls_itself_an_authority_is_refused_where_no_given_one_signed_it() {
-    let root = Authority::new();
+    let root = Authority::create();
     let host = authoritys("127.0.0.1");
     // Of the same name as the given one, with another key.
     let (given, namesake) = (Certified::self_signed(&host), Certified::self_signed(&host));
@@ -356,7 +358,7 @@ async fn a_server_that_calls_itself_an_authority_is_refused_where_no_given_one_s
     for (what, certified, bundle, reason) in [
         (
             "another authority's",
-            Authority::new().sign(&host),
+            Authority::create().sign(&host),
             root.pem(),
             "UnknownIssuer",
         ),
@@ -390,7 +392,7 @@ async fn a_server_that_calls_itself_an_authority_is_refused_where_no_given_one_s
 
 #[tokio::test]
 async fn an_authority_is_no_server_of_a_name_that_it_does_not_have() {
-    let root = Authority::new();
+    let root = Authority::create();
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let intermediate = root.intermediate(params);
@@ -406,7 +408,7 @@ async fn a_given_certificate_alone_proves_nothing_without_its_key() {
     let certified = Certified::self_signed(&authoritys("127.0.0.1"));
     let thief = Certified {
         certificate: certified.certificate.clone(),
-        key: Authority::new().certify("127.0.0.1").key,
+        key: Authority::create().certify("127.0.0.1").key,
     };
     let outcome = beat_with_cafile(&certified.certificate, thief.unmatched_server(), "").await;
     let error = outcome.unwrap_err();
@@ -433,13 +435,13 @@ fn uses(trusted: &[u8], rejected: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn openssls_trusted_certificates_are_read_and_count_for_the_uses_they_name() {
-    let authority = Authority::new();
+    let authority = Authority::create();
     let host = || authority.certify("127.0.0.1").server(&TLS13);
     let certificate = authority.as_server().der();
     let bundle = |aux: &[u8]| {
         let bytes = [&certificate[..], aux].concat();
         // One that does not fit stands before it, as in any bundle.
-        Authority::new().pem() + &pem("TRUSTED CERTIFICATE", &bytes)
+        Authority::create().pem() + &pem("TRUSTED CERTIFICATE", &bytes)
     };
     for aux in [
         vec![],
@@ -467,7 +469,7 @@ async fn openssls_trusted_certificates_are_read_and_count_for_the_uses_they_name
 fn what_is_wrong_with_a_bundle_is_said_with_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
-    let rejected = [Authority::new().as_server().der(), uses(&[], &[1])].concat();
+    let rejected = [Authority::create().as_server().der(), uses(&[], &[1])].concat();
     for (content, reason) in [
         (String::new(), "no items found"),
         (pem("CERTIFICATE", b"no certificate"), "BadEncoding"),
@@ -514,7 +516,7 @@ async fn a_conductor_that_nobody_certifies_is_believed_by_its_pinned_key() {
         Certified::by_itself("127.0.0.1", 4096, IsCa::Ca(BasicConstraints::Unconstrained)),
         // Without a chain, a name is nobody's word but the key's owner's.
         Certified::by_itself("elsewhere", 4096, IsCa::NoCa),
-        Authority::new().certify("127.0.0.1"),
+        Authority::create().certify("127.0.0.1"),
     ] {
         let [curl, base64, hexadecimal] = pins(&certified);
         for pin in [
@@ -535,7 +537,7 @@ async fn a_conductor_that_nobody_certifies_is_believed_by_its_pinned_key() {
 
 #[tokio::test]
 async fn another_key_than_the_pinned_one_is_never_believed_and_both_are_told() {
-    let authority = Authority::new();
+    let authority = Authority::create();
     let certified = authority.certify("127.0.0.1");
     let [shown, ..] = pins(&certified);
     for insecure in ["", "ipa-insecure=1"] {
@@ -550,7 +552,7 @@ async fn another_key_than_the_pinned_one_is_never_believed_and_both_are_told() {
 
 #[tokio::test]
 async fn a_pinned_key_is_not_believed_beyond_what_its_certificate_says() {
-    let authority = Authority::new();
+    let authority = Authority::create();
     for (certified, reason) in [
         (authority.certify("192.0.2.1"), "not valid for name"),
         (
@@ -578,7 +580,7 @@ async fn a_key_that_is_pinned_must_be_shown_and_not_only_named() {
     let certified = Certified::by_itself("127.0.0.1", 4096, IsCa::NoCa);
     let thief = Certified {
         certificate: certified.certificate.clone(),
-        key: Authority::new().certify("127.0.0.1").key,
+        key: Authority::create().certify("127.0.0.1").key,
     };
     let arguments = format!("ferrite-api-pin={} ipa-insecure=1", pins(&certified)[0]);
     let outcome = beat(thief.unmatched_server(), &arguments, &[]).await;

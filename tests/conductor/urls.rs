@@ -1,12 +1,12 @@
 //! An API with several URLs, of which some are dead.
 
-use super::conductor::{self, Answer, Conductor, TOKEN};
 use super::{client, config, dead_url, heartbeat_of, look_up};
 use ferrite::conductor::heartbeat;
 use ferrite::error::chain;
 use serde_json::json;
 use std::io;
 use std::net::TcpListener;
+use support::conductor::{self, Answer, Conductor, TOKEN};
 
 const LOOKUP: &str = "GET /v1/lookup";
 const HEARTBEAT: &str = "POST /v1/heartbeat";

@@ -6,8 +6,6 @@
 )]
 #![allow(clippy::print_stdout, reason = "this program only shows")]
 
-#[path = "../support/lab/mod.rs"]
-mod lab;
 mod screen;
 
 use std::fs;
@@ -17,10 +15,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use lab::api::{Node, Seen};
-use lab::instance::{Clusters, InstanceImage, sha512};
-use lab::{Api, Boot, Lab};
 use screen::Screen;
+use support::lab::api::{Node, Seen};
+use support::lab::instance::{Clusters, InstanceImage, sha512};
+use support::lab::{Api, Boot, Lab};
 
 fn main() -> ExitCode {
     println!(

@@ -1,12 +1,13 @@
 //! Name servers and hosts whose addresses are of use on one link alone, in a network namespace of the test's own.
 
-use super::name_server::{NameServer, Reply, machine};
 use ferrite::dns::Resolver;
+use ferrite::root::Root;
 use ferrite::sys::netlink::{Netlink, NewAddress};
 use nix::sched::{CloneFlags, unshare};
 use std::net::{Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
+use support::name_server::{NameServer, Reply, machine};
 
 const LOOPBACK: u32 = 1;
 const SERVER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x53);
@@ -48,7 +49,8 @@ async fn a_server_is_asked_on_the_link_that_its_address_names() {
     })
     .await;
     let port = server.address.port();
-    let (_folder, root) = machine(&format!("nameserver [{SERVER}%lo]:{port}\n"));
+    let folder = machine(&format!("nameserver [{SERVER}%lo]:{port}\n"));
+    let root = Root::at(folder.path());
     let found = Resolver::new(&root).lookup("ironic.lab").await.unwrap();
     // A link-local address in its answer is on the same link.
     let wanted = SocketAddrV6::new("fe80::1".parse().unwrap(), 0, 0, LOOPBACK);
@@ -64,14 +66,16 @@ async fn a_link_local_answer_of_a_server_on_no_link_leads_nowhere() {
         ])
     })
     .await;
-    let (_folder, root) = machine(&server.line());
+    let folder = machine(&server.line());
+    let root = Root::at(folder.path());
     let found = Resolver::new(&root).lookup("ironic.lab").await.unwrap();
     assert_eq!(found, ["192.0.2.1:0".parse().unwrap()]);
 }
 
 #[tokio::test]
 async fn a_server_on_an_interface_that_is_gone_is_named() {
-    let (_folder, root) = machine("nameserver fe80::1%gone\n");
+    let folder = machine("nameserver fe80::1%gone\n");
+    let root = Root::at(folder.path());
     let error = Resolver::new(&root).lookup("ironic.lab").await.unwrap_err();
     assert!(
         error

@@ -9,17 +9,17 @@
 
 mod link_local;
 mod messages;
-#[path = "../support/name_server.rs"]
-mod name_server;
 mod names;
 mod servers;
 
 use ferrite::dns::{Error, Resolver};
-use name_server::{NameServer, machine};
+use ferrite::root::Root;
+use support::name_server::{NameServer, machine};
 
 /// The addresses of a name on a machine with this resolv.conf.
 async fn lookup(resolv_conf: &str, name: &str) -> Result<Vec<String>, Error> {
-    let (_folder, root) = machine(resolv_conf);
+    let folder = machine(resolv_conf);
+    let root = Root::at(folder.path());
     let addresses = Resolver::new(&root).lookup(name).await?;
     Ok(addresses
         .into_iter()

@@ -1,11 +1,11 @@
 //! Queries and answers as packets.
 
-use super::name_server::{NameServer, Reply, records};
 use super::{conf, lookup};
 use hickory_proto::op::{Message, OpCode, ResponseCode};
 use hickory_proto::rr::RecordType;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
+use support::name_server::{NameServer, Reply, records};
 
 fn addresses(count: u8) -> Vec<IpAddr> {
     (1..=count)

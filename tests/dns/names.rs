@@ -1,9 +1,10 @@
 //! Which names are asked for.
 
-use super::name_server::{NameServer, Reply, machine};
 use super::{conf, lookup};
 use ferrite::dns::{Error, Resolver, Tried};
+use ferrite::root::Root;
 use hickory_proto::op::ResponseCode;
+use support::name_server::{NameServer, Reply, machine};
 
 #[tokio::test]
 async fn a_name_with_an_underscore_is_resolved() {
@@ -87,7 +88,8 @@ async fn the_machines_domain_is_searched_where_the_file_has_none() {
         _ => Reply::no_such_name(),
     })
     .await;
-    let (folder, root) = machine(&server.line());
+    let folder = machine(&server.line());
+    let root = Root::at(folder.path());
     std::fs::create_dir_all(folder.path().join("proc/sys/kernel")).unwrap();
     std::fs::write(
         root.path("proc/sys/kernel/hostname"),
@@ -120,7 +122,8 @@ async fn a_name_without_addresses_is_told_from_one_that_does_not_exist() {
 #[tokio::test]
 async fn the_hosts_file_is_asked_before_any_server() {
     let server = NameServer::start(|_| Reply::address("192.0.2.9")).await;
-    let (_folder, root) = machine(&server.line());
+    let folder = machine(&server.line());
+    let root = Root::at(folder.path());
     std::fs::write(
         root.path("etc/hosts"),
         "192.0.2.1 ironic\n2001:db8::1 Ironic\n",

@@ -1,10 +1,11 @@
 //! Which name servers are asked, in which order, and for how long.
 
-use super::name_server::{NameServer, Reply, machine, write_resolv_conf};
 use super::{conf, lookup};
 use ferrite::dns::{Error, Failure, Failures, LOOKUP_TIMEOUT, Resolver};
+use ferrite::root::Root;
 use hickory_proto::op::ResponseCode;
 use std::time::Duration;
+use support::name_server::{NameServer, Reply, machine, write_resolv_conf};
 use tokio::time::Instant;
 
 const NAME: &str = "ironic.lab";
@@ -69,7 +70,7 @@ async fn without_a_server_in_the_file_none_is_asked() {
         let error = lookup(text, NAME).await.unwrap_err();
         assert_eq!(error, Error::NoServer(NAME.to_owned()));
     }
-    let nowhere = Resolver::new(&ferrite::root::Root::at("/nonexistent"));
+    let nowhere = Resolver::new(&Root::at("/nonexistent"));
     let error = nowhere.lookup(NAME).await.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -82,7 +83,8 @@ async fn without_a_server_in_the_file_none_is_asked() {
 async fn a_changed_file_counts_from_the_next_look_up_on() {
     let first = NameServer::start(knows("192.0.2.1")).await;
     let second = NameServer::start(knows("192.0.2.2")).await;
-    let (folder, root) = machine("");
+    let folder = machine("");
+    let root = Root::at(folder.path());
     let resolver = Resolver::new(&root);
     let found = async || Some(resolver.lookup(NAME).await.ok()?[0].ip().to_string());
     assert_eq!(found().await, None);
@@ -99,7 +101,8 @@ async fn a_changed_file_counts_from_the_next_look_up_on() {
 #[tokio::test]
 async fn no_answer_is_cached() {
     let server = NameServer::start(|_| Reply::no_such_name()).await;
-    let (_folder, root) = machine(&server.line());
+    let folder = machine(&server.line());
+    let root = Root::at(folder.path());
     let resolver = Resolver::new(&root);
     for asked in [2, 4] {
         assert!(resolver.lookup(NAME).await.is_err());
@@ -200,7 +203,8 @@ fn code_that_blocks_resolves_too() {
         .build()
         .unwrap();
     let server = runtime.block_on(NameServer::start(knows("192.0.2.1")));
-    let (_folder, root) = machine(&server.line());
+    let folder = machine(&server.line());
+    let root = Root::at(folder.path());
     let resolver = Resolver::new(&root);
     let found = runtime.block_on(async {
         tokio::task::spawn_blocking(move || resolver.lookup_blocking(NAME))

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use crate::lab::instance::Clusters;
 use crate::{BOOTED, DEPLOYED, image, start_lab, step};
+use support::lab::instance::Clusters;
 
 #[test]
 fn a_bios_machine_is_deployed_by_virtual_media_and_boots_by_its_mbr() -> Result<()> {

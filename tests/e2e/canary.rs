@@ -14,13 +14,13 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use crate::lab::api::{Agent, Node};
-use crate::lab::canary::{Canaries, Found, Hit};
-use crate::lab::instance::Clusters;
-use crate::lab::machine::Machine;
-use crate::lab::process::{program, run};
-use crate::lab::{Boot, Lab};
 use crate::{BOOTED, DEPLOYED, image, image_with_wrong_checksum, start_lab, step};
+use support::lab::api::{Agent, Node};
+use support::lab::canary::{Canaries, Found, Hit};
+use support::lab::instance::Clusters;
+use support::lab::machine::Machine;
+use support::lab::process::{program, run};
+use support::lab::{Boot, Lab};
 
 /// Names of the canaries.
 const TOKEN: &str = "token";

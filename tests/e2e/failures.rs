@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::lab::instance::Clusters;
-use crate::lab::process::wait_until;
-use crate::lab::web::{FailingServer, Half};
-use crate::lab::{Boot, Lab};
 use crate::{DEPLOYED, image, image_with_wrong_checksum, start_lab, step};
+use support::lab::instance::Clusters;
+use support::lab::process::wait_until;
+use support::lab::web::{FailingServer, Half};
+use support::lab::{Boot, Lab};
 
 #[test]
 fn bad_images_fail_by_virtual_media_with_a_reason_in_the_history() -> Result<()> {

@@ -3,10 +3,10 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use crate::lab::Boot;
-use crate::lab::instance::Clusters;
-use crate::lab::machine::Firmware;
 use crate::{BOOTED, DEPLOYED, image, start_lab, step};
+use support::lab::Boot;
+use support::lab::instance::Clusters;
+use support::lab::machine::Firmware;
 
 #[test]
 fn an_agent_booted_by_grub_cleans_deploys_without_a_restart_and_serves_again() -> Result<()> {

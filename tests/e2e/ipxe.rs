@@ -9,9 +9,9 @@ use anyhow::{Context, Result, bail, ensure};
 use flate2::read::GzDecoder;
 use serde_json::json;
 
-use crate::lab::Boot;
-use crate::lab::instance::ENTRY;
 use crate::{BOOTED, DEPLOYED, image, start_lab, step};
+use support::lab::Boot;
+use support::lab::instance::ENTRY;
 
 #[test]
 fn a_machine_is_deployed_with_a_raw_image_by_network_boot() -> Result<()> {

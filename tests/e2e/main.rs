@@ -12,8 +12,6 @@ mod canary;
 mod failures;
 mod fast_track;
 mod ipxe;
-#[path = "../support/lab/mod.rs"]
-mod lab;
 mod observer;
 mod private_tls;
 mod rescue;
@@ -26,8 +24,8 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use lab::instance::sha512;
-use lab::{Api, Lab};
+use support::lab::instance::sha512;
+use support::lab::{Api, Lab};
 
 /// Software emulation on a busy computer: a whole deployment takes about a minute and a half.
 const DEPLOYED: Duration = Duration::from_secs(400);

@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use crate::lab::guest::{Guest, sha256};
-use crate::lab::identity::Scope;
-use crate::lab::instance::Clusters;
-use crate::lab::{Boot, Lab};
 use crate::{DEPLOYED, image, step};
+use support::lab::guest::{Guest, sha256};
+use support::lab::identity::Scope;
+use support::lab::instance::Clusters;
+use support::lab::{Boot, Lab};
 
 #[test]
 fn a_reader_follows_a_deployment_from_start_to_end_and_every_change_he_tries_is_refused()

@@ -3,9 +3,9 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use crate::lab::instance::Clusters;
-use crate::lab::{Api, Boot};
 use crate::{DEPLOYED, image, start_lab_with, step};
+use support::lab::instance::Clusters;
+use support::lab::{Api, Boot};
 
 #[test]
 fn the_agent_trusts_the_authority_on_its_media_and_passes_over_a_dead_address() -> Result<()> {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use crate::lab::Boot;
-use crate::lab::instance::Clusters;
-use crate::lab::volumes::VOLUMES;
 use crate::{BOOTED, DEPLOYED, image, start_lab, step};
+use support::lab::Boot;
+use support::lab::instance::Clusters;
+use support::lab::volumes::VOLUMES;
 
 #[test]
 fn a_machine_that_stays_on_is_deployed_by_http_boot_rescued_entered_and_brought_back() -> Result<()>

@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use crate::lab::Boot;
-use crate::lab::instance::Clusters;
 use crate::{BOOTED, DEPLOYED, image, start_lab, step};
+use support::lab::Boot;
+use support::lab::instance::Clusters;
 
 #[test]
 fn a_machine_whose_kernel_stalls_is_started_once_more_and_deployed() -> Result<()> {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use crate::lab::Boot;
-use crate::lab::api::Seen;
-use crate::lab::instance::{Clusters, ENTRY};
 use crate::{BOOTED, DEPLOYED, image, start_lab, step};
+use support::lab::Boot;
+use support::lab::api::Seen;
+use support::lab::instance::{Clusters, ENTRY};
 
 #[test]
 fn a_machine_is_deployed_cleaned_and_deployed_again_by_virtual_media() -> Result<()> {

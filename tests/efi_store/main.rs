@@ -6,15 +6,13 @@
     reason = "the machine is a program, which ends by itself"
 )]
 
-#[path = "../support/lab/cpio.rs"]
-mod cpio;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use support::lab::cpio::Archive;
 
 #[test]
 #[ignore = "a virtual machine, with the ramdisk's kernel: `make test-efi-store`"]
@@ -81,7 +79,7 @@ fn with_libraries(program: &Path) -> Result<Vec<u8>> {
         .split_whitespace()
         .filter(|word| word.starts_with('/'));
     let libraries: BTreeSet<PathBuf> = libraries.map(PathBuf::from).collect();
-    let mut archive = cpio::Archive::new();
+    let mut archive = Archive::default();
     let mut folders = BTreeSet::from([PathBuf::from("/dev")]);
     for library in &libraries {
         let above = library.ancestors().skip(1);

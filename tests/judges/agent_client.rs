@@ -1,8 +1,5 @@
 //! Ironic's `AgentClient`, unmodified, from the package of 39.0.0: what a conductor can ask of an agent, it asks here.
 
-use super::conductor::{self, Answer, Conductor, TOKEN};
-use super::ipa::Ipa;
-use super::process::{Program, free_port, within};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
@@ -11,6 +8,9 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use support::conductor::{self, Answer, Conductor, TOKEN};
+use support::ipa::Ipa;
+use support::process::{Program, free_port, within};
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread")]

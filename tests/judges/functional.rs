@@ -3,12 +3,12 @@
 //! They run as nobody, and so does whatever they start.
 
 use super::agent_client::DISK;
-use super::ipa::{ENVIRONMENT, add_tools, as_nobody};
-use super::process::free_port;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use support::ipa::{ENVIRONMENT, add_tools, as_nobody};
+use support::process::free_port;
 use tempfile::TempDir;
 
 #[test]

@@ -6,20 +6,12 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and shows the program's log then"
+    reason = "a test fails by panicking"
 )]
 #![allow(
     clippy::disallowed_methods,
     reason = "the agents and their judges are programs"
 )]
-
-#[path = "../support/conductor.rs"]
-mod conductor;
-#[path = "../support/ipa.rs"]
-mod ipa;
-#[path = "../support/process.rs"]
-mod process;
 
 mod agent_client;
 mod functional;

@@ -1,7 +1,5 @@
 //! The agent asks as itself, where the operator gave it credentials.
 
-use super::clock::Clock;
-use super::server::{Answer, Asked};
 use super::{
     CREDENTIALS, LOGIN, LOOK, OWN, PASSWORD, Server, TOKEN, keystone, known, login, refusal,
     refused,
@@ -9,6 +7,8 @@ use super::{
 use ferrite::keystone::Refusal;
 use serde_json::{Value, json};
 use std::time::Duration;
+use support::clock::Clock;
+use support::conductor::{Answer, Asked};
 
 fn own_token(asked: &Asked) -> &str {
     &asked.headers["x-auth-token"]

@@ -1,11 +1,11 @@
 //! Many callers at once: how much of it Keystone gets to feel.
 
-use super::clock::Clock;
-use super::server::Answer;
 use super::{LOOK, Server, TOKEN, keystone, known, refusal, refused};
 use ferrite::keystone::{Keystone, Refusal};
 use std::sync::Arc;
 use std::time::Duration;
+use support::clock::Clock;
+use support::conductor::Answer;
 use tokio::task::JoinSet;
 
 /// Callers with tokens of these numbers.

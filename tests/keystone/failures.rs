@@ -1,10 +1,10 @@
 //! A Keystone that gives no usable answer lets nobody in, and is left alone for a moment.
 
-use super::clock::Clock;
-use super::server::Answer;
 use super::{LOOK, Server, TOKEN, dead_url, keystone, known, refusal};
 use ferrite::keystone::Refusal;
 use std::time::Duration;
+use support::clock::Clock;
+use support::conductor::Answer;
 use tokio::time::Instant;
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! What the log is told of Keystone and its users, and what it never is.
 
-use super::clock::Clock;
-use super::server::Answer;
 use super::{
     CREDENTIALS, LOGIN, LOOK, OWN, PASSWORD, Server, TOKEN, keystone, known, login, refused,
 };
@@ -9,6 +7,8 @@ use serde_json::json;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use support::clock::Clock;
+use support::conductor::Answer;
 use tracing::field::{Field, Visit};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Subscriber};

@@ -10,17 +10,9 @@
 )]
 
 mod account;
-#[path = "../conductor/certificates.rs"]
-#[allow(dead_code, reason = "most of it is the conductor's")]
-mod certificates;
-#[path = "../conductor/clock.rs"]
-#[allow(dead_code, reason = "waits that are drawn are the conductor's")]
-mod clock;
 mod crowd;
 mod failures;
 mod log;
-#[path = "../support/conductor.rs"]
-mod server;
 mod tls;
 mod validation;
 
@@ -28,9 +20,9 @@ use ferrite::config::{CommandLine, Config, KernelArgs, Sources, load};
 use ferrite::keystone::{Identity, Keystone, Refusal};
 use ferrite::root::Root;
 use serde_json::{Value, json};
-use server::{Answer, Conductor as Server};
 use std::net::TcpListener;
 use std::sync::Arc;
+use support::conductor::{Answer, Conductor as Server};
 
 /// A caller's token.
 const TOKEN: &[u8] = b"gAAAAABcallers-canary-token";

@@ -1,6 +1,5 @@
 //! Which Keystone is believed over TLS.
 
-use super::certificates::{Authority, Certified};
 use super::{CREDENTIALS, LOGIN, LOOK, Server, TOKEN, config, keystone, known, login, refusal};
 use ferrite::keystone::{Error, Keystone, Refusal};
 use ferrite::root::Root;
@@ -9,6 +8,7 @@ use rcgen::{BasicConstraints, IsCa};
 use rustls::version::TLS13;
 use serde_json::json;
 use std::fs;
+use support::certificates::{Authority, Certified};
 
 async fn certified(authority: &Authority) -> Server {
     let server = Server::start_tls(authority.certify("127.0.0.1").server(&TLS13)).await;
@@ -40,7 +40,7 @@ async fn lets_in(server: &Server, options: &[(&str, &str)], every: &ClientOption
 
 #[tokio::test]
 async fn keystone_is_believed_by_its_own_authority_or_that_of_all_others() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (authority, stranger) = (Authority::create(), Authority::create());
     let server = certified(&authority).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
@@ -72,7 +72,7 @@ async fn a_keystone_is_accepted_by_its_own_certificate_that_calls_itself_an_auth
 
 #[tokio::test]
 async fn a_keystone_that_nobody_certifies_needs_the_operators_word_for_keystone() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (authority, stranger) = (Authority::create(), Authority::create());
     let server = certified(&authority).await;
     let insecure = [("insecure", "true")];
     assert!(!lets_in(&server, &[], &every(true, Some(&stranger))).await);
@@ -84,7 +84,7 @@ async fn a_keystone_that_nobody_certifies_needs_the_operators_word_for_keystone(
 async fn an_endpoint_without_tls_is_not_told_what_came_by_tls() {
     let inside = Server::start().await;
     inside.on(LOOK, [known("project")]);
-    let server = certified(&Authority::new()).await;
+    let server = certified(&Authority::create()).await;
     let endpoint = json!({"interface": "internal", "url": inside.url()});
     let catalog = json!([{"type": "identity", "endpoints": [endpoint]}]);
     server.on(LOGIN, [login(&catalog)]);

@@ -1,10 +1,10 @@
 //! What Keystone is asked, and how long its answer is believed.
 
-use super::clock::Clock;
-use super::server::Answer;
 use super::{LOOK, Server, TOKEN, keystone, known, recorded, refusal, refused};
 use ferrite::keystone::Refusal;
 use std::time::Duration;
+use support::clock::Clock;
+use support::conductor::Answer;
 
 #[tokio::test]
 async fn a_token_is_shown_to_keystone_to_ask_about_itself() {

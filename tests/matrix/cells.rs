@@ -8,13 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use crate::lab::api::http_builder;
-use crate::lab::cell::{Cell, CellDisk, DISK, Plan};
-use crate::lab::parts::Parts;
-use crate::lab::process::{Service, program, wait_until};
-use crate::lab::release::NEWEST;
-use crate::lab::run::Run;
-use crate::lab::sandbox;
+use support::lab::api::http_builder;
+use support::lab::cell::{Cell, CellDisk, DISK, Plan};
+use support::lab::parts::Parts;
+use support::lab::process::{Service, program, wait_until};
+use support::lab::release::NEWEST;
+use support::lab::run::Run;
+use support::lab::sandbox;
 
 #[test]
 fn an_agent_in_a_cell_sees_one_disk_and_its_power_off_ends_the_cell_alone() -> Result<()> {

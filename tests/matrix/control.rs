@@ -4,10 +4,10 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 
 use crate::image;
-use crate::lab::fake::{FakeLab, PATIENCE};
-use crate::lab::instance::Clusters;
-use crate::lab::release::NEWEST;
 use crate::written::assert_image_on;
+use support::lab::fake::{FakeLab, PATIENCE};
+use support::lab::instance::Clusters;
+use support::lab::release::NEWEST;
 
 #[test]
 fn ipa_deploys_in_a_cell_too() -> Result<()> {

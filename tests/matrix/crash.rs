@@ -14,17 +14,17 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::lab::api::http_builder;
-use crate::lab::cell::{Cell, CellDisk, Plan};
-use crate::lab::instance::{InstanceImage, sha512};
-use crate::lab::machine::Firmware;
-use crate::lab::parts::Parts;
-use crate::lab::process::{program, run, wait_until};
-use crate::lab::release::NEWEST;
-use crate::lab::run::Run;
-use crate::lab::sandbox;
 use crate::step;
 use crate::written::{assert_image_on, assert_no_table_on};
+use support::lab::api::http_builder;
+use support::lab::cell::{Cell, CellDisk, Plan};
+use support::lab::instance::{InstanceImage, sha512};
+use support::lab::machine::Firmware;
+use support::lab::parts::Parts;
+use support::lab::process::{program, run, wait_until};
+use support::lab::release::NEWEST;
+use support::lab::run::Run;
+use support::lab::sandbox;
 
 #[test]
 fn an_image_that_a_killed_agent_was_writing_is_written_by_the_next_one() -> Result<()> {

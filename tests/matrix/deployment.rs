@@ -3,11 +3,11 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use crate::lab::fake::FakeLab;
-use crate::lab::instance::Clusters;
-use crate::lab::release::NEWEST;
 use crate::written::{assert_image_on, assert_no_table_on, config_drive_file};
 use crate::{PATIENCE, image, step};
+use support::lab::fake::FakeLab;
+use support::lab::instance::Clusters;
+use support::lab::release::NEWEST;
 
 #[test]
 fn a_node_is_deployed_with_a_config_drive_and_cleaned_and_deployed_again() -> Result<()> {

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::json;
 
-use crate::lab::fake::{FakeLab, PATIENCE};
-use crate::lab::instance::{Clusters, InstanceImage};
-use crate::lab::release::{self, RELEASES, Release};
 use crate::written::assert_image_on;
 use crate::{image, step};
+use support::lab::fake::{FakeLab, PATIENCE};
+use support::lab::instance::{Clusters, InstanceImage};
+use support::lab::release::{self, RELEASES, Release};
 
 #[test]
 fn the_oldest_generation_deploys_with_the_open_command_list_and_fails_without_it() -> Result<()> {

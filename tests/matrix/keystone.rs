@@ -5,13 +5,13 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use crate::lab::Api;
-use crate::lab::api::VERSION;
-use crate::lab::fake::{FakeLab, Given};
-use crate::lab::identity::{Scope, Token};
-use crate::lab::instance::Clusters;
-use crate::lab::release::NEWEST;
 use crate::{image, step};
+use support::lab::Api;
+use support::lab::api::VERSION;
+use support::lab::fake::{FakeLab, Given};
+use support::lab::identity::{Scope, Token};
+use support::lab::instance::Clusters;
+use support::lab::release::NEWEST;
 
 #[test]
 fn agents_need_no_token_where_ironic_refuses_everybody_else_without_one() -> Result<()> {

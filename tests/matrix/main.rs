@@ -8,25 +8,15 @@
 #![allow(clippy::print_stdout, reason = "a scenario tells its steps")]
 
 mod cells;
-#[allow(
-    clippy::unwrap_used,
-    reason = "a conductor that fails ends the scenario"
-)]
-#[path = "../support/conductor.rs"]
-mod conductor;
 mod control;
 mod crash;
 mod deployment;
 mod generations;
 mod keystone;
-#[path = "../support/lab/mod.rs"]
-mod lab;
 mod memory;
 mod outage;
 mod policy;
 mod refusal;
-#[path = "../support/scan.rs"]
-mod scan;
 mod secrets;
 mod written;
 
@@ -35,8 +25,8 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use lab::fake::PATIENCE;
-use lab::instance::sha512;
+use support::lab::fake::PATIENCE;
+use support::lab::instance::sha512;
 
 /// Tells which step of a scenario begins.
 fn step(what: &str) {

@@ -16,20 +16,20 @@ use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::conductor::{Answer, Conductor, NODE, lookup_with};
-use crate::lab::api::http_builder;
-use crate::lab::cell::{Cell, CellDisk, Plan};
-use crate::lab::instance::{InstanceImage, sha512};
-use crate::lab::machine::Firmware;
-use crate::lab::parts::Parts;
-use crate::lab::process::wait_until;
-use crate::lab::release::NEWEST;
-use crate::lab::run::Run;
-use crate::lab::sandbox;
-use crate::lab::web::WebServer;
-use crate::scan::{Needle, Scan};
 use crate::secrets::{self, CONTROL, Certified, KEY, Secrets, TOKEN};
 use crate::step;
+use support::conductor::{Answer, Conductor, NODE, lookup_with};
+use support::lab::api::http_builder;
+use support::lab::cell::{Cell, CellDisk, Plan};
+use support::lab::instance::{InstanceImage, sha512};
+use support::lab::machine::Firmware;
+use support::lab::parts::Parts;
+use support::lab::process::wait_until;
+use support::lab::release::NEWEST;
+use support::lab::run::Run;
+use support::lab::sandbox;
+use support::lab::web::WebServer;
+use support::scan::{Needle, Scan};
 
 #[test]
 fn the_token_of_an_agent_at_work_is_in_memory_once_and_after_a_lockdown_not_at_all() -> Result<()> {

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::json;
 
-use crate::lab::Api;
-use crate::lab::fake::{FakeLab, Given, PATIENCE};
-use crate::lab::guest::{Guest, sha256};
-use crate::lab::identity::{Scope, Token};
-use crate::lab::instance::Clusters;
-use crate::lab::process::wait_until;
-use crate::lab::release::NEWEST;
 use crate::policy::{HOUR, SECRET, arguments, conductor_runs, until};
 use crate::{image, step};
+use support::lab::Api;
+use support::lab::fake::{FakeLab, Given, PATIENCE};
+use support::lab::guest::{Guest, sha256};
+use support::lab::identity::{Scope, Token};
+use support::lab::instance::Clusters;
+use support::lab::process::wait_until;
+use support::lab::release::NEWEST;
 
 #[test]
 fn a_silent_or_absent_keystone_refuses_its_users_in_time_and_disturbs_no_deployment() -> Result<()>

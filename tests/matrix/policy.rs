@@ -9,14 +9,14 @@ use ferrite::policy::{DEFAULTS, Operation};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::lab::Api;
-use crate::lab::caller::Caller;
-use crate::lab::fake::{FakeLab, Given, PATIENCE};
-use crate::lab::guest::{Guest, denied, sha256};
-use crate::lab::identity::{Identity, Scope, Token};
-use crate::lab::process::{program, run, wait_until};
-use crate::lab::release::NEWEST;
 use crate::step;
+use support::lab::Api;
+use support::lab::caller::Caller;
+use support::lab::fake::{FakeLab, Given, PATIENCE};
+use support::lab::guest::{Guest, denied, sha256};
+use support::lab::identity::{Identity, Scope, Token};
+use support::lab::process::{program, run, wait_until};
+use support::lab::release::NEWEST;
 
 #[test]
 fn readers_of_the_system_read_and_its_administrators_command_until_their_tokens_end() -> Result<()>

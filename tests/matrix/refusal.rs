@@ -3,12 +3,12 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use crate::lab::fake::{FakeLab, PATIENCE};
-use crate::lab::instance::Clusters;
-use crate::lab::ironic;
-use crate::lab::release::NEWEST;
 use crate::written::{assert_image_on, assert_no_table_on};
 use crate::{image, step};
+use support::lab::fake::{FakeLab, PATIENCE};
+use support::lab::instance::Clusters;
+use support::lab::ironic;
+use support::lab::release::NEWEST;
 
 #[test]
 fn past_a_dead_api_a_damaged_image_is_refused_and_the_right_one_deployed() -> Result<()> {

@@ -9,8 +9,8 @@ use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use rcgen::{CertificateParams, KeyPair};
 
-use crate::lab::process::{program, run};
-use crate::scan::Needle;
+use support::lab::process::{program, run};
+use support::scan::Needle;
 
 /// Of one run.
 pub(crate) struct Secrets {

@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::lab::cell::CellDisk;
-use crate::lab::process::{program, run};
+use support::lab::cell::CellDisk;
+use support::lab::process::{program, run};
 
 /// Asserts that the partitions of a raw image are on the disk, byte by byte, and at the same places. Returns the
 /// disk's further partitions.

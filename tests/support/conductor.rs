@@ -3,15 +3,11 @@
 //! One real server on the loopback interface, so that TLS, broken bodies and refused connections are real ones. A route's
 //! answers are given in order, the last one again and again; a route without answers is 404, but `GET /` tells a version.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "each test program uses what it needs of this"
-)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
 
-pub(crate) use answers::{Answer, NODE, TOKEN, lookup, lookup_with};
+pub use answers::{Answer, NODE, TOKEN, lookup, lookup_with};
 
 use answers::{Manner, Said};
 use http_body_util::BodyExt;
@@ -33,22 +29,23 @@ use tokio_rustls::TlsAcceptor;
 
 /// A request that came.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub struct Asked {
     /// `GET /v1/lookup?addresses=…`.
-    pub(crate) line: String,
+    pub line: String,
     /// Header names are in lower case.
-    pub(crate) headers: HashMap<String, String>,
-    pub(crate) body: Vec<u8>,
+    pub headers: HashMap<String, String>,
+    /// What the request carried.
+    pub body: Vec<u8>,
 }
 
 impl Asked {
     /// The body as a document.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
     /// The version that was asked for.
-    pub(crate) fn version(&self) -> Option<&str> {
+    pub fn version(&self) -> Option<&str> {
         self.headers
             .get("x-openstack-ironic-api-version")
             .map(String::as_str)
@@ -56,13 +53,16 @@ impl Asked {
 }
 
 /// The server; it ends with this value.
-pub(crate) struct Conductor {
-    pub(crate) address: SocketAddr,
+#[derive(Debug)]
+pub struct Conductor {
+    /// Where it listens.
+    pub address: SocketAddr,
     scheme: &'static str,
     script: Arc<Script>,
     _tasks: JoinSet<()>,
 }
 
+#[derive(Debug)]
 struct Script {
     /// What is said instead of HTTP.
     nonsense: Option<&'static [u8]>,
@@ -74,23 +74,23 @@ struct Script {
 
 impl Conductor {
     /// Serves in clear.
-    pub(crate) async fn start() -> Self {
+    pub async fn start() -> Self {
         Self::serve(None, None).await
     }
 
     /// The same, but not on the loopback interface.
-    pub(crate) async fn start_on(address: &str) -> Self {
+    pub async fn start_on(address: &str) -> Self {
         let listener = TcpListener::bind((address, 0)).await.unwrap();
         Self::serve_on(listener, None, None)
     }
 
     /// Serves over TLS.
-    pub(crate) async fn start_tls(config: Arc<rustls::ServerConfig>) -> Self {
+    pub async fn start_tls(config: Arc<rustls::ServerConfig>) -> Self {
         Self::serve(Some(TlsAcceptor::from(config)), None).await
     }
 
     /// Takes connections and sends these bytes, whatever is asked.
-    pub(crate) async fn start_talking(nonsense: &'static [u8]) -> Self {
+    pub async fn start_talking(nonsense: &'static [u8]) -> Self {
         Self::serve(None, Some(nonsense)).await
     }
 
@@ -123,7 +123,7 @@ impl Conductor {
     }
 
     /// Gives these answers on a route such as `GET /v1/lookup`; the rest of the path and the query do not count.
-    pub(crate) fn on(&self, route: &str, answers: impl IntoIterator<Item = Answer>) -> &Self {
+    pub fn on(&self, route: &str, answers: impl IntoIterator<Item = Answer>) -> &Self {
         let answers = answers.into_iter().collect();
         let mut routes = self.script.routes.lock().unwrap();
         routes.insert(route.to_owned(), answers);
@@ -131,12 +131,12 @@ impl Conductor {
     }
 
     /// The base URL.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
     }
 
     /// Everything that was asked so far on a route.
-    pub(crate) fn asked(&self, route: &str) -> Vec<Asked> {
+    pub fn asked(&self, route: &str) -> Vec<Asked> {
         let asked = self.script.asked.borrow();
         asked
             .iter()
@@ -146,7 +146,7 @@ impl Conductor {
     }
 
     /// Waits until a route was asked so often.
-    pub(crate) async fn until_asked(&self, route: &str, times: usize) {
+    pub async fn until_asked(&self, route: &str, times: usize) {
         let asked = |all: &[Asked]| {
             let found = all.iter().filter(|asked| matches_route(route, &asked.line));
             found.count() >= times
@@ -155,7 +155,7 @@ impl Conductor {
     }
 
     /// Waits until so many connections are open, neither more nor fewer.
-    pub(crate) async fn until_open(&self, connections: usize) {
+    pub async fn until_open(&self, connections: usize) {
         let mut open = self.script.open.subscribe();
         open.wait_for(|open| *open == connections).await.unwrap();
     }

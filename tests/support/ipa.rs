@@ -4,8 +4,7 @@
 //! on its path but harmless stand-ins for the few it cannot start without: it can neither read nor write a disk, nor switch
 //! anything off. It is told everything by its environment, as `OS_DEFAULT__<OPTION>`.
 
-#![allow(dead_code, reason = "each test program uses what it needs of this")]
-
+use crate::checkout;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -14,10 +13,11 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// Where a process made by [`as_nobody`] sees IPA's environment, with `bin/python` and `bin/ironic-python-agent`.
-pub(crate) const ENVIRONMENT: &str = "/mnt";
+pub const ENVIRONMENT: &str = "/mnt";
 
 /// The running agent; killed when it is dropped.
-pub(crate) struct Ipa {
+#[derive(Debug)]
+pub struct Ipa {
     child: Child,
     folder: TempDir,
 }
@@ -26,12 +26,12 @@ impl Ipa {
     /// Starts it with these options of its `[DEFAULT]` group, such as `("api_url", "http://127.0.0.1:6385")`.
     ///
     /// What every such run wants (no waiting for disks or addresses that a test machine has not) is set already.
-    pub(crate) fn start(options: &[(&str, &str)]) -> io::Result<Self> {
+    pub fn start(options: &[(&str, &str)]) -> io::Result<Self> {
         Self::start_with(options, &[])
     }
 
     /// The same with further stand-ins for programs: names, and what a shell does for each.
-    pub(crate) fn start_with(options: &[(&str, &str)], tools: &[(&str, &str)]) -> io::Result<Self> {
+    pub fn start_with(options: &[(&str, &str)], tools: &[(&str, &str)]) -> io::Result<Self> {
         let folder = TempDir::new()?;
         let log = fs::File::create(folder.path().join("log"))?;
         let mut command = as_nobody(folder.path())?;
@@ -49,12 +49,12 @@ impl Ipa {
     }
 
     /// The process, for those who measure it.
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// All it said so far.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()
     }
@@ -77,8 +77,8 @@ impl Drop for Ipa {
 ///
 /// # Errors
 /// Without root: only root becomes nobody, and mounts the environment where nobody may see it. Without `make lab`.
-pub(crate) fn as_nobody(folder: &Path) -> io::Result<Command> {
-    let environment = Path::new(env!("CARGO_MANIFEST_DIR")).join(VENV);
+pub fn as_nobody(folder: &Path) -> io::Result<Command> {
+    let environment = checkout().join(VENV);
     if !environment.join(".done").exists() {
         let hint = format!("{} is not there: `make lab`", environment.display());
         return Err(io::Error::new(io::ErrorKind::NotFound, hint));
@@ -113,7 +113,7 @@ pub(crate) fn as_nobody(folder: &Path) -> io::Result<Command> {
 }
 
 /// Adds stand-ins for programs to those of [`as_nobody`].
-pub(crate) fn add_tools(folder: &Path, tools: &[(&str, &str)]) -> io::Result<()> {
+pub fn add_tools(folder: &Path, tools: &[(&str, &str)]) -> io::Result<()> {
     for (name, script) in tools {
         let tool = folder.join("tools").join(name);
         fs::write(&tool, format!("#!/bin/sh\n{script}\n"))?;

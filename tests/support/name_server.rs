@@ -2,22 +2,22 @@
 //!
 //! It takes UDP and TCP at the same port. A folder with `etc/resolv.conf` that names it stands for the machine's `/`.
 
-#![allow(dead_code, reason = "each test program uses what it needs of this")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use ferrite::root::Root;
 use hickory_proto::op::{Message, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 
 /// What becomes of one query.
 #[derive(Clone, Debug)]
-pub(crate) enum Reply {
+pub enum Reply {
     /// These addresses, as far as they are of the type asked for.
     Addresses(Vec<IpAddr>),
     /// Another name, and no addresses of it.
@@ -35,11 +35,13 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
-    pub(crate) fn address(address: &str) -> Self {
+    /// One address.
+    pub fn address(address: &str) -> Self {
         Self::Addresses(vec![address.parse().unwrap()])
     }
 
-    pub(crate) fn no_such_name() -> Self {
+    /// The name does not exist.
+    pub fn no_such_name() -> Self {
         Self::Code(ResponseCode::NXDomain)
     }
 
@@ -72,7 +74,8 @@ impl Reply {
     }
 }
 
-pub(crate) fn records(name: &Name, kind: RecordType, addresses: &[IpAddr]) -> Vec<Record> {
+/// Records of a name, of those addresses that are of the type.
+pub fn records(name: &Name, kind: RecordType, addresses: &[IpAddr]) -> Vec<Record> {
     let data = addresses
         .iter()
         .filter_map(|address| match (address, kind) {
@@ -91,33 +94,38 @@ fn alias(name: &Name, target: &str) -> Record {
 
 /// A query as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Query {
+pub struct Query {
     /// `A ironic.example.org.`
-    pub(crate) question: String,
-    pub(crate) id: u16,
-    pub(crate) source: SocketAddr,
+    pub question: String,
+    /// Its transaction.
+    pub id: u16,
+    /// Who sent it.
+    pub source: SocketAddr,
     /// The size of replies that it takes over UDP, where it has EDNS.
-    pub(crate) edns: Option<u16>,
-    pub(crate) is_udp: bool,
+    pub edns: Option<u16>,
+    /// Otherwise by TCP.
+    pub is_udp: bool,
 }
 
 type Answer = Arc<dyn Fn(&Message) -> Reply + Send + Sync>;
 
 /// The server; it ends with this value.
-pub(crate) struct NameServer {
-    pub(crate) address: SocketAddr,
+#[derive(Debug)]
+pub struct NameServer {
+    /// Where it listens, by UDP and TCP.
+    pub address: SocketAddr,
     queries: Arc<Mutex<Vec<Query>>>,
     _tasks: JoinSet<()>,
 }
 
 impl NameServer {
     /// Replies to each question, such as `A ironic.example.org.`, as this function says.
-    pub(crate) async fn start(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+    pub async fn start(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         Self::start_at("127.0.0.1:0", move |query| reply(&question(query))).await
     }
 
     /// The same at this address, of whole messages.
-    pub(crate) async fn start_at(
+    pub async fn start_at(
         address: &str,
         reply: impl Fn(&Message) -> Reply + Send + Sync + 'static,
     ) -> Self {
@@ -143,7 +151,7 @@ impl NameServer {
     }
 
     /// A line of resolv.conf.
-    pub(crate) fn line(&self) -> String {
+    pub fn line(&self) -> String {
         format!(
             "nameserver [{}]:{}\n",
             self.address.ip(),
@@ -152,12 +160,12 @@ impl NameServer {
     }
 
     /// Every query so far.
-    pub(crate) fn queries(&self) -> Vec<Query> {
+    pub fn queries(&self) -> Vec<Query> {
         self.queries.lock().unwrap().clone()
     }
 
     /// The questions so far: `A ironic.example.org.`, sorted, for those of one name come side by side.
-    pub(crate) fn questions(&self) -> Vec<String> {
+    pub fn questions(&self) -> Vec<String> {
         let queries = self.queries();
         let mut questions: Vec<_> = queries.into_iter().map(|query| query.question).collect();
         questions.sort();
@@ -217,16 +225,15 @@ fn seen(query: &Message, source: SocketAddr, is_udp: bool) -> Query {
 }
 
 /// A machine's `/` with this resolv.conf.
-pub(crate) fn machine(resolv_conf: &str) -> (tempfile::TempDir, Root) {
+pub fn machine(resolv_conf: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("etc")).unwrap();
     write_resolv_conf(folder.path(), resolv_conf);
-    let root = Root::at(folder.path());
-    (folder, root)
+    folder
 }
 
 /// Replaces resolv.conf as a DHCP client does: in one piece.
-pub(crate) fn write_resolv_conf(folder: &Path, text: &str) {
+pub fn write_resolv_conf(folder: &Path, text: &str) {
     let new = folder.join("etc/resolv.conf.new");
     std::fs::write(&new, text).unwrap();
     std::fs::rename(new, folder.join("etc/resolv.conf")).unwrap();

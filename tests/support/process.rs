@@ -1,6 +1,10 @@
 //! The program as a process of nobody's, ended with the test.
 
-#![allow(dead_code, reason = "each test program uses what it needs of this")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
@@ -52,7 +56,7 @@ exec -a ferrite /proc/self/fd/9 "$@"
 "#;
 
 /// Waits for something that must come.
-pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
+pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(output) => output,
         Err(_) => panic!("waited in vain for {what}"),
@@ -61,7 +65,7 @@ pub(crate) async fn within<F: Future>(what: &str, future: F) -> F::Output {
 
 /// A port for a program of this test: by chance, below those that the kernel gives to connections (`ip_local_port_range`), and kept
 /// from everybody else who asks in this way, or for any of its addresses, until the test's process ends.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let by_chance = || 10_000 + u16::try_from(Uuid::new_v4().as_u128() % 20_000).unwrap();
     std::iter::repeat_with(by_chance)
         .take(100)
@@ -90,7 +94,8 @@ fn reserve(port: u16) -> std::io::Result<()> {
 }
 
 /// A running program; killed when it is dropped.
-pub(crate) struct Program {
+#[derive(Debug)]
+pub struct Program {
     child: Child,
     out: Stream,
     err: Stream,
@@ -101,17 +106,19 @@ type Stream = watch::Receiver<String>;
 
 /// How a program ended, and all it said.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) status: ExitStatus,
-    pub(crate) out: String,
-    pub(crate) err: String,
+pub struct Ended {
+    /// Its exit code or signal.
+    pub status: ExitStatus,
+    /// All of its standard output.
+    pub out: String,
+    /// All of its standard error: the log.
+    pub err: String,
 }
 
 impl Program {
     /// Starts the program with these arguments and nothing but these variables in its environment.
-    pub(crate) fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        // Opened by whoever runs the tests: nobody may not be let into the folder it lies in.
-        let program = File::open(env!("CARGO_BIN_EXE_ferrite")).unwrap();
+    pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let program = executable();
         let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
         command
             .arg0("ferrite")
@@ -124,12 +131,8 @@ impl Program {
 
     /// Starts the program in what it takes for a ramdisk whose /etc is this folder, as a root that is nobody outside: of a user
     /// namespace, without a device, without power over the machine.
-    pub(crate) fn start_in_ramdisk(
-        etc: &Path,
-        arguments: &[&str],
-        environment: &[(&str, &str)],
-    ) -> Self {
-        let program = File::open(env!("CARGO_BIN_EXE_ferrite")).unwrap();
+    pub fn start_in_ramdisk(etc: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let program = executable();
         let mut command = Command::new("/usr/bin/unshare");
         command
             .args(["--user", "--map-root-user", "--mount"])
@@ -144,7 +147,7 @@ impl Program {
     }
 
     /// Starts the program as systemd does when it hands over what is in its store: these files by these names.
-    pub(crate) fn start_with_store(
+    pub fn start_with_store(
         names: &str,
         files: &[OwnedFd],
         arguments: &[&str],
@@ -165,26 +168,26 @@ impl Program {
             .envs(environment.iter().copied())
             .env("LISTEN_FDS", files.len().to_string())
             .env("LISTEN_FDNAMES", names)
-            .stdin(File::open(env!("CARGO_BIN_EXE_ferrite")).unwrap());
+            .stdin(executable());
         Self::spawn(command)
     }
 
     /// Starts the program by another name, with these redirections of its standard streams and without any variable.
-    pub(crate) fn start_named(name: &str, redirections: &str, arguments: &[&str]) -> Self {
+    pub fn start_named(name: &str, redirections: &str, arguments: &[&str]) -> Self {
         let script = format!("exec 9<&0; exec -a \"$0\" /proc/self/fd/9 \"$@\" {redirections}");
         let mut command = Command::new("/bin/bash");
         command
             .args(["-c", &script, name])
             .args(arguments)
             .env_clear()
-            .stdin(File::open(env!("CARGO_BIN_EXE_ferrite")).unwrap());
+            .stdin(executable());
         Self::spawn(command)
     }
 
     /// Starts the program with a pipe as standard error that takes some kilobytes, and no more before it is read.
-    pub(crate) fn start_unread(arguments: &[&str]) -> (Self, PipeReader) {
+    pub fn start_unread(arguments: &[&str]) -> (Self, PipeReader) {
         let (unread, stderr) = std::io::pipe().unwrap();
-        let program = File::open(env!("CARGO_BIN_EXE_ferrite")).unwrap();
+        let program = executable();
         let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
         command
             .arg0("ferrite")
@@ -216,18 +219,18 @@ impl Program {
     }
 
     /// What stands on standard error so far: the log.
-    pub(crate) fn told(&self) -> String {
+    pub fn told(&self) -> String {
         self.err.borrow().clone()
     }
 
     /// Waits until the log holds a text.
-    pub(crate) async fn until_told(&mut self, text: &str) {
+    pub async fn until_told(&mut self, text: &str) {
         let found = within(text, self.err.wait_for(|told| told.contains(text))).await;
         assert!(found.is_ok(), "the program ended before it told: {text}");
     }
 
     /// Waits for something that must come while it runs.
-    pub(crate) async fn until<F: Future>(&mut self, what: &str, future: F) -> F::Output {
+    pub async fn until<F: Future>(&mut self, what: &str, future: F) -> F::Output {
         tokio::select! {
             biased;
             output = within(what, future) => output,
@@ -236,12 +239,12 @@ impl Program {
     }
 
     /// The process.
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits until the log holds a text so often.
-    pub(crate) async fn until_told_often(&mut self, text: &str, times: usize) {
+    pub async fn until_told_often(&mut self, text: &str, times: usize) {
         let often = |told: &String| told.matches(text).count() >= times;
         let found = within(text, self.err.wait_for(often)).await;
         assert!(
@@ -250,13 +253,14 @@ impl Program {
         );
     }
 
-    pub(crate) fn signal(&self, signal: Signal) {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().try_into().unwrap());
         kill(pid, signal).unwrap();
     }
 
     /// Waits until it ends by itself.
-    pub(crate) async fn end(mut self) -> Ended {
+    pub async fn end(mut self) -> Ended {
         // Both streams close when the process is gone, and not before.
         for stream in [&mut self.out, &mut self.err] {
             within("the program's end", stream.wait_for(|_| false))
@@ -283,8 +287,17 @@ impl Drop for Program {
 }
 
 /// Starts the program and waits for its end.
-pub(crate) async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
+pub async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Ended {
     Program::start(arguments, environment).end().await
+}
+
+/// The program, opened by whoever runs the tests: nobody may not be let into the folder it lies in.
+///
+/// Cargo builds it for each test program, and puts it beside the folder of these; `CARGO_BIN_EXE_ferrite` is told to their own
+/// sources alone.
+fn executable() -> File {
+    let test = std::env::current_exe().unwrap();
+    File::open(test.ancestors().nth(2).unwrap().join("ferrite")).unwrap()
 }
 
 fn watched(stream: impl Read + Send + 'static) -> Stream {

@@ -1,6 +1,6 @@
 //! Somebody who answers multicast DNS on the loopback interface, as a test wants it.
 
-#![allow(dead_code, reason = "each test program uses what it needs of this")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use hickory_proto::op::{Message, OpCode};
 use hickory_proto::rr::rdata::{A, SRV, TXT};
@@ -13,25 +13,30 @@ use tokio::task::JoinSet;
 
 /// How the service is described.
 #[derive(Clone, Debug)]
-pub(crate) struct Described {
+pub struct Described {
     /// The service's host.
-    pub(crate) host: &'static str,
-    pub(crate) address: Ipv4Addr,
-    pub(crate) port: u16,
-    pub(crate) properties: Vec<String>,
+    pub host: &'static str,
+    /// The host's address.
+    pub address: Ipv4Addr,
+    /// The service's port.
+    pub port: u16,
+    /// The service's TXT record: `protocol=http`.
+    pub properties: Vec<String>,
     /// So many questions are not answered.
-    pub(crate) deaf: usize,
+    pub deaf: usize,
     /// Whether the address comes unasked.
-    pub(crate) generous: bool,
+    pub generous: bool,
     /// Where the answers come from: an address of the loopback interface.
-    pub(crate) from: Ipv4Addr,
+    pub from: Ipv4Addr,
     /// What the answers wait for.
-    pub(crate) after: Option<watch::Receiver<bool>>,
+    pub after: Option<watch::Receiver<bool>>,
 }
 
 /// The responder; it ends with this value.
-pub(crate) struct Responder {
-    pub(crate) port: u16,
+#[derive(Debug)]
+pub struct Responder {
+    /// Where it listens.
+    pub port: u16,
     asked: watch::Sender<Vec<String>>,
     answered: watch::Sender<bool>,
     _tasks: JoinSet<()>,
@@ -39,7 +44,7 @@ pub(crate) struct Responder {
 
 impl Responder {
     /// Listens at a port; zero chooses one.
-    pub(crate) fn start(port: u16, described: Described) -> Self {
+    pub fn start(port: u16, described: Described) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap();
         socket.set_reuse_address(true).unwrap();
         socket.set_nonblocking(true).unwrap();
@@ -64,12 +69,12 @@ impl Responder {
     }
 
     /// Becomes true when a question was answered.
-    pub(crate) fn answered(&self) -> watch::Receiver<bool> {
+    pub fn answered(&self) -> watch::Receiver<bool> {
         self.answered.subscribe()
     }
 
     /// The questions so far: `SRV baremetal._openstack._tcp.local.`, each packet's on one line.
-    pub(crate) fn asked(&self) -> Vec<String> {
+    pub fn asked(&self) -> Vec<String> {
         self.asked.borrow().clone()
     }
 }

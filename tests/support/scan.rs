@@ -3,7 +3,6 @@
 //! What is searched for is kept in two halves that show it only when they are laid over one another, and what was read is
 //! wiped: a scan adds no copy of its own. The kernel's memory (pages of files, buffers of sockets) is not looked at.
 
-#![allow(dead_code, reason = "each program uses what it needs of this")]
 #![allow(
     clippy::indexing_slicing,
     reason = "a scan that looks past its buffer is to fail loudly"
@@ -18,7 +17,7 @@ use zeroize::Zeroizing;
 
 /// What is searched for.
 #[derive(Debug)]
-pub(crate) struct Needle {
+pub struct Needle {
     name: &'static str,
     mask: Vec<u8>,
     masked: Vec<u8>,
@@ -26,7 +25,7 @@ pub(crate) struct Needle {
 
 impl Needle {
     /// Bytes, and what they are called in tables.
-    pub(crate) fn new(name: &'static str, bytes: impl IntoIterator<Item = u8>) -> Self {
+    pub fn new(name: &'static str, bytes: impl IntoIterator<Item = u8>) -> Self {
         let (mut mask, mut masked) = (Vec::new(), Vec::new());
         // Any mask will do that is not zero.
         for (byte, key) in bytes.into_iter().zip((1..=u8::MAX).cycle()) {
@@ -63,14 +62,17 @@ impl Needle {
 
 /// A part of a process's memory, as `/proc/PID/maps` tells it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Mapping {
-    pub(crate) process: u32,
-    pub(crate) start: u64,
-    pub(crate) end: u64,
+pub struct Mapping {
+    /// The process's number.
+    pub process: u32,
+    /// Its first address.
+    pub start: u64,
+    /// The address that follows it.
+    pub end: u64,
     /// `rw-p`.
-    pub(crate) permissions: String,
+    pub permissions: String,
     /// `[heap]`, a file, or nothing.
-    pub(crate) name: String,
+    pub name: String,
 }
 
 impl Mapping {
@@ -84,23 +86,26 @@ impl Mapping {
 
 /// A copy of a needle.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) needle: &'static str,
-    pub(crate) mapping: Mapping,
+pub struct Place {
+    /// What the needle is called.
+    pub needle: &'static str,
+    /// Where it lies.
+    pub mapping: Mapping,
     /// From the mapping's beginning.
-    pub(crate) offset: u64,
+    pub offset: u64,
 }
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Scan {
+pub struct Scan {
     /// What was searched for, by name.
-    pub(crate) needles: Vec<&'static str>,
-    pub(crate) places: Vec<Place>,
+    pub needles: Vec<&'static str>,
+    /// Every copy.
+    pub places: Vec<Place>,
     /// Mappings with bytes that nobody can read but, perhaps, the process itself.
-    pub(crate) unreadable: Vec<Mapping>,
+    pub unreadable: Vec<Mapping>,
     /// So many were read.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
 }
 
 impl Scan {
@@ -108,7 +113,7 @@ impl Scan {
     ///
     /// # Errors
     /// A process is gone, or is none of ours.
-    pub(crate) fn of(processes: &[u32], needles: &[Needle]) -> io::Result<Self> {
+    pub fn of(processes: &[u32], needles: &[Needle]) -> io::Result<Self> {
         let mut names: Vec<_> = needles.iter().map(|needle| needle.name).collect();
         names.dedup();
         let mut scan = Self {
@@ -122,7 +127,7 @@ impl Scan {
     }
 
     /// How many copies there are of a needle.
-    pub(crate) fn copies(&self, needle: &str) -> usize {
+    pub fn copies(&self, needle: &str) -> usize {
         let of = |place: &&Place| place.needle == needle;
         self.places.iter().filter(of).count()
     }

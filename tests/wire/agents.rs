@@ -1,10 +1,10 @@
 //! The two agents, started alike: as nobody, told the same by their environment, with a conductor of their own.
 
-use super::conductor::{self, Answer, Conductor, TOKEN};
-use super::ipa::Ipa;
-use super::process::{Program, free_port, within};
 use serde_json::json;
 use std::collections::BTreeMap;
+use support::conductor::{self, Answer, Conductor, TOKEN};
+use support::ipa::Ipa;
+use support::process::{Program, free_port, within};
 
 /// Which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! Ironic → agent: each recorded conversation over the API.
 
 use super::agents::{Agent, Kind};
-use super::conductor::TOKEN;
 use super::placeholders::Run;
-use super::process::within;
 use super::recording::{self, Answer, Conversation, Exchange, Request};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use support::conductor::TOKEN;
+use support::process::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;

@@ -2,10 +2,10 @@
 
 use super::agents::Kind;
 use super::commanded;
-use super::ipa;
 use super::recording::{self, Conversation};
 use super::told::{self, Start};
 use serde_json::Value;
+use support::ipa;
 use tempfile::TempDir;
 
 #[tokio::test]

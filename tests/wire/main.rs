@@ -8,23 +8,12 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and shows the program's log then"
-)]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the agents are programs, and their client has rules of its own"
+    reason = "a test fails by panicking"
 )]
 
 mod agents;
 mod commanded;
-#[path = "../support/conductor.rs"]
-mod conductor;
 mod control;
-#[path = "../support/ipa.rs"]
-mod ipa;
 mod placeholders;
-#[path = "../support/process.rs"]
-mod process;
 mod recording;
 mod told;

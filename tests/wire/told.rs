@@ -1,11 +1,11 @@
 //! Agent → Ironic: what Ironic is asked and told until the first heartbeat is taken.
 
 use super::agents::{Agent, Kind};
-use super::conductor::{Asked, TOKEN};
 use super::recording::{self, Said};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use support::conductor::{Asked, TOKEN};
 
 /// The folder of the recordings.
 pub(crate) const FOLDER: &str = "told";

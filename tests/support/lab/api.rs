@@ -18,7 +18,7 @@ use super::watchdog::Watchdog;
 
 /// A client of one Ironic.
 #[derive(Clone, Debug)]
-pub(crate) struct Client {
+pub struct Client {
     http: Http,
     url: String,
     login: Option<Login>,
@@ -28,17 +28,19 @@ pub(crate) struct Client {
 
 /// A node that Ironic knows.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
+pub struct Node {
     client: Client,
-    pub(crate) uuid: String,
-    pub(crate) name: String,
+    /// Ironic's identifier.
+    pub uuid: String,
+    /// What the scenario calls it.
+    pub name: String,
     /// Of the machine behind it, where that has a console.
     watchdog: Option<Arc<Watchdog>>,
 }
 
 impl Client {
     /// A client that trusts the authority given, in PEM, if one is given, and shows tokens if it can log in.
-    pub(crate) fn new(
+    pub fn new(
         url: &str,
         authority: Option<&str>,
         login: Option<Login>,
@@ -65,14 +67,14 @@ impl Client {
     }
 
     /// The oldest and the newest version of the API that it offers.
-    pub(crate) fn versions(&self) -> Result<(String, String)> {
+    pub fn versions(&self) -> Result<(String, String)> {
         let root = self.request(|http, url| http.get(url))?;
         let version = &root["default_version"];
         Ok((text(version, "min_version"), text(version, "version")))
     }
 
     /// A stranger to the same API.
-    pub(crate) fn caller(&self) -> Caller {
+    pub fn caller(&self) -> Caller {
         Caller::with(self.http.clone(), &self.url)
     }
 
@@ -143,13 +145,13 @@ impl Node {
     }
 
     /// The node as the API shows it.
-    pub(crate) fn show(&self) -> Result<Value> {
+    pub fn show(&self) -> Result<Value> {
         self.client
             .request(|http, url| http.get(format!("{url}/v1/nodes/{}", self.uuid)))
     }
 
     /// Sets a field, such as `/instance_info` or `/automated_clean`.
-    pub(crate) fn set(&self, path: &str, value: &Value) -> Result<()> {
+    pub fn set(&self, path: &str, value: &Value) -> Result<()> {
         let patch = json!([{"op": "add", "path": path, "value": value}]);
         self.client
             .request(|http, url| {
@@ -160,7 +162,7 @@ impl Node {
     }
 
     /// Asks for a provision state (`active`, `deleted`, …), with further fields of the request.
-    pub(crate) fn provision(&self, target: &str, more: &Value) -> Result<()> {
+    pub fn provision(&self, target: &str, more: &Value) -> Result<()> {
         let mut body = json!({"target": target});
         if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
             body.extend(more.clone());
@@ -175,7 +177,7 @@ impl Node {
     }
 
     /// Makes a node that is not to be cleaned available.
-    pub(crate) fn provide(&self) -> Result<()> {
+    pub fn provide(&self) -> Result<()> {
         self.provision("provide", &json!({}))?;
         self.watch("available", Duration::from_secs(60), &mut |_| Ok(()))
     }
@@ -187,15 +189,8 @@ impl Node {
             .map(drop)
     }
 
-    /// Has Ironic go on.
-    pub(crate) fn end_maintenance(&self) -> Result<()> {
-        self.client
-            .request(|http, url| http.delete(format!("{url}/v1/nodes/{}/maintenance", self.uuid)))
-            .map(drop)
-    }
-
     /// Waits until the node is in a state, telling each change; a failed state ends the wait, and so does a machine that cannot come up.
-    pub(crate) fn wait_state(&self, wanted: &str, limit: Duration) -> Result<()> {
+    pub fn wait_state(&self, wanted: &str, limit: Duration) -> Result<()> {
         self.watch(wanted, limit, &mut |seen| {
             self.tell(&seen);
             Ok(())
@@ -203,7 +198,7 @@ impl Node {
     }
 
     /// Like `wait_state`, handing what is seen to `watcher` instead of telling it.
-    pub(crate) fn watch(
+    pub fn watch(
         &self,
         wanted: &str,
         limit: Duration,
@@ -244,19 +239,19 @@ impl Node {
     }
 
     /// Tells a change of state on standard output.
-    pub(crate) fn tell(&self, seen: &Seen<'_>) {
+    pub fn tell(&self, seen: &Seen<'_>) {
         if let Seen::State(state) = seen {
             println!("    {}: {state}", self.name);
         }
     }
 
     /// The node's last error.
-    pub(crate) fn last_error(&self) -> Result<String> {
+    pub fn last_error(&self) -> Result<String> {
         Ok(text(&self.show()?, "last_error"))
     }
 
     /// Why the node failed: its last error and, since a power-off may have cleared that, the errors in its history.
-    pub(crate) fn failure(&self) -> Result<String> {
+    pub fn failure(&self) -> Result<String> {
         let mut told = vec![self.last_error()?];
         let uuid = &self.uuid;
         let history = self
@@ -276,7 +271,7 @@ impl Node {
     }
 
     /// The agent that serves this node at the moment, once it has sent a heartbeat.
-    pub(crate) fn agent(&self) -> Result<Option<Agent>> {
+    pub fn agent(&self) -> Result<Option<Agent>> {
         let internal = self.internal_info()?;
         let (url, token, authority) = (
             text(&internal, "agent_url"),
@@ -308,7 +303,7 @@ impl Node {
 
 /// What a look at a node shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seen<'a> {
+pub enum Seen<'a> {
     /// The same as before: a moment to look at other things.
     Nothing,
     /// A new provision state.
@@ -317,27 +312,27 @@ pub(crate) enum Seen<'a> {
 
 /// The agent's own API, as Ironic uses it.
 #[derive(Debug)]
-pub(crate) struct Agent {
+pub struct Agent {
     http: Http,
     url: String,
     token: String,
     /// Whether Ironic made the token before it started the ramdisk (and so handed it over on the media).
-    pub(crate) pregenerated: bool,
+    pub pregenerated: bool,
 }
 
 impl Agent {
     /// A stranger to this API, who trusts the certificate that Ironic was told of.
-    pub(crate) fn caller(&self) -> Caller {
+    pub fn caller(&self) -> Caller {
         Caller::with(self.http.clone(), &self.url)
     }
 
     /// What the agent knows its conductor by.
-    pub(crate) fn token(&self) -> &str {
+    pub fn token(&self) -> &str {
         &self.token
     }
 
     /// What the agent answers to whoever holds the token, route for route; nothing where it does not answer.
-    pub(crate) fn tells(&self) -> Vec<(&'static str, Value)> {
+    pub fn tells(&self) -> Vec<(&'static str, Value)> {
         let ask = |route: &'static str| {
             let url = format!("{}{route}?agent_token={}", self.url, self.token);
             let answer = self.http.get(url).send().ok()?;
@@ -350,18 +345,18 @@ impl Agent {
     }
 
     /// Whether somebody listens at the agent's address.
-    pub(crate) fn answers(&self) -> bool {
+    pub fn answers(&self) -> bool {
         self.http.get(&self.url).send().is_ok()
     }
 
     /// When the agent started, by its own word.
-    pub(crate) fn started_at(&self) -> Result<String> {
+    pub fn started_at(&self) -> Result<String> {
         let status = self.http.get(format!("{}/v1/status", self.url)).send()?;
         Ok(status.json::<Value>()?["started_at"].to_string())
     }
 
     /// The agent's commands; nothing while it does not answer.
-    pub(crate) fn commands(&self) -> Vec<Value> {
+    pub fn commands(&self) -> Vec<Value> {
         let answer = self
             .http
             .get(format!(
@@ -377,7 +372,7 @@ impl Agent {
     }
 
     /// The progress that a running command carries in its result, if one does.
-    pub(crate) fn progress(&self) -> Option<Value> {
+    pub fn progress(&self) -> Option<Value> {
         self.commands()
             .into_iter()
             .filter(|command| command["command_status"] == "RUNNING")
@@ -387,7 +382,7 @@ impl Agent {
 }
 
 /// A client that trusts this authority alone, in PEM, if one is given.
-pub(crate) fn http(authority: Option<&str>) -> Result<Http> {
+pub fn http(authority: Option<&str>) -> Result<Http> {
     let builder = match authority {
         None => http_builder(),
         Some(pem) => http_builder().tls_certs_only([Certificate::from_pem(pem.as_bytes())?]),
@@ -396,7 +391,7 @@ pub(crate) fn http(authority: Option<&str>) -> Result<Http> {
 }
 
 /// Only for the lab's own servers; no proxy of the caller is asked.
-pub(crate) fn http_builder() -> reqwest::blocking::ClientBuilder {
+pub fn http_builder() -> reqwest::blocking::ClientBuilder {
     // Set already when another client was made before.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     Http::builder().no_proxy().timeout(Duration::from_secs(60))
@@ -411,7 +406,7 @@ rows = sqlite3.connect('file:' + sys.argv[1] + '?mode=ro', uri=True, timeout=20)
     'select driver_internal_info from nodes where uuid = ?', (sys.argv[2],))
 print(rows.fetchone()[0])";
 /// The header that says which version of Ironic's API a request is made for.
-pub(crate) const VERSION: &str = "X-OpenStack-Ironic-API-Version";
+pub const VERSION: &str = "X-OpenStack-Ironic-API-Version";
 const POLL: Duration = Duration::from_millis(500);
 const BUSY: Duration = Duration::from_secs(60);
 const FAILED: [&str; 7] = [

@@ -10,16 +10,16 @@ use super::sandbox::ADDRESS;
 
 /// The authority's certificate, and the files with what the APIs show.
 #[derive(Debug)]
-pub(crate) struct Authority {
-    pub(crate) pem: String,
+pub struct Authority {
+    pub pem: String,
     /// The same in a file.
-    pub(crate) authority: PathBuf,
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
+    pub authority: PathBuf,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 impl Authority {
-    pub(crate) fn create(work: &Path) -> Result<Self> {
+    pub fn create(work: &Path) -> Result<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
         // OpenSSL takes a certificate whose issuer has the same name as itself for its own issuer.
         params

@@ -9,14 +9,14 @@ use super::api::http;
 
 /// Who calls. It has no credentials but those in the headers of a call.
 #[derive(Clone, Debug)]
-pub(crate) struct Caller {
+pub struct Caller {
     http: Http,
     url: String,
 }
 
 impl Caller {
     /// A caller of the API below this URL. With an authority (or a certificate that is its own), in PEM, that alone is trusted.
-    pub(crate) fn new(url: &str, authority: Option<&str>) -> Result<Self> {
+    pub fn new(url: &str, authority: Option<&str>) -> Result<Self> {
         Ok(Self::with(http(authority)?, url))
     }
 
@@ -28,27 +28,18 @@ impl Caller {
         }
     }
 
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-
     /// The status and the JSON (null where it is none) that a path answers.
-    pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> Result<(u16, Value)> {
+    pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Result<(u16, Value)> {
         self.call(Method::GET, path, headers, None)
     }
 
     /// The same for a request with a body.
-    pub(crate) fn post(
-        &self,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &Value,
-    ) -> Result<(u16, Value)> {
+    pub fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Result<(u16, Value)> {
         self.call(Method::POST, path, headers, Some(body))
     }
 
     /// The same for any request.
-    pub(crate) fn call(
+    pub fn call(
         &self,
         method: Method,
         path: &str,
@@ -62,7 +53,7 @@ impl Caller {
     }
 
     /// The whole answer.
-    pub(crate) fn send(
+    pub fn send(
         &self,
         method: Method,
         path: &str,

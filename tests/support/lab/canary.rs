@@ -16,7 +16,7 @@ use nix::unistd::{Whence, lseek};
 
 /// The forms of some secrets, ready to be looked for.
 #[derive(Debug)]
-pub(crate) struct Canaries {
+pub struct Canaries {
     needles: Vec<Needle>,
     /// Whether any piece begins with these two bytes: most of what is searched is dismissed by it.
     beginnings: Vec<bool>,
@@ -36,20 +36,22 @@ struct Needle {
 
 /// A secret that was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Hit {
+pub struct Hit {
     /// The file, and after `!` the member of the archive that it is.
-    pub(crate) place: String,
+    pub place: String,
     /// The secret's name.
-    pub(crate) canary: String,
-    pub(crate) form: &'static str,
-    pub(crate) offset: u64,
+    pub canary: String,
+    /// How it was written: `raw`, `hex`, `percent` or `base64`.
+    pub form: &'static str,
+    /// From the beginning of the file or member.
+    pub offset: u64,
     /// What is in front of it.
-    pub(crate) before: Vec<u8>,
+    pub before: Vec<u8>,
 }
 
 impl Hit {
     /// The rest of its line that is in front of it.
-    pub(crate) fn line(&self) -> String {
+    pub fn line(&self) -> String {
         let line = self.before.rsplit(|byte| *byte == b'\n').next();
         String::from_utf8_lossy(line.unwrap_or_default()).into_owned()
     }
@@ -57,22 +59,25 @@ impl Hit {
 
 /// What a search has seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Found {
-    pub(crate) bytes: u64,
-    pub(crate) files: u64,
-    pub(crate) hits: Vec<Hit>,
+pub struct Found {
+    /// All that were read, unpacked.
+    pub bytes: u64,
+    /// Files and members of archives.
+    pub files: u64,
+    /// In the order in which they were found.
+    pub hits: Vec<Hit>,
 }
 
 impl Found {
     /// How often a secret was found.
-    pub(crate) fn count(&self, canary: &str) -> usize {
+    pub fn count(&self, canary: &str) -> usize {
         self.hits.iter().filter(|hit| hit.canary == canary).count()
     }
 }
 
 impl Canaries {
     /// Secrets, each with a name. One that is shorter than 16 bytes could be found by chance.
-    pub(crate) fn new(secrets: &[(&str, &str)]) -> Result<Self> {
+    pub fn new(secrets: &[(&str, &str)]) -> Result<Self> {
         let mut needles = Vec::new();
         for (canary, secret) in secrets {
             ensure!(secret.len() >= SHORTEST, "{canary} is too short a canary");
@@ -106,7 +111,7 @@ impl Canaries {
     }
 
     /// Searches a file, or all that is below a folder.
-    pub(crate) fn search_path(&self, path: &Path, found: &mut Found) -> Result<()> {
+    pub fn search_path(&self, path: &Path, found: &mut Found) -> Result<()> {
         let told = || format!("could not search {}", path.display());
         if fs::symlink_metadata(path).with_context(told)?.is_dir() {
             let mut entries = fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
@@ -122,7 +127,7 @@ impl Canaries {
     }
 
     /// Searches a stream: a compressed one in its clear form, an archive member for member with the members' names.
-    pub(crate) fn search(&self, place: &str, stream: impl Read, found: &mut Found) -> Result<()> {
+    pub fn search(&self, place: &str, stream: impl Read, found: &mut Found) -> Result<()> {
         self.unpack(place, Box::new(stream), DEEPEST, found)
     }
 
@@ -161,7 +166,7 @@ impl Canaries {
     }
 
     /// Searches a raw image as it is, leaving out its holes.
-    pub(crate) fn search_raw(&self, path: &Path, found: &mut Found) -> Result<()> {
+    pub fn search_raw(&self, path: &Path, found: &mut Found) -> Result<()> {
         let mut file = File::open(path)?;
         let place = path.to_string_lossy();
         let mut at = 0;
@@ -274,148 +279,9 @@ fn forms(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 const PIECE: usize = 8;
 const SHORTEST: usize = 16;
 /// How much is read at once, and how much of what is in front of a hit is kept: more than a kernel's command line.
-const BLOCK: usize = 1 << 20;
+pub const BLOCK: usize = 1 << 20;
 const BEFORE: usize = 4096;
 /// Compressed in an archive in a compressed archive, and no deeper.
 const DEEPEST: u8 = 5;
 /// More than this comes out of no archive of a lab.
 const UNPACKED: u64 = 1 << 30;
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-
-    use super::*;
-
-    const SECRET: &str = "k3-Zq_8vXw1LmN0pRtYuIoPaSdFgHjKl4cVbNm5QwEr";
-
-    fn canaries() -> Canaries {
-        Canaries::new(&[("token", SECRET), ("other", "no-such-text-anywhere-here")]).unwrap()
-    }
-
-    fn found(bytes: &[u8]) -> Found {
-        let mut found = Found::default();
-        canaries().search("here", bytes, &mut found).unwrap();
-        found
-    }
-
-    fn told(found: &Found) -> Vec<(String, &'static str, u64)> {
-        let told = |hit: &Hit| (hit.place.clone(), hit.form, hit.offset);
-        found.hits.iter().map(told).collect()
-    }
-
-    #[test]
-    fn every_form_is_found_at_every_place() {
-        let encoded = |shift: usize| {
-            STANDARD_NO_PAD.encode(["\0\0", SECRET, "more"].concat().split_at(2 - shift).1)
-        };
-        let hex: String = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let percent: String = SECRET.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        for (form, text) in [
-            ("raw", SECRET.to_owned()),
-            ("hex", hex.to_uppercase()),
-            ("hex", hex),
-            ("percent", percent.to_lowercase()),
-            ("percent", percent),
-            ("base64", encoded(0)),
-            ("base64", encoded(1)),
-            ("base64", encoded(2)),
-        ] {
-            for gap in 0..50 {
-                let bytes = ["x".repeat(gap), text.clone(), "y".repeat(gap)].concat();
-                let hits = found(bytes.as_bytes()).hits;
-                let forms: Vec<_> = hits
-                    .iter()
-                    .map(|hit| (hit.canary.as_str(), hit.form))
-                    .collect();
-                assert_eq!(forms, [("token", form)], "{bytes}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_lies_across_the_seam_of_two_blocks_is_found_once_with_its_line() {
-        for gap in BLOCK - 60..BLOCK + 20 {
-            let mut bytes = vec![b'.'; gap];
-            bytes.extend_from_slice(b"\nan-argument=");
-            bytes.extend_from_slice(SECRET.as_bytes());
-            bytes.extend_from_slice(&vec![0; BLOCK]);
-            let found = found(&bytes);
-            let offset = u64::try_from(gap + 13).unwrap();
-            assert_eq!(told(&found), [("here".to_owned(), "raw", offset)]);
-            assert_eq!(found.hits[0].line(), "an-argument=");
-            assert_eq!(found.bytes, u64::try_from(bytes.len()).unwrap());
-        }
-    }
-
-    #[test]
-    fn members_of_compressed_archives_and_their_names_are_searched() {
-        let member = |archive: &mut tar::Builder<Vec<u8>>, name: &str, bytes: &[u8]| {
-            let mut header = tar::Header::new_ustar();
-            header.set_size(bytes.len().try_into().unwrap());
-            archive.append_data(&mut header, name, bytes).unwrap();
-        };
-        let mut archive = tar::Builder::new(Vec::new());
-        member(&mut archive, "clean", b"nothing");
-        member(&mut archive, "planted", format!("a {SECRET}").as_bytes());
-        member(&mut archive, SECRET, b"empty");
-        member(&mut archive, "inner.gz", &gzip(SECRET.as_bytes()));
-        let found = found(&gzip(&archive.into_inner().unwrap()));
-        assert_eq!(
-            told(&found),
-            [
-                ("here!planted".to_owned(), "raw", 2),
-                (format!("here!{SECRET} (its name)"), "raw", 0),
-                ("here!inner.gz".to_owned(), "raw", 0),
-            ]
-        );
-        assert_eq!(found.files, 4);
-    }
-
-    #[test]
-    fn folders_are_searched_to_their_last_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let below = folder.path().join("a/b");
-        fs::create_dir_all(&below).unwrap();
-        fs::write(below.join("planted"), SECRET).unwrap();
-        fs::write(folder.path().join("clean"), "nothing").unwrap();
-        let mut found = Found::default();
-        canaries().search_path(folder.path(), &mut found).unwrap();
-        let place = below.join("planted").to_string_lossy().into_owned();
-        assert_eq!(told(&found), [(place, "raw", 0)]);
-        assert_eq!(
-            (found.files, found.count("token"), found.count("other")),
-            (2, 1, 0)
-        );
-    }
-
-    #[test]
-    fn a_sparse_image_is_searched_where_it_holds_data() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("disk");
-        let mut file = File::create(&path).unwrap();
-        file.set_len(1 << 30).unwrap();
-        for at in [3 << 20, (1 << 30) - 43] {
-            file.seek(SeekFrom::Start(at)).unwrap();
-            file.write_all(SECRET.as_bytes()).unwrap();
-        }
-        let mut found = Found::default();
-        canaries().search_raw(&path, &mut found).unwrap();
-        let offsets: Vec<u64> = found.hits.iter().map(|hit| hit.offset).collect();
-        assert_eq!(offsets, [3 << 20, (1 << 30) - 43]);
-    }
-
-    #[test]
-    fn a_text_that_could_be_found_by_chance_is_no_canary() {
-        assert!(Canaries::new(&[("token", "short")]).is_err());
-    }
-
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    }
-}

@@ -6,7 +6,8 @@
 //! device nodes. So a power-off ends the cell alone: the kernel refuses it, and the emergency key the agent then presses
 //! is the cell's own. `cell.sh` builds it; what the agent says is in `logs/NAME.out`.
 
-use std::fs::{self, File, OpenOptions};
+use crate::checkout;
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -14,43 +15,49 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ferrite::sys::loopdev::LoopDevice;
 
-use super::process::{Service, program};
+use super::process::{Service, program, run};
 use super::sandbox::BRIDGE;
 
 /// The name of a cell's disk.
-pub(crate) const DISK: &str = "vda";
+pub const DISK: &str = "vda";
 
 /// A disk that outlives the agents that work on it: a sparse file.
 #[derive(Debug)]
-pub(crate) struct CellDisk {
-    pub(crate) file: PathBuf,
-    device: LoopDevice,
+pub struct CellDisk {
+    /// What the disk holds, as a file.
+    pub file: PathBuf,
+    node: PathBuf,
+    /// The kernel detaches it when this is closed, however the harness ends.
+    _open: File,
 }
 
 impl CellDisk {
     /// An empty disk of so many bytes.
-    pub(crate) fn new(file: PathBuf, bytes: u64) -> Result<Self> {
-        let open = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&file)
-            .with_context(|| format!("could not create {}", file.display()))?;
-        open.set_len(bytes)?;
-        let device = LoopDevice::attach(&open, 512).context("could not attach a loop device")?;
-        Ok(Self { file, device })
+    pub fn new(file: PathBuf, bytes: u64) -> Result<Self> {
+        File::create(&file)
+            .with_context(|| format!("could not create {}", file.display()))?
+            .set_len(bytes)?;
+        let attach = ["--find", "--show", "--partscan"];
+        let node = run(program("losetup").args(attach).arg(&file))?;
+        let node = PathBuf::from(node.trim());
+        let open = File::open(&node)?;
+        // One that is open is detached by its last close.
+        run(program("losetup").arg("--detach").arg(&node))?;
+        Ok(Self {
+            file,
+            node,
+            _open: open,
+        })
     }
 
     /// The disk as the host has it: `/dev/loop3`.
-    pub(crate) fn node(&self) -> &Path {
-        self.device.path()
+    pub fn node(&self) -> &Path {
+        &self.node
     }
 
     /// Bytes of the disk.
-    pub(crate) fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
+    pub fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; length];
         File::open(self.node())?.read_exact_at(&mut bytes, offset)?;
         Ok(bytes)
@@ -59,37 +66,40 @@ impl CellDisk {
 
 /// What a cell is made of.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan<'a> {
+pub struct Plan<'a> {
     /// Of the cell and of its log.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// Where its files are kept; not looked at by the agent.
-    pub(crate) work: &'a Path,
-    pub(crate) logs: &'a Path,
+    pub work: &'a Path,
+    /// Where its log is written.
+    pub logs: &'a Path,
     /// A statically linked busybox.
-    pub(crate) busybox: PathBuf,
-    pub(crate) disk: &'a CellDisk,
-    pub(crate) mac: &'a str,
+    pub busybox: PathBuf,
+    /// Its one disk.
+    pub disk: &'a CellDisk,
+    /// Of its network card.
+    pub mac: &'a str,
     /// Of its network card, in the lab's network.
-    pub(crate) address: &'a str,
+    pub address: &'a str,
     /// What `/proc/cmdline` says.
-    pub(crate) kernel_arguments: String,
+    pub kernel_arguments: String,
     /// Files (copied) and folders (read-only) of the host that are in the cell too, under the same path.
-    pub(crate) shown: &'a [PathBuf],
+    pub shown: &'a [PathBuf],
     /// A folder of the host whose files are in the cell's `/etc`.
-    pub(crate) etc: Option<&'a Path>,
+    pub etc: Option<&'a Path>,
     /// The agent's environment besides `PATH`.
-    pub(crate) environment: &'a [(&'a str, &'a str)],
+    pub environment: &'a [(&'a str, &'a str)],
 }
 
 /// A running cell; dropping it ends all its processes.
 #[derive(Debug)]
-pub(crate) struct Cell {
+pub struct Cell {
     service: Service,
 }
 
 impl Cell {
     /// Starts an agent in a new cell. A cell of the same name must have ended.
-    pub(crate) fn start(plan: &Plan<'_>, agent: &Path, arguments: &[&str]) -> Result<Self> {
+    pub fn start(plan: &Plan<'_>, agent: &Path, arguments: &[&str]) -> Result<Self> {
         let work = plan.work.join(plan.name);
         if work.exists() {
             fs::remove_dir_all(&work)?;
@@ -103,7 +113,7 @@ impl Cell {
             .args(["--bounding-set", WITHHELD, "--inh-caps", "-all", "--"])
             .args(["unshare", "--mount", "--uts", "--ipc", "--"])
             .arg("/bin/sh")
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/lab/cell.sh"))
+            .arg(checkout().join("tests/support/lab/cell.sh"))
             .arg(&settings)
             .arg(agent)
             .args(arguments)
@@ -114,17 +124,17 @@ impl Cell {
     }
 
     /// Waits until the agent has ended, and with it the cell.
-    pub(crate) fn wait_end(&mut self, limit: Duration) -> Result<ExitStatus> {
+    pub fn wait_end(&mut self, limit: Duration) -> Result<ExitStatus> {
         self.service.wait_end(limit)
     }
 
     /// What the agent has said so far.
-    pub(crate) fn told(&self) -> Result<String> {
+    pub fn told(&self) -> Result<String> {
         self.service.told()
     }
 
     /// The agent's process by its number on the host, once it runs.
-    pub(crate) fn agent(&self) -> Result<Option<u32>> {
+    pub fn agent(&self) -> Result<Option<u32>> {
         let mounts = |process: u32| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
         let processes = self.processes()?;
         // The first process prepares the cell; its agent has mounts of its own.
@@ -134,13 +144,13 @@ impl Cell {
     }
 
     /// A file of the cell, by its absolute path there, as the host reaches it.
-    pub(crate) fn file(&self, path: &str) -> Result<PathBuf> {
+    pub fn file(&self, path: &str) -> Result<PathBuf> {
         let agent = self.agent()?.context("no agent runs in the cell")?;
         Ok(format!("/proc/{agent}/root{path}").into())
     }
 
     /// The cell's processes by their numbers on the host, the cell's first process first.
-    pub(crate) fn processes(&self) -> Result<Vec<u32>> {
+    pub fn processes(&self) -> Result<Vec<u32>> {
         self.service.descendants()
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How far a boot has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Condition {
+pub enum Condition {
     /// The firmware or a boot loader runs.
     Firmware,
     /// The firmware or a boot loader has nothing to boot, and waits for somebody to type: its line.
@@ -12,7 +12,12 @@ pub(crate) enum Condition {
     /// The kernel runs, and no program yet.
     Kernel,
     /// The kernel reports that it makes no progress: its first line about that.
-    Stalled { report: String, boot: Boot },
+    Stalled {
+        /// That line.
+        report: String,
+        /// Whether the agent has spoken by then.
+        boot: Boot,
+    },
     /// The kernel has given up: its line.
     Panicked(String),
     /// A program runs.
@@ -21,15 +26,17 @@ pub(crate) enum Condition {
 
 /// Whether a boot can be repeated without Ironic noticing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Boot {
+pub enum Boot {
     /// The agent has spoken to Ironic.
     Registered,
+    /// It has not.
     Unregistered,
 }
 
 /// What a wait does about a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
+    /// Nothing is wrong yet.
     Wait,
     /// The machine starts once more: why.
     PowerCycle(String),
@@ -39,14 +46,14 @@ pub(crate) enum Verdict {
 
 impl Condition {
     /// Reads the console from the machine's power-on on. The last boot in it counts.
-    pub(crate) fn of(console: &str) -> Self {
+    pub fn of(console: &str) -> Self {
         let mut reader = Reader::default();
         console.lines().for_each(|line| reader.read(line));
         reader.condition
     }
 
     /// What to do after the machine has been in this condition for so long, and its console silent for so long.
-    pub(crate) fn verdict(&self, age: Duration, quiet: Duration, restarts: u32) -> Verdict {
+    pub fn verdict(&self, age: Duration, quiet: Duration, restarts: u32) -> Verdict {
         let stalled = |why: String, boot| match (boot, restarts) {
             (Boot::Unregistered, 0) => Verdict::PowerCycle(why),
             (Boot::Unregistered, _) => {

@@ -9,28 +9,33 @@ use flate2::write::GzEncoder;
 
 /// The archive while it grows. Parent folders come before what is in them.
 #[derive(Debug)]
-pub(crate) struct Archive {
+pub struct Archive {
     out: GzEncoder<Vec<u8>>,
     entries: u32,
 }
 
-impl Archive {
-    pub(crate) fn new() -> Self {
+impl Default for Archive {
+    fn default() -> Self {
         Self {
             out: GzEncoder::new(Vec::new(), Compression::default()),
             entries: 0,
         }
     }
+}
 
-    pub(crate) fn folder(&mut self, name: &str) -> Result<()> {
+impl Archive {
+    /// Adds a folder.
+    pub fn folder(&mut self, name: &str) -> Result<()> {
         self.entry(name, 0o040_755, &[])
     }
 
-    pub(crate) fn executable(&mut self, name: &str, content: &[u8]) -> Result<()> {
+    /// Adds a program.
+    pub fn executable(&mut self, name: &str, content: &[u8]) -> Result<()> {
         self.entry(name, 0o100_755, content)
     }
 
-    pub(crate) fn finish(mut self) -> Result<Vec<u8>> {
+    /// The archive's bytes.
+    pub fn finish(mut self) -> Result<Vec<u8>> {
         self.entry("TRAILER!!!", 0, &[])?;
         Ok(self.out.finish()?)
     }

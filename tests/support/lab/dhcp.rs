@@ -16,7 +16,7 @@ use super::web;
 
 /// dnsmasq on the lab's bridge.
 #[derive(Debug)]
-pub(crate) struct Dhcp {
+pub struct Dhcp {
     _service: Service,
     hosts: PathBuf,
     leases: PathBuf,
@@ -62,7 +62,7 @@ impl Dhcp {
     }
 
     /// The address that was given to a machine.
-    pub(crate) fn address(&self, mac: &str) -> Result<Ipv4Addr> {
+    pub fn address(&self, mac: &str) -> Result<Ipv4Addr> {
         let leases = fs::read_to_string(&self.leases)?;
         let lease = leases
             .lines()

@@ -28,9 +28,11 @@ use super::web::WebServer;
 
 /// A running lab. Fields are dropped in this order.
 #[derive(Debug)]
-pub(crate) struct FakeLab {
-    pub(crate) ironic: Ironic,
-    pub(crate) web: WebServer,
+pub struct FakeLab {
+    /// The Ironic that deploys.
+    pub ironic: Ironic,
+    /// Where images are published.
+    pub web: WebServer,
     parts: Parts,
     run: Run,
     nodes: Counter<u8>,
@@ -38,16 +40,18 @@ pub(crate) struct FakeLab {
 
 /// A node that Ironic knows, and the machine behind it.
 #[derive(Debug)]
-pub(crate) struct FakeMachine {
-    pub(crate) node: Node,
-    pub(crate) disk: CellDisk,
+pub struct FakeMachine {
+    /// As Ironic has it.
+    pub node: Node,
+    /// The one disk of its cells.
+    pub disk: CellDisk,
     mac: String,
     address: String,
 }
 
 impl FakeLab {
     /// Starts a lab of this name, on the calling thread; what an earlier run of the name left is removed.
-    pub(crate) fn start(name: &str, release: Release) -> Result<Self> {
+    pub fn start(name: &str, release: Release) -> Result<Self> {
         let parts = Parts::find_for_cells(release)?;
         let run = Run::new(&parts, name)?;
         let told = run.failure();
@@ -60,7 +64,7 @@ impl FakeLab {
 
     /// The same with a Keystone whose tokens live for `life` and which is reached as `api` says. Ironic asks it about all callers
     /// but agents.
-    pub(crate) fn start_with_keystone(
+    pub fn start_with_keystone(
         name: &str,
         release: Release,
         life: Duration,
@@ -96,22 +100,22 @@ impl FakeLab {
     }
 
     /// A folder for what a scenario makes.
-    pub(crate) fn work(&self) -> &Path {
+    pub fn work(&self) -> &Path {
         &self.run.work
     }
 
     /// Where the logs of everything are.
-    pub(crate) fn logs(&self) -> &Path {
+    pub fn logs(&self) -> &Path {
         &self.run.logs
     }
 
     /// An image with so many MiB of data that do not compress.
-    pub(crate) fn image(&self, id: &str, data_mib: u64) -> Result<InstanceImage> {
+    pub fn image(&self, id: &str, data_mib: u64) -> Result<InstanceImage> {
         InstanceImage::build(&self.parts, &self.run.work, id, data_mib, Firmware::Uefi)
     }
 
     /// A new machine with an empty disk, which Ironic could deploy at once.
-    pub(crate) fn machine(&self) -> Result<FakeMachine> {
+    pub fn machine(&self) -> Result<FakeMachine> {
         let number = self.nodes.get() + 1;
         self.nodes.set(number);
         let name = format!("fake-{number}");
@@ -141,12 +145,7 @@ impl FakeLab {
     }
 
     /// Starts the agent on a machine that Ironic has just switched on, with further kernel arguments.
-    pub(crate) fn boot(
-        &self,
-        log: &'static str,
-        machine: &FakeMachine,
-        arguments: &str,
-    ) -> Result<Cell> {
+    pub fn boot(&self, log: &'static str, machine: &FakeMachine, arguments: &str) -> Result<Cell> {
         self.boot_with(
             log,
             machine,
@@ -155,7 +154,7 @@ impl FakeLab {
     }
 
     /// The same with all kernel arguments.
-    pub(crate) fn boot_with(
+    pub fn boot_with(
         &self,
         log: &'static str,
         machine: &FakeMachine,
@@ -166,7 +165,7 @@ impl FakeLab {
     }
 
     /// Like `boot`, with all that an agent can be given.
-    pub(crate) fn boot_given(
+    pub fn boot_given(
         &self,
         log: &'static str,
         machine: &FakeMachine,
@@ -196,7 +195,7 @@ impl FakeLab {
     }
 
     /// Like `boot`, but with the Python IPA, which needs the host's programs.
-    pub(crate) fn boot_ipa(
+    pub fn boot_ipa(
         &self,
         log: &'static str,
         machine: &FakeMachine,
@@ -237,7 +236,7 @@ impl FakeLab {
 
     /// Has Ironic switch a machine on for an agent that it hears and then leaves alone, until the node's maintenance ends:
     /// cleaning follows.
-    pub(crate) fn hold(&self, machine: &FakeMachine) -> Result<()> {
+    pub fn hold(&self, machine: &FakeMachine) -> Result<()> {
         let node = &machine.node;
         node.provision("manage", &json!({}))?;
         node.wait_state("manageable", PATIENCE)?;
@@ -248,12 +247,12 @@ impl FakeLab {
     }
 
     /// The agent of a machine, as soon as Ironic has heard it.
-    pub(crate) fn agent(&self, machine: &FakeMachine) -> Result<Agent> {
+    pub fn agent(&self, machine: &FakeMachine) -> Result<Agent> {
         wait_until("the agent's heartbeat", PATIENCE, || machine.node.agent())
     }
 
     /// Deploys what the node's `instance_info` says, through an agent that is started where Ironic waits for one.
-    pub(crate) fn deploy(
+    pub fn deploy(
         &self,
         machine: &FakeMachine,
         request: &Value,
@@ -271,19 +270,20 @@ impl FakeLab {
 
 /// What an agent is started with besides the address of Ironic.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Given<'a> {
-    pub(crate) kernel_arguments: &'a str,
+pub struct Given<'a> {
+    /// Further arguments of the cell's kernel.
+    pub kernel_arguments: &'a str,
     /// Of its command line.
-    pub(crate) arguments: &'a [&'a str],
+    pub arguments: &'a [&'a str],
     /// The text of a configuration file.
-    pub(crate) configuration: Option<&'a str>,
+    pub configuration: Option<&'a str>,
     /// Files of the host that it finds under the same path.
-    pub(crate) files: &'a [PathBuf],
+    pub files: &'a [PathBuf],
     /// A folder of the host whose files it finds in `/etc`.
-    pub(crate) etc: Option<&'a Path>,
+    pub etc: Option<&'a Path>,
 }
 
 /// A whole deployment takes half a minute on two busy cores.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 /// Ironic wants no smaller one without a hint.
 const DISK: u64 = 5 << 30;

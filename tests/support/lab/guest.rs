@@ -12,14 +12,14 @@ use super::identity::Token;
 
 /// Who asks, and whom.
 #[derive(Clone, Debug)]
-pub(crate) struct Guest {
+pub struct Guest {
     agent: Caller,
     header: (&'static str, String),
 }
 
 impl Guest {
     /// The holder of the observer's secret.
-    pub(crate) fn with_secret(agent: &Caller, secret: &str) -> Self {
+    pub fn with_secret(agent: &Caller, secret: &str) -> Self {
         Self {
             agent: agent.clone(),
             header: ("Authorization", format!("Bearer {secret}")),
@@ -27,7 +27,7 @@ impl Guest {
     }
 
     /// The holder of a token of Keystone's.
-    pub(crate) fn with_token(agent: &Caller, token: &Token) -> Self {
+    pub fn with_token(agent: &Caller, token: &Token) -> Self {
         let (name, token) = token.header();
         Self {
             agent: agent.clone(),
@@ -36,7 +36,7 @@ impl Guest {
     }
 
     /// The status and the text that a path answers.
-    pub(crate) fn read(&self, path: &str) -> Result<(u16, String)> {
+    pub fn read(&self, path: &str) -> Result<(u16, String)> {
         let answer = self
             .agent
             .send(Method::GET, path, &[self.credential()], None)?;
@@ -44,12 +44,12 @@ impl Guest {
     }
 
     /// The status that reading the commands answers.
-    pub(crate) fn status(&self) -> Result<u16> {
+    pub fn status(&self) -> Result<u16> {
         Ok(self.read(COMMANDS)?.0)
     }
 
     /// The records of the agent's commands, and all of the answer that holds them.
-    pub(crate) fn commands(&self) -> Result<(Vec<Value>, String)> {
+    pub fn commands(&self) -> Result<(Vec<Value>, String)> {
         let (status, text) = self.read(COMMANDS)?;
         ensure!(status == 200, "{status}: {text}");
         let told: Value = serde_json::from_str(&text)?;
@@ -58,13 +58,13 @@ impl Guest {
     }
 
     /// The status and the answer to a command, which is run without parameters.
-    pub(crate) fn run(&self, command: &str) -> Result<(u16, Value)> {
+    pub fn run(&self, command: &str) -> Result<(u16, Value)> {
         let body = json!({"name": command, "params": {}});
         self.agent.post(COMMANDS, &[self.credential()], &body)
     }
 
     /// A command is refused by the rule that lets nobody run commands but administrators.
-    pub(crate) fn assert_may_not_run(&self, command: &str) -> Result<()> {
+    pub fn assert_may_not_run(&self, command: &str) -> Result<()> {
         let (status, told) = self.run(command)?;
         let text = &told["faultstring"];
         ensure!(
@@ -80,12 +80,12 @@ impl Guest {
 }
 
 /// What is said to a known caller without the right.
-pub(crate) fn denied(rule: &str) -> String {
+pub fn denied(rule: &str) -> String {
     format!("403 Forbidden: Access was denied to the following resource: {rule}")
 }
 
 /// What an agent knows the observer's secret by.
-pub(crate) fn sha256(secret: &str) -> String {
+pub fn sha256(secret: &str) -> String {
     let mut digits = String::new();
     for byte in digest(&SHA256, secret.as_bytes()).as_ref() {
         let _ = write!(digits, "{byte:02x}");

@@ -13,38 +13,48 @@ use super::caller::Caller;
 
 /// Keystone, with its administrator's rights.
 #[derive(Clone, Debug)]
-pub(crate) struct Identity {
+pub struct Identity {
     caller: Caller,
     administrator: Login,
 }
 
 /// Somebody with a password.
 #[derive(Clone, Debug)]
-pub(crate) struct User {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) password: String,
+pub struct User {
+    /// Keystone's identifier.
+    pub id: String,
+    /// What it logs in with.
+    pub name: String,
+    /// The same.
+    pub password: String,
 }
 
+/// A project of Keystone's.
 #[derive(Clone, Debug)]
-pub(crate) struct Project {
-    pub(crate) id: String,
-    pub(crate) name: String,
+pub struct Project {
+    /// Keystone's identifier.
+    pub id: String,
+    /// What the scenario calls it.
+    pub name: String,
 }
 
 /// An application credential: what a program has in place of its user's password.
 #[derive(Clone, Debug)]
-pub(crate) struct Credential {
-    pub(crate) id: String,
-    pub(crate) secret: String,
+pub struct Credential {
+    /// Keystone's identifier.
+    pub id: String,
+    /// What it is used with.
+    pub secret: String,
 }
 
 /// What a role is held on, and a token is good for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Scope<'a> {
+pub enum Scope<'a> {
     /// The domain `default`.
     Domain,
+    /// One project.
     Project(&'a Project),
+    /// The whole cloud.
     System,
     /// Nothing: no role is held on it.
     Unscoped,
@@ -52,7 +62,7 @@ pub(crate) enum Scope<'a> {
 
 /// What its holder shows.
 #[derive(Clone, Debug)]
-pub(crate) struct Token(String);
+pub struct Token(String);
 
 impl Identity {
     /// Keystone at this URL, with an authority in PEM if it speaks TLS, and its administrator's password.
@@ -73,18 +83,13 @@ impl Identity {
             .is_ok_and(|(status, _)| status == 200)
     }
 
-    /// A caller of Keystone's API with no rights.
-    pub(crate) fn caller(&self) -> &Caller {
-        &self.caller
-    }
-
     /// The administrator of the whole system.
-    pub(crate) fn administrator(&self) -> &Login {
+    pub fn administrator(&self) -> &Login {
         &self.administrator
     }
 
     /// A new project, or the one of this name.
-    pub(crate) fn project(&self, name: &str) -> Result<Project> {
+    pub fn project(&self, name: &str) -> Result<Project> {
         let body = json!({"project": {"name": name, "domain_id": "default"}});
         let id = self.found_or_created("project", name, &body)?;
         Ok(Project {
@@ -94,7 +99,7 @@ impl Identity {
     }
 
     /// A new user without any role.
-    pub(crate) fn user(&self, name: &str) -> Result<User> {
+    pub fn user(&self, name: &str) -> Result<User> {
         let password = format!("{name}'s password");
         let body = json!({"user": {"name": name, "domain_id": "default", "password": password}});
         let created = self.request(Method::POST, "/users", Some(&body))?;
@@ -111,31 +116,31 @@ impl Identity {
     }
 
     /// Takes it away again.
-    pub(crate) fn withdraw(&self, user: &User, role: &str, on: Scope<'_>) -> Result<()> {
+    pub fn withdraw(&self, user: &User, role: &str, on: Scope<'_>) -> Result<()> {
         self.assignment(Method::DELETE, user, role, on)
     }
 
     /// A new user with one role.
-    pub(crate) fn user_with(&self, name: &str, role: &str, on: Scope<'_>) -> Result<User> {
+    pub fn user_with(&self, name: &str, role: &str, on: Scope<'_>) -> Result<User> {
         let user = self.user(name)?;
         self.grant(&user, role, on)?;
         Ok(user)
     }
 
     /// A new user whom Keystone tells about every token: one of the role and the project `service`.
-    pub(crate) fn service_user(&self, name: &str) -> Result<User> {
+    pub fn service_user(&self, name: &str) -> Result<User> {
         let project = self.project("service")?;
         self.user_with(name, "service", Scope::Project(&project))
     }
 
     /// A token for a user's password.
-    pub(crate) fn token(&self, user: &User, scope: Scope<'_>) -> Result<Token> {
+    pub fn token(&self, user: &User, scope: Scope<'_>) -> Result<Token> {
         let user = json!({"id": user.id, "password": user.password});
         issue(&self.caller, &by_password(&user, scope))
     }
 
     /// A token for an application credential, of that credential's project.
-    pub(crate) fn token_of(&self, credential: &Credential) -> Result<Token> {
+    pub fn token_of(&self, credential: &Credential) -> Result<Token> {
         let credential = json!({"id": credential.id, "secret": credential.secret});
         let method = json!({"methods": [CREDENTIAL], CREDENTIAL: credential});
         issue(&self.caller, &json!({"auth": {"identity": method}}))
@@ -145,7 +150,7 @@ impl Identity {
     /// project and roles of a token.
     ///
     /// No token of a credential lives longer than the credential.
-    pub(crate) fn credential(
+    pub fn credential(
         &self,
         user: &User,
         token: &Token,
@@ -167,7 +172,7 @@ impl Identity {
     }
 
     /// A token of a user's for what another user, who holds this token, may do in a project.
-    pub(crate) fn trust(
+    pub fn trust(
         &self,
         trustor: &User,
         token: &Token,
@@ -191,7 +196,7 @@ impl Identity {
     }
 
     /// Makes a token worthless.
-    pub(crate) fn revoke(&self, token: &Token) -> Result<()> {
+    pub fn revoke(&self, token: &Token) -> Result<()> {
         let headers = [token.header(), ("X-Subject-Token", token.as_str())];
         let (status, told) = self.caller.call(Method::DELETE, TOKENS, &headers, None)?;
         ensure!(status == 204, "a token was not revoked ({status}): {told}");
@@ -199,12 +204,7 @@ impl Identity {
     }
 
     /// A request with the administrator's rights, which must succeed: for whatever has no function here.
-    pub(crate) fn request(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Value> {
+    pub fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let answer = self.administrator.send(|token| {
             self.caller
                 .request(method.clone(), path, &[token.header()], body)
@@ -241,12 +241,13 @@ impl Identity {
 }
 
 impl Token {
-    pub(crate) fn as_str(&self) -> &str {
+    /// As a header carries it.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The header to show it with.
-    pub(crate) fn header(&self) -> (&'static str, &str) {
+    pub fn header(&self) -> (&'static str, &str) {
         (AUTH, &self.0)
     }
 }
@@ -260,7 +261,7 @@ impl From<&str> for Token {
 
 /// Somebody who shows a token, and comes back for another one when it is refused.
 #[derive(Clone, Debug)]
-pub(crate) struct Login {
+pub struct Login {
     keystone: Caller,
     /// What is shown for a token.
     request: Value,
@@ -277,7 +278,7 @@ impl Login {
     }
 
     /// The token of the last request, or the first one. It may have grown old since.
-    pub(crate) fn token(&self) -> Result<Token> {
+    pub fn token(&self) -> Result<Token> {
         let mut kept = self.token.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(token) = kept.as_ref() {
             return Ok(token.clone());

@@ -21,28 +21,30 @@ use super::parts::Parts;
 use super::process::{program, run};
 
 /// The firmware entry the images' CSV asks for.
-pub(crate) const ENTRY: &str = "Ferrite Lab";
+pub const ENTRY: &str = "Ferrite Lab";
 
 /// A raw image on the host.
 #[derive(Clone, Debug)]
-pub(crate) struct InstanceImage {
-    /// What the instance calls itself on its console, and in `/etc/hostname` of its root.
-    pub(crate) id: String,
-    pub(crate) raw: PathBuf,
+pub struct InstanceImage {
+    /// The image as a disk holds it.
+    pub raw: PathBuf,
     /// Where on the disk the root file system, the third partition, begins.
-    pub(crate) root_at: u64,
+    pub root_at: u64,
 }
 
 /// What a qcow2 file is made like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Clusters {
+pub enum Clusters {
+    /// Each one compressed: `qemu-img convert -c`.
     Compressed,
+    /// Not compressed.
     Plain,
 }
 
 impl InstanceImage {
-    /// Builds an image that calls itself `id`, with `data_mib` of bytes that do not compress, in `folder`.
-    pub(crate) fn build(
+    /// Builds an image, in `folder`, that calls itself `id` on its console and in `/etc/hostname` of its root. `data_mib` of its bytes do
+    /// not compress.
+    pub fn build(
         parts: &Parts,
         folder: &Path,
         id: &str,
@@ -66,15 +68,11 @@ impl InstanceImage {
             bios::write_boot_code(parts, &raw)?;
         }
         fs::remove_dir_all(&work)?;
-        Ok(Self {
-            id: id.into(),
-            raw,
-            root_at,
-        })
+        Ok(Self { raw, root_at })
     }
 
     /// The same disk as a qcow2 file.
-    pub(crate) fn qcow2(&self, clusters: Clusters) -> Result<PathBuf> {
+    pub fn qcow2(&self, clusters: Clusters) -> Result<PathBuf> {
         let path = self.raw.with_extension("qcow2");
         let mut convert = program("qemu-img");
         convert.args(["convert", "-f", "raw", "-O", "qcow2"]);
@@ -86,7 +84,7 @@ impl InstanceImage {
     }
 
     /// A qcow2 file that asks for another file of whoever opens it.
-    pub(crate) fn hostile_qcow2(&self) -> Result<PathBuf> {
+    pub fn hostile_qcow2(&self) -> Result<PathBuf> {
         let path = self.raw.with_extension("hostile.qcow2");
         let mut create = program("qemu-img");
         create.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]);
@@ -96,7 +94,7 @@ impl InstanceImage {
 }
 
 /// The checksum of a file as Ironic wants it.
-pub(crate) fn sha512(file: &Path) -> Result<String> {
+pub fn sha512(file: &Path) -> Result<String> {
     let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA512);
     let mut file = File::open(file)?;
     let mut block = vec![0; 1 << 20];
@@ -142,7 +140,7 @@ pub(super) fn kernel_arguments(id: &str) -> String {
 }
 
 pub(super) fn user_land(parts: &Parts) -> Result<Vec<u8>> {
-    let mut archive = Archive::new();
+    let mut archive = Archive::default();
     for folder in ["bin", "modules"] {
         archive.folder(folder)?;
     }

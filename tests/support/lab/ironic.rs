@@ -18,9 +18,10 @@ use super::web;
 
 /// A running Ironic.
 #[derive(Debug)]
-pub(crate) struct Ironic {
+pub struct Ironic {
     _service: Service,
-    pub(crate) api: Client,
+    /// Its API, as an operator uses it.
+    pub api: Client,
 }
 
 impl Ironic {
@@ -28,7 +29,7 @@ impl Ironic {
     ///
     /// With an authority its API speaks TLS with a certificate of it. With a Keystone it asks that who its callers are, and lets
     /// nobody but agents in without a token.
-    pub(crate) fn start(
+    pub fn start(
         parts: &Parts,
         work: &Path,
         logs: &Path,
@@ -81,7 +82,7 @@ impl Ironic {
 
 /// What Ironic's nodes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hardware {
+pub enum Hardware {
     /// Machines that only Ironic believes in.
     Fake,
     /// Machines with a Redfish controller.
@@ -99,7 +100,7 @@ impl Hardware {
 }
 
 /// Where its API is.
-pub(crate) fn url(authority: Option<&Authority>) -> String {
+pub fn url(authority: Option<&Authority>) -> String {
     address(authority, PORT)
 }
 

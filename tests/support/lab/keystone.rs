@@ -2,6 +2,7 @@
 //!
 //! It can be stopped and started again: what it knows (users, roles, keys) is in its files.
 
+use crate::checkout;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,22 +20,23 @@ use super::sandbox::ADDRESS;
 
 /// A Keystone, running or stopped. Its API, as its administrator uses it, is `identity`.
 #[derive(Debug)]
-pub(crate) struct Keystone {
+pub struct Keystone {
     service: Option<Service>,
     command: Command,
     logs: PathBuf,
-    pub(crate) identity: Identity,
+    /// Its API, as an administrator uses it.
+    pub identity: Identity,
     /// Whose certificate it shows, if it speaks TLS.
-    pub(crate) authority: Option<Authority>,
+    pub authority: Option<Authority>,
     /// Whom Ironic asks about tokens as.
-    pub(crate) ironic: User,
+    pub ironic: User,
 }
 
 impl Keystone {
     /// Starts Keystone with its state in `work` and its log in `logs`. Its tokens live for `life`, in whole seconds.
     ///
     /// With an authority its API speaks TLS with a certificate of it.
-    pub(crate) fn start(
+    pub fn start(
         parts: &Parts,
         work: &Path,
         logs: &Path,
@@ -65,12 +67,12 @@ impl Keystone {
     }
 
     /// Where it is: `http://ADDRESS:5000/v3`.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         url(self.authority.is_some())
     }
 
     /// Ends it, until nobody answers at its address.
-    pub(crate) fn stop(&mut self) -> Result<()> {
+    pub fn stop(&mut self) -> Result<()> {
         self.service = None;
         wait_until("Keystone to be gone", PATIENCE, || {
             Ok((!self.identity.answers()).then_some(()))
@@ -78,7 +80,7 @@ impl Keystone {
     }
 
     /// Starts it again with all it knew.
-    pub(crate) fn resume(&mut self) -> Result<()> {
+    pub fn resume(&mut self) -> Result<()> {
         let mut service = Service::start(NAME, &self.logs, &self.command)?;
         service.wait_ready(PATIENCE, || self.identity.answers())?;
         self.service = Some(service);
@@ -86,12 +88,12 @@ impl Keystone {
     }
 
     /// Has it take connections and answer nothing.
-    pub(crate) fn fall_silent(&self) -> Result<()> {
+    pub fn fall_silent(&self) -> Result<()> {
         self.signal(Signal::SIGSTOP)
     }
 
     /// Has it go on.
-    pub(crate) fn go_on(&self) -> Result<()> {
+    pub fn go_on(&self) -> Result<()> {
         self.signal(Signal::SIGCONT)
     }
 
@@ -105,7 +107,7 @@ impl Keystone {
 
     /// The section of a configuration file (Ironic's, and whatever else is built on keystonemiddleware) with which
     /// a service's user asks about tokens.
-    pub(crate) fn authtoken(&self, user: &User) -> String {
+    pub fn authtoken(&self, user: &User) -> String {
         let url = self.url();
         let authority = self.authority.as_ref().map_or_else(String::new, |found| {
             format!("cafile = {}\n", found.authority.display())
@@ -159,7 +161,7 @@ fn server(parts: &Parts, config: &Path, authority: Option<&Authority>) -> Comman
     let mut command = program(parts.keystone("python"));
     command
         .env("OS_KEYSTONE_CONFIG_FILES", config)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(script))
+        .arg(checkout().join(script))
         .args([ADDRESS, &PORT.to_string()]);
     if let Some(authority) = authority {
         command.arg(&authority.certificate).arg(&authority.key);

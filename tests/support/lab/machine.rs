@@ -30,7 +30,7 @@ pub(crate) struct Hypervisor {
 
 /// What a machine starts with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Firmware {
+pub enum Firmware {
     /// SeaBIOS.
     Bios,
     /// OVMF.
@@ -49,13 +49,19 @@ impl Firmware {
 
 /// A virtual machine: 512 MiB, one disk of 5 GiB, one network card; one CPU in software emulation, two in KVM.
 #[derive(Clone, Debug)]
-pub(crate) struct Machine {
-    pub(crate) name: String,
-    pub(crate) uuid: String,
-    pub(crate) mac: String,
-    pub(crate) disk: PathBuf,
-    pub(crate) console: PathBuf,
-    pub(crate) watchdog: Arc<Watchdog>,
+pub struct Machine {
+    /// What libvirt calls it.
+    pub name: String,
+    /// libvirt's identifier, which is the BMC's too.
+    pub uuid: String,
+    /// Of its first network card.
+    pub mac: String,
+    /// The file that is its disk.
+    pub disk: PathBuf,
+    /// The file with all that its serial console printed.
+    pub console: PathBuf,
+    /// Whether it is stuck.
+    pub watchdog: Arc<Watchdog>,
 }
 
 impl Hypervisor {
@@ -189,17 +195,17 @@ impl Machine {
     }
 
     /// The serial number of the disk.
-    pub(crate) fn disk_serial(&self) -> String {
+    pub fn disk_serial(&self) -> String {
         format!("ferrite-{}", self.name)
     }
 
     /// How much the console has said so far: a mark for `wait_console`.
-    pub(crate) fn console_mark(&self) -> u64 {
+    pub fn console_mark(&self) -> u64 {
         fs::metadata(&self.console).map_or(0, |file| file.len())
     }
 
     /// Everything the console said after a mark.
-    pub(crate) fn console_since(&self, mark: u64) -> Result<String> {
+    pub fn console_since(&self, mark: u64) -> Result<String> {
         let mut bytes = Vec::new();
         if let Ok(mut file) = File::open(&self.console) {
             file.seek(SeekFrom::Start(mark))?;
@@ -210,7 +216,7 @@ impl Machine {
 
     /// Waits for a line that starts with `wanted` on the console after a mark, and returns it; a machine that cannot come up ends the
     /// wait at once.
-    pub(crate) fn wait_console(&self, mark: u64, wanted: &str, limit: Duration) -> Result<String> {
+    pub fn wait_console(&self, mark: u64, wanted: &str, limit: Duration) -> Result<String> {
         let what = format!("\"{wanted}\" on the console of {}", self.name);
         let found = wait_until(&what, limit, || {
             let said = self.console_since(mark)?;
@@ -230,14 +236,14 @@ impl Machine {
     }
 
     /// Stops its processors, and has the console tell what a stalled kernel does.
-    pub(crate) fn stall(&self, report: &str) -> Result<()> {
+    pub fn stall(&self, report: &str) -> Result<()> {
         run(virsh().args(["suspend", &self.name]))?;
         let mut console = OpenOptions::new().append(true).open(&self.console)?;
         Ok(console.write_all(report.as_bytes())?)
     }
 
     /// Whether the disk carries any partition table: a GPT at either end, or an MBR.
-    pub(crate) fn has_partition_table(&self) -> Result<bool> {
+    pub fn has_partition_table(&self) -> Result<bool> {
         let mut disk = File::open(&self.disk)?;
         let mut sector = [0; 512];
         for (offset, signature) in [
@@ -257,23 +263,13 @@ impl Machine {
     }
 
     /// What a file of the ext4 file system that begins at this byte of the disk holds.
-    pub(crate) fn read_ext4(&self, at: u64, path: &str) -> Result<String> {
+    pub fn read_ext4(&self, at: u64, path: &str) -> Result<String> {
         let device = format!("{}?offset={at}", self.disk.display());
         run(program("debugfs").args(["-R", &format!("cat {path}"), &device]))
     }
 
-    /// Switches the machine on, past Ironic.
-    pub(crate) fn power_on(&self) -> Result<()> {
-        run(virsh().args(["start", &self.name])).map(drop)
-    }
-
-    /// Cuts the machine's power, past Ironic.
-    pub(crate) fn power_off(&self) -> Result<()> {
-        run(virsh().args(["destroy", &self.name])).map(drop)
-    }
-
     /// Has the BMC press the power button, past Ironic: the reset that Redfish calls graceful.
-    pub(crate) fn press_power_button(&self) -> Result<()> {
+    pub fn press_power_button(&self) -> Result<()> {
         let (address, system) = self.redfish();
         let url = format!("{address}{system}/Actions/ComputerSystem.Reset");
         let reset = json!({"ResetType": "GracefulShutdown"});
@@ -283,7 +279,7 @@ impl Machine {
     }
 
     /// Waits until the machine is off.
-    pub(crate) fn wait_off(&self, limit: Duration) -> Result<()> {
+    pub fn wait_off(&self, limit: Duration) -> Result<()> {
         wait_until("the machine to be off", limit, || {
             let state = run(virsh().args(["domstate", &self.name]))?;
             Ok((state.trim() == "shut off").then_some(()))
@@ -291,7 +287,7 @@ impl Machine {
     }
 
     /// Freezes the machine for a moment and writes all of its memory into a file.
-    pub(crate) fn save_memory(&self, file: &Path) -> Result<()> {
+    pub fn save_memory(&self, file: &Path) -> Result<()> {
         run(virsh().args(["suspend", &self.name]))?;
         let bytes = u64::from(MEMORY_MIB) << 20;
         let line = format!("pmemsave 0 {bytes} \"{}\"", file.display());

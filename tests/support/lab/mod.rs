@@ -3,47 +3,33 @@
 //! `Lab::start` takes the calling thread into the lab's namespaces and starts everything in them; dropping the lab
 //! ends it. What a lab leaves behind (logs, consoles) is in `target/lab/runs/NAME`.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the lab runs programs and waits for them; the rules are the product's"
-)]
-#![allow(
-    clippy::indexing_slicing,
-    reason = "a JSON value indexed by a key it lacks is null"
-)]
-#![allow(clippy::print_stdout, reason = "a lab tells what happens in it")]
-#![allow(
-    dead_code,
-    reason = "the tests and the demo each use their part of the lab"
-)]
-
 mod accelerator;
-pub(crate) mod api;
+pub mod api;
 mod authority;
 mod bios;
-pub(crate) mod caller;
-pub(crate) mod canary;
-pub(crate) mod cell;
-pub(crate) mod console;
-mod cpio;
-mod dhcp;
-pub(crate) mod fake;
+pub mod caller;
+pub mod canary;
+pub mod cell;
+pub mod console;
+pub mod cpio;
+pub mod dhcp;
+pub mod fake;
 mod grub;
-pub(crate) mod guest;
-pub(crate) mod identity;
-pub(crate) mod instance;
-pub(crate) mod ironic;
-pub(crate) mod keystone;
-pub(crate) mod machine;
+pub mod guest;
+pub mod identity;
+pub mod instance;
+pub mod ironic;
+pub mod keystone;
+pub mod machine;
 mod modules;
-pub(crate) mod parts;
-pub(crate) mod process;
-pub(crate) mod release;
-pub(crate) mod run;
-pub(crate) mod sandbox;
-pub(crate) mod volumes;
-pub(crate) mod watchdog;
-pub(crate) mod web;
+pub mod parts;
+pub mod process;
+pub mod release;
+pub mod run;
+pub mod sandbox;
+pub mod volumes;
+pub mod watchdog;
+pub mod web;
 
 use std::fs::{self, Permissions};
 use std::net::TcpStream;
@@ -68,23 +54,28 @@ use web::WebServer;
 
 /// A running lab. Fields are dropped in this order: Ironic first, the network last.
 #[derive(Debug)]
-pub(crate) struct Lab {
-    pub(crate) ironic: Ironic,
+pub struct Lab {
+    /// The Ironic that deploys.
+    pub ironic: Ironic,
     hypervisor: Hypervisor,
-    pub(crate) web: WebServer,
-    pub(crate) dhcp: Dhcp,
+    /// Where images are published.
+    pub web: WebServer,
+    /// Who gives machines their addresses.
+    pub dhcp: Dhcp,
     parts: Parts,
     run: Run,
 }
 
 /// How the ramdisk gets into a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Boot {
+pub enum Boot {
     /// GRUB and all it loads over HTTP, from the firmware on.
     Http,
+    /// iPXE, by its script.
     Ipxe,
     /// GRUB and all it loads over TFTP.
     Pxe,
+    /// A CD in the BMC's drive.
     VirtualMedia,
 }
 
@@ -102,7 +93,7 @@ impl Boot {
 
 /// How Ironic's API is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Api {
+pub enum Api {
     /// In clear.
     Http,
     /// Over TLS with a certificate of an authority that nobody knows; agents are given two addresses, and the first is dead.
@@ -111,7 +102,7 @@ pub(crate) enum Api {
 
 impl Lab {
     /// Starts a lab of this name, on the calling thread; what an earlier run of the name left is removed.
-    pub(crate) fn start(name: &str, api: Api) -> Result<Self> {
+    pub fn start(name: &str, api: Api) -> Result<Self> {
         let parts = Parts::find()?;
         let run = Run::new(&parts, name)?;
         let told = run.failure();
@@ -123,7 +114,7 @@ impl Lab {
     }
 
     /// The same with a Keystone whose tokens live for `life`; all APIs are in clear. Ironic asks it about all callers but agents.
-    pub(crate) fn start_with_keystone(name: &str, life: Duration) -> Result<(Self, Keystone)> {
+    pub fn start_with_keystone(name: &str, life: Duration) -> Result<(Self, Keystone)> {
         let parts = Parts::find()?;
         let run = Run::new(&parts, name)?;
         let told = run.failure();
@@ -158,32 +149,32 @@ impl Lab {
     }
 
     /// Where the logs of everything and the machines' consoles are.
-    pub(crate) fn logs(&self) -> &Path {
+    pub fn logs(&self) -> &Path {
         &self.run.logs
     }
 
     /// A disk with file systems of all kinds, to be given to a machine.
-    pub(crate) fn volumes(&self) -> Result<PathBuf> {
+    pub fn volumes(&self) -> Result<PathBuf> {
         volumes::disk(&self.run.work)
     }
 
     /// An image that calls itself `id` when it boots, with so many MiB of data that do not compress.
-    pub(crate) fn image(&self, id: &str, data_mib: u64) -> Result<InstanceImage> {
+    pub fn image(&self, id: &str, data_mib: u64) -> Result<InstanceImage> {
         InstanceImage::build(&self.parts, &self.run.work, id, data_mib, Firmware::Uefi)
     }
 
     /// The same for machines that start with BIOS.
-    pub(crate) fn bios_image(&self, id: &str, data_mib: u64) -> Result<InstanceImage> {
+    pub fn bios_image(&self, id: &str, data_mib: u64) -> Result<InstanceImage> {
         InstanceImage::build(&self.parts, &self.run.work, id, data_mib, Firmware::Bios)
     }
 
     /// A new machine that Ironic knows and could deploy at once.
-    pub(crate) fn machine(&self, name: &str, number: u8, boot: Boot) -> Result<(Machine, Node)> {
+    pub fn machine(&self, name: &str, number: u8, boot: Boot) -> Result<(Machine, Node)> {
         self.available(name, number, boot, Firmware::Uefi, "")
     }
 
     /// The same with more devices, as libvirt writes them.
-    pub(crate) fn machine_with(
+    pub fn machine_with(
         &self,
         name: &str,
         number: u8,
@@ -194,7 +185,7 @@ impl Lab {
     }
 
     /// The same with BIOS as its firmware.
-    pub(crate) fn bios_machine(&self, name: &str, number: u8) -> Result<(Machine, Node)> {
+    pub fn bios_machine(&self, name: &str, number: u8) -> Result<(Machine, Node)> {
         self.available(name, number, Boot::VirtualMedia, Firmware::Bios, "")
     }
 
@@ -212,7 +203,7 @@ impl Lab {
     }
 
     /// A new machine that Ironic knows and has not yet made available.
-    pub(crate) fn manageable(
+    pub fn manageable(
         &self,
         name: &str,
         number: u8,
@@ -241,13 +232,7 @@ impl Lab {
 
     /// Runs a command line on a machine, as a user who logs in with a password, and returns what it printed. Waits for the
     /// machine to offer logins.
-    pub(crate) fn ssh(
-        &self,
-        machine: &Machine,
-        user: &str,
-        password: &str,
-        line: &str,
-    ) -> Result<String> {
+    pub fn ssh(&self, machine: &Machine, user: &str, password: &str, line: &str) -> Result<String> {
         let address = self.dhcp.address(&machine.mac)?;
         wait_until("logins by SSH", Duration::from_secs(60), || {
             machine.watchdog.check()?;
@@ -267,7 +252,7 @@ impl Lab {
     }
 
     /// Copies a file of a machine onto the host as OpenSSH's scp does, over SFTP, and returns what it holds.
-    pub(crate) fn copied(
+    pub fn copied(
         &self,
         machine: &Machine,
         user: &str,

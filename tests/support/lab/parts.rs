@@ -1,5 +1,6 @@
 //! The files the lab takes from Debian packages and from the project's own build, by name.
 
+use crate::checkout;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,17 +10,17 @@ use super::release::{self, Release};
 
 /// Where `make lab` and `make image` left what the lab needs.
 #[derive(Clone, Debug)]
-pub(crate) struct Parts {
+pub struct Parts {
     /// `target/lab`.
-    pub(crate) lab: PathBuf,
+    pub lab: PathBuf,
     /// `target/image/virtual`: our kernel and ramdisk.
-    pub(crate) ramdisk: PathBuf,
+    pub ramdisk: PathBuf,
     release: Release,
 }
 
 impl Parts {
     /// Finds what virtual machines need, or says which make target makes what is missing.
-    pub(crate) fn find() -> Result<Self> {
+    pub fn find() -> Result<Self> {
         let parts = Self::of(release::NEWEST);
         Self::need(&[
             (parts.unpacked(".done"), "make lab"),
@@ -32,7 +33,7 @@ impl Parts {
     }
 
     /// Finds what cells need, with an Ironic of any generation.
-    pub(crate) fn find_for_cells(release: Release) -> Result<Self> {
+    pub fn find_for_cells(release: Release) -> Result<Self> {
         let parts = Self::of(release);
         Self::need(&[
             (parts.unpacked(".done"), "make lab"),
@@ -48,7 +49,7 @@ impl Parts {
     }
 
     fn of(release: Release) -> Self {
-        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+        let target = checkout().join("target");
         Self {
             lab: target.join("lab"),
             ramdisk: std::env::var_os("FERRITE_RAMDISK")
@@ -67,44 +68,43 @@ impl Parts {
     }
 
     /// The agent as it goes into the ramdisk.
-    pub(crate) fn agent(&self) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("target/x86_64-unknown-linux-musl/release/ferrite")
+    pub fn agent(&self) -> PathBuf {
+        checkout().join("target/x86_64-unknown-linux-musl/release/ferrite")
     }
 
     /// The kernel of our ramdisk.
-    pub(crate) fn kernel(&self) -> PathBuf {
+    pub fn kernel(&self) -> PathBuf {
         self.ramdisk.join("vmlinuz")
     }
 
     /// Our ramdisk.
-    pub(crate) fn initramfs(&self) -> PathBuf {
+    pub fn initramfs(&self) -> PathBuf {
         self.ramdisk.join("initramfs")
     }
 
     /// A file of a Debian package that was taken apart for the lab.
-    pub(crate) fn unpacked(&self, path: &str) -> PathBuf {
+    pub fn unpacked(&self, path: &str) -> PathBuf {
         self.lab.join("unpacked").join(path)
     }
 
     /// A program of Ironic.
-    pub(crate) fn ironic(&self, program: &str) -> PathBuf {
+    pub fn ironic(&self, program: &str) -> PathBuf {
         let environment = format!("venv/ironic-{}/bin", self.release.ironic);
         self.lab.join(environment).join(program)
     }
 
     /// The environment of the Python IPA.
-    pub(crate) fn ipa(&self) -> PathBuf {
+    pub fn ipa(&self) -> PathBuf {
         self.lab.join("venv/ironic-python-agent-13.0.0")
     }
 
     /// A program of Keystone.
-    pub(crate) fn keystone(&self, program: &str) -> PathBuf {
+    pub fn keystone(&self, program: &str) -> PathBuf {
         self.lab.join("venv/keystone-30.0.0/bin").join(program)
     }
 
     /// A program of the Redfish emulator.
-    pub(crate) fn sushy(&self, program: &str) -> PathBuf {
+    pub fn sushy(&self, program: &str) -> PathBuf {
         self.lab.join("venv/sushy-tools/bin").join(program)
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 /// A program with a clean environment: nothing of the caller's proxies, locale or Python reaches the lab.
-pub(crate) fn program(name: impl AsRef<Path>) -> Command {
+pub fn program(name: impl AsRef<Path>) -> Command {
     let mut command = Command::new(name.as_ref());
     command
         .env_clear()
@@ -21,7 +21,7 @@ pub(crate) fn program(name: impl AsRef<Path>) -> Command {
 }
 
 /// Runs a program to its end and returns what it printed; a failure carries its error output.
-pub(crate) fn run(command: &mut Command) -> Result<String> {
+pub fn run(command: &mut Command) -> Result<String> {
     let line = format!("{command:?}");
     let output = command
         .output()
@@ -39,7 +39,7 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
 /// ends that namespace with all in it when the thread that started it is gone, however the harness ended, so a
 /// broken run leaves no process behind.
 #[derive(Debug)]
-pub(crate) struct Service {
+pub struct Service {
     name: &'static str,
     child: Child,
     log: PathBuf,
@@ -47,7 +47,7 @@ pub(crate) struct Service {
 
 impl Service {
     /// Starts a program with its output in `logs/NAME.out`.
-    pub(crate) fn start(name: &'static str, logs: &Path, command: &Command) -> Result<Self> {
+    pub fn start(name: &'static str, logs: &Path, command: &Command) -> Result<Self> {
         let log = logs.join(format!("{name}.out"));
         let out =
             File::create(&log).with_context(|| format!("could not create {}", log.display()))?;
@@ -97,7 +97,7 @@ impl Service {
 
 impl Service {
     /// Waits until the service has ended by itself.
-    pub(crate) fn wait_end(&mut self, limit: Duration) -> Result<ExitStatus> {
+    pub fn wait_end(&mut self, limit: Duration) -> Result<ExitStatus> {
         let child = &mut self.child;
         wait_until(&format!("{} to end", self.name), limit, || {
             Ok(child.try_wait()?)
@@ -105,14 +105,14 @@ impl Service {
     }
 
     /// All that the service has said so far.
-    pub(crate) fn told(&self) -> Result<String> {
+    pub fn told(&self) -> Result<String> {
         let told = fs::read(&self.log)
             .with_context(|| format!("could not read {}", self.log.display()))?;
         Ok(String::from_utf8_lossy(&told).into_owned())
     }
 
     /// The processes below the one that holds the service together, parents first.
-    pub(crate) fn descendants(&self) -> Result<Vec<u32>> {
+    pub fn descendants(&self) -> Result<Vec<u32>> {
         let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
         for entry in fs::read_dir("/proc")? {
             let Some(pid) = entry?
@@ -153,7 +153,7 @@ impl Drop for Service {
 }
 
 /// Asks again and again until there is an answer, a failure, or no time left.
-pub(crate) fn wait_until<T>(
+pub fn wait_until<T>(
     what: &str,
     limit: Duration,
     mut ask: impl FnMut() -> Result<Option<T>>,
@@ -171,7 +171,7 @@ pub(crate) fn wait_until<T>(
 }
 
 /// The last lines of a text, for an error message.
-pub(crate) fn last_lines(text: &str, count: usize) -> String {
+pub fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let first = lines.len().saturating_sub(count);
     lines.get(first..).unwrap_or_default().join("\n")

@@ -6,17 +6,17 @@
 
 /// A release of Ironic, and what an agent sees of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Release {
+pub struct Release {
     /// Its version on PyPI, which names its requirement file and its environment.
-    pub(crate) ironic: &'static str,
+    pub ironic: &'static str,
     /// The OpenStack cycle.
-    pub(crate) cycle: &'static str,
+    pub cycle: &'static str,
     /// Whether its requests to `GET /v1/commands` carry the agent token.
-    pub(crate) token_on_read: bool,
+    pub token_on_read: bool,
 }
 
 /// Oldest first.
-pub(crate) const RELEASES: [Release; 8] = [
+pub const RELEASES: [Release; 8] = [
     OLDEST,
     release("23.0.5", "2023.2", true),
     release("24.1.5", "2024.1", true),
@@ -28,13 +28,13 @@ pub(crate) const RELEASES: [Release; 8] = [
 ];
 
 /// The oldest.
-pub(crate) const OLDEST: Release = release("21.4.4", "2023.1", false);
+pub const OLDEST: Release = release("21.4.4", "2023.1", false);
 
 /// One between, for a quick look.
-pub(crate) const BETWEEN: Release = release("26.1.6", "2024.2", true);
+pub const BETWEEN: Release = release("26.1.6", "2024.2", true);
 
 /// The one that all other scenarios run with.
-pub(crate) const NEWEST: Release = release("39.0.0", "2026.2", true);
+pub const NEWEST: Release = release("39.0.0", "2026.2", true);
 
 const fn release(ironic: &'static str, cycle: &'static str, token_on_read: bool) -> Release {
     Release {

@@ -10,17 +10,17 @@ use super::parts::Parts;
 
 /// The folders of one run.
 #[derive(Debug)]
-pub(crate) struct Run {
+pub struct Run {
     /// State of the lab's services.
-    pub(crate) work: PathBuf,
+    pub work: PathBuf,
     /// What they and the machines said.
-    pub(crate) logs: PathBuf,
+    pub logs: PathBuf,
     _only: Flock<File>,
 }
 
 impl Run {
     /// Empty folders; what an earlier run of the name left is removed.
-    pub(crate) fn new(parts: &Parts, name: &str) -> Result<Self> {
+    pub fn new(parts: &Parts, name: &str) -> Result<Self> {
         let run = parts.lab.join("runs").join(name);
         let only = only_one(&parts.lab, name)?;
         if run.exists() {
@@ -38,7 +38,7 @@ impl Run {
     }
 
     /// What to say when the lab does not start.
-    pub(crate) fn failure(&self) -> String {
+    pub fn failure(&self) -> String {
         format!(
             "the lab did not start (its logs are in {})",
             self.logs.display()

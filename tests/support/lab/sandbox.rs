@@ -14,13 +14,13 @@ use nix::unistd::geteuid;
 use super::process::{program, run};
 
 /// The lab's address: the host's end of the bridge, where all services listen.
-pub(crate) const ADDRESS: &str = "172.30.77.1";
+pub const ADDRESS: &str = "172.30.77.1";
 
 /// The bridge all machines are plugged into.
 pub(crate) const BRIDGE: &str = "ferrite0";
 
 /// Moves the calling thread into namespaces of its own, with the lab's bridge up and libvirt's folders in `work`.
-pub(crate) fn enter(work: &Path) -> Result<()> {
+pub fn enter(work: &Path) -> Result<()> {
     if !geteuid().is_root() {
         bail!("the lab needs root: it makes network namespaces and runs virtual machines");
     }

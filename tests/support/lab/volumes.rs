@@ -12,17 +12,17 @@ use super::process::{program, run};
 
 /// A file system, and what its one file holds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Volume {
+pub struct Volume {
     /// What the file holds.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// As the kernel calls it.
-    pub(crate) kind: &'static str,
+    pub kind: &'static str,
     mib: u64,
     options: &'static [&'static str],
 }
 
 /// In the order of their partitions.
-pub(crate) const VOLUMES: [Volume; 8] = [
+pub const VOLUMES: [Volume; 8] = [
     volume(WITH_QUOTA, "ext4", 16, &["-O", "metadata_csum"]),
     volume(
         "ext4-without-checksums",
@@ -40,7 +40,7 @@ pub(crate) const VOLUMES: [Volume; 8] = [
 /// The one that counts what each user has.
 const WITH_QUOTA: &str = "ext4";
 /// The file at the top of each.
-pub(crate) const FILE: &str = "volume";
+pub const FILE: &str = "volume";
 
 const fn volume(
     name: &'static str,
@@ -57,7 +57,7 @@ const fn volume(
 }
 
 /// Makes the disk in `folder`.
-pub(crate) fn disk(folder: &Path) -> Result<PathBuf> {
+pub fn disk(folder: &Path) -> Result<PathBuf> {
     let path = folder.join("volumes.disk");
     let size = 2 + VOLUMES.iter().map(|volume| volume.mib).sum::<u64>();
     File::create(&path)?.set_len(size * MIB)?;

@@ -17,7 +17,7 @@ use super::process::{last_lines, run};
 
 /// The watch over one machine.
 #[derive(Debug)]
-pub(crate) struct Watchdog {
+pub struct Watchdog {
     name: String,
     console: PathBuf,
     /// Where the restarts of all machines of the lab are noted.
@@ -60,7 +60,7 @@ impl Watchdog {
     }
 
     /// How often the machine was started again.
-    pub(crate) fn restarts(&self) -> u32 {
+    pub fn restarts(&self) -> u32 {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.restarts
     }
@@ -70,7 +70,7 @@ impl Watchdog {
     /// # Errors
     ///
     /// The machine cannot come up: the reason, with the last lines of its console.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let console = self.console();
         state.look(self.powered_on(), &console);

@@ -15,10 +15,10 @@ use super::sandbox::ADDRESS;
 
 /// nginx serving a folder.
 #[derive(Debug)]
-pub(crate) struct WebServer {
+pub struct WebServer {
     _service: Service,
     /// What is published.
-    pub(crate) root: PathBuf,
+    pub root: PathBuf,
 }
 
 /// Where the web server is.
@@ -27,7 +27,8 @@ pub(crate) fn base_url() -> String {
 }
 
 impl WebServer {
-    pub(crate) fn start(parts: &Parts, work: &Path, logs: &Path) -> Result<Self> {
+    /// Serves the folder `http` of `work` at the lab's address.
+    pub fn start(parts: &Parts, work: &Path, logs: &Path) -> Result<Self> {
         let root = work.join("http");
         fs::create_dir_all(root.join("images"))?;
         let state = work.join("nginx");
@@ -51,7 +52,7 @@ impl WebServer {
     }
 
     /// Publishes a file and returns its URL.
-    pub(crate) fn publish(&self, file: &Path) -> Result<String> {
+    pub fn publish(&self, file: &Path) -> Result<String> {
         let name = file.file_name().context("a file without a name")?;
         let published = self.root.join("images").join(name);
         if !published.exists() {
@@ -65,13 +66,13 @@ impl WebServer {
 
 /// An image server that promises the whole file and sends its first half, every time.
 #[derive(Debug)]
-pub(crate) struct FailingServer {
+pub struct FailingServer {
     url: String,
 }
 
 /// What it does in the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Half {
+pub enum Half {
     /// It closes the connection.
     HangUp,
     /// It sends no more, and leaves the connection open.
@@ -80,7 +81,7 @@ pub(crate) enum Half {
 
 impl FailingServer {
     /// Serves `file`, until the harness ends.
-    pub(crate) fn start(file: &Path, half: Half) -> Result<Self> {
+    pub fn start(file: &Path, half: Half) -> Result<Self> {
         let listener =
             TcpListener::bind((ADDRESS, 0)).context("could not listen for image requests")?;
         let url = format!("http://{}/image", listener.local_addr()?);
@@ -94,7 +95,8 @@ impl FailingServer {
         Ok(Self { url })
     }
 
-    pub(crate) fn url(&self) -> &str {
+    /// The image's URL.
+    pub fn url(&self) -> &str {
         &self.url
     }
 }

@@ -4,13 +4,16 @@
 //! its time limit would fire at once. So the clock is held for the whole test, and the test says when time passes: after the
 //! agent has told that it waits.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::mpsc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// The clock of one test.
-pub(crate) struct Clock {
+#[derive(Debug)]
+pub struct Clock {
     began: Instant,
     /// What the blocking thread waits for.
     _holding: mpsc::Sender<()>,
@@ -18,7 +21,7 @@ pub(crate) struct Clock {
 
 impl Clock {
     /// Stops the clock of this test's runtime, which must be of one thread.
-    pub(crate) fn stop() -> Self {
+    pub fn stop() -> Self {
         let (holding, held) = mpsc::channel();
         // While a blocking thread works, tokio leaves the clock alone.
         drop(tokio::task::spawn_blocking(move || held.recv()));
@@ -31,24 +34,24 @@ impl Clock {
     }
 
     /// Lets time pass.
-    pub(crate) async fn pass(&self, duration: Duration) {
+    pub async fn pass(&self, duration: Duration) {
         tokio::time::advance(duration).await;
     }
 
     /// Lets the least of time pass: even a timer of no length waits for that.
-    pub(crate) async fn tick(&self) {
+    pub async fn tick(&self) {
         self.pass(MARGIN).await;
     }
 
     /// Lets time pass until shortly before a moment, asks whether all is quiet, and lets the moment come.
-    pub(crate) async fn pass_quietly(&self, duration: Duration, quiet: impl Fn() -> bool) {
+    pub async fn pass_quietly(&self, duration: Duration, quiet: impl Fn() -> bool) {
         self.pass(duration - MARGIN).await;
         assert!(quiet(), "not before {duration:?}");
         self.pass(2 * MARGIN).await;
     }
 
     /// Whole seconds since the beginning.
-    pub(crate) fn seconds(&self) -> u64 {
+    pub fn seconds(&self) -> u64 {
         self.began.elapsed().as_secs()
     }
 }
@@ -64,19 +67,19 @@ thread_local! {
 }
 
 /// The longest wait of each range; drawn when a wait begins, and remembered.
-pub(crate) fn longest() -> f64 {
+pub fn longest() -> f64 {
     DRAWN.with(|drawn| drawn.send_modify(|count| *count += 1));
     1.0
 }
 
 /// The shortest one, as well remembered.
-pub(crate) fn shortest() -> f64 {
+pub fn shortest() -> f64 {
     longest();
     0.0
 }
 
 /// Waits until so many waits have been drawn by [`longest`] or [`shortest`]: the agent waits for time to pass.
-pub(crate) async fn waits(count: usize) {
+pub async fn waits(count: usize) {
     let mut drawn = DRAWN.with(watch::Sender::subscribe);
     drawn.wait_for(|drawn| *drawn >= count).await.unwrap();
 }

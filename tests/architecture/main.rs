@@ -10,7 +10,6 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "architecture/imports.rs"]
 mod imports;
 
 use imports::Modules;
@@ -301,6 +300,27 @@ fn no_comment_is_wider_than_a_reader_sees() {
         "comments of more than {WIDEST_COMMENT} characters:\n{}",
         wide.join("\n")
     );
+}
+
+/// Each program would compile the file again, and use a part of it.
+#[test]
+fn what_programs_share_is_a_package_and_no_file_included_by_path() {
+    const INCLUDES: &[&str] = &[
+        "src/api/timing.rs", // the method of `tests/timing/`, for what is not public
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["src", "tests", "fuzz/src"].map(|folder| root.join(folder));
+    let mut found: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| rust_files(folder))
+        .filter(|file| {
+            let text = fs::read_to_string(file).unwrap();
+            text.lines().any(|line| line.trim().starts_with("#[path"))
+        })
+        .map(|file| file.strip_prefix(root).unwrap().display().to_string())
+        .collect();
+    found.sort();
+    assert_eq!(found, INCLUDES);
 }
 
 /// The fuzz target of a byte format, or why there is none.

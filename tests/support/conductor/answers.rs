@@ -8,13 +8,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// A token as Ironic makes them.
-pub(crate) const TOKEN: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+pub const TOKEN: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
 /// The node of [`lookup`].
-pub(crate) const NODE: &str = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
+pub const NODE: &str = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
 
 /// An answer to give.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub struct Answer {
     pub(super) manner: Manner,
     pub(super) status: u16,
     pub(super) headers: Vec<(&'static str, String)>,
@@ -35,7 +35,7 @@ pub(super) enum Manner {
 
 impl Answer {
     /// A status with bytes as its body.
-    pub(crate) fn bytes(status: u16, body: impl Into<Bytes>) -> Self {
+    pub fn bytes(status: u16, body: impl Into<Bytes>) -> Self {
         Self {
             manner: Manner::Spoken,
             status,
@@ -48,24 +48,24 @@ impl Answer {
     }
 
     /// A status with a document as its body.
-    pub(crate) fn json(status: u16, body: &Value) -> Self {
+    pub fn json(status: u16, body: &Value) -> Self {
         Self::bytes(status, body.to_string())
     }
 
     /// A refusal as Ironic words it.
-    pub(crate) fn fault(status: u16, faultstring: &str) -> Self {
+    pub fn fault(status: u16, faultstring: &str) -> Self {
         let inner = json!({ "faultcode": "Client", "faultstring": faultstring });
         Self::json(status, &json!({ "error_message": inner.to_string() }))
     }
 
     /// The root document of an API.
-    pub(crate) fn version(version: &str) -> Self {
+    pub fn version(version: &str) -> Self {
         let body = json!({ "default_version": { "id": "v1", "version": version } });
         Self::json(200, &body)
     }
 
     /// A redirection.
-    pub(crate) fn redirect(location: String) -> Self {
+    pub fn redirect(location: String) -> Self {
         Self {
             headers: vec![("location", location)],
             ..Self::bytes(307, "")
@@ -73,7 +73,7 @@ impl Answer {
     }
 
     /// No answer: the connection is closed.
-    pub(crate) fn hang_up() -> Self {
+    pub fn hang_up() -> Self {
         Self {
             manner: Manner::HangsUp,
             ..Self::bytes(200, "")
@@ -81,7 +81,7 @@ impl Answer {
     }
 
     /// No answer: the connection stays open for ever.
-    pub(crate) fn silence() -> Self {
+    pub fn silence() -> Self {
         Self {
             manner: Manner::Silent,
             ..Self::bytes(200, "")
@@ -89,45 +89,45 @@ impl Answer {
     }
 
     /// The same with this header, in the place of one of that name.
-    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.retain(|(known, _)| *known != name);
         self.headers.push((name, value.to_owned()));
         self
     }
 
     /// The same, as soon as so many requests have come.
-    pub(crate) fn after(mut self, requests: usize) -> Self {
+    pub fn after(mut self, requests: usize) -> Self {
         self.manner = Manner::After(requests);
         self
     }
 
     /// The same without telling its length before.
-    pub(crate) fn chunked(mut self) -> Self {
+    pub fn chunked(mut self) -> Self {
         self.headers.push(("transfer-encoding", "chunked".into()));
         self
     }
 
     /// The same, but the connection breaks where the rest should come.
-    pub(crate) fn broken(mut self) -> Self {
+    pub fn broken(mut self) -> Self {
         self.body.then = Then::Break;
         self
     }
 
     /// The same, but nothing comes where the rest should.
-    pub(crate) fn stalled(mut self) -> Self {
+    pub fn stalled(mut self) -> Self {
         self.body.then = Then::Stall;
         self
     }
 
     /// The same bytes again and again, for ever.
-    pub(crate) fn endless(mut self) -> Self {
+    pub fn endless(mut self) -> Self {
         self.body.then = Then::Again;
         self
     }
 }
 
 /// The lookup's answer of Ironic 39, with this in the token's place.
-pub(crate) fn lookup(token: Value) -> Answer {
+pub fn lookup(token: Value) -> Answer {
     lookup_with(json!({
         "metrics": {"backend": "noop", "prepend_host": false},
         "heartbeat_timeout": 300,
@@ -145,7 +145,7 @@ pub(crate) fn lookup(token: Value) -> Answer {
 }
 
 /// A lookup's answer with this `config`.
-pub(crate) fn lookup_with(config: Value) -> Answer {
+pub fn lookup_with(config: Value) -> Answer {
     Answer::json(
         200,
         &json!({
@@ -157,7 +157,7 @@ pub(crate) fn lookup_with(config: Value) -> Answer {
 
 /// A body: its bytes, and what follows them.
 #[derive(Clone, Debug)]
-pub(crate) struct Said {
+pub(super) struct Said {
     bytes: Option<Bytes>,
     then: Then,
 }

@@ -1,11 +1,13 @@
 //! An authority, and what it certifies: as it should be, and not.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ferrite::tls::{Identity, provider};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
+use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject;
@@ -16,16 +18,21 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// Somebody who certifies.
-pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+#[derive(Debug)]
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate with its key, in PEM.
-pub(crate) struct Certified {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
+#[derive(Debug)]
+pub struct Certified {
+    /// The certificate, and those that are shown beside it.
+    pub certificate: String,
+    /// Its key.
+    pub key: String,
 }
 
 impl Authority {
-    pub(crate) fn new() -> Self {
+    /// One that nobody knows.
+    pub fn create() -> Self {
         let mut params = CertificateParams::default();
         // Two authorities of one name would be one with two keys.
         let name = Uuid::new_v4().to_string();
@@ -35,21 +42,23 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
-    pub(crate) fn pem(&self) -> String {
+    /// The authority's own certificate.
+    pub fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// Certifies a host for as long as anybody cares.
-    pub(crate) fn certify(&self, host: &str) -> Certified {
+    pub fn certify(&self, host: &str) -> Certified {
         self.certify_for_years(host, 1975, 4096)
     }
 
-    pub(crate) fn certify_for_years(&self, host: &str, from: i32, until: i32) -> Certified {
+    /// The same from the first day of one year to that of another.
+    pub fn certify_for_years(&self, host: &str, from: i32, until: i32) -> Certified {
         self.sign(&params_for_years(host, from, until))
     }
 
     /// Certifies whatever is wanted.
-    pub(crate) fn sign(&self, params: &CertificateParams) -> Certified {
+    pub fn sign(&self, params: &CertificateParams) -> Certified {
         let key = KeyPair::generate().unwrap();
         Certified {
             certificate: params.signed_by(&key, &self.0).unwrap().pem(),
@@ -58,7 +67,7 @@ impl Authority {
     }
 
     /// An authority that this one certifies.
-    pub(crate) fn intermediate(&self, mut params: CertificateParams) -> Self {
+    pub fn intermediate(&self, mut params: CertificateParams) -> Self {
         let name = Uuid::new_v4().to_string();
         params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().unwrap();
@@ -66,7 +75,7 @@ impl Authority {
     }
 
     /// The authority itself as a server.
-    pub(crate) fn as_server(&self) -> Certified {
+    pub fn as_server(&self) -> Certified {
         Certified {
             certificate: self.pem(),
             key: self.0.key().serialize_pem(),
@@ -75,11 +84,12 @@ impl Authority {
 }
 
 /// A host's certificate that is valid for as long as anybody cares.
-pub(crate) fn params(host: &str) -> CertificateParams {
+pub fn params(host: &str) -> CertificateParams {
     params_for_years(host, 1975, 4096)
 }
 
-pub(crate) fn params_for_years(host: &str, from: i32, until: i32) -> CertificateParams {
+/// The same from the first day of one year to that of another.
+pub fn params_for_years(host: &str, from: i32, until: i32) -> CertificateParams {
     let mut params = CertificateParams::new([host.to_owned()]).unwrap();
     params.not_before = date_time_ymd(from, 1, 1);
     params.not_after = date_time_ymd(until, 1, 1);
@@ -88,14 +98,14 @@ pub(crate) fn params_for_years(host: &str, from: i32, until: i32) -> Certificate
 
 impl Certified {
     /// A host that certifies itself, until a year.
-    pub(crate) fn by_itself(host: &str, until: i32, is_ca: IsCa) -> Self {
+    pub fn by_itself(host: &str, until: i32, is_ca: IsCa) -> Self {
         let mut params = params_for_years(host, 1975, until);
         params.is_ca = is_ca;
         Self::self_signed(&params)
     }
 
     /// A host that certifies whatever is wanted of itself.
-    pub(crate) fn self_signed(params: &CertificateParams) -> Self {
+    pub fn self_signed(params: &CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
         Self {
             certificate: params.self_signed(&key).unwrap().pem(),
@@ -104,7 +114,7 @@ impl Certified {
     }
 
     /// A server that shows the certificate and signs by the key, whether or not they belong together.
-    pub(crate) fn unmatched_server(&self) -> Arc<ServerConfig> {
+    pub fn unmatched_server(&self) -> Arc<ServerConfig> {
         let chain = self.chain();
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
         let key = provider().key_provider.load_private_key(key).unwrap();
@@ -117,17 +127,13 @@ impl Certified {
         Arc::new(builder.with_cert_resolver(Arc::new(resolver)))
     }
 
-    pub(crate) fn identity(&self) -> Identity {
-        Identity::from_pem(self.certificate.as_bytes(), self.key.as_bytes()).unwrap()
-    }
-
     /// A server of one protocol version.
-    pub(crate) fn server(&self, version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
+    pub fn server(&self, version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
         Arc::new(self.config(version, None))
     }
 
     /// A server that lets in only those whom an authority certifies.
-    pub(crate) fn server_for(&self, authority: &Authority) -> Arc<ServerConfig> {
+    pub fn server_for(&self, authority: &Authority) -> Arc<ServerConfig> {
         Arc::new(self.config(&rustls::version::TLS13, Some(authority)))
     }
 
@@ -162,18 +168,18 @@ impl Certified {
     }
 
     /// The same, with the certificate of who signed it.
-    pub(crate) fn beside(mut self, issuer: &Authority) -> Self {
+    pub fn beside(mut self, issuer: &Authority) -> Self {
         self.certificate += &issuer.pem();
         self
     }
 
     /// The certificate's bytes.
-    pub(crate) fn der(&self) -> Vec<u8> {
+    pub fn der(&self) -> Vec<u8> {
         self.chain()[0].to_vec()
     }
 
     /// Both as files.
-    pub(crate) fn files(&self, folder: &Path) -> (PathBuf, PathBuf) {
+    pub fn files(&self, folder: &Path) -> (PathBuf, PathBuf) {
         let (certificate, key) = (folder.join("client.pem"), folder.join("client.key"));
         fs::write(&certificate, &self.certificate).unwrap();
         fs::write(&key, &self.key).unwrap();
@@ -181,8 +187,12 @@ impl Certified {
     }
 }
 
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
 /// Bytes as a PEM section.
-pub(crate) fn pem(label: &str, bytes: &[u8]) -> String {
+pub fn pem(label: &str, bytes: &[u8]) -> String {
     let text = STANDARD.encode(bytes);
     let lines: Vec<_> = text
         .as_bytes()
