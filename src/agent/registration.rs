@@ -8,8 +8,8 @@ use crate::conductor::Law;
 use crate::conductor::client::Client;
 use crate::conductor::lookup::{self, Lookup, Node};
 use crate::error::chain;
-use crate::extensions::Ending;
 use crate::inventory::network as interfaces;
+use crate::machine::shutdown::ShutdownRequest;
 use crate::machine::{Permit, clock, marks, rescue, wait};
 use crate::progress::Cancel;
 use crate::root::Root;
@@ -44,7 +44,7 @@ pub(super) enum Registration {
     /// An earlier agent handed the machine to its owner.
     Rescued,
     /// An earlier agent was told to, and may have died before it did.
-    Wished(Ending),
+    ShutdownRequested(ShutdownRequest),
 }
 
 impl AgentContext {
@@ -163,12 +163,14 @@ fn marked(root: &Root) -> Option<Registration> {
     if rescue::is_finished(root) {
         tracing::info!(mark = %root.rescue_mark().display(), "this machine was rescued: the agent stays silent");
         Some(Registration::Rescued)
-    } else if let Some(end) = marks::ending(root) {
-        tracing::info!(mark = %root.ending_mark().display(), ?end, "this machine was told to end: the agent ends it");
-        Some(Registration::Wished(Ending::Machine(end)))
+    } else if let Some(action) = marks::ending(root) {
+        tracing::info!(mark = %root.ending_mark().display(), end = ?action, "this machine was told to end: the agent ends it");
+        Some(Registration::ShutdownRequested(ShutdownRequest::Power(
+            action,
+        )))
     } else if marks::is_locked_down(root) {
         tracing::info!(mark = %root.lockdown_mark().display(), "this machine is locked down: the agent stays silent");
-        Some(Registration::Wished(Ending::Lockdown))
+        Some(Registration::ShutdownRequested(ShutdownRequest::Lockdown))
     } else {
         None
     }
@@ -244,7 +246,7 @@ mod tests {
         let root = Root::at(folder.path());
         assert!(marked(&root).is_none() && !marks::is_marked(&root));
         let boot = root.path("proc/sys/kernel/random/boot_id");
-        let end = power::End::PowerOff;
+        let action = power::PowerAction::PowerOff;
         for (file, text) in [
             (boot, "boot"),
             (root.lockdown_mark(), ""),
@@ -257,11 +259,11 @@ mod tests {
             assert_eq!(marks::is_marked(&root), marked.is_some());
             match (file.file_name().unwrap().to_str().unwrap(), marked) {
                 ("boot_id", None) | (".rescued", Some(Registration::Rescued)) => {}
-                ("locked-down", Some(Registration::Wished(ending))) => {
-                    assert_eq!(ending, Ending::Lockdown);
+                ("locked-down", Some(Registration::ShutdownRequested(request))) => {
+                    assert_eq!(request, ShutdownRequest::Lockdown);
                 }
-                ("ending", Some(Registration::Wished(ending))) => {
-                    assert_eq!(ending, Ending::Machine(end));
+                ("ending", Some(Registration::ShutdownRequested(request))) => {
+                    assert_eq!(request, ShutdownRequest::Power(action));
                 }
                 (file, _) => panic!("{file}"),
             }
