@@ -29,6 +29,7 @@ pub mod handover;
 pub mod imaging;
 pub mod init;
 pub mod inventory;
+pub mod json;
 pub mod keystone;
 pub mod logging;
 pub mod machine;

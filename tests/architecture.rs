@@ -20,7 +20,8 @@ use std::path::{Path, PathBuf};
 
 /// Rooms that every other one may use; they use only one another.
 const FOUNDATION: &[&str] = &[
-    "backoff", "clock", "error", "nearest", "params", "progress", "redact", "root", "secret",
+    "backoff", "clock", "error", "json", "nearest", "params", "progress", "redact", "root",
+    "secret",
 ];
 
 /// What each room may use besides the foundation and itself.
@@ -54,6 +55,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "keystone",
             "logging",
             "machine",
+            "node",
             "policy",
             "steps",
             "sys",
@@ -95,7 +97,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("conductor", &["config", "tls"]),
     (
         "extensions",
-        &["command", "inventory", "logging", "machine", "steps"],
+        &[
+            "command",
+            "inventory",
+            "logging",
+            "machine",
+            "node",
+            "steps",
+        ],
     ),
     ("keystone", &["config", "logging", "tls"]),
     ("policy", &[]),
@@ -158,6 +167,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("backoff", &[]),
     ("clock", &[]),
     ("error", &[]),
+    ("json", &[]),
     ("nearest", &[]),
     ("params", &[]),
     ("progress", &[]),

@@ -6,17 +6,18 @@ use super::error::Error;
 use super::silence::Speechless;
 use crate::conductor::Law;
 use crate::conductor::client::Client;
-use crate::conductor::lookup::{self, Lookup, Node};
+use crate::conductor::lookup::{self, Lookup};
 use crate::error::chain;
 use crate::inventory::network as interfaces;
+use crate::json::Json;
 use crate::machine::shutdown::ShutdownRequest;
 use crate::machine::{Permit, clock, marks, rescue, wait};
+use crate::node::Node;
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::secret::AgentToken;
 use crate::steps::NodeSource;
 use crate::tls::client::ClientOptions;
-use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -28,7 +29,7 @@ pub(super) struct Registered {
     pub(super) client: Arc<Client>,
     /// What Ironic knows the machine by.
     pub(super) machine: lookup::Machine,
-    pub(super) node: Node,
+    pub(super) node: lookup::Node,
     pub(super) settings: lookup::Settings,
     pub(super) token: Arc<AgentToken>,
     pub(super) tls_client: ClientOptions,
@@ -188,7 +189,7 @@ pub(super) struct AskAgain {
 }
 
 impl NodeSource for AskAgain {
-    fn node(&self) -> Option<Map<String, Value>> {
+    fn node(&self) -> Option<Node> {
         // A deployment waits for this.
         let law = Law {
             timeout: self.law.timeout.min(REFRESH_TIMEOUT),
@@ -211,8 +212,15 @@ impl NodeSource for AskAgain {
                 );
             })
             .ok()
-            .map(|node| node.raw)
+            .and_then(|node| described(node.document))
     }
+}
+
+/// The node that a lookup found, for commands and steps. A lookup's has a name.
+pub(super) fn described(document: Json) -> Option<Node> {
+    Node::parse(document)
+        .inspect_err(|error| tracing::error!(%error, "the lookup's node is none"))
+        .ok()
 }
 
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@ use super::configuration::machine_settings;
 use super::context::AgentContext;
 use super::error::Error;
 use super::network::Routes;
-use super::registration::{AskAgain, Registered};
+use super::registration::{AskAgain, Registered, described};
 use super::{door, policy};
 use crate::api;
 use crate::clock;
@@ -19,7 +19,6 @@ use crate::machine::shutdown::ShutdownRequest;
 use crate::secret::{CurrentToken, Session};
 use crate::steps::Machine;
 use crate::tls::client::ClientOptions;
-use serde_json::Value;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -90,7 +89,9 @@ impl AgentContext {
         }));
         let context = Arc::new(context);
         // Its disk is waited for when a command brings a node: a machine without one still tells Ironic that it is there.
-        context.machine.remember_node(Value::Object(node.raw));
+        if let Some(node) = described(node.document) {
+            context.machine.remember_node(node);
+        }
         let known = self.known_address(node.uuid);
         let advertised = match &known {
             Some((_, advertised)) => advertised.clone(),

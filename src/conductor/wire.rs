@@ -2,6 +2,7 @@
 
 use super::error::Error;
 use crate::config::ApiVersion;
+use crate::json::Object;
 use crate::redact::{mask_each_known, visible};
 use crate::secret::{AgentToken, document};
 use bytes::Bytes;
@@ -37,7 +38,7 @@ pub(super) fn version(body: &[u8]) -> Result<ApiVersion, Error> {
 /// The lookup's answer. Texts are borrowed from the body: the token has no second copy here.
 #[derive(Deserialize)]
 pub(super) struct LookupAnswer<'a> {
-    pub(super) node: Map<String, Value>,
+    pub(super) node: Object,
     #[serde(borrow, default)]
     pub(super) config: LookupConfig<'a>,
     /// Before Ironic 2015 it stood here.

@@ -3,6 +3,7 @@
 use super::context::{Context, accept, commander};
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
+use crate::json::Json;
 use crate::machine::marks;
 use crate::machine::power::PowerAction;
 use crate::machine::shutdown::ShutdownRequest;
@@ -67,7 +68,7 @@ fn prepare_image(context: &Context, params: Params, job: &Job) -> Result<Value, 
     reader.finish()?;
     let with = StepContext {
         commander: commander(job),
-        ports: &Value::Null,
+        ports: &Json::NULL,
         cancel: &job.cancel,
         progress: &job.progress,
     };
