@@ -30,6 +30,7 @@ pub mod http;
 pub mod imaging;
 pub mod init;
 pub mod inventory;
+pub mod json;
 pub mod keystone;
 pub mod logging;
 pub mod machine;

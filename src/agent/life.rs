@@ -11,8 +11,7 @@
 //!
 //! What is done in a state is not known here, see [`super::Agent::live`].
 
-use crate::extensions::Ending;
-use crate::machine::power;
+use crate::machine::shutdown::{Exit, ShutdownRequest};
 use uuid::Uuid;
 
 /// Where the agent stands in its life.
@@ -23,9 +22,9 @@ pub(super) enum Life {
     /// What the operator wants is known; nobody was talked to yet.
     Configured,
     /// Both conversations are being ended.
-    Leaving(Parting),
+    Leaving(ShutdownRequest),
     /// Nothing is left but the way out.
-    Over(How),
+    Over(Exit),
     /// Ironic knows this node.
     Registered(Uuid),
     /// Commands are answered, and Ironic hears the heart beat.
@@ -43,23 +42,12 @@ pub(super) enum Event {
     NobodyToAsk,
     /// The API is open, the heart beats.
     Opened,
-    /// The process was told to end.
-    Signalled,
     /// There is a reason to be silent.
     Silenced(Silence),
     /// Both conversations have ended.
     Stopped,
-    /// A command wished for an end, be it one to an agent before this one.
-    Wished(Ending),
-}
-
-/// Why the agent leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Parting {
-    /// The process was told to end.
-    Signalled,
-    /// Ironic wishes it.
-    Wished(Ending),
+    /// A signal or a command, be it one to an agent before this one, wants the end.
+    ShutdownRequested(ShutdownRequest),
 }
 
 /// Why the agent is silent.
@@ -71,15 +59,6 @@ pub(super) enum Silence {
     NoToken,
     /// The machine was handed to its owner.
     Rescued,
-}
-
-/// How the agent ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum How {
-    /// And the machine with it.
-    Machine(power::End),
-    /// Alone.
-    Process,
 }
 
 /// An event that the state does not expect: a fault of this program.
@@ -98,28 +77,20 @@ impl Life {
             (Self::Configured, Event::NobodyToAsk) => Ok(Self::Alone),
             (Self::Configured, Event::Silenced(why)) => Ok(Self::Silent(why)),
             (Self::Alone | Self::Registered(_), Event::Opened) => Ok(Self::Serving),
-            (Self::Serving, Event::Signalled) => Ok(Self::Leaving(Parting::Signalled)),
-            // Before it serves: an agent before it left a mark.
-            (Self::Configured | Self::Serving, Event::Wished(end)) => {
-                Ok(Self::Leaving(Parting::Wished(end)))
-            }
-            (Self::Leaving(parting), Event::Stopped) => Ok(parting.followed_by()),
-            // Before it serves there is nothing to be stopped.
+            // A signal before it serves: there is nothing to be stopped.
             (
                 Self::Alone | Self::Configured | Self::Registered(_) | Self::Silent(_),
-                Event::Signalled,
-            ) => Ok(Self::Over(How::Process)),
+                Event::ShutdownRequested(ShutdownRequest::Signal),
+            ) => Ok(Self::Over(Exit::Process)),
+            // A command before it serves: an agent before it left a mark.
+            (Self::Configured | Self::Serving, Event::ShutdownRequested(request)) => {
+                Ok(Self::Leaving(request))
+            }
+            (Self::Leaving(request), Event::Stopped) => Ok(match request.exit() {
+                Some(exit) => Self::Over(exit),
+                None => Self::Silent(Silence::LockedDown),
+            }),
             (life, event) => Err(Lost { life, event }),
-        }
-    }
-}
-
-impl Parting {
-    const fn followed_by(self) -> Life {
-        match self {
-            Self::Signalled | Self::Wished(Ending::Rescue) => Life::Over(How::Process),
-            Self::Wished(Ending::Lockdown) => Life::Silent(Silence::LockedDown),
-            Self::Wished(Ending::Machine(end)) => Life::Over(How::Machine(end)),
         }
     }
 }
@@ -127,7 +98,9 @@ impl Parting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::power::PowerAction;
 
+    const SIGNAL: Event = Event::ShutdownRequested(ShutdownRequest::Signal);
     const NODE: Uuid = Uuid::from_u128(7);
 
     /// Where the events lead from the beginning; the last state, or what it is lost at.
@@ -139,10 +112,10 @@ mod tests {
 
     #[test]
     fn an_agent_is_found_before_it_serves_and_serves_before_it_leaves() {
-        let events = [Event::Found(NODE), Event::Opened, Event::Signalled];
+        let events = [Event::Found(NODE), Event::Opened, SIGNAL];
         assert_eq!(lived(&events[..1]), Ok(Life::Registered(NODE)));
         assert_eq!(lived(&events[..2]), Ok(Life::Serving));
-        assert_eq!(lived(&events), Ok(Life::Leaving(Parting::Signalled)));
+        assert_eq!(lived(&events), Ok(Life::Leaving(ShutdownRequest::Signal)));
     }
 
     #[test]
@@ -159,20 +132,26 @@ mod tests {
             lived(&[
                 Event::NobodyToAsk,
                 Event::Opened,
-                Event::Wished(wished),
+                Event::ShutdownRequested(wished),
                 Event::Stopped,
             ])
         };
-        for end in [power::End::PowerOff, power::End::Reboot] {
-            let over = Ok(Life::Over(How::Machine(end)));
-            let wished = Ending::Machine(end);
+        for action in [PowerAction::PowerOff, PowerAction::Reboot] {
+            let over = Ok(Life::Over(Exit::Machine(action)));
+            let wished = ShutdownRequest::Power(action);
             assert_eq!(after(wished), over);
             // What an agent before this one was told, this one does without having served.
-            assert_eq!(lived(&[Event::Wished(wished), Event::Stopped]), over);
+            assert_eq!(
+                lived(&[Event::ShutdownRequested(wished), Event::Stopped]),
+                over
+            );
         }
-        assert_eq!(after(Ending::Rescue), Ok(Life::Over(How::Process)));
         assert_eq!(
-            after(Ending::Lockdown),
+            after(ShutdownRequest::Rescue),
+            Ok(Life::Over(Exit::Process))
+        );
+        assert_eq!(
+            after(ShutdownRequest::Lockdown),
             Ok(Life::Silent(Silence::LockedDown))
         );
     }
@@ -184,7 +163,7 @@ mod tests {
             lived(&[Event::Silenced(Silence::NoToken)]).as_ref(),
             Ok(&silent)
         );
-        assert_eq!(silent.after(Event::Signalled), Ok(Life::Over(How::Process)));
+        assert_eq!(silent.after(SIGNAL), Ok(Life::Over(Exit::Process)));
         for event in [Event::Found(NODE), Event::Opened, Event::NobodyToAsk] {
             assert!(silent.after(event).is_err());
         }
@@ -193,21 +172,27 @@ mod tests {
     #[test]
     fn a_signal_ends_every_state_and_an_agent_that_serves_stops_first() {
         for life in [Life::Alone, Life::Configured, Life::Registered(NODE)] {
-            assert_eq!(life.after(Event::Signalled), Ok(Life::Over(How::Process)));
+            assert_eq!(life.after(SIGNAL), Ok(Life::Over(Exit::Process)));
         }
-        let leaving = Life::Serving.after(Event::Signalled).unwrap();
-        assert_eq!(leaving.after(Event::Stopped), Ok(Life::Over(How::Process)));
+        let leaving = Life::Serving.after(SIGNAL).unwrap();
+        assert_eq!(leaving.after(Event::Stopped), Ok(Life::Over(Exit::Process)));
     }
 
     #[test]
     fn nothing_follows_the_end_and_nothing_is_left_out() {
-        let over = Life::Over(How::Process);
+        let over = Life::Over(Exit::Process);
         assert_eq!(
-            over.after(Event::Signalled).unwrap_err().to_string(),
-            "the agent's life has no way on from Over(Process) by Signalled"
+            over.after(SIGNAL).unwrap_err().to_string(),
+            "the agent's life has no way on from Over(Process) by ShutdownRequested(Signal)"
         );
         assert!(lived(&[Event::Opened]).is_err());
-        assert!(lived(&[Event::Found(NODE), Event::Wished(Ending::Lockdown)]).is_err());
+        assert!(
+            lived(&[
+                Event::Found(NODE),
+                Event::ShutdownRequested(ShutdownRequest::Lockdown)
+            ])
+            .is_err()
+        );
         assert!(lived(&[Event::Stopped]).is_err());
     }
 }

@@ -23,16 +23,16 @@ pub use inheritance::HandedOver;
 
 use crate::config::{self, CommandLine};
 use crate::error::chain;
-use crate::extensions::Ending;
 use crate::logging::{self, Log};
 use crate::machine::power;
+use crate::machine::shutdown::{Exit, ShutdownRequest};
 use crate::redact::{one_line, redact};
 use crate::root::Root;
 use crate::sys::process;
 use configuration::{configure, sources, tell_of_permit, tell_of_trust};
 use context::AgentContext;
 use inheritance::{Inheritance, inherit};
-use life::{Event, How, Life, Parting, Silence};
+use life::{Event, Life, Silence};
 use network::take_network_down;
 use registration::{Registered, Registration};
 use service::{SHUTDOWN_GRACE_PERIOD, Service};
@@ -103,15 +103,15 @@ fn live(
         service: None,
         speechless: None,
     };
-    let how = runtime.block_on(agent.live());
-    end(runtime, &root, how?)
+    let exit = runtime.block_on(agent.live());
+    end(runtime, &root, exit?)
 }
 
-fn end(runtime: Runtime, root: &Root, how: How) -> Result<(), Error> {
+fn end(runtime: Runtime, root: &Root, exit: Exit) -> Result<(), Error> {
     runtime.shutdown_timeout(SHUTDOWN_GRACE_PERIOD);
-    match how {
-        How::Process => Ok(()),
-        How::Machine(end) => Err(Error::Power(power::end(root, end))),
+    match exit {
+        Exit::Process => Ok(()),
+        Exit::Machine(action) => Err(Error::Power(power::end(root, action))),
     }
 }
 
@@ -127,7 +127,7 @@ struct Agent {
 
 impl Agent {
     /// From configuration to the end: in each state its work, whose outcome leads to the next.
-    async fn live(mut self) -> Result<How, Error> {
+    async fn live(mut self) -> Result<Exit, Error> {
         let mut end_signal = EndSignal::listen()?;
         let mut life = Life::Configured;
         loop {
@@ -135,7 +135,7 @@ impl Agent {
                 Life::Configured => unless(&mut end_signal, self.find_node()).await?,
                 Life::Alone | Life::Registered(_) => unless(&mut end_signal, self.open()).await?,
                 Life::Serving => unless(&mut end_signal, self.serve()).await?,
-                Life::Leaving(parting) => self.leave(parting).await,
+                Life::Leaving(request) => self.leave(request).await,
                 Life::Silent(silence) => {
                     match silence {
                         // Whoever left the mark may have died before it forgot.
@@ -147,11 +147,11 @@ impl Agent {
                         Some(speechless) => speechless.tell_until(end_signal.wait()).await,
                         None => end_signal.wait().await,
                     }
-                    Event::Signalled
+                    Event::ShutdownRequested(ShutdownRequest::Signal)
                 }
-                Life::Over(how) => {
+                Life::Over(exit) => {
                     self.context.cancel.cancel();
-                    return Ok(how);
+                    return Ok(exit);
                 }
             };
             life = life.after(event).map_err(Error::Life)?;
@@ -173,7 +173,7 @@ impl Agent {
                 event
             }
             Registration::Rescued => Event::Silenced(Silence::Rescued),
-            Registration::Wished(ending) => Event::Wished(ending),
+            Registration::ShutdownRequested(request) => Event::ShutdownRequested(request),
         })
     }
 
@@ -194,37 +194,41 @@ impl Agent {
         }
     }
 
-    /// Answers commands and heartbeats until a command wishes for an end.
+    /// Answers commands and heartbeats until a command requests a shutdown.
     async fn serve(&mut self) -> Result<Event, Error> {
         match &mut self.service {
-            Some(service) => service.until_wished().await.map(Event::Wished),
+            Some(service) => service
+                .shutdown_requested()
+                .await
+                .map(Event::ShutdownRequested),
             None => Err(Error::EndedEarly),
         }
     }
 
     /// Stops both conversations.
-    async fn leave(&mut self, parting: Parting) -> Event {
+    async fn leave(&mut self, request: ShutdownRequest) -> Event {
         self.context.cancel.cancel();
-        if let Parting::Wished(_) = parting {
+        let is_final = request != ShutdownRequest::Signal;
+        if is_final {
             // No heart beats any more, and an answer that is on its way needs neither token nor key.
             self.forget();
         }
         if let Some(service) = self.service.take() {
             service.stop().await;
         }
-        if let Parting::Wished(_) = parting {
+        if is_final {
             // Commands that were stopped have left a last word.
             self.forget_records();
         }
-        match parting {
-            Parting::Wished(Ending::Lockdown) => {
+        match request {
+            ShutdownRequest::Lockdown => {
                 take_network_down();
                 tracing::info!("locked down: the network is down, the machine only waits");
             }
-            Parting::Wished(Ending::Rescue) => {
+            ShutdownRequest::Rescue => {
                 tracing::info!("the machine belongs to its owner now: the agent ends");
             }
-            Parting::Wished(Ending::Machine(_)) | Parting::Signalled => {}
+            ShutdownRequest::Power(_) | ShutdownRequest::Signal => {}
         }
         Event::Stopped
     }
@@ -250,7 +254,7 @@ async fn unless(
     work: impl Future<Output = Result<Event, Error>>,
 ) -> Result<Event, Error> {
     tokio::select! {
-        () = end_signal.wait() => Ok(Event::Signalled),
+        () = end_signal.wait() => Ok(Event::ShutdownRequested(ShutdownRequest::Signal)),
         event = work => event,
     }
 }

@@ -5,6 +5,7 @@ use crate::api::{Credentials, Subject};
 use crate::command::Dispatcher;
 use crate::config::Config;
 use crate::extensions::Context;
+use crate::json::Json;
 use crate::keystone::Keystone;
 use crate::policy::{self, Attributes, DEFAULTS, Enforcer, Found, Reload, names};
 use crate::root::Root;
@@ -196,12 +197,24 @@ pub(super) struct AgentsSubject(pub(super) Arc<Context>);
 
 impl Subject for AgentsSubject {
     fn attributes(&self) -> Attributes {
+        let value = |json: Option<&Json>| json.map(|json| json.as_value().clone());
         self.0.machine.with_node(|node| {
-            let members = ["uuid", "owner", "lessee"].into_iter().filter_map(|name| {
-                let value = node?.get(name)?;
-                Some((format!("node.{name}"), value.clone()))
-            });
-            members.collect()
+            let uuid = node.map(|node| Value::from(node.uuid.as_str()));
+            let members = [
+                ("node.uuid", uuid),
+                (
+                    "node.owner",
+                    value(node.and_then(|node| node.owner.as_ref())),
+                ),
+                (
+                    "node.lessee",
+                    value(node.and_then(|node| node.lessee.as_ref())),
+                ),
+            ];
+            let known = members.into_iter();
+            known
+                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                .collect()
         })
     }
 

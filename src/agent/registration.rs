@@ -6,17 +6,18 @@ use super::error::Error;
 use super::silence::Speechless;
 use crate::conductor::Law;
 use crate::conductor::client::Client;
-use crate::conductor::lookup::{self, Lookup, Node};
+use crate::conductor::lookup::{self, Lookup};
 use crate::error::chain;
-use crate::extensions::Ending;
 use crate::inventory::network as interfaces;
+use crate::json::Json;
+use crate::machine::shutdown::ShutdownRequest;
 use crate::machine::{Permit, clock, marks, rescue, wait};
+use crate::node::Node;
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::secret::AgentToken;
 use crate::steps::NodeSource;
 use crate::tls::client::ClientOptions;
-use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -28,7 +29,7 @@ pub(super) struct Registered {
     pub(super) client: Arc<Client>,
     /// What Ironic knows the machine by.
     pub(super) machine: lookup::Machine,
-    pub(super) node: Node,
+    pub(super) node: lookup::Node,
     pub(super) settings: lookup::Settings,
     pub(super) token: Arc<AgentToken>,
     pub(super) tls_client: ClientOptions,
@@ -44,7 +45,7 @@ pub(super) enum Registration {
     /// An earlier agent handed the machine to its owner.
     Rescued,
     /// An earlier agent was told to, and may have died before it did.
-    Wished(Ending),
+    ShutdownRequested(ShutdownRequest),
 }
 
 impl AgentContext {
@@ -165,12 +166,14 @@ fn marked(root: &Root) -> Option<Registration> {
     if rescue::is_finished(root) {
         tracing::info!(mark = %root.rescue_mark().display(), "this machine was rescued: the agent stays silent");
         Some(Registration::Rescued)
-    } else if let Some(end) = marks::ending(root) {
-        tracing::info!(mark = %root.ending_mark().display(), ?end, "this machine was told to end: the agent ends it");
-        Some(Registration::Wished(Ending::Machine(end)))
+    } else if let Some(action) = marks::ending(root) {
+        tracing::info!(mark = %root.ending_mark().display(), end = ?action, "this machine was told to end: the agent ends it");
+        Some(Registration::ShutdownRequested(ShutdownRequest::Power(
+            action,
+        )))
     } else if marks::is_locked_down(root) {
         tracing::info!(mark = %root.lockdown_mark().display(), "this machine is locked down: the agent stays silent");
-        Some(Registration::Wished(Ending::Lockdown))
+        Some(Registration::ShutdownRequested(ShutdownRequest::Lockdown))
     } else {
         None
     }
@@ -188,7 +191,7 @@ pub(super) struct AskAgain {
 }
 
 impl NodeSource for AskAgain {
-    fn node(&self) -> Option<Map<String, Value>> {
+    fn node(&self) -> Option<Node> {
         // A deployment waits for this.
         let law = Law {
             timeout: self.law.timeout.min(REFRESH_TIMEOUT),
@@ -211,8 +214,15 @@ impl NodeSource for AskAgain {
                 );
             })
             .ok()
-            .map(|node| node.raw)
+            .and_then(|node| described(node.document))
     }
+}
+
+/// The node that a lookup found, for commands and steps. A lookup's has a name.
+pub(super) fn described(document: Json) -> Option<Node> {
+    Node::parse(document)
+        .inspect_err(|error| tracing::error!(%error, "the lookup's node is none"))
+        .ok()
 }
 
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(60);
@@ -246,7 +256,7 @@ mod tests {
         let root = Root::at(folder.path());
         assert!(marked(&root).is_none() && !marks::is_marked(&root));
         let boot = root.path("proc/sys/kernel/random/boot_id");
-        let end = power::End::PowerOff;
+        let action = power::PowerAction::PowerOff;
         for (file, text) in [
             (boot, "boot"),
             (root.lockdown_mark(), ""),
@@ -259,11 +269,11 @@ mod tests {
             assert_eq!(marks::is_marked(&root), marked.is_some());
             match (file.file_name().unwrap().to_str().unwrap(), marked) {
                 ("boot_id", None) | (".rescued", Some(Registration::Rescued)) => {}
-                ("locked-down", Some(Registration::Wished(ending))) => {
-                    assert_eq!(ending, Ending::Lockdown);
+                ("locked-down", Some(Registration::ShutdownRequested(request))) => {
+                    assert_eq!(request, ShutdownRequest::Lockdown);
                 }
-                ("ending", Some(Registration::Wished(ending))) => {
-                    assert_eq!(ending, Ending::Machine(end));
+                ("ending", Some(Registration::ShutdownRequested(request))) => {
+                    assert_eq!(request, ShutdownRequest::Power(action));
                 }
                 (file, _) => panic!("{file}"),
             }

@@ -4,7 +4,7 @@ use super::configuration::machine_settings;
 use super::context::AgentContext;
 use super::error::Error;
 use super::network::Routes;
-use super::registration::{AskAgain, Registered};
+use super::registration::{AskAgain, Registered, described};
 use super::{door, policy};
 use crate::api;
 use crate::clock;
@@ -14,11 +14,11 @@ use crate::conductor::client::Client;
 use crate::conductor::heartbeat::{self, Heartbeat};
 use crate::conductor::lookup::Settings;
 use crate::conductor::{self, AGENT_VERSION, Law};
-use crate::extensions::{self, Context, Ending};
+use crate::extensions::{self, Context};
+use crate::machine::shutdown::ShutdownRequest;
 use crate::secret::{CurrentToken, Session};
 use crate::steps::Machine;
 use crate::tls::client::ClientOptions;
-use serde_json::Value;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -34,17 +34,17 @@ use uuid::Uuid;
 pub(super) struct Service {
     tasks: JoinSet<()>,
     dispatcher: Dispatcher,
-    wish: watch::Receiver<Option<Ending>>,
+    shutdown: watch::Receiver<Option<ShutdownRequest>>,
 }
 
 impl Service {
-    /// Waits until a command wishes for an end.
+    /// Waits until a command requests a shutdown.
     ///
     /// # Errors
     /// A conversation ended, which none does by itself.
-    pub(super) async fn until_wished(&mut self) -> Result<Ending, Error> {
+    pub(super) async fn shutdown_requested(&mut self) -> Result<ShutdownRequest, Error> {
         tokio::select! {
-            wished = self.wish.wait_for(Option::is_some) => wished.ok().and_then(|wished| *wished).ok_or(Error::EndedEarly),
+            request = self.shutdown.wait_for(Option::is_some) => request.ok().and_then(|request| *request).ok_or(Error::EndedEarly),
             ended = self.tasks.join_next() => Err(match ended {
                 Some(Err(panic)) => Error::Task(panic),
                 Some(Ok(())) | None => Error::EndedEarly,
@@ -78,7 +78,7 @@ impl AgentContext {
             token,
             tls_client,
         } = registered;
-        let (mut context, wish) = self.context(&settings, tls_client, None);
+        let (mut context, shutdown) = self.context(&settings, tls_client, None);
         context.machine = context.machine.with_node_source(Box::new(AskAgain {
             client: Arc::clone(&client),
             machine,
@@ -89,7 +89,9 @@ impl AgentContext {
         }));
         let context = Arc::new(context);
         // Its disk is waited for when a command brings a node: a machine without one still tells Ironic that it is there.
-        context.machine.remember_node(Value::Object(node.raw));
+        if let Some(node) = described(node.document) {
+            context.machine.remember_node(node);
+        }
         let known = self.known_address(node.uuid);
         let advertised = match &known {
             Some((_, advertised)) => advertised.clone(),
@@ -116,7 +118,7 @@ impl AgentContext {
             callback_url: heartbeat.callback_url.clone(),
         });
         let token = CurrentToken::new(Some(token));
-        let mut service = self.open_api(&context, wish, token, identity, bound)?;
+        let mut service = self.open_api(&context, shutdown, token, identity, bound)?;
         tracing::info!(url = heartbeat.callback_url, "Ironic is told to call");
         let (completions, cancel) = (service.dispatcher.completions(), self.cancel.clone());
         service.tasks.spawn(async move {
@@ -136,16 +138,16 @@ impl AgentContext {
         let token = CurrentToken::kept_in(&self.vault, token);
         let settable = self.config.standalone.then(|| token.clone());
         let settings = Settings::of(&self.config);
-        let (context, wish) = self.context(&settings, tls_client, settable);
+        let (context, shutdown) = self.context(&settings, tls_client, settable);
         let identity = door::identity(&self.root, &self.vault, &self.config, &settings, None)?;
         let bound = self.bound(None).await?;
-        self.open_api(&Arc::new(context), wish, token, identity, bound)
+        self.open_api(&Arc::new(context), shutdown, token, identity, bound)
     }
 
     fn open_api(
         &self,
         context: &Arc<Context>,
-        wish: watch::Receiver<Option<Ending>>,
+        shutdown: watch::Receiver<Option<ShutdownRequest>>,
         token: CurrentToken,
         identity: door::Identity,
         bound: Option<IpAddr>,
@@ -181,18 +183,18 @@ impl AgentContext {
         Ok(Service {
             tasks,
             dispatcher,
-            wish,
+            shutdown,
         })
     }
 
-    /// What commands work on, and where they say how the agent is to end.
+    /// What commands work on, and where they request a shutdown.
     fn context(
         &mut self,
         settings: &Settings,
         tls: ClientOptions,
         token: Option<CurrentToken>,
-    ) -> (Context, watch::Receiver<Option<Ending>>) {
-        let (ending, wish) = watch::channel(None);
+    ) -> (Context, watch::Receiver<Option<ShutdownRequest>>) {
+        let (shutdown, requests) = watch::channel(None);
         let machine = machine_settings(&self.root, &mut self.config, settings, tls);
         let context = Context {
             machine: Machine::new(self.root.clone(), machine),
@@ -201,9 +203,9 @@ impl AgentContext {
             ignore_bootloader_failure: self.config.ignore_bootloader_failure.unwrap_or(false),
             token,
             extensions: extensions::EXTENSIONS,
-            ending,
+            shutdown,
         };
-        (context, wish)
+        (context, requests)
     }
 
     /// Where Ironic was told to call by an agent before this one.

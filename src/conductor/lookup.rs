@@ -4,10 +4,10 @@ use super::client::{Client, Content, Request, Standing, TOKEN};
 use super::error::Error;
 use super::{Law, wire};
 use crate::config::{ApiVersion, Config};
+use crate::json::{Field, Json, Object};
 use crate::secret::{AgentToken, TokenError};
 use crate::tls::{CipherSuites, MinVersion};
 use reqwest::StatusCode;
-use serde_json::{Map, Value};
 use std::str::FromStr;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -41,7 +41,7 @@ pub struct Node {
     /// Its identity.
     pub uuid: Uuid,
     /// Everything, as it came.
-    pub raw: Map<String, Value>,
+    pub document: Json,
 }
 
 /// How the agent is to work: what the lookup said, else what configuration says.
@@ -283,22 +283,25 @@ fn understand(body: &[u8], config: &Config) -> Result<Lookup, Error> {
     })
 }
 
-fn node_of(raw: Map<String, Value>) -> Result<Node, Error> {
-    let uuid = raw.get("uuid").and_then(Value::as_str);
+fn node_of(document: Object) -> Result<Node, Error> {
+    let uuid = document.member("uuid").and_then(Field::text);
     let uuid = uuid.and_then(|uuid| Uuid::parse_str(uuid).ok());
     let uuid = uuid.ok_or(Error::Malformed {
         line: 0,
         column: 0,
         what: "node.uuid is missing or no UUID",
     })?;
-    Ok(Node { uuid, raw })
+    Ok(Node {
+        uuid,
+        document: document.into(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::root::Root;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     const TEXT: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
     const UUID: &str = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
@@ -341,7 +344,7 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(lookup.node.uuid.to_string(), UUID);
-        assert!(lookup.node.raw.contains_key("properties"));
+        assert!(lookup.node.document.field().member("properties").is_some());
         assert_eq!(lookup.token_required, Some(true));
         assert_eq!(
             lookup.settings,

@@ -3,6 +3,7 @@
 use super::error::Error;
 use crate::config::ApiVersion;
 use crate::http;
+use crate::json::Object;
 use crate::secret::{AgentToken, document};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -36,7 +37,7 @@ pub(super) fn version(body: &[u8]) -> Result<ApiVersion, Error> {
 /// The lookup's answer. Texts are borrowed from the body: the token has no second copy here.
 #[derive(Deserialize)]
 pub(super) struct LookupAnswer<'a> {
-    pub(super) node: Map<String, Value>,
+    pub(super) node: Object,
     #[serde(borrow, default)]
     pub(super) config: LookupConfig<'a>,
     /// Before Ironic 2015 it stood here.

@@ -3,7 +3,7 @@
 use crate::command::{self, CommandSpec, Job, Params};
 use crate::error::AgentError;
 use crate::logging::Ring;
-use crate::machine::power::End;
+use crate::machine::shutdown::ShutdownRequest;
 use crate::root::Root;
 use crate::secret::CurrentToken;
 use crate::steps::{Commander, Machine};
@@ -27,19 +27,8 @@ pub struct Context {
     pub token: Option<CurrentToken>,
     /// Every command, for those of a flow.
     pub extensions: Extensions,
-    /// How the agent is to end: written by the commands that end it, read by `agent`.
-    pub ending: watch::Sender<Option<Ending>>,
-}
-
-/// How the agent ends when Ironic wishes it to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// Serve no more, take the network down, stay.
-    Lockdown,
-    /// End the machine.
-    Machine(End),
-    /// Serve no more: the ramdisk belongs to the machine's owner now.
-    Rescue,
+    /// Written by the commands that end the agent, read by `agent`.
+    pub shutdown: watch::Sender<Option<ShutdownRequest>>,
 }
 
 /// Who wants what a command does.

@@ -16,7 +16,7 @@ mod standby;
 mod steps;
 mod system;
 
-pub use context::{Context, Ending, Extensions};
+pub use context::{Context, Extensions};
 
 use crate::command::Command;
 use std::sync::Arc;

@@ -3,6 +3,8 @@
 use super::context::{Context, accept};
 use crate::command::{CommandSpec, Commander, Job, Mode, Params};
 use crate::error::{AgentError, ErrorClass};
+use crate::json::{Json, Object};
+use crate::node::Node;
 use crate::params::ParamReader;
 use crate::secret::AgentToken;
 use serde_json::{Map, Value};
@@ -50,14 +52,15 @@ fn set_node_info(context: &Context, params: Params, job: &Job) -> Result<Value, 
     let mut reader = ParamReader::new("poll.set_node_info", params);
     let mut answer = ParamReader::new("poll.set_node_info", reader.object("node_info")?);
     reader.finish()?;
-    let node = answer.object("node")?;
+    let node = Json::from(Object::from(answer.object("node")?));
     let config = match answer.any("config") {
         Value::Object(config) => config,
         _ => Map::new(),
     };
+    let node = Node::parse(node)?;
     match job.commander {
-        Commander::Conductor => context.machine.take_node(node, &job.cancel)?,
-        Commander::User { .. } => context.machine.give_node(node)?,
+        Commander::Conductor => context.machine.take_node(node, &job.cancel),
+        Commander::User { .. } => context.machine.remember_node(node),
     }
     take_token(context, config);
     Ok(Value::Null)

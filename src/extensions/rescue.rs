@@ -1,9 +1,10 @@
 //! `rescue.*`: `finalize_rescue`.
 
-use super::context::{Context, Ending, accept};
+use super::context::{Context, accept};
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
 use crate::machine::rescue::{self, Password};
+use crate::machine::shutdown::ShutdownRequest;
 use crate::params::ParamReader;
 use crate::secret::Secret;
 use serde_json::Value;
@@ -31,6 +32,7 @@ fn finalize_rescue(context: &Context, params: Params, _: &Job) -> Result<Value, 
     reader.finish()?;
     let permit = context.machine.permit()?;
     rescue::finish(&context.root, permit, &password)?;
-    context.ending.send_replace(Some(Ending::Rescue));
+    let request = ShutdownRequest::Rescue;
+    context.shutdown.send_replace(Some(request));
     Ok(Value::Null)
 }

@@ -1,10 +1,12 @@
 //! `standby.*`: write an image, tell what was written, flush, end.
 
-use super::context::{Context, Ending, accept, commander};
+use super::context::{Context, accept, commander};
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
+use crate::json::Json;
 use crate::machine::marks;
-use crate::machine::power::End;
+use crate::machine::power::PowerAction;
+use crate::machine::shutdown::ShutdownRequest;
 use crate::params::ParamReader;
 use crate::secret::Secret;
 use crate::steps::StepContext;
@@ -41,7 +43,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
         mode: Mode::Async,
         is_read_by_ironic: false,
         validate: accept,
-        run: |context, params, _| end(context, "standby.power_off", params, End::PowerOff),
+        run: |context, params, _| end(context, "standby.power_off", params, PowerAction::PowerOff),
     },
     CommandSpec {
         extension: "standby",
@@ -49,7 +51,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
         mode: Mode::Async,
         is_read_by_ironic: false,
         validate: accept,
-        run: |context, params, _| end(context, "standby.run_image", params, End::Reboot),
+        run: |context, params, _| end(context, "standby.run_image", params, PowerAction::Reboot),
     },
 ];
 
@@ -66,7 +68,7 @@ fn prepare_image(context: &Context, params: Params, job: &Job) -> Result<Value, 
     reader.finish()?;
     let with = StepContext {
         commander: commander(job),
-        ports: &Value::Null,
+        ports: &Json::NULL,
         cancel: &job.cancel,
         progress: &job.progress,
     };
@@ -89,10 +91,16 @@ fn sync(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError>
     Ok(Value::Null)
 }
 
-fn end(context: &Context, command: &str, params: Params, end: End) -> Result<Value, AgentError> {
+fn end(
+    context: &Context,
+    command: &str,
+    params: Params,
+    action: PowerAction,
+) -> Result<Value, AgentError> {
     ParamReader::new(command, params).finish()?;
     context.machine.prepare_end()?;
-    marks::tell_if_unset(marks::end(&context.root, context.machine.permit()?, end));
-    context.ending.send_replace(Some(Ending::Machine(end)));
+    marks::tell_if_unset(marks::end(&context.root, context.machine.permit()?, action));
+    let request = ShutdownRequest::Power(action);
+    context.shutdown.send_replace(Some(request));
     Ok(Value::Null)
 }

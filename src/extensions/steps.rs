@@ -3,6 +3,8 @@
 use super::context::{Context, commander};
 use crate::command::{Commander, Job, Params};
 use crate::error::{AgentError, ErrorClass};
+use crate::json::{Json, Object};
+use crate::node::{Node, WithSecrets};
 use crate::params::ParamReader;
 use crate::steps::{Lent, StepContext};
 use crate::steps::{Phase, is_same_version, versions};
@@ -72,7 +74,7 @@ pub(super) fn execute(
     }
     let with = StepContext {
         commander: commander(job),
-        ports: &ports,
+        ports: &Json::from(ports),
         cancel: &job.cancel,
         progress: &job.progress,
     };
@@ -93,11 +95,13 @@ fn given<'a>(
     node: Map<String, Value>,
     job: &Job,
 ) -> Result<Option<Lent<'a>>, AgentError> {
+    let node = Json::from(Object::from(node));
     match job.commander {
         Commander::Conductor => {
-            context.machine.take_node(node, &job.cancel)?;
+            let node = Node::parse(node)?;
+            context.machine.take_node(node, &job.cancel);
             Ok(None)
         }
-        Commander::User { .. } => context.machine.lend_node(node).map(Some),
+        Commander::User { .. } => Ok(Some(context.machine.lend_node(WithSecrets::parse(node)?))),
     }
 }

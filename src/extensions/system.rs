@@ -1,9 +1,10 @@
 //! `system.*`: `lockdown`.
 
-use super::context::{Context, Ending, accept};
+use super::context::{Context, accept};
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
 use crate::machine::marks;
+use crate::machine::shutdown::ShutdownRequest;
 use crate::params::ParamReader;
 use serde_json::Value;
 
@@ -21,6 +22,7 @@ fn lockdown(context: &Context, params: Params, _: &Job) -> Result<Value, AgentEr
     ParamReader::new("system.lockdown", params).finish()?;
     let permit = context.machine.permit()?;
     marks::tell_if_unset(marks::lock_down(&context.root, permit));
-    context.ending.send_replace(Some(Ending::Lockdown));
+    let request = ShutdownRequest::Lockdown;
+    context.shutdown.send_replace(Some(request));
     Ok(Value::Null)
 }

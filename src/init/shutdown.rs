@@ -15,7 +15,7 @@
 
 use super::consoles::Consoles;
 use crate::formats::process_status::is_running_program;
-use crate::machine::power::{self, End};
+use crate::machine::power::{self, PowerAction};
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::supervisor::Order;
@@ -161,7 +161,7 @@ fn is_running(root: &Root, pid: i32) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Request {
     cause: &'static str,
-    action: End,
+    action: PowerAction,
 }
 
 /// Where requests come from.
@@ -218,7 +218,7 @@ impl Sources {
             if self.is_pressed() {
                 return Ok(Request {
                     cause: "power button",
-                    action: End::PowerOff,
+                    action: PowerAction::PowerOff,
                 });
             }
             if self.has_new_devices()? {
@@ -294,28 +294,28 @@ const REQUESTS: [(Signal, Request); 4] = [
         Signal::SIGINT,
         Request {
             cause: "SIGINT (Ctrl-Alt-Del)",
-            action: End::Reboot,
+            action: PowerAction::Reboot,
         },
     ),
     (
         Signal::SIGTERM,
         Request {
             cause: "SIGTERM (reboot)",
-            action: End::Reboot,
+            action: PowerAction::Reboot,
         },
     ),
     (
         Signal::SIGUSR1,
         Request {
             cause: "SIGUSR1 (halt)",
-            action: End::Halt,
+            action: PowerAction::Halt,
         },
     ),
     (
         Signal::SIGUSR2,
         Request {
             cause: "SIGUSR2 (poweroff)",
-            action: End::PowerOff,
+            action: PowerAction::PowerOff,
         },
     ),
 ];
@@ -335,10 +335,10 @@ mod tests {
     #[test]
     fn each_signal_of_busyboxs_commands_is_its_action() {
         let action = |signal| request_of(signal).map(|request| request.action);
-        assert_eq!(action(Signal::SIGTERM), Some(End::Reboot));
-        assert_eq!(action(Signal::SIGINT), Some(End::Reboot));
-        assert_eq!(action(Signal::SIGUSR1), Some(End::Halt));
-        assert_eq!(action(Signal::SIGUSR2), Some(End::PowerOff));
+        assert_eq!(action(Signal::SIGTERM), Some(PowerAction::Reboot));
+        assert_eq!(action(Signal::SIGINT), Some(PowerAction::Reboot));
+        assert_eq!(action(Signal::SIGUSR1), Some(PowerAction::Halt));
+        assert_eq!(action(Signal::SIGUSR2), Some(PowerAction::PowerOff));
         assert_eq!(action(Signal::SIGHUP), None);
     }
 
@@ -351,7 +351,7 @@ mod tests {
         raise(Signal::SIGUSR2).unwrap();
         let request = Request {
             cause: "SIGUSR2 (poweroff)",
-            action: End::PowerOff,
+            action: PowerAction::PowerOff,
         };
         assert_eq!(sources.next().unwrap(), request);
     }

@@ -4,7 +4,7 @@
 //! That of a rescue has a file of its own (`rescue.rs`): others look for it, too.
 
 use super::permit::Permit;
-use super::power::End;
+use super::power::PowerAction;
 use super::rescue;
 use crate::error::chain;
 use crate::root::Root;
@@ -46,10 +46,10 @@ pub fn is_locked_down(root: &Root) -> bool {
 ///
 /// # Errors
 /// [`Error`]: the next agent would serve again.
-pub fn end(root: &Root, _: Permit, end: End) -> Result<(), Error> {
+pub fn end(root: &Root, _: Permit, action: PowerAction) -> Result<(), Error> {
     let mark = root.ending_mark();
     match boot(root) {
-        Ok(boot) => write(mark, &format!("{} {boot}", name(end))),
+        Ok(boot) => write(mark, &format!("{} {boot}", name(action))),
         Err(error) => Err(Error(mark, error)),
     }
 }
@@ -62,21 +62,25 @@ pub fn is_marked(root: &Root) -> bool {
 
 /// How the machine is to end, where it was marked in this boot: a /run that outlives its boot ends no other.
 #[must_use]
-pub fn ending(root: &Root) -> Option<End> {
+pub fn ending(root: &Root) -> Option<PowerAction> {
     let text = fs::read_to_string(root.ending_mark()).ok()?;
     let (end, marked) = text.split_once(' ')?;
     let is_this_boot = boot(root).is_ok_and(|boot| boot == marked);
-    let known = [End::Halt, End::PowerOff, End::Reboot];
+    let known = [
+        PowerAction::Halt,
+        PowerAction::PowerOff,
+        PowerAction::Reboot,
+    ];
     known
         .into_iter()
         .find(|known| is_this_boot && name(*known) == end)
 }
 
-const fn name(end: End) -> &'static str {
-    match end {
-        End::Halt => "halt",
-        End::PowerOff => "power-off",
-        End::Reboot => "reboot",
+const fn name(action: PowerAction) -> &'static str {
+    match action {
+        PowerAction::Halt => "halt",
+        PowerAction::PowerOff => "power-off",
+        PowerAction::Reboot => "reboot",
     }
 }
 
@@ -131,7 +135,11 @@ mod tests {
     fn an_ending_is_known_in_the_boot_that_it_was_marked_in_and_in_no_other() {
         let (_folder, root) = machine("one");
         assert_eq!(ending(&root), None);
-        for end_of_it in [End::Halt, End::PowerOff, End::Reboot] {
+        for end_of_it in [
+            PowerAction::Halt,
+            PowerAction::PowerOff,
+            PowerAction::Reboot,
+        ] {
             restart(&root, "one");
             end(&root, permit(&root), end_of_it).unwrap();
             assert_eq!(ending(&root), Some(end_of_it));
@@ -144,7 +152,7 @@ mod tests {
     fn a_mark_that_cannot_be_written_is_told() {
         let (_folder, root) = machine("");
         // A boot without a name cannot be told from another.
-        assert!(end(&root, permit(&root), End::PowerOff).is_err());
+        assert!(end(&root, permit(&root), PowerAction::PowerOff).is_err());
         fs::write(root.path("run"), "no folder").unwrap();
         let error = lock_down(&root, permit(&root)).unwrap_err();
         assert!(chain(&error).starts_with("cannot write the mark "));

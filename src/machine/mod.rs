@@ -7,6 +7,7 @@ mod permit;
 pub mod power;
 pub mod power_control;
 pub mod rescue;
+pub mod shutdown;
 pub mod wait;
 
 pub use permit::{InstalledSystem, Permit, Refusal};

@@ -16,9 +16,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How the machine is to end.
+/// What becomes of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum PowerAction {
     /// Still on, with nothing that runs.
     Halt,
     /// Off.
@@ -36,8 +36,8 @@ pub enum Error {
 }
 
 /// Ends the machine. Returns only when that failed.
-pub fn end(root: &Root, end: End) -> Error {
-    tracing::info!(?end, "The machine ends");
+pub fn end(root: &Root, action: PowerAction) -> Error {
+    tracing::info!(end = ?action, "The machine ends");
     let is_flushed = sync(SYNC_TIMEOUT);
     let mounts = fs::read(root.path("proc/self/mountinfo")).unwrap_or_default();
     let left = unmount_all(disk_mounts(&mounts), UNMOUNT_TIMEOUT, |point| {
@@ -50,14 +50,14 @@ pub fn end(root: &Root, end: End) -> Error {
     logging::flush();
     // Where standard error is process 1's pipe, it has only taken the lines: let it show them.
     let _never = Cancel::default().wait(CONSOLE_PAUSE);
-    let mode = match end {
-        End::Halt => RebootMode::RB_HALT_SYSTEM,
-        End::PowerOff => RebootMode::RB_POWER_OFF,
-        End::Reboot => RebootMode::RB_AUTOBOOT,
+    let mode = match action {
+        PowerAction::Halt => RebootMode::RB_HALT_SYSTEM,
+        PowerAction::PowerOff => RebootMode::RB_POWER_OFF,
+        PowerAction::Reboot => RebootMode::RB_AUTOBOOT,
     };
     let Err(refusal) = reboot(mode);
     tracing::error!(error = %refusal, "The kernel refuses; pressing its emergency key");
-    if press_emergency_key(root, end).is_ok() {
+    if press_emergency_key(root, action).is_ok() {
         // The key works from the kernel's own work queue.
         let _never = Cancel::default().wait(KEY_PATIENCE);
     }
@@ -65,11 +65,11 @@ pub fn end(root: &Root, end: End) -> Error {
 }
 
 /// The kernel's "magic SysRq" (Documentation/admin-guide/sysrq.rst), which asks for no rights but to write to the file.
-fn press_emergency_key(root: &Root, end: End) -> io::Result<()> {
-    let key = match end {
-        End::Halt => return Err(io::ErrorKind::Unsupported.into()),
-        End::PowerOff => "o",
-        End::Reboot => "b",
+fn press_emergency_key(root: &Root, action: PowerAction) -> io::Result<()> {
+    let key = match action {
+        PowerAction::Halt => return Err(io::ErrorKind::Unsupported.into()),
+        PowerAction::PowerOff => "o",
+        PowerAction::Reboot => "b",
     };
     // Never a new file: on a machine without the key nothing was pressed.
     OpenOptions::new()
@@ -176,12 +176,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
         let path = root.path("proc/sysrq-trigger");
-        assert!(press_emergency_key(&root, End::PowerOff).is_err() && !path.exists());
+        assert!(press_emergency_key(&root, PowerAction::PowerOff).is_err() && !path.exists());
         fs::create_dir(folder.path().join("proc")).unwrap();
-        assert!(press_emergency_key(&root, End::Halt).is_err());
-        for (end, key) in [(End::PowerOff, "o"), (End::Reboot, "b")] {
+        assert!(press_emergency_key(&root, PowerAction::Halt).is_err());
+        for (action, key) in [(PowerAction::PowerOff, "o"), (PowerAction::Reboot, "b")] {
             fs::write(&path, "").unwrap();
-            press_emergency_key(&root, end).unwrap();
+            press_emergency_key(&root, action).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), key);
         }
     }

@@ -1,13 +1,14 @@
 //! Any bytes as root device hints.
 
 use super::hints::Hints;
+use crate::json::Json;
 use crate::storage::device::{BlockDevice, Kind};
-use serde_json::Value;
 
 /// Hints in JSON, and whether a disk meets them.
 pub(crate) fn hints(bytes: &[u8]) {
-    if let Ok(Value::Object(hints)) = serde_json::from_slice(bytes)
-        && let Ok(hints) = Hints::parse(&hints)
+    if let Some(hints) = Json::parse(bytes)
+        && let Some(hints) = hints.field().members()
+        && let Ok(hints) = Hints::parse(hints)
     {
         let _ = hints.matches(&disk());
     }

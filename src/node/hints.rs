@@ -10,9 +10,9 @@ mod expression;
 
 pub use error::Error;
 
+use crate::json::Field;
 use crate::storage::device::BlockDevice;
 use expression::{Expression, Operator, Relation};
-use serde_json::{Map, Value};
 
 /// Hints that were understood: conditions a disk meets all of.
 #[derive(Clone, Debug)]
@@ -23,12 +23,12 @@ impl Hints {
     ///
     /// # Errors
     /// When a hint is unknown or its value has not the form its attribute asks for.
-    pub fn parse(hints: &Map<String, Value>) -> Result<Self, Error> {
-        let conditions = hints.iter().map(|(name, value)| {
+    pub fn parse<'a>(hints: impl Iterator<Item = (&'a str, Field<'a>)>) -> Result<Self, Error> {
+        let conditions = hints.map(|(name, value)| {
             let attribute = ATTRIBUTES
                 .iter()
-                .find_map(|(known, attribute)| (known == name).then_some(*attribute))
-                .ok_or_else(|| Error::Unknown { hint: name.clone() })?;
+                .find_map(|(known, attribute)| (*known == name).then_some(*attribute))
+                .ok_or_else(|| Error::Unknown { hint: name.into() })?;
             let condition = match attribute {
                 Attribute::Rotational => Condition::Rotational(boolean(name, value)?),
                 Attribute::Size => size(name, value)?,
@@ -112,8 +112,8 @@ impl Condition {
 }
 
 /// The condition of a text attribute.
-fn text(hint: &str, value: &Value) -> Result<Condition, Error> {
-    let Value::String(expression) = value else {
+fn text(hint: &str, value: Field<'_>) -> Result<Condition, Error> {
+    let Some(expression) = value.text() else {
         return Err(Error::NotText {
             hint: hint.into(),
             value: value.to_string(),
@@ -150,7 +150,7 @@ fn text(hint: &str, value: &Value) -> Result<Condition, Error> {
 }
 
 /// The condition of a size: every value a positive integer, in GiB.
-fn size(hint: &str, value: &Value) -> Result<Condition, Error> {
+fn size(hint: &str, value: Field<'_>) -> Result<Condition, Error> {
     let shown = shown(value);
     let expression = Expression::parse(hint, &shown)?;
     let mut numbers = Vec::new();
@@ -178,7 +178,7 @@ fn size(hint: &str, value: &Value) -> Result<Condition, Error> {
 }
 
 /// A truth value, by oslo's strict words.
-fn boolean(hint: &str, value: &Value) -> Result<bool, Error> {
+fn boolean(hint: &str, value: Field<'_>) -> Result<bool, Error> {
     match shown(value).trim().to_lowercase().as_str() {
         "1" | "t" | "true" | "on" | "y" | "yes" => Ok(true),
         "0" | "f" | "false" | "off" | "n" | "no" => Ok(false),
@@ -190,9 +190,9 @@ fn boolean(hint: &str, value: &Value) -> Result<bool, Error> {
 }
 
 /// A JSON value as text: texts without their quotes.
-fn shown(value: &Value) -> String {
+fn shown(value: Field<'_>) -> String {
     value
-        .as_str()
+        .text()
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
@@ -258,9 +258,10 @@ const ATTRIBUTES: [(&str, Attribute); 12] = [
 mod tests {
     use super::expression::operator;
     use super::*;
+    use crate::json::Json;
     use crate::storage::device::Kind;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn disk(name: &str) -> BlockDevice {
         BlockDevice {
@@ -314,8 +315,12 @@ mod tests {
         [a, b]
     }
 
+    fn parse_all(hints: Value) -> Result<Hints, Error> {
+        Hints::parse(Json::from(hints).field().members().unwrap())
+    }
+
     fn parse(hint: &str, value: &Value) -> Result<Hints, Error> {
-        Hints::parse(&Map::from_iter([(hint.to_owned(), value.clone())]))
+        parse_all(json!({ hint: value }))
     }
 
     fn checked(hint: &str, value: &Value) -> Result<(), Error> {
@@ -582,7 +587,7 @@ mod tests {
 
     #[test]
     fn all_hints_must_match() {
-        let hints = |value: Value| Hints::parse(value.as_object().unwrap()).unwrap();
+        let hints = |value| parse_all(value).unwrap();
         let [_, b] = disks();
         assert!(hints(json!({"size": 10, "vendor": "qemu"})).matches(&b));
         assert!(!hints(json!({"size": 10, "vendor": "dell"})).matches(&b));

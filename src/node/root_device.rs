@@ -4,9 +4,8 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
-
 use crate::error::{AgentError, ErrorClass};
+use crate::json::Field;
 use crate::node::hints::{self, Hints};
 use crate::storage::device::BlockDevice;
 
@@ -23,13 +22,16 @@ impl Wishes {
     /// # Errors
     /// When hints cannot be understood, or disks are to be kept by the name of an array on them: arrays' names are not read yet, so
     /// nothing on that machine can be said to be free.
-    pub fn of_node(node: &Value) -> Result<Self, Error> {
-        let root_device = ["/instance_info/root_device", "/properties/root_device"]
+    pub fn of_node(node: Field<'_>) -> Result<Self, Error> {
+        let wish = |object: &str, name: &str| {
+            let wish = node.member(object)?.member(name);
+            // What Python takes for false: then the next place counts.
+            wish.filter(|wish| !wish.is_empty())
+        };
+        let root_device = ["instance_info", "properties"]
             .iter()
-            .find_map(|place| node.pointer(place).filter(|hints| !is_empty(hints)));
-        let skip = node
-            .pointer("/properties/skip_block_devices")
-            .filter(|list| !is_empty(list));
+            .find_map(|object| wish(object, "root_device"));
+        let skip = wish("properties", "skip_block_devices");
         Ok(Self {
             root_device: root_device.map(root_device_hints).transpose()?,
             skip: skip.map_or_else(|| Ok(Vec::new()), skip_list)?,
@@ -207,7 +209,7 @@ impl From<Error> for AgentError {
     }
 }
 
-fn root_device_hints(value: &Value) -> Result<(Hints, String), Error> {
+fn root_device_hints(value: Field<'_>) -> Result<(Hints, String), Error> {
     let shown = value.to_string();
     match Hints::parse(object("root_device", value)?) {
         Ok(hints) => Ok((hints, shown)),
@@ -218,16 +220,16 @@ fn root_device_hints(value: &Value) -> Result<(Hints, String), Error> {
     }
 }
 
-fn skip_list(value: &Value) -> Result<Vec<Hints>, Error> {
-    let Value::Array(list) = value else {
+fn skip_list(value: Field<'_>) -> Result<Vec<Hints>, Error> {
+    let Some(list) = value.items() else {
         return Err(Error::NotHints {
             property: SKIP,
             value: value.to_string(),
         });
     };
-    let hints = list.iter().map(|entry| {
+    let hints = list.map(|entry| {
         let hints = object(SKIP, entry)?;
-        if let Some(volume) = hints.get("volume_name") {
+        if let Some(volume) = entry.member("volume_name") {
             return Err(Error::SkipVolume {
                 volume: volume.to_string(),
             });
@@ -237,22 +239,14 @@ fn skip_list(value: &Value) -> Result<Vec<Hints>, Error> {
     hints.collect()
 }
 
-fn object<'a>(property: &'static str, value: &'a Value) -> Result<&'a Map<String, Value>, Error> {
-    value.as_object().ok_or_else(|| Error::NotHints {
+fn object<'a>(
+    property: &'static str,
+    value: Field<'a>,
+) -> Result<impl Iterator<Item = (&'a str, Field<'a>)>, Error> {
+    value.members().ok_or_else(|| Error::NotHints {
         property,
         value: value.to_string(),
     })
-}
-
-/// What Python takes for false: then the next place counts.
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Object(object) => object.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::String(text) => text.is_empty(),
-        Value::Bool(_) | Value::Number(_) => false,
-    }
 }
 
 const SKIP: &str = "properties.skip_block_devices";
@@ -264,9 +258,14 @@ const MOST_NAMED: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::Json;
     use crate::storage::device::fixture::{GIB, Machine};
     use crate::storage::device::list;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    fn wishes(node: &Value) -> Result<Wishes, Error> {
+        Wishes::of_node(Json::from(node.clone()).field())
+    }
 
     fn machine() -> Machine {
         let machine = Machine::new();
@@ -279,7 +278,7 @@ mod tests {
 
     fn chosen(machine: &Machine, node: &Value) -> Result<String, String> {
         let devices = list(&machine.root()).unwrap();
-        let device = Wishes::of_node(node).and_then(|wishes| wishes.root_device(devices));
+        let device = wishes(node).and_then(|wishes| wishes.root_device(devices));
         device
             .map(|device| device.name)
             .map_err(|error| AgentError::from(error).details)
@@ -309,7 +308,7 @@ mod tests {
         let node =
             json!({"properties": {"skip_block_devices": [{"name": "/dev/sdb"}, {"size": 20}]}});
         assert_eq!(chosen(&machine(), &node).as_deref(), Ok("/dev/sdc"));
-        let left = Wishes::of_node(&node)
+        let left = wishes(&node)
             .unwrap()
             .without_skipped(list(&machine().root()).unwrap());
         let names: Vec<_> = left.iter().map(|device| device.name.as_str()).collect();
@@ -351,7 +350,7 @@ mod tests {
         for device in ["dm-1", "md0", "md1"] {
             let machine = with_device_on_kept_disk(device);
             let node = json!({"properties": {"skip_block_devices": [{"serial": "KEEP"}]}});
-            let left = Wishes::of_node(&node)
+            let left = wishes(&node)
                 .unwrap()
                 .without_skipped(list(&machine.root()).unwrap());
             assert_eq!(left, [], "{device}");
@@ -458,7 +457,7 @@ mod tests {
         );
         for serial in ["s!= S2", "s!= Samsung_SSD_860_S2"] {
             let node = json!({"properties": {"skip_block_devices": [{"serial": serial}]}});
-            let left = Wishes::of_node(&node)
+            let left = wishes(&node)
                 .unwrap()
                 .without_skipped(list(&machine.root()).unwrap());
             let names: Vec<_> = left.iter().map(|device| device.name.as_str()).collect();
@@ -495,7 +494,7 @@ mod tests {
     fn a_volume_to_be_kept_by_name_keeps_every_disk() {
         let node = json!({"properties": {"skip_block_devices": [{"volume_name": "data"}]}});
         assert_eq!(
-            Wishes::of_node(&node).unwrap_err(),
+            wishes(&node).unwrap_err(),
             Error::SkipVolume {
                 volume: "\"data\"".into()
             }
@@ -505,16 +504,10 @@ mod tests {
     #[test]
     fn wishes_of_the_wrong_form_are_refused() {
         let node = json!({"properties": {"skip_block_devices": {"size": 20}}});
-        assert!(matches!(
-            Wishes::of_node(&node),
-            Err(Error::NotHints { .. })
-        ));
+        assert!(matches!(wishes(&node), Err(Error::NotHints { .. })));
         let node = json!({"properties": {"root_device": "/dev/sda"}});
-        assert!(matches!(
-            Wishes::of_node(&node),
-            Err(Error::NotHints { .. })
-        ));
+        assert!(matches!(wishes(&node), Err(Error::NotHints { .. })));
         let node = json!({"properties": {"skip_block_devices": [{"size": "x"}]}});
-        assert!(matches!(Wishes::of_node(&node), Err(Error::Skip(_))));
+        assert!(matches!(wishes(&node), Err(Error::Skip(_))));
     }
 }

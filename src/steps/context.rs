@@ -1,7 +1,7 @@
 //! What a step is run with besides its arguments.
 
+use crate::json::Json;
 use crate::progress::{Cancel, Reporter};
-use serde_json::Value;
 
 /// Who wants a change of the machine: what a user does to a disk is not told, or taken, as Ironic's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct StepContext<'a> {
     /// Who wants it.
     pub commander: Commander,
     /// The node's ports, as Ironic sends them: a list of objects.
-    pub ports: &'a Value,
+    pub ports: &'a Json,
     /// Whether it is to stop.
     pub cancel: &'a Cancel,
     /// Where it says how far it is.

@@ -36,21 +36,15 @@ fn erase_devices_metadata(
     context: StepContext<'_>,
 ) -> Result<Value, AgentError> {
     machine.permit()?;
-    let internal = |name: &str| {
+    let wipes_shared = {
         let state = machine.state();
-        state
-            .node()?
-            .get("driver_internal_info")?
-            .get(name)?
-            .as_bool()
+        state.node().and_then(|node| node.wipe_special_filesystems)
     };
     let rules = metadata::Rules {
         // Unlike IPA, which would leave half of a tenant's mirror readable: nothing here assembles arrays, so none is in
         // use, and a node that wants volumes kept is refused as a whole (`Wishes::of_node`).
         array_members: ArrayMembers::Erase,
-        shared: if machine.settings.guard_shared_file_systems
-            && internal("wipe_special_filesystems") != Some(false)
-        {
+        shared: if machine.settings.guard_shared_file_systems && wipes_shared != Some(false) {
             Shared::Protect
         } else {
             Shared::Erase
@@ -148,7 +142,7 @@ mod tests {
         let lab = Lab::new();
         let node =
             json!({"uuid": NODE, "properties": {"skip_block_devices": [{"name": "/dev/sdx"}]}});
-        lab.machine.remember_node(node);
+        lab.remember_node(node);
         let result = lab.run(Phase::Clean, "erase_devices_metadata", json!({}));
         assert_eq!(result, Ok(Value::Null));
         lab.assert_untouched();

@@ -9,6 +9,7 @@ use crate::formats::guid::Guid;
 use crate::imaging::{self, configdrive};
 use crate::machine::wait::Patience;
 use crate::machine::{InstalledSystem, clock};
+use crate::node::Node;
 use crate::progress::{Cancel, Reporter};
 use crate::storage::device::fixture::{GIB, Machine as Files};
 use crate::storage::disk::kernel_name;
@@ -94,11 +95,16 @@ impl Lab {
         }
     }
 
+    /// Remembers a node as the lookup does.
+    pub(super) fn remember_node(&self, node: Value) {
+        self.machine.remember_node(parsed(node));
+    }
+
     /// One disk more, `/dev/sdy`, like the first one, which the node wants left alone.
     pub(super) fn kept_disk(&self) -> TestDisk {
         let kept = test_disk();
         show(&self.files, "sdy", &kept);
-        self.machine.remember_node(json!({
+        self.remember_node(json!({
             "uuid": NODE,
             "properties": {"skip_block_devices": [{"name": "/dev/sdy"}]},
         }));
@@ -152,7 +158,7 @@ impl Lab {
         };
         let context = StepContext {
             commander: self.commander,
-            ports: &json!([]),
+            ports: &json!([]).into(),
             cancel,
             progress: &Reporter::default(),
         };
@@ -174,6 +180,10 @@ impl Lab {
             [(1, mib, 10 * mib), (2, 20 * mib, 5 * mib)]
         );
     }
+}
+
+pub(super) fn parsed(node: Value) -> Node {
+    Node::parse(node.into()).unwrap()
 }
 
 fn test_disk() -> TestDisk {

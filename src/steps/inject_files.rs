@@ -55,15 +55,13 @@ fn inject_files(
 ) -> Result<Value, AgentError> {
     let wanted = arguments.any(FILES.name);
     let verify = arguments.flag(VERIFY_CA.name)?.unwrap_or(true);
-    let node = machine.state().node().cloned().unwrap_or_default();
-    let properties = node
-        .get("properties")
-        .and_then(|properties| properties.get("inject_files"));
+    let node = machine.state().node().cloned();
     let names = Names {
-        node: &node,
+        node: node.as_ref().map(|node| &node.document),
         ports: context.ports,
     };
-    let files = files::read(properties, Some(&wanted), names)?;
+    let properties = node.as_ref().and_then(|node| node.inject_files.as_ref());
+    let files = files::read(properties, Some(&wanted.into()), names)?;
     if files.is_empty() {
         tracing::info!("there are no files to inject");
         return Ok(Value::Null);
@@ -296,11 +294,10 @@ mod tests {
             std::fs::create_dir(top.join("run")).unwrap();
             std::fs::write(top.join("etc/machine-id"), "another's").unwrap();
         });
-        lab.machine
-            .remember_node(json!({"uuid": NODE, "properties": {"inject_files": [
-                {"path": "/etc/motd", "content": BASE64_STANDARD.encode("from the node")},
-                {"path": "/etc/machine-id", "deleted": true},
-            ]}}));
+        lab.remember_node(json!({"uuid": NODE, "properties": {"inject_files": [
+            {"path": "/etc/motd", "content": BASE64_STANDARD.encode("from the node")},
+            {"path": "/etc/machine-id", "deleted": true},
+        ]}}));
         let files = json!([
             {"path": "/etc/app/app.conf", "content": BASE64_STANDARD.encode("hush"), "mode": 0o640, "dirmode": 0o750,
              "owner": 7, "group": 8},

@@ -12,9 +12,9 @@ use crate::imaging::{self, Expected, ImageInfo};
 use crate::inventory::{self, bmc, wire};
 use crate::machine::wait::{self, Patience};
 use crate::machine::{InstalledSystem, Permit, Refusal, clock};
+use crate::node::Node;
 use crate::node::root_device::Wishes;
 use crate::progress::{Cancel, run_with_timeout};
-use crate::redact;
 use crate::root::Root;
 use crate::storage::chosen::Chosen;
 use crate::storage::device::{self, BlockDevice};
@@ -26,7 +26,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How the machine is to be treated: plain values from configuration and lookup.
@@ -69,15 +69,15 @@ pub struct Machine {
 /// Where the node can be had anew.
 pub trait NodeSource: Debug + Send + Sync {
     /// The node; `None` when it cannot be had. May take long.
-    fn node(&self) -> Option<Map<String, Value>>;
+    fn node(&self) -> Option<Node>;
 }
 
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// The node as Ironic last sent it.
-    node: Option<Value>,
+    node: Option<Arc<Node>>,
     /// The node that a command of somebody else is about, while it runs.
-    lent: Option<Value>,
+    lent: Option<Arc<Node>>,
     /// The node whose disks were waited for.
     waited_for: Option<String>,
     pub(super) written: Option<Written>,
@@ -142,16 +142,16 @@ impl Machine {
     }
 
     /// Remembers the node that the lookup found: until a command tells more of it.
-    pub fn remember_node(&self, node: Value) {
+    pub fn remember_node(&self, node: Node) {
         let mut state = self.state();
-        state.node = Some(without_secrets(node));
+        state.node = Some(Arc::new(node));
         // What Ironic says of it now is newer than what somebody else said.
         state.lent = None;
     }
 
     /// Looks at the node as Ironic last sent it.
-    pub fn with_node<R>(&self, look: impl FnOnce(Option<&Value>) -> R) -> R {
-        look(self.state().node.as_ref())
+    pub fn with_node<R>(&self, look: impl FnOnce(Option<&Node>) -> R) -> R {
+        look(self.state().node.as_deref())
     }
 
     /// Leave to write to disks, firmware and the power state.
@@ -163,14 +163,11 @@ impl Machine {
     }
 
     /// Remembers the node that Ironic speaks of. Waits for disks when it is another than before.
-    ///
-    /// # Errors
-    /// The node has no `uuid`.
-    pub fn take_node(&self, node: Map<String, Value>, cancel: &Cancel) -> Result<(), AgentError> {
-        let uuid = uuid(&node)?.to_owned();
+    pub fn take_node(&self, node: Node, cancel: &Cancel) {
+        let uuid = node.uuid.clone();
         let wishes = {
             let mut state = self.state();
-            state.node = Some(without_secrets(Value::Object(node)));
+            state.node = Some(Arc::new(node));
             let known = state.waited_for.replace(uuid.clone());
             (known.as_ref() != Some(&uuid)).then(|| wishes(&state))
         };
@@ -179,7 +176,6 @@ impl Machine {
             let patience = self.settings.disk_patience;
             let _told = wait::root_device(&self.root, &wishes, patience, cancel);
         }
-        Ok(())
     }
 
     /// What the machine is, as Ironic's inventory.
@@ -267,41 +263,20 @@ impl Machine {
 
 impl State {
     /// The node that the command of this moment is about.
-    pub(super) fn node(&self) -> Option<&Value> {
+    pub(super) fn node(&self) -> Option<&Arc<Node>> {
         self.lent.as_ref().or(self.node.as_ref())
     }
 
     /// Whose the machine is to be.
     pub(super) fn instance(&self) -> Option<&str> {
-        self.node()?.get("instance_uuid")?.as_str()
+        self.node()?.instance_uuid.as_deref()
     }
-}
-
-/// The node without the secrets that Ironic masks in what it sends (ironic/objects/node.py: `Node.as_dict`), should it send
-/// them one day. Its properties stay: the files to inject are there.
-fn without_secrets(mut node: Value) -> Value {
-    for name in ["driver_info", "instance_info", "driver_internal_info"] {
-        if let Some(info) = node.get_mut(name) {
-            redact::mask_json(info);
-        }
-    }
-    node
-}
-
-/// Which node it is.
-fn uuid(node: &Map<String, Value>) -> Result<&str, AgentError> {
-    node.get("uuid").and_then(Value::as_str).ok_or_else(|| {
-        AgentError::new(
-            ErrorClass::InvalidCommandParamsError,
-            "the parameter node has no uuid",
-        )
-    })
 }
 
 fn wishes(state: &State) -> Result<Wishes, AgentError> {
     Ok(state
         .node()
-        .map(Wishes::of_node)
+        .map(|node| node.disks.clone())
         .transpose()?
         .unwrap_or_default())
 }

@@ -217,8 +217,8 @@ impl Machine {
 
     fn node_uuid(&self) -> String {
         let state = self.state();
-        let uuid = state.node().and_then(|node| node.get("uuid")?.as_str());
-        uuid.unwrap_or_default().to_owned()
+        let uuid = state.node().map(|node| node.uuid.clone());
+        uuid.unwrap_or_default()
     }
 }
 
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn a_config_drive_that_cannot_be_fetched_leaves_the_disk_alone() {
         let lab = Lab::new();
-        lab.machine.remember_node(json!({"uuid": NODE}));
+        lab.remember_node(json!({"uuid": NODE}));
         let url = "http://127.0.0.1:9/drive";
         let mut info = info_of(image(7));
         info["configdrive"] = Value::from(url);
@@ -445,8 +445,7 @@ mod tests {
     #[test]
     fn an_image_that_a_user_changed_is_written_again() {
         let mut lab = Lab::new();
-        lab.machine
-            .remember_node(json!({"uuid": NODE, "instance_uuid": "one"}));
+        lab.remember_node(json!({"uuid": NODE, "instance_uuid": "one"}));
         let bytes = image(7);
         let write = |lab: &Lab| {
             let info = json!({"image_info": info_of(bytes.clone())});
@@ -464,8 +463,7 @@ mod tests {
         assert_eq!(write(&lab), [7; 512]);
         inject(&lab);
         assert_eq!(write(&lab), [9; 512], "Ironic's own change stays");
-        lab.machine
-            .remember_node(json!({"uuid": NODE, "instance_uuid": "another"}));
+        lab.remember_node(json!({"uuid": NODE, "instance_uuid": "another"}));
         assert_eq!(write(&lab), [7; 512], "but not for another instance");
         lab.commander = Commander::User;
         inject(&lab);
@@ -506,7 +504,7 @@ mod tests {
             user: Some("site".into()),
             password: Some(Secret::new("hush".into())),
         });
-        lab.machine.remember_node(json!({"uuid": NODE}));
+        lab.remember_node(json!({"uuid": NODE}));
         let shown_for = |lab: &Lab, byte| {
             let (url, heard) = served_and_heard(image(byte), 1);
             let mut info = info_of(image(byte));

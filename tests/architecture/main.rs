@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 
 /// Rooms that every other one may use; they use only one another.
 const FOUNDATION: &[&str] = &[
-    "backoff", "clock", "error", "nearest", "params", "progress", "redact", "root", "secret",
+    "backoff", "clock", "error", "json", "nearest", "params", "progress", "redact", "root",
+    "secret",
 ];
 
 /// What each room may use besides the foundation and itself.
@@ -53,6 +54,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "keystone",
             "logging",
             "machine",
+            "node",
             "policy",
             "steps",
             "sys",
@@ -94,7 +96,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("conductor", &["config", "http", "tls"]),
     (
         "extensions",
-        &["command", "inventory", "logging", "machine", "steps"],
+        &[
+            "command",
+            "inventory",
+            "logging",
+            "machine",
+            "node",
+            "steps",
+        ],
     ),
     ("keystone", &["config", "http", "logging", "tls"]),
     ("policy", &[]),
@@ -158,6 +167,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("backoff", &[]),
     ("clock", &[]),
     ("error", &[]),
+    ("json", &[]),
     ("nearest", &[]),
     ("params", &[]),
     ("progress", &[]),

@@ -220,7 +220,7 @@ async fn a_node_is_looked_up_again_for_its_own_sake_and_not_for_its_settings() {
         clock.pass_quietly(Duration::from_secs(6), quiet).await;
     };
     let (found, ()) = tokio::join!(asking, passing);
-    assert_eq!(Value::Object(found.unwrap().raw), node);
+    assert_eq!(found.unwrap().document.into_value(), node);
     let line = &conductor.asked(LOOKUP)[1].line;
     assert!(line.ends_with(&format!("&node_uuid={NODE}")), "{line}");
 }

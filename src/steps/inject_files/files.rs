@@ -3,11 +3,11 @@
 //! A file's content is a secret: no error shows it. Messages name files by their place in the list and their path.
 
 use crate::error::{AgentError, ErrorClass};
+use crate::json::{Field, Json};
 use crate::secret::Secret;
 use crate::storage::foreign::Attributes;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Map, Value};
 use std::path::PathBuf;
 
 /// A file that is to be written or deleted.
@@ -51,8 +51,8 @@ pub(super) enum Content {
 /// What URLs may name: the node and its ports.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names<'a> {
-    pub(super) node: &'a Value,
-    pub(super) ports: &'a Value,
+    pub(super) node: Option<&'a Json>,
+    pub(super) ports: &'a Json,
 }
 
 /// Reads the files of the node's properties and of the step, in this order.
@@ -60,12 +60,12 @@ pub(super) struct Names<'a> {
 /// # Errors
 /// `InvalidCommandParamsError` with all that is wrong with them.
 pub(super) fn read(
-    properties: Option<&Value>,
-    arguments: Option<&Value>,
+    properties: Option<&Json>,
+    arguments: Option<&Json>,
     names: Names<'_>,
 ) -> Result<Vec<Injection>, AgentError> {
-    let mut files = list(properties, "the `inject_files` node property")?.to_vec();
-    files.extend_from_slice(list(arguments, "the `files` argument")?);
+    let mut files = list(properties, "the `inject_files` node property")?;
+    files.extend(list(arguments, "the `files` argument")?);
     if files.len() > MOST_FILES {
         let found = files.len();
         return Err(invalid(format!(
@@ -74,7 +74,7 @@ pub(super) fn read(
     }
     let mut problems = Vec::new();
     let mut injections = Vec::new();
-    for (index, file) in files.iter().enumerate() {
+    for (index, file) in files.into_iter().enumerate() {
         let mut reader = Reader::new(index + 1, file);
         let injection = reader.injection(names);
         problems.append(&mut reader.problems);
@@ -88,11 +88,13 @@ pub(super) fn read(
     }
 }
 
-fn list<'a>(value: Option<&'a Value>, what: &str) -> Result<&'a [Value], AgentError> {
-    match value {
-        None | Some(Value::Null) => Ok(&[]),
-        Some(Value::Array(files)) => Ok(files),
-        Some(_) => Err(invalid(format!("{what} must be a list"))),
+fn list<'a>(value: Option<&'a Json>, what: &str) -> Result<Vec<Field<'a>>, AgentError> {
+    let Some(files) = value.map(Json::field).filter(|files| !files.is_null()) else {
+        return Ok(Vec::new());
+    };
+    match files.items() {
+        Some(files) => Ok(files.collect()),
+        None => Err(invalid(format!("{what} must be a list"))),
     }
 }
 
@@ -103,14 +105,13 @@ fn invalid(details: String) -> AgentError {
 /// Reads one file's record and collects what is wrong with it.
 struct Reader<'a> {
     name: String,
-    record: Option<&'a Map<String, Value>>,
+    record: Field<'a>,
     problems: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(number: usize, file: &'a Value) -> Self {
-        let record = file.as_object();
-        let path = record.and_then(|record| record.get("path")?.as_str());
+    fn new(number: usize, record: Field<'a>) -> Self {
+        let path = record.member("path").and_then(Field::text);
         Self {
             name: match path {
                 Some(path) => format!("file {number} ({path})"),
@@ -125,20 +126,19 @@ impl<'a> Reader<'a> {
         self.problems.push(format!("{what} in {}", self.name));
     }
 
-    fn field(&self, name: &str) -> Option<&'a Value> {
-        self.record?.get(name).filter(|value| !value.is_null())
+    fn field(&self, name: &str) -> Option<Field<'a>> {
+        self.record.member(name).filter(|value| !value.is_null())
     }
 
     /// `None` only with a problem.
     fn injection(&mut self, names: Names<'_>) -> Option<Injection> {
-        let Some(record) = self.record else {
+        let Some(members) = self.record.members() else {
             self.problem("expected an object");
             return None;
         };
-        let unknown: Vec<_> = record
-            .keys()
-            .filter(|key| !FIELDS.contains(&key.as_str()))
-            .map(String::as_str)
+        let unknown: Vec<_> = members
+            .map(|(name, _)| name)
+            .filter(|name| !FIELDS.contains(name))
             .collect();
         if !unknown.is_empty() {
             self.problem(&format!("unexpected fields {}", unknown.join(", ")));
@@ -157,12 +157,10 @@ impl<'a> Reader<'a> {
 
     /// The path, and the first folder of it.
     fn path(&mut self, has_place: bool) -> Option<(PathBuf, PathBuf)> {
-        let path = match self.field("path") {
-            Some(Value::String(path)) if !path.is_empty() => path,
-            _ => {
-                self.problem("expected a path");
-                return None;
-            }
+        let path = self.field("path").and_then(Field::text);
+        let Some(path) = path.filter(|path| !path.is_empty()) else {
+            self.problem("expected a path");
+            return None;
         };
         if path.ends_with('/') {
             self.problem("directories are not supported");
@@ -188,11 +186,11 @@ impl<'a> Reader<'a> {
     }
 
     fn place(&mut self) -> Option<Place> {
-        let text = match self.field("partition")? {
-            Value::String(text) if text.is_empty() => return None,
-            Value::String(text) => text.trim().to_owned(),
-            Value::Number(number) => number.to_string(),
-            _ => String::new(),
+        let partition = self.field("partition")?;
+        let text = match partition.text() {
+            Some("") => return None,
+            Some(text) => text.trim().to_owned(),
+            None => partition.number().unwrap_or_default(),
         };
         let is_device = text.starts_with("/dev/") && !text.contains("..");
         match text.parse() {
@@ -212,26 +210,24 @@ impl<'a> Reader<'a> {
             owner: self.number("owner", MOST_ID),
             group: self.number("group", MOST_ID),
         };
-        let deleted = match self.field("deleted") {
-            None => false,
-            Some(Value::Bool(deleted)) => *deleted,
-            Some(_) => {
+        let deleted = self.field("deleted").is_some_and(|deleted| {
+            deleted.flag().unwrap_or_else(|| {
                 self.problem("deleted must be true or false");
                 false
-            }
-        };
-        match (self.field("content"), deleted) {
-            (None, true) => Some(Change::Delete),
-            (Some(Value::String(text)), true) if text.is_empty() => Some(Change::Delete),
-            (Some(_), true) => {
+            })
+        });
+        let content = self.field("content");
+        match (content, content.and_then(Field::text), deleted) {
+            (None, _, true) | (_, Some(""), true) => Some(Change::Delete),
+            (Some(_), _, true) => {
                 self.problem("content cannot be used with deleted");
                 None
             }
-            (Some(Value::String(text)), false) => {
+            (_, Some(text), false) => {
                 let content = self.content(text, names)?;
                 Some(Change::Write(content, attributes))
             }
-            (_, false) => {
+            (_, None, false) => {
                 self.problem("expected content as a string, or deleted");
                 None
             }
@@ -262,10 +258,10 @@ impl<'a> Reader<'a> {
     /// A whole number; -1 is none, as for chown(2).
     fn number(&mut self, field: &str, most: u64) -> Option<u32> {
         let value = self.field(field)?;
-        let number = value.as_u64().filter(|number| *number <= most);
+        let number = value.unsigned().filter(|number| *number <= most);
         match number.and_then(|number| u32::try_from(number).ok()) {
             Some(number) => Some(number),
-            None if value.as_i64() == Some(-1) && most == MOST_ID => None,
+            None if value.signed() == Some(-1) && most == MOST_ID => None,
             None => {
                 self.problem(&format!("{field} must be a number"));
                 None
@@ -321,27 +317,25 @@ fn filled(template: &str, names: Names<'_>) -> Result<String, Unfilled> {
 
 fn looked_up(name: &str, names: Names<'_>) -> Result<String, Unfilled> {
     let (first, keys) = name.split_once('[').ok_or(Unfilled::NoSuchName)?;
-    let mut value = match first {
+    let value = match first {
         "node" => names.node,
-        "ports" => names.ports,
-        _ => return Err(Unfilled::NoSuchName),
+        "ports" => Some(names.ports),
+        _ => None,
     };
+    let mut value = value.ok_or(Unfilled::NoSuchName)?.field();
     for key in keys
         .strip_suffix(']')
         .ok_or(Unfilled::NoSuchName)?
         .split("][")
     {
-        let next = match value {
-            Value::Array(list) => key.parse::<usize>().ok().and_then(|index| list.get(index)),
-            value => value.get(key),
+        let next = match value.items() {
+            Some(mut items) => key.parse().ok().and_then(|index| items.nth(index)),
+            None => value.member(key),
         };
         value = next.ok_or(Unfilled::NoSuchName)?;
     }
-    match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Number(number) => Ok(number.to_string()),
-        _ => Err(Unfilled::NoSuchName),
-    }
+    let text = value.text().map(str::to_owned);
+    text.or_else(|| value.number()).ok_or(Unfilled::NoSuchName)
 }
 
 /// Each is in memory until all are read.
@@ -366,16 +360,18 @@ const MOST_ID: u64 = 0xFFFF_FFFE;
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn read_list(files: Value) -> Result<Vec<Injection>, AgentError> {
-        let node = json!({"uuid": "1be2", "driver_info": {"secret": "******"}, "extra": {"n": 7}});
-        let ports = json!([{"address": "52:54:00:12:34:56"}]);
+        let node = Json::from(
+            json!({"uuid": "1be2", "driver_info": {"secret": "******"}, "extra": {"n": 7}}),
+        );
+        let ports = json!([{"address": "52:54:00:12:34:56"}]).into();
         let names = Names {
-            node: &node,
+            node: Some(&node),
             ports: &ports,
         };
-        read(None, Some(&files), names)
+        read(None, Some(&files.into()), names)
     }
 
     fn one(file: Value) -> Injection {
@@ -429,12 +425,15 @@ mod tests {
 
     #[test]
     fn neither_names_nor_files_are_more_than_their_limits() {
-        let node = json!({"a": "A".repeat(5000)});
+        let node = Json::from(json!({"a": "A".repeat(5000)}));
         let names = Names {
-            node: &node,
-            ports: &Value::Null,
+            node: Some(&node),
+            ports: &Json::NULL,
         };
-        let read = |files| read(None, Some(&files), names).map(|files| files.len());
+        let read = |files: Value| {
+            let files = read(None, Some(&files.into()), names)?;
+            Ok(files.len())
+        };
         let file = |content: &str| json!([{"path": "/etc/x", "content": content}]);
         assert_eq!(read(file("http://h/{node[a]}")), Ok(1));
         let told = "Validation of files failed: with all names filled in the URL has more than 8192 characters in file 1 (/etc/x)";
@@ -495,10 +494,10 @@ mod tests {
     #[test]
     fn properties_come_before_arguments_and_both_may_be_missing() {
         let names = Names {
-            node: &Value::Null,
-            ports: &Value::Null,
+            node: None,
+            ports: &Json::NULL,
         };
-        let file = |path: &str| json!([{"path": path, "deleted": true}]);
+        let file = |path: &str| Json::from(json!([{"path": path, "deleted": true}]));
         let (first, second) = (file("/a/b"), file("/c/d"));
         let paths: Vec<_> = read(Some(&first), Some(&second), names)
             .unwrap()
@@ -506,8 +505,8 @@ mod tests {
             .map(|file| file.path)
             .collect();
         assert_eq!(paths, [PathBuf::from("a/b"), PathBuf::from("c/d")]);
-        assert!(read(None, Some(&Value::Null), names).unwrap().is_empty());
-        let error = read(Some(&json!({})), None, names).unwrap_err();
+        assert!(read(None, Some(&Json::NULL), names).unwrap().is_empty());
+        let error = read(Some(&json!({}).into()), None, names).unwrap_err();
         assert_eq!(
             error.details,
             "the `inject_files` node property must be a list"

@@ -3,7 +3,6 @@
 
 use super::{Machine, NodeSource};
 use crate::error::AgentError;
-use serde_json::Value;
 
 impl Machine {
     /// The same machine, which asks for its node before a deployment that names no disk.
@@ -24,7 +23,7 @@ impl Machine {
         }
         tracing::info!("asking Ironic for the node again, before a disk is chosen");
         if let Some(node) = source.node() {
-            self.remember_node(Value::Object(node));
+            self.remember_node(node);
         }
         Ok(())
     }

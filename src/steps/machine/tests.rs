@@ -1,7 +1,8 @@
-use super::super::fixture::{Lab, NODE, image, info_of, show};
+use super::super::fixture::{Lab, NODE, image, info_of, parsed, show};
 use super::super::spec::Phase;
 use super::*;
 use crate::formats::tree::fixture::FAT;
+use crate::node::WithSecrets;
 use crate::storage::fixture::TestDisk;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -27,14 +28,24 @@ fn a_management_controller_is_left_alone_where_ironic_says_so() {
     }
 }
 
+/// The node that is remembered.
+fn known(lab: &Lab) -> Option<Value> {
+    let document = |node: Option<&Node>| Some(node?.document.as_value().clone());
+    lab.machine.with_node(document)
+}
+
+fn lendable(node: Value) -> WithSecrets {
+    WithSecrets::parse(node.into()).unwrap()
+}
+
 /// Ironic's answers to whoever asks for the node again.
 #[derive(Debug)]
 struct Answers(Mutex<Vec<Option<Value>>>);
 
 impl NodeSource for Answers {
-    fn node(&self) -> Option<Map<String, Value>> {
+    fn node(&self) -> Option<Node> {
         let node = self.0.lock().unwrap().pop().expect("nobody asks so often");
-        node.map(|node| node.as_object().unwrap().clone())
+        node.map(parsed)
     }
 }
 
@@ -44,8 +55,7 @@ fn a_deployment_that_names_no_disk_asks_for_the_node_again() {
     let named = json!({"uuid": NODE, "properties": {"root_device": {"name": "/dev/sdz"}}});
     let answers = Answers(Mutex::new(vec![Some(named), None]));
     lab.machine = lab.machine.with_node_source(Box::new(answers));
-    lab.machine
-        .remember_node(json!({"uuid": NODE, "properties": {}}));
+    lab.remember_node(json!({"uuid": NODE, "properties": {}}));
     let write = || {
         lab.run(
             Phase::Deploy,
@@ -66,14 +76,14 @@ fn a_deployment_that_names_no_disk_asks_for_the_node_again() {
 fn a_node_that_is_lent_counts_for_its_command_alone() {
     let lab = Lab::new();
     let ours = json!({"uuid": NODE, "owner": "another"});
-    lab.machine.remember_node(ours.clone());
+    lab.remember_node(ours.clone());
     let erase = || lab.run(Phase::Clean, "erase_devices_metadata", json!({}));
     let keeping =
         json!({"uuid": NODE, "properties": {"skip_block_devices": [{"name": "/dev/sdx"}]}});
-    let lent = lab.machine.lend_node(keeping.as_object().unwrap().clone());
+    let lent = lab.machine.lend_node(lendable(keeping));
     assert_eq!(erase(), Ok(Value::Null));
     lab.assert_untouched();
-    let known = || lab.machine.with_node(|node| node.cloned());
+    let known = || known(&lab);
     assert_eq!(known().as_ref(), Some(&ours));
     drop(lent);
     assert_eq!(known(), Some(ours));
@@ -95,14 +105,12 @@ fn of_a_node_that_is_remembered_its_secrets_are_not() {
         })
     };
     let masked = Some(of("******"));
-    let known = || lab.machine.with_node(|node| node.cloned());
-    let node = of("hush").as_object().unwrap().clone();
+    let known = || known(&lab);
     lab.machine
-        .take_node(node.clone(), &Cancel::default())
-        .unwrap();
+        .take_node(parsed(of("hush")), &Cancel::default());
     assert_eq!(known(), masked);
-    lab.machine.remember_node(Value::Object(Map::new()));
-    lab.machine.give_node(node).unwrap();
+    lab.remember_node(json!({"uuid": NODE}));
+    lab.remember_node(of("hush"));
     assert_eq!(known(), masked);
 }
 
@@ -112,8 +120,7 @@ fn what_ironic_says_of_the_node_counts_before_a_lent_one() {
     let named = json!({"uuid": NODE, "properties": {"root_device": {"name": "/dev/sdz"}}});
     let answers = Answers(Mutex::new(vec![Some(named)]));
     lab.machine = lab.machine.with_node_source(Box::new(answers));
-    let nothing = json!({"uuid": NODE}).as_object().unwrap().clone();
-    let _lent = lab.machine.lend_node(nothing).unwrap();
+    let _lent = lab.machine.lend_node(lendable(json!({"uuid": NODE})));
     let info = json!({"image_info": info_of(image(7))});
     let error = lab.run(Phase::Deploy, "write_image", info).unwrap_err();
     assert_eq!(error.class, ErrorClass::DeviceNotFound);
@@ -156,8 +163,7 @@ fn an_image_with_the_config_drive_of_another_instance_is_written_again() {
     // How many partitions there are, and whether the image was written.
     let write = |instance: Option<&str>, drive: Option<&[u8]>| {
         lab.disk.write(2 << 20, &[9; 512]);
-        lab.machine
-            .remember_node(json!({"uuid": NODE, "instance_uuid": instance}));
+        lab.remember_node(json!({"uuid": NODE, "instance_uuid": instance}));
         let mut info = info_of(image(7));
         info["configdrive"] = drive.map(|drive| BASE64_STANDARD.encode(drive)).into();
         lab.run(Phase::Deploy, "write_image", json!({"image_info": info}))
