@@ -259,8 +259,8 @@ fn kind_of(folder: &Path, name: &str) -> Option<Kind> {
         let level = sysfs::text(&folder.join("md/level"))?;
         return level.contains("raid").then_some(Kind::Raid);
     }
-    // SPC-6 table 142; those that have a name of their own for `lsblk` (util-linux `lib/blkdev.c`, `blkdev_scsi_type_to_name`) are no disks.
-    // Of what is left, 0x14 is a zoned disk that its host manages. 0xe, a simplified disk, is "rbc" there, and a disk here.
+    // SPC-6 table 142; those that have a name of their own for `lsblk` (util-linux `lib/blkdev.c`, `blkdev_scsi_type_to_name`) are no
+    // disks. Of what is left, 0x14 is a zoned disk that its host manages. 0xe, a simplified disk, is "rbc" there, and a disk here.
     match sysfs::number(&folder.join("device/type")) {
         Some(1..=9 | 0xc | 0xd | 0x11 | 0x7f) => None,
         _ => Some(Kind::Disk),
