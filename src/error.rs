@@ -56,6 +56,8 @@ pub(crate) fn shortened(mut text: String, most: usize) -> String {
     if text.len() > most {
         text.truncate(text.floor_char_boundary(most));
         text.push('…');
+        // What was cut off takes no memory either: it may have been all of a large request.
+        text.shrink_to_fit();
     }
     text
 }
@@ -130,6 +132,14 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("writing /dev/sda")]
     struct Writing(#[source] std::io::Error);
+
+    #[test]
+    fn a_shortened_text_holds_no_more_memory_than_it_has_letters() {
+        let shown = shortened("x".repeat(1 << 20), 100);
+        assert_eq!(shown, format!("{}…", "x".repeat(100)));
+        assert!(shown.capacity() < 200, "{}", shown.capacity());
+        assert_eq!(shortened("short".into(), 100), "short");
+    }
 
     #[test]
     fn every_class_is_one_of_ipas_with_its_code_and_message() {

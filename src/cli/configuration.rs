@@ -1,6 +1,6 @@
 //! `ferrite config`: what is in effect, a sample, and a look at files.
 
-use super::output::{UNUSABLE, print_error, print_output};
+use super::output::{UNUSABLE, print_error, print_output, shown_json};
 use crate::agent;
 use crate::config::{self, CommandLine, Loaded, Origin, Problem, Setting, TokenRequired, Value};
 use crate::error::chain;
@@ -144,7 +144,7 @@ fn json_of(loaded: &Loaded) -> String {
             group.insert(assertion.origin.to_string(), shown);
         }
     }
-    format!("{:#}\n", serde_json::Value::Object(groups))
+    shown_json(&format!("{:#}\n", serde_json::Value::Object(groups)))
 }
 
 fn check(mut arguments: ArgMatches) -> ExitCode {

@@ -11,7 +11,7 @@ use crate::root::Root;
 use crate::{agent, init, inventory, logging, network, supervisor};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command};
-use output::{UNUSABLE, print_error, print_output};
+use output::{UNUSABLE, print_error, print_output, shown_json};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,7 +63,8 @@ fn run_command() -> ExitCode {
                 None,
                 inventory::bmc::find(&Root::machine()),
             );
-            print_output(&format!("{:#}\n", inventory::wire::inventory(&inventory)))
+            let json = format!("{:#}\n", inventory::wire::inventory(&inventory));
+            print_output(&shown_json(&json))
         }
     }
 }

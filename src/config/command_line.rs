@@ -134,9 +134,9 @@ fn argument(spec: &'static Spec) -> Arg {
         Kind::Flag => argument
             .action(ArgAction::SetTrue)
             .overrides_with(spec.negation),
-        Kind::List(value) | Kind::Number(value) | Kind::Secret(value) | Kind::Value(value) => {
-            argument.value_name(value)
-        }
+        Kind::List(value) | Kind::Number(value) | Kind::Value(value) => argument.value_name(value),
+        // It may begin with hyphens; else the complaint about an unknown argument would show it.
+        Kind::Secret(value) => argument.value_name(value).allow_hyphen_values(true),
         Kind::Switch => argument.action(ArgAction::SetTrue),
     }
 }
@@ -229,6 +229,14 @@ mod tests {
                 ("standalone", "true")
             ]
         );
+    }
+
+    #[test]
+    fn a_secret_may_begin_with_hyphens() {
+        for secret in ["--hush", "-x"] {
+            let line = taken(&["--agent_token", secret, "--debug"]);
+            assert_eq!(texts(&line), [("agent_token", secret), ("debug", "true")]);
+        }
     }
 
     #[test]

@@ -86,19 +86,44 @@ impl Authority {
     fn user(&self, bytes: &[u8]) -> Option<(usize, usize)> {
         let (mut at, mut end) = (self.from, None);
         let mut has_password = self.before.is_none();
+        let mut colon = None;
         while at < bytes.len() {
             let here = character(bytes, at);
             if self.is_over(here) {
+                let begins_password = colon.is_some_and(|colon| is_no_port(bytes, colon, at));
+                if end.is_none() && self.before.is_none() && begins_password {
+                    end = self.late_end(bytes, at);
+                }
                 break;
             }
             match here.byte {
                 b'@' if here.depth <= self.depth => end = Some(at),
-                b':' if here.depth <= self.depth => has_password |= end.is_none(),
+                b':' if here.depth <= self.depth => {
+                    has_password |= end.is_none();
+                    colon = colon.or(Some(at + here.length));
+                }
                 _ => {}
             }
             at += here.length;
         }
         end.filter(|_| has_password).map(|end| (self.from, end))
+    }
+
+    /// The `@` behind a password in which there is what ends an authority: a space, which libraries take, or a slash, which they
+    /// do not, so that the whole is repeated as a value of no use.
+    fn late_end(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        let mut at = from;
+        while at < bytes.len().min(from + LONGEST_PASSWORD) {
+            let here = character(bytes, at);
+            match here.byte {
+                b'@' if here.depth <= self.depth => return Some(at),
+                b'\n' | b'\r' | b'"' | b'<' | b'>' => return None,
+                // The next URL.
+                b':' if bytes.get(at + here.length) == Some(&b'/') => return None,
+                _ => at += here.length,
+            }
+        }
+        None
     }
 
     fn is_over(&self, here: Character) -> bool {
@@ -109,6 +134,15 @@ impl Authority {
             || here.depth == 0 && (quotes || ends_encoded && self.depth > 0)
     }
 }
+
+/// Whether what stands behind a host's colon is none of its ports, nor a part of an address in brackets.
+fn is_no_port(bytes: &[u8], from: usize, to: usize) -> bool {
+    let port = bytes.get(from..to).unwrap_or_default();
+    port.iter().any(|byte| !byte.is_ascii_digit()) && !port.contains(&b']')
+}
+
+/// Bytes in which the `@` behind a password is looked for.
+const LONGEST_PASSWORD: usize = 512;
 
 #[cfg(test)]
 mod tests {
@@ -201,7 +235,24 @@ mod tests {
         ] {
             assert_eq!(mask(text), masked);
         }
+        for (text, masked) in [
+            ("http://u:my PW@h/x", "http://******@h/x"),
+            ("(http://u:a\tb c@h)", "(http://******@h)"),
+            (
+                "not \"http://u:Ab/cd?e#f@h:1/x\"",
+                "not \"http://******@h:1/x\"",
+            ),
+        ] {
+            assert_eq!(mask(text), masked);
+        }
         for text in [
+            "http://h:6385 for me@example.org",
+            "http://h:6385/a@b",
+            "http://[fd00::1]/a@b",
+            "http://h is it, me@example.org",
+            "http://h:x, http://h/a@b",
+            "\"http://h:x\", \"a@b\"",
+            "http://h:x\nme@example.org",
             "// it is me@example.org",
             "//me@example.org",
             "/a//b:c@d",
