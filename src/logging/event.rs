@@ -141,9 +141,9 @@ impl Told {
         self.cut(&mut value);
         // Others' words may be in what shows itself, too.
         let quoted = match is_text {
-            true => value.contains([' ', '"']),
+            true => value.contains(|letter: char| letter == '"' || letter.is_whitespace()),
             false => value
-                .split_once(' ')
+                .split_once(char::is_whitespace)
                 .is_some_and(|(_, rest)| rest.contains('=')),
         };
         if name == "message" {

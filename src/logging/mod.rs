@@ -368,6 +368,15 @@ pub(crate) mod tests {
         });
         let expected = " INFO  api: told caller=\"eve@Default untold=0 caller=alice\" url=http://h/?a=b reason=x is disallowed paths=[\"a\"]\n";
         assert!(text.ends_with(expected), "{text}");
+        // White space that is not ASCII's.
+        let name = "eve\u{3000}caller=alice";
+        let text = told(Verbosity::Info, || {
+            tracing::info!(target: "ferrite::api", caller = %name, other = name, "told");
+        });
+        let quoted = "\"eve\u{3000}caller=alice\"";
+        let escaped = quoted.replace('\u{3000}', "\\u{3000}");
+        let expected = format!(" INFO  api: told caller={escaped} other={escaped}\n");
+        assert!(text.ends_with(&expected), "{text}");
     }
 
     #[test]
