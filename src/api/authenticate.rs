@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 
 /// By what callers are known.
 #[derive(Clone, Debug)]
-pub struct Credentials {
+pub struct Authenticator {
     /// The agent token: the conductor's. Without one nobody is let in by it.
     pub token: CurrentToken,
     /// The SHA-256 of the secret that an observer shows, where there is one.
@@ -22,7 +22,7 @@ pub struct Credentials {
     pub keystone: Option<Arc<Keystone>>,
 }
 
-impl Credentials {
+impl Authenticator {
     /// Who asks. The first credential that is shown decides: the agent token, `Authorization: Bearer`, `X-Auth-Token`. A wrong
     /// one is refused, whatever is asked for.
     ///
@@ -31,7 +31,7 @@ impl Credentials {
     ///
     /// # Errors
     /// [`Fault::Unauthorized`], or [`Fault::Unavailable`] where Keystone does not answer.
-    pub(super) async fn caller(
+    pub(super) async fn authenticate(
         &self,
         query: Query<'_>,
         headers: &HeaderMap,
@@ -53,7 +53,7 @@ impl Credentials {
         }
         match headers.get(X_AUTH_TOKEN) {
             Some(token) => self.user(token.as_bytes()).await,
-            None => Ok(Caller::Nobody),
+            None => Ok(Caller::Anonymous),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::keystone::Identity;
 use crate::policy::Attributes;
-use crate::policy::credentials::{AGENT, NOBODY, OBSERVER};
+use crate::policy::credentials::{AGENT, ANONYMOUS, OBSERVER};
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub(super) enum Caller {
     /// The agent token was shown.
     Agent,
     /// Nothing was shown.
-    Nobody,
+    Anonymous,
     /// The observer's secret was shown.
     Observer,
     /// A token was shown that Keystone knows.
@@ -24,7 +24,7 @@ impl Caller {
     pub(super) fn attributes(&self) -> &Attributes {
         match self {
             Self::Agent => &AGENT,
-            Self::Nobody => &NOBODY,
+            Self::Anonymous => &ANONYMOUS,
             Self::Observer => &OBSERVER,
             Self::User(identity) => &identity.attributes,
         }
@@ -36,7 +36,7 @@ impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Agent => "conductor",
-            Self::Nobody => "nobody",
+            Self::Anonymous => "nobody",
             Self::Observer => "observer",
             Self::User(identity) => &identity.user,
         })

@@ -88,13 +88,13 @@ impl Fault {
 
     /// The answer's body. A text may repeat what the caller sent: a long one loses its end.
     pub(super) fn body(&self) -> Vec<u8> {
-        let text = shortened(self.text(), LONGEST_TEXT);
+        let text = shortened(self.text(), MAX_TEXT_LEN);
         wire::fault(self.status().is_server_error(), &text)
     }
 }
 
 /// Bytes of a text: all connections may have such an answer at a time.
-const LONGEST_TEXT: usize = 16 * 1024;
+const MAX_TEXT_LEN: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -129,7 +129,7 @@ mod tests {
         let text = text["faultstring"].as_str().unwrap();
         let whole = fault.text();
         assert!(whole.starts_with(text.strip_suffix('…').unwrap()));
-        assert_eq!(text.len(), LONGEST_TEXT + '…'.len_utf8());
+        assert_eq!(text.len(), MAX_TEXT_LEN + '…'.len_utf8());
     }
 
     #[test]

@@ -7,7 +7,7 @@
     reason = "what fuzzing finds is a panic"
 )]
 
-use super::envelope;
+use super::hyper_errors;
 use super::query::Query;
 use super::wire::{self, MAX_VALUES_OF_USERS, RunRequest};
 use hyper::Uri;
@@ -32,7 +32,7 @@ pub(crate) fn http_query(bytes: &[u8]) {
 
 /// A command: what it calls itself is known from its beginning as from the whole, and its parameters are written as they were read.
 pub(crate) fn json_envelope(bytes: &[u8]) {
-    envelope::fuzz(bytes);
+    hyper_errors::fuzz(bytes);
     let early = wire::name_before_the_rest(bytes);
     let Ok(request) = RunRequest::parse(bytes, MAX_VALUES_OF_USERS) else {
         return;

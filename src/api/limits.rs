@@ -33,11 +33,11 @@ pub struct Limits {
     /// Time in which a caller who still sends may read the answer that refused its body.
     pub linger: Duration,
     /// What the second wrong token from a network waits for its answer; each further one waits twice as long.
-    pub refusal: Duration,
+    pub failure_delay: Duration,
     /// The longest such wait.
-    pub refusal_most: Duration,
+    pub failure_delay_max: Duration,
     /// Refused callers who are kept waiting at a time; the next one is answered at once.
-    pub refused_waiting: usize,
+    pub max_delayed: usize,
 }
 
 impl Default for Limits {
@@ -55,9 +55,9 @@ impl Default for Limits {
             decision: Duration::from_secs(2),
             drain: Duration::from_secs(3),
             linger: Duration::from_secs(2),
-            refusal: Duration::from_millis(50),
-            refusal_most: Duration::from_secs(2),
-            refused_waiting: 32,
+            failure_delay: Duration::from_millis(50),
+            failure_delay_max: Duration::from_secs(2),
+            max_delayed: 32,
         }
     }
 }

@@ -12,16 +12,17 @@
 //! command does is nobody's business here. Bytes that are no HTTP/1.1, and heads larger than [`Limits::head_bytes`], are refused
 //! by hyper itself; `envelope` puts the body into its answer.
 
-mod answer;
+mod auth_throttle;
 mod authenticate;
+mod authorize;
 mod body;
 mod caller;
-mod envelope;
 mod fault;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod gate;
-mod handshakes;
+mod handler;
+mod handshake_limit;
+mod hyper_errors;
 mod known;
 mod limits;
 mod payload;
@@ -31,13 +32,12 @@ mod query;
 mod routes;
 mod server;
 mod state;
-mod strangers;
 #[cfg(test)]
 mod timing;
 mod wire;
 
-pub use authenticate::Credentials;
-pub use gate::{Gate, Subject};
+pub use authenticate::Authenticator;
+pub use authorize::{Authorizer, Resources};
 pub use limits::Limits;
 pub use server::{serve, serve_within};
 pub use state::State;

@@ -30,7 +30,7 @@ impl Peer {
     }
 
     /// The caller showed the token: its connection is not given up for another.
-    pub(super) fn trust(&self) {
+    pub(super) fn mark_authenticated(&self) {
         self.enter(Stage::Trusted);
     }
 
@@ -40,7 +40,7 @@ impl Peer {
     }
 
     /// A body was answered unread.
-    pub(super) fn leave_body(&self) {
+    pub(super) fn mark_unread_body(&self) {
         self.left_body.store(true, Ordering::Relaxed);
     }
 

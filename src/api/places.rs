@@ -4,7 +4,7 @@
 //! and in it those go first that had their turn and their time to show a token. So a stranger needs as many addresses as there are
 //! places to be in a newcomer's way, and then each of them has to give its place up again after [`Limits::grace`](super::Limits).
 
-use super::strangers::network;
+use super::auth_throttle::client_prefix;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -50,7 +50,11 @@ impl Crowds {
     /// Counts a connection until what is returned is dropped.
     pub(super) fn join(&mut self, address: IpAddr) -> Crowd {
         Crowd {
-            network: self.networks.entry(network(address)).or_default().clone(),
+            network: self
+                .networks
+                .entry(client_prefix(address))
+                .or_default()
+                .clone(),
             address: self.addresses.entry(address).or_default().clone(),
         }
     }

@@ -60,7 +60,7 @@ impl Operation<'_> {
 
     /// Whether it is one of the documents that say what is here: everybody reads them, unless a policy says otherwise, and IPA
     /// looks at no credential there.
-    pub(super) const fn is_document(self) -> bool {
+    pub(super) const fn is_public(self) -> bool {
         matches!(self, Self::Root | Self::Status | Self::Version)
     }
 }

@@ -1,14 +1,14 @@
 //! Connections: accepted, bounded, wrapped in TLS, drained at the end.
 
-use super::answer::Service;
-use super::envelope::Enveloping;
-use super::handshakes::Handshakes;
+use super::auth_throttle::AuthThrottle;
+use super::handler::Handler;
+use super::handshake_limit::Handshakes;
+use super::hyper_errors::ErrorBodyStream;
 use super::known::KnownAddresses;
 use super::limits::Limits;
 use super::peer::Peer;
 use super::places::{Crowds, Holder, Places, Stage};
 use super::state::State;
-use super::strangers::Strangers;
 use crate::logging::LogBudget;
 use crate::tls::stream::{Handshake, Progress, ServerStream};
 use hyper::server::conn::http1;
@@ -49,12 +49,12 @@ pub async fn serve_within(
     cancel: CancellationToken,
 ) {
     let server = Server {
-        service: Arc::new(Service {
+        service: Arc::new(Handler {
             state,
             limits,
-            strangers: Strangers::new(&limits),
+            strangers: AuthThrottle::new(&limits),
             known: KnownAddresses::default(),
-            inventory_turn: Arc::new(AsyncMutex::default()),
+            inventory_lock: Arc::new(AsyncMutex::default()),
             users_lines: LogBudget::new(USERS_LINES_A_MINUTE),
             users_commands: LogBudget::new(USERS_COMMANDS_A_MINUTE),
             user_body: Semaphore::new(1),
@@ -72,7 +72,7 @@ pub async fn serve_within(
 
 #[derive(Clone)]
 struct Server {
-    service: Arc<Service>,
+    service: Arc<Handler>,
     tls: Option<Arc<ServerConfig>>,
     handshakes: Arc<Handshakes>,
     accept_errors: Arc<LogBudget>,
@@ -90,15 +90,15 @@ impl Server {
         loop {
             tokio::select! {
                 () = self.cancel.cancelled() => break,
-                Some(ended) = connections.tasks.join_next() => note(ended),
-                (stream, address) = self.accept(&listener) => self.admit(stream, address, &mut connections),
+                Some(ended) = connections.tasks.join_next() => log_panic(ended),
+                (stream, address) = self.accept(&listener) => self.accept_connection(stream, address, &mut connections),
             }
         }
         drop(listener);
         let mut tasks = connections.tasks;
         let drained = async {
             while let Some(ended) = tasks.join_next().await {
-                note(ended);
+                log_panic(ended);
             }
         };
         if timeout(self.service.limits.drain, drained).await.is_err() {
@@ -122,7 +122,12 @@ impl Server {
         }
     }
 
-    fn admit(&self, stream: TcpStream, address: SocketAddr, connections: &mut Connections) {
+    fn accept_connection(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+        connections: &mut Connections,
+    ) {
         let Ok(local) = stream.local_addr() else {
             return;
         };
@@ -133,7 +138,7 @@ impl Server {
         let crowd = connections.crowds.join(address.ip());
         let peer = Arc::new(Peer::new(address, local, crowd));
         if !connections.make_room(places, &peer, &self.service.known) {
-            return self.service.strangers.crowded_out(peer.address.ip());
+            return self.service.strangers.note_eviction(peer.address.ip());
         }
         let task = self.clone().connection(stream, Arc::clone(&peer));
         let task = connections.tasks.spawn(task);
@@ -152,7 +157,7 @@ impl Server {
                     None => return,
                     Some(Ok(stream)) => self.http(stream, &peer).await,
                     Some(Err(error)) => {
-                        return self.service.strangers.broke(client, error);
+                        return self.service.strangers.note_protocol_error(client, error);
                     }
                 }
             }
@@ -179,7 +184,7 @@ impl Server {
             let begun = peer.stage();
             peer.enter(Stage::Waiting);
             let is_known = self.service.known.contains(peer.address.ip());
-            let computed = self.handshakes.take_turn(handshake, is_known).await;
+            let computed = self.handshakes.compute_in_turn(handshake, is_known).await;
             let (computed, progress) = computed.ok_or(io::ErrorKind::ConnectionAborted)?;
             handshake = computed;
             peer.enter(match progress? {
@@ -202,14 +207,14 @@ impl Server {
         // Boxed, so that the connection can be taken apart below.
         let answers = service_fn(move |request| {
             let (service, caller) = (Arc::clone(&service), Arc::clone(&caller));
-            Box::pin(async move { Ok::<_, Infallible>(service.answer(request, &caller).await) })
+            Box::pin(async move { Ok::<_, Infallible>(service.handle(request, &caller).await) })
         });
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
             .max_buf_size(limits.head_bytes)
             .serve_connection(
-                TokioIo::new(Enveloping::new(stream, Arc::clone(peer))),
+                TokioIo::new(ErrorBodyStream::new(stream, Arc::clone(peer))),
                 answers,
             );
         let serving = poll_fn(|cx| connection.poll_without_shutdown(cx));
@@ -223,7 +228,9 @@ impl Server {
         let unread = match ended {
             Ok(()) => peer.has_left_body(),
             Err(error) if error.is_parse() => {
-                self.service.strangers.broke(peer.address.ip(), error);
+                self.service
+                    .strangers
+                    .note_protocol_error(peer.address.ip(), error);
                 true
             }
             Err(error) => return Err(error),
@@ -298,7 +305,7 @@ async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, unread: bool, l
 }
 
 /// A task that panicked took one connection with it; the rest goes on.
-fn note(ended: Result<(), JoinError>) {
+fn log_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {

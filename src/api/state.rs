@@ -1,6 +1,6 @@
 //! What the API answers from.
 
-use super::gate::Gate;
+use super::authorize::Authorizer;
 use crate::command::Dispatcher;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub struct State {
     /// Runs the commands.
     pub dispatcher: Dispatcher,
     /// Decides who may do what.
-    pub gate: Gate,
+    pub gate: Authorizer,
     /// When the agent started, since 1970-01-01 UTC.
     pub started_at: Duration,
     /// The agent's version as `/v1/status` shows it.

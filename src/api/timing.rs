@@ -13,10 +13,10 @@ mod table;
 #[path = "../../tests/timing/welch.rs"]
 mod welch;
 
-use super::answer::refusal;
-use super::authenticate::Credentials;
+use super::authenticate::Authenticator;
+use super::authorize::{Authorizer, Resources};
 use super::fault::Fault;
-use super::gate::{Gate, Subject};
+use super::handler::refusal;
 use super::query::Query;
 use super::routes::Operation;
 use crate::policy::{Attributes, DEFAULTS, Enforcer, Settings};
@@ -38,7 +38,7 @@ const TOKEN: &str = "hjSYAN0bRP3d0Y7Zk1lQ2eO5cWmVxTuIa8fG4sK6tDn";
 #[derive(Debug)]
 struct Machine;
 
-impl Subject for Machine {
+impl Resources for Machine {
     fn attributes(&self) -> Attributes {
         Attributes::new()
     }
@@ -52,10 +52,10 @@ impl Subject for Machine {
     }
 }
 
-fn gate() -> Gate {
+fn gate() -> Authorizer {
     let token = AgentToken::from_lookup(TOKEN.into()).unwrap();
-    Gate {
-        credentials: Credentials {
+    Authorizer {
+        credentials: Authenticator {
             token: CurrentToken::new(Some(Arc::new(token))),
             observer: None,
             keystone: None,
@@ -80,8 +80,8 @@ fn head(presented: &[u8], is_escaped: bool) -> Parts {
 }
 
 /// Whether a request is let in; the answer that refuses it is made as a whole.
-fn accepts(gate: &Gate, head: &Parts) -> bool {
-    let admitted = pin!(gate.admit(Operation::List, head));
+fn accepts(gate: &Authorizer, head: &Parts) -> bool {
+    let admitted = pin!(gate.authorize(Operation::List, head));
     match admitted.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Err(fault @ Fault::Unauthorized)) => {
             let answer = black_box(refusal(&fault));

@@ -3,7 +3,7 @@
 //! The partition is read by our own FAT reader, not mounted: its bytes are the tenant's. The firmware's variables are changed
 //! through efivarfs.
 
-use super::boot_records::put_first;
+use super::boot_entries::prepend_boot_order;
 use crate::error::{AgentError, ErrorClass, chain};
 use crate::formats::efi::{Csv, HardDrive, LoadOption, Signature};
 use crate::formats::fat::{self, Fat, File};
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Installed {
     /// There are now records of these labels, the first of them first in the boot order.
-    Records(Vec<String>),
+    Entries(Vec<String>),
     /// The EFI system partition has no loader.
     NoLoader,
 }
@@ -107,12 +107,12 @@ pub fn install(
         let path = place.file(&loader.path);
         let record = path.and_then(|path| LoadOption::active(&loader.label, path).encode());
         let record = record.ok_or_else(|| Error::PathTooLong(disk.into()))?;
-        put_first(&variables, &loader.label, &record)
+        prepend_boot_order(&variables, &loader.label, &record)
             .map_err(|(name, error)| Error::Variable(disk.into(), name, error))?;
         tracing::info!(disk = %disk.display(), label = loader.label, loader = loader.path, "boot record made");
     }
     let labels = loaders.into_iter().map(|loader| loader.label);
-    Ok(Installed::Records(labels.collect()))
+    Ok(Installed::Entries(labels.collect()))
 }
 
 fn window<'a>(disk: &'a Disk, partition: &Partition) -> Window<'a> {
@@ -193,7 +193,7 @@ fn loaders(system: &mut Fat<impl Read + Seek>, cancel: &Cancel) -> Result<Vec<Lo
     }
     // Each is compared with all files.
     for (_, hint) in hints.into_iter().take(MAX_CSV_FILES) {
-        let csv = system.read(hint, MOST_CSV_BYTES, cancel);
+        let csv = system.read(hint, MAX_CSV_BYTES, cancel);
         match csv.map(|bytes| Csv::decode(&bytes)) {
             Ok(Some(csv)) => {
                 if let Some(loader) = sibling(&files, hint, &csv.file) {
@@ -221,7 +221,7 @@ fn loaders(system: &mut Fat<impl Read + Seek>, cancel: &Cancel) -> Result<Vec<Lo
         label: format!("ironic{n}"),
         path: backslashed(program),
     });
-    Ok(loaders.take(MOST_RECORDS).collect())
+    Ok(loaders.take(MAX_RECORDS).collect())
 }
 
 /// The file of a name in the folder of another.
@@ -264,19 +264,19 @@ const LOADERS: [&str; 13] = [
     "winload.efi",
 ];
 /// A line or two.
-const MOST_CSV_BYTES: u64 = 16 << 10;
+const MAX_CSV_BYTES: u64 = 16 << 10;
 /// One for each system that is installed.
 const MAX_CSV_FILES: usize = 64;
 /// The variable store is small: a hostile partition is not to fill it.
-const MOST_RECORDS: usize = 8;
+const MAX_RECORDS: usize = 8;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bootloader::boot_records::{ORDER, variable};
+    use crate::bootloader::boot_entries::{ORDER, variable};
     use crate::formats::efi;
     use crate::logging::Verbosity;
-    use crate::logging::tests::told;
+    use crate::logging::tests::captured;
     use crate::storage::fixture::TestDisk;
     use nix::mount::{MsFlags, mount};
     use std::fs;
@@ -416,7 +416,7 @@ mod tests {
     }
 
     fn records(labels: &[&str]) -> Installed {
-        Installed::Records(labels.iter().map(ToString::to_string).collect())
+        Installed::Entries(labels.iter().map(ToString::to_string).collect())
     }
 
     fn order(records: &[(u16, &str)]) -> Vec<(u16, String)> {
@@ -523,7 +523,7 @@ mod tests {
         };
         let logged = |useless: usize| {
             let mut found = Vec::new();
-            let log = told(Verbosity::Info, || found = labels(useless));
+            let log = captured(Verbosity::Info, || found = labels(useless));
             (
                 found,
                 log.contains(" files=65 read=64\n"),

@@ -2,4 +2,4 @@
 
 pub mod efi;
 
-mod boot_records;
+mod boot_entries;

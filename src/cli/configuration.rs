@@ -53,7 +53,7 @@ pub(super) fn run(mut arguments: ArgMatches) -> ExitCode {
 fn show(mut arguments: ArgMatches) -> ExitCode {
     let as_json = arguments.get_flag(JSON);
     let command_line = CommandLine::taken_from(&mut arguments);
-    match agent::look(&Root::machine(), command_line) {
+    match agent::preview(&Root::machine(), command_line) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 print_error(&format!("warning: {warning}"));
@@ -83,7 +83,7 @@ fn table_of(loaded: &Loaded) -> String {
         .collect();
     let width = |column: fn(&[String; 3]) -> &String| {
         let widths = rows.iter().map(|row| column(row).chars().count());
-        widths.max().unwrap_or_default().min(WIDEST)
+        widths.max().unwrap_or_default().min(MAX_WIDTH)
     };
     let (names, values) = (width(|[name, _, _]| name), width(|[_, value, _]| value));
     rows.iter()
@@ -186,7 +186,7 @@ fn place(problem: &Problem) -> Option<(&Path, usize)> {
 }
 
 /// A value wider than this pushes its own origin aside, not those of all others.
-const WIDEST: usize = 40;
+const MAX_WIDTH: usize = 40;
 const TOKEN_REQUIRED: &str = "agent_token_required";
 const ALWAYS: &str = "changes nothing: the token is always required";
 const JSON: &str = "json";

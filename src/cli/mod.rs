@@ -5,9 +5,9 @@ mod output;
 mod policy;
 
 use crate::config::CommandLine;
-use crate::nearest::nearest;
 use crate::redact::{one_line, redact_lines};
 use crate::root::Root;
+use crate::suggest::nearest;
 use crate::{agent, init, inventory, logging, network, supervisor};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command};
@@ -164,7 +164,7 @@ fn serve(mut arguments: ArgMatches) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             print_error(&crate::error::chain(&error));
-            if error.is_of_configuration() {
+            if error.is_config_error() {
                 ExitCode::from(UNUSABLE)
             } else {
                 ExitCode::FAILURE

@@ -4,8 +4,8 @@
 //! decisions rest on them. A command's work belongs to the thread it runs on: it goes on, and is recorded, when the
 //! caller is long gone.
 
-use super::journal::{Journal, Kept};
-use super::record::{CommandView, Ledger, Outcome, Record, Secrets};
+use super::journal::{Journal, SavedRecord};
+use super::record::{CommandHistory, CommandView, Outcome, Record, Secrets};
 use super::spec::{Command, Commander, Job, Mode, Params};
 use crate::error::{AgentError, ErrorClass, shortened};
 use crate::progress::Cancel;
@@ -36,7 +36,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Work {
-    ledger: Ledger,
+    ledger: CommandHistory,
     /// Stops the newest command.
     newest: Option<Cancel>,
     /// The agent is ending: nothing may start any more.
@@ -47,14 +47,18 @@ impl Dispatcher {
     /// A dispatcher of these commands, with an empty list that nobody keeps.
     #[must_use]
     pub fn new(commands: Vec<Command>) -> Self {
-        Self::with(commands, Ledger::default(), None)
+        Self::with(commands, CommandHistory::default(), None)
     }
 
     /// A dispatcher of these commands, with the list that an agent before this one left: a command that ran when that ended
     /// has failed, and says why.
     #[must_use]
-    pub fn resumed(commands: Vec<Command>, left: Vec<Kept>, journal: Box<dyn Journal>) -> Self {
-        let mut ledger = Ledger::default();
+    pub fn resumed(
+        commands: Vec<Command>,
+        left: Vec<SavedRecord>,
+        journal: Box<dyn Journal>,
+    ) -> Self {
+        let mut ledger = CommandHistory::default();
         for kept in left {
             let Some(command) = commands.iter().find(|command| command.name == kept.name) else {
                 tracing::warn!(
@@ -76,7 +80,11 @@ impl Dispatcher {
         Self::with(commands, ledger, Some(journal))
     }
 
-    fn with(commands: Vec<Command>, ledger: Ledger, journal: Option<Box<dyn Journal>>) -> Self {
+    fn with(
+        commands: Vec<Command>,
+        ledger: CommandHistory,
+        journal: Option<Box<dyn Journal>>,
+    ) -> Self {
         Self(Arc::new(Shared {
             commands,
             turn: Arc::default(),
@@ -222,11 +230,11 @@ impl Dispatcher {
                 "Command name must be of the form <extension>.<name>",
             )
         })?;
-        self.0.idle()?;
+        self.0.ensure_idle()?;
         let command = self.find(extension, name)?;
         let valid = catch_unwind(AssertUnwindSafe(|| command.work.validate(params)));
         valid.unwrap_or_else(|_| Err(panicked(&command)))?;
-        let job = self.0.take_up(commander)?;
+        let job = self.0.claim(commander)?;
         Ok((command, job))
     }
 
@@ -280,7 +288,7 @@ impl Dispatcher {
     fn start(&self, command: Command, params: Params, job: Job) -> Arc<Record> {
         let record = Arc::new(Record::new(command.name, command.mode, job.clone()));
         self.0.work().ledger.push(Arc::clone(&record));
-        self.0.keep(&record.kept());
+        self.0.keep(&record.saved());
         let (shared, started) = (Arc::clone(&self.0), Arc::clone(&record));
         spawn_blocking(move || {
             let outcome = shared.work_on(&command, params, &job, &started);
@@ -355,18 +363,18 @@ impl Shared {
 
     /// Ends a record. It is kept before anybody reads it: what Ironic was told once, the next agent says too.
     fn end(&self, record: &Record, outcome: Outcome) {
-        self.keep(&record.kept_with(Some(&outcome)));
+        self.keep(&record.saved_with(Some(&outcome)));
         record.finish(outcome);
     }
 
-    fn keep(&self, record: &Kept) {
+    fn keep(&self, record: &SavedRecord) {
         if let Some(journal) = &self.journal {
             journal.keep(record, &|| self.work().ledger.kept());
         }
     }
 
     /// Only the last command is looked at: none before it can still run.
-    fn idle(&self) -> Result<(), AgentError> {
+    fn ensure_idle(&self) -> Result<(), AgentError> {
         match self.work().ledger.last() {
             Some(last) if last.is_running() => Err(AgentError::new(
                 ErrorClass::AgentIsBusy,
@@ -377,7 +385,7 @@ impl Shared {
     }
 
     /// From here on there is something to cancel.
-    fn take_up(&self, commander: Commander) -> Result<Job, AgentError> {
+    fn claim(&self, commander: Commander) -> Result<Job, AgentError> {
         let mut work = self.work();
         if work.ending {
             return Err(AgentError::new(
@@ -397,7 +405,7 @@ impl Shared {
 fn log_refusal(name: &str, commander: Commander, error: &AgentError) {
     if commander.is_logged() {
         let (command, reason) = (
-            shortened(name.to_owned(), LONGEST_NAME),
+            shortened(name.to_owned(), MAX_NAME_LEN),
             commander.reason(error),
         );
         tracing::warn!(?command, %reason, "Refused a command");
@@ -422,7 +430,7 @@ fn panicked(command: &Command) -> AgentError {
 pub struct Turn(OwnedMutexGuard<()>);
 
 /// Bytes of a name that the log repeats: no command's is as long.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME_LEN: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -436,7 +444,7 @@ mod tests {
     struct Hiding(Arc<OnceLock<Dispatcher>>);
 
     impl Journal for Hiding {
-        fn keep(&self, record: &Kept, _: &dyn Fn() -> Vec<Kept>) {
+        fn keep(&self, record: &SavedRecord, _: &dyn Fn() -> Vec<SavedRecord>) {
             if record.outcome.is_some() {
                 self.0.get().unwrap().keep_secrets(false);
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// A command's record as it outlives its agent.
 #[derive(Clone, PartialEq)]
 #[expect(missing_debug_implementations, reason = "a result may hold secrets")]
-pub struct Kept {
+pub struct SavedRecord {
     /// A random UUID.
     pub id: String,
     /// The command's name without its extension.
@@ -25,7 +25,7 @@ pub struct Kept {
 pub trait Journal: Send + Sync {
     /// Keeps a record as it is now, in place of what was kept of it before. `all` tells every other one, for who wants to let
     /// go of what nobody asks for any more.
-    fn keep(&self, record: &Kept, all: &dyn Fn() -> Vec<Kept>);
+    fn keep(&self, record: &SavedRecord, all: &dyn Fn() -> Vec<SavedRecord>);
 }
 
 /// Why a command failed that ran when its agent ended.

@@ -8,6 +8,6 @@ mod record;
 mod spec;
 
 pub use dispatcher::{Dispatcher, Turn};
-pub use journal::{Journal, Kept};
+pub use journal::{Journal, SavedRecord};
 pub use record::{CommandView, State, Status};
 pub use spec::{Command, CommandSpec, Commander, Job, Mode, Params};

@@ -5,7 +5,7 @@
 //! asks for again (a log archive, an echoed config drive): see [`Ledger::push`]. What others ran is nothing it knows of, so
 //! none of that is in its list, or in the way of its own records.
 
-use super::journal::{Kept, interrupted};
+use super::journal::{SavedRecord, interrupted};
 use super::spec::{Commander, Job, Mode};
 use crate::error::{AgentError, ErrorClass, shortened};
 use crate::progress::Progress;
@@ -111,7 +111,7 @@ impl Record {
     }
 
     /// The record that an agent before this one left; one that had no end then has failed.
-    pub(super) fn resumed(name: &'static str, kept: Kept) -> Self {
+    pub(super) fn resumed(name: &'static str, kept: SavedRecord) -> Self {
         let outcome = match kept.outcome {
             Some(Ok(value)) => Outcome::succeeded(value, None),
             Some(Err(error)) => Outcome::Failed(error),
@@ -138,7 +138,7 @@ impl Record {
             Ok(value) => Outcome::with(self.named(value), secrets),
             // Details stay in the list for ever.
             Err(error) => Outcome::Failed(AgentError {
-                details: shortened(error.details, LONGEST_DETAILS),
+                details: shortened(error.details, MAX_DETAILS_LEN),
                 ..error
             }),
         }
@@ -150,13 +150,13 @@ impl Record {
     }
 
     /// What the next agent is to know of it.
-    pub(super) fn kept(&self) -> Kept {
-        self.kept_with(self.outcome.get())
+    pub(super) fn saved(&self) -> SavedRecord {
+        self.saved_with(self.outcome.get())
     }
 
     /// The same, once it has ended so.
-    pub(super) fn kept_with(&self, outcome: Option<&Outcome>) -> Kept {
-        Kept {
+    pub(super) fn saved_with(&self, outcome: Option<&Outcome>) -> SavedRecord {
+        SavedRecord {
             id: self.id.clone(),
             name: self.name.to_owned(),
             mode: self.mode,
@@ -231,7 +231,7 @@ impl Record {
     }
 
     /// The record without a result that is too large to be sent again with every poll.
-    fn without_large_result(&self) -> Option<Self> {
+    fn truncated(&self) -> Option<Self> {
         match self.outcome.get() {
             Some(Outcome::Succeeded { bytes, held, .. })
                 if *bytes > LARGE_RESULT || !self.is_conductors() && *held > LARGE_RESULT =>
@@ -301,25 +301,25 @@ impl Outcome {
 
 /// The records in the order of their commands.
 #[derive(Default)]
-pub(super) struct Ledger(Vec<Arc<Record>>);
+pub(super) struct CommandHistory(Vec<Arc<Record>>);
 
-impl Ledger {
+impl CommandHistory {
     /// Adds the newest record and lets go of two things: the result of the one before if it is larger than
-    /// [`LARGE_RESULT`], and beyond [`MOST_RECORDS`] or [`MOST_USERS_RECORDS`] the oldest record. The one before is the conductor's,
+    /// [`LARGE_RESULT`], and beyond [`MAX_RECORDS`] or [`MAX_USERS_RECORDS`] the oldest record. The one before is the conductor's,
     /// or that of any other caller, as the newest is: neither displaces what the other ran.
     ///
     /// Synchronous ones go first, so that a list which once held a step never looks like a freshly booted agent's.
     pub(super) fn push(&mut self, record: Arc<Record>) {
         let is_like = |before: &&mut Arc<Record>| before.is_conductors() == record.is_conductors();
         if let Some(before) = self.0.iter_mut().rev().find(is_like)
-            && let Some(slim) = before.without_large_result()
+            && let Some(slim) = before.truncated()
         {
             *before = Arc::new(slim);
         }
         let is_like = |other: &Record| other.is_conductors() == record.is_conductors();
         let most = match record.is_conductors() {
-            true => MOST_RECORDS,
-            false => MOST_USERS_RECORDS,
+            true => MAX_RECORDS,
+            false => MAX_USERS_RECORDS,
         };
         if self.0.iter().filter(|other| is_like(other)).count() >= most {
             let oldest = |may_go: &dyn Fn(&Record) -> bool| {
@@ -363,8 +363,8 @@ impl Ledger {
         shown.map(|(_, view)| view).collect()
     }
 
-    pub(super) fn kept(&self) -> Vec<Kept> {
-        self.0.iter().map(|record| record.kept()).collect()
+    pub(super) fn kept(&self) -> Vec<SavedRecord> {
+        self.0.iter().map(|record| record.saved()).collect()
     }
 }
 
@@ -409,12 +409,12 @@ impl io::Write for Size {
 /// Results up to this size stay for good: every list of steps does, a log archive does not.
 const LARGE_RESULT: usize = 16 * 1024;
 /// Longest text of an error's details.
-const LONGEST_DETAILS: usize = 16 * 1024;
+const MAX_DETAILS_LEN: usize = 16 * 1024;
 /// Most records of the conductor's: with the two sizes above, and those of others, the list stays below eight megabytes beside the
 /// newest result of the conductor's and that of others'.
-const MOST_RECORDS: usize = 400;
+const MAX_RECORDS: usize = 400;
 /// Most records of all other callers.
-const MOST_USERS_RECORDS: usize = 100;
+const MAX_USERS_RECORDS: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -477,7 +477,7 @@ mod tests {
             let view = record.view();
             assert_eq!(result(&view), shown, "{secrets:?}");
             assert_eq!(view.unmasked.as_deref(), unmasked.as_ref(), "{secrets:?}");
-            let Some(Ok(kept)) = record.kept().outcome else {
+            let Some(Ok(kept)) = record.saved().outcome else {
                 panic!("it has ended");
             };
             assert_eq!(*kept, shown, "what outlives the agent has no secrets");
@@ -486,7 +486,7 @@ mod tests {
 
     #[test]
     fn kept_secrets_are_forgotten_and_nothing_else_of_the_list_changes() {
-        let mut ledger = Ledger::default();
+        let mut ledger = CommandHistory::default();
         for result in [json!({"password": "hush"}), json!({"a": 1})] {
             let record = Record::new("x", Mode::Async, Job::default());
             record.finish(record.outcome_of(Ok(result), Secrets::Kept));
@@ -519,7 +519,7 @@ mod tests {
 
     #[test]
     fn a_large_result_is_kept_until_the_next_command() {
-        let mut ledger = Ledger::default();
+        let mut ledger = CommandHistory::default();
         let archive = json!({ "system_logs": "x".repeat(LARGE_RESULT) });
         ledger.push(finished("logs", Mode::Sync, Ok(archive.clone())));
         assert_eq!(result(&ledger.views()[0]), archive);
@@ -534,7 +534,7 @@ mod tests {
 
     #[test]
     fn a_users_result_of_many_small_values_is_large() {
-        let mut ledger = Ledger::default();
+        let mut ledger = CommandHistory::default();
         let many: Vec<_> = (0..2290).map(|_| json!({"": 0})).collect();
         let before: usize = many.iter().map(held_by).sum();
         assert!(before > 1024 * 1024, "{before}");
@@ -555,16 +555,16 @@ mod tests {
 
     #[test]
     fn the_list_is_bounded_and_never_looks_freshly_booted_again() {
-        let mut ledger = Ledger::default();
+        let mut ledger = CommandHistory::default();
         ledger.push(finished("step", Mode::Async, Ok(json!(null))));
-        for _ in 0..MOST_RECORDS * 2 {
+        for _ in 0..MAX_RECORDS * 2 {
             ledger.push(finished("get_clean_steps", Mode::Sync, Ok(json!(null))));
         }
         ledger.push(finished("newest", Mode::Sync, Ok(json!(null))));
         let views = ledger.views();
         assert_eq!(
-            (views.len(), views[0].name, views[MOST_RECORDS - 1].name),
-            (MOST_RECORDS, "step", "newest")
+            (views.len(), views[0].name, views[MAX_RECORDS - 1].name),
+            (MAX_RECORDS, "step", "newest")
         );
     }
 
@@ -572,9 +572,9 @@ mod tests {
     fn a_record_that_an_agent_before_this_one_left_is_still_whose_it_was() {
         let records = [Commander::Conductor, Commander::default()]
             .map(|commander| Record::new("x", Mode::Async, of(commander)));
-        let mut ledger = Ledger::default();
+        let mut ledger = CommandHistory::default();
         for record in &records {
-            ledger.push(Arc::new(Record::resumed("x", record.kept())));
+            ledger.push(Arc::new(Record::resumed("x", record.saved())));
         }
         assert_eq!(ledger.views().len(), 2);
         // The other one ran, and has failed.
@@ -586,9 +586,9 @@ mod tests {
         let record = Record::new("x", Mode::Sync, of(Commander::Conductor));
         let result = json!({"password": "x".repeat(LARGE_RESULT)});
         record.finish(record.outcome_of(Ok(result), Secrets::Kept));
-        let mut ledger = Ledger::default();
+        let mut ledger = CommandHistory::default();
         ledger.push(Arc::new(record));
-        let whole = |ledger: &Ledger| ledger.views()[0].unmasked.is_some();
+        let whole = |ledger: &CommandHistory| ledger.views()[0].unmasked.is_some();
         assert!(whole(&ledger));
         ledger.push(finished("y", Mode::Sync, Ok(Value::Null)));
         assert!(!whole(&ledger));
@@ -596,12 +596,12 @@ mod tests {
 
     #[test]
     fn long_details_lose_their_end() {
-        let details = "ü".repeat(LONGEST_DETAILS);
+        let details = "ü".repeat(MAX_DETAILS_LEN);
         let error = AgentError::new(ErrorClass::CleaningError, details);
         let State::Failed(error) = finished("x", Mode::Sync, Err(error)).view().state else {
             panic!();
         };
-        assert_eq!(error.details.len(), LONGEST_DETAILS + '…'.len_utf8());
+        assert_eq!(error.details.len(), MAX_DETAILS_LEN + '…'.len_utf8());
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Commander {
         let reason = error.to_string();
         match self {
             Self::Conductor => reason,
-            Self::User { .. } => shortened(reason, LONGEST_REASON),
+            Self::User { .. } => shortened(reason, MAX_REASON_LEN),
         }
     }
 }
@@ -168,7 +168,7 @@ impl<C: Send + Sync> Work for Bound<C> {
 }
 
 /// Bytes of an error's text that the log repeats of a caller other than the conductor.
-const LONGEST_REASON: usize = 256;
+const MAX_REASON_LEN: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
 /// What the kernel knows of this machine's addresses.
-pub trait Network {
+pub trait LocalAddresses {
     /// The address packets to `destination` leave from.
     ///
     /// # Errors
@@ -26,14 +26,14 @@ pub trait Network {
 
 /// Where Ironic is told to call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Advertised {
+pub struct CallbackAddress {
     /// Host name or address.
     pub host: Host,
     /// Port.
     pub port: u16,
 }
 
-impl Advertised {
+impl CallbackAddress {
     /// What a callback URL says; none where the text is no URL of a host.
     #[must_use]
     pub fn of_url(url: &str) -> Option<Self> {
@@ -56,12 +56,12 @@ impl Advertised {
 ///
 /// # Errors
 /// [`Error::NoAddress`] and [`Error::Interface`] when none is found in all attempts; [`Error::Cancelled`].
-pub async fn find(
+pub async fn discover(
     client: &Client,
     config: &Config,
-    network: &impl Network,
+    network: &impl LocalAddresses,
     cancel: &CancellationToken,
-) -> Result<Advertised, Error> {
+) -> Result<CallbackAddress, Error> {
     let host = match &config.advertise_host {
         Some(host) => host.clone(),
         None => tokio::select! {
@@ -70,7 +70,7 @@ pub async fn find(
         },
     };
     tracing::info!(%host, "address that Ironic is told");
-    Ok(Advertised {
+    Ok(CallbackAddress {
         host,
         port: config.advertise_port,
     })
@@ -84,7 +84,7 @@ pub async fn find(
 pub async fn bound(
     client: Option<&Client>,
     config: &Config,
-    network: &impl Network,
+    network: &impl LocalAddresses,
     cancel: &CancellationToken,
 ) -> Result<Option<IpAddr>, Error> {
     let interface = match config.listen_interface.as_deref() {
@@ -107,7 +107,7 @@ async fn search(
     client: Option<&Client>,
     interface: Option<&str>,
     config: &Config,
-    network: &impl Network,
+    network: &impl LocalAddresses,
 ) -> Result<IpAddr, Error> {
     let mut attempt = 1;
     loop {
@@ -136,7 +136,7 @@ async fn search(
     }
 }
 
-fn by_route(destinations: &[IpAddr], network: &impl Network) -> Option<IpAddr> {
+fn by_route(destinations: &[IpAddr], network: &impl LocalAddresses) -> Option<IpAddr> {
     for destination in destinations {
         match network.route_source(*destination) {
             Ok(source) if !is_link_local(source) => return Some(source),
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_address_stands_in_brackets() {
-        let at = |address: &str| Advertised {
+        let at = |address: &str| CallbackAddress {
             host: host_of(address.parse().unwrap()),
             port: 9999,
         };

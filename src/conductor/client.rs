@@ -17,12 +17,12 @@ use url::Url;
 use zeroize::Zeroizing;
 
 /// The first version with agent tokens.
-pub(super) const TOKEN: ApiVersion = ApiVersion {
+pub(super) const VERSION_AGENT_TOKEN: ApiVersion = ApiVersion {
     major: 1,
     minor: 62,
 };
 /// The first version whose heartbeats may carry the agent's certificate.
-pub(super) const VERIFY_CA: ApiVersion = ApiVersion {
+pub(super) const VERSION_VERIFY_CA: ApiVersion = ApiVersion {
     major: 1,
     minor: 68,
 };
@@ -43,7 +43,7 @@ impl Client {
     /// A client for the API at these URLs.
     ///
     /// # Errors
-    /// [`Error::NoUrl`] without any; [`Error::PinnedInClear`] where a key is pinned and a URL has none to show;
+    /// [`Error::NoUrl`] without any; [`Error::PinRequiresTls`] where a key is pinned and a URL has none to show;
     /// [`Error::Client`] when settings cannot be used.
     pub fn new(
         urls: &[Url],
@@ -56,7 +56,7 @@ impl Client {
         }
         if let Some(url) = urls.iter().find(|url| url.scheme() == "http") {
             if config.api_pin.is_some() {
-                return Err(Error::PinnedInClear(origin(url)));
+                return Err(Error::PinRequiresTls(origin(url)));
             }
             tracing::warn!(
                 url = origin(url),
@@ -88,7 +88,7 @@ impl Client {
     /// The version of the API: as configured, else asked once. `None` while Ironic does not tell; it is asked again next time.
     ///
     /// # Errors
-    /// [`Error::TooOld`] when this API knows no agent tokens: no request can help then. [`Error::Connect`] when no URL leads to a
+    /// [`Error::UnsupportedVersion`] when this API knows no agent tokens: no request can help then. [`Error::Connect`] when no URL leads to a
     /// server: the request that the version is for would fail the same way.
     pub async fn version(&self) -> Result<Option<ApiVersion>, Error> {
         let known = self.configured.or_else(|| *self.detected());
@@ -103,7 +103,7 @@ impl Client {
                 Err(Error::Connect { source, url }) if source.is_connect() => {
                     return Err(Error::Connect { source, url });
                 }
-                Err(error @ Error::TooOld { .. }) => return Err(error),
+                Err(error @ Error::UnsupportedVersion { .. }) => return Err(error),
                 Err(error) => {
                     let error = crate::error::chain(&error);
                     tracing::warn!(error, "Ironic's API did not tell its version");
@@ -118,13 +118,13 @@ impl Client {
     /// taken to be new enough.
     ///
     /// # Errors
-    /// [`Error::TooOld`].
-    pub async fn takes_certificate(&self) -> Result<bool, Error> {
+    /// [`Error::UnsupportedVersion`].
+    pub async fn supports_verify_ca(&self) -> Result<bool, Error> {
         let version = match self.version().await {
             Err(Error::Connect { .. }) => None,
             known => known?,
         };
-        let takes = version.is_none_or(|known| known >= VERIFY_CA);
+        let takes = version.is_none_or(|known| known >= VERSION_VERIFY_CA);
         if !takes {
             tracing::warn!("Ironic is too old to be told the agent's certificate: none is made");
         }
@@ -148,7 +148,7 @@ impl Client {
     async fn ask_version(&self) -> Result<ApiVersion, Error> {
         self.send(&Request::get("/"), Standing::Unknown, |answer| {
             if answer.status() != StatusCode::OK {
-                return Err(answer.refusal(None));
+                return Err(answer.into_error(None));
             }
             with_tokens(wire::version(answer.document()?)?)
         })
@@ -167,7 +167,7 @@ impl Client {
         &self,
         request: &Request,
         standing: Standing,
-        wanted: impl Fn(Answer) -> Result<T, Error>,
+        wanted: impl Fn(Response) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let known = self.order().clone();
         let several = known.len() > 1;
@@ -204,15 +204,15 @@ impl Client {
     }
 
     /// Sends a request to one URL and reads the whole answer, as far as it is not too long.
-    pub(super) async fn send_to(&self, url: &Url, request: &Request) -> Result<Answer, Error> {
-        let sent = self.http.send(self.built(url, request)).await;
-        sent.map(Answer).map_err(|source| Error::Connect {
+    pub(super) async fn send_to(&self, url: &Url, request: &Request) -> Result<Response, Error> {
+        let sent = self.http.send(self.build_request(url, request)).await;
+        sent.map(Response).map_err(|source| Error::Connect {
             url: origin(url),
             source,
         })
     }
 
-    fn built(&self, url: &Url, request: &Request) -> http::Request {
+    fn build_request(&self, url: &Url, request: &Request) -> http::Request {
         let mut url = url.clone();
         let path = format!("{}{}", url.path().trim_end_matches('/'), request.path);
         url.set_path(&path);
@@ -235,7 +235,7 @@ impl Client {
                 .filter_map(|(name, value)| Some((name, value?)))
                 .collect(),
             body: request.body.clone(),
-            is_secret: request.answer == Content::Secret,
+            is_secret: request.answer == Sensitivity::Secret,
         }
     }
 
@@ -296,9 +296,9 @@ pub(super) enum Standing {
 
 /// A version whose API knows agent tokens.
 fn with_tokens(found: ApiVersion) -> Result<ApiVersion, Error> {
-    if found < TOKEN {
-        let needed = TOKEN;
-        return Err(Error::TooOld { found, needed });
+    if found < VERSION_AGENT_TOKEN {
+        let needed = VERSION_AGENT_TOKEN;
+        return Err(Error::UnsupportedVersion { found, needed });
     }
     Ok(found)
 }
@@ -318,7 +318,7 @@ const fn is_of_ironic(error: &Error) -> bool {
 /// says more than nobody.
 const fn weight(error: &Error) -> u8 {
     match error {
-        Error::Answer { code: 409, .. } | Error::TooOld { .. } => 3,
+        Error::Answer { code: 409, .. } | Error::UnsupportedVersion { .. } => 3,
         Error::Answer {
             code: 502..=504, ..
         } => 1,
@@ -355,12 +355,12 @@ pub(super) struct Request {
     pub(super) version: Option<ApiVersion>,
     /// Shared by all attempts.
     pub(super) body: Option<Bytes>,
-    pub(super) answer: Content,
+    pub(super) answer: Sensitivity,
 }
 
 /// What an answer may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub(super) enum Sensitivity {
     /// What anybody may see.
     Plain,
     /// The token.
@@ -375,16 +375,16 @@ impl Request {
             query: Vec::new(),
             version: None,
             body: None,
-            answer: Content::Plain,
+            answer: Sensitivity::Plain,
         }
     }
 }
 
 /// What an API answered.
 #[derive(Debug)]
-pub(super) struct Answer(http::Response);
+pub(super) struct Response(http::Response);
 
-impl Answer {
+impl Response {
     pub(super) fn status(&self) -> StatusCode {
         self.0.status
     }
@@ -402,9 +402,9 @@ impl Answer {
 
     /// The error that an answer with another status than the wanted one is. It does not repeat the agent token or the URL's password,
     /// whatever those are called there: "'…' is too long".
-    pub(super) fn refusal(mut self, token: Option<&AgentToken>) -> Error {
+    pub(super) fn into_error(mut self, token: Option<&AgentToken>) -> Error {
         if let Some(token) = token {
-            let token = token.reveal(|token| Zeroizing::new(token.to_owned()));
+            let token = token.expose_with(|token| Zeroizing::new(token.to_owned()));
             self.0.hide(token);
         }
         Error::Answer {

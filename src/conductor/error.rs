@@ -78,10 +78,10 @@ pub enum Error {
     },
     /// A key is pinned, and this API shows none.
     #[error("api_pin is set, and {0} has no key to show: it must be https://")]
-    PinnedInClear(String),
+    PinRequiresTls(String),
     /// What the network tells of Ironic cannot be used.
     #[error("what the network tells of the service {service} cannot be used: {reason}")]
-    StrangeService {
+    InvalidService {
         /// What was asked for.
         service: &'static str,
         /// Why.
@@ -94,7 +94,7 @@ pub enum Error {
     #[error(
         "Ironic's API speaks version {found} at most, and agents need {needed} for their token: upgrade Ironic"
     )]
-    TooOld {
+    UnsupportedVersion {
         /// The newest version it speaks.
         found: ApiVersion,
         /// The first version with agent tokens.

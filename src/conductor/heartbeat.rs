@@ -1,8 +1,8 @@
 //! The heartbeat: tells Ironic where the agent listens, that it lives, and that a command has ended.
 
-use super::client::{Client, Request, Standing, VERIFY_CA};
+use super::client::{Client, Request, Standing, VERSION_VERIFY_CA};
 use super::error::Error;
-use super::retry::{Chance, between};
+use super::retry::{RandomUnit, random_between};
 use super::{AGENT_VERSION, wire};
 use crate::error::chain;
 use crate::secret::AgentToken;
@@ -29,7 +29,7 @@ pub struct Heartbeat {
     /// Ironic gives the agent up when it hears nothing for so long.
     pub timeout: Duration,
     /// What the waits are drawn with, each from 0 up to 1.
-    pub chance: fn() -> f64,
+    pub random: fn() -> f64,
 }
 
 /// Beats until the agent ends: at once, then well within the timeout, sooner when `completions` counts another command that
@@ -40,8 +40,8 @@ pub async fn run(
     completions: watch::Receiver<u64>,
     cancel: &CancellationToken,
 ) {
-    let pulse = Pulse::new(heartbeat.timeout, heartbeat.chance, Instant::now());
-    drive(pulse, completions, cancel, || once(client, heartbeat)).await;
+    let pulse = Schedule::new(heartbeat.timeout, heartbeat.random, Instant::now());
+    run_schedule(pulse, completions, cancel, || once(client, heartbeat)).await;
 }
 
 /// Beats once.
@@ -53,11 +53,11 @@ pub async fn once(client: &Client, heartbeat: &Heartbeat) -> Result<(), Error> {
     let version = client
         .version()
         .await?
-        .map_or(VERIFY_CA, |v| v.min(VERIFY_CA));
+        .map_or(VERSION_VERIFY_CA, |v| v.min(VERSION_VERIFY_CA));
     let verify_ca = heartbeat
         .verify_ca
         .as_deref()
-        .filter(|_| version >= VERIFY_CA);
+        .filter(|_| version >= VERSION_VERIFY_CA);
     let body = wire::heartbeat(
         &heartbeat.callback_url,
         &heartbeat.token,
@@ -74,14 +74,14 @@ pub async fn once(client: &Client, heartbeat: &Heartbeat) -> Result<(), Error> {
         .send(&request, Standing::TakesHeartbeats, |answer| {
             match answer.status() {
                 StatusCode::ACCEPTED => Ok(()),
-                _ => Err(answer.refusal(Some(&heartbeat.token))),
+                _ => Err(answer.into_error(Some(&heartbeat.token))),
             }
         })
         .await
 }
 
-async fn drive<F>(
-    mut pulse: Pulse,
+async fn run_schedule<F>(
+    mut pulse: Schedule,
     mut completions: watch::Receiver<u64>,
     cancel: &CancellationToken,
     mut beat: impl FnMut() -> F,
@@ -96,7 +96,7 @@ async fn drive<F>(
             changed = completions.changed(), if watching => {
                 watching = changed.is_ok();
                 if watching {
-                    pulse.force();
+                    pulse.expedite();
                 }
                 continue;
             }
@@ -117,11 +117,11 @@ async fn drive<F>(
             tracing::info!("Ironic accepts our heartbeats");
         }
         accepted = outcome.is_ok();
-        tell(&outcome, pulse.due().saturating_duration_since(now));
+        log_outcome(&outcome, pulse.due().saturating_duration_since(now));
     }
 }
 
-fn tell(outcome: &Result<(), Error>, wait: Duration) {
+fn log_outcome(outcome: &Result<(), Error>, wait: Duration) {
     let seconds = wait.as_secs();
     match outcome {
         Ok(()) => tracing::debug!(seconds, "heartbeat accepted: next one follows"),
@@ -148,17 +148,17 @@ fn tell(outcome: &Result<(), Error>, wait: Duration) {
 }
 
 /// When the next beat is due. Knows neither network nor clock (IPA: `agent.IronicPythonAgentHeartbeater`).
-struct Pulse {
+struct Schedule {
     period: Duration,
-    chance: Chance,
+    chance: RandomUnit,
     next: Instant,
     last: Option<Instant>,
     /// A command ended that no beat told of yet.
     forced: bool,
 }
 
-impl Pulse {
-    fn new(period: Duration, chance: Chance, now: Instant) -> Self {
+impl Schedule {
+    fn new(period: Duration, chance: RandomUnit, now: Instant) -> Self {
         Self {
             period,
             chance,
@@ -170,27 +170,27 @@ impl Pulse {
 
     fn due(&self) -> Instant {
         match self.last {
-            Some(last) if self.forced => self.next.min(last + FORCED_APART),
+            Some(last) if self.forced => self.next.min(last + MIN_FORCED_INTERVAL),
             _ => self.next,
         }
     }
 
-    fn force(&mut self) {
+    fn expedite(&mut self) {
         self.forced = true;
     }
 
     fn succeeded(&mut self, now: Instant) {
-        let wait = between(
+        let wait = random_between(
             self.chance,
             self.period.mul_f64(0.3),
             self.period.mul_f64(0.6),
         );
-        self.beaten(now, wait.max(SHORTEST));
+        self.beaten(now, wait.max(MIN_INTERVAL));
         self.forced = false;
     }
 
     fn failed(&mut self, now: Instant) {
-        self.beaten(now, between(self.chance, RETRY, RETRY * 2));
+        self.beaten(now, random_between(self.chance, RETRY, RETRY * 2));
     }
 
     fn beaten(&mut self, now: Instant, wait: Duration) {
@@ -200,9 +200,9 @@ impl Pulse {
 }
 
 /// Between two beats, however short a timeout Ironic names.
-const SHORTEST: Duration = Duration::from_secs(1);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Between a beat and one that a command's end asks for.
-const FORCED_APART: Duration = Duration::from_secs(5);
+const MIN_FORCED_INTERVAL: Duration = Duration::from_secs(5);
 /// Least wait after a failure.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -210,7 +210,7 @@ const RETRY: Duration = Duration::from_secs(5);
 mod tests {
     use super::*;
     use crate::logging::Verbosity;
-    use crate::logging::tests::told;
+    use crate::logging::tests::captured;
     use std::cell::RefCell;
 
     const PERIOD: Duration = Duration::from_secs(300);
@@ -219,7 +219,7 @@ mod tests {
     /// beat by its second. Returns the seconds of all beats.
     async fn beats(
         seconds: u64,
-        chance: Chance,
+        chance: RandomUnit,
         completed: &[u64],
         answer: impl Fn(u64) -> Result<(), Error>,
     ) -> Vec<u64> {
@@ -227,12 +227,17 @@ mod tests {
         let cancel = CancellationToken::new();
         let (completions, receiver) = watch::channel(0);
         let at = RefCell::new(Vec::new());
-        let driven = drive(Pulse::new(PERIOD, chance, begin), receiver, &cancel, || {
-            let second = begin.elapsed().as_secs();
-            at.borrow_mut().push(second);
-            let answer = answer(second);
-            async { answer }
-        });
+        let driven = run_schedule(
+            Schedule::new(PERIOD, chance, begin),
+            receiver,
+            &cancel,
+            || {
+                let second = begin.elapsed().as_secs();
+                at.borrow_mut().push(second);
+                let answer = answer(second);
+                async { answer }
+            },
+        );
         let script = async {
             for second in completed {
                 tokio::time::sleep_until(begin + Duration::from_secs(*second)).await;
@@ -302,8 +307,8 @@ mod tests {
         drop(completions);
         let cancel = CancellationToken::new();
         let count = RefCell::new(0);
-        let pulse = Pulse::new(PERIOD, || 0.0, Instant::now());
-        drive(pulse, receiver, &cancel, || {
+        let pulse = Schedule::new(PERIOD, || 0.0, Instant::now());
+        run_schedule(pulse, receiver, &cancel, || {
             *count.borrow_mut() += 1;
             if *count.borrow() == 3 {
                 cancel.cancel();
@@ -321,7 +326,7 @@ mod tests {
             .start_paused(true)
             .build()
             .unwrap();
-        let log = told(Verbosity::Debug, || {
+        let log = captured(Verbosity::Debug, || {
             runtime.block_on(beats(seconds, || 0.0, &[], answer));
         });
         log.lines()
@@ -361,8 +366,8 @@ mod tests {
     #[test]
     fn a_timeout_of_nothing_does_not_make_it_spin() {
         let now = Instant::now();
-        let mut pulse = Pulse::new(Duration::ZERO, || 0.0, now);
+        let mut pulse = Schedule::new(Duration::ZERO, || 0.0, now);
         pulse.succeeded(now);
-        assert_eq!(pulse.due(), now + SHORTEST);
+        assert_eq!(pulse.due(), now + MIN_INTERVAL);
     }
 }

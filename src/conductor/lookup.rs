@@ -1,8 +1,8 @@
 //! The lookup: which node this machine is, what Ironic wants of its agent, and the agent token.
 
-use super::client::{Client, Content, Request, Standing, TOKEN};
+use super::client::{Client, Request, Sensitivity, Standing, VERSION_AGENT_TOKEN};
 use super::error::Error;
-use super::{Law, wire};
+use super::{RetryPolicy, wire};
 use crate::config::{ApiVersion, Config};
 use crate::json::{Field, Json, Object};
 use crate::secret::{AgentToken, TokenError};
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 /// What Ironic knows the machine by.
 #[derive(Clone, Debug, Default)]
-pub struct Machine {
+pub struct LookupQuery {
     /// Permanent MAC addresses, in the inventory's order.
     pub addresses: Vec<String>,
     /// The node, where inspection told it.
@@ -28,7 +28,7 @@ pub struct Lookup {
     /// The node this machine is.
     pub node: Node,
     /// What Ironic wants, over what configuration says.
-    pub settings: Settings,
+    pub settings: ConductorSettings,
     /// What the answer holds in the token's place.
     pub token: LookupToken,
     /// What the answer says of `agent_token_required`: recorded, never obeyed.
@@ -46,7 +46,7 @@ pub struct Node {
 
 /// How the agent is to work: what the lookup said, else what configuration says.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct ConductorSettings {
     /// Ironic gives the agent up when it hears nothing for so long.
     pub heartbeat_timeout: Duration,
     /// MD5 checksums are accepted.
@@ -65,7 +65,7 @@ pub struct Settings {
     pub tls_cipher_suites: Option<CipherSuites>,
 }
 
-impl Settings {
+impl ConductorSettings {
     /// What configuration alone says: for an agent without lookup.
     #[must_use]
     pub fn of(config: &Config) -> Self {
@@ -124,7 +124,7 @@ fn understood<T: FromStr<Err = &'static str>>(name: &str, text: Option<&str>) ->
 #[derive(Debug)]
 pub enum LookupToken {
     /// The token, given out this once.
-    Given(AgentToken),
+    Issued(AgentToken),
     /// A text that is no token.
     Invalid(TokenError),
     /// The mask: the token was given out before.
@@ -139,7 +139,7 @@ impl LookupToken {
             None | Some(Err(TokenError::Empty)) => Self::None,
             Some(Err(TokenError::Masked)) => Self::Masked,
             Some(Err(error)) => Self::Invalid(error),
-            Some(Ok(token)) => Self::Given(token),
+            Some(Ok(token)) => Self::Issued(token),
         }
     }
 
@@ -147,9 +147,9 @@ impl LookupToken {
     ///
     /// # Errors
     /// [`NoToken`], where there is neither: why, in a sentence for the operator.
-    pub fn settle(self, own: Option<AgentToken>) -> Result<AgentToken, NoToken> {
+    pub fn resolve(self, own: Option<AgentToken>) -> Result<AgentToken, NoToken> {
         match (self, own) {
-            (Self::Given(token), _) => Ok(token),
+            (Self::Issued(token), _) => Ok(token),
             (Self::Masked, Some(own)) => {
                 tracing::info!("the agent token was given out before: using the agent's own");
                 Ok(own)
@@ -159,7 +159,7 @@ impl LookupToken {
                 Ok(own)
             }
             (Self::None, Some(own)) => Ok(own),
-            (Self::Masked, None) => Err(NoToken::GivenToAnother),
+            (Self::Masked, None) => Err(NoToken::AlreadyIssued),
             (Self::Invalid(error), None) => Err(NoToken::Invalid(error)),
             (Self::None, None) => Err(NoToken::NeverGiven),
         }
@@ -174,7 +174,7 @@ pub enum NoToken {
         "this node was already looked up since its last power-on, and Ironic gives its agent token out only once: \
          no command can be accepted until Ironic restarts the machine"
     )]
-    GivenToAnother,
+    AlreadyIssued,
     /// The lookup's token cannot be used, and the agent has none of its own.
     #[error("the lookup's agent token cannot be used, and the agent has none of its own: {0}")]
     Invalid(TokenError),
@@ -186,19 +186,19 @@ pub enum NoToken {
 /// Looks the node up, again and again by the law, until Ironic knows it. No error repeats the agent's own token.
 ///
 /// # Errors
-/// [`Error::LookupTimeout`] with the last failure; [`Error::TooOld`] at once; [`Error::Cancelled`].
+/// [`Error::LookupTimeout`] with the last failure; [`Error::UnsupportedVersion`] at once; [`Error::Cancelled`].
 pub async fn lookup(
     client: &Client,
-    machine: &Machine,
+    machine: &LookupQuery,
     config: &Config,
     own: Option<&AgentToken>,
-    law: &Law,
+    law: &RetryPolicy,
     cancel: &CancellationToken,
 ) -> Result<Lookup, Error> {
     let addresses = machine.addresses.join(",");
     tracing::info!(addresses, "looking the node up");
     let found = law
-        .keep(cancel, || once(client, machine, config, own))
+        .run(cancel, || attempt(client, machine, config, own))
         .await?;
     tracing::info!(node = %found.node.uuid, "Ironic knows this node");
     if found.token_required == Some(false) {
@@ -213,13 +213,13 @@ pub async fn lookup(
 ///
 /// # Errors
 /// The [`Error`] of this attempt.
-pub async fn once(
+pub async fn attempt(
     client: &Client,
-    machine: &Machine,
+    machine: &LookupQuery,
     config: &Config,
     own: Option<&AgentToken>,
 ) -> Result<Lookup, Error> {
-    ask(client, machine, own, |body| understand(body, config)).await
+    ask(client, machine, own, |body| parse(body, config)).await
 }
 
 /// Looks a known node up anew, again and again by the law: what its operator changed since. Settings and token of the answer
@@ -227,14 +227,14 @@ pub async fn once(
 ///
 /// # Errors
 /// As [`lookup`].
-pub async fn again(
+pub async fn refresh_node(
     client: &Client,
-    machine: &Machine,
+    machine: &LookupQuery,
     own: Option<&AgentToken>,
-    law: &Law,
+    law: &RetryPolicy,
     cancel: &CancellationToken,
 ) -> Result<Node, Error> {
-    law.keep(cancel, async || {
+    law.run(cancel, async || {
         ask(client, machine, own, |body| {
             node_of(wire::lookup(body)?.node)
         })
@@ -245,7 +245,7 @@ pub async fn again(
 
 async fn ask<T>(
     client: &Client,
-    machine: &Machine,
+    machine: &LookupQuery,
     own: Option<&AgentToken>,
     understand: impl Fn(&[u8]) -> Result<T, Error>,
 ) -> Result<T, Error> {
@@ -253,9 +253,12 @@ async fn ask<T>(
     query.extend(machine.node.map(|node| ("node_uuid", node.to_string())));
     // Where Ironic does not tell its version, what the token needs is asked for: less would get an answer without one, once
     // and for all. IPA asks with 1.31 and then cannot heartbeat.
-    let version: ApiVersion = client.version().await?.map_or(TOKEN, |v| v.min(TOKEN));
+    let version: ApiVersion = client
+        .version()
+        .await?
+        .map_or(VERSION_AGENT_TOKEN, |v| v.min(VERSION_AGENT_TOKEN));
     let request = Request {
-        answer: Content::Secret,
+        answer: Sensitivity::Secret,
         query,
         version: Some(version),
         ..Request::get("/v1/lookup")
@@ -264,15 +267,15 @@ async fn ask<T>(
         .send(&request, Standing::KnowsNode, |answer| {
             match answer.status() {
                 StatusCode::OK => understand(answer.document()?),
-                _ => Err(answer.refusal(own)),
+                _ => Err(answer.into_error(own)),
             }
         })
         .await
 }
 
-fn understand(body: &[u8], config: &Config) -> Result<Lookup, Error> {
+fn parse(body: &[u8], config: &Config) -> Result<Lookup, Error> {
     let answer = wire::lookup(body)?;
-    let mut settings = Settings::of(config);
+    let mut settings = ConductorSettings::of(config);
     settings.apply(answer.heartbeat_timeout()?, &answer.config);
     let token = LookupToken::of(answer.config.agent_token.as_ref().map(|text| &*text.0));
     Ok(Lookup {
@@ -320,7 +323,7 @@ mod tests {
 
     fn understood(config_part: Value) -> Result<Lookup, Error> {
         let body = json!({"node": {"uuid": UUID, "properties": {}}, "config": config_part});
-        understand(body.to_string().as_bytes(), &config())
+        parse(body.to_string().as_bytes(), &config())
     }
 
     fn token() -> AgentToken {
@@ -348,7 +351,7 @@ mod tests {
         assert_eq!(lookup.token_required, Some(true));
         assert_eq!(
             lookup.settings,
-            Settings {
+            ConductorSettings {
                 heartbeat_timeout: Duration::from_secs(120),
                 md5_enabled: true,
                 permitted_image_formats: vec!["raw".into(), "iso".into()],
@@ -363,7 +366,7 @@ mod tests {
 
     #[test]
     fn what_is_switched_on_is_switched_off_by_no_lookup() {
-        let mut settings = Settings::of(&config());
+        let mut settings = ConductorSettings::of(&config());
         let switches = |value: Value| {
             json!({
                 "agent_skip_bmc_detect": value,
@@ -400,7 +403,7 @@ mod tests {
             "agent_md5_checksum_enable": "perhaps",
         }))
         .unwrap();
-        assert_eq!(lookup.settings, Settings::of(&config()));
+        assert_eq!(lookup.settings, ConductorSettings::of(&config()));
         assert!(matches!(lookup.token, LookupToken::None));
     }
 
@@ -408,29 +411,29 @@ mod tests {
     fn an_answer_without_its_mandatory_parts_is_refused() {
         assert!(understood(json!({})).is_err());
         let body = br#"{"node": {"uuid": "x"}, "config": {"heartbeat_timeout": 1}}"#;
-        assert!(understand(body, &config()).is_err());
-        assert!(understand(b"[]", &config()).is_err());
+        assert!(parse(body, &config()).is_err());
+        assert!(parse(b"[]", &config()).is_err());
     }
 
     #[test]
     fn a_given_token_replaces_the_agents_own() {
         let own = AgentToken::from_operator("own".into()).unwrap();
-        let settled = LookupToken::of(Some(TEXT)).settle(Some(own)).unwrap();
+        let settled = LookupToken::of(Some(TEXT)).resolve(Some(own)).unwrap();
         assert!(settled.matches(TEXT.as_bytes()));
     }
 
     #[test]
     fn the_agents_own_token_is_kept_when_none_is_given() {
         for text in [None, Some(""), Some("******"), Some("short")] {
-            let settled = LookupToken::of(text).settle(Some(token())).unwrap();
+            let settled = LookupToken::of(text).resolve(Some(token())).unwrap();
             assert!(settled.matches(TEXT.as_bytes()), "{text:?}");
         }
     }
 
     #[test]
     fn without_any_token_the_true_reason_is_told() {
-        let reason = |text| LookupToken::of(text).settle(None).unwrap_err();
-        assert_eq!(reason(Some("******")), NoToken::GivenToAnother);
+        let reason = |text| LookupToken::of(text).resolve(None).unwrap_err();
+        assert_eq!(reason(Some("******")), NoToken::AlreadyIssued);
         assert_eq!(
             reason(Some("short")),
             NoToken::Invalid(TokenError::Short(5))

@@ -16,7 +16,7 @@ mod retry;
 mod wire;
 
 pub use error::Error;
-pub use retry::{Law, by_chance};
+pub use retry::{RetryPolicy, random_unit};
 
 /// The version of IPA whose behaviour is kept. Ironic stores it and lets nothing depend on it, but refuses a heartbeat without.
 pub const AGENT_VERSION: &str = "13.0.0";

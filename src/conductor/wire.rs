@@ -4,7 +4,7 @@ use super::error::Error;
 use crate::config::ApiVersion;
 use crate::http;
 use crate::json::Object;
-use crate::secret::{AgentToken, document};
+use crate::secret::{AgentToken, json_body};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -121,8 +121,8 @@ pub(super) fn heartbeat(
     agent_version: &str,
     verify_ca: Option<&str>,
 ) -> Bytes {
-    token.reveal(|agent_token| {
-        document(&HeartbeatBody {
+    token.expose_with(|agent_token| {
+        json_body(&HeartbeatBody {
             callback_url,
             agent_token,
             agent_version,

@@ -1,9 +1,9 @@
 //! The command line: arguments made from the table of options, and what was given for them.
 
 use super::merge::{Origin, Raw};
-use super::spec::{DEFAULT, Effect, Kind, Reach, Spec};
-use super::table::{RENAMED, every};
-use crate::nearest::nearest;
+use super::registry::{RENAMED, all};
+use super::spec::{DEFAULT, Effect, Kind, Scope, Spec};
+use crate::suggest::nearest;
 use clap::builder::Str;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -110,7 +110,7 @@ fn paths(name: &str, place: fn(PathBuf) -> Place, matches: &mut ArgMatches) -> V
 
 /// Other groups stand in files and the environment alone.
 fn options() -> impl Iterator<Item = &'static Spec> {
-    every().filter(|spec| spec.reach == Reach::Everywhere)
+    all().filter(|spec| spec.reach == Scope::Everywhere)
 }
 
 fn argument(spec: &'static Spec) -> Arg {

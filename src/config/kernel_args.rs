@@ -3,8 +3,8 @@
 //! The law is IPA's (`utils._read_params_from_file`): words are separated by white space, only those with `=` count, the first
 //! `=` separates key and value, of equal keys the last wins, and nothing is ever quoted.
 
-use super::read::{read_bounded, text_lossy};
-use super::table::every;
+use super::bounded_read::{read_bounded, text_lossy};
+use super::registry::all;
 use crate::redact::MASK;
 use crate::root::Root;
 use std::borrow::Cow;
@@ -55,7 +55,7 @@ impl KernelArgs {
     #[must_use]
     pub fn masked(&self) -> Option<String> {
         let is_secret = |key: &str| {
-            let mut secrets = every().filter(|spec| spec.is_secret());
+            let mut secrets = all().filter(|spec| spec.is_secret());
             secrets.any(|spec| spec.kernel_argument == key)
         };
         let masked: String = self
@@ -175,7 +175,7 @@ mod tests {
         let kept = args(given).without_secrets();
         assert!(!kept.contains("hush") && args(&kept).value("a") == Some("2"));
         assert_eq!(args(&kept).pairs().count(), 3);
-        let secrets = every().filter(|spec| spec.is_secret());
+        let secrets = all().filter(|spec| spec.is_secret());
         let words: Vec<_> = secrets
             .map(|spec| [spec.kernel_argument, "="].concat())
             .collect();

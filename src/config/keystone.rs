@@ -111,7 +111,7 @@ pub(super) fn cache_time(text: &str) -> Result<Duration, Reason> {
 }
 
 /// Credentials of which a part is missing, or of which there are two.
-pub(super) fn contradictions(merged: &Merged) -> Vec<Problem> {
+pub(super) fn conflicts(merged: &Merged) -> Vec<Problem> {
     let mut wrong = Vec::new();
     for (one, other) in [
         ("username", "password"),
@@ -152,7 +152,7 @@ pub(super) fn contradictions(merged: &Merged) -> Vec<Problem> {
 pub(super) fn warnings(merged: &Merged) -> Vec<Problem> {
     let mut warnings = Vec::new();
     let url = merged
-        .winner(GROUP, "auth_url")
+        .get(GROUP, "auth_url")
         .map(|raw| Url::parse(&raw.text));
     match url {
         Some(Ok(url)) if url.scheme() == "http" => warnings.push((
@@ -168,7 +168,7 @@ pub(super) fn warnings(merged: &Merged) -> Vec<Problem> {
         Some(_) => {}
     }
     if merged
-        .winner(GROUP, "insecure")
+        .get(GROUP, "insecure")
         .is_some_and(|raw| boolean(&raw.text) == Ok(true))
     {
         warnings.push((
@@ -185,7 +185,7 @@ fn problems(merged: &Merged, said: Vec<(&str, String)>) -> Vec<Problem> {
     said.into_iter()
         .filter_map(|(name, reason)| {
             Some(Problem {
-                origin: merged.winner(GROUP, name)?.origin.clone(),
+                origin: merged.get(GROUP, name)?.origin.clone(),
                 reason: format!("[{GROUP}] {name} {reason}"),
             })
         })
@@ -193,7 +193,7 @@ fn problems(merged: &Merged, said: Vec<(&str, String)>) -> Vec<Problem> {
 }
 
 fn is_set(merged: &Merged, name: &str) -> bool {
-    merged.winner(GROUP, name).is_some()
+    merged.get(GROUP, name).is_some()
 }
 
 const GROUP: &str = "keystone_authtoken";

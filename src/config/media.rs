@@ -6,8 +6,8 @@
 
 use super::kernel_args::KernelArgs;
 use super::merge::{Origin, Problem, Raw};
+use super::registry::all;
 use super::spec::{DEFAULT, Effect, Spec};
-use super::table::every;
 use super::values::{Reason, boolean};
 use crate::redact::MASK;
 use zeroize::Zeroizing;
@@ -44,7 +44,7 @@ impl Known {
     /// The same with what a medium's parameters say too, as far as it can be used.
     #[must_use]
     pub fn and(self, parameters: &KernelArgs) -> Self {
-        let option = |key: &str| every().find(|option| option.kernel_argument == key);
+        let option = |key: &str| all().find(|option| option.kernel_argument == key);
         let set = parameters.effective_pairs().into_iter();
         let set = set
             .filter(|(key, _)| !key.is_empty())
@@ -146,10 +146,10 @@ const NOT_FROM_MEDIA: &str =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::sources::Given;
+    use crate::config::sources::RawInputs;
 
     fn raws(line: &str) -> Vec<Raw> {
-        let mut given = Given::default();
+        let mut given = RawInputs::default();
         given.take_kernel_arguments(&KernelArgs::parse(line.to_owned()));
         given.raws
     }

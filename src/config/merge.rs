@@ -69,7 +69,7 @@ impl fmt::Display for Problem {
 }
 
 /// What to say of a text that is no value of its option: never the text of a secret, or of a medium.
-pub(super) fn complaint(raw: &Raw, reason: &str) -> String {
+pub(super) fn error_message(raw: &Raw, reason: &str) -> String {
     let name = raw.option.full_name();
     // Whoever left a medium is not to write into the log.
     let is_of_media = matches!(raw.origin, Origin::MediaParameter(_));
@@ -81,13 +81,13 @@ pub(super) fn complaint(raw: &Raw, reason: &str) -> String {
 
 /// Enough of a stranger's text to be found again.
 pub(super) fn shortened(text: &str) -> &str {
-    match text.char_indices().nth(LONGEST_SHOWN) {
+    match text.char_indices().nth(MAX_SHOWN_LEN) {
         Some((end, _)) => text.get(..end).unwrap_or(text),
         None => text,
     }
 }
 
-const LONGEST_SHOWN: usize = 120;
+const MAX_SHOWN_LEN: usize = 120;
 
 /// The winning text of each option, and the problems met while they are parsed.
 #[derive(Default)]
@@ -166,7 +166,7 @@ impl Merged {
 
     /// The text that counts for an option. An empty one, as templates write it for what they do not know, is the same as none,
     /// but for lists that have something in them by default: there it takes that away.
-    pub(super) fn winner(&self, group: &str, name: &str) -> Option<&Raw> {
+    pub(super) fn get(&self, group: &str, name: &str) -> Option<&Raw> {
         let is_value = |raw: &Raw| !raw.text.is_empty() || raw.option.may_be_emptied();
         self.winners
             .iter()
@@ -181,7 +181,7 @@ impl Merged {
         default: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let Some(raw) = self.winner(group, name) else {
+        let Some(raw) = self.get(group, name) else {
             // A test parses every default.
             return parse(default).ok();
         };
@@ -190,7 +190,7 @@ impl Merged {
             Err(reason) => {
                 let problem = Problem {
                     origin: raw.origin.clone(),
-                    reason: complaint(raw, &reason),
+                    reason: error_message(raw, &reason),
                 };
                 self.problems.push(problem);
                 None

@@ -5,50 +5,50 @@
 //! line: see `media`.) What Ironic says in the lookup comes later and
 //! is not configuration: see [`crate::conductor`]. A value that cannot be used is told with its origin, all of them at once.
 
-mod accepted;
-mod check;
+mod bounded_read;
 mod command_line;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod ignored_options;
+mod interpolation;
 pub mod kernel_args;
-mod kernel_reference;
+mod kernel_args_doc;
 mod keystone;
 mod media;
 mod merge;
 mod options;
-mod places;
-mod read;
-mod references;
+mod registry;
 mod sample;
+mod secret_spans;
 mod settings;
 mod sources;
 mod spec;
-mod table;
 mod tls;
 mod token_required;
 mod unknown;
+mod validate;
 mod values;
 
-pub use check::{Checked, check};
 pub use command_line::CommandLine;
 pub use kernel_args::KernelArgs;
-pub use kernel_reference::kernel_reference;
+pub use kernel_args_doc::kernel_reference;
 pub use keystone::{Interface, Sha256Digest, SystemScope};
 pub use media::Known;
 pub use merge::{Origin, Problem};
 pub use options::{Config, KeystoneAuth, Mdns, OsloPolicy};
-pub use places::places_of_secrets;
 pub use sample::sample;
+pub use secret_spans::places_of_secrets;
 pub use settings::{Setting, Settings, Value};
 pub use token_required::TokenRequired;
+pub use validate::{Checked, check};
 pub use values::{ApiUrl, ApiVersion, Facility, ImageServerAuth, Scheme};
 
 use crate::root::Root;
 use command_line::Place;
+use interpolation::resolve_references;
 use merge::Merged;
-use references::resolve_references;
-use sources::Given;
+use sources::RawInputs;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -90,7 +90,7 @@ impl Sources {
         if !self.kernel.booted_from_media() {
             return Known::default();
         }
-        let mut given = Given::default();
+        let mut given = RawInputs::default();
         given.take_kernel_arguments(&self.kernel);
         for path in files_to_read(root, self, &mut Vec::new()) {
             given.take_file(&path);
@@ -165,7 +165,7 @@ impl Loaded {
 /// [`Error`] with every value that cannot be used.
 pub fn load(root: &Root, sources: Sources) -> Result<Loaded, Error> {
     let mut token_required = TokenRequired::of_boot(&sources.kernel, sources.media.as_ref());
-    let mut given = Given::default();
+    let mut given = RawInputs::default();
     given.take_kernel_arguments(&sources.kernel);
     for path in files_to_read(root, &sources, &mut given.problems) {
         given.take_file(&path);
@@ -180,7 +180,7 @@ pub fn load(root: &Root, sources: Sources) -> Result<Loaded, Error> {
     let mut merged = Merged::of(std::mem::take(&mut given.raws));
     given.refused.extend(resolve_references(&mut merged));
     let mut config = Config::parse(&mut merged);
-    let passed_over = check::contradictions_of_media(config.as_ref(), &merged);
+    let passed_over = validate::contradictions_of_media(config.as_ref(), &merged);
     if !passed_over.is_empty() {
         merged.forget(&passed_over);
         given.refused.extend(passed_over);
@@ -188,11 +188,11 @@ pub fn load(root: &Root, sources: Sources) -> Result<Loaded, Error> {
     }
     let mut problems = std::mem::take(&mut given.problems);
     problems.append(&mut merged.problems);
-    problems.extend(check::contradictions(config.as_ref(), &merged));
+    problems.extend(validate::conflicts(config.as_ref(), &merged));
     match config {
         Some(config) if problems.is_empty() => Ok(Loaded {
-            warnings: check::warnings(&given, &merged),
-            without_effect: check::without_effect(&merged),
+            warnings: validate::warnings(&given, &merged),
+            without_effect: validate::without_effect(&merged),
             config,
             settings: Settings::of(&merged),
             token_required,
@@ -226,9 +226,9 @@ fn files_to_read(root: &Root, sources: &Sources, problems: &mut Vec<Problem>) ->
     let mut files = Vec::new();
     for place in places {
         match place {
-            Place::File(path) => files.push(sources::in_home(path, home)),
+            Place::File(path) => files.push(sources::expand_home(path, home)),
             Place::Directory(path) => {
-                let directory = sources::in_home(path, home);
+                let directory = sources::expand_home(path, home);
                 match sources::files_in(&directory) {
                     Ok(found) => files.extend(found),
                     Err(error) => problems.push(Problem::unreadable(&directory, &error)),

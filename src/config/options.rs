@@ -7,7 +7,7 @@
 
 use super::keystone::{Interface, Sha256Digest, SystemScope, cache_time, service_url};
 use super::merge::Merged;
-use super::spec::{Effect, Kind, Reach, Spec};
+use super::spec::{Effect, Kind, Scope, Spec};
 use super::values::{
     ApiUrl, Facility, ImageServerAuth, Reason, Scheme, address, addresses, agent_token, boolean,
     count, host, known, list, optional, path, paths, port, priority, request_id, seconds, secret,
@@ -56,7 +56,7 @@ macro_rules! options {
                 let parsed: Result<$type, Reason> = $parse(text);
                 parsed.map(|_| ())
             },
-            reach: Reach::$reach,
+            reach: Scope::$reach,
             effect: Effect::Used,
         },)+)+];
     };

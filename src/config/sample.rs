@@ -1,7 +1,7 @@
 //! A configuration file with every option, its meaning, its default and its kernel argument, from the table of options.
 
+use super::registry::by_group;
 use super::spec::{DEFAULT, Effect};
-use super::table::by_group;
 use std::fmt::Write;
 
 /// The text of `config/ferrite.conf.sample`: every option commented out.

@@ -1,8 +1,8 @@
 //! What is in effect: every option with its value and where that is from, fit to be shown to anybody.
 
 use super::merge::{Merged, Origin};
+use super::registry::by_group;
 use super::spec::{Effect, Kind, Spec, full_name};
-use super::table::by_group;
 use super::values::{boolean, list};
 use std::fmt;
 
@@ -55,7 +55,7 @@ impl Settings {
 }
 
 fn setting(spec: &Spec, merged: &Merged) -> Setting {
-    let winner = merged.winner(spec.group, spec.name);
+    let winner = merged.get(spec.group, spec.name);
     let text = winner.map_or(spec.default, |raw| raw.text.as_str());
     Setting {
         group: spec.group,

@@ -1,12 +1,12 @@
 //! The sources of raw texts, each a function of what it is given: kernel arguments, files, environment. Nothing is parsed here.
 
+use super::bounded_read::{has_replaced_bytes, read_bounded, text};
 use super::file::parse;
 use super::kernel_args::{KernelArgs, WITHOUT_OPTION};
 use super::media;
 use super::merge::{Origin, Problem, Raw};
-use super::read::{has_replaced_bytes, read_bounded, text};
+use super::registry::{all, in_file};
 use super::spec::{DEFAULT, Spec};
-use super::table::{every, in_file};
 use super::token_required::TOKEN_REQUIRED;
 use super::unknown::Unknown;
 use crate::root::Root;
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 /// What sources gave.
 #[derive(Default)]
-pub(super) struct Given {
+pub(super) struct RawInputs {
     pub(super) raws: Vec<Raw>,
     /// Assertions of `agent_token_required`, as they were written in files.
     pub(super) token_required: Vec<(String, Origin)>,
@@ -29,7 +29,7 @@ pub(super) struct Given {
     pub(super) problems: Vec<Problem>,
 }
 
-impl Given {
+impl RawInputs {
     /// Options that the kernel command line gave.
     pub(super) fn take_kernel_arguments(&mut self, arguments: &KernelArgs) {
         self.take_arguments(arguments.pairs(), Origin::KernelArgument);
@@ -62,7 +62,7 @@ impl Given {
         for (key, value) in pairs {
             // A word that begins with "=" names nothing; options without an argument have an empty one.
             let named = |name: &&str| *name == key && !key.is_empty();
-            if let Some(option) = every().find(|spec| named(&spec.kernel_argument)) {
+            if let Some(option) = all().find(|spec| named(&spec.kernel_argument)) {
                 self.raws.push(Raw {
                     option,
                     text: Zeroizing::new(value.to_owned()),
@@ -172,7 +172,7 @@ impl Given {
 
 /// The option that an environment variable sets.
 pub(super) fn by_variable(name: &str) -> Option<&'static Spec> {
-    every().find(|spec| spec.is_in_files() && spec.variable() == name)
+    all().find(|spec| spec.is_in_files() && spec.variable() == name)
 }
 
 /// The file that is read unless the command line names one: the first of these.
@@ -199,7 +199,7 @@ fn usual_folders(root: &Root, home: Option<&Path>) -> impl Iterator<Item = PathB
 }
 
 /// A path below `~`, which no shell has replaced after `--config-file=`.
-pub(super) fn in_home(path: PathBuf, home: Option<&Path>) -> PathBuf {
+pub(super) fn expand_home(path: PathBuf, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~"), home) {
         (Ok(below), Some(home)) => home.join(below),
         _ => path,
@@ -231,7 +231,7 @@ const OURS: &[&str] = &["ipa-", "ferrite-"];
 mod tests {
     use super::*;
 
-    fn texts(given: &Given) -> Vec<(String, &str, String)> {
+    fn texts(given: &RawInputs) -> Vec<(String, &str, String)> {
         let text = |raw: &'_ Raw| raw.origin.to_string();
         given
             .raws
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_environment_names_group_and_option() {
-        let mut given = Given::default();
+        let mut given = RawInputs::default();
         given.take_environment([
             ("OS_DEFAULT__API_URL".into(), "http://a".into()),
             ("OS_MDNS__USE_MDNS".into(), "true".into()),
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn kernel_arguments_of_ours_that_nobody_knows_are_kept() {
-        let mut given = Given::default();
+        let mut given = RawInputs::default();
         given.take_kernel_arguments(&KernelArgs::parse(
             "ro ipa-debgu=1 ipa-use-mdns=1 ipa-inspection-benchmarks=cpu IPA-x=1".to_owned(),
         ));
@@ -290,7 +290,7 @@ mod tests {
              standalone = true\nagent_token_required = no\n",
         )
         .unwrap();
-        let mut given = Given::default();
+        let mut given = RawInputs::default();
         given.take_file(&path);
         let at = |line| Origin::File(path.clone(), line);
         assert_eq!(given.problems, []);

@@ -19,7 +19,7 @@ pub(super) struct Spec {
     pub(super) help: &'static str,
     /// Whether a text is a value of it.
     pub(super) check: fn(&str) -> Result<(), Reason>,
-    pub(super) reach: Reach,
+    pub(super) reach: Scope,
     pub(super) effect: Effect,
 }
 
@@ -42,7 +42,7 @@ pub(super) enum Kind {
 
 /// Where an option can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum Scope {
     /// On the command line too.
     Everywhere,
     /// In files and the environment alone, and by its kernel argument.

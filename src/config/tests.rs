@@ -87,7 +87,9 @@ fn each_source_beats_the_ones_before_it() {
 fn the_token_comes_from_every_static_source() {
     let token = |machine: &Machine| {
         let config = machine.load().unwrap().config;
-        config.agent_token.map(|token| token.reveal(str::to_owned))
+        config
+            .agent_token
+            .map(|token| token.expose_with(str::to_owned))
     };
     let mut machine = Machine::new();
     assert_eq!(token(&machine), None);
@@ -150,7 +152,7 @@ fn a_medium_sets_nothing_that_matters_beside_a_command_line_that_ironic_wrote() 
         "boot_method=vmedia ir_pub_id=1 ipa-api-url=https://ironic ipa-agent-token=******";
     machine.media = Some(EVERYTHING);
     let arguments = EVERYTHING.split_whitespace().count();
-    let known = table::every().filter(|spec| !spec.kernel_argument.is_empty());
+    let known = registry::all().filter(|spec| !spec.kernel_argument.is_empty());
     assert_eq!(arguments, known.count(), "every argument is tried");
 
     let loaded = machine.load().unwrap();

@@ -1,6 +1,6 @@
 //! The files that TLS options name, read into settings.
 
-use super::read::{read_bounded, read_bundle};
+use super::bounded_read::{read_bounded, read_bundle};
 use super::{Config, KeystoneAuth};
 use crate::root::Root;
 use crate::tls::client::{Bundle, ClientOptions};

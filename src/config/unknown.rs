@@ -2,9 +2,9 @@
 
 use super::kernel_args::WITHOUT_OPTION;
 use super::merge::{Origin, Problem, shortened};
+use super::registry::all;
 use super::spec::{Spec, full_name};
-use super::table::every;
-use crate::nearest::nearest;
+use crate::suggest::nearest;
 
 /// A name that somebody took for an option's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Unknown {
     pub(super) fn problem(&self) -> Problem {
         let (origin, what, meant) = match self {
             Self::Argument(name, origin) => {
-                let arguments = every().map(|spec| spec.kernel_argument);
+                let arguments = all().map(|spec| spec.kernel_argument);
                 let known = arguments.chain(WITHOUT_OPTION.iter().copied());
                 let meant = nearest(name, known.map(str::to_owned));
                 (origin.clone(), "no such kernel argument".to_owned(), meant)
@@ -62,24 +62,24 @@ fn meant_key(group: &str, key: &str) -> Option<String> {
 }
 
 fn in_files() -> impl Iterator<Item = &'static Spec> {
-    every().filter(|spec| spec.is_in_files())
+    all().filter(|spec| spec.is_in_files())
 }
 
 /// What is to be said of all of them; of very many only how many more there are.
 pub(super) fn problems(unknown: &[Unknown]) -> Vec<Problem> {
     let mut told: Vec<Problem> = unknown
         .iter()
-        .take(MOST_TOLD)
+        .take(MAX_LOGGED)
         .map(Unknown::problem)
         .collect();
-    let more = unknown.len().saturating_sub(MOST_TOLD);
+    let more = unknown.len().saturating_sub(MAX_LOGGED);
     if let Some(last) = told.last_mut().filter(|_| more > 0) {
         last.reason = format!("{}; and {more} more names that nobody knows", last.reason);
     }
     told
 }
 
-const MOST_TOLD: usize = 50;
+const MAX_LOGGED: usize = 50;
 
 #[cfg(test)]
 mod tests {

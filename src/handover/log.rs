@@ -7,8 +7,8 @@
 //! logged or push it out. Their lines are merged by their times when they are collected. A reader believes nothing of it: numbers
 //! are bounded by the file's size, which is sealed, and lines are masked and cleared of control characters once more.
 
-use super::memory::{AFTER_HEADER, Header, memory_file};
-use crate::logging::{Line, Mirror, Source};
+use super::memfd::{AFTER_HEADER, Header, memory_file};
+use crate::logging::{Line, Source, Tee};
 use crate::redact::{one_line, redact};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use std::ffi::CStr;
@@ -93,7 +93,7 @@ impl LogTail {
     fn push(&self, line: &Line) -> io::Result<()> {
         let text = line.text.trim_end_matches('\n');
         let text = text
-            .get(..text.floor_char_boundary(LONGEST_LINE))
+            .get(..text.floor_char_boundary(MAX_LINE_LEN))
             .unwrap_or(text);
         let micros = u64::try_from(line.at.as_micros()).unwrap_or(u64::MAX);
         let stamped = format!("{micros:0STAMP$x} {text}\n");
@@ -111,8 +111,8 @@ impl LogTail {
     }
 }
 
-impl Mirror for LogTail {
-    fn tell(&self, line: &Line) {
+impl Tee for LogTail {
+    fn write(&self, line: &Line) {
         // There is nobody to be told of it but the log itself.
         let _lost = self.push(line);
     }
@@ -190,7 +190,7 @@ const ROOM: u64 = 256 << 10;
 /// No log is as long as this; sums beyond it would not fit.
 const MAX_WRITTEN: u64 = u64::MAX / 2;
 /// Of a line longer than this only the beginning is there.
-const LONGEST_LINE: usize = 16 << 10;
+const MAX_LINE_LEN: usize = 16 << 10;
 /// Digits of a line's time: microseconds since the machine started, hexadecimal.
 const STAMP: usize = 16;
 
@@ -220,12 +220,12 @@ mod tests {
         assert_eq!(log.lines().unwrap(), []);
         let said = [line(1, "one"), line(2, "two"), line(u64::MAX, "three")];
         for line in &said {
-            log.tell(line);
+            log.write(line);
         }
         let next = next(&log);
         assert_eq!(next.lines().unwrap(), said);
         assert_eq!(next.last(2).unwrap(), ["two", "three"]);
-        next.tell(&line(4, "four"));
+        next.write(&line(4, "four"));
         assert_eq!(log.last(1).unwrap(), ["four"]);
         assert_eq!(log.last(9).unwrap().len(), 4);
     }
@@ -234,7 +234,7 @@ mod tests {
     fn the_oldest_lines_leave_and_none_is_cut() {
         let log = LogTail::create(c"test-log").unwrap();
         for number in 0..40_000 {
-            log.tell(&line(number, &format!("line {number:05}")));
+            log.write(&line(number, &format!("line {number:05}")));
         }
         let lines = log.lines().unwrap();
         let kept = ROOM / 28;
@@ -246,9 +246,9 @@ mod tests {
     #[test]
     fn a_line_that_is_too_long_ends_within_its_own() {
         let log = LogTail::create(c"test-log").unwrap();
-        log.tell(&line(1, &"ä".repeat(LONGEST_LINE)));
-        log.tell(&line(2, "next"));
-        let cut = line(1, &"ä".repeat(LONGEST_LINE / 2));
+        log.write(&line(1, &"ä".repeat(MAX_LINE_LEN)));
+        log.write(&line(2, "next"));
+        let cut = line(1, &"ä".repeat(MAX_LINE_LEN / 2));
         assert_eq!(log.lines().unwrap(), [cut, line(2, "next")]);
     }
 
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn a_reader_cannot_write_and_a_writer_cannot_change_the_size() {
         let log = LogTail::create(c"test-log").unwrap();
-        log.tell(&line(1, "kept"));
+        log.write(&line(1, "kept"));
         let read_only = File::from(log.read_only().unwrap());
         assert!(read_only.write_all_at(b"x", 0).is_err());
         let writer = File::from(log.descriptor().try_clone_to_owned().unwrap());
@@ -304,7 +304,7 @@ mod tests {
             assert!(bytes <= 4 * usize::try_from(ROOM).unwrap(), "{number}");
         }
         let owner = LogTail::of(log.descriptor().try_clone_to_owned().unwrap()).unwrap();
-        owner.tell(&line(9, "goes on"));
+        owner.write(&line(9, "goes on"));
         assert_eq!(owner.last(1).unwrap(), ["goes on"]);
     }
 

@@ -9,11 +9,11 @@
 
 mod ledger;
 mod log;
-mod memory;
+mod memfd;
 mod record;
 pub mod systemd;
 
-pub use ledger::LedgerFile;
+pub use ledger::HistoryFile;
 pub use log::{LogReader, LogTail};
 
 use crate::secret::Vault;
@@ -27,7 +27,7 @@ pub struct Handover {
     /// Its secrets, and who it was to Ironic.
     pub vault: Vault,
     /// The records of its commands.
-    pub ledger: LedgerFile,
+    pub ledger: HistoryFile,
     /// What it said last.
     pub log: LogTail,
 }
@@ -40,7 +40,7 @@ impl Handover {
     pub fn create() -> io::Result<Self> {
         Ok(Self {
             vault: Vault::create()?,
-            ledger: LedgerFile::create()?,
+            ledger: HistoryFile::create()?,
             log: LogTail::create(c"ferrite-log")?,
         })
     }
@@ -52,7 +52,7 @@ impl Handover {
     pub fn of([vault, ledger, log]: [OwnedFd; FILES]) -> io::Result<Self> {
         Ok(Self {
             vault: Vault::of(vault)?,
-            ledger: LedgerFile::of(ledger)?,
+            ledger: HistoryFile::of(ledger)?,
             log: LogTail::of(log)?,
         })
     }
@@ -70,9 +70,9 @@ impl Handover {
 
 /// The memory files in the hands of who keeps them for one agent after the other, and looks into none but the log.
 #[derive(Debug)]
-pub struct Keeper([OwnedFd; FILES]);
+pub struct StateHolder([OwnedFd; FILES]);
 
-impl Keeper {
+impl StateHolder {
     /// A keeper of new files.
     ///
     /// # Errors

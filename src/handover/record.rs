@@ -1,12 +1,12 @@
 //! A command's record as text, for the next agent alone: nobody else reads it.
 
-use crate::command::{Kept, Mode};
+use crate::command::{Mode, SavedRecord};
 use crate::error::{AgentError, ErrorClass};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// The text of a record.
-pub(super) fn written(kept: &Kept) -> Vec<u8> {
+pub(super) fn written(kept: &SavedRecord) -> Vec<u8> {
     let mut text = Map::new();
     text.insert("id".into(), json!(kept.id));
     text.insert("name".into(), json!(kept.name));
@@ -50,7 +50,7 @@ fn levels(value: &Value) -> usize {
 }
 
 /// The record of a text; none where it is not one of ours.
-pub(super) fn parsed(text: &[u8]) -> Option<Kept> {
+pub(super) fn parsed(text: &[u8]) -> Option<SavedRecord> {
     let Ok(Value::Object(mut text)) = serde_json::from_slice(text) else {
         return None;
     };
@@ -62,7 +62,7 @@ pub(super) fn parsed(text: &[u8]) -> Option<Kept> {
         }
         (None, None) => None,
     };
-    Some(Kept {
+    Some(SavedRecord {
         id: text.get("id")?.as_str()?.to_owned(),
         name: text.get("name")?.as_str()?.to_owned(),
         mode: if text.get("waited")?.as_bool()? {
@@ -91,7 +91,7 @@ mod tests {
 
         #[test]
         fn what_was_written_is_read(id in ".*", name in ".*", details in ".*", waited: bool, is_conductors: bool, end in 0..3) {
-            let kept = Kept {
+            let kept = SavedRecord {
                 id,
                 name,
                 mode: if waited { Mode::Sync } else { Mode::Async },
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn no_result_is_not_the_result_null() {
-        let kept = |outcome| Kept {
+        let kept = |outcome| SavedRecord {
             id: "a".into(),
             name: "sync".into(),
             mode: Mode::Sync,

@@ -79,7 +79,7 @@ impl Manager {
 
 /// The numbers of the memory files that systemd hands to the process `own`; none unless all are there.
 #[must_use]
-pub fn handed_over(
+pub fn inherited_fds(
     own: u32,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Option<[RawFd; FILES]> {
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     fn handed(pairs: &[(&str, &str)]) -> Option<[RawFd; FILES]> {
-        handed_over(7, |name| {
+        inherited_fds(7, |name| {
             let pair = pairs.iter().find(|(known, _)| *known == name);
             pair.map(|(_, value)| value.into())
         })

@@ -1,6 +1,6 @@
 //! The memory of the pipeline: a fixed number of buffers that go round between its threads.
 
-use crate::formats::qcow2::Stopped;
+use crate::formats::qcow2::SinkClosed;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// A piece of memory whose first byte may be given to a device directly.
@@ -89,13 +89,13 @@ impl Pool {
     }
 
     /// Waits for an empty buffer.
-    pub(super) fn take(&self) -> Result<Buffer, Stopped> {
-        self.0.recv().map_err(|_| Stopped)
+    pub(super) fn take(&self) -> Result<Buffer, SinkClosed> {
+        self.0.recv().map_err(|_| SinkClosed)
     }
 }
 
 impl Return {
-    pub(super) fn give(&self, mut buffer: Buffer) {
+    pub(super) fn recycle(&self, mut buffer: Buffer) {
         buffer.clear();
         // Nobody takes any more: then the memory is freed.
         let _ = self.0.send(buffer);
@@ -123,9 +123,9 @@ mod tests {
     fn a_pool_has_only_its_own_buffers() {
         let (pool, back) = Pool::new(1, 10);
         let buffer = pool.take().unwrap();
-        back.give(buffer);
+        back.recycle(buffer);
         assert!(pool.take().is_ok());
         drop(back);
-        assert_eq!(pool.take().err(), Some(Stopped));
+        assert_eq!(pool.take().err(), Some(SinkClosed));
     }
 }

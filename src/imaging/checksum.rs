@@ -4,7 +4,7 @@
 //! asks only for the old `checksum` field). Hex digits count in either case. A value that cannot be one of its algorithm is
 //! refused before the download instead of after it.
 
-use super::fetch;
+use super::download;
 use super::info::{Checksums, Md5, is_url};
 use super::source::{self, Source};
 use super::sums::{self, Sum};
@@ -139,7 +139,7 @@ impl Expected {
     fn new(algorithm: Algorithm, value: &str) -> Result<Self, Error> {
         let digits = value.trim().to_ascii_lowercase();
         if digits.len() != algorithm.digits() || !is_hex(&digits) {
-            return Err(Error::NotItsValue {
+            return Err(Error::WrongLength {
                 algorithm: algorithm.name(),
                 digits: algorithm.digits(),
             });
@@ -155,7 +155,7 @@ pub(super) fn expected(
     checksums: &Checksums,
     image: &str,
     md5: Md5,
-    download: impl Fn(&Source) -> Result<Vec<u8>, fetch::Error>,
+    download: impl Fn(&Source) -> Result<Vec<u8>, download::Error>,
 ) -> Result<Expected, Error> {
     let usable = |algorithm: &Algorithm| algorithm.name() != MD5 || md5 == Md5::Allowed;
     // Of several sums in a file, the first by a wish of earlier ones.
@@ -260,7 +260,7 @@ const MD5: &str = "md5";
 pub enum Error {
     /// The checksum file did not come.
     #[error("downloading the image's checksum")]
-    Download(#[source] fetch::Error),
+    Download(#[source] download::Error),
     /// Only an MD5 was given.
     #[error("only an MD5 checksum was given, which is not allowed unless md5_enabled is set")]
     Md5,
@@ -276,7 +276,7 @@ pub enum Error {
     },
     /// Not as many hex digits as the algorithm gives.
     #[error("the given checksum is not one of {algorithm}, which has {digits} hex digits")]
-    NotItsValue {
+    WrongLength {
         /// The algorithm's name.
         algorithm: &'static str,
         /// Its length.
@@ -297,7 +297,7 @@ pub enum Error {
 mod tests {
     use super::*;
 
-    fn nothing(_: &Source) -> Result<Vec<u8>, fetch::Error> {
+    fn nothing(_: &Source) -> Result<Vec<u8>, download::Error> {
         panic!("nothing to download")
     }
 
@@ -408,7 +408,7 @@ mod tests {
         let given = os_hash("sha256", &"g".repeat(64));
         assert!(matches!(
             expected(&given, "x", Md5::Refused, nothing),
-            Err(Error::NotItsValue { .. })
+            Err(Error::WrongLength { .. })
         ));
     }
 
@@ -434,7 +434,7 @@ mod tests {
         let given = os_hash("sha512", &"a".repeat(64));
         assert!(matches!(
             expected(&given, "x", Md5::Refused, nothing),
-            Err(Error::NotItsValue { .. })
+            Err(Error::WrongLength { .. })
         ));
     }
 

@@ -79,7 +79,7 @@ fn shown<'a>(
 ) -> Vec<Zeroizing<String>> {
     let mut shown: Vec<Zeroizing<String>> = Vec::new();
     let mut show = |text: &str| {
-        if text.len() >= SHORTEST_MASKED {
+        if text.len() >= MIN_MASKED_LEN {
             shown.push(Zeroizing::new(text.to_owned()));
         }
     };
@@ -172,7 +172,7 @@ pub enum Error {
 }
 
 /// What is shorter is a word of any text, and no secret.
-const SHORTEST_MASKED: usize = 4;
+const MIN_MASKED_LEN: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,8 @@
 //! Why an image was not written, and what Ironic is told.
 
-use super::{checksum, fetch, info, pipeline, target};
+use super::{checksum, download, info, pipeline, target};
 use crate::error::{AgentError, ErrorClass};
-use crate::formats::{detect, qcow2};
+use crate::formats::{image_format, qcow2};
 use crate::storage;
 use std::io;
 use std::path::PathBuf;
@@ -46,10 +46,10 @@ pub enum Error {
     Empty(String),
     /// The download cannot be made, or must not go on.
     #[error("downloading the image")]
-    Fetch(#[source] fetch::Error),
+    Fetch(#[source] download::Error),
     /// The image must not be written.
     #[error(transparent)]
-    Inspect(#[from] detect::Error),
+    Inspect(#[from] image_format::Error),
     /// The image is not the one Ironic means.
     #[error(
         "Image failed to verify against checksum. location: {url}; image ID: {image}; image checksum ({algorithm}): {expected}; verification checksum: {actual}"
@@ -97,8 +97,8 @@ impl Error {
             | Self::Download { .. } => ErrorClass::ImageDownloadError,
             Self::Checksum { .. } => ErrorClass::RESTError,
             Self::Chosen(_) => ErrorClass::BlockDeviceError,
-            Self::Fetch(fetch::Error::Duration(_)) => ErrorClass::ImageDownloadTimeoutError,
-            Self::Fetch(fetch::Error::Cancelled) | Self::Thread(_) => {
+            Self::Fetch(download::Error::Duration(_)) => ErrorClass::ImageDownloadTimeoutError,
+            Self::Fetch(download::Error::Cancelled) | Self::Thread(_) => {
                 ErrorClass::CommandExecutionError
             }
             Self::Fetch(_) => ErrorClass::ImageDownloadError,

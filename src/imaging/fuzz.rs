@@ -28,8 +28,8 @@ pub(crate) fn image_server(bytes: &[u8]) {
             assert_eq!((expected.algorithm, expected.digits.len()), (sha256, 64));
         }
     }
-    if let Ok(Some(content)) = encoding::gunzip(bytes, MOST_BYTES) {
-        assert!(content.len() <= MOST_BYTES);
+    if let Ok(Some(content)) = encoding::gunzip(bytes, MAX_BYTES) {
+        assert!(content.len() <= MAX_BYTES);
     }
     let source: Source = "http://u:hush@h/a/b".parse().expect("a URL");
     if let Ok(place) = source.join(bytes) {
@@ -54,4 +54,4 @@ pub(crate) fn image_info(bytes: &[u8]) {
     }
 }
 
-const MOST_BYTES: usize = 100_000;
+const MAX_BYTES: usize = 100_000;

@@ -13,7 +13,7 @@ pub(super) enum Rest {
     Refused,
 }
 
-/// A reader of what is zipped. It has an end, whatever it is given: at most [`MOST_MEMBERS`] members.
+/// A reader of what is zipped. It has an end, whatever it is given: at most [`MAX_MEMBERS`] members.
 #[derive(Debug)]
 pub(super) struct Gunzip<R> {
     member: Option<GzDecoder<R>>,
@@ -48,7 +48,7 @@ impl<R: BufRead> Gunzip<R> {
             return Ok(None);
         }
         self.members += 1;
-        if self.members > MOST_MEMBERS {
+        if self.members > MAX_MEMBERS {
             let why = "it has too many members";
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
@@ -75,7 +75,7 @@ impl<R: BufRead> Read for Gunzip<R> {
 /// The first byte of a member.
 const MAGIC: u8 = 0x1f;
 /// Those who compress by blocks have one for some tens of KiB; empty ones would cost time and come to nothing.
-const MOST_MEMBERS: u32 = 10_000;
+const MAX_MEMBERS: u32 = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn members_without_content_come_to_an_end() {
-        let most = usize::try_from(MOST_MEMBERS).unwrap();
+        let most = usize::try_from(MAX_MEMBERS).unwrap();
         assert_eq!(
             content(&member(b"").repeat(most), Rest::Refused).as_deref(),
             Ok("")

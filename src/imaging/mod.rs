@@ -13,14 +13,14 @@
 pub mod checksum;
 pub mod configdrive;
 pub mod credentials;
-pub mod fetch;
+pub mod download;
 pub mod info;
 pub mod source;
 
-mod attempts;
 mod buffer;
 mod encoding;
 mod error;
+mod failover;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod gunzip;
@@ -31,21 +31,21 @@ mod target;
 mod writer;
 mod zeroes;
 
-pub use crate::formats::detect::{Format, Rules};
+pub use crate::formats::image_format::{Format, Rules};
 pub use checksum::Expected;
 pub use credentials::BasicAuth;
+pub use download::Network;
 pub use error::Error;
-pub use fetch::Network;
 pub use info::{ConfiguredAuth, ImageInfo, ImageKind, Md5};
 
-use crate::formats::detect::{self, Decoding, Finding};
+use crate::formats::image_format::{self, Decoding, Finding};
 use crate::formats::qcow2::{self, Pass};
 use crate::progress::{Cancel, Reporter};
 use crate::storage::chosen::Chosen;
-use attempts::Attempts;
 use buffer::Buffer;
 use checksum::Hasher;
-use fetch::{Download, Fetcher, Remedy, TimeLimit};
+use download::{Download, Fetcher, Remedy, TimeLimit};
+use failover::Attempts;
 use pipeline::{BLOCK, Decoder, Outcome};
 use source::Source;
 use std::time::Duration;
@@ -165,7 +165,7 @@ fn fetcher(info: &ImageInfo, settings: &Settings, cancel: &Cancel) -> Result<Fet
     );
     let limit = settings.max_duration.map(TimeLimit::new);
     authorization
-        .map_err(fetch::Error::Credentials)
+        .map_err(download::Error::Credentials)
         .and_then(|value| Fetcher::new(&settings.network, &info.proxies, value, limit, cancel))
         .map_err(Error::Fetch)
 }
@@ -261,7 +261,7 @@ impl Job<'_> {
         self.writer.begin_zeroing();
         while self.writer.zero_next()? {
             if self.cancel.is_cancelled() {
-                return Err(Error::Fetch(fetch::Error::Cancelled));
+                return Err(Error::Fetch(download::Error::Cancelled));
             }
         }
         Ok(())
@@ -271,7 +271,7 @@ impl Job<'_> {
         let mut download = self.fetcher.open(source).map_err(Error::Fetch)?;
         let mut first = first_block(&mut download)?;
         let announced = self.info.disk_format.as_deref();
-        let found = detect::inspect(first.bytes(), announced, &self.settings.rules)?;
+        let found = image_format::inspect(first.bytes(), announced, &self.settings.rules)?;
         let size = size(&found, &download);
         if size == Some(0) || first.bytes().is_empty() {
             return Err(Error::Empty(source.to_string()));

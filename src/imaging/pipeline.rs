@@ -6,10 +6,10 @@
 
 use super::buffer::{Buffer, Pool, Return};
 use super::checksum::Hasher;
-use super::fetch::{self, Download};
+use super::download::{self, Download};
 use super::target;
 use super::writer::{Writer, ZERO_STEP};
-use crate::formats::qcow2::{self, Pass, Sink, Stopped};
+use crate::formats::qcow2::{self, Pass, Sink, SinkClosed};
 use crate::progress::Cancel;
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -47,7 +47,7 @@ pub(super) fn run(
     let (to_hash, received) = sync_channel(BLOCKS);
     let (to_decode, hashed) = sync_channel(BLOCKS);
     let (to_write, decoded) = sync_channel(PIECES);
-    let assembler = Assembler {
+    let assembler = WriteCoalescer {
         pool: pieces,
         out: to_write,
         current: None,
@@ -69,7 +69,7 @@ pub(super) fn run(
         // The disk's reasons come first, then the decoder's, then the network's: each makes the ones before it stop.
         finish(writing)?;
         let pass = match (decoded, read) {
-            (Err(Error::Decode(qcow2::Error::Stopped(_))), Err(error)) => return Err(error),
+            (Err(Error::Decode(qcow2::Error::SinkClosed(_))), Err(error)) => return Err(error),
             (decoded, read) => {
                 let pass = decoded?;
                 read?;
@@ -92,7 +92,7 @@ enum Message {
 }
 
 /// What the decoder made.
-enum Piece {
+enum WriteOp {
     Data { offset: u64, buffer: Buffer },
     Zero { offset: u64, length: u64 },
 }
@@ -121,7 +121,7 @@ fn hash(
     mut hasher: Hasher,
     received: &Receiver<Message>,
     to_decode: &SyncSender<Message>,
-) -> Result<(u64, String), Stopped> {
+) -> Result<(u64, String), SinkClosed> {
     let mut bytes = 0;
     for message in received {
         if let Message::Block(block) = &message {
@@ -129,19 +129,19 @@ fn hash(
             bytes += length(block.bytes());
         }
         let end = matches!(message, Message::End);
-        to_decode.send(message).map_err(|_| Stopped)?;
+        to_decode.send(message).map_err(|_| SinkClosed)?;
         if end {
             return Ok((bytes, hasher.finish()));
         }
     }
-    Err(Stopped)
+    Err(SinkClosed)
 }
 
 fn decode(
     decoder: &mut Decoder,
     hashed: &Receiver<Message>,
     used: &Return,
-    mut assembler: Assembler,
+    mut assembler: WriteCoalescer,
 ) -> Result<Pass, Error> {
     for message in hashed {
         let Message::Block(block) = message else {
@@ -150,34 +150,34 @@ fn decode(
             return Ok(pass);
         };
         decoder.push(block.bytes(), &mut assembler)?;
-        used.give(block);
+        used.recycle(block);
     }
-    Err(Error::Decode(Stopped.into()))
+    Err(Error::Decode(SinkClosed.into()))
 }
 
 fn write(
     writer: &mut Writer,
-    decoded: &Receiver<Piece>,
+    decoded: &Receiver<WriteOp>,
     used: &Return,
     cancel: &Cancel,
 ) -> Result<(), Error> {
     for piece in decoded {
         if cancel.is_cancelled() {
-            return Err(Error::Fetch(fetch::Error::Cancelled));
+            return Err(Error::Fetch(download::Error::Cancelled));
         }
         match piece {
-            Piece::Data { offset, buffer } => {
+            WriteOp::Data { offset, buffer } => {
                 writer.data(offset, buffer.bytes())?;
-                used.give(buffer);
+                used.recycle(buffer);
             }
-            Piece::Zero { offset, length } => writer.zero(offset, length)?,
+            WriteOp::Zero { offset, length } => writer.zero(offset, length)?,
         }
     }
     Ok(())
 }
 
 impl Decoder {
-    fn push(&mut self, bytes: &[u8], sink: &mut Assembler) -> Result<(), qcow2::Error> {
+    fn push(&mut self, bytes: &[u8], sink: &mut WriteCoalescer) -> Result<(), qcow2::Error> {
         match self {
             Self::Qcow2(decoder) => decoder.push(bytes, sink),
             Self::Raw { position } => {
@@ -188,7 +188,7 @@ impl Decoder {
         }
     }
 
-    fn end(&mut self, sink: &mut Assembler) -> Result<Pass, qcow2::Error> {
+    fn end(&mut self, sink: &mut WriteCoalescer) -> Result<Pass, qcow2::Error> {
         match self {
             Self::Qcow2(decoder) => decoder.end(sink),
             Self::Raw { .. } => Ok(Pass::Complete),
@@ -197,25 +197,25 @@ impl Decoder {
 }
 
 /// Makes large writes out of what lies together.
-struct Assembler {
+struct WriteCoalescer {
     pool: Pool,
-    out: SyncSender<Piece>,
+    out: SyncSender<WriteOp>,
     current: Option<(u64, Buffer)>,
 }
 
-impl Assembler {
-    fn flush(&mut self) -> Result<(), Stopped> {
+impl WriteCoalescer {
+    fn flush(&mut self) -> Result<(), SinkClosed> {
         let Some((offset, buffer)) = self.current.take() else {
             return Ok(());
         };
         self.out
-            .send(Piece::Data { offset, buffer })
-            .map_err(|_| Stopped)
+            .send(WriteOp::Data { offset, buffer })
+            .map_err(|_| SinkClosed)
     }
 }
 
-impl Sink for Assembler {
-    fn data(&mut self, mut offset: u64, mut bytes: &[u8]) -> Result<(), Stopped> {
+impl Sink for WriteCoalescer {
+    fn data(&mut self, mut offset: u64, mut bytes: &[u8]) -> Result<(), SinkClosed> {
         while !bytes.is_empty() {
             let (from, mut buffer) = match self.current.take() {
                 Some((from, buffer)) if from + length(buffer.bytes()) == offset => (from, buffer),
@@ -243,15 +243,15 @@ impl Sink for Assembler {
         Ok(())
     }
 
-    fn zero(&mut self, offset: u64, length: u64) -> Result<(), Stopped> {
+    fn zero(&mut self, offset: u64, length: u64) -> Result<(), SinkClosed> {
         let mut done = 0;
         while done < length {
             let now = (length - done).min(ZERO_STEP);
-            let piece = Piece::Zero {
+            let piece = WriteOp::Zero {
                 offset: offset + done,
                 length: now,
             };
-            self.out.send(piece).map_err(|_| Stopped)?;
+            self.out.send(piece).map_err(|_| SinkClosed)?;
             done += now;
         }
         Ok(())
@@ -276,7 +276,7 @@ fn finish<T>(stage: ScopedJoinHandle<'_, T>) -> T {
 }
 
 fn stopped<T>(_: T) -> Error {
-    Error::Decode(Stopped.into())
+    Error::Decode(SinkClosed.into())
 }
 
 /// Why a pass did not come to its end.
@@ -285,7 +285,7 @@ pub(super) enum Error {
     #[error("decoding the image")]
     Decode(#[from] qcow2::Error),
     #[error("downloading the image")]
-    Fetch(#[source] fetch::Error),
+    Fetch(#[source] download::Error),
     #[error("writing the image")]
     Target(#[from] target::Error),
     #[error("starting a thread")]

@@ -69,7 +69,7 @@ fn of_line<'a>(line: &'a [u8], names: &[Vec<u8>]) -> Option<Sum<'a>> {
 }
 
 fn sum<'a>(digits: &'a [u8], function: Option<&'a [u8]>) -> Option<Sum<'a>> {
-    let is_sum = digits.len() >= SHORTEST && digits.iter().all(u8::is_ascii_hexdigit);
+    let is_sum = digits.len() >= MIN_LEN && digits.iter().all(u8::is_ascii_hexdigit);
     let digits = std::str::from_utf8(digits).ok().filter(|_| is_sum)?;
     Some(Sum { digits, function })
 }
@@ -93,7 +93,7 @@ fn percent_decoded(mut text: &[u8]) -> Vec<u8> {
 }
 
 /// MD5's digits; nothing that counts has fewer.
-const SHORTEST: usize = 32;
+const MIN_LEN: usize = 32;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 #[cfg(test)]

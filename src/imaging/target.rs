@@ -108,12 +108,12 @@ impl Target {
         self.cached.write_all_at(bytes, offset)?;
         self.dirty += length(bytes);
         if self.dirty > MAX_DIRTY {
-            self.empty_cache()?;
+            self.flush_page_cache()?;
         }
         Ok(())
     }
 
-    fn empty_cache(&mut self) -> io::Result<()> {
+    fn flush_page_cache(&mut self) -> io::Result<()> {
         self.cached.sync_data()?;
         // Advice alone: what is written stays in memory until the kernel needs the room.
         let _ = posix_fadvise(&self.cached, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
@@ -179,7 +179,7 @@ impl Target {
 
     /// Waits until everything written is on the medium.
     pub(super) fn sync(&mut self) -> Result<(), Error> {
-        let written = self.empty_cache();
+        let written = self.flush_page_cache();
         let flushed = match &self.direct {
             Some(direct) => direct.sync_all(),
             None => self.cached.sync_all(),

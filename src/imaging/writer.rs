@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Writer {
     target: Target,
     reporter: Reporter,
-    head: Held,
-    tail: Held,
+    head: DeferredRegion,
+    tail: DeferredRegion,
     /// The first bytes of the disk up to here were made zeroes before anything was written there.
     blank: u64,
     /// Where that must end: with the image.
@@ -32,12 +32,12 @@ pub(super) struct Writer {
     /// Where the data ends that this attempt wrote.
     written: u64,
     /// Where the data of all attempts ends.
-    furthest: u64,
+    high_water_mark: u64,
     zeroes: PendingZeroes,
     /// Bytes of the guest dealt with.
     done: u64,
     /// When the log was told last.
-    told: Instant,
+    last_logged: Instant,
     state: State,
 }
 
@@ -49,7 +49,7 @@ enum State {
 
 /// A part of the disk that waits in memory.
 #[derive(Debug)]
-struct Held {
+struct DeferredRegion {
     start: u64,
     bytes: Vec<u8>,
 }
@@ -61,18 +61,18 @@ impl Writer {
         let tail = target.size().saturating_sub(HELD).max(head) / ALIGNMENT * ALIGNMENT;
         let tail = tail.max(head);
         Self {
-            head: Held::new(0, head),
-            tail: Held::new(tail, target.size() - tail),
+            head: DeferredRegion::new(0, head),
+            tail: DeferredRegion::new(tail, target.size() - tail),
             target,
             reporter: reporter.clone(),
             blank: 0,
             blank_end: 0,
             blank_step: 0,
             written: 0,
-            furthest: 0,
+            high_water_mark: 0,
             zeroes: PendingZeroes::default(),
             done: 0,
-            told: Instant::now(),
+            last_logged: Instant::now(),
             state: State::Untouched,
         }
     }
@@ -105,7 +105,7 @@ impl Writer {
     /// be written then. A device that really writes them shows it by its pace, and would have to write everything twice.
     ///
     /// One step at a time, and the first one small: a server waits meanwhile.
-    fn make_blank(&mut self, from: u64, to: u64) {
+    fn pre_zero(&mut self, from: u64, to: u64) {
         let is_next = from <= self.blank && self.written <= self.blank && self.blank < to;
         let step = self
             .blank_end
@@ -137,12 +137,12 @@ impl Writer {
         let middle = bytes
             .get(size(from - offset)..size(to - offset))
             .unwrap_or_default();
-        self.make_blank(from, to);
+        self.pre_zero(from, to);
         if to > self.blank || !is_zero(middle) {
             self.target.write(from, middle)?;
             self.written = self.written.max(to);
         }
-        self.furthest = self.furthest.max(end);
+        self.high_water_mark = self.high_water_mark.max(end);
         self.report(length(bytes));
         Ok(())
     }
@@ -196,8 +196,11 @@ impl Writer {
             return Ok(false);
         }
         let ends = self.clear_ends();
-        let from = self.furthest.saturating_sub(HELD).max(self.head.end());
-        let to = self.furthest.min(self.tail.start);
+        let from = self
+            .high_water_mark
+            .saturating_sub(HELD)
+            .max(self.head.end());
+        let to = self.high_water_mark.min(self.tail.start);
         let backup = if from < to {
             let zeroed = self.target.zero(from, to - from);
             let flushed = self.target.sync();
@@ -233,14 +236,14 @@ impl Writer {
     fn report(&mut self, bytes: u64) {
         self.done = self.done.saturating_add(bytes);
         self.reporter.bytes(self.done);
-        if self.told.elapsed() >= TELL_EVERY {
-            self.told = Instant::now();
-            self.tell();
+        if self.last_logged.elapsed() >= TELL_EVERY {
+            self.last_logged = Instant::now();
+            self.log_progress();
         }
     }
 
     /// One line for whoever watches the console.
-    fn tell(&self) {
+    fn log_progress(&self) {
         let Some(progress) = self.reporter.latest() else {
             return;
         };
@@ -258,7 +261,7 @@ impl Writer {
     }
 }
 
-impl Held {
+impl DeferredRegion {
     fn new(start: u64, length: u64) -> Self {
         Self {
             start,
@@ -292,7 +295,7 @@ impl Held {
 /// How much is made blank after a step of this size, which took so long or failed.
 fn next_blank_step(step: u64, took: Option<Duration>) -> u64 {
     match took {
-        Some(took) if took <= PATIENCE => (step * 2).min(LAST_BLANK_STEP),
+        Some(took) if took <= TIMEOUT => (step * 2).min(LAST_BLANK_STEP),
         _ => 0,
     }
 }
@@ -324,7 +327,7 @@ const LAST_BLANK_STEP: u64 = 256 << 20;
 pub(super) const ZERO_STEP: u64 = 256 << 20;
 /// Seconds between two lines in the log.
 const TELL_EVERY: Duration = Duration::from_secs(5);
-const PATIENCE: Duration = Duration::from_millis(125);
+const TIMEOUT: Duration = Duration::from_millis(125);
 
 #[cfg(test)]
 mod tests {
@@ -338,11 +341,11 @@ mod tests {
     fn the_log_is_told_every_few_seconds_how_far_the_image_is() {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(8 << 20).unwrap();
-        let text = crate::logging::tests::told(crate::logging::Verbosity::Info, || {
+        let text = crate::logging::tests::captured(crate::logging::Verbosity::Info, || {
             let mut writer = Writer::new(Target::open(file.path()).unwrap(), &Reporter::default());
             writer.begin(Some(8 << 20)).unwrap();
             writer.report(1 << 20);
-            writer.told = writer.told.checked_sub(TELL_EVERY).unwrap();
+            writer.last_logged = writer.last_logged.checked_sub(TELL_EVERY).unwrap();
             writer.report(1 << 20);
             writer.report(1 << 20);
         });
@@ -445,8 +448,8 @@ mod tests {
 
     #[test]
     fn steps_grow_while_the_device_is_quick() {
-        let soon = Some(PATIENCE);
-        let late = Some(PATIENCE + Duration::from_nanos(1));
+        let soon = Some(TIMEOUT);
+        let late = Some(TIMEOUT + Duration::from_nanos(1));
         assert_eq!(next_blank_step(FIRST_BLANK_STEP, soon), 16 << 20);
         assert_eq!(next_blank_step(LAST_BLANK_STEP, soon), LAST_BLANK_STEP);
         assert_eq!(next_blank_step(FIRST_BLANK_STEP, late), 0);
@@ -463,13 +466,13 @@ mod tests {
         let seals = FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_FUTURE_WRITE);
         fcntl(&sealed, seals).unwrap();
         let path = format!("/proc/self/fd/{}", sealed.as_raw_fd());
-        let text = crate::logging::tests::told(crate::logging::Verbosity::Debug, || {
+        let text = crate::logging::tests::captured(crate::logging::Verbosity::Debug, || {
             let target = Target::open(Path::new(&path)).unwrap();
             let mut writer = Writer::new(target, &Reporter::default());
             writer.blank = M;
             (writer.blank_end, writer.blank_step) = (8 * M, FIRST_BLANK_STEP);
             for _ in 0..2 {
-                writer.make_blank(M, 2 * M);
+                writer.pre_zero(M, 2 * M);
             }
             assert_eq!((writer.blank, writer.blank_step), (M, 0));
         });

@@ -2,13 +2,13 @@
 
 use crate::redact::redact_lines;
 use crate::root::Root;
-use crate::sys::kernel_log::{Keep, Start, records};
+use crate::sys::kernel_log::{Retain, Start, records};
 use std::fs::File;
 use std::io::{self, Read};
 
 /// A file of the log archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
+pub struct LogFile {
     /// Its name there.
     pub name: &'static str,
     /// Its text, secrets masked.
@@ -16,9 +16,9 @@ pub struct Member {
 }
 
 /// Most bytes taken of one source.
-const LARGEST: u64 = 4 << 20;
+const MAX_LEN: u64 = 4 << 20;
 /// Most bytes taken of the kernel's log: its newest.
-const LARGEST_LOG: usize = 4 << 20;
+const MAX_LOG_LEN: usize = 4 << 20;
 
 /// Small texts of the kernel's, under the names IPA gives to the like.
 const FILES: &[(&str, &str)] = &[
@@ -42,13 +42,13 @@ const FILES: &[(&str, &str)] = &[
 
 /// Collects them; what cannot be read is left out.
 #[must_use]
-pub fn collect(root: &Root) -> Vec<Member> {
+pub fn collect(root: &Root) -> Vec<LogFile> {
     let kernel_log = kernel_log(root).ok().map(|text| ("dmesg", text));
     let files = FILES.iter().filter_map(|(name, path)| {
         let mut text = Vec::new();
         File::open(root.path(path))
             .ok()?
-            .take(LARGEST)
+            .take(MAX_LEN)
             .read_to_end(&mut text)
             .ok()?;
         Some((*name, String::from_utf8_lossy(&text).into_owned()))
@@ -56,7 +56,7 @@ pub fn collect(root: &Root) -> Vec<Member> {
     kernel_log
         .into_iter()
         .chain(files)
-        .map(|(name, text)| Member {
+        .map(|(name, text)| LogFile {
             name,
             text: redact_lines(&text),
         })
@@ -66,7 +66,7 @@ pub fn collect(root: &Root) -> Vec<Member> {
 /// The kernel's log as `dmesg` prints it. Where process 1 has told it again, that is where it begins.
 fn kernel_log(root: &Root) -> io::Result<String> {
     let path = root.path("dev/kmsg");
-    let keep = Keep::Newest(LARGEST_LOG);
+    let keep = Retain::Newest(MAX_LOG_LEN);
     let records =
         records(&path, Start::Cleared, keep).or_else(|_| records(&path, Start::Oldest, keep))?;
     Ok(records.iter().map(|record| format!("{record}\n")).collect())
@@ -88,7 +88,7 @@ mod tests {
         .unwrap();
         assert_eq!(
             collect(&Root::at(folder.path())),
-            [Member {
+            [LogFile {
                 name: "cmdline",
                 text: "quiet ipa-agent-token=******\n".into()
             }]
@@ -105,7 +105,7 @@ mod tests {
             record.truncate(8191);
             record + "\n"
         };
-        let all = LARGEST_LOG / 8192 + 8;
+        let all = MAX_LOG_LEN / 8192 + 8;
         let log: String = (0..all).map(record).collect();
         fs::write(folder.path().join("dev/kmsg"), log).unwrap();
         let members = collect(&Root::at(folder.path()));

@@ -28,7 +28,7 @@ impl Client {
     }
 
     /// Asks about a token, as the owner of another or of the same.
-    pub(super) async fn look(
+    pub(super) async fn validate_token(
         &self,
         keystone: &Url,
         own: &HeaderValue,
@@ -114,7 +114,7 @@ impl Answer {
             StatusCode::BAD_REQUEST
             | StatusCode::PAYLOAD_TOO_LARGE
             | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
-                Ok(Verdict::Nobody("it does not take the token as a header"))
+                Ok(Verdict::Invalid("it does not take the token as a header"))
             }
             StatusCode::FORBIDDEN => Err(self.no_credentials()),
             _ => Err(self.failure()),
@@ -126,7 +126,7 @@ impl Answer {
         if !self.is_keystones {
             return Err(self.failure());
         }
-        Ok(Verdict::Nobody(reason))
+        Ok(Verdict::Invalid(reason))
     }
 
     /// The body, where it is what was asked for.

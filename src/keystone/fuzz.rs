@@ -1,7 +1,7 @@
 //! Any bytes as Keystone's answers.
 
 use super::identity::Identity;
-use super::wire::{self, own, token};
+use super::wire::{self, auth, token};
 use crate::config::Interface;
 use crate::http;
 use url::Url;
@@ -10,7 +10,7 @@ use url::Url;
 pub(crate) fn keystone_answer(bytes: &[u8]) {
     let known = matches!(token::verdict(bytes), Ok(token::Verdict::Known(_)));
     assert_eq!(Identity::of_answer(bytes).is_ok(), known);
-    if let Ok(made) = own::own(bytes) {
+    if let Ok(made) = auth::own(bytes) {
         for region in [None, Some("RegionOne")] {
             if let Some(url) = made.endpoint(Interface::Internal, region) {
                 assert!(url.has_host() && url.path().ends_with("/v3"), "{url}");

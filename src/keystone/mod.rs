@@ -8,16 +8,16 @@
 //! The behaviour is keystonemiddleware's (`auth_token`), in the agent's measure: callers are strangers until Keystone has
 //! answered, so whatever they can make the agent do is bounded, in time too, and no answer means no entry. A token is never kept.
 
-mod account;
-mod answers;
+mod cache;
+mod circuit_breaker;
 mod client;
-mod door;
+mod concurrency_limit;
 mod error;
-mod flights;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod health;
 mod identity;
+mod service_account;
+mod single_flight;
 mod wire;
 
 pub use error::Error;
@@ -27,15 +27,15 @@ use crate::clock;
 use crate::config::KeystoneAuth;
 use crate::root::Root;
 use crate::tls::client::ClientOptions;
-use account::Account;
-use answers::{Answers, key};
+use cache::{TokenCache, key};
+use circuit_breaker::CircuitBreaker;
 use client::{Client, UNKNOWN};
-use door::Door;
-use flights::Flights;
-use health::Health;
+use concurrency_limit::ConcurrencyLimit;
 use identity::Outcome;
 use reqwest::StatusCode;
 use reqwest::header::HeaderValue;
+use service_account::ServiceAccount;
+use single_flight::SingleFlight;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,13 +49,13 @@ pub struct Keystone {
     /// Ends with the API's version.
     url: Url,
     /// Without one, each token is asked about by itself.
-    account: Option<Account>,
+    account: Option<ServiceAccount>,
     /// How long one validation may take.
     patience: Duration,
-    answers: Answers,
-    flights: Flights,
-    door: Door,
-    health: Health,
+    answers: TokenCache,
+    flights: SingleFlight,
+    door: ConcurrencyLimit,
+    health: CircuitBreaker,
 }
 
 impl Keystone {
@@ -68,13 +68,13 @@ impl Keystone {
         let tls = config.tls_client(tls, root).map_err(Error::Tls)?;
         Ok(Self {
             client: Client::new(&tls, root)?,
-            account: Account::of(config, &url),
+            account: ServiceAccount::of(config, &url),
             url,
             patience: config.http_connect_timeout,
-            answers: Answers::kept_for(config.token_cache_time),
-            flights: Flights::default(),
-            door: Door::default(),
-            health: Health::default(),
+            answers: TokenCache::with_ttl(config.token_cache_time),
+            flights: SingleFlight::default(),
+            door: ConcurrencyLimit::default(),
+            health: CircuitBreaker::default(),
         })
     }
 
@@ -104,31 +104,31 @@ impl Keystone {
         let asked = timeout_at(deadline, self.ask(&token, deadline))
             .await
             .unwrap_or(Err(Refusal::Unavailable));
-        self.answers.keep(key, &asked);
+        self.answers.store(key, &asked);
         *outcome = Some(asked.clone());
         asked
     }
 
     async fn ask(&self, token: &HeaderValue, deadline: Instant) -> Outcome {
-        if self.health.is_left_alone() {
+        if self.health.is_open() {
             return Err(Refusal::Unavailable);
         }
         let _permit = self
             .door
-            .enter(deadline)
+            .acquire(deadline)
             .await
             .ok_or(Refusal::Unavailable)?;
         // It may have failed those who were before us.
-        if self.health.is_left_alone() {
+        if self.health.is_open() {
             return Err(Refusal::Unavailable);
         }
         match self.exchange(token, deadline).await {
             Ok(verdict) => {
-                self.health.answers();
+                self.health.record_success();
                 self.judge(verdict)
             }
             Err(error) => {
-                self.health.fails(&error);
+                self.health.record_failure(&error);
                 Err(Refusal::Unavailable)
             }
         }
@@ -136,7 +136,10 @@ impl Keystone {
 
     async fn exchange(&self, token: &HeaderValue, deadline: Instant) -> Result<Verdict, Error> {
         let Some(account) = &self.account else {
-            let answer = self.client.look(&self.url, token, token, deadline).await?;
+            let answer = self
+                .client
+                .validate_token(&self.url, token, token, deadline)
+                .await?;
             return match answer.status {
                 StatusCode::UNAUTHORIZED => answer.refused(UNKNOWN),
                 // Of trusts that impersonate, seen with Keystone 30: its rule compares the trustor with the trustee.
@@ -147,16 +150,16 @@ impl Keystone {
         let own = account.token(&self.client, deadline).await?;
         let answer = self
             .client
-            .look(&own.url, &own.header()?, token, deadline)
+            .validate_token(&own.url, &own.header()?, token, deadline)
             .await?;
-        if answer.status != StatusCode::UNAUTHORIZED || !account.forget(&own).await {
+        if answer.status != StatusCode::UNAUTHORIZED || !account.invalidate(&own).await {
             return answer.verdict();
         }
         self.health.forgets();
         let own = account.token(&self.client, deadline).await?;
         let answer = self
             .client
-            .look(&own.url, &own.header()?, token, deadline)
+            .validate_token(&own.url, &own.header()?, token, deadline)
             .await?;
         answer.verdict()
     }
@@ -164,7 +167,7 @@ impl Keystone {
     fn judge(&self, verdict: Verdict) -> Outcome {
         let identity = match verdict {
             Verdict::Known(identity) => identity,
-            Verdict::Nobody(reason) => {
+            Verdict::Invalid(reason) => {
                 self.health.refuses(reason);
                 return Err(Refusal::Invalid);
             }
@@ -191,14 +194,14 @@ impl fmt::Debug for Keystone {
 fn header(token: &[u8]) -> Option<HeaderValue> {
     let token = token.trim_ascii();
     let may_be =
-        !token.is_empty() && token.len() <= LONGEST_TOKEN && token.iter().all(u8::is_ascii_graphic);
+        !token.is_empty() && token.len() <= MAX_TOKEN_LEN && token.iter().all(u8::is_ascii_graphic);
     let mut header = HeaderValue::from_bytes(token).ok().filter(|_| may_be)?;
     header.set_sensitive(true);
     Some(header)
 }
 
 /// Those of Keystone have some hundred bytes; servers take headers of 8 KiB.
-const LONGEST_TOKEN: usize = 8 * 1024;
+const MAX_TOKEN_LEN: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -207,7 +210,7 @@ mod tests {
     #[test]
     fn what_cannot_be_a_token_is_never_shown_to_keystone() {
         assert_eq!(header(b" gAAAA\t").unwrap(), "gAAAA");
-        assert!(header(&vec![b'a'; LONGEST_TOKEN]).unwrap().is_sensitive());
+        assert!(header(&vec![b'a'; MAX_TOKEN_LEN]).unwrap().is_sensitive());
         for wrong in [
             &b""[..],
             b"  ",
@@ -215,7 +218,7 @@ mod tests {
             b"a\r\nX-Auth-Token: b",
             "ä".as_bytes(),
             b"\xff",
-            &vec![b'a'; LONGEST_TOKEN + 1],
+            &vec![b'a'; MAX_TOKEN_LEN + 1],
         ] {
             assert_eq!(header(wrong), None, "{wrong:?}");
         }

@@ -11,7 +11,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
 /// An event. All its texts are redacted, and one line each: a stranger's line breaks cannot forge another event.
-pub(super) struct Told {
+pub(super) struct Record {
     pub(super) time: Option<Timestamp>,
     pub(super) level: Level,
     /// Which room it is of.
@@ -28,7 +28,7 @@ pub(super) struct Pair {
     pub(super) quoted: bool,
 }
 
-impl Told {
+impl Record {
     pub(super) fn of(event: &Event<'_>) -> Self {
         let metadata = event.metadata();
         let target = metadata.target();
@@ -50,8 +50,8 @@ impl Told {
     pub(super) fn line(&self, date_format: Option<&str>) -> String {
         let time = self.date(date_format);
         let mut line = format!("{time} {:5} {}: {}", self.level, self.room, self.text());
-        if line.len() > LONGEST_LINE {
-            line.truncate(line.floor_char_boundary(LONGEST_LINE - "\u{2026}".len()));
+        if line.len() > MAX_LINE_LEN {
+            line.truncate(line.floor_char_boundary(MAX_LINE_LEN - "\u{2026}".len()));
             line.push('\u{2026}');
         }
         line + "\n"
@@ -118,7 +118,7 @@ fn now() -> Option<Timestamp> {
     Timestamp::from_millisecond(millis).ok()
 }
 
-impl Visit for Told {
+impl Visit for Record {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.take(field, value, true);
     }
@@ -128,7 +128,7 @@ impl Visit for Told {
     }
 }
 
-impl Told {
+impl Record {
     /// The only way in: no output has what the redactor has not seen, as it comes, and as the one line that it becomes.
     fn take(&mut self, field: &Field, value: &str, is_text: bool) {
         let name = field.name();
@@ -161,7 +161,7 @@ impl Told {
     fn cut(&self, text: &mut String) {
         let values = self.fields.iter().map(|pair| width(&pair.value));
         let taken = values.fold(width(&self.sentence), usize::saturating_add);
-        let left = MOST_OF_TEXTS.saturating_sub(taken).max(SHORT);
+        let left = MAX_TEXTS_LEN.saturating_sub(taken).max(SHORT);
         let mut written = 0;
         let end = text.char_indices().find(|(_, char)| {
             written += width_of(*char);
@@ -191,9 +191,9 @@ fn width_of(char: char) -> usize {
 }
 
 /// Bytes of a line, its end apart.
-const LONGEST_LINE: usize = 16 << 10;
+const MAX_LINE_LEN: usize = 16 << 10;
 /// Bytes of an event's texts, as they are written. What is longer is cut, its last fields first. The rest of the line is for its time, the
 /// names, and [`SHORT`] fields.
-const MOST_OF_TEXTS: usize = LONGEST_LINE - (1 << 10);
+const MAX_TEXTS_LEN: usize = MAX_LINE_LEN - (1 << 10);
 /// Bytes that every field may have.
 const SHORT: usize = 64;

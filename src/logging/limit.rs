@@ -4,7 +4,7 @@
 //! line needs a limit of its own. Knows no output.
 
 use super::budget::Minute;
-use super::event::{Pair, Told};
+use super::event::{Pair, Record};
 use std::collections::HashMap;
 use tokio::time::Instant;
 use tracing::{Level, Metadata};
@@ -30,7 +30,7 @@ impl Place {
 impl Limit {
     /// What is to be logged where this would be: the event, how many like it were left out in an earlier minute, that more of
     /// them will be in this one, or nothing.
-    pub(super) fn pass(&mut self, place: Place, told: Told, now: Instant) -> Vec<Told> {
+    pub(super) fn pass(&mut self, place: Place, told: Record, now: Instant) -> Vec<Record> {
         if self.0.len() >= MAX_PLACES {
             self.0.retain(|_, minute| !minute.is_over(now));
         }
@@ -52,7 +52,7 @@ impl Limit {
     }
 }
 
-impl Told {
+impl Record {
     fn interface(&self) -> Option<&str> {
         let mut fields = self.fields.iter();
         let interface = fields.find(|field| field.name == "interface");
@@ -94,7 +94,7 @@ mod tests {
     use std::time::Duration;
 
     fn texts(limit: &mut Limit, interface: &str, now: Instant) -> Vec<String> {
-        let told = Told {
+        let told = Record {
             time: None,
             level: Level::INFO,
             room: "network".to_owned(),
@@ -106,7 +106,7 @@ mod tests {
             }],
         };
         let logged = limit.pass(Place("ferrite::network", Some(1)), told, now);
-        logged.iter().map(Told::text).collect()
+        logged.iter().map(Record::text).collect()
     }
 
     #[test]

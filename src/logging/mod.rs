@@ -17,11 +17,11 @@ mod stderr;
 pub(crate) use budget::{LogBudget, Minute};
 pub use outputs::Settings;
 pub use queue::{LineQueue, Sink};
-pub use ring::{Line, Mirror, Ring, Source};
+pub use ring::{Line, Ring, Source, Tee};
 pub use stderr::{flush, print};
 
 use crate::root::Root;
-use event::Told;
+use event::Record;
 use limit::{Limit, Place};
 use outputs::Outputs;
 use std::panic::Location;
@@ -86,11 +86,11 @@ pub fn start() -> Log {
     let subscriber = tracing_subscriber::registry().with(Console(log.clone()));
     // Only a second start fails, and then the first one's subscriber goes on.
     let _already_started = tracing::subscriber::set_global_default(subscriber);
-    std::panic::set_hook(Box::new(|panic| tell_panic(panic.location())));
+    std::panic::set_hook(Box::new(|panic| log_panic(panic.location())));
     log
 }
 
-fn tell_panic(place: Option<&Location<'_>>) {
+fn log_panic(place: Option<&Location<'_>>) {
     let place = place.map(ToString::to_string).unwrap_or_default();
     tracing::error!(place, "a defect in the agent: a thread panicked");
 }
@@ -99,7 +99,7 @@ struct Console(Log);
 
 impl Console {
     /// Ours at the chosen level, the libraries' only when something is wrong.
-    fn tells(&self, target: &str, level: Level) -> bool {
+    fn is_enabled(&self, target: &str, level: Level) -> bool {
         let ours = target.starts_with("ferrite");
         let limit = match self.0.debug.load(Ordering::Relaxed) {
             _ if !ours => Level::WARN,
@@ -110,7 +110,7 @@ impl Console {
     }
 
     /// What is to be logged of an event.
-    fn within_limit(&self, event: &Event<'_>, told: Told) -> Vec<Told> {
+    fn within_limit(&self, event: &Event<'_>, told: Record) -> Vec<Record> {
         let mut limit = self.0.limit.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(limit) = &mut *limit else {
             return vec![told];
@@ -126,16 +126,16 @@ impl<S: Subscriber> Layer<S> for Console {
     }
 
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
-        self.tells(metadata.target(), *metadata.level())
+        self.is_enabled(metadata.target(), *metadata.level())
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let told = Told::of(event);
+        let told = Record::of(event);
         for told in self.within_limit(event, told) {
             // First where it outlives this process: what the console shows is never missing from the log archive.
             self.0.ring.push(told.line(None));
             let outputs = self.0.outputs.read();
-            outputs.unwrap_or_else(PoisonError::into_inner).tell(&told);
+            outputs.unwrap_or_else(PoisonError::into_inner).write(&told);
         }
     }
 }
@@ -155,13 +155,13 @@ pub(crate) mod tests {
     }
 
     /// What the log says of it.
-    pub(crate) fn told(verbosity: Verbosity, tell: impl FnOnce()) -> String {
+    pub(crate) fn captured(verbosity: Verbosity, tell: impl FnOnce()) -> String {
         log_of(verbosity, |_| tell()).ring.text()
     }
 
     #[test]
     fn an_event_is_one_line_with_its_fields() {
-        let text = told(Verbosity::Info, || {
+        let text = captured(Verbosity::Info, || {
             tracing::info!(target: "ferrite::imaging", device = "/dev/sda", bytes = 5, "image written");
         });
         assert!(
@@ -172,7 +172,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_line_break_in_a_value_cannot_forge_another_line() {
-        let text = told(Verbosity::Info, || {
+        let text = captured(Verbosity::Info, || {
             tracing::info!(target: "ferrite::api", agent = %"a\nb\u{1b}[2J", "request\r\nanswered");
         });
         assert_eq!(text.lines().count(), 1, "{text}");
@@ -217,14 +217,14 @@ pub(crate) mod tests {
             tracing::debug!(target: "ferrite::api", "ours");
             tracing::info!(target: "hyper", "theirs");
         };
-        assert_eq!(told(Verbosity::Info, events), "");
-        assert!(told(Verbosity::Debug, events).ends_with("DEBUG api: ours\n"));
+        assert_eq!(captured(Verbosity::Info, events), "");
+        assert!(captured(Verbosity::Debug, events).ends_with("DEBUG api: ours\n"));
     }
 
     #[test]
     fn a_panic_is_told_by_its_place() {
         let place = Location::caller();
-        let text = told(Verbosity::Info, || tell_panic(Some(place)));
+        let text = captured(Verbosity::Info, || log_panic(Some(place)));
         assert!(
             text.ends_with(&format!(
                 " ERROR logging: a defect in the agent: a thread panicked place={place}\n"
@@ -363,7 +363,7 @@ pub(crate) mod tests {
     #[test]
     fn what_shows_itself_forges_no_field_either() {
         let name = "eve@Default untold=0 caller=alice";
-        let text = told(Verbosity::Info, || {
+        let text = captured(Verbosity::Info, || {
             tracing::info!(target: "ferrite::api", caller = %name, url = %"http://h/?a=b", reason = %"x is disallowed", paths = ?["a"], "told");
         });
         let expected = " INFO  api: told caller=\"eve@Default untold=0 caller=alice\" url=http://h/?a=b reason=x is disallowed paths=[\"a\"]\n";
@@ -372,7 +372,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_texts_white_space_forges_no_field_and_parts_no_name_from_its_secret() {
-        let text = told(Verbosity::Info, || {
+        let text = captured(Verbosity::Info, || {
             tracing::info!(target: "ferrite::api", name = "host\tcaller=conductor", error = "auth_token:\n hush", "told");
         });
         let expected =
@@ -382,7 +382,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_field_with_a_secrets_name_is_masked_whatever_it_holds() {
-        let text = told(Verbosity::Info, || {
+        let text = captured(Verbosity::Info, || {
             tracing::info!(target: "ferrite::api", agent_token = 5, token_required = true, "told");
         });
         assert!(

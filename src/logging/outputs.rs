@@ -1,6 +1,6 @@
 //! Where events go: standard error, a file, syslog, the journal.
 
-use super::event::{Told, strftime};
+use super::event::{Record, strftime};
 use super::sockets::Listener;
 use super::stderr;
 use crate::root::Root;
@@ -96,7 +96,7 @@ impl Outputs {
 
     /// Tells everybody; standard error where one of them could not be told. A console that is gone or slow does not stop the
     /// agent: the ring has the line.
-    pub(super) fn tell(&self, told: &Told) {
+    pub(super) fn write(&self, told: &Record) {
         let date_format = self.date_format.as_deref();
         let line = if self.json {
             told.json(date_format)
@@ -107,7 +107,7 @@ impl Outputs {
             .file
             .as_ref()
             .map(|mut file| file.write_all(line.as_bytes()));
-        let sent = self.listeners.iter().map(|listener| listener.tell(told));
+        let sent = self.listeners.iter().map(|listener| listener.write(told));
         let failed = to_file
             .into_iter()
             .chain(sent)

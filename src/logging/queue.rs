@@ -161,7 +161,7 @@ mod tests {
     use nix::sys::signal::Signal;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const TIMEOUT: Duration = Duration::from_secs(60);
 
     /// A sink that writes a line for each permit, and panics when it is told to.
     struct Gated {
@@ -209,7 +209,7 @@ mod tests {
         assert!(!queue.flush(Duration::from_millis(1)), "nothing is written");
         permit.send(Permit::Write).unwrap();
         permit.send(Permit::Write).unwrap();
-        assert!(queue.flush(PATIENCE));
+        assert!(queue.flush(TIMEOUT));
         assert_eq!(
             written.try_iter().collect::<Vec<_>>(),
             ["first\n", "second\n"]
@@ -235,10 +235,10 @@ mod tests {
         for _ in 0..waiting {
             permit.send(Permit::Write).unwrap();
         }
-        assert!(queue.flush(PATIENCE));
+        assert!(queue.flush(TIMEOUT));
         queue.push("last\n".into());
         permit.send(Permit::Write).unwrap();
-        assert!(queue.flush(PATIENCE));
+        assert!(queue.flush(TIMEOUT));
         let told: Vec<_> = written.try_iter().collect();
         assert_eq!(told.iter().filter(|told| **told == line).count(), waiting);
         assert!(told.contains(&format!("{dropped} left out")), "{told:?}");
@@ -252,8 +252,8 @@ mod tests {
         queue.push("next\n".into());
         permit.send(Permit::Panic).unwrap();
         permit.send(Permit::Write).unwrap();
-        assert_eq!(written.recv_timeout(PATIENCE).unwrap(), "next\n");
-        assert!(queue.flush(PATIENCE));
+        assert_eq!(written.recv_timeout(TIMEOUT).unwrap(), "next\n");
+        assert!(queue.flush(TIMEOUT));
     }
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
             let _ = sender.send(SigSet::thread_get_mask().unwrap());
         })
         .unwrap();
-        let mask = mask.recv_timeout(PATIENCE).unwrap();
+        let mask = mask.recv_timeout(TIMEOUT).unwrap();
         for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1] {
             assert!(mask.contains(signal));
             assert!(!SigSet::thread_get_mask().unwrap().contains(signal));

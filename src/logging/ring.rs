@@ -18,7 +18,7 @@ struct Lines {
     lines: VecDeque<Line>,
     bytes: usize,
     dropped: u64,
-    mirror: Option<Box<dyn Mirror>>,
+    mirror: Option<Box<dyn Tee>>,
     sources: Vec<Arc<dyn Source>>,
 }
 
@@ -32,9 +32,9 @@ pub struct Line {
 }
 
 /// Who is told every line, so that it outlives this process.
-pub trait Mirror: fmt::Debug + Send {
+pub trait Tee: fmt::Debug + Send {
     /// Takes a line.
-    fn tell(&self, line: &Line);
+    fn write(&self, line: &Line);
 }
 
 /// The log of another process.
@@ -46,9 +46,9 @@ pub trait Source: fmt::Debug + Send + Sync {
 impl Ring {
     /// Goes on where a process before this one ended: its lines come before what was said here, and `mirror` is told all of this
     /// process.
-    pub fn resume(&self, earlier: Vec<Line>, mirror: Box<dyn Mirror>) {
+    pub fn resume(&self, earlier: Vec<Line>, mirror: Box<dyn Tee>) {
         let mut ring = self.lines();
-        ring.lines.iter().for_each(|line| mirror.tell(line));
+        ring.lines.iter().for_each(|line| mirror.write(line));
         for line in earlier.into_iter().rev() {
             ring.bytes += line.text.len();
             ring.lines.push_front(line);
@@ -70,7 +70,7 @@ impl Ring {
             text,
         };
         if let Some(mirror) = &ring.mirror {
-            mirror.tell(&line);
+            mirror.write(&line);
         }
         ring.bytes += line.text.len();
         ring.lines.push_back(line);
@@ -124,8 +124,8 @@ mod tests {
     #[derive(Debug, Default)]
     struct Heard(Arc<Mutex<String>>);
 
-    impl Mirror for Heard {
-        fn tell(&self, line: &Line) {
+    impl Tee for Heard {
+        fn write(&self, line: &Line) {
             self.0.lock().unwrap().push_str(&line.text);
         }
     }

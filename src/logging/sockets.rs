@@ -1,6 +1,6 @@
 //! The datagrams of syslog and of the journal.
 
-use super::event::{Pair, Told, strftime};
+use super::event::{Pair, Record, strftime};
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ impl Listener {
     }
 
     /// Sends an event; the listener may be another one each time.
-    pub(super) fn tell(&self, told: &Told) -> io::Result<()> {
+    pub(super) fn write(&self, told: &Record) -> io::Result<()> {
         let datagram = match self.form {
             Form::Journal => journal(told),
             Form::Syslog { facility } => syslog(told, facility),
@@ -55,7 +55,7 @@ impl Listener {
 }
 
 /// `<priority>Mmm dd hh:mm:ss name[process]: room: text`.
-fn syslog(told: &Told, facility: u8) -> String {
+fn syslog(told: &Record, facility: u8) -> String {
     let priority = u32::from(facility) * 8 + severity(told.level);
     let time = told.time.and_then(|time| strftime("%b %e %H:%M:%S", time));
     let time = time.map(|time| time + " ").unwrap_or_default();
@@ -65,14 +65,14 @@ fn syslog(told: &Told, facility: u8) -> String {
         told.room,
         told.text()
     );
-    cut(text, LONGEST_SYSLOG)
+    cut(text, MAX_SYSLOG_LEN)
 }
 
 /// `FIELD=value` lines; none of our texts has a line break, so none needs the form for those.
-fn journal(told: &Told) -> String {
+fn journal(told: &Record) -> String {
     let mut datagram = format!(
         "MESSAGE={}\nPRIORITY={}\nSYSLOG_IDENTIFIER={NAME}\nLOGGER={}\n",
-        cut(told.text(), LONGEST_JOURNAL),
+        cut(told.text(), MAX_JOURNAL_LEN),
         severity(told.level),
         told.room,
     );
@@ -88,7 +88,7 @@ fn journal(told: &Told) -> String {
             })
             .collect();
         let line = format!("FERRITE_{name}={value}\n");
-        if datagram.len() + line.len() <= LONGEST_JOURNAL * 2 {
+        if datagram.len() + line.len() <= MAX_JOURNAL_LEN * 2 {
             datagram.push_str(&line);
         }
     }
@@ -112,9 +112,9 @@ fn cut(mut text: String, longest: usize) -> String {
 
 const NAME: &str = "ferrite";
 /// What common daemons take in one message.
-const LONGEST_SYSLOG: usize = 8 * 1024;
+const MAX_SYSLOG_LEN: usize = 8 * 1024;
 /// Well below what a socket takes in one datagram.
-const LONGEST_JOURNAL: usize = 48 * 1024;
+const MAX_JOURNAL_LEN: usize = 48 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -129,8 +129,8 @@ mod tests {
         }
     }
 
-    fn told() -> Told {
-        Told {
+    fn told() -> Record {
+        Record {
             time: Timestamp::from_second(1_763_871_611).ok(),
             level: Level::WARN,
             room: "imaging".into(),
@@ -164,7 +164,7 @@ mod tests {
         let mut long = told();
         long.sentence = "ä".repeat(100_000);
         long.fields.push(pair("long", &"b".repeat(100_000)));
-        assert!(syslog(&long, 1).len() <= LONGEST_SYSLOG);
-        assert!(journal(&long).len() <= LONGEST_JOURNAL * 2);
+        assert!(syslog(&long, 1).len() <= MAX_SYSLOG_LEN);
+        assert!(journal(&long).len() <= MAX_JOURNAL_LEN * 2);
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! IPA runs chrony or ntpdate and hwclock. Here the server is asked in process (SNTP); hardware clocks are kept in UTC.
 
-use super::permit::{Permit, Refusal};
+use super::permit::{Permit, PermitDenied};
 use crate::clock::since_epoch;
 use crate::dns::{self, Resolver};
 use crate::formats::ntp;
 use crate::root::Root;
-use crate::sys::rtc::{self, Moment};
+use crate::sys::rtc::{self, CalendarTime};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fs::File;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 /// What the operator wants of the clocks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
+pub struct ClockSettings {
     /// The time server, as it was given.
     pub server: Option<String>,
     /// Whether a clock that cannot be set is a failure.
@@ -31,13 +31,13 @@ pub struct Wishes {
 pub enum Error {
     /// The time server is said to live before this program was written.
     #[error("the time server {0} tells a time that is long past")]
-    Early(SocketAddr),
+    ImplausibleTime(SocketAddr),
     /// The machine's own clock.
     #[error("cannot set the hardware clock {0}")]
     Hardware(PathBuf, #[source] io::Error),
     /// Not ours to set.
     #[error(transparent)]
-    Installed(Refusal),
+    Installed(PermitDenied),
     /// A name with other characters than names have.
     #[error("Invalid NTP server address: {0:?}")]
     Name(String),
@@ -49,7 +49,7 @@ pub enum Error {
     Set(#[source] io::Error),
     /// Nothing useful came.
     #[error("the time server {address} does not tell the time")]
-    Silent {
+    NoReply {
         /// Who was asked.
         address: SocketAddr,
         /// What came instead.
@@ -75,7 +75,7 @@ pub enum Cause {
 /// See [`Error`]; the clock is as before.
 pub fn set(root: &Root, server: &str, _: Permit) -> Result<(), Error> {
     let addresses = addresses(root, server)?;
-    let told = ask_all(&addresses, PATIENCE)?;
+    let told = ask_all(&addresses, TIMEOUT)?;
     let before = since_epoch();
     let now = told.now();
     rtc::set_clock(now).map_err(Error::Set)?;
@@ -98,11 +98,11 @@ pub fn set_hardware(root: &Root, _: Permit) -> Result<(), Error> {
     set().map_err(|error| Error::Hardware(path.clone(), error))
 }
 
-fn moment(since_epoch: Duration) -> io::Result<Moment> {
+fn moment(since_epoch: Duration) -> io::Result<CalendarTime> {
     let time = Timestamp::from_second(since_epoch.as_secs().cast_signed())
         .map_err(io::Error::other)?
         .to_zoned(TimeZone::UTC);
-    Ok(Moment {
+    Ok(CalendarTime {
         year: time.year(),
         month: time.month(),
         day: time.day(),
@@ -118,13 +118,13 @@ fn addresses(root: &Root, server: &str) -> Result<Vec<SocketAddr>, Error> {
         return Ok(vec![SocketAddr::new(address, NTP_PORT)]);
     }
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte);
-    if server.is_empty() || server.len() > LONGEST_NAME || !server.bytes().all(fits) {
+    if server.is_empty() || server.len() > MAX_NAME_LEN || !server.bytes().all(fits) {
         return Err(Error::Name(server.to_owned()));
     }
     let mut found = Resolver::new(root)
         .lookup_blocking(server)
         .map_err(Error::Resolve)?;
-    found.truncate(MOST_ADDRESSES);
+    found.truncate(MAX_ADDRESSES);
     found
         .iter_mut()
         .for_each(|address| address.set_port(NTP_PORT));
@@ -133,19 +133,19 @@ fn addresses(root: &Root, server: &str) -> Result<Vec<SocketAddr>, Error> {
 
 /// A time, and the moment it was so late.
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Sample {
     time: Duration,
     at: Instant,
 }
 
-impl Told {
+impl Sample {
     fn now(self) -> Duration {
         self.time + self.at.elapsed()
     }
 }
 
 /// The first address that tells the time. A lost datagram is nobody's fault: each is asked some times.
-fn ask_all(addresses: &[SocketAddr], patience: Duration) -> Result<Told, Error> {
+fn ask_all(addresses: &[SocketAddr], patience: Duration) -> Result<Sample, Error> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
         for address in addresses {
@@ -162,16 +162,16 @@ fn ask_all(addresses: &[SocketAddr], patience: Duration) -> Result<Told, Error> 
     Err(last.unwrap_or_else(|| Error::Name(String::new())))
 }
 
-fn ask(address: SocketAddr, patience: Duration) -> Result<Told, Error> {
-    let told = exchange(address, patience).map_err(|cause| Error::Silent { address, cause })?;
+fn ask(address: SocketAddr, patience: Duration) -> Result<Sample, Error> {
+    let told = exchange(address, patience).map_err(|cause| Error::NoReply { address, cause })?;
     if told.time < EARLIEST {
-        return Err(Error::Early(address));
+        return Err(Error::ImplausibleTime(address));
     }
     Ok(told)
 }
 
 /// One question, and the first answer to it; what others send meanwhile is not listened to.
-fn exchange(address: SocketAddr, patience: Duration) -> Result<Told, Cause> {
+fn exchange(address: SocketAddr, patience: Duration) -> Result<Sample, Cause> {
     let any: IpAddr = match address {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -189,7 +189,7 @@ fn exchange(address: SocketAddr, patience: Duration) -> Result<Told, Cause> {
             return Err(cause);
         }
         socket.set_read_timeout(Some(left)).map_err(Cause::Io)?;
-        let mut bytes = [0; LARGEST_ANSWER];
+        let mut bytes = [0; MAX_ANSWER_LEN];
         let length = match socket.recv(&mut bytes) {
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(cause),
@@ -201,7 +201,7 @@ fn exchange(address: SocketAddr, patience: Duration) -> Result<Told, Cause> {
                 let inside = reply.sent.saturating_sub(reply.received);
                 let under_way = at.duration_since(asked).saturating_sub(inside);
                 let time = reply.sent + under_way / 2;
-                return Ok(Told { time, at });
+                return Ok(Sample { time, at });
             }
             Err(error) => cause = Cause::Reply(error),
         }
@@ -216,13 +216,13 @@ fn random_mark() -> io::Result<u64> {
 
 const NTP_PORT: u16 = 123;
 /// Of a host's name, as IPA has it.
-const LONGEST_NAME: usize = 253;
-const MOST_ADDRESSES: usize = 4;
+const MAX_NAME_LEN: usize = 253;
+const MAX_ADDRESSES: usize = 4;
 const ATTEMPTS: u32 = 3;
 /// For one answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// With extensions and a signature nobody asked for.
-const LARGEST_ANSWER: usize = 512;
+const MAX_ANSWER_LEN: usize = 512;
 /// 2026-01-01 UTC: this file is younger.
 const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
 
@@ -259,7 +259,7 @@ mod tests {
         vec![answer(question, NOW).to_vec()]
     }
 
-    fn is_now(told: Told) -> bool {
+    fn is_now(told: Sample) -> bool {
         told.time >= NOW && told.time < NOW + LONG
     }
 
@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn the_hardwares_clock_is_set_in_utc() {
-        let expected = Moment {
+        let expected = CalendarTime {
             year: 2027,
             month: 1,
             day: 15,
@@ -370,7 +370,7 @@ mod tests {
     fn a_machine_without_a_hardware_clock_is_told_of() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
-        let permit = Permit::ask(&root, crate::machine::InstalledSystem::Allowed).unwrap();
+        let permit = Permit::obtain(&root, crate::machine::InstalledSystem::Allowed).unwrap();
         let error = set_hardware(&root, permit).unwrap_err();
         assert!(
             chain(&error).starts_with(&format!(

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 pub struct Error(PathBuf, #[source] io::Error);
 
 /// What Ironic wants is done all the same, for the mark is of use only where this agent dies before.
-pub fn tell_if_unset(marked: Result<(), Error>) {
+pub fn log_if_unset(marked: Result<(), Error>) {
     if let Err(error) = marked {
         let error = chain(&error);
         tracing::error!(
@@ -47,7 +47,7 @@ pub fn is_locked_down(root: &Root) -> bool {
 /// # Errors
 /// [`Error`]: the next agent would serve again.
 pub fn end(root: &Root, _: Permit, action: PowerAction) -> Result<(), Error> {
-    let mark = root.ending_mark();
+    let mark = root.shutdown_mark();
     match boot(root) {
         Ok(boot) => write(mark, &format!("{} {boot}", name(action))),
         Err(error) => Err(Error(mark, error)),
@@ -57,13 +57,13 @@ pub fn end(root: &Root, _: Permit, action: PowerAction) -> Result<(), Error> {
 /// Whether there is a mark of any kind: no agent may serve any more.
 #[must_use]
 pub fn is_marked(root: &Root) -> bool {
-    rescue::is_finished(root) || is_locked_down(root) || ending(root).is_some()
+    rescue::is_finished(root) || is_locked_down(root) || shutdown(root).is_some()
 }
 
 /// How the machine is to end, where it was marked in this boot: a /run that outlives its boot ends no other.
 #[must_use]
-pub fn ending(root: &Root) -> Option<PowerAction> {
-    let text = fs::read_to_string(root.ending_mark()).ok()?;
+pub fn shutdown(root: &Root) -> Option<PowerAction> {
+    let text = fs::read_to_string(root.shutdown_mark()).ok()?;
     let (end, marked) = text.split_once(' ')?;
     let is_this_boot = boot(root).is_ok_and(|boot| boot == marked);
     let known = [
@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn permit(root: &Root) -> Permit {
-        Permit::ask(root, InstalledSystem::Allowed).unwrap()
+        Permit::obtain(root, InstalledSystem::Allowed).unwrap()
     }
 
     #[test]
@@ -128,13 +128,13 @@ mod tests {
         assert!(!is_locked_down(&root));
         lock_down(&root, permit(&root)).unwrap();
         assert!(is_locked_down(&root));
-        assert_eq!(ending(&root), None);
+        assert_eq!(shutdown(&root), None);
     }
 
     #[test]
     fn an_ending_is_known_in_the_boot_that_it_was_marked_in_and_in_no_other() {
         let (_folder, root) = machine("one");
-        assert_eq!(ending(&root), None);
+        assert_eq!(shutdown(&root), None);
         for end_of_it in [
             PowerAction::Halt,
             PowerAction::PowerOff,
@@ -142,9 +142,9 @@ mod tests {
         ] {
             restart(&root, "one");
             end(&root, permit(&root), end_of_it).unwrap();
-            assert_eq!(ending(&root), Some(end_of_it));
+            assert_eq!(shutdown(&root), Some(end_of_it));
             restart(&root, "two");
-            assert_eq!(ending(&root), None);
+            assert_eq!(shutdown(&root), None);
         }
     }
 

@@ -10,4 +10,4 @@ pub mod rescue;
 pub mod shutdown;
 pub mod wait;
 
-pub use permit::{InstalledSystem, Permit, Refusal};
+pub use permit::{InstalledSystem, Permit, PermitDenied};

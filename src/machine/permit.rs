@@ -28,10 +28,10 @@ pub enum InstalledSystem {
     "refused: this machine was not booted into a ramdisk (its root file system is {0}), so the agent writes to no disk, \
      firmware or power state of it; boot the agent's ramdisk, or start the agent with --allow-installed-system"
 )]
-pub struct Refusal(String);
+pub struct PermitDenied(String);
 
-impl From<Refusal> for AgentError {
-    fn from(refusal: Refusal) -> Self {
+impl From<PermitDenied> for AgentError {
+    fn from(refusal: PermitDenied) -> Self {
         Self::new(ErrorClass::CommandExecutionError, refusal.to_string())
     }
 }
@@ -41,7 +41,7 @@ impl Permit {
     ///
     /// # Errors
     /// [`Refusal`] when `/` is not a ramdisk, or cannot be told to be one, and the operator did not allow it.
-    pub fn ask(root: &Root, installed: InstalledSystem) -> Result<Self, Refusal> {
+    pub fn obtain(root: &Root, installed: InstalledSystem) -> Result<Self, PermitDenied> {
         if installed == InstalledSystem::Allowed {
             return Ok(Self(()));
         }
@@ -57,9 +57,9 @@ impl Permit {
                 mount,
             ) {
                 None => Ok(Self(())),
-                Some(reason) => Err(Refusal(reason)),
+                Some(reason) => Err(PermitDenied(reason)),
             },
-            None => Err(Refusal(
+            None => Err(PermitDenied(
                 "unknown: /proc/self/mountinfo does not tell".to_owned(),
             )),
         }
@@ -90,7 +90,7 @@ fn system_elsewhere(seen: &Seen<'_>) -> Option<String> {
     // One that lies outside of what can be seen here says nothing of it.
     let program = program.filter(|program| seen.root.path(program).exists());
     let places = SYSTEM.iter().map(PathBuf::from).chain(program);
-    let holders = places.map(|place| (seen.top.holder(seen.mounts, &place), place));
+    let holders = places.map(|place| (seen.top.containing_mount(seen.mounts, &place), place));
     let mut below = holders.filter(|(holder, _)| holder.id != seen.top.id);
     below.find_map(|(holder, place)| {
         let reason = match holder.file_system.as_str() {
@@ -117,7 +117,7 @@ fn layer_elsewhere(seen: &Seen<'_>, mount: &Mount) -> Option<String> {
             .map(|lower| (lower, "what it shows", [IN_MEMORY, LIVE_MEDIA])),
     );
     layers.into_iter().find_map(|(path, what, harmless)| {
-        let holder = seen.top.holder(seen.mounts, &path);
+        let holder = seen.top.containing_mount(seen.mounts, &path);
         let shown = path.display();
         // The overlay's paths are those of who mounted it: of the host of a container, say.
         let is_here = path.is_absolute() && seen.root.path(&path).is_dir();
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn ask(mounts: &str) -> Result<Permit, Refusal> {
+    fn ask(mounts: &str) -> Result<Permit, PermitDenied> {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("proc/self")).unwrap();
         fs::write(folder.path().join("proc/self/mountinfo"), mounts).unwrap();
@@ -171,7 +171,7 @@ mod tests {
             folder.path().join("proc/self/exe"),
         )
         .unwrap();
-        Permit::ask(&Root::at(folder.path()), InstalledSystem::Protected)
+        Permit::obtain(&Root::at(folder.path()), InstalledSystem::Protected)
     }
 
     #[test]
@@ -212,14 +212,14 @@ mod tests {
     #[test]
     fn an_installed_system_is_refused_with_its_reason() {
         let refusal = ask("25 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n").unwrap_err();
-        assert_eq!(refusal, Refusal("ext4".into()));
+        assert_eq!(refusal, PermitDenied("ext4".into()));
         assert!(refusal.to_string().contains("--allow-installed-system"));
     }
 
     #[test]
     fn what_is_mounted_over_the_ramdisk_counts() {
         let mounts = "1 1 0:2 / / rw - rootfs rootfs rw\n25 1 8:1 / / rw - xfs /dev/sda1 rw\n";
-        assert_eq!(ask(mounts).unwrap_err(), Refusal("xfs".into()));
+        assert_eq!(ask(mounts).unwrap_err(), PermitDenied("xfs".into()));
     }
 
     /// A root of the options, with these mounts on it.
@@ -331,6 +331,6 @@ mod tests {
     #[test]
     fn the_operator_may_allow_it() {
         let nowhere = Root::at("/nonexistent");
-        assert!(Permit::ask(&nowhere, InstalledSystem::Allowed).is_ok());
+        assert!(Permit::obtain(&nowhere, InstalledSystem::Allowed).is_ok());
     }
 }

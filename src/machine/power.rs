@@ -57,15 +57,15 @@ pub fn end(root: &Root, action: PowerAction) -> Error {
     };
     let Err(refusal) = reboot(mode);
     tracing::error!(error = %refusal, "The kernel refuses; pressing its emergency key");
-    if press_emergency_key(root, action).is_ok() {
+    if trigger_sysrq(root, action).is_ok() {
         // The key works from the kernel's own work queue.
-        let _never = Cancel::default().wait(KEY_PATIENCE);
+        let _never = Cancel::default().wait(KEY_TIMEOUT);
     }
     Error::Refused(refusal.into())
 }
 
 /// The kernel's "magic SysRq" (Documentation/admin-guide/sysrq.rst), which asks for no rights but to write to the file.
-fn press_emergency_key(root: &Root, action: PowerAction) -> io::Result<()> {
+fn trigger_sysrq(root: &Root, action: PowerAction) -> io::Result<()> {
     let key = match action {
         PowerAction::Halt => return Err(io::ErrorKind::Unsupported.into()),
         PowerAction::PowerOff => "o",
@@ -130,7 +130,7 @@ const SYNC_TIMEOUT: Duration = Duration::from_secs(120);
 /// For all file systems together, and for what unmounting wrote: the rest was written before.
 const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(20);
 const CONSOLE_PAUSE: Duration = Duration::from_millis(200);
-const KEY_PATIENCE: Duration = Duration::from_secs(10);
+const KEY_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -176,12 +176,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
         let path = root.path("proc/sysrq-trigger");
-        assert!(press_emergency_key(&root, PowerAction::PowerOff).is_err() && !path.exists());
+        assert!(trigger_sysrq(&root, PowerAction::PowerOff).is_err() && !path.exists());
         fs::create_dir(folder.path().join("proc")).unwrap();
-        assert!(press_emergency_key(&root, PowerAction::Halt).is_err());
+        assert!(trigger_sysrq(&root, PowerAction::Halt).is_err());
         for (action, key) in [(PowerAction::PowerOff, "o"), (PowerAction::Reboot, "b")] {
             fs::write(&path, "").unwrap();
-            press_emergency_key(&root, action).unwrap();
+            trigger_sysrq(&root, action).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), key);
         }
     }

@@ -11,10 +11,10 @@ use std::fs::{self, OpenOptions};
     "this process may neither tell the kernel to end the machine (it has no CAP_SYS_BOOT) nor press its emergency key \
      (/proc/sysrq-trigger)"
 )]
-pub struct Powerless;
+pub struct NoPowerControl;
 
-impl From<Powerless> for AgentError {
-    fn from(error: Powerless) -> Self {
+impl From<NoPowerControl> for AgentError {
+    fn from(error: NoPowerControl) -> Self {
         Self::caused(ErrorClass::SystemRebootError, &error)
     }
 }
@@ -22,8 +22,8 @@ impl From<Powerless> for AgentError {
 /// Whether one of the two ways to end the machine is open.
 ///
 /// # Errors
-/// [`Powerless`].
-pub fn check(root: &Root) -> Result<(), Powerless> {
+/// [`NoPowerControl`].
+pub fn check(root: &Root) -> Result<(), NoPowerControl> {
     // To open the emergency key is not to press it.
     let key = || {
         OpenOptions::new()
@@ -33,7 +33,7 @@ pub fn check(root: &Root) -> Result<(), Powerless> {
     if may_reboot(root) || key().is_ok() {
         Ok(())
     } else {
-        Err(Powerless)
+        Err(NoPowerControl)
     }
 }
 
@@ -60,7 +60,7 @@ const EVERY_USER: &str = "4294967295";
 mod tests {
     use super::*;
 
-    fn check_with(files: &[(&str, &str)]) -> Result<(), Powerless> {
+    fn check_with(files: &[(&str, &str)]) -> Result<(), NoPowerControl> {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("proc/self")).unwrap();
         for (path, text) in files {
@@ -85,12 +85,12 @@ mod tests {
 
     #[test]
     fn without_either_there_is_no_power() {
-        assert_eq!(check_with(&[NONE, OWN]), Err(Powerless));
-        assert_eq!(check_with(&[ALL_BUT_BOOT, OWN]), Err(Powerless));
+        assert_eq!(check_with(&[NONE, OWN]), Err(NoPowerControl));
+        assert_eq!(check_with(&[ALL_BUT_BOOT, OWN]), Err(NoPowerControl));
     }
 
     #[test]
     fn the_right_within_a_namespace_of_ones_own_is_none() {
-        assert_eq!(check_with(&[ALL, OTHERS]), Err(Powerless));
+        assert_eq!(check_with(&[ALL, OTHERS]), Err(NoPowerControl));
     }
 }

@@ -206,7 +206,7 @@ const SALT_LENGTH: usize = 16;
 mod tests {
     use super::*;
     use crate::logging::Verbosity;
-    use crate::logging::tests::told;
+    use crate::logging::tests::captured;
     use crate::machine::InstalledSystem;
     use tempfile::TempDir;
 
@@ -221,7 +221,7 @@ mod tests {
     }
 
     fn permit(root: &Root) -> Permit {
-        Permit::ask(root, InstalledSystem::Allowed).unwrap()
+        Permit::obtain(root, InstalledSystem::Allowed).unwrap()
     }
 
     fn plain(text: &str) -> Password {
@@ -322,7 +322,7 @@ mod tests {
         ] {
             let (_folder, root) = ramdisk();
             let mut finished = Ok(());
-            let log = told(Verbosity::Info, || {
+            let log = captured(Verbosity::Info, || {
                 finished = finish(&root, permit(&root), &hash(text));
             });
             finished.unwrap();

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
 use crate::inventory::network;
-use crate::node::root_device::{self, Wishes};
+use crate::node::root_device::{self, DiskSelection};
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::storage::device::{self, BlockDevice};
 
 /// How long to wait for disks: IPA's `disk_wait_attempts` and `disk_wait_delay`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct WaitPolicy {
     /// How often IPA would look; zero looks once, as one does.
     pub attempts: u32,
     /// How long it would pause between.
@@ -26,8 +26,8 @@ pub struct Patience {
 /// [`Error`]: the disks are not known, or none is fit.
 pub fn root_device(
     root: &Root,
-    wishes: &Wishes,
-    patience: Patience,
+    wishes: &DiskSelection,
+    patience: WaitPolicy,
     cancel: &Cancel,
 ) -> Result<BlockDevice, Error> {
     let limit = patience
@@ -99,7 +99,7 @@ fn poll<T, E>(
 fn pauses(limit: Duration, longest: Duration) -> impl Iterator<Item = Duration> {
     let backoff = Backoff {
         first: FIRST_PAUSE,
-        longest,
+        max: longest,
     };
     backoff.within(limit)
 }
@@ -115,7 +115,7 @@ mod tests {
     use crate::error::{AgentError, ErrorClass};
     use crate::storage::device::fixture::{GIB, Machine};
 
-    const ONCE: Patience = Patience {
+    const ONCE: WaitPolicy = WaitPolicy {
         attempts: 1,
         delay: Duration::from_secs(3),
     };
@@ -140,11 +140,19 @@ mod tests {
         cancel.cancel();
         let machine = Machine::new_with_no_disks();
         assert!(!interface(&machine.root(), &cancel));
-        let patience = Patience {
+        let patience = WaitPolicy {
             attempts: 10,
             delay: Duration::from_secs(3600),
         };
-        assert!(root_device(&machine.root(), &Wishes::default(), patience, &cancel).is_err());
+        assert!(
+            root_device(
+                &machine.root(),
+                &DiskSelection::default(),
+                patience,
+                &cancel
+            )
+            .is_err()
+        );
     }
 
     #[test]
@@ -154,7 +162,7 @@ mod tests {
         machine.nic("eth0", 2, "52:54:00:12:34:56");
         let cancel = Cancel::default();
         assert!(interface(&machine.root(), &cancel));
-        let found = root_device(&machine.root(), &Wishes::default(), ONCE, &cancel).unwrap();
+        let found = root_device(&machine.root(), &DiskSelection::default(), ONCE, &cancel).unwrap();
         assert_eq!(found.name, "/dev/sda");
     }
 
@@ -163,7 +171,7 @@ mod tests {
         let cancel = Cancel::default();
         let class = |machine: &Machine| {
             let error =
-                root_device(&machine.root(), &Wishes::default(), ONCE, &cancel).unwrap_err();
+                root_device(&machine.root(), &DiskSelection::default(), ONCE, &cancel).unwrap_err();
             AgentError::from(error).class
         };
         assert_eq!(

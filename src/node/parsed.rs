@@ -1,7 +1,7 @@
 //! The node as Ironic sent it, parsed once where it comes in. What is used has a field and a type; everything else is passed over,
 //! and a member of another type than the expected one is taken for missing.
 
-use super::root_device::{self, Wishes};
+use super::root_device::{self, DiskSelection};
 use crate::error::{AgentError, ErrorClass};
 use crate::json::Json;
 
@@ -18,7 +18,7 @@ pub struct Node {
     /// Whose the machine is to be.
     pub instance_uuid: Option<String>,
     /// What it says of its disks. That they cannot be understood is an error of what needs them.
-    pub disks: Result<Wishes, root_device::Error>,
+    pub disks: Result<DiskSelection, root_device::Error>,
     /// `driver_internal_info.wipe_special_filesystems`: whether shared file systems are erased, too.
     pub wipe_special_filesystems: Option<bool>,
     /// `properties.inject_files`, for the step to read.
@@ -52,7 +52,7 @@ impl Node {
             owner: node.member("owner").map(|owner| owner.json()),
             lessee: node.member("lessee").map(|lessee| lessee.json()),
             instance_uuid: text("instance_uuid"),
-            disks: Wishes::of_node(node),
+            disks: DiskSelection::of_node(node),
             wipe_special_filesystems: within("driver_internal_info", "wipe_special_filesystems")
                 .and_then(|wipe| wipe.flag()),
             inject_files: within("properties", "inject_files").map(|files| files.json()),
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(node.instance_uuid.as_deref(), Some("7"));
         assert_eq!(node.wipe_special_filesystems, Some(false));
         assert_eq!(node.inject_files, Some(json!([7]).into()));
-        assert!(node.disks.unwrap().name_a_disk());
+        assert!(node.disks.unwrap().has_hints());
         assert_eq!(node.document.into_value(), document);
     }
 
@@ -132,7 +132,7 @@ mod tests {
                 (node.owner, node.lessee, node.inject_files),
                 (None, None, None)
             );
-            assert!(!node.disks.unwrap().name_a_disk());
+            assert!(!node.disks.unwrap().has_hints());
         }
     }
 

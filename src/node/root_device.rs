@@ -11,12 +11,12 @@ use crate::storage::device::BlockDevice;
 
 /// A node's wishes about its disks. Those of an unknown node are the default: none.
 #[derive(Clone, Debug, Default)]
-pub struct Wishes {
+pub struct DiskSelection {
     root_device: Option<(Hints, String)>,
     skip: Vec<Hints>,
 }
 
-impl Wishes {
+impl DiskSelection {
     /// Reads the wishes of a node as Ironic sends it.
     ///
     /// # Errors
@@ -40,13 +40,13 @@ impl Wishes {
 
     /// Whether the node says which disk is for the operating system.
     #[must_use]
-    pub const fn name_a_disk(&self) -> bool {
+    pub const fn has_hints(&self) -> bool {
         self.root_device.is_some()
     }
 
     /// The disks that may be changed: all but those the node wants left alone.
     #[must_use]
-    pub fn without_skipped(&self, mut devices: Vec<BlockDevice>) -> Vec<BlockDevice> {
+    pub fn exclude_skipped(&self, mut devices: Vec<BlockDevice>) -> Vec<BlockDevice> {
         devices.retain(|device| !self.skips(device));
         devices
     }
@@ -139,11 +139,11 @@ impl Unsuitable {
 
 impl fmt::Display for Unsuitable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (name, reason)) in self.0.iter().take(MOST_NAMED).enumerate() {
+        for (index, (name, reason)) in self.0.iter().take(MAX_NAMED).enumerate() {
             let before = if index == 0 { ": " } else { ", " };
             write!(f, "{before}{name} {reason}")?;
         }
-        match self.0.len().checked_sub(MOST_NAMED) {
+        match self.0.len().checked_sub(MAX_NAMED) {
             Some(more @ 1..) => write!(f, ", and {more} more"),
             _ => Ok(()),
         }
@@ -253,7 +253,7 @@ const SKIP: &str = "properties.skip_block_devices";
 /// Nothing smaller is taken for a place of an operating system without being asked for.
 const MINIMUM: u64 = 4 << 30;
 /// A storage network shows hundreds.
-const MOST_NAMED: usize = 16;
+const MAX_NAMED: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -263,8 +263,8 @@ mod tests {
     use crate::storage::device::list;
     use serde_json::{Value, json};
 
-    fn wishes(node: &Value) -> Result<Wishes, Error> {
-        Wishes::of_node(Json::from(node.clone()).field())
+    fn wishes(node: &Value) -> Result<DiskSelection, Error> {
+        DiskSelection::of_node(Json::from(node.clone()).field())
     }
 
     fn machine() -> Machine {
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(chosen(&machine(), &node).as_deref(), Ok("/dev/sdc"));
         let left = wishes(&node)
             .unwrap()
-            .without_skipped(list(&machine().root()).unwrap());
+            .exclude_skipped(list(&machine().root()).unwrap());
         let names: Vec<_> = left.iter().map(|device| device.name.as_str()).collect();
         assert_eq!(names, ["/dev/sdc", "/dev/sdd"]);
     }
@@ -352,7 +352,7 @@ mod tests {
             let node = json!({"properties": {"skip_block_devices": [{"serial": "KEEP"}]}});
             let left = wishes(&node)
                 .unwrap()
-                .without_skipped(list(&machine.root()).unwrap());
+                .exclude_skipped(list(&machine.root()).unwrap());
             assert_eq!(left, [], "{device}");
             let error = chosen(&machine, &node).unwrap_err();
             let reason = format!("/dev/{device} is in properties.skip_block_devices");
@@ -459,7 +459,7 @@ mod tests {
             let node = json!({"properties": {"skip_block_devices": [{"serial": serial}]}});
             let left = wishes(&node)
                 .unwrap()
-                .without_skipped(list(&machine.root()).unwrap());
+                .exclude_skipped(list(&machine.root()).unwrap());
             let names: Vec<_> = left.iter().map(|device| device.name.as_str()).collect();
             assert_eq!(names, ["/dev/sdb"], "{serial}");
             assert_eq!(chosen(&machine, &node).as_deref(), Ok("/dev/sdb"));

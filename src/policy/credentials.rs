@@ -23,7 +23,7 @@ pub static OBSERVER: LazyLock<Attributes> = LazyLock::new(|| {
 });
 
 /// Whoever shows nothing.
-pub static NOBODY: LazyLock<Attributes> = LazyLock::new(|| {
+pub static ANONYMOUS: LazyLock<Attributes> = LazyLock::new(|| {
     attributes(json!({
         "is_agent_token": false,
         "roles": [],

@@ -5,7 +5,7 @@
 //! that asks a server are errors, and what was in force stays.
 
 use super::attributes::Attributes;
-use super::file::{Error, InForce, PolicyFile, Trace, traces};
+use super::file::{ActivePolicy, Error, FileStamp, PolicyFile, traces};
 use super::language::{is_never, is_true};
 use super::rule::{RuleDefault, Scope};
 use super::settings::Settings;
@@ -63,7 +63,7 @@ pub struct Enforcer {
     defaults: &'static [RuleDefault],
     by_name: HashMap<&'static str, &'static RuleDefault>,
     settings: Settings,
-    in_force: RwLock<Arc<InForce>>,
+    in_force: RwLock<Arc<ActivePolicy>>,
     /// Held by whoever reads files.
     seen: Mutex<Seen>,
 }
@@ -71,9 +71,9 @@ pub struct Enforcer {
 /// How the files were when they were last read.
 #[derive(Debug, Default)]
 struct Seen {
-    accepted: Vec<Trace>,
+    accepted: Vec<FileStamp>,
     /// What was refused is not read again before it was changed.
-    refused: Option<(Vec<Trace>, Error)>,
+    refused: Option<(Vec<FileStamp>, Error)>,
 }
 
 impl Enforcer {
@@ -85,7 +85,7 @@ impl Enforcer {
     pub fn load(defaults: &'static [RuleDefault], settings: Settings) -> Result<Self, Error> {
         // Looked at before they are read: what changes meanwhile is seen the next time.
         let traces = traces(&settings)?;
-        let in_force = InForce::load(defaults, &settings, &traces)?;
+        let in_force = ActivePolicy::load(defaults, &settings, &traces)?;
         Ok(Self {
             defaults,
             by_name: defaults.iter().map(|rule| (rule.name, rule)).collect(),
@@ -133,7 +133,7 @@ impl Enforcer {
 
     /// Whether nobody can ever pass a rule, because it is `!` or comes to it.
     #[must_use]
-    pub fn is_never(&self, rule: &str) -> bool {
+    pub fn always_denies(&self, rule: &str) -> bool {
         let in_force = self.in_force();
         let rules = &in_force.rules;
         rules.find(rule).is_none_or(|check| is_never(rules, check))
@@ -156,7 +156,7 @@ impl Enforcer {
         {
             return Err(error.clone());
         }
-        match InForce::load(self.defaults, &self.settings, &traces) {
+        match ActivePolicy::load(self.defaults, &self.settings, &traces) {
             Ok(in_force) => {
                 *self
                     .in_force
@@ -200,7 +200,7 @@ impl Enforcer {
         names
     }
 
-    pub(super) fn in_force(&self) -> Arc<InForce> {
+    pub(super) fn in_force(&self) -> Arc<ActivePolicy> {
         let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&in_force)
     }

@@ -21,7 +21,7 @@ pub(crate) fn policy_file(bytes: &[u8]) {
         Ok(enforcer) => {
             let nobody = Attributes::new();
             let allowed = enforcer.enforce("wipe", &nobody, &nobody).is_ok();
-            assert!(!(allowed && enforcer.is_never("wipe")));
+            assert!(!(allowed && enforcer.always_denies("wipe")));
             assert!(
                 enforcer
                     .warnings()

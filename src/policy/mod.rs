@@ -30,7 +30,7 @@ mod enforcer;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod guard;
+mod invariants;
 mod language;
 mod rule;
 mod settings;
@@ -40,7 +40,7 @@ pub use attributes::Attributes;
 pub use defaults::{DEFAULTS, names};
 pub use enforcer::{Denied, Enforcer, Refusal, Reload};
 pub use file::{Error, PolicyFile};
-pub use guard::Unfit;
+pub use invariants::Violation;
 pub use language::{RuleError, Rules};
 pub use rule::{DeprecatedRule, Deprecation, Operation, RuleDefault, Scope};
 pub use settings::{Found, Settings};

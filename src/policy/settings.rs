@@ -41,9 +41,9 @@ pub struct Settings {
     /// The rule that stands for those that do not exist; empty for none.
     pub default_rule: String,
     /// Rules in the place of the program's, which files replace: names and what they are.
-    pub given: Vec<(&'static str, &'static str)>,
+    pub option_rules: Vec<(&'static str, &'static str)>,
     /// Whether a file or a folder with files may be believed; the reason why not is told.
-    pub believed: fn(&Found) -> Result<(), &'static str>,
+    pub is_trusted: fn(&Found) -> Result<(), &'static str>,
     /// Files that must be there.
     pub files: Vec<PathBuf>,
     /// Directories with more files, which are read after those in the order of their names. They must be there, too: where one goes,
@@ -57,8 +57,8 @@ impl Default for Settings {
             enforce_new_defaults: true,
             enforce_scope: true,
             default_rule: "default".to_owned(),
-            given: Vec::new(),
-            believed: |_| Ok(()),
+            option_rules: Vec::new(),
+            is_trusted: |_| Ok(()),
             files: Vec::new(),
             directories: Vec::new(),
         }

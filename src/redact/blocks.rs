@@ -15,7 +15,7 @@ fn mask_keys(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(BEGIN) {
         masked.push_str(before);
-        let label = part(after, 0, after.floor_char_boundary(LONGEST_LABEL));
+        let label = part(after, 0, after.floor_char_boundary(MAX_LABEL_LEN));
         let label = label.split_once(DASHES).map_or("", |(label, _)| label);
         if !label.contains(PRIVATE) {
             masked.push_str(BEGIN);
@@ -64,7 +64,7 @@ const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 const PRIVATE: &str = "PRIVATE KEY";
-const LONGEST_LABEL: usize = 64;
+const MAX_LABEL_LEN: usize = 64;
 
 /// `$6$salt$hash` and its like.
 fn mask_hashes(text: &str) -> String {
@@ -77,7 +77,7 @@ fn mask_hashes(text: &str) -> String {
             at += 1;
             continue;
         }
-        if length >= SHORTEST_HASH {
+        if length >= MIN_HASH_LEN {
             masked.push_str(part(text, copied, at));
             masked.push_str(MASK);
             copied = at + length;
@@ -149,4 +149,4 @@ const METHODS: &[&[u8]] = &[
     b"1$", b"2a$", b"2b$", b"2x$", b"2y$", b"5$", b"6$", b"7$", b"y$", b"gy$", b"sha1$", b"argon2",
 ];
 /// Shorter than any hash, longer than `$1$2` in somebody's script.
-const SHORTEST_HASH: usize = 24;
+const MIN_HASH_LEN: usize = 24;

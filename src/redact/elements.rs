@@ -54,7 +54,7 @@ fn opens(bytes: &[u8], start: usize) -> bool {
     let Some((b':', before)) = before.split_last() else {
         return false;
     };
-    let prefix = before.iter().rev().take(LONGEST_PREFIX);
+    let prefix = before.iter().rev().take(MAX_PREFIX_LEN);
     let prefix = prefix.take_while(|b| b.is_ascii_alphanumeric()).count();
     is_bracket(before.len() - prefix)
 }
@@ -63,7 +63,7 @@ fn opens(bytes: &[u8], start: usize) -> bool {
 fn end_of_tag(bytes: &[u8], end: usize) -> Option<usize> {
     let mut at = end;
     let has_attributes = byte(bytes, at).is_ascii_whitespace();
-    while at < end + LONGEST_ATTRIBUTES && at < bytes.len() {
+    while at < end + MAX_ATTRIBUTES_LEN && at < bytes.len() {
         let here = character(bytes, at);
         match here.byte {
             b'>' => return Some(at),
@@ -76,8 +76,8 @@ fn end_of_tag(bytes: &[u8], end: usize) -> Option<usize> {
 }
 
 const CDATA: &str = "<![CDATA[";
-const LONGEST_PREFIX: usize = 32;
-const LONGEST_ATTRIBUTES: usize = 256;
+const MAX_PREFIX_LEN: usize = 32;
+const MAX_ATTRIBUTES_LEN: usize = 256;
 
 #[cfg(test)]
 mod tests {

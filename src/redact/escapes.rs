@@ -43,7 +43,7 @@ pub(super) fn escape(bytes: &[u8], at: usize) -> Option<Character> {
 
 /// The escape that ends here.
 pub(super) fn escape_before(bytes: &[u8], end: usize) -> Option<Character> {
-    (2..=LONGEST).find_map(|length| {
+    (2..=MAX_LEN).find_map(|length| {
         let at = end.checked_sub(length)?;
         escape(bytes, at).filter(|found| found.length == length)
     })
@@ -52,7 +52,7 @@ pub(super) fn escape_before(bytes: &[u8], end: usize) -> Option<Character> {
 /// `%3d`, `%253d`, `%25253d`.
 fn percent(bytes: &[u8], at: usize) -> Option<Character> {
     let (mut digits, mut depth) = (at + 1, 1);
-    while depth < DEEPEST
+    while depth < MAX_DEPTH
         && bytes.get(digits..digits + 2) == Some(b"25")
         && pair(bytes, digits + 2).is_some()
     {
@@ -68,7 +68,7 @@ fn percent(bytes: &[u8], at: usize) -> Option<Character> {
 
 /// `\u003d` and `\/`, with more backslashes in a text within a text.
 fn backslashes(bytes: &[u8], at: usize) -> Option<Character> {
-    let run = bytes.iter().skip(at).take(MOST_BACKSLASHES);
+    let run = bytes.iter().skip(at).take(MAX_BACKSLASHES);
     let after = at + run.take_while(|byte| **byte == b'\\').count();
     let (byte, end) = match byte(bytes, after) {
         b'/' => (b'/', after + 1),
@@ -86,7 +86,7 @@ fn backslashes(bytes: &[u8], at: usize) -> Option<Character> {
 
 /// `&#61;`, `&#x3d;`, `&equals;`.
 fn entity(bytes: &[u8]) -> Option<Character> {
-    let length = bytes.iter().take(LONGEST).position(|byte| *byte == b';')? + 1;
+    let length = bytes.iter().take(MAX_LEN).position(|byte| *byte == b';')? + 1;
     let name = std::str::from_utf8(bytes.get(1..length - 1)?).ok()?;
     let byte = match name.strip_prefix('#') {
         Some(number) => match number.strip_prefix(['x', 'X']) {
@@ -120,11 +120,11 @@ const ENTITIES: &[(&str, u8)] = &[
     ("quot", b'"'),
     ("sol", b'/'),
 ];
-const DEEPEST: usize = 4;
+const MAX_DEPTH: usize = 4;
 /// What four levels of quoting make of one.
-const MOST_BACKSLASHES: usize = 8;
+const MAX_BACKSLASHES: usize = 8;
 /// Backslashes, `u` and four digits.
-const LONGEST: usize = MOST_BACKSLASHES + 5;
+const MAX_LEN: usize = MAX_BACKSLASHES + 5;
 
 #[cfg(test)]
 mod tests {

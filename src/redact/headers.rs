@@ -55,7 +55,7 @@ fn is_word(value: &str) -> bool {
     let letters = value.trim_end_matches('.');
     let mut rest = letters.chars();
     let first = rest.next().is_none_or(|c| c.is_ascii_alphabetic());
-    first && rest.all(|c| c.is_ascii_lowercase() || c == '-') && letters.len() <= LONGEST_WORD
+    first && rest.all(|c| c.is_ascii_lowercase() || c == '-') && letters.len() <= MAX_WORD_LEN
 }
 
-const LONGEST_WORD: usize = 20;
+const MAX_WORD_LEN: usize = 20;

@@ -96,13 +96,13 @@ const IN_QUERIES: &[&str] = &[
 const AT_THE_END_IN_QUERIES: &[&str] = &["_expires", "_sig", "_sign", "signature"];
 
 /// No name is longer.
-const LONGEST: usize = 256;
+const MAX_LEN: usize = 256;
 
 /// Whether what has this name is a secret, in any case, with dashes or underscores, percent-encoded or not.
 #[must_use]
 pub fn is_secret(name: &str) -> bool {
     let name = normal(name);
-    ANYWHERE.iter().any(|word| name.contains(word)) && !is_telling(&name)
+    ANYWHERE.iter().any(|word| name.contains(word)) && !is_revealing(&name)
         || AT_THE_END.iter().any(|end| name.ends_with(end))
 }
 
@@ -122,13 +122,13 @@ pub(super) fn is_authorization(name: &str) -> bool {
     normal(name).contains("authorization")
 }
 
-fn is_telling(name: &str) -> bool {
+fn is_revealing(name: &str) -> bool {
     TELLING.iter().any(|end| name.ends_with(end))
 }
 
 /// Lower case, underscores, percent-encoding undone. What is too long is told by its end.
 fn normal(name: &str) -> String {
-    let start = name.ceil_char_boundary(name.len().saturating_sub(LONGEST));
+    let start = name.ceil_char_boundary(name.len().saturating_sub(MAX_LEN));
     let mut rest = name.as_bytes().get(start..).unwrap_or_default();
     let mut normal = String::with_capacity(rest.len());
     while !rest.is_empty() {

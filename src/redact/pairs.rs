@@ -47,7 +47,7 @@ fn is_of_name(bytes: &[u8], start: usize) -> bool {
     let before = trimmed(before, |byte| {
         is_quoting(byte) || byte.is_ascii_whitespace()
     });
-    let member = before.len().saturating_sub(LONGEST);
+    let member = before.len().saturating_sub(MAX_LEN);
     let member = before.get(member..).unwrap_or_default();
     let letters = member
         .iter()
@@ -69,4 +69,4 @@ fn is_quoting(byte: u8) -> bool {
 
 const VALUE: &[u8] = b"value";
 /// One more than the longest member that has a name.
-const LONGEST: usize = 5;
+const MAX_LEN: usize = 5;

@@ -14,7 +14,7 @@ pub fn mask_known(text: &str, secret: &str) -> String {
     }
     let mut seen = Seen::of(text);
     let mut places = seen.places_of(secret);
-    for _ in 0..DEEPEST {
+    for _ in 0..MAX_DEPTH {
         seen = seen.unescaped();
         places.extend(seen.places_of(secret));
     }
@@ -121,7 +121,7 @@ fn unit(text: &str) -> Option<u16> {
 /// The length of a unit's escape.
 const UNIT: usize = 6;
 /// JSON within JSON within JSON.
-const DEEPEST: usize = 3;
+const MAX_DEPTH: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -180,7 +180,7 @@ mod tests {
             for capital in [false, true] {
                 let mut text = format!("bad {secret} end");
                 let mut masked = "bad ****** end".to_owned();
-                for _ in 0..=DEEPEST {
+                for _ in 0..=MAX_DEPTH {
                     assert_eq!(mask_known(&text, secret), masked, "{text}");
                     text = written(&text, writer, capital);
                     masked = written(&masked, writer, capital);

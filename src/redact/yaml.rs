@@ -16,7 +16,7 @@ pub(super) fn indented(bytes: &[u8], name: usize, at: usize) -> Option<(usize, u
     let mut line = after + line_break(bytes, after)?;
     let least = indentation_of_line(bytes, name);
     let mut value: Option<(usize, usize)> = None;
-    for _ in 0..MOST_LINES {
+    for _ in 0..MAX_LINES {
         let indentation = count(bytes, line, is_blank);
         let from = line + indentation;
         let to = end_of_line(bytes, from);
@@ -70,7 +70,7 @@ fn is_blank(byte: u8) -> bool {
 }
 
 /// A block of more is no password.
-const MOST_LINES: usize = 64;
+const MAX_LINES: usize = 64;
 
 #[cfg(test)]
 mod tests {

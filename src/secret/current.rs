@@ -25,7 +25,7 @@ impl CurrentToken {
 
     /// The same where one that replaces it is kept in the vault, and nowhere else.
     #[must_use]
-    pub fn kept_in(vault: &Vault, token: Option<Arc<AgentToken>>) -> Self {
+    pub fn stored_in(vault: &Vault, token: Option<Arc<AgentToken>>) -> Self {
         Self {
             vault: Some(vault.clone()),
             ..Self::new(token)
@@ -45,7 +45,7 @@ impl CurrentToken {
     pub fn replace(&self, token: AgentToken) {
         let mut current = self.token.write().unwrap_or_else(PoisonError::into_inner);
         let token = match &self.vault {
-            Some(vault) => vault.keep_token(token),
+            Some(vault) => vault.store_token(token),
             None => token,
         };
         *current = Some(Arc::new(token));
@@ -71,8 +71,8 @@ mod tests {
     fn a_token_that_replaces_one_in_the_vault_is_there_in_its_place() {
         let token = |text: &str| AgentToken::from_operator(text.into()).unwrap();
         let vault = Vault::create().unwrap();
-        let first = Arc::new(vault.keep_token(token("first")));
-        let current = CurrentToken::kept_in(&vault, Some(first));
+        let first = Arc::new(vault.store_token(token("first")));
+        let current = CurrentToken::stored_in(&vault, Some(first));
         current.replace(token("second"));
         assert!(current.get().unwrap().matches(b"second"));
         assert!(vault.token().unwrap().matches(b"second"));

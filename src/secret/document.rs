@@ -6,7 +6,7 @@ use std::io;
 use zeroize::Zeroizing;
 
 /// The JSON of a body in memory of its exact size, which is wiped when the request is done.
-pub fn document(body: &impl Serialize) -> Bytes {
+pub fn json_body(body: &impl Serialize) -> Bytes {
     // Texts always are JSON, and memory takes them.
     written(body).map_or_else(Bytes::new, Bytes::from_owner)
 }
@@ -53,11 +53,11 @@ mod tests {
         let buffer = written(&body).unwrap();
         assert_eq!(buffer.as_slice(), text.as_bytes());
         assert_eq!(buffer.capacity(), text.len());
-        assert_eq!(document(&body), text);
+        assert_eq!(json_body(&body), text);
     }
 
     #[test]
     fn what_is_no_json_is_an_empty_body() {
-        assert_eq!(document(&BTreeMap::from([([1, 2], 3)])), "");
+        assert_eq!(json_body(&BTreeMap::from([([1, 2], 3)])), "");
     }
 }

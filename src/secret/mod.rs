@@ -7,16 +7,16 @@
 
 mod current;
 mod document;
-mod held;
+mod secret_bytes;
 mod stored;
 mod token;
 mod value;
 mod vault;
 
 pub use current::CurrentToken;
-pub use document::document;
-pub use held::Held;
+pub use document::json_body;
+pub use secret_bytes::SecretBytes;
 pub use stored::{Identity, Session};
 pub use token::{AgentToken, TokenError};
 pub use value::{Sealable, Secret};
-pub use vault::{MOST_MEDIA_BYTES, Vault};
+pub use vault::{MAX_MEDIA_BYTES, Vault};

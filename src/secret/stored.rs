@@ -1,6 +1,6 @@
 //! What an agent stores in the vault for the next: tokens, its certificate, who it is to Ironic, what virtual media said.
 
-use super::held::Held;
+use super::secret_bytes::SecretBytes;
 use super::token::AgentToken;
 use super::vault::{Item, Vault};
 use std::io;
@@ -22,7 +22,7 @@ pub struct Identity {
     /// The certificate's PEM text.
     pub certificate: String,
     /// Its key, as PKCS #8 in DER.
-    pub key: Held,
+    pub key: SecretBytes,
 }
 
 impl Vault {
@@ -33,7 +33,7 @@ impl Vault {
     }
 
     /// Keeps the token that was settled with Ironic: the one returned has its bytes here, and nowhere else.
-    pub fn keep_token(&self, token: AgentToken) -> AgentToken {
+    pub fn store_token(&self, token: AgentToken) -> AgentToken {
         let token = self.keep_as(Item::Token, token);
         if token.item() == Some(Item::Token) {
             self.remove(Item::BootToken);
@@ -48,7 +48,7 @@ impl Vault {
     }
 
     /// Keeps the token that the kernel's command line brought.
-    pub fn keep_boot_token(&self, token: AgentToken) -> AgentToken {
+    pub fn store_boot_token(&self, token: AgentToken) -> AgentToken {
         self.keep_as(Item::BootToken, token)
     }
 
@@ -57,9 +57,9 @@ impl Vault {
             return token;
         }
         // By way of a copy: it may be here already, and what is looked at cannot be written to.
-        let copy = token.reveal(|text| Zeroizing::new(text.as_bytes().to_vec()));
+        let copy = token.expose_with(|text| Zeroizing::new(text.as_bytes().to_vec()));
         match self.write(item, &copy) {
-            Ok(()) => AgentToken::held(Held::in_vault(self, item)),
+            Ok(()) => AgentToken::held(SecretBytes::in_vault(self, item)),
             Err(error) => {
                 // An earlier one is not to come back.
                 self.remove(item);
@@ -86,20 +86,20 @@ impl Vault {
     ///
     /// # Errors
     /// They have no room: the key stays where it was.
-    pub fn keep_identity(
+    pub fn store_identity(
         &self,
         name: &str,
         made: Identity,
     ) -> Result<Identity, (Identity, io::Error)> {
         self.remove(Item::Certificate);
         let text = format!("{name}\n{}", made.certificate);
-        let key = made.key.reveal(|key| Zeroizing::new(key.to_vec()));
+        let key = made.key.expose_with(|key| Zeroizing::new(key.to_vec()));
         let kept = self
             .write(Item::Key, &key)
             .and_then(|()| self.write(Item::Certificate, text.as_bytes()));
         match kept {
             Ok(()) => Ok(Identity {
-                key: Held::in_vault(self, Item::Key),
+                key: SecretBytes::in_vault(self, Item::Key),
                 ..made
             }),
             Err(error) => Err((made, error)),
@@ -113,7 +113,7 @@ impl Vault {
     }
 
     /// Keeps that Ironic answered a lookup: there is one, wherever it is.
-    pub fn keep_lookup(&self) {
+    pub fn store_lookup(&self) {
         if let Err(error) = self.write(Item::Lookup, b"answered") {
             tracing::warn!(%error, "that Ironic answered cannot be kept");
         }
@@ -132,7 +132,7 @@ impl Vault {
     }
 
     /// Keeps who the agent is to Ironic.
-    pub fn keep_session(&self, session: &Session) {
+    pub fn store_session(&self, session: &Session) {
         let text = format!("{}\n{}", session.node, session.callback_url);
         if let Err(error) = self.write(Item::Session, text.as_bytes()) {
             tracing::warn!(%error, "the address that Ironic was told cannot be kept");
@@ -142,11 +142,11 @@ impl Vault {
     /// Does something with the text that virtual media gave an agent before this one, in its place; `None` where none was kept.
     pub fn media<R>(&self, look: impl FnOnce(&str) -> R) -> Option<R> {
         let held = self.held(Item::Media)?;
-        held.reveal(|text| std::str::from_utf8(text).ok().map(look))
+        held.expose_with(|text| std::str::from_utf8(text).ok().map(look))
     }
 
     /// Keeps what virtual media said, be it nothing: they may be gone, or others, when the next agent starts.
-    pub fn keep_media(&self, text: &str) {
+    pub fn store_media(&self, text: &str) {
         // The line break makes an empty text one that is there.
         let text = Zeroizing::new(["\n", text].concat());
         if let Err(error) = self.write(Item::Media, text.as_bytes()) {
@@ -155,15 +155,15 @@ impl Vault {
         }
     }
 
-    fn held(&self, item: Item) -> Option<Held> {
+    fn held(&self, item: Item) -> Option<SecretBytes> {
         let is_there = self.read(item, |bytes| !bytes.is_empty());
-        is_there.then(|| Held::in_vault(self, item))
+        is_there.then(|| SecretBytes::in_vault(self, item))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::vault::MOST_MEDIA_BYTES;
+    use super::super::vault::MAX_MEDIA_BYTES;
     use super::*;
 
     fn token(text: &str) -> AgentToken {
@@ -183,8 +183,8 @@ mod tests {
             node: Uuid::from_u128(7),
             callback_url: "https://192.0.2.1:9999".into(),
         };
-        vault.keep_session(&session);
-        assert!(vault.keep_token(token("settled")).matches(b"settled"));
+        vault.store_session(&session);
+        assert!(vault.store_token(token("settled")).matches(b"settled"));
         let next = next(&vault);
         assert!(next.token().unwrap().matches(b"settled"));
         assert_eq!(next.session(), Some(session));
@@ -193,14 +193,14 @@ mod tests {
     #[test]
     fn a_settled_token_takes_the_boots_ones_place() {
         let vault = Vault::create().unwrap();
-        let boot = vault.keep_boot_token(token("of the boot"));
+        let boot = vault.store_boot_token(token("of the boot"));
         assert!(next(&vault).boot_token().unwrap().matches(b"of the boot"));
         assert!(vault.token().is_none());
-        let settled = vault.keep_token(boot);
+        let settled = vault.store_token(boot);
         assert!(settled.matches(b"of the boot"));
         assert!(vault.boot_token().is_none());
         // It is kept once more without being lost.
-        assert!(vault.keep_token(settled).matches(b"of the boot"));
+        assert!(vault.store_token(settled).matches(b"of the boot"));
     }
 
     #[test]
@@ -208,27 +208,27 @@ mod tests {
         let vault = Vault::create().unwrap();
         let made = Identity {
             certificate: "PEM\ntext\n".into(),
-            key: Held::own(vec![1, 2, 3]),
+            key: SecretBytes::own(vec![1, 2, 3]),
         };
-        let kept = vault.keep_identity("192.0.2.1", made).unwrap();
+        let kept = vault.store_identity("192.0.2.1", made).unwrap();
         let next = next(&vault);
         assert!(next.identity("192.0.2.2").is_none());
         let found = next.identity("192.0.2.1").unwrap();
         assert_eq!(found.certificate, "PEM\ntext\n");
-        assert_eq!(found.key.reveal(<[u8]>::to_vec), [1, 2, 3]);
+        assert_eq!(found.key.expose_with(<[u8]>::to_vec), [1, 2, 3]);
         // The key has no other place.
-        assert_eq!(kept.key.reveal(<[u8]>::to_vec), [1, 2, 3]);
+        assert_eq!(kept.key.expose_with(<[u8]>::to_vec), [1, 2, 3]);
         vault.wipe();
-        assert_eq!(kept.key.reveal(<[u8]>::to_vec), [0; 0]);
+        assert_eq!(kept.key.expose_with(<[u8]>::to_vec), [0; 0]);
     }
 
     #[test]
     fn that_ironic_answered_is_found_until_the_vault_is_wiped_and_no_token_says_so() {
         let vault = Vault::create().unwrap();
-        vault.keep_boot_token(token("of the boot"));
-        vault.keep_token(token("of the operator"));
+        vault.store_boot_token(token("of the boot"));
+        vault.store_token(token("of the operator"));
         assert!(!next(&vault).knows_ironic());
-        vault.keep_lookup();
+        vault.store_lookup();
         assert!(next(&vault).knows_ironic());
         vault.wipe();
         assert!(!vault.knows_ironic());
@@ -238,15 +238,15 @@ mod tests {
     fn what_media_said_is_found_until_the_vault_is_wiped() {
         let vault = Vault::create().unwrap();
         assert!(vault.media(|_| ()).is_none());
-        let long = "x".repeat(MOST_MEDIA_BYTES);
+        let long = "x".repeat(MAX_MEDIA_BYTES);
         for text in ["", "ipa-api-url=https://i", &long] {
-            vault.keep_media(text);
+            vault.store_media(text);
             let found = next(&vault).media(|text| text.trim().to_owned());
             assert_eq!(found.as_deref(), Some(text));
         }
-        vault.keep_media(&"x".repeat(MOST_MEDIA_BYTES + 1024));
+        vault.store_media(&"x".repeat(MAX_MEDIA_BYTES + 1024));
         assert!(vault.media(|_| ()).is_none(), "too long");
-        vault.keep_media("a=b");
+        vault.store_media("a=b");
         vault.wipe();
         assert!(vault.media(|_| ()).is_none());
     }
@@ -254,9 +254,9 @@ mod tests {
     #[test]
     fn a_token_without_room_stays_where_it_is() {
         let vault = Vault::create().unwrap();
-        let earlier = vault.keep_token(token("earlier"));
+        let earlier = vault.store_token(token("earlier"));
         let long = "x".repeat(1025);
-        let kept = vault.keep_token(token(&long));
+        let kept = vault.store_token(token(&long));
         assert!(kept.matches(long.as_bytes()) && vault.token().is_none());
         // Nobody goes back to one that another has replaced.
         assert!(!earlier.matches(b"earlier"));
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn debug_shows_nothing() {
         let vault = Vault::create().unwrap();
-        let kept = vault.keep_token(token("hush"));
+        let kept = vault.store_token(token("hush"));
         assert_eq!(
             format!("{vault:?} {kept:?}"),
             "Vault([redacted]) AgentToken([redacted])"

@@ -1,13 +1,13 @@
 //! The agent token (Ironic's administrator guide, chapter "Agent Token").
 
-use super::held::Held;
+use super::secret_bytes::SecretBytes;
 use super::vault::Item;
 use std::fmt;
 use subtle::{Choice, ConstantTimeEq};
 
 /// The value that proves the conductor to the agent and the agent to the conductor. Ironic makes 43 characters of URL-safe
 /// base64; the length is a default of Ironic's, not a law.
-pub struct AgentToken(Held);
+pub struct AgentToken(SecretBytes);
 
 impl AgentToken {
     /// What Ironic answers instead of a token that was handed out before.
@@ -20,8 +20,8 @@ impl AgentToken {
     /// # Errors
     /// [`TokenError`] when the text cannot be anybody's token.
     pub fn from_operator(text: String) -> Result<Self, TokenError> {
-        let token = Self(Held::own(text.into()));
-        token.reveal(|text| match text {
+        let token = Self(SecretBytes::own(text.into()));
+        token.expose_with(|text| match text {
             "" => Err(TokenError::Empty),
             Self::MASKED => Err(TokenError::Masked),
             _ => Ok(()),
@@ -35,7 +35,7 @@ impl AgentToken {
     /// [`TokenError::Masked`] when somebody took the token before us; another [`TokenError`] when the text is none.
     pub fn from_lookup(text: String) -> Result<Self, TokenError> {
         let token = Self::from_operator(text)?;
-        match token.reveal(|text| text.chars().count()) {
+        match token.expose_with(|text| text.chars().count()) {
             n if n < Self::MINIMUM_FROM_LOOKUP => Err(TokenError::Short(n)),
             _ => Ok(token),
         }
@@ -45,7 +45,7 @@ impl AgentToken {
     /// token has bytes.
     #[must_use]
     pub fn matches(&self, presented: &[u8]) -> bool {
-        self.0.reveal(|own| {
+        self.0.expose_with(|own| {
             // A vault that was wiped holds the empty text, which is nobody's token.
             let is_there = Choice::from(u8::from(!own.is_empty()));
             let as_long = own.len().ct_eq(&presented.len());
@@ -62,17 +62,17 @@ impl AgentToken {
     /// Whether both are the same text.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
-        self.reveal(|text| other.matches(text.as_bytes()))
+        self.expose_with(|text| other.matches(text.as_bytes()))
     }
 
     /// Does something with the token itself, in its place: for the heartbeat's body alone.
-    pub fn reveal<R>(&self, look: impl FnOnce(&str) -> R) -> R {
+    pub fn expose_with<R>(&self, look: impl FnOnce(&str) -> R) -> R {
         // It came from a text.
         self.0
-            .reveal(|bytes| look(std::str::from_utf8(bytes).unwrap_or_default()))
+            .expose_with(|bytes| look(std::str::from_utf8(bytes).unwrap_or_default()))
     }
 
-    pub(super) fn held(held: Held) -> Self {
+    pub(super) fn held(held: SecretBytes) -> Self {
         Self(held)
     }
 

@@ -1,6 +1,6 @@
 //! A secret value in a locked page of its own.
 
-use crate::sys::sealed::SealedMemory;
+use crate::sys::locked_memory::LockedMemory;
 use std::fmt;
 use std::marker::PhantomData;
 use zeroize::{Zeroize, Zeroizing};
@@ -18,7 +18,7 @@ enum Place {
     /// Not sealed: too large, or the kernel gave no page.
     Heap(Zeroizing<Vec<u8>>),
     /// The first so many bytes.
-    Page(SealedMemory, usize),
+    Page(LockedMemory, usize),
 }
 
 impl<T: Sealable> Secret<T> {
@@ -41,10 +41,10 @@ impl<T: Sealable> Secret<T> {
 }
 
 fn sealed(bytes: &[u8]) -> Option<Place> {
-    if bytes.len() > LARGEST_SEALED {
+    if bytes.len() > MAX_SEALED_LEN {
         return None;
     }
-    let mut memory = SealedMemory::new(bytes.len()).ok()?;
+    let mut memory = LockedMemory::new(bytes.len()).ok()?;
     let place = memory.bytes_mut().get_mut(..bytes.len())?;
     place.copy_from_slice(bytes);
     Some(Place::Page(memory, bytes.len()))
@@ -94,7 +94,7 @@ impl Sealable for Vec<u8> {
 }
 
 /// Tokens, passwords and keys have less; what has more is a file or a config drive.
-const LARGEST_SEALED: usize = 16 * 1024;
+const MAX_SEALED_LEN: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@
 //! Each item has a fixed room: four bytes of length (little endian), then its bytes. An item is written bytes first and its
 //! length last, and removed the other way round, so that an agent which dies half-way leaves all of it or nothing.
 
-use crate::sys::sealed::{SealedMemory, memory_file};
+use crate::sys::locked_memory::{LockedMemory, memory_file};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,7 +21,7 @@ pub struct Vault(Arc<Shared>);
 
 struct Shared {
     file: OwnedFd,
-    memory: RwLock<SealedMemory>,
+    memory: RwLock<LockedMemory>,
 }
 
 /// What is in it.
@@ -55,7 +55,7 @@ impl Item {
     ];
 
     /// Where its room begins, and the most bytes it has.
-    const fn room(self) -> (usize, usize) {
+    const fn slot(self) -> (usize, usize) {
         match self {
             Self::BootToken => (64, 1024),
             Self::Token => (2048, 1024),
@@ -63,7 +63,7 @@ impl Item {
             Self::Lookup => (7168, 64),
             Self::Key => (8192, 2048),
             Self::Certificate => (12288, 3072),
-            Self::Media => (16384, MOST_MEDIA_BYTES + 1024),
+            Self::Media => (16384, MAX_MEDIA_BYTES + 1024),
         }
     }
 }
@@ -96,7 +96,7 @@ impl Vault {
     }
 
     fn map(file: OwnedFd) -> io::Result<Self> {
-        let memory = SealedMemory::of_file(file.as_fd(), BYTES)?;
+        let memory = LockedMemory::of_file(file.as_fd(), BYTES)?;
         Ok(Self(Arc::new(Shared {
             file,
             memory: RwLock::new(memory),
@@ -117,7 +117,7 @@ impl Vault {
     /// Does something with an item's bytes in their place; none where it is not there.
     pub(super) fn read<R>(&self, item: Item, look: impl FnOnce(&[u8]) -> R) -> R {
         self.look(|bytes| {
-            let (at, most) = item.room();
+            let (at, most) = item.slot();
             let room = bytes.get(at..).unwrap_or_default();
             let item = room.split_first_chunk().and_then(|(length, rest)| {
                 let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
@@ -128,7 +128,7 @@ impl Vault {
     }
 
     pub(super) fn write(&self, item: Item, value: &[u8]) -> io::Result<()> {
-        let (at, most) = item.room();
+        let (at, most) = item.slot();
         let length = u32::try_from(value.len()).ok();
         let length = length
             .filter(|_| value.len() <= most)
@@ -143,7 +143,7 @@ impl Vault {
     }
 
     pub(super) fn remove(&self, item: Item) {
-        let (at, most) = item.room();
+        let (at, most) = item.slot();
         self.change(|bytes| {
             replace(bytes, at, &[0; LENGTH]);
             compiler_fence(Ordering::SeqCst);
@@ -178,7 +178,7 @@ fn replace(bytes: &mut [u8], at: usize, value: &[u8]) {
 
 /// The most that `parameters.txt` on virtual media may have, so that there is room for what it said, masks in the places of secrets
 /// included. The kernel's command line, which says the same, has 4 KiB at most.
-pub const MOST_MEDIA_BYTES: usize = 32 * 1024;
+pub const MAX_MEDIA_BYTES: usize = 32 * 1024;
 /// Of the length before each item.
 const LENGTH: usize = 4;
 const BYTES: usize = 52 * 1024;
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn rooms_do_not_overlap_and_lie_within_the_memory() {
-        let mut rooms: Vec<_> = Item::ALL.iter().map(|item| item.room()).collect();
+        let mut rooms: Vec<_> = Item::ALL.iter().map(|item| item.slot()).collect();
         rooms.sort_unstable();
         let mut free = MARK.len();
         for (at, most) in rooms {
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn nothing_is_left_when_it_was_wiped() {
         let vault = Vault::create().unwrap();
-        let kept = vault.keep_token(token("hush"));
+        let kept = vault.store_token(token("hush"));
         vault.wipe();
         assert!(!kept.matches(b"hush") && !kept.matches(b""));
         assert!(next(&vault).token().is_none());
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn an_item_that_is_removed_is_gone_whole_and_alone() {
         for item in Item::ALL {
-            let (vault, (at, most)) = (Vault::create().unwrap(), item.room());
+            let (vault, (at, most)) = (Vault::create().unwrap(), item.slot());
             vault.change(|bytes| bytes.fill(0xFF));
             vault.remove(item);
             let room = at..at + LENGTH + most;
@@ -253,7 +253,7 @@ mod tests {
     fn a_length_that_cannot_be_is_nothing() {
         let vault = Vault::create().unwrap();
         for length in [1025_u32, u32::MAX] {
-            vault.change(|bytes| replace(bytes, Item::Token.room().0, &length.to_le_bytes()));
+            vault.change(|bytes| replace(bytes, Item::Token.slot().0, &length.to_le_bytes()));
             assert!(vault.token().is_none());
         }
     }

@@ -53,7 +53,7 @@ fn erase_devices_metadata(
         read_only: ReadOnly::Skip,
     };
     let all = machine.disks()?;
-    let disks = machine.wishes()?.without_skipped(all.clone());
+    let disks = machine.disk_selection()?.exclude_skipped(all.clone());
     for disk in all.iter().filter(|disk| !disks.contains(disk)) {
         tracing::info!(
             disk = disk.name,

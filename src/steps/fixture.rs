@@ -7,7 +7,7 @@ use crate::error::AgentError;
 use crate::formats::gpt;
 use crate::formats::guid::Guid;
 use crate::imaging::{self, configdrive};
-use crate::machine::wait::Patience;
+use crate::machine::wait::WaitPolicy;
 use crate::machine::{InstalledSystem, clock};
 use crate::node::Node;
 use crate::progress::{Cancel, Reporter};
@@ -74,14 +74,14 @@ impl Lab {
                     permitted: vec!["raw".into(), "gpt".into(), "qcow2".into()],
                 },
             },
-            config_drive: configdrive::Form::AsItIs,
+            config_drive: configdrive::Form::Verbatim,
             guard_shared_file_systems: true,
-            disk_patience: Patience {
+            disk_wait: WaitPolicy {
                 attempts: 0,
                 delay: Duration::ZERO,
             },
             installed_system: InstalledSystem::Protected,
-            clock: clock::Wishes::default(),
+            clock: clock::ClockSettings::default(),
             priorities: Priorities::new(),
             boot_interface: None,
             skip_bmc: false,

@@ -12,10 +12,10 @@ use crate::progress::Cancel;
 use crate::secret::Secret;
 use crate::storage::chosen::Chosen;
 use crate::storage::disk::{Access, Disk};
-use crate::storage::mounted::{Mounted, Purpose};
+use crate::storage::mount::{Mount, Purpose};
 use crate::storage::partition::{self, Kind, Partition};
-use crate::storage::{self, foreign};
-use files::{Change, Content, Injection, Names, Place};
+use crate::storage::{self, confined_fs};
+use files::{Change, Content, Injection, Place, UrlVariables};
 use serde_json::Value;
 use std::error::Error;
 use std::path::Path;
@@ -56,7 +56,7 @@ fn inject_files(
     let wanted = arguments.any(FILES.name);
     let verify = arguments.flag(VERIFY_CA.name)?.unwrap_or(true);
     let node = machine.state().node().cloned();
-    let names = Names {
+    let names = UrlVariables {
         node: node.as_ref().map(|node| &node.document),
         ports: context.ports,
     };
@@ -102,12 +102,12 @@ impl Machine {
             }
         };
         go_on(device.path(), cancel)?;
-        let mounted = Mounted::mount(&self.root, &device, Purpose::Write);
+        let mounted = Mount::mount(&self.root, &device, Purpose::Write);
         let mounted = mounted.map_err(|error| failed(&error))?;
         match content {
-            None => foreign::delete(mounted.top(), &file.path),
+            None => confined_fs::delete(mounted.top(), &file.path),
             Some((bytes, attributes)) => {
-                foreign::write(mounted.top(), &file.path, bytes.expose(), attributes)
+                confined_fs::write(mounted.top(), &file.path, bytes.expose(), attributes)
             }
         }
         .map_err(|error| failed(&error))?;
@@ -119,7 +119,7 @@ impl Machine {
         content: &Content,
         verify: bool,
         cancel: &Cancel,
-    ) -> Result<Secret<Vec<u8>>, imaging::fetch::Error> {
+    ) -> Result<Secret<Vec<u8>>, imaging::download::Error> {
         let url = match content {
             Content::Bytes(bytes) => return Ok(Secret::new(bytes.expose().to_vec())),
             Content::Url(url) => url,
@@ -128,8 +128,14 @@ impl Machine {
         let mut network = settings.network.clone();
         network.tls.insecure |= !verify;
         let patience = (settings.retries, settings.interval);
-        imaging::fetch::small_again(url.expose(), MOST_CONTENT, &network, patience, cancel)
-            .map(Secret::new)
+        imaging::download::fetch_bytes_with_retry(
+            url.expose(),
+            MAX_CONTENT,
+            &network,
+            patience,
+            cancel,
+        )
+        .map(Secret::new)
     }
 
     fn device_of(&self, place: &Place, disk: &Chosen, cancel: &Cancel) -> Result<Disk, AgentError> {
@@ -170,12 +176,12 @@ impl Machine {
                 self.open_partition(disk, partition)
                     .map_err(|error| chain(&error))
                     .and_then(|device| {
-                        let mounted = Mounted::mount(&self.root, &device, Purpose::Look);
+                        let mounted = Mount::mount(&self.root, &device, Purpose::Read);
                         Ok((mounted.map_err(|error| chain(&error))?, device))
                     })
             };
             match mounted {
-                Ok((mounted, device)) if foreign::is_folder(mounted.top(), folder) => {
+                Ok((mounted, device)) if confined_fs::is_folder(mounted.top(), folder) => {
                     return Ok(device);
                 }
                 Ok(_) => {}
@@ -219,7 +225,7 @@ fn is_lvm(partition: &Partition) -> bool {
 
 const LVM_OF_MBR: u8 = 0x8E;
 /// It is held in memory until the file system takes it.
-const MOST_CONTENT: usize = 256 << 20;
+const MAX_CONTENT: usize = 256 << 20;
 
 #[cfg(test)]
 mod tests {

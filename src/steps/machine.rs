@@ -1,19 +1,19 @@
 //! The machine as commands and steps see it: its node, the disk for the operating system, what was written.
 
 pub(super) mod boot_loader;
-mod ending;
 pub(super) mod lent;
 mod refresh;
+mod shutdown;
 
 use super::context::Commander;
 use crate::error::{AgentError, ErrorClass};
 use crate::imaging::configdrive;
 use crate::imaging::{self, Expected, ImageInfo};
 use crate::inventory::{self, bmc, wire};
-use crate::machine::wait::{self, Patience};
-use crate::machine::{InstalledSystem, Permit, Refusal, clock};
+use crate::machine::wait::{self, WaitPolicy};
+use crate::machine::{InstalledSystem, Permit, PermitDenied, clock};
 use crate::node::Node;
-use crate::node::root_device::Wishes;
+use crate::node::root_device::DiskSelection;
 use crate::progress::{Cancel, run_with_timeout};
 use crate::root::Root;
 use crate::storage::chosen::Chosen;
@@ -39,9 +39,9 @@ pub struct Settings {
     /// Whether disks with shared file systems are guarded.
     pub guard_shared_file_systems: bool,
     /// How long to wait for the first disk.
-    pub disk_patience: Patience,
+    pub disk_wait: WaitPolicy,
     /// Which clocks are set, and whether they must be.
-    pub clock: clock::Wishes,
+    pub clock: clock::ClockSettings,
     /// The steps' priorities, where the operator sets them.
     pub priorities: Priorities,
     /// Whether an installed system may be written to.
@@ -158,22 +158,22 @@ impl Machine {
     ///
     /// # Errors
     /// See [`Permit::ask`].
-    pub fn permit(&self) -> Result<Permit, Refusal> {
-        Permit::ask(&self.root, self.settings.installed_system)
+    pub fn permit(&self) -> Result<Permit, PermitDenied> {
+        Permit::obtain(&self.root, self.settings.installed_system)
     }
 
     /// Remembers the node that Ironic speaks of. Waits for disks when it is another than before.
-    pub fn take_node(&self, node: Node, cancel: &Cancel) {
+    pub fn set_node(&self, node: Node, cancel: &Cancel) {
         let uuid = node.uuid.clone();
         let wishes = {
             let mut state = self.state();
             state.node = Some(Arc::new(node));
             let known = state.waited_for.replace(uuid.clone());
-            (known.as_ref() != Some(&uuid)).then(|| wishes(&state))
+            (known.as_ref() != Some(&uuid)).then(|| disk_selection(&state))
         };
         // A machine without disks can still be asked for its steps, and says why when it is to use one.
         if let Some(Ok(wishes)) = wishes {
-            let patience = self.settings.disk_patience;
+            let patience = self.settings.disk_wait;
             let _told = wait::root_device(&self.root, &wishes, patience, cancel);
         }
     }
@@ -225,7 +225,7 @@ impl Machine {
 
     /// The disk for the operating system.
     pub(super) fn install_device(&self) -> Result<Chosen, AgentError> {
-        let device = self.wishes()?.root_device(self.disks()?)?;
+        let device = self.disk_selection()?.root_device(self.disks()?)?;
         Ok(Chosen::new(&self.root, &device))
     }
 
@@ -233,8 +233,8 @@ impl Machine {
         Ok(device::list(&self.root)?)
     }
 
-    pub(super) fn wishes(&self) -> Result<Wishes, AgentError> {
-        wishes(&self.state())
+    pub(super) fn disk_selection(&self) -> Result<DiskSelection, AgentError> {
+        disk_selection(&self.state())
     }
 
     /// Something on a disk is about to be changed. Ironic knows what it changes itself; what a user changes is no more the
@@ -273,7 +273,7 @@ impl State {
     }
 }
 
-fn wishes(state: &State) -> Result<Wishes, AgentError> {
+fn disk_selection(state: &State) -> Result<DiskSelection, AgentError> {
     Ok(state
         .node()
         .map(|node| node.disks.clone())

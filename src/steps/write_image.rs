@@ -205,9 +205,9 @@ impl Machine {
         url: &Url,
         cancel: &Cancel,
     ) -> Result<Secret<Vec<u8>>, configdrive::FetchError> {
-        let limit = usize::try_from(configdrive::MOST_ENCODED_BYTES)?;
+        let limit = usize::try_from(configdrive::MAX_ENCODED_BYTES)?;
         let network = &self.settings.imaging.network;
-        Ok(Secret::new(imaging::fetch::small(
+        Ok(Secret::new(imaging::download::fetch_bytes(
             url.as_str(),
             limit,
             network,
@@ -224,7 +224,7 @@ impl Machine {
 
 /// Fits the image's partition table to its disk and tells the kernel: the partitions.
 fn settle_table(disk: &Disk, cancel: &Cancel) -> Result<Vec<Partition>, storage::Error> {
-    let fixed = partition::fix_gpt(disk)?;
+    let fixed = partition::repair_gpt(disk)?;
     tracing::debug!(device = %disk.path().display(), ?fixed, "the GUID partition table was looked at");
     partition::rescan(disk, cancel)?;
     Ok(partition::layout(disk)?.partitions)
@@ -252,7 +252,7 @@ mod tests {
         served_once,
     };
     use super::*;
-    use crate::formats::tree::fixture::{FAT, unpacked};
+    use crate::formats::safe_name::fixture::{FAT, unpacked};
     use base64::Engine;
     use base64::prelude::BASE64_STANDARD;
 

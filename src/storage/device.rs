@@ -180,7 +180,7 @@ fn describe(root: &Root, name: &str, kind: Kind, size: u64) -> BlockDevice {
         sysfs::number(&folder.join("queue").join(attribute)).and_then(|size| size.try_into().ok())
     };
     let logical_sectors = sectors("logical_block_size").unwrap_or(512);
-    let way = path::Way::of(root, &folder);
+    let way = path::DevicePath::of(root, &folder);
     let identity = identity::read(&folder, name, &way);
     let by_path = way.by_path();
     let tran = way.transport(name);

@@ -1,11 +1,11 @@
 //! Block devices: listing, partition tables, erasing.
 
 pub mod chosen;
+pub mod confined_fs;
 pub mod device;
 pub mod disk;
 pub mod erase;
-pub mod foreign;
-pub mod mounted;
+pub mod mount;
 pub mod partition;
 pub mod sysfs;
 

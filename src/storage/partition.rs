@@ -60,7 +60,7 @@ pub enum Kind {
     Mbr(u8),
 }
 
-/// What [`fix_gpt`] found.
+/// What [`repair_gpt`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GptFix {
     /// The backup table was moved to the disk's end.
@@ -136,7 +136,7 @@ pub fn layout(disk: &Disk) -> Result<Layout, Error> {
 ///
 /// # Errors
 /// [`Error::Gpt`] when the table is damaged or does not fit the disk, a failed read or write.
-pub fn fix_gpt(disk: &Disk) -> Result<GptFix, Error> {
+pub fn repair_gpt(disk: &Disk) -> Result<GptFix, Error> {
     let Some(mut gpt) = gpt(disk)? else {
         return Ok(GptFix::NotGpt);
     };
@@ -174,7 +174,7 @@ pub fn add_last(disk: &Disk, bytes: u64, id: Guid, cancel: &Cancel) -> Result<Pa
             refuse_backup_only(&gpt).map_err(wrong)?;
             let kind = Guid::LINUX_DATA;
             let added = gpt
-                .add_last(&gpt::Wanted { bytes, kind, id })
+                .add_last(&gpt::NewPartition { bytes, kind, id })
                 .map_err(wrong)?;
             gpt.write(&mut whole(disk)).map_err(wrong)?;
             added.number
@@ -217,7 +217,7 @@ pub fn rescan(disk: &Disk, cancel: &Cancel) -> Result<(), Error> {
         }
     }
     let partitions = layout(disk).map_or_else(|_| Vec::new(), |layout| layout.partitions);
-    for p in partitions.iter().take(MOST_TOLD) {
+    for p in partitions.iter().take(MAX_LOGGED) {
         match block::add_partition(disk.file().as_fd(), p.number, p.start, p.bytes) {
             Err(error) if error.kind() != io::ErrorKind::ResourceBusy => {
                 tracing::debug!(partition = %p.node.display(), %error, "the kernel does not take a partition");
@@ -326,7 +326,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// 5 s: something on the machine may just be looking at a partition.
 const RESCANS: u32 = 50;
 /// As many partitions as the kernel itself looks for on a GPT disk.
-const MOST_TOLD: usize = 256;
+const MAX_LOGGED: usize = 256;
 /// 15 s, as IPA waits for its partition.
 const WAITS: u32 = 150;
 
@@ -350,8 +350,8 @@ mod tests {
                 file.set_len(300 << 20).unwrap();
             });
             let path = disk.path();
-            assert_eq!(fix_gpt(&open(path)).unwrap(), GptFix::Moved);
-            assert_eq!(fix_gpt(&open(path)).unwrap(), GptFix::Unneeded);
+            assert_eq!(repair_gpt(&open(path)).unwrap(), GptFix::Moved);
+            assert_eq!(repair_gpt(&open(path)).unwrap(), GptFix::Unneeded);
             assert_eq!(disk_identifier(&open(path)).unwrap(), "0x47d04a15");
             let added = add_last(&open(path), 64 << 20, NEW_ID, &Cancel::default()).unwrap();
             wait_for_node(&Root::machine(), path, &added, &Cancel::default()).unwrap();
@@ -394,7 +394,7 @@ mod tests {
         };
         assert_eq!(added, wanted);
         wait_for_node(&Root::machine(), disk.path(), &added, &Cancel::default()).unwrap();
-        assert_eq!(fix_gpt(&open(disk.path())).unwrap(), GptFix::NotGpt);
+        assert_eq!(repair_gpt(&open(disk.path())).unwrap(), GptFix::NotGpt);
     }
 
     /// The kernel follows a chain out of its extended partition.

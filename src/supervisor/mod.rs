@@ -11,10 +11,10 @@ pub mod supervise;
 pub(crate) mod watcher;
 
 use crate::backoff::Backoff;
-use crate::handover::{Keeper, LogTail};
+use crate::handover::{LogTail, StateHolder};
 use crate::logging;
 use crate::progress::Cancel;
-use crate::sys::inherited;
+use crate::sys::inherited_fd;
 use crate::sys::process::unblock_signals;
 use invocation::Invocation;
 use nix::errno::Errno;
@@ -56,14 +56,14 @@ impl Restart {
     /// Whether this was the end of a session. The exit code is that of its user's last command, so a run of some seconds
     /// counts as one, too.
     fn is_session_end(self, end: WaitStatus, run: Duration) -> bool {
-        self == Self::Login && (matches!(end, WaitStatus::Exited(_, 0)) || run >= SHORTEST_SESSION)
+        self == Self::Login && (matches!(end, WaitStatus::Exited(_, 0)) || run >= MIN_SESSION)
     }
 
     /// Has a program end. A login may have become an interactive shell by now, which ends by the hang-up of its terminal alone.
     fn end(self, pid: Pid, signal: Signal) {
-        tell(pid, signal);
+        send_signal(pid, signal);
         if self == Self::Login {
-            tell(pid, Signal::SIGHUP);
+            send_signal(pid, Signal::SIGHUP);
         }
     }
 }
@@ -110,7 +110,7 @@ impl Program {
                 .extend([option.to_owned(), numbers.join(",")]);
             all.extend(files);
         }
-        inherited::started_with(&all, || program.start())
+        inherited_fd::started_with(&all, || program.start())
     }
 
     #[expect(
@@ -140,7 +140,7 @@ impl Program {
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
     /// What an agent leaves to the next.
-    keeper: Option<Keeper>,
+    keeper: Option<StateHolder>,
     /// At the first start alone: what it closes once it is ready.
     once: Option<OwnedFd>,
     /// Its log, where nothing else keeps that.
@@ -151,7 +151,7 @@ pub(crate) struct Inherited {
 
 impl Inherited {
     /// What an agent is started with.
-    pub(crate) fn agent(keeper: Option<Keeper>, other_logs: Vec<OwnedFd>) -> Self {
+    pub(crate) fn agent(keeper: Option<StateHolder>, other_logs: Vec<OwnedFd>) -> Self {
         Self {
             keeper,
             other_logs,
@@ -169,7 +169,7 @@ impl Inherited {
 
     /// The options that tell the numbers of files, and the files.
     fn options(&self) -> [(&'static str, Vec<BorrowedFd<'_>>); 3] {
-        let kept = self.keeper.iter().flat_map(Keeper::files);
+        let kept = self.keeper.iter().flat_map(StateHolder::files);
         let once = self.once.iter().map(AsFd::as_fd);
         let own_log = self.own_log.iter().map(LogTail::descriptor);
         let other_logs = self.other_logs.iter().map(AsFd::as_fd);
@@ -192,16 +192,16 @@ impl Inherited {
 
 /// Keeps the programs running, until one has ended and by its end it is enough, or until it is told to end. Runs on the
 /// process's main thread: only one starts programs.
-pub(crate) fn keep_running(
+pub(crate) fn supervise(
     children: &mut [&mut Child],
-    order: &Order,
+    order: &StopSignal,
     enough: impl Fn(&Program, WaitStatus) -> bool,
 ) {
     for child in &mut *children {
         child.resume();
     }
     loop {
-        if !order.is_given() {
+        if !order.is_sent() {
             for child in &mut *children {
                 child.start_if_due(order);
             }
@@ -209,9 +209,9 @@ pub(crate) fn keep_running(
             return;
         }
         let idle = children.iter().all(|child| child.is_running());
-        let Some(status) = bury(idle) else {
+        let Some(status) = reap(idle) else {
             // Somebody waits for a start: nobody's end is waited for.
-            let _never = Cancel::default().wait(LOOK_AROUND);
+            let _never = Cancel::default().wait(POLL_INTERVAL);
             continue;
         };
         for child in &mut *children {
@@ -227,21 +227,21 @@ pub(crate) fn keep_running(
 
 /// The order to end, given from another thread, and who it is passed on to.
 #[derive(Debug, Default)]
-pub(crate) struct Order {
-    given: Mutex<Given>,
+pub(crate) struct StopSignal {
+    given: Mutex<Sent>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Given {
+struct Sent {
     signal: Option<Signal>,
     running: Vec<(Pid, Restart)>,
 }
 
-impl Order {
+impl StopSignal {
     /// Tells the running programs, and starts none any more.
-    pub(crate) fn give(&self, signal: Signal) {
-        let mut given = self.given();
+    pub(crate) fn send(&self, signal: Signal) {
+        let mut given = self.sent();
         given.signal = Some(signal);
         given
             .running
@@ -251,30 +251,30 @@ impl Order {
 
     /// Takes it back: programs are started again.
     pub(crate) fn withdraw(&self) {
-        self.given().signal = None;
+        self.sent().signal = None;
         self.changed.notify_all();
     }
 
-    pub(crate) fn is_given(&self) -> bool {
-        self.given().signal.is_some()
+    pub(crate) fn is_sent(&self) -> bool {
+        self.sent().signal.is_some()
     }
 
     /// The programs that run, as far as their ends were noticed.
     pub(crate) fn running(&self) -> Vec<Pid> {
-        self.given().running.iter().map(|(pid, _)| *pid).collect()
+        self.sent().running.iter().map(|(pid, _)| *pid).collect()
     }
 
     /// Waits while the order stands.
     pub(crate) fn wait_withdrawn(&self) {
-        let is_given = |given: &mut Given| given.signal.is_some();
+        let is_given = |given: &mut Sent| given.signal.is_some();
         let _given = self
             .changed
-            .wait_while(self.given(), is_given)
+            .wait_while(self.sent(), is_given)
             .unwrap_or_else(PoisonError::into_inner);
     }
 
     fn note_start(&self, pid: Pid, restart: Restart) {
-        let mut given = self.given();
+        let mut given = self.sent();
         given.running.push((pid, restart));
         if let Some(signal) = given.signal {
             restart.end(pid, signal);
@@ -282,22 +282,22 @@ impl Order {
     }
 
     fn note_end(&self, ended: Pid) {
-        self.given().running.retain(|(pid, _)| *pid != ended);
+        self.sent().running.retain(|(pid, _)| *pid != ended);
     }
 
-    fn given(&self) -> MutexGuard<'_, Given> {
+    fn sent(&self) -> MutexGuard<'_, Sent> {
         self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn tell(pid: Pid, signal: Signal) {
+fn send_signal(pid: Pid, signal: Signal) {
     if let Err(error) = kill(pid, signal) {
         tracing::warn!(pid = pid.as_raw(), %signal, %error, "A program cannot be sent a signal");
     }
 }
 
 /// The end of a child of any kind, orphans of ours among them. `None` when there is none now and none is to be waited for.
-fn bury(wait: bool) -> Option<WaitStatus> {
+fn reap(wait: bool) -> Option<WaitStatus> {
     let flags = if wait {
         WaitPidFlag::empty()
     } else {
@@ -321,7 +321,7 @@ pub(crate) struct Child {
     program: Program,
     inherited: Inherited,
     state: State,
-    pause: Pause,
+    pause: RestartBackoff,
 }
 
 enum State {
@@ -336,7 +336,7 @@ impl Child {
             program,
             inherited,
             state: State::Due(Instant::now()),
-            pause: Pause::default(),
+            pause: RestartBackoff::default(),
         }
     }
 
@@ -356,9 +356,9 @@ impl Child {
     }
 
     /// Sends it a signal, where it runs.
-    pub(crate) fn tell(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         if let State::Running { pid, .. } = self.state {
-            tell(pid, signal);
+            send_signal(pid, signal);
         }
     }
 
@@ -373,7 +373,7 @@ impl Child {
         matches!(self.state, State::Running { .. })
     }
 
-    pub(crate) fn start_if_due(&mut self, order: &Order) {
+    pub(crate) fn start_if_due(&mut self, order: &StopSignal) {
         let now = Instant::now();
         if !matches!(self.state, State::Due(at) if at <= now) {
             return;
@@ -405,16 +405,16 @@ impl Child {
     }
 
     /// Whether this is the end of ours.
-    fn note_end(&mut self, end: WaitStatus, order: &Order) -> bool {
+    fn note_end(&mut self, end: WaitStatus, order: &StopSignal) -> bool {
         match self.state {
             State::Running { pid, since } if end.pid() == Some(pid) => {
                 order.note_end(pid);
                 let program = self.program.path.display();
                 let run = since.elapsed();
                 if self.program.restart.is_session_end(end, run) {
-                    tracing::debug!(%program, end = how(end), "a session ended");
+                    tracing::debug!(%program, end = exit_reason(end), "a session ended");
                 } else {
-                    tracing::warn!(%program, end = how(end), "A program ended");
+                    tracing::warn!(%program, end = exit_reason(end), "A program ended");
                 }
                 self.state = State::Ended { run };
                 true
@@ -429,23 +429,23 @@ impl Child {
             return;
         };
         if self.program.restart.is_session_end(end, run) {
-            self.pause = Pause::default();
+            self.pause = RestartBackoff::default();
             // A program that does nothing at all must not take the processor.
             self.state = State::Due(Instant::now() + PAUSES.first.saturating_sub(run));
             return;
         }
         let pause = self.start_again_after(run);
-        if self.pause.quick_ends >= MANY {
+        if self.pause.rapid_exits >= MANY {
             let program = self.program.path.display();
             tracing::error!(
                 %program,
-                times = self.pause.quick_ends,
-                end = how(end),
+                times = self.pause.rapid_exits,
+                end = exit_reason(end),
                 "THIS PROGRAM ENDS AGAIN AND AGAIN soon after its start. Its last lines follow: put right what they name, in the \
                  configuration or in the image. It is tried every {} seconds all the same",
                 pause.as_secs(),
             );
-            self.tell_last_lines();
+            self.log_last_lines();
         }
     }
 
@@ -458,7 +458,7 @@ impl Child {
     }
 
     /// What the program said last, so that it stays in sight.
-    fn tell_last_lines(&self) {
+    fn log_last_lines(&self) {
         match self.inherited.last_lines() {
             None => {}
             Some(Ok(lines)) => {
@@ -471,7 +471,7 @@ impl Child {
 }
 
 /// An end in words.
-fn how(end: WaitStatus) -> String {
+fn exit_reason(end: WaitStatus) -> String {
     match end {
         WaitStatus::Exited(_, code) => format!("exit code {code}"),
         WaitStatus::Signaled(_, signal, _) => format!("killed by {signal}"),
@@ -481,32 +481,32 @@ fn how(end: WaitStatus) -> String {
 
 /// The pause before the next start: longer after each quick end, short again after a good run.
 #[derive(Debug, Default)]
-struct Pause {
-    quick_ends: u32,
+struct RestartBackoff {
+    rapid_exits: u32,
 }
 
-impl Pause {
+impl RestartBackoff {
     fn after(&mut self, run: Duration) -> Duration {
-        if run >= GOOD_RUN {
-            self.quick_ends = 0;
+        if run >= STABLE_RUN {
+            self.rapid_exits = 0;
         }
-        let pause = PAUSES.pause(self.quick_ends);
-        self.quick_ends = self.quick_ends.saturating_add(1);
-        if self.quick_ends >= MANY {
-            return PAUSES.longest;
+        let pause = PAUSES.pause(self.rapid_exits);
+        self.rapid_exits = self.rapid_exits.saturating_add(1);
+        if self.rapid_exits >= MANY {
+            return PAUSES.max;
         }
         pause
     }
 }
 
 /// Faster than this nobody logs in and out.
-const SHORTEST_SESSION: Duration = Duration::from_secs(5);
+const MIN_SESSION: Duration = Duration::from_secs(5);
 const PAUSES: Backoff = Backoff {
     first: Duration::from_secs(1),
     // What systemd waits in front of the Python agent.
-    longest: Duration::from_secs(30),
+    max: Duration::from_secs(30),
 };
-const GOOD_RUN: Duration = Duration::from_secs(120);
+const STABLE_RUN: Duration = Duration::from_secs(120);
 /// So many quick ends in a row are no accident.
 const MANY: u32 = 5;
 /// Of a program that ends again and again: what fits on a screen beside what was said around it.
@@ -520,7 +520,7 @@ const OWN_LOG: &str = "--own-log";
 /// The option that tells an agent the numbers of the other processes' logs.
 const OTHER_LOGS: &str = "--other-logs";
 /// How often children are buried while a program waits for its start.
-const LOOK_AROUND: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {
@@ -542,7 +542,7 @@ mod tests {
 
     #[test]
     fn the_pause_grows_with_quick_ends_and_is_short_after_a_good_run() {
-        let mut pause = Pause::default();
+        let mut pause = RestartBackoff::default();
         let mut seconds = |run| pause.after(Duration::from_secs(run)).as_secs();
         assert_eq!(
             [0, 0, 0, 0, 0, 0, 0].map(&mut seconds),
@@ -553,7 +553,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_program_is_noticed_and_it_is_due_again() {
-        let (program, order) = (program("/bin/false"), Order::default());
+        let (program, order) = (program("/bin/false"), StopSignal::default());
         let mut child = Child::new(program, Inherited::default());
         child.start_if_due(&order);
         let State::Running { pid, .. } = child.state else {
@@ -574,9 +574,9 @@ mod tests {
 
     #[test]
     fn a_program_that_is_started_after_the_order_to_end_is_told_too() {
-        let order = Order::default();
-        order.give(Signal::SIGTERM);
-        assert!(order.is_given());
+        let order = StopSignal::default();
+        order.send(Signal::SIGTERM);
+        assert!(order.is_sent());
         let program = Program {
             arguments: vec!["1000".into()],
             ..program("/bin/sleep")
@@ -588,7 +588,7 @@ mod tests {
         };
         let end = waitpid(pid, None).unwrap();
         assert_eq!(end, WaitStatus::Signaled(pid, Signal::SIGTERM, false));
-        assert_eq!(how(end), "killed by SIGTERM");
+        assert_eq!(exit_reason(end), "killed by SIGTERM");
     }
 
     /// Descriptors of this process that every program inherits, whoever opened them.
@@ -624,7 +624,7 @@ mod tests {
         };
         let numbers_of_next_start = |child: &mut Child| {
             child.state = State::Due(Instant::now());
-            child.start_if_due(&Order::default());
+            child.start_if_due(&StopSignal::default());
             let State::Running { pid, .. } = child.state else {
                 panic!("it does not run");
             };
@@ -640,7 +640,7 @@ mod tests {
             format!("{} {told}", sorted.join(" ")).trim_end().to_owned()
         };
 
-        let keeper = Keeper::create().unwrap();
+        let keeper = StateHolder::create().unwrap();
         let log = LogTail::create(c"test-log").unwrap();
         let other_log = log.read_only().unwrap();
         let other = other_log.as_raw_fd();
@@ -687,7 +687,7 @@ mod tests {
     fn a_program_that_is_not_there_is_tried_again() {
         let program = program("/nonexistent");
         let mut child = Child::new(program, Inherited::default());
-        child.start_if_due(&Order::default());
+        child.start_if_due(&StopSignal::default());
         assert!(matches!(child.state, State::Due(at) if at > Instant::now()));
     }
 
@@ -712,7 +712,7 @@ mod tests {
 
     #[test]
     fn an_order_ends_an_interactive_shell_that_a_login_became() {
-        let order = Order::default();
+        let order = StopSignal::default();
         let folder = tempfile::tempdir().unwrap();
         let [ready, never] = ["ready", "never"].map(|name| folder.path().join(name));
         for fifo in [&ready, &never] {
@@ -734,14 +734,14 @@ mod tests {
             panic!("it does not run");
         };
         assert_eq!(fs::read_to_string(ready).unwrap(), "\n");
-        order.give(Signal::SIGTERM);
+        order.send(Signal::SIGTERM);
         let end = waitpid(pid, None).unwrap();
         assert_eq!(end, WaitStatus::Signaled(pid, Signal::SIGHUP, false));
     }
 
     #[test]
     fn an_order_knows_who_runs_and_can_be_withdrawn() {
-        let order = Order::default();
+        let order = StopSignal::default();
         let (one, two) = (Pid::from_raw(1_000_001), Pid::from_raw(1_000_002));
         order.note_start(one, Restart::Service);
         order.note_start(two, Restart::Service);
@@ -749,12 +749,12 @@ mod tests {
         order.note_end(one);
         assert_eq!(order.running(), [two]);
         order.note_end(two);
-        assert!(order.running().is_empty() && !order.is_given());
-        order.give(Signal::SIGTERM);
-        assert!(order.is_given());
+        assert!(order.running().is_empty() && !order.is_sent());
+        order.send(Signal::SIGTERM);
+        assert!(order.is_sent());
         order.withdraw();
         order.wait_withdrawn();
-        assert!(!order.is_given());
+        assert!(!order.is_sent());
     }
 
     /// How long the next start is waited for after a run of so many seconds that ended so.

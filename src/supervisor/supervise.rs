@@ -3,9 +3,9 @@
 
 use super::invocation::Invocation;
 use super::watcher;
-use super::{Child, Inherited, Order, Program, keep_running};
+use super::{Child, Inherited, Program, StopSignal, supervise};
 use crate::config;
-use crate::handover::{Keeper, LogTail};
+use crate::handover::{LogTail, StateHolder};
 use crate::logging::Log;
 use crate::sys::process::{self, Arguments};
 use nix::sys::signal::{SigSet, Signal};
@@ -23,11 +23,11 @@ use std::sync::Arc;
 /// # Errors
 /// The kernel gives no memory to keep anything in, or no thread to hear signals on.
 pub fn run(options: impl IntoIterator<Item = OsString>, log: &Log) -> io::Result<u8> {
-    let keeper = Keeper::create()?;
+    let keeper = StateHolder::create()?;
     let tail = LogTail::create(c"ferrite-supervisor-log")?;
     let own_log = tail.read_only();
     log.ring.resume(Vec::new(), Box::new(tail));
-    let order = Arc::new(Order::default());
+    let order = Arc::new(StopSignal::default());
     pass_signals_on(&order)?;
     let variables = env::vars_os().filter(|(name, _)| !MANAGERS.iter().any(|own| name == own));
     let agent = Program::agent(Invocation::new(options, variables));
@@ -46,7 +46,7 @@ pub fn run(options: impl IntoIterator<Item = OsString>, log: &Log) -> io::Result
     let inherited = Inherited::agent(Some(keeper), own_log.into_iter().collect());
     let mut agent = Child::new(agent, inherited);
     let last = Cell::new(0);
-    keep_running(&mut [&mut agent], &order, |_, end| {
+    supervise(&mut [&mut agent], &order, |_, end| {
         let WaitStatus::Exited(_, code) = end else {
             return false;
         };
@@ -54,7 +54,7 @@ pub fn run(options: impl IntoIterator<Item = OsString>, log: &Log) -> io::Result
         last.set(code);
         matches!(code, 0 | UNUSABLE)
     });
-    if last.get() == UNUSABLE && !order.is_given() {
+    if last.get() == UNUSABLE && !order.is_sent() {
         tracing::error!(
             "the agent cannot use its configuration, which does not change by itself: it is not started again"
         );
@@ -68,7 +68,7 @@ pub fn run(options: impl IntoIterator<Item = OsString>, log: &Log) -> io::Result
 pub const UNUSABLE: u8 = 2;
 
 /// Hears the signals that are to end this process on a thread of its own, for as long as the process lives.
-fn pass_signals_on(order: &Arc<Order>) -> io::Result<()> {
+fn pass_signals_on(order: &Arc<StopSignal>) -> io::Result<()> {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGTERM);
     signals.add(Signal::SIGINT);
@@ -78,7 +78,7 @@ fn pass_signals_on(order: &Arc<Order>) -> io::Result<()> {
     let hear = move || {
         while let Ok(signal) = signals.wait() {
             tracing::info!(%signal, "Told to end: so is the agent");
-            order.give(signal);
+            order.send(signal);
         }
     };
     watcher::spawn("signals", hear)

@@ -56,7 +56,7 @@ impl EfiVars {
             Err(error) => return Err(error),
         };
         let mut bytes = Vec::new();
-        file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+        file.take(MAX_BYTES).read_to_end(&mut bytes)?;
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -160,7 +160,7 @@ const ATTRIBUTES: [u8; 4] = [7, 0, 0, 0];
 /// `FS_IMMUTABLE_FL`.
 const IMMUTABLE: c_long = 0x10;
 /// Far more than a boot record has.
-const MOST_BYTES: u64 = 1 << 16;
+const MAX_BYTES: u64 = 1 << 16;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! The kernel's log: its records, its size, and how loud it is on the console.
 
-use crate::formats::kernel_log::Record;
+use crate::formats::kmsg::Record;
 use nix::unistd::{Whence, lseek};
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
@@ -20,7 +20,7 @@ pub enum Start {
 
 /// Which records count where there are more than so many bytes of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
+pub enum Retain {
     /// The newest.
     Newest(usize),
     /// The oldest.
@@ -31,7 +31,7 @@ pub enum Keep {
 ///
 /// # Errors
 /// `/dev/kmsg`, here `path`, cannot be read.
-pub fn records(path: &Path, start: Start, keep: Keep) -> io::Result<Vec<Record>> {
+pub fn records(path: &Path, start: Start, keep: Retain) -> io::Result<Vec<Record>> {
     let mut log = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
@@ -39,13 +39,13 @@ pub fn records(path: &Path, start: Start, keep: Keep) -> io::Result<Vec<Record>>
     if start == Start::Cleared {
         lseek(&log, 0, Whence::SeekData)?;
     }
-    let (Keep::Newest(most) | Keep::Oldest(most)) = keep;
+    let (Retain::Newest(most) | Retain::Oldest(most)) = keep;
     let mut records = VecDeque::new();
     let mut bytes = 0_usize;
-    let mut buffer = [0; LONGEST_RECORD];
+    let mut buffer = [0; MAX_RECORD_LEN];
     // A kernel that logs faster than it is read has no last record.
     for _ in 0..MAX_READS {
-        if bytes >= most && matches!(keep, Keep::Oldest(_)) {
+        if bytes >= most && matches!(keep, Retain::Oldest(_)) {
             break;
         }
         match log.read(&mut buffer) {
@@ -61,7 +61,7 @@ pub fn records(path: &Path, start: Start, keep: Keep) -> io::Result<Vec<Record>>
             Err(error) => return Err(error),
         }
         while bytes > most
-            && matches!(keep, Keep::Newest(_))
+            && matches!(keep, Retain::Newest(_))
             && let Some((length, _)) = records.pop_front()
         {
             bytes = bytes.saturating_sub(length);
@@ -122,7 +122,7 @@ const CONSOLE_OFF: libc::c_int = 6;
 const CONSOLE_ON: libc::c_int = 7;
 const SIZE_BUFFER: libc::c_int = 10;
 /// linux/printk.h: `PRINTK_MESSAGE_MAX` is 2 KiB.
-const LONGEST_RECORD: usize = 8192;
+const MAX_RECORD_LEN: usize = 8192;
 /// More records than the largest log has room for.
 const MAX_READS: usize = 1 << 21;
 
@@ -136,11 +136,11 @@ mod tests {
         let path = folder.path().join("kmsg");
         std::fs::write(&path, "6,1,2000000,-;hello\n").unwrap();
         for start in [Start::Oldest, Start::Cleared] {
-            let records = records(&path, start, Keep::Oldest(100)).unwrap();
+            let records = records(&path, start, Retain::Oldest(100)).unwrap();
             let texts: Vec<_> = records.iter().map(ToString::to_string).collect();
             assert_eq!(texts, ["[    2.000000] hello"]);
         }
-        for keep in [Keep::Oldest(0), Keep::Newest(0)] {
+        for keep in [Retain::Oldest(0), Retain::Newest(0)] {
             assert_eq!(records(&path, Start::Oldest, keep).unwrap(), []);
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// A second of the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
+pub struct CalendarTime {
     /// Since the birth of Christ.
     pub year: i16,
     /// From 1 on.
@@ -38,7 +38,7 @@ pub fn set_clock(now: Duration) -> io::Result<()> {
 ///
 /// # Errors
 /// The file is no such clock, the caller may not set it, or the clock cannot show the moment.
-pub fn set_hardware_clock(clock: BorrowedFd<'_>, moment: Moment) -> io::Result<()> {
+pub fn set_hardware_clock(clock: BorrowedFd<'_>, moment: CalendarTime) -> io::Result<()> {
     let time = RtcTime {
         second: moment.second.into(),
         minute: moment.minute.into(),
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn what_is_no_clock_is_not_set() {
         let file = File::open("/dev/null").unwrap();
-        let moment = Moment {
+        let moment = CalendarTime {
             year: 2026,
             month: 11,
             day: 23,

@@ -45,7 +45,7 @@ impl Uevents {
     /// # Errors
     /// When the socket is broken.
     pub fn wait(&self) -> io::Result<Option<Vec<u8>>> {
-        let mut buffer = vec![0; LONGEST];
+        let mut buffer = vec![0; MAX_LEN];
         loop {
             match recvfrom::<NetlinkAddr>(self.0.as_raw_fd(), &mut buffer) {
                 // Only the kernel has port 0; other processes could send to the group, too.
@@ -70,6 +70,6 @@ impl AsFd for Uevents {
 /// Space for the flood of a cold start.
 const RECEIVE_BUFFER: usize = 1024 * 1024;
 /// `UEVENT_BUFFER_SIZE` (linux/kobject.h) is 2 KiB; the header comes on top.
-const LONGEST: usize = 8 * 1024;
+const MAX_LEN: usize = 8 * 1024;
 /// Group 1 is the kernel's, group 2 was udev's.
 const KERNEL_GROUP: u32 = 1;

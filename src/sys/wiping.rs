@@ -12,11 +12,11 @@ use std::hint::black_box;
 
 /// The system's allocator, and wiping.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wiping;
+pub struct ZeroizingAllocator;
 
 // SAFETY: every block is the system allocator's, with the layout the caller gives; wiping writes only within a block that is
 // given back.
-unsafe impl GlobalAlloc for Wiping {
+unsafe impl GlobalAlloc for ZeroizingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promise is handed on.
         unsafe { System.alloc(layout) }
@@ -66,14 +66,14 @@ mod tests {
         let small = Layout::from_size_align(16, 8).unwrap();
         // SAFETY: the block is used within its size and given back with its layout.
         unsafe {
-            let block = Wiping.alloc(small);
+            let block = ZeroizingAllocator.alloc(small);
             block.write_bytes(7, 16);
-            let grown = Wiping.realloc(block, small, 4096);
+            let grown = ZeroizingAllocator.realloc(block, small, 4096);
             assert_eq!(std::slice::from_raw_parts(grown, 16), [7; 16]);
             let large = Layout::from_size_align(4096, 8).unwrap();
-            let shrunk = Wiping.realloc(grown, large, 8);
+            let shrunk = ZeroizingAllocator.realloc(grown, large, 8);
             assert_eq!(std::slice::from_raw_parts(shrunk, 8), [7; 8]);
-            Wiping.dealloc(shrunk, Layout::from_size_align(8, 8).unwrap());
+            ZeroizingAllocator.dealloc(shrunk, Layout::from_size_align(8, 8).unwrap());
         }
     }
 }

@@ -13,7 +13,7 @@
 
 use super::key::PrivateKey;
 use super::{Error, Identity};
-use crate::secret::Held;
+use crate::secret::SecretBytes;
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, DnType, IsCa, KeyPair};
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -103,7 +103,7 @@ impl SelfSigned {
             pem: certificate.pem().replace('\r', ""),
             identity: Identity {
                 chain: vec![certificate.der().clone()],
-                key: Arc::new(PrivateKey::pkcs8(Held::own(key.serialize_der()))),
+                key: Arc::new(PrivateKey::pkcs8(SecretBytes::own(key.serialize_der()))),
             },
         })
     }

@@ -50,7 +50,7 @@ fn serve(wire: Wire) {
     let conversation = pin!(async {
         let mut stream = ServerStream::accept(Arc::clone(&ENDS.server), wire).await?;
         let mut request = Vec::new();
-        let mut bounded = (&mut stream).take(MOST_BYTES);
+        let mut bounded = (&mut stream).take(MAX_BYTES);
         let read = bounded.read_to_end(&mut request).await;
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
         stream.shutdown().await?;
@@ -97,7 +97,7 @@ impl Wire {
         let damage = damage.chunks_exact(3);
         let damage = damage.map(|change| {
             let place = u16::from_be_bytes([change[0], change[1]]);
-            (usize::from(place) % MOST_DAMAGED, change[2])
+            (usize::from(place) % MAX_DAMAGED, change[2])
         });
         let mut wire = Self::of_bytes(&[]);
         let end = if at_server {
@@ -234,6 +234,6 @@ static ENDS: LazyLock<Ends> = LazyLock::new(|| {
 });
 
 const REQUEST: &[u8] = b"GET /v1/status HTTP/1.1\r\nhost: h\r\n\r\n";
-const MOST_BYTES: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 /// As long as a conversation is.
-const MOST_DAMAGED: usize = 2500;
+const MAX_DAMAGED: usize = 2500;

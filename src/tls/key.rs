@@ -3,7 +3,7 @@
 //! The TLS library would keep a key of its own for the life of the process. Here it is handed one that holds nothing.
 
 use super::error::Error;
-use crate::secret::Held;
+use crate::secret::SecretBytes;
 use rustls::SignatureAlgorithm;
 use rustls::SignatureScheme;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct PrivateKey {
     form: Form,
-    der: Held,
+    der: SecretBytes,
 }
 
 /// How the key is written.
@@ -41,25 +41,25 @@ impl PrivateKey {
             PrivateKeyDer::Sec1(_) => Form::Sec1,
             _ => return Err(Error::KeyForm),
         };
-        let der = Held::own(key.secret_der().to_vec());
+        let der = SecretBytes::own(key.secret_der().to_vec());
         Ok(Self { form, der })
     }
 
     /// A key as PKCS #8, where it is held already.
-    pub(super) fn pkcs8(der: Held) -> Self {
+    pub(super) fn pkcs8(der: SecretBytes) -> Self {
         Self {
             form: Form::Pkcs8,
             der,
         }
     }
 
-    pub(super) fn into_held(self) -> Held {
+    pub(super) fn into_held(self) -> SecretBytes {
         self.der
     }
 
     /// What the TLS library asks of a key; nothing secret is left when it is dropped.
     fn open(&self) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-        self.der.reveal(|der| {
+        self.der.expose_with(|der| {
             any_supported_type(&match self.form {
                 Form::Pkcs1 => PrivateKeyDer::Pkcs1(der.into()),
                 Form::Pkcs8 => PrivateKeyDer::Pkcs8(der.into()),

@@ -3,20 +3,20 @@
 //! Every handshake of the agent, in either direction, is set up here; nothing else names a cryptographic library.
 
 pub mod certificate;
+mod cipher_suites;
 pub mod client;
 mod der;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod kept;
 mod key;
 mod pem;
+mod persisted;
 pub mod server;
 pub mod stream;
-mod suites;
 
+pub use cipher_suites::CipherSuites;
 pub use error::Error;
-pub use suites::CipherSuites;
 
 use key::PrivateKey;
 use rustls::SupportedProtocolVersion;

@@ -269,7 +269,7 @@ impl Records {
     fn room(&mut self) -> io::Result<&mut [u8]> {
         let full = self.filled == self.incoming.len();
         if full {
-            let larger = (self.incoming.len() * 2).clamp(KEPT, LARGEST);
+            let larger = (self.incoming.len() * 2).clamp(KEPT, MAX_LEN);
             if larger <= self.filled {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
@@ -443,7 +443,7 @@ const FRAGMENT: usize = 16 * 1024;
 /// What buffers have room for as long as nothing larger comes.
 const KEPT: usize = 4 * 1024;
 /// A handshake message has at most 64 KiB here (the library's own limit), in records with their heads.
-const LARGEST: usize = 80 * 1024;
+const MAX_LEN: usize = 80 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -23,7 +23,7 @@ impl RunRequest {
         };
         match (body.remove("name"), body.remove("params")) {
             (Some(Value::String(name)), Some(Value::Object(params)))
-                if name.len() <= LONGEST_NAME =>
+                if name.len() <= MAX_NAME_LEN =>
             {
                 Ok(Self { name, params })
             }
@@ -40,7 +40,7 @@ pub(in crate::api) fn name_before_the_rest(begun: &[u8]) -> Option<String> {
     // What follows the text is not here yet, and of no interest.
     let mut texts = serde_json::Deserializer::from_slice(rest).into_iter::<String>();
     let name = texts.next()?.ok()?;
-    (name.len() <= LONGEST_NAME).then_some(name)
+    (name.len() <= MAX_NAME_LEN).then_some(name)
 }
 
 fn after<'a>(text: &'a [u8], sign: &[u8]) -> Option<&'a [u8]> {
@@ -153,7 +153,7 @@ pub(in crate::api) const MAX_VALUES: usize = 100_000;
 pub(in crate::api) const MAX_VALUES_OF_USERS: usize = 10_000;
 const INVALID: &str = "Missing or invalid name or params";
 /// Names are echoed and logged.
-const LONGEST_NAME: usize = 256;
+const MAX_NAME_LEN: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -1,17 +1,17 @@
 //! The API's JSON, exactly as IPA serves and takes it.
 
+mod anonymous;
 mod bounded;
 mod command;
 mod documents;
 mod json;
-mod open_list;
 
 pub(super) use command::{
     MAX_VALUES, MAX_VALUES_OF_USERS, RunRequest, command, list, name_before_the_rest,
 };
 pub(super) use documents::{root, status, version};
 
-pub(super) use open_list::{open_command, open_list};
+pub(super) use anonymous::{open_command, open_list};
 
 use serde::Serialize;
 

@@ -27,8 +27,8 @@ fn answer_all(questions: &mut impl BufRead, answers: &mut impl Write) -> io::Res
     let mut line = Vec::new();
     while next_line(questions, &mut line)? {
         number += 1;
-        let answer = if line.len() > LONGEST {
-            Err(format!("it is longer than {LONGEST} bytes"))
+        let answer = if line.len() > MAX_LEN {
+            Err(format!("it is longer than {MAX_LEN} bytes"))
         } else {
             question(&line)
         };
@@ -46,7 +46,7 @@ fn answer_all(questions: &mut impl BufRead, answers: &mut impl Write) -> io::Res
 /// The next line, of one that is too long no more than is needed to see that; false at the end.
 fn next_line(questions: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
-    let most = LONGEST as u64 + 1;
+    let most = MAX_LEN as u64 + 1;
     let read = questions.by_ref().take(most).read_until(b'\n', line)?;
     if line.last() == Some(&b'\n') {
         line.pop();
@@ -87,7 +87,7 @@ fn allowed(is_allowed: bool) -> String {
 }
 
 /// Bytes of a question.
-const LONGEST: usize = 1 << 20;
+const MAX_LEN: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -102,7 +102,7 @@ mod tests {
         };
         let good = |role: &str| ask("role:a", role);
         let refused = ask("role:%(level)d", "a");
-        let long = "x".repeat(LONGEST + 5);
+        let long = "x".repeat(MAX_LEN + 5);
         let questions = [
             &good("a"),
             &long,

@@ -6,13 +6,13 @@
 
 use super::super::output::{print_message, print_output};
 use super::sources::{settings, sources, unusable};
-use super::{batch, callers};
+use super::{batch, inputs};
 use crate::error::chain;
-use crate::nearest::nearest;
-use crate::policy::credentials::{AGENT, NOBODY, OBSERVER};
+use crate::policy::credentials::{AGENT, ANONYMOUS, OBSERVER};
 use crate::policy::names::{COMMAND, COMMAND_RUN, SECRETS_SHOW};
 use crate::policy::{Attributes, DEFAULTS, Enforcer, Operation, Refusal, RuleDefault};
 use crate::redact::one_line;
+use crate::suggest::nearest;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -79,7 +79,7 @@ fn checked(arguments: &mut ArgMatches) -> Result<String, String> {
     for warning in enforcer.warnings() {
         print_message(&format!("warning: {warning}"));
     }
-    if !enforcer.is_never(SECRETS_SHOW) {
+    if !enforcer.always_denies(SECRETS_SHOW) {
         print_message(&format!(
             "warning: secrets in results of commands are kept in memory and shown to whoever passes {SECRETS_SHOW}"
         ));
@@ -88,14 +88,14 @@ fn checked(arguments: &mut ArgMatches) -> Result<String, String> {
     let question = Question {
         enforcer: &enforcer,
         target: match target {
-            Some(path) => callers::target(&path)?,
+            Some(path) => inputs::target(&path)?,
             None => Attributes::new(),
         },
     };
     let Some(credentials) = arguments.remove_one::<PathBuf>(CREDENTIALS) else {
         return Ok(question.table());
     };
-    let credentials = callers::credentials(&credentials)?;
+    let credentials = inputs::credentials(&credentials)?;
     match arguments.remove_one::<String>(RULE) {
         Some(rule) => question.line(&rule, &credentials),
         None => {
@@ -157,7 +157,7 @@ impl Question<'_> {
                 true => "yes",
                 false => "no",
             };
-            row([rule.name, may(&AGENT), may(&OBSERVER), may(&NOBODY)])
+            row([rule.name, may(&AGENT), may(&OBSERVER), may(&ANONYMOUS)])
         });
         std::iter::once(row(["RULE", "CONDUCTOR", "OBSERVER", "NOBODY"]))
             .chain(rows)

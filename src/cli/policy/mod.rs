@@ -3,8 +3,8 @@
 //! Policies hold no secrets, and the redactor would take the names of rules for some (`secrets:show`): messages are said as they are.
 
 mod batch;
-mod callers;
 mod check;
+mod inputs;
 mod sources;
 
 use super::output::{print_message, print_output};

@@ -5,13 +5,14 @@
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod told;
+mod records;
 
-pub use told::Found;
+pub use records::Found;
 
-use super::address::Network;
+use super::address::LocalAddresses;
 use super::error::Error;
 use crate::backoff::Backoff;
+use records::ServiceRecords;
 use socket2::SockRef;
 use std::future;
 use std::io;
@@ -19,11 +20,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
-use told::Told;
 
 /// A way out of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum OutboundInterface {
     /// By the interface with this address.
     V4(Ipv4Addr),
     /// By the interface with this number.
@@ -32,9 +32,9 @@ pub enum Way {
 
 /// How the network is asked.
 #[derive(Clone, Debug)]
-pub struct Asking {
+pub struct QueryOptions {
     /// By which interfaces.
-    pub ways: Vec<Way>,
+    pub interfaces: Vec<OutboundInterface>,
     /// The port of those who answer: [`PORT`], but for tests.
     pub port: u16,
     /// How often before giving up.
@@ -47,14 +47,14 @@ pub struct Asking {
 ///
 /// # Errors
 /// [`Error::Discovery`] when the network cannot be asked, [`Error::NotDiscovered`] when nobody answers in all attempts,
-/// [`Error::StrangeService`] when nothing that is answered in all attempts can be used.
+/// [`Error::InvalidService`] when nothing that is answered in all attempts can be used.
 pub async fn find(
     service: &'static str,
-    asking: &Asking,
-    network: &impl Network,
+    asking: &QueryOptions,
+    network: &impl LocalAddresses,
 ) -> Result<Found, Error> {
-    let id = u16::from_be_bytes(super::retry::bytes_by_chance());
-    let Some(mut told) = Told::nothing_of(service, id, asking.in_clear) else {
+    let id = u16::from_be_bytes(super::retry::random_bytes());
+    let Some(mut told) = ServiceRecords::nothing_of(service, id, asking.in_clear) else {
         return Err(Error::NotDiscovered { service });
     };
     let sockets = Sockets::open().map_err(Error::Discovery)?;
@@ -66,7 +66,7 @@ pub async fn find(
         match told.found(reachable) {
             Some(Ok(found)) => return Ok(found),
             // Ironic may answer later than whoever said this.
-            Some(Err(reason)) => failure = Error::StrangeService { service, reason },
+            Some(Err(reason)) => failure = Error::InvalidService { service, reason },
             None => {}
         }
         if attempt < asking.attempts {
@@ -92,20 +92,20 @@ impl Sockets {
 
     /// Asks everybody every second until the attempt is over, and at once for what an answer leaves open. What can be used ends the
     /// attempt, but not at once: others may answer too, and who is first need not be Ironic.
-    async fn ask(&self, told: &mut Told, asking: &Asking) {
+    async fn ask(&self, told: &mut ServiceRecords, asking: &QueryOptions) {
         let mut over = Instant::now() + ATTEMPT;
         let mut usable = false;
         let mut packet = vec![0; PACKET_MAX];
         while Instant::now() < over {
-            self.send(told.question(), asking).await;
-            let again = Instant::now() + AGAIN;
+            self.send(told.next_query(), asking).await;
+            let again = Instant::now() + RETRY_INTERVAL;
             // Looked at before each packet: many of them would keep the time from being over.
             while Instant::now() < over.min(again) {
                 let heard = tokio::time::timeout_at(over.min(again), self.receive(&mut packet));
                 let Ok((answer, from)) = heard.await else {
                     break;
                 };
-                if !told.hear(answer, from) {
+                if !told.handle_response(answer, from) {
                     continue;
                 }
                 for (from, reason) in told.newly_passed_over() {
@@ -117,20 +117,20 @@ impl Sockets {
                 }
                 if !usable && told.has_usable() {
                     usable = true;
-                    over = Instant::now() + MOMENT;
+                    over = Instant::now() + GATHER_TIME;
                 }
                 self.send(told.question_of_rest(), asking).await;
             }
         }
     }
 
-    async fn send(&self, question: Option<Vec<u8>>, asking: &Asking) {
+    async fn send(&self, question: Option<Vec<u8>>, asking: &QueryOptions) {
         let Some(question) = question.as_deref() else {
             return;
         };
-        for way in &asking.ways {
+        for way in &asking.interfaces {
             let sent = match way {
-                Way::V4(address) => {
+                OutboundInterface::V4(address) => {
                     let socket = SockRef::from(&self.v4);
                     let group = SocketAddr::from((GROUP_V4, asking.port));
                     match socket.set_multicast_if_v4(address) {
@@ -138,7 +138,7 @@ impl Sockets {
                         Err(error) => Err(error),
                     }
                 }
-                Way::V6(link) => {
+                OutboundInterface::V6(link) => {
                     let Some(socket) = &self.v6 else { continue };
                     let group = SocketAddr::from((GROUP_V6, asking.port));
                     match SockRef::from(socket).set_multicast_if_v6(*link) {
@@ -195,12 +195,12 @@ const HOPS: u32 = 255;
 const PACKET_MAX: usize = 9000;
 /// How long others may take who answer after the first one that can be used: they take up to 120 ms (RFC 6762, section 6), and as
 /// long again for what is asked of them in turn.
-pub const MOMENT: Duration = Duration::from_millis(500);
+pub const GATHER_TIME: Duration = Duration::from_millis(500);
 /// As python-zeroconf, which IPA asks by.
 const ATTEMPT: Duration = Duration::from_secs(3);
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// IPA's pauses between attempts, which have a number and no longest pause.
 const PAUSES: Backoff = Backoff {
     first: Duration::from_millis(100),
-    longest: Duration::MAX,
+    max: Duration::MAX,
 };

@@ -17,11 +17,11 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub struct Drive(Secret<Vec<u8>>);
 
-/// Downloads a URL; the answer has at most [`MOST_ENCODED_BYTES`].
+/// Downloads a URL; the answer has at most [`MAX_ENCODED_BYTES`].
 pub type Fetch<'a> = dyn Fn(&Url) -> Result<Secret<Vec<u8>>, FetchError> + 'a;
 
 /// The most bytes that a config drive may have on its way: 64 MiB that do not compress, in base64 with line ends.
-pub const MOST_ENCODED_BYTES: u64 = 92 << 20;
+pub const MAX_ENCODED_BYTES: u64 = 92 << 20;
 
 /// What Ironic and cloud-init agree on as the most a config drive has.
 pub(super) const SIZE: u64 = 64 << 20;

@@ -11,7 +11,7 @@ pub(crate) mod fuzz;
 mod paged;
 mod rebuild;
 
-pub use decode::{Drive, Fetch, MOST_ENCODED_BYTES};
+pub use decode::{Drive, Fetch, MAX_ENCODED_BYTES};
 pub use error::{Error, FetchError};
 
 use crate::formats::guid::Guid;
@@ -32,7 +32,7 @@ use std::path::PathBuf;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// As it came, unless the disk's sectors make its file system useless there.
-    AsItIs,
+    Verbatim,
     /// Its files in a new FAT file system.
     Rebuilt,
 }
@@ -72,7 +72,7 @@ pub fn install(
 
 /// The partition for the drive: the one that has the label, or a new one.
 fn place(disk: &Disk, cancel: &Cancel) -> Result<Partition, Error> {
-    partition::fix_gpt(disk).map_err(Error::Partition)?;
+    partition::repair_gpt(disk).map_err(Error::Partition)?;
     match labelled(disk, cancel)? {
         Some(partition) => {
             partition::rescan(disk, cancel).map_err(Error::Partition)?;
@@ -157,7 +157,7 @@ fn rebuild_or_warn(
 
 /// Those that the log names.
 fn first(paths: &[String]) -> &[String] {
-    paths.get(..MOST_NAMED).unwrap_or(paths)
+    paths.get(..MAX_NAMED).unwrap_or(paths)
 }
 
 fn write_as_it_is(target: &Disk, drive: &Drive, cancel: &Cancel) -> Result<(), Error> {
@@ -216,7 +216,7 @@ fn settle(target: &Disk) -> Result<(), Error> {
 
 const LABEL: &str = "config-2";
 /// Files or links that are left out and named.
-const MOST_NAMED: usize = 10;
+const MAX_NAMED: usize = 10;
 /// Bytes that are written or read between two looks at the wish to stop.
 const PIECE: usize = 1 << 20;
 
@@ -224,7 +224,7 @@ const PIECE: usize = 1 << 20;
 mod tests {
     use super::*;
     use crate::formats::fat::Fat;
-    use crate::formats::tree::fixture::{self, EXT2, EXT4, FAT, ROCK_RIDGE};
+    use crate::formats::safe_name::fixture::{self, EXT2, EXT4, FAT, ROCK_RIDGE};
     use crate::secret::Secret;
     use crate::storage::fixture::TestDisk;
     use std::io;
@@ -267,7 +267,7 @@ mod tests {
     fn a_drive_goes_into_a_new_partition_and_later_into_the_same() {
         let disk = TestDisk::gpt(200, 512, &[(Guid::LINUX_DATA, 1, 20)]);
         let iso = fixture::unpacked(ROCK_RIDGE);
-        let first = put(&disk, &drive(ROCK_RIDGE), Form::AsItIs).unwrap();
+        let first = put(&disk, &drive(ROCK_RIDGE), Form::Verbatim).unwrap();
         assert_eq!((first.number, first.start), (2, 135 << 20));
         assert_eq!(start_of(&disk, &first, iso.len()), iso);
         // A longer drive would have gone on: up to the partition's end, or just behind the next one.
@@ -276,7 +276,7 @@ mod tests {
         for (place, byte) in longer {
             disk.file.write_all_at(&[byte], place).unwrap();
         }
-        let second = put(&disk, &drive(FAT), Form::AsItIs).unwrap();
+        let second = put(&disk, &drive(FAT), Form::Verbatim).unwrap();
         assert_eq!(second, first);
         let fat = fixture::unpacked(FAT);
         assert_eq!(start_of(&disk, &first, fat.len()), fat);
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn an_iso_on_large_sectors_is_rebuilt_as_fat() {
         let disk = TestDisk::gpt(200, 4096, &[]);
-        let partition = put(&disk, &drive(ROCK_RIDGE), Form::AsItIs).unwrap();
+        let partition = put(&disk, &drive(ROCK_RIDGE), Form::Verbatim).unwrap();
         assert_eq!(files_of(&disk, &partition), fixture::files());
         let start = start_of(&disk, &partition, 1 << 20);
         assert_eq!(start[11..13], [0, 16], "sectors of 4096 bytes");
@@ -338,7 +338,7 @@ mod tests {
             drive.resize(bytes, 7);
             let fetch = |_: &url::Url| Ok(Secret::new(drive.clone()));
             let given = Drive::from_text("http://x/", "n", &fetch).unwrap();
-            match put(&disk, &given, Form::AsItIs) {
+            match put(&disk, &given, Form::Verbatim) {
                 Ok(partition) => {
                     assert!(fits);
                     assert_eq!(partition.number, 1);
@@ -397,7 +397,7 @@ mod tests {
     fn an_ext_drive_of_small_blocks_is_rebuilt_for_large_sectors_with_what_its_links_lead_to() {
         for packed in [EXT2, EXT4] {
             let disk = TestDisk::gpt(200, 4096, &[]);
-            let partition = put(&disk, &drive(packed), Form::AsItIs).unwrap();
+            let partition = put(&disk, &drive(packed), Form::Verbatim).unwrap();
             let linked = |(path, content): (&str, &str)| (path.to_owned(), content.into());
             let mut expected = fixture::files();
             expected.extend(
@@ -424,8 +424,8 @@ mod tests {
         let drive = Drive::from_text("http://x/", "n", &fetch).unwrap();
         let disk = TestDisk::gpt(200, 4096, &[]);
         let mut found = Vec::new();
-        let told = crate::logging::tests::told(crate::logging::Verbosity::Info, || {
-            let partition = put(&disk, &drive, Form::AsItIs).unwrap();
+        let told = crate::logging::tests::captured(crate::logging::Verbosity::Info, || {
+            let partition = put(&disk, &drive, Form::Verbatim).unwrap();
             found = files_of(&disk, &partition);
         });
         assert_eq!(found, [("user_data".to_owned(), vec![])]);
@@ -461,8 +461,8 @@ mod tests {
         let fetch = |_: &url::Url| Ok(Secret::new(iso.clone()));
         let drive = Drive::from_text("http://x/", "n", &fetch).unwrap();
         let disk = TestDisk::gpt(200, 4096, &[]);
-        let told = crate::logging::tests::told(crate::logging::Verbosity::Info, || {
-            put(&disk, &drive, Form::AsItIs).unwrap();
+        let told = crate::logging::tests::captured(crate::logging::Verbosity::Info, || {
+            put(&disk, &drive, Form::Verbatim).unwrap();
         });
         for line in [named("F"), named("link")] {
             assert!(told.contains(&line), "{line}: {told}");
@@ -493,7 +493,7 @@ mod tests {
         );
         disk.file.write_all_at(&fat, 1 << 20).unwrap();
         disk.file.write_all_at(&fat, 2 << 20).unwrap();
-        let error = put(&disk, &drive(FAT), Form::AsItIs).unwrap_err();
+        let error = put(&disk, &drive(FAT), Form::Verbatim).unwrap_err();
         assert!(matches!(error, Error::Ambiguous(_)), "{error}");
     }
 
@@ -538,7 +538,7 @@ mod tests {
             let (labelled, tenants) = (21 << 20, 31 << 20);
             disk.file.write_all_at(&fat, labelled).unwrap();
             disk.file.write_all_at(&[0xD1; 4096], tenants).unwrap();
-            let place = put(&disk, &drive(ROCK_RIDGE), Form::AsItIs).unwrap();
+            let place = put(&disk, &drive(ROCK_RIDGE), Form::Verbatim).unwrap();
             assert_eq!((place.number, place.start), (number, labelled));
             let iso = fixture::unpacked(ROCK_RIDGE);
             assert_eq!(start_of(&disk, &place, iso.len()), iso);
@@ -564,7 +564,7 @@ mod tests {
             &root,
             &Chosen::at(disk.path()).unwrap(),
             &drive,
-            Form::AsItIs,
+            Form::Verbatim,
             &Cancel::default(),
         );
         assert_eq!(
@@ -585,7 +585,7 @@ mod tests {
         let mut text = fat;
         text.resize((1 << 20) + 1, 0);
         let large = Drive::from_text("http://x/", "n", &|_| Ok(Secret::new(text.clone()))).unwrap();
-        let error = put(&disk, &large, Form::AsItIs).unwrap_err();
+        let error = put(&disk, &large, Form::Verbatim).unwrap_err();
         assert!(
             matches!(
                 error,

@@ -5,7 +5,7 @@ use crate::formats::ext::{self, Ext};
 use crate::formats::fat::{self, Fat};
 use crate::formats::iso9660::{self, Iso};
 use crate::formats::links::{self, Link};
-use crate::formats::tree::MOST_DEPTH;
+use crate::formats::safe_name::MAX_DEPTH;
 use crate::progress::Cancel;
 use crate::storage::disk::{Disk, Window};
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
@@ -33,7 +33,7 @@ pub(super) enum Error {
     #[error("a file system that does not tell upper from lower case has no place for {0}")]
     SameName(String),
     #[error(
-        "it has more than {MAX_FILES} files and links, or its links lead deeper than {MOST_DEPTH} folders"
+        "it has more than {MAX_FILES} files and links, or its links lead deeper than {MAX_DEPTH} folders"
     )]
     TooManyFiles,
     #[error("it has neither an ISO 9660 nor a FAT nor an ext file system")]
@@ -87,7 +87,7 @@ fn read_all<F>(
     let followed = links::follow(&paths, links, left).map_err(|_| Error::TooManyFiles)?;
     let own = paths.iter().map(|path| path.to_vec()).zip(0..);
     let mut read_files = Vec::new();
-    let mut left = MOST_BYTES;
+    let mut left = MAX_BYTES;
     for (path, number) in own.chain(followed.files) {
         if let Some(file) = files.get(number) {
             let bytes = Zeroizing::new(read(file, left)?);
@@ -177,7 +177,7 @@ pub(super) fn matches(target: &Disk, files: &[File], cancel: &Cancel) -> Result<
         return Ok(false);
     }
     for (found, (path, content)) in found.iter().zip(files) {
-        let bytes = fat.read(found, MOST_BYTES, cancel).map_err(Error::Fat)?;
+        let bytes = fat.read(found, MAX_BYTES, cancel).map_err(Error::Fat)?;
         if found.path != *path || *Zeroizing::new(bytes) != **content {
             return Ok(false);
         }
@@ -254,7 +254,7 @@ fn tidy(target: &Disk, cancel: &Cancel) -> Result<(), Error> {
 /// The first byte of a directory's unused entry.
 const DELETED: u8 = 0xE5;
 /// No drive holds more; a hostile one may name the same bytes many times.
-const MOST_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 /// No config drive has more. A rebuilding compares each file with the others of its directory.
 const MAX_FILES: usize = 256;
 const LABEL: &[u8; 11] = b"CONFIG-2   ";
@@ -262,7 +262,7 @@ const LABEL: &[u8; 11] = b"CONFIG-2   ";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::tree::fixture;
+    use crate::formats::safe_name::fixture;
     use crate::storage::disk::Access;
     use crate::storage::fixture::TestDisk;
     use std::io::SeekFrom;

@@ -1,6 +1,6 @@
 //! JSON as Keystone speaks it: what all of it has in common, and the two documents.
 
-pub(super) mod own;
+pub(super) mod auth;
 pub(super) mod token;
 
 use jiff::Timestamp;

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(in super::super) enum Verdict {
     Known(Identity),
     /// And why.
-    Nobody(&'static str),
+    Invalid(&'static str),
 }
 
 /// `GET /v3/auth/tokens`.
@@ -82,7 +82,7 @@ pub(in super::super) fn verdict(body: &[u8]) -> Result<Verdict, &'static str> {
     let document: Document = http::parse(body).map_err(|error| error.what)?;
     let Some(token) = document.token else {
         return match document.access {
-            Some(_) => Ok(Verdict::Nobody(
+            Some(_) => Ok(Verdict::Invalid(
                 "it is a token of Keystone's second version",
             )),
             None => Err("it tells of no token"),
@@ -93,12 +93,12 @@ pub(in super::super) fn verdict(body: &[u8]) -> Result<Verdict, &'static str> {
         .as_ref()
         .is_some_and(|bind| bind.contains_key("kerberos"))
     {
-        return Ok(Verdict::Nobody("the token is bound to a Kerberos ticket"));
+        return Ok(Verdict::Invalid("the token is bound to a Kerberos ticket"));
     }
     let credential = token.application_credential.as_ref();
     if credential.is_some_and(|credential| credential.access_rules.is_some()) {
         // As keystonemiddleware without `service_type`: a rule names paths of a service in the catalogue, and that is no agent.
-        return Ok(Verdict::Nobody(
+        return Ok(Verdict::Invalid(
             "the application credential has access rules",
         ));
     }
@@ -114,7 +114,7 @@ impl Identity {
     pub fn of_answer(body: &[u8]) -> Result<Self, &'static str> {
         match verdict(body)? {
             Verdict::Known(identity) => Ok(identity),
-            Verdict::Nobody(reason) => Err(reason),
+            Verdict::Invalid(reason) => Err(reason),
         }
     }
 }
@@ -212,13 +212,13 @@ mod tests {
     fn known(answer: &Value) -> Identity {
         match verdict(answer.to_string().as_bytes()) {
             Ok(Verdict::Known(identity)) => identity,
-            Ok(Verdict::Nobody(reason)) | Err(reason) => panic!("{reason}"),
+            Ok(Verdict::Invalid(reason)) | Err(reason) => panic!("{reason}"),
         }
     }
 
     fn nobody(answer: &Value) -> &'static str {
         match verdict(answer.to_string().as_bytes()) {
-            Ok(Verdict::Nobody(reason)) => reason,
+            Ok(Verdict::Invalid(reason)) => reason,
             _ => panic!("{answer}"),
         }
     }

@@ -108,7 +108,7 @@ fn what_is_given_stands_for_a_default_until_a_file_says_otherwise() {
         ("machine:wipe: role:cleaner", false, true),
     ] {
         let settings = Settings {
-            given: vec![("machine:wipe", "role:washer")],
+            option_rules: vec![("machine:wipe", "role:washer")],
             ..place.settings(text)
         };
         let enforcer = Enforcer::load(DEFAULTS, settings).unwrap();
@@ -135,7 +135,7 @@ fn a_file_that_is_not_believed_is_refused_and_so_is_one_that_becomes_so() {
     };
     let load = |text| {
         let settings = Settings {
-            believed,
+            is_trusted: believed,
             ..place.settings(text)
         };
         Enforcer::load(DEFAULTS, settings)
@@ -161,7 +161,7 @@ fn a_file_in_a_folder_where_others_may_replace_it_is_refused() {
     let elsewhere = tempfile::tempdir().unwrap();
     let link = elsewhere.path().join("policy.yaml");
     let mut settings = Settings {
-        believed,
+        is_trusted: believed,
         ..place.settings("machine:wipe: \"@\"")
     };
     let file = settings.files[0].clone();
@@ -194,7 +194,7 @@ fn a_file_that_is_found_by_way_of_an_open_folder_is_refused() {
         _ => Err("it is open"),
     };
     let mut settings = Settings {
-        believed,
+        is_trusted: believed,
         ..place.settings("machine:wipe: \"@\"")
     };
     let file = settings.files[0].clone();
@@ -291,7 +291,7 @@ fn a_policy_that_locks_the_conductor_out_of_some_nodes_is_refused() {
     let name = "\"rule:agent_token and not 'standby.power_off':%(command)s\"";
     let text = format!("\"baremetal:agent:command:standby.sync\": {name}\n");
     assert!(Enforcer::load(crate::policy::DEFAULTS, place.settings(&text)).is_ok());
-    let confirmed = format!("# ferrite: {}\n", crate::policy::guard::LOCKOUT);
+    let confirmed = format!("# ferrite: {}\n", crate::policy::invariants::LOCKOUT);
     let text = format!("{confirmed}\"{}\": rule:mine\n", rules[0]);
     assert!(Enforcer::load(crate::policy::DEFAULTS, place.settings(&text)).is_ok());
 }
@@ -729,10 +729,10 @@ fn nobody_passes_never() {
     let enforcer = place
         .load("machine:wipe: rule:machine:never and role:a")
         .unwrap();
-    assert!(enforcer.is_never("machine:never"));
-    assert!(enforcer.is_never("machine:wipe"));
-    assert!(enforcer.is_never("nothing"));
-    assert!(!enforcer.is_never("admin_required"));
+    assert!(enforcer.always_denies("machine:never"));
+    assert!(enforcer.always_denies("machine:wipe"));
+    assert!(enforcer.always_denies("nothing"));
+    assert!(!enforcer.always_denies("admin_required"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Why policies cannot be used.
 
-use crate::policy::guard::Unfit;
+use crate::policy::invariants::Violation;
 use crate::policy::language::RuleError;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub enum Error {
     },
     /// It is nothing to be believed.
     #[error("{} is not taken: {reason}", path.display())]
-    NotBelieved {
+    Untrusted {
         /// The file or directory.
         path: PathBuf,
         /// Why, and what to do.
@@ -93,9 +93,9 @@ pub enum Error {
     },
     /// Nobody can live by it.
     #[error(transparent)]
-    Unfit(#[from] Unfit),
+    Unfit(#[from] Violation),
     /// More than anybody would write.
-    #[error("{} is larger than {LONGEST} bytes: no policy needs that many", path.display())]
+    #[error("{} is larger than {MAX_LEN} bytes: no policy needs that many", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -112,4 +112,4 @@ impl Error {
 }
 
 /// Bytes of a file.
-pub(super) const LONGEST: u64 = 256 << 10;
+pub(super) const MAX_LEN: u64 = 256 << 10;

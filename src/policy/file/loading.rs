@@ -2,47 +2,47 @@
 
 use super::content::{Content, PolicyFile};
 use super::error::Error;
-use super::read::{believe_folders, read};
-use super::trace::Trace;
-use crate::nearest::nearest;
+use super::read::{check_folders, read};
+use super::trace::FileStamp;
 use crate::policy::attributes::Attributes;
-use crate::policy::credentials::{AGENT, NOBODY};
-use crate::policy::guard::{LOCKOUT, judge};
+use crate::policy::credentials::{AGENT, ANONYMOUS};
+use crate::policy::invariants::{LOCKOUT, check};
 use crate::policy::language::{Check, Rules, built_in, circle, outcomes, references, remote};
 use crate::policy::names::{COMMAND, COMMAND_RUN};
 use crate::policy::rule::RuleDefault;
 use crate::policy::settings::Settings;
+use crate::suggest::nearest;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 /// Everything that is replaced at once.
 #[derive(Debug)]
-pub(in crate::policy) struct InForce {
+pub(in crate::policy) struct ActivePolicy {
     pub(in crate::policy) rules: Rules,
     pub(in crate::policy) warnings: Vec<String>,
     pub(in crate::policy) files: Vec<PolicyFile>,
 }
 
 /// A file's rule.
-pub(in crate::policy) struct Written {
+pub(in crate::policy) struct FileRule {
     check: Check,
     /// `file:line: `.
     place: String,
 }
 
-impl InForce {
+impl ActivePolicy {
     /// Reads the files and lays them over the program's own rules.
     pub(in crate::policy) fn load(
         defaults: &'static [RuleDefault],
         settings: &Settings,
-        traces: &[Trace],
+        traces: &[FileStamp],
     ) -> Result<Self, Error> {
         let mut files = Vec::new();
         let mut warnings = Vec::new();
-        let mut written: BTreeMap<String, Written> = BTreeMap::new();
-        for Trace { path, .. } in traces {
-            let content = read(path, settings.believed)?;
-            believe_folders(path, settings.believed)?;
+        let mut written: BTreeMap<String, FileRule> = BTreeMap::new();
+        for FileStamp { path, .. } in traces {
+            let content = read(path, settings.is_trusted)?;
+            check_folders(path, settings.is_trusted)?;
             files.push(PolicyFile {
                 path: path.clone(),
                 options: content.options.clone(),
@@ -54,14 +54,14 @@ impl InForce {
         for (name, rule) in &written {
             rules.insert(name.clone(), rule.check.clone());
         }
-        for (name, rule) in &settings.given {
+        for (name, rule) in &settings.option_rules {
             if !written.contains_key(*name) {
                 rules.insert((*name).to_owned(), built_in(rule));
             }
         }
         for default in defaults {
             if let Some(deprecation) = default.deprecated_for_removal
-                && let Some(Written { place, .. }) = written.get(default.name)
+                && let Some(FileRule { place, .. }) = written.get(default.name)
             {
                 warnings.push(format!(
                     "{place}the rule {:?} will be gone, and what is said of it with it (since {}): {}",
@@ -94,22 +94,22 @@ impl InForce {
             });
         }
         let confirmed = |file: &PolicyFile| file.options.iter().any(|said| said == LOCKOUT);
-        let is_open = rules.allows(COMMAND_RUN, &NOBODY, &Attributes::new());
+        let is_open = rules.allows(COMMAND_RUN, &ANONYMOUS, &Attributes::new());
         let is_confirmed = files.iter().any(confirmed);
         let cause = |rule: &str| cause(&rules, &written, rule);
-        judge(defaults, is_confirmed, is_open, cause, |rule| {
+        check(defaults, is_confirmed, is_open, cause, |rule| {
             // As the gate asks a command's rule: it may be about the command's name.
             let command = rule.strip_prefix(COMMAND).filter(|name| name.contains('.'));
             let known = command.map(|name| ("command".to_owned(), name.into()));
             outcomes(&rules, rule, &AGENT, &known.into_iter().collect())
         })?;
-        if outcomes(&rules, COMMAND_RUN, &NOBODY, &Attributes::new()).holds {
+        if outcomes(&rules, COMMAND_RUN, &ANONYMOUS, &Attributes::new()).holds {
             warnings.push(format!(
                 "{}the rule {COMMAND_RUN:?} is passed without a credential for some nodes: who shows none is refused all the same",
                 place(COMMAND_RUN)
             ));
         }
-        warnings.extend(strangers(&rules, defaults, &written, settings));
+        warnings.extend(unknown_names(&rules, defaults, &written, settings));
         Ok(Self {
             rules,
             warnings,
@@ -119,7 +119,7 @@ impl InForce {
 }
 
 /// Where a rule was changed: its own place in a file, or else that of the first rule of a file that it refers to, however far.
-fn cause(rules: &Rules, written: &BTreeMap<String, Written>, name: &str) -> Option<String> {
+fn cause(rules: &Rules, written: &BTreeMap<String, FileRule>, name: &str) -> Option<String> {
     let mut waiting = vec![name];
     let mut seen = HashSet::new();
     while let Some(name) = waiting.pop() {
@@ -142,14 +142,14 @@ fn cause(rules: &Rules, written: &BTreeMap<String, Written>, name: &str) -> Opti
 pub(in crate::policy) fn take(
     content: Content,
     path: &Path,
-    written: &mut BTreeMap<String, Written>,
+    written: &mut BTreeMap<String, FileRule>,
     warnings: &mut Vec<String>,
 ) -> Result<(), Error> {
     warnings.extend(content.warnings);
     for entry in content.rules {
         let check = entry.parsed(path)?;
         let place = format!("{}:{}: ", path.display(), entry.line);
-        written.insert(entry.name, Written { check, place });
+        written.insert(entry.name, FileRule { check, place });
     }
     Ok(())
 }
@@ -157,7 +157,7 @@ pub(in crate::policy) fn take(
 /// A rule that no file has, with what it was before (`_handle_deprecated_rule`).
 pub(in crate::policy) fn registered(
     default: &RuleDefault,
-    written: &BTreeMap<String, Written>,
+    written: &BTreeMap<String, FileRule>,
     settings: &Settings,
     warnings: &mut Vec<String>,
 ) -> Check {
@@ -189,10 +189,10 @@ pub(in crate::policy) fn registered(
 }
 
 /// Names in files that nobody knows: of rules, and in references.
-fn strangers(
+fn unknown_names(
     rules: &Rules,
     defaults: &[RuleDefault],
-    written: &BTreeMap<String, Written>,
+    written: &BTreeMap<String, FileRule>,
     settings: &Settings,
 ) -> Vec<String> {
     let referred: HashSet<&str> = rules
@@ -208,10 +208,10 @@ fn strangers(
     let mut guesses = 0;
     let mut meant = |wrong: &str, known: &mut dyn Iterator<Item = &str>| {
         guesses += 1;
-        if guesses > MOST_GUESSES {
+        if guesses > MAX_GUESSES {
             return String::new();
         }
-        let known = known.take(MOST_KNOWN);
+        let known = known.take(MAX_KNOWN);
         let others = known.filter(|name| *name != wrong).map(str::to_owned);
         nearest(wrong, others).map_or_else(String::new, |name| format!("; is {name:?} meant?"))
     };
@@ -242,5 +242,5 @@ fn strangers(
 }
 
 /// A file may have tens of thousands of names, and guessing what is meant compares each with all others.
-const MOST_GUESSES: usize = 100;
-const MOST_KNOWN: usize = 1000;
+const MAX_GUESSES: usize = 100;
+const MAX_KNOWN: usize = 1000;

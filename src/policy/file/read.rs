@@ -1,7 +1,7 @@
 //! From a path to a file's rules, if the file may be believed.
 
 use super::content::Content;
-use super::error::{Error, LONGEST};
+use super::error::{Error, MAX_LEN};
 use super::yaml::parse;
 use crate::policy::settings::Found;
 use nix::fcntl::OFlag;
@@ -13,10 +13,10 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{self, Component, Path, PathBuf};
 
 /// Whether a file may be believed, or why not.
-pub(super) type Believed = fn(&Found) -> Result<(), &'static str>;
+pub(super) type Trust = fn(&Found) -> Result<(), &'static str>;
 
 /// Reads a file's rules.
-pub(in crate::policy) fn read(path: &Path, believed: Believed) -> Result<Content, Error> {
+pub(in crate::policy) fn read(path: &Path, believed: Trust) -> Result<Content, Error> {
     let text = read_text(path, believed)?;
     parse(&text, path).map_err(|(line, reason)| Error::Syntax {
         path: path.to_owned(),
@@ -26,7 +26,7 @@ pub(in crate::policy) fn read(path: &Path, believed: Believed) -> Result<Content
 }
 
 /// Reads a file.
-pub(in crate::policy) fn read_text(path: &Path, believed: Believed) -> Result<String, Error> {
+pub(in crate::policy) fn read_text(path: &Path, believed: Trust) -> Result<String, Error> {
     let unreadable = |error| Error::unreadable(path, error);
     // A pipe must not hold up whoever reads it.
     let file = OpenOptions::new()
@@ -40,15 +40,15 @@ pub(in crate::policy) fn read_text(path: &Path, believed: Believed) -> Result<St
             path: path.to_owned(),
         });
     }
-    believed(&found).map_err(|reason| Error::NotBelieved {
+    believed(&found).map_err(|reason| Error::Untrusted {
         path: path.to_owned(),
         reason,
     })?;
     let mut bytes = Vec::new();
-    file.take(LONGEST + 1)
+    file.take(MAX_LEN + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    if bytes.len() as u64 > LONGEST {
+    if bytes.len() as u64 > MAX_LEN {
         return Err(Error::TooLarge {
             path: path.to_owned(),
         });
@@ -66,12 +66,12 @@ pub(in crate::policy) fn read_text(path: &Path, believed: Believed) -> Result<St
 
 /// Refuses a file that somebody can put another in the place of: whoever may write to a folder by which it is found. Not so where
 /// that is sticky, as /tmp is.
-pub(super) fn believe_folders(path: &Path, believed: Believed) -> Result<(), Error> {
+pub(super) fn check_folders(path: &Path, believed: Trust) -> Result<(), Error> {
     let unreadable = |error| Error::unreadable(path, error);
     for folder in folders_of(path).map_err(unreadable)? {
         let found = found(&folder).map_err(|error| Error::unreadable(&folder, error))?;
         if found.metadata.mode() & STICKY == 0 {
-            believed(&found).map_err(|reason| Error::NotBelieved {
+            believed(&found).map_err(|reason| Error::Untrusted {
                 path: folder,
                 reason,
             })?;

@@ -5,7 +5,7 @@
 //! here.
 
 use super::content::{Content, Entry};
-use super::plain::{is_null, type_of};
+use super::yaml_scalar::{is_null, type_of};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::Value;
 use std::collections::HashMap;

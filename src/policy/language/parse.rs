@@ -76,8 +76,8 @@ fn parse_text(text: &str) -> Result<Parsed, RuleError> {
         let check = Check::Always;
         return Ok(Parsed { check, doubts });
     }
-    if text.len() > LONGEST {
-        doubts.push(format!("it has {} bytes, more than {LONGEST}", text.len()));
+    if text.len() > MAX_LEN {
+        doubts.push(format!("it has {} bytes, more than {MAX_LEN}", text.len()));
         let check = Check::Failing;
         return Ok(Parsed { check, doubts });
     }
@@ -214,6 +214,6 @@ fn is_quoted(word: &str) -> bool {
 }
 
 /// Bytes of a rule.
-const LONGEST: usize = 64 << 10;
+const MAX_LEN: usize = 64 << 10;
 /// Letters of a rule that a message shows.
 const SHOWN: usize = 80;

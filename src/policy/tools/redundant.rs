@@ -22,7 +22,7 @@ pub fn redundant(
     let mut written = BTreeMap::new();
     let mut said = Vec::new();
     for trace in traces(settings)? {
-        let content = read(&trace.path, settings.believed)?;
+        let content = read(&trace.path, settings.is_trusted)?;
         for entry in &content.rules {
             said.push((entry.name.clone(), entry.parsed(&trace.path)?));
         }

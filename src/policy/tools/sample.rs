@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(written.in_force().rules, built_in.in_force().rules);
         let said = crate::policy::redundant(DEFAULTS, &settings).unwrap();
         assert!(said.into_iter().eq(DEFAULTS));
-        assert!(!written.is_never("agent_token"));
+        assert!(!written.always_denies("agent_token"));
         assert_eq!(
             written.enforce("agent_token", &Attributes::new(), &Attributes::new()),
             built_in.enforce("agent_token", &Attributes::new(), &Attributes::new())

@@ -5,7 +5,7 @@
 use crate::error::{AgentError, ErrorClass};
 use crate::json::{Field, Json};
 use crate::secret::Secret;
-use crate::storage::foreign::Attributes;
+use crate::storage::confined_fs::Attributes;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::path::PathBuf;
@@ -50,7 +50,7 @@ pub(super) enum Content {
 
 /// What URLs may name: the node and its ports.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Names<'a> {
+pub(super) struct UrlVariables<'a> {
     pub(super) node: Option<&'a Json>,
     pub(super) ports: &'a Json,
 }
@@ -62,14 +62,14 @@ pub(super) struct Names<'a> {
 pub(super) fn read(
     properties: Option<&Json>,
     arguments: Option<&Json>,
-    names: Names<'_>,
+    names: UrlVariables<'_>,
 ) -> Result<Vec<Injection>, AgentError> {
     let mut files = list(properties, "the `inject_files` node property")?;
     files.extend(list(arguments, "the `files` argument")?);
-    if files.len() > MOST_FILES {
+    if files.len() > MAX_FILES {
         let found = files.len();
         return Err(invalid(format!(
-            "there are {found} files to inject, and at most {MOST_FILES} are injected at once: put them into an archive or a config drive"
+            "there are {found} files to inject, and at most {MAX_FILES} are injected at once: put them into an archive or a config drive"
         )));
     }
     let mut problems = Vec::new();
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `None` only with a problem.
-    fn injection(&mut self, names: Names<'_>) -> Option<Injection> {
+    fn injection(&mut self, names: UrlVariables<'_>) -> Option<Injection> {
         let Some(members) = self.record.members() else {
             self.problem("expected an object");
             return None;
@@ -203,12 +203,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn change(&mut self, names: Names<'_>) -> Option<Change> {
+    fn change(&mut self, names: UrlVariables<'_>) -> Option<Change> {
         let attributes = Attributes {
-            mode: self.number("mode", MOST_MODE).filter(|mode| *mode != 0),
-            folder_mode: self.number("dirmode", MOST_MODE).filter(|mode| *mode != 0),
-            owner: self.number("owner", MOST_ID),
-            group: self.number("group", MOST_ID),
+            mode: self.number("mode", MAX_MODE).filter(|mode| *mode != 0),
+            folder_mode: self.number("dirmode", MAX_MODE).filter(|mode| *mode != 0),
+            owner: self.number("owner", MAX_ID),
+            group: self.number("group", MAX_ID),
         };
         let deleted = self.field("deleted").is_some_and(|deleted| {
             deleted.flag().unwrap_or_else(|| {
@@ -234,7 +234,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn content(&mut self, text: &str, names: Names<'_>) -> Option<Content> {
+    fn content(&mut self, text: &str, names: UrlVariables<'_>) -> Option<Content> {
         if text.contains("://") {
             return match filled(text, names) {
                 Ok(url) => Some(Content::Url(Secret::new(url))),
@@ -261,7 +261,7 @@ impl<'a> Reader<'a> {
         let number = value.unsigned().filter(|number| *number <= most);
         match number.and_then(|number| u32::try_from(number).ok()) {
             Some(number) => Some(number),
-            None if value.signed() == Some(-1) && most == MOST_ID => None,
+            None if value.signed() == Some(-1) && most == MAX_ID => None,
             None => {
                 self.problem(&format!("{field} must be a number"));
                 None
@@ -288,7 +288,7 @@ impl Unfilled {
 
 /// A text with `{node[…]}` and `{ports[…]}` replaced, as Python's `str.format` does it. Keys and numbers alone lead on: Python's
 /// attributes and formats, which reach into the program, do not.
-fn filled(template: &str, names: Names<'_>) -> Result<String, Unfilled> {
+fn filled(template: &str, names: UrlVariables<'_>) -> Result<String, Unfilled> {
     let mut text = String::new();
     let mut rest = template;
     while let Some(at) = rest.find(['{', '}']) {
@@ -303,19 +303,19 @@ fn filled(template: &str, names: Names<'_>) -> Result<String, Unfilled> {
         let (name, after) = inner.split_once('}').ok_or(Unfilled::NoSuchName)?;
         text.push_str(&looked_up(name, names)?);
         // A short template can name something long again and again.
-        if text.len() > MOST_URL {
+        if text.len() > MAX_URL {
             return Err(Unfilled::TooLong);
         }
         rest = after;
     }
     text.push_str(rest);
     match text.len() {
-        0..=MOST_URL => Ok(text),
+        0..=MAX_URL => Ok(text),
         _ => Err(Unfilled::TooLong),
     }
 }
 
-fn looked_up(name: &str, names: Names<'_>) -> Result<String, Unfilled> {
+fn looked_up(name: &str, names: UrlVariables<'_>) -> Result<String, Unfilled> {
     let (first, keys) = name.split_once('[').ok_or(Unfilled::NoSuchName)?;
     let value = match first {
         "node" => names.node,
@@ -339,9 +339,9 @@ fn looked_up(name: &str, names: Names<'_>) -> Result<String, Unfilled> {
 }
 
 /// Each is in memory until all are read.
-const MOST_FILES: usize = 1000;
+const MAX_FILES: usize = 1000;
 /// No server takes longer ones.
-const MOST_URL: usize = 8192;
+const MAX_URL: usize = 8192;
 const FIELDS: [&str; 8] = [
     "path",
     "partition",
@@ -352,9 +352,9 @@ const FIELDS: [&str; 8] = [
     "owner",
     "group",
 ];
-const MOST_MODE: u64 = 0o7777;
+const MAX_MODE: u64 = 0o7777;
 /// The one above means "unchanged" to the kernel.
-const MOST_ID: u64 = 0xFFFF_FFFE;
+const MAX_ID: u64 = 0xFFFF_FFFE;
 
 #[cfg(test)]
 mod tests {
@@ -367,7 +367,7 @@ mod tests {
             json!({"uuid": "1be2", "driver_info": {"secret": "******"}, "extra": {"n": 7}}),
         );
         let ports = json!([{"address": "52:54:00:12:34:56"}]).into();
-        let names = Names {
+        let names = UrlVariables {
             node: Some(&node),
             ports: &ports,
         };
@@ -426,7 +426,7 @@ mod tests {
     #[test]
     fn neither_names_nor_files_are_more_than_their_limits() {
         let node = Json::from(json!({"a": "A".repeat(5000)}));
-        let names = Names {
+        let names = UrlVariables {
             node: Some(&node),
             ports: &Json::NULL,
         };
@@ -493,7 +493,7 @@ mod tests {
 
     #[test]
     fn properties_come_before_arguments_and_both_may_be_missing() {
-        let names = Names {
+        let names = UrlVariables {
             node: None,
             ports: &Json::NULL,
         };

@@ -18,7 +18,7 @@ impl Machine {
         let Some(source) = &self.node_source else {
             return Ok(());
         };
-        if self.wishes()?.name_a_disk() {
+        if self.disk_selection()?.has_hints() {
             return Ok(());
         }
         tracing::info!("asking Ironic for the node again, before a disk is chosen");

@@ -1,7 +1,7 @@
 use super::super::fixture::{Lab, NODE, image, info_of, parsed, show};
 use super::super::spec::Phase;
 use super::*;
-use crate::formats::tree::fixture::FAT;
+use crate::formats::safe_name::fixture::FAT;
 use crate::node::WithSecrets;
 use crate::storage::fixture::TestDisk;
 use base64::Engine;
@@ -106,8 +106,7 @@ fn of_a_node_that_is_remembered_its_secrets_are_not() {
     };
     let masked = Some(of("******"));
     let known = || known(&lab);
-    lab.machine
-        .take_node(parsed(of("hush")), &Cancel::default());
+    lab.machine.set_node(parsed(of("hush")), &Cancel::default());
     assert_eq!(known(), masked);
     lab.remember_node(json!({"uuid": NODE}));
     lab.remember_node(of("hush"));

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::path::Way;
+use super::path::DevicePath;
 use crate::formats::vpd::{self, CodeSet, Designator};
 use crate::storage::sysfs;
 
@@ -23,7 +23,7 @@ pub(super) struct Identity {
 }
 
 /// The identity of the disk whose folder in `/sys/block` is given.
-pub(super) fn read(folder: &Path, name: &str, way: &Way) -> Identity {
+pub(super) fn read(folder: &Path, name: &str, way: &DevicePath) -> Identity {
     let device = folder.join("device");
     let identity = match way.transport(name) {
         Some("nvme") => nvme(folder, &device),
@@ -78,7 +78,7 @@ fn nvme_name(folder: &Path) -> Option<String> {
         .or_else(|| identifier("eui"))
 }
 
-fn usb(device: &Path, way: &Way) -> Identity {
+fn usb(device: &Path, way: &DevicePath) -> Identity {
     let model = sysfs::text(&device.join("model")).map(one_space);
     let serial = way
         .usb_device()

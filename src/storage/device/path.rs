@@ -10,7 +10,7 @@ use crate::storage::sysfs;
 
 /// The folders of a disk's ancestors in `/sys/devices`, the disk itself first.
 #[derive(Debug)]
-pub(super) struct Way {
+pub(super) struct DevicePath {
     steps: Vec<Step>,
 }
 
@@ -21,7 +21,7 @@ struct Step {
     folder: PathBuf,
 }
 
-impl Way {
+impl DevicePath {
     /// The way to the disk whose folder in `/sys/block` is given; empty where that folder leads nowhere.
     pub(super) fn of(root: &Root, folder: &Path) -> Self {
         let devices = root.path("sys/devices").canonicalize().ok();
@@ -318,7 +318,7 @@ mod tests {
     fn by_path(machine: &Machine, place: &str) -> Option<String> {
         machine.folder(place);
         let root = machine.root();
-        Way::of(&root, &root.path(place)).by_path()
+        DevicePath::of(&root, &root.path(place)).by_path()
     }
 
     #[test]
@@ -409,7 +409,7 @@ mod tests {
         );
         machine.plain_disk("sda", GIB);
         assert_eq!(
-            Way::of(&machine.root(), &machine.root().path("sys/block/sda")).by_path(),
+            DevicePath::of(&machine.root(), &machine.root().path("sys/block/sda")).by_path(),
             None
         );
     }
@@ -419,7 +419,7 @@ mod tests {
         let machine = Machine::new();
         let transport = |place: &str| {
             machine.folder(place);
-            Way::of(&machine.root(), &machine.root().path(place)).transport("sda")
+            DevicePath::of(&machine.root(), &machine.root().path(place)).transport("sda")
         };
         machine.folder("sys/devices/pci0000:00/0000:04:00.0/host1/fc_host/host1");
         assert_eq!(

@@ -3,7 +3,7 @@
 //! Instead of looking for signatures it knows, it zeroes where signatures are: both ends of every partition and of the
 //! disk. What it wrote it reads back from the device.
 
-use super::{Done, Failed, Outcome};
+use super::{DiskOutcome, Failed, Outcome};
 use crate::formats::guid::Guid;
 use crate::formats::probe::{self, Volume};
 use crate::progress::Cancel;
@@ -76,8 +76,8 @@ pub fn erase(
     let mut failures = Vec::new();
     for (examined, disk) in examined {
         let done = examined.and_then(|verdict| match verdict {
-            Verdict::Erase(ranges) => erase_disk(&disk, &ranges, cancel),
-            Verdict::Skip(done) => Ok(done),
+            Plan::Erase(ranges) => erase_disk(&disk, &ranges, cancel),
+            Plan::Skip(done) => Ok(done),
         });
         let disk = disk.path();
         match done {
@@ -98,9 +98,9 @@ pub fn erase(
     }
 }
 
-enum Verdict {
+enum Plan {
     Erase(Vec<Range>),
-    Skip(Done),
+    Skip(DiskOutcome),
 }
 
 /// A partition's bytes on its disk, or the whole disk's.
@@ -133,7 +133,7 @@ impl Range {
 }
 
 /// Decides about a disk without changing it.
-fn examine(root: &Root, disk: &Chosen, rules: Rules) -> Result<Verdict, Error> {
+fn examine(root: &Root, disk: &Chosen, rules: Rules) -> Result<Plan, Error> {
     let path = &disk.path();
     let disk = disk.open(Access::Read)?;
     let unreadable = |error| Error::Read(path.into(), error);
@@ -145,8 +145,8 @@ fn examine(root: &Root, disk: &Chosen, rules: Rules) -> Result<Verdict, Error> {
     // Ironic makes it of FAT alone; of another file system it is somebody's disk.
     let is_floppy =
         matches!(volume, Some(Volume::Fat { label }) if label.eq_ignore_ascii_case(VIRTUAL_FLOPPY));
-    if is_floppy && disk.bytes() < LARGEST_FLOPPY {
-        return Ok(Verdict::Skip(Done::SkippedVirtualMedia));
+    if is_floppy && disk.bytes() < MAX_FLOPPY_LEN {
+        return Ok(Plan::Skip(DiskOutcome::SkippedVirtualMedia));
     }
     // A damaged table is one more thing to erase.
     let table = partition::layout(&disk).map_or_else(|_| Vec::new(), |layout| layout.partitions);
@@ -166,13 +166,13 @@ fn examine(root: &Root, disk: &Chosen, rules: Rules) -> Result<Verdict, Error> {
         for range in &ranges {
             let member = probe::is_md_member(&mut range.window(&disk), range.bytes);
             if member.map_err(unreadable)? {
-                return Ok(Verdict::Skip(Done::SkippedArrayMember));
+                return Ok(Plan::Skip(DiskOutcome::SkippedArrayMember));
             }
         }
     }
     let read_only = block::is_read_only(disk.file().as_fd()).map_err(unreadable)?;
     match (read_only, rules.read_only) {
-        (true, ReadOnly::Skip) => return Ok(Verdict::Skip(Done::SkippedReadOnly)),
+        (true, ReadOnly::Skip) => return Ok(Plan::Skip(DiskOutcome::SkippedReadOnly)),
         (true, ReadOnly::Fail) => return Err(Error::ReadOnly(path.into())),
         (false, _) => {}
     }
@@ -186,10 +186,10 @@ fn examine(root: &Root, disk: &Chosen, rules: Rules) -> Result<Verdict, Error> {
             return Err(Error::Protected(path.into(), what));
         }
     }
-    Ok(Verdict::Erase(ranges))
+    Ok(Plan::Erase(ranges))
 }
 
-fn erase_disk(disk: &Chosen, ranges: &[Range], cancel: &Cancel) -> Result<Done, Error> {
+fn erase_disk(disk: &Chosen, ranges: &[Range], cancel: &Cancel) -> Result<DiskOutcome, Error> {
     let path = &disk.path();
     let disk = disk.open(Access::Write)?;
     let ends = merged_ends(ranges);
@@ -206,7 +206,7 @@ fn erase_disk(disk: &Chosen, ranges: &[Range], cancel: &Cancel) -> Result<Done, 
         verify(&disk, *end)?;
     }
     partition::rescan(&disk, cancel)?;
-    Ok(Done::Erased)
+    Ok(DiskOutcome::Erased)
 }
 
 /// What to zero, from the disk's end to its beginning: the table that says what is where goes last. Merged, because a hostile
@@ -301,7 +301,7 @@ fn shared_type(kind: Kind) -> Option<&'static str> {
 /// The label of the virtual floppy that Ironic passes parameters on.
 const VIRTUAL_FLOPPY: &str = "ir-vfd-dev";
 /// From this size on it is a disk that somebody gave the label (IPA: `utils._check_vmedia_device`).
-const LARGEST_FLOPPY: u64 = 4 << 30;
+const MAX_FLOPPY_LEN: u64 = 4 << 30;
 /// The farthest known signature from a start is the second header of LUKS2, up to 4 MiB away.
 const HEAD: u64 = 8 << 20;
 /// The farthest known signatures from an end are ZFS labels, 512 KiB away.
@@ -322,7 +322,7 @@ mod tests {
         read_only: ReadOnly::Fail,
     };
 
-    fn erase_one(disk: &TestDisk, rules: Rules) -> Result<Vec<Done>, Error> {
+    fn erase_one(disk: &TestDisk, rules: Rules) -> Result<Vec<DiskOutcome>, Error> {
         let disks = [Chosen::at(disk.path()).unwrap()];
         match erase(&Root::machine(), &disks, rules, &Cancel::default()) {
             Ok(outcomes) => Ok(outcomes.into_iter().map(|outcome| outcome.done).collect()),
@@ -359,7 +359,7 @@ mod tests {
             let kept = [(35 << 20)];
             marked(&disk, &gone);
             marked(&disk, &kept);
-            assert_eq!(erase_one(&disk, RULES).unwrap(), [Done::Erased]);
+            assert_eq!(erase_one(&disk, RULES).unwrap(), [DiskOutcome::Erased]);
             for place in gone {
                 assert_eq!(disk.bytes(place, 1), [0], "{place}");
             }
@@ -411,7 +411,7 @@ mod tests {
             shared: Shared::Erase,
             ..RULES
         };
-        assert_eq!(erase_one(&gpfs, rules).unwrap(), [Done::Erased]);
+        assert_eq!(erase_one(&gpfs, rules).unwrap(), [DiskOutcome::Erased]);
     }
 
     #[test]
@@ -421,13 +421,16 @@ mod tests {
         disk.file
             .write_all_at(&superblock, (1 << 20) + 4096)
             .unwrap();
-        assert_eq!(erase_one(&disk, RULES).unwrap(), [Done::SkippedArrayMember]);
+        assert_eq!(
+            erase_one(&disk, RULES).unwrap(),
+            [DiskOutcome::SkippedArrayMember]
+        );
         assert_eq!(disk.bytes((1 << 20) + 4096, 8), superblock);
         let rules = Rules {
             array_members: ArrayMembers::Erase,
             ..RULES
         };
-        assert_eq!(erase_one(&disk, rules).unwrap(), [Done::Erased]);
+        assert_eq!(erase_one(&disk, rules).unwrap(), [DiskOutcome::Erased]);
     }
 
     #[test]
@@ -439,7 +442,7 @@ mod tests {
         });
         assert_eq!(
             erase_one(&disk, RULES).unwrap(),
-            [Done::SkippedVirtualMedia]
+            [DiskOutcome::SkippedVirtualMedia]
         );
     }
 
@@ -449,7 +452,7 @@ mod tests {
             file.write_all_at(&[0x53, 0xEF], 1024 + 56).unwrap();
             file.write_all_at(b"ir-vfd-dev", 1024 + 120).unwrap();
         });
-        assert_eq!(erase_one(&disk, RULES).unwrap(), [Done::Erased]);
+        assert_eq!(erase_one(&disk, RULES).unwrap(), [DiskOutcome::Erased]);
         assert_eq!(disk.bytes(1024, 1024), [0; 1024]);
     }
 
@@ -460,7 +463,7 @@ mod tests {
             let options = fatfs::FormatVolumeOptions::new().volume_label(label);
             fatfs::format_volume(file, options).unwrap();
         });
-        assert_eq!(erase_one(&disk, RULES).unwrap(), [Done::Erased]);
+        assert_eq!(erase_one(&disk, RULES).unwrap(), [DiskOutcome::Erased]);
         assert_eq!(disk.bytes(0, 512), [0; 512]);
     }
 
@@ -490,7 +493,10 @@ mod tests {
             read_only: ReadOnly::Skip,
             ..RULES
         };
-        assert_eq!(erase_one(&disk, rules).unwrap(), [Done::SkippedReadOnly]);
+        assert_eq!(
+            erase_one(&disk, rules).unwrap(),
+            [DiskOutcome::SkippedReadOnly]
+        );
     }
 
     const fn range(start: u64, bytes: u64) -> Range {

@@ -13,12 +13,12 @@ pub struct Outcome {
     /// The disk.
     pub disk: PathBuf,
     /// What happened.
-    pub done: Done,
+    pub done: DiskOutcome,
 }
 
 /// What erasing did with a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Done {
+pub enum DiskOutcome {
     /// It was erased.
     Erased,
     /// It is, or has a partition that is, a member of an md array: those belong to the operator's RAID configuration.

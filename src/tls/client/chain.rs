@@ -26,7 +26,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct ChainVerifier {
     /// `None` where nobody may sign.
-    usual: Option<Arc<WebPkiServerVerifier>>,
+    inner: Option<Arc<WebPkiServerVerifier>>,
     authorities: Authorities,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -50,7 +50,7 @@ impl ChainVerifier {
             }
         };
         Ok(Self {
-            usual,
+            inner: usual,
             authorities,
             algorithms: provider.signature_verification_algorithms,
         })
@@ -65,7 +65,7 @@ impl ChainVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let nobody = Err(CertificateError::UnknownIssuer.into());
-        let usual = self.usual.as_ref().map_or(nobody, |usual| {
+        let usual = self.inner.as_ref().map_or(nobody, |usual| {
             usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
         });
         let Err(refusal) = usual else { return usual };

@@ -67,7 +67,7 @@ impl FromStr for Pins {
             .filter(|word| !word.is_empty())
             .map(str::parse)
             .collect::<Result<Vec<_>, _>>()?;
-        if pins.is_empty() || pins.len() > MOST {
+        if pins.is_empty() || pins.len() > MAX_PINS {
             return Err(WANTED);
         }
         Ok(Self(pins))
@@ -99,7 +99,7 @@ fn hexadecimal(text: &str) -> Option<Vec<u8>> {
 /// The server's key is none of those that are pinned.
 #[derive(Debug, thiserror::Error)]
 #[error("the server's key is {shown}, and only {pinned} is believed (api_pin)")]
-struct OtherKey {
+struct PinMismatch {
     shown: Pin,
     pinned: Pins,
 }
@@ -112,7 +112,7 @@ impl Pins {
             return Ok(());
         }
         let pinned = self.clone();
-        let error = OtherKey { shown, pinned };
+        let error = PinMismatch { shown, pinned };
         Err(rustls::Error::Other(OtherError(Arc::new(error))))
     }
 }
@@ -120,7 +120,7 @@ impl Pins {
 const PREFIX: &str = "sha256//";
 const WANTED: &str = "must be SHA-256 sums of public keys, as curl's sha256//… or in hexadecimal digits, separated by commas";
 /// Keys that one API may have: today's and tomorrow's on several machines.
-const MOST: usize = 32;
+const MAX_PINS: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -158,7 +158,7 @@ mod tests {
             &format!("+{}", &HEX[1..]),
             &format!("{HEX}0"),
             &format!("{HEX},x"),
-            &format!("{HEX},").repeat(MOST + 1),
+            &format!("{HEX},").repeat(MAX_PINS + 1),
         ] {
             assert_eq!(text.parse::<Pins>(), Err(WANTED), "{text}");
         }
