@@ -65,7 +65,10 @@ impl MissingToken {
         let mut end = std::pin::pin!(end);
         loop {
             tell(self);
-            if tokio::time::timeout(TELL_AGAIN, end.as_mut()).await.is_ok() {
+            if tokio::time::timeout(WARN_INTERVAL, end.as_mut())
+                .await
+                .is_ok()
+            {
                 return;
             }
         }
@@ -79,7 +82,7 @@ fn timestamp(since_epoch: Duration) -> Timestamp {
         .unwrap_or_default()
 }
 
-const TELL_AGAIN: Duration = Duration::from_secs(300);
+const WARN_INTERVAL: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
 mod tests {

@@ -72,7 +72,7 @@ pub(super) async fn watch(
 ) {
     let mut refusals = ReloadErrors::default();
     loop {
-        dispatcher.keep_secrets(!enforcer.always_denies(names::SECRETS_SHOW));
+        dispatcher.retain_secrets(!enforcer.always_denies(names::SECRETS_SHOW));
         tokio::select! {
             () = cancel.cancelled() => return,
             () = tokio::time::sleep(POLL_INTERVAL) => {}

@@ -39,7 +39,7 @@ pub(super) type ApiResponse = Response<Payload>;
 pub(super) struct Handler {
     pub(super) state: State,
     pub(super) limits: Limits,
-    pub(super) strangers: AuthThrottle,
+    pub(super) throttle: AuthThrottle,
     pub(super) known: KnownAddresses,
     /// Log lines for known callers other than the conductor.
     pub(super) users_lines: LogBudget,
@@ -132,7 +132,7 @@ impl Handler {
                 peer.mark_authenticated();
                 self.known.remember(peer.address.ip());
             }
-            Err(Fault::Unauthorized) => self.strangers.delay_failure(peer.address.ip()).await,
+            Err(Fault::Unauthorized) => self.throttle.delay_failure(peer.address.ip()).await,
             Ok(_) | Err(_) => {}
         }
         admitted
@@ -498,7 +498,7 @@ impl<'a> RequestLog<'a> {
         }
     }
 
-    fn is_strangers(&self) -> bool {
+    fn is_anonymous(&self) -> bool {
         !self.is_trusted && matches!(self.caller, None | Some(Caller::Anonymous))
     }
 }
@@ -524,8 +524,8 @@ impl Drop for RequestLog<'_> {
             Some(caller @ (Caller::Observer | Caller::User(_))) => Some(caller),
             _ => None,
         };
-        let untold = if self.is_strangers() {
-            self.service.strangers.take_debug_line()
+        let untold = if self.is_anonymous() {
+            self.service.throttle.take_debug_line()
         } else if user.is_some() {
             self.service.users_lines.take()
         } else {
@@ -544,7 +544,7 @@ impl Drop for RequestLog<'_> {
             Some(_) => "Answered a request",
             None => "A caller left before its answer",
         };
-        match self.is_strangers() {
+        match self.is_anonymous() {
             true => {
                 tracing::debug!(%client, forwarded_for, %method, target, status, ms, untold, "{what}");
             }

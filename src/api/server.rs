@@ -52,7 +52,7 @@ pub async fn serve_within(
         service: Arc::new(Handler {
             state,
             limits,
-            strangers: AuthThrottle::new(&limits),
+            throttle: AuthThrottle::new(&limits),
             known: KnownAddresses::default(),
             inventory_lock: Arc::new(AsyncMutex::default()),
             users_lines: LogBudget::new(USERS_LINES_A_MINUTE),
@@ -138,7 +138,7 @@ impl Server {
         let crowd = connections.crowds.join(address.ip());
         let peer = Arc::new(Peer::new(address, local, crowd));
         if !connections.make_room(places, &peer, &self.service.known) {
-            return self.service.strangers.note_eviction(peer.address.ip());
+            return self.service.throttle.note_eviction(peer.address.ip());
         }
         let task = self.clone().connection(stream, Arc::clone(&peer));
         let task = connections.tasks.spawn(task);
@@ -157,13 +157,13 @@ impl Server {
                     None => return,
                     Some(Ok(stream)) => self.http(stream, &peer).await,
                     Some(Err(error)) => {
-                        return self.service.strangers.note_protocol_error(client, error);
+                        return self.service.throttle.note_protocol_error(client, error);
                     }
                 }
             }
         };
         if let Err(error) = ended
-            && let Some(untold) = self.service.strangers.take_debug_line()
+            && let Some(untold) = self.service.throttle.take_debug_line()
         {
             tracing::debug!(%client, untold, %error, "A connection broke");
         }
@@ -229,7 +229,7 @@ impl Server {
             Ok(()) => peer.has_left_body(),
             Err(error) if error.is_parse() => {
                 self.service
-                    .strangers
+                    .throttle
                     .note_protocol_error(peer.address.ip(), error);
                 true
             }

@@ -187,7 +187,7 @@ impl Dispatcher {
 
     /// Whether the secrets in results to come stay in memory, beside the masked result, for callers who may see them. They do not
     /// unless this is said, and never outlive this agent; those that were kept go when it is unsaid.
-    pub fn keep_secrets(&self, keep: bool) {
+    pub fn retain_secrets(&self, keep: bool) {
         self.0.keep_secrets.store(keep, Ordering::Relaxed);
         self.0.forget_secrets_unless_kept();
     }
@@ -369,7 +369,7 @@ impl Shared {
 
     fn keep(&self, record: &SavedRecord) {
         if let Some(journal) = &self.journal {
-            journal.keep(record, &|| self.work().ledger.kept());
+            journal.keep(record, &|| self.work().ledger.saved());
         }
     }
 
@@ -446,7 +446,7 @@ mod tests {
     impl Journal for Hiding {
         fn keep(&self, record: &SavedRecord, _: &dyn Fn() -> Vec<SavedRecord>) {
             if record.outcome.is_some() {
-                self.0.get().unwrap().keep_secrets(false);
+                self.0.get().unwrap().retain_secrets(false);
             }
         }
     }
@@ -474,7 +474,7 @@ mod tests {
         assert!(hiding.0.set(dispatcher.clone()).is_ok());
         let mut completions = dispatcher.completions();
         for name in ["test.sync", "test.async"] {
-            dispatcher.keep_secrets(true);
+            dispatcher.retain_secrets(true);
             let commander = Commander::Conductor;
             let run = dispatcher.run(name, Params::new(), true, commander);
             let id = run.await.unwrap().id;

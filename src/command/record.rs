@@ -363,7 +363,7 @@ impl CommandHistory {
         shown.map(|(_, view)| view).collect()
     }
 
-    pub(super) fn kept(&self) -> Vec<SavedRecord> {
+    pub(super) fn saved(&self) -> Vec<SavedRecord> {
         self.0.iter().map(|record| record.saved()).collect()
     }
 }

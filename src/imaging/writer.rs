@@ -236,7 +236,7 @@ impl Writer {
     fn report(&mut self, bytes: u64) {
         self.done = self.done.saturating_add(bytes);
         self.reporter.bytes(self.done);
-        if self.last_logged.elapsed() >= TELL_EVERY {
+        if self.last_logged.elapsed() >= LOG_INTERVAL {
             self.last_logged = Instant::now();
             self.log_progress();
         }
@@ -326,7 +326,7 @@ const LAST_BLANK_STEP: u64 = 256 << 20;
 /// A kernel call that zeroes cannot be interrupted; this much takes a slow disk a few seconds.
 pub(super) const ZERO_STEP: u64 = 256 << 20;
 /// Seconds between two lines in the log.
-const TELL_EVERY: Duration = Duration::from_secs(5);
+const LOG_INTERVAL: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_millis(125);
 
 #[cfg(test)]
@@ -345,7 +345,7 @@ mod tests {
             let mut writer = Writer::new(Target::open(file.path()).unwrap(), &Reporter::default());
             writer.begin(Some(8 << 20)).unwrap();
             writer.report(1 << 20);
-            writer.last_logged = writer.last_logged.checked_sub(TELL_EVERY).unwrap();
+            writer.last_logged = writer.last_logged.checked_sub(LOG_INTERVAL).unwrap();
             writer.report(1 << 20);
             writer.report(1 << 20);
         });

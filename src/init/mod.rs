@@ -60,7 +60,7 @@ pub fn run(log: &Log) -> ! {
         let _defended = catch_panic(|| keep(&root, &mut agent, &mut network, &order));
         // The thread that gave the order ends the machine. Where the kernel refuses, the machine goes on.
         order.wait_withdrawn();
-        let _never = Cancel::default().wait(AFTER_DEFECT);
+        let _never = Cancel::default().wait(PANIC_DELAY);
     }
 }
 
@@ -223,7 +223,7 @@ const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
 const DRIVERS_TIMEOUT: Duration = Duration::from_secs(30);
 /// After this the agent starts without an address: it says itself, to whoever reads the console, what it lacks.
 const NETWORK_TIMEOUT: Duration = Duration::from_secs(70);
-const AFTER_DEFECT: Duration = Duration::from_secs(10);
+const PANIC_DELAY: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -43,11 +43,11 @@ fn try_purge(path: &Path, root: &Root) -> io::Result<usize> {
     let _obeyed = PrintkLevelGuard::of(root);
     let mut log = Log::open(path)?;
     for _ in 0..=size()?.div_ceil(FILLER) {
-        log.tell(&filler())?;
+        log.write(&filler())?;
     }
     clear()?;
     for record in &old {
-        log.tell(&again(record))?;
+        log.write(&again(record))?;
     }
     let still = records(path, Start::Oldest, Retain::Oldest(MAX_LOG_LEN))?;
     if still.iter().any(has_secret) {
@@ -107,7 +107,7 @@ impl<'a> Log<'a> {
     }
 
     /// One line, one record: without its end the kernel would wait for more of it.
-    fn tell(&mut self, line: &str) -> io::Result<()> {
+    fn write(&mut self, line: &str) -> io::Result<()> {
         if self.left == 0 {
             *self = Self::open(self.path)?;
         }

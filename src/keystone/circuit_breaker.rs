@@ -33,11 +33,11 @@ struct State {
     /// The log knows that it does not answer.
     is_told: bool,
     /// When the log was told so.
-    told: Option<Instant>,
+    logged: Option<Instant>,
     /// When it may be asked again.
     left_alone: Option<Instant>,
     /// When the log was told of a wrong clock.
-    clock_told: Option<Instant>,
+    clock_logged: Option<Instant>,
     /// Who was seen, the latest at the end.
     seen: VecDeque<String>,
 }
@@ -68,14 +68,14 @@ impl CircuitBreaker {
             state.left_alone = Some(now + pause);
         }
         let error = chain(error);
-        if state.is_told || is_recent(state.told) {
+        if state.is_told || is_recent(state.logged) {
             if let Some(untold) = self.endings.take() {
                 tracing::debug!(error, untold, "Keystone does not tell whose a token is");
             }
             return;
         }
         state.is_told = true;
-        state.told = Some(now);
+        state.logged = Some(now);
         tracing::warn!(
             error,
             "Keystone does not tell whose a token is: nobody is let in by one"
@@ -102,8 +102,8 @@ impl CircuitBreaker {
     /// A token that Keystone takes has ended by this machine's clock.
     pub(super) fn warn_of_clock(&self) {
         let mut state = self.state();
-        if !is_recent(state.clock_told) {
-            state.clock_told = Some(Instant::now());
+        if !is_recent(state.clock_logged) {
+            state.clock_logged = Some(Instant::now());
             tracing::warn!(
                 "A token that counts for Keystone has expired by this machine's clock: is the clock right?"
             );

@@ -51,9 +51,9 @@ pub struct Keystone {
     /// Without one, each token is asked about by itself.
     account: Option<ServiceAccount>,
     /// How long one validation may take.
-    patience: Duration,
+    timeout: Duration,
     answers: TokenCache,
-    flights: SingleFlight,
+    single_flight: SingleFlight,
     door: ConcurrencyLimit,
     health: CircuitBreaker,
 }
@@ -70,9 +70,9 @@ impl Keystone {
             client: Client::new(&tls, root)?,
             account: ServiceAccount::of(config, &url),
             url,
-            patience: config.http_connect_timeout,
+            timeout: config.http_connect_timeout,
             answers: TokenCache::with_ttl(config.token_cache_time),
-            flights: SingleFlight::default(),
+            single_flight: SingleFlight::default(),
             door: ConcurrencyLimit::default(),
             health: CircuitBreaker::default(),
         })
@@ -83,13 +83,13 @@ impl Keystone {
     /// # Errors
     /// [`Refusal::Invalid`] where it is no token that counts now, [`Refusal::Unavailable`] where that cannot be known.
     pub async fn validate(&self, token: &[u8]) -> Result<Arc<Identity>, Refusal> {
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.timeout;
         let token = header(token).ok_or(Refusal::Invalid)?;
         let key = key(token.as_bytes());
         if let Some(known) = self.answers.find(&key, clock::since_epoch()) {
             return known;
         }
-        let flight = self.flights.join(key);
+        let flight = self.single_flight.join(key);
         // Whoever comes second waits here, and finds the answer of the first; or asks himself, where the first is gone.
         let mut outcome = timeout_at(deadline, flight.outcome())
             .await

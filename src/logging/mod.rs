@@ -252,7 +252,7 @@ pub(crate) mod tests {
     }
 
     /// What each output is made of, of events that somebody put secrets into.
-    fn told_with(secret: &str, level: Level) -> String {
+    fn captured_with(secret: &str, level: Level) -> String {
         let text = format!(
             "the body {{\"agent_token\": \"{secret}\"}} of https://me:{secret}@h/x?sig={secret}"
         );
@@ -292,7 +292,7 @@ pub(crate) mod tests {
         #[test]
         fn a_secret_in_an_event_of_any_level_reaches_no_output(secret in "Canary[A-Za-z0-9]{12,30}") {
             for level in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
-                let told = told_with(&secret, level);
+                let told = captured_with(&secret, level);
                 prop_assert!(!told.contains("Canary"), "{}", told);
                 // Trace events are not told at all; the others are in the ring and in each file.
                 let lines = if level == Level::TRACE { 0 } else { 4 };

@@ -69,11 +69,11 @@ impl Lease {
     pub(super) fn from_message(
         message: &Message,
         server: Duid,
-        wish: Request,
+        request: Request,
         wanted: Option<Ipv6Addr>,
     ) -> Result<Self, Unusable> {
         let options = &message.options;
-        let association = match wish {
+        let association = match request {
             Request::Address => options.association(ASSOCIATION),
             Request::InformationOnly => None,
         };
@@ -87,7 +87,7 @@ impl Lease {
         if let Some(status) = options.status().filter(|status| status.code != 0) {
             return Err(Unusable::Status(status));
         }
-        if address.is_none() && wish == Request::Address {
+        if address.is_none() && request == Request::Address {
             let status = association.and_then(|association| association.options.status());
             return Err(Unusable::NoAddress(status));
         }

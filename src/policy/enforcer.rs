@@ -6,7 +6,7 @@
 
 use super::attributes::Attributes;
 use super::file::{ActivePolicy, Error, FileStamp, PolicyFile, traces};
-use super::language::{is_never, is_true};
+use super::language::{always_denies, is_true};
 use super::rule::{RuleDefault, Scope};
 use super::settings::Settings;
 use std::collections::HashMap;
@@ -136,7 +136,9 @@ impl Enforcer {
     pub fn always_denies(&self, rule: &str) -> bool {
         let in_force = self.in_force();
         let rules = &in_force.rules;
-        rules.find(rule).is_none_or(|check| is_never(rules, check))
+        rules
+            .find(rule)
+            .is_none_or(|check| always_denies(rules, check))
     }
 
     /// Looks whether files were changed, and puts in force what they say. Cheap when they were not.

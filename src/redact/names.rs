@@ -39,7 +39,7 @@ const AT_THE_END: &[&str] = &[
 ];
 
 /// Names that end like this only tell of a secret: `agent_token_required`, `password_file`, `systemd-ask-password.path`.
-const TELLING: &[&str] = &[
+const REVEALING: &[&str] = &[
     "_algorithm",
     "_cache_time",
     "_count",
@@ -123,7 +123,7 @@ pub(super) fn is_authorization(name: &str) -> bool {
 }
 
 fn is_revealing(name: &str) -> bool {
-    TELLING.iter().any(|end| name.ends_with(end))
+    REVEALING.iter().any(|end| name.ends_with(end))
 }
 
 /// Lower case, underscores, percent-encoding undone. What is too long is told by its end.

@@ -130,7 +130,7 @@ impl Lab {
     }
 
     /// The error for a disk that is not the chosen one any more.
-    pub(super) fn told_of_another(&self, node: &str) -> String {
+    pub(super) fn node_of_another(&self, node: &str) -> String {
         format!(
             "{} is another disk now than when it was chosen; nothing was written to it",
             self.files.root().path("dev").join(node).display()

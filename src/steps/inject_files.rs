@@ -463,7 +463,7 @@ mod tests {
             {"path": "/etc/second", "partition": 2, "content": BASE64_STANDARD.encode("second")},
         ]});
         let error = lab.run(Phase::Deploy, "inject_files", files).unwrap_err();
-        assert_eq!(error.details, lab.told_of_another("sdx"));
+        assert_eq!(error.details, lab.node_of_another("sdx"));
         assert!(all_bytes(&kept) == before);
         // The partition that was open when the names were exchanged.
         look_into(&lab, "sdy2", |top| {

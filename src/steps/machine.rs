@@ -105,7 +105,7 @@ pub(super) enum WholeFor {
     /// It got the config drive or files of this instance, by its `instance_uuid`.
     Instance(String),
     /// A user changed something, or it is not known whose it is.
-    Nobody,
+    Unknown,
 }
 
 impl WholeFor {
@@ -114,7 +114,7 @@ impl WholeFor {
         match (self, instance) {
             (Self::Anyone, Some(instance)) => Self::Instance(instance.to_owned()),
             (Self::Instance(known), Some(instance)) if known == instance => self.clone(),
-            _ => Self::Nobody,
+            _ => Self::Unknown,
         }
     }
 
@@ -123,7 +123,7 @@ impl WholeFor {
         match self {
             Self::Anyone => true,
             Self::Instance(known) => instance == Some(known),
-            Self::Nobody => false,
+            Self::Unknown => false,
         }
     }
 }
@@ -243,7 +243,7 @@ impl Machine {
         if commander == Commander::User
             && let Some(written) = &mut self.state().written
         {
-            written.whole_for = WholeFor::Nobody;
+            written.whole_for = WholeFor::Unknown;
         }
     }
 

@@ -337,7 +337,7 @@ mod tests {
         let error = lab
             .run(Phase::Deploy, "write_image", json!({"image_info": info}))
             .unwrap_err();
-        assert_eq!(error.details, lab.told_of_another("sdx"));
+        assert_eq!(error.details, lab.node_of_another("sdx"));
         assert_eq!(error.class, ErrorClass::BlockDeviceError);
         assert!([all_bytes(&lab.disk), all_bytes(&kept)] == before);
     }
@@ -354,7 +354,7 @@ mod tests {
         let error = lab
             .run(Phase::Deploy, "write_image", json!({"image_info": info}))
             .unwrap_err();
-        assert_eq!(error.details, lab.told_of_another("sdx"));
+        assert_eq!(error.details, lab.node_of_another("sdx"));
         assert!([all_bytes(&lab.disk), all_bytes(&kept)] == before);
     }
 
@@ -370,7 +370,7 @@ mod tests {
         let error = lab
             .run(Phase::Deploy, "write_image", json!({"image_info": info}))
             .unwrap_err();
-        assert_eq!(error.details, lab.told_of_another("sdx"));
+        assert_eq!(error.details, lab.node_of_another("sdx"));
         assert!(all_bytes(&kept) == before);
         assert_eq!(lab.disk.bytes(1 << 20, 4 * MIB), vec![7; 4 * MIB]);
         assert_eq!(lab.machine.partition_uuids(Commander::Ironic), Map::new());

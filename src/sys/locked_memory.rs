@@ -127,7 +127,7 @@ impl LockedMemory {
                 .and_then(|()| madvise(at, self.length, MmapAdvise::MADV_DONTDUMP))
         };
         if let Err(error) = locked.and(advised)
-            && !TOLD.swap(true, Ordering::Relaxed)
+            && !LOGGED.swap(true, Ordering::Relaxed)
         {
             tracing::warn!(%error, "secrets are held in memory that is not locked: the limit on locked memory is too low");
         }
@@ -219,7 +219,7 @@ fn file_size(length: usize) -> io::Result<libc::off_t> {
 const SECRET_FILES: FsType = FsType(0x5345_434d);
 
 /// Whether it was told that pages are not locked: once is enough.
-static TOLD: AtomicBool = AtomicBool::new(false);
+static LOGGED: AtomicBool = AtomicBool::new(false);
 
 #[cfg(test)]
 mod tests {

@@ -143,7 +143,7 @@ impl Api {
         let probe = Arc::new(Probe::default());
         let dispatcher = Dispatcher::new(commands(&probe));
         let policy = Arc::new(door.policy());
-        dispatcher.keep_secrets(!policy.always_denies(policy::names::SECRETS_SHOW));
+        dispatcher.retain_secrets(!policy.always_denies(policy::names::SECRETS_SHOW));
         let state = State {
             dispatcher: dispatcher.clone(),
             gate: Authorizer {

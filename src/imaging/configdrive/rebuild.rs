@@ -95,7 +95,7 @@ fn read_all<F>(
             read_files.push((path, bytes));
         }
     }
-    let (files, same_names) = tell_apart(read_files);
+    let (files, same_names) = split_links(read_files);
     let lost_links = followed.lost.iter().map(|path| path.join("/"));
     Ok(Files {
         files,
@@ -106,7 +106,7 @@ fn read_all<F>(
 
 /// Sorts files, without those that FAT would take for another, whose paths come second. Of names that differ only in case the one
 /// in lower case stays: that is what cloud-init looks for.
-fn tell_apart(mut files: Vec<File>) -> (Vec<File>, Vec<String>) {
+fn split_links(mut files: Vec<File>) -> (Vec<File>, Vec<String>) {
     let mut known: BTreeMap<(usize, String), Known> = BTreeMap::new();
     let mut same = Vec::new();
     files.sort_by(|one, other| other.0.cmp(&one.0));
@@ -318,7 +318,7 @@ mod tests {
             (parts.collect(), Zeroizing::new(Vec::new()))
         };
         let paths = ["a", "y/a", "z/a", "z/b/a"];
-        let (files, same) = tell_apart(paths.map(file).to_vec());
+        let (files, same) = split_links(paths.map(file).to_vec());
         let found: Vec<_> = files.iter().map(|(path, _)| path.join("/")).collect();
         assert_eq!((found, same), (paths.map(str::to_owned).to_vec(), vec![]));
     }
@@ -381,12 +381,12 @@ mod tests {
             ("a", "A/b"),
             ("a/stra\u{df}e", "a/STRASSE"),
         ] {
-            let (files, same) = tell_apart(vec![file(other), file(one)]);
+            let (files, same) = split_links(vec![file(other), file(one)]);
             assert_eq!(files, [file(one)]);
             assert_eq!(same, [other]);
         }
         let different = vec![file("a/b"), file("a/c"), file("b/b")];
-        let told_apart = tell_apart(different.clone());
+        let told_apart = split_links(different.clone());
         assert_eq!(told_apart, (different, vec![]));
     }
 

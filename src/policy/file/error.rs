@@ -93,7 +93,7 @@ pub enum Error {
     },
     /// Nobody can live by it.
     #[error(transparent)]
-    Unfit(#[from] Violation),
+    Violation(#[from] Violation),
     /// More than anybody would write.
     #[error("{} is larger than {MAX_LEN} bytes: no policy needs that many", path.display())]
     TooLarge {

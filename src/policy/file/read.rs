@@ -26,7 +26,7 @@ pub(in crate::policy) fn read(path: &Path, believed: Trust) -> Result<Content, E
 }
 
 /// Reads a file.
-pub(in crate::policy) fn read_text(path: &Path, believed: Trust) -> Result<String, Error> {
+pub(in crate::policy) fn read_text(path: &Path, trust: Trust) -> Result<String, Error> {
     let unreadable = |error| Error::unreadable(path, error);
     // A pipe must not hold up whoever reads it.
     let file = OpenOptions::new()
@@ -40,7 +40,7 @@ pub(in crate::policy) fn read_text(path: &Path, believed: Trust) -> Result<Strin
             path: path.to_owned(),
         });
     }
-    believed(&found).map_err(|reason| Error::Untrusted {
+    trust(&found).map_err(|reason| Error::Untrusted {
         path: path.to_owned(),
         reason,
     })?;

@@ -40,10 +40,10 @@ pub(in crate::policy) fn traces(settings: &Settings) -> Result<Vec<FileStamp>, E
 }
 
 /// The files of a directory by their names, but not those below it and not hidden ones (`_walk_through_policy_directory`).
-fn files_of(directory: &Path, believed: Trust) -> Result<Vec<PathBuf>, Error> {
+fn files_of(directory: &Path, trust: Trust) -> Result<Vec<PathBuf>, Error> {
     let entries = fs::read_dir(directory).map_err(|error| Error::unreadable(directory, error))?;
     let found = found(directory).map_err(|error| Error::unreadable(directory, error))?;
-    believed(&found).map_err(|reason| Error::Untrusted {
+    trust(&found).map_err(|reason| Error::Untrusted {
         path: directory.to_owned(),
         reason,
     })?;

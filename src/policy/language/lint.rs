@@ -87,7 +87,7 @@ pub(in crate::policy) fn circle(rules: &Rules) -> Option<Vec<String>> {
 }
 
 /// Whether a check can be seen to allow nobody, whoever asks for whatever.
-pub(in crate::policy) fn is_never(rules: &Rules, check: &Check) -> bool {
+pub(in crate::policy) fn always_denies(rules: &Rules, check: &Check) -> bool {
     let mut search = Search { rules, steps: 0 };
     search.excludes(check, true, 0)
 }
@@ -166,10 +166,10 @@ mod tests {
         .to_vec();
         let possible = ["some", "one", "yes", "double", "same", "unknown"];
         for name in never {
-            assert!(is_never(&rules, rules.find(name).unwrap()), "{name}");
+            assert!(always_denies(&rules, rules.find(name).unwrap()), "{name}");
         }
         for name in possible {
-            assert!(!is_never(&rules, rules.find(name).unwrap()), "{name}");
+            assert!(!always_denies(&rules, rules.find(name).unwrap()), "{name}");
         }
     }
 

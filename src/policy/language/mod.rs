@@ -14,7 +14,7 @@ mod template;
 
 pub(super) use answer::Outcomes;
 pub(super) use check::Check;
-pub(super) use lint::{circle, is_never, references, remote};
+pub(super) use lint::{always_denies, circle, references, remote};
 pub(super) use outcomes::outcomes;
 pub use parse::RuleError;
 pub(super) use parse::{built_in, parse_rule};
