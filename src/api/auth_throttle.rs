@@ -1,7 +1,8 @@
-//! What is remembered of callers who show no right token, so that guessing is slow and the log stays readable.
+//! Throttles clients that fail authentication and rate-limits their log lines.
 //!
-//! A caller with the right token is let in before anything here is asked: nobody can lock the conductor out, from whatever
-//! address, by showing wrong ones. Memory is bounded in addresses, and so is the number of callers who are made to wait.
+//! A client with the right token never waits here. Wrong tokens, from whatever address, therefore
+//! cannot lock out the conductor. The number of client addresses is bounded, and so is the number
+//! of delayed responses.
 
 use super::limits::Limits;
 use crate::backoff::Backoff;
@@ -14,14 +15,14 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// The strangers of late, by network.
+/// Recent failures of clients, by network.
 pub(super) struct AuthThrottle {
-    /// What the second wrong token and each further one wait for their answers.
+    /// Delays of the second wrong token and of each further one.
     waits: Backoff,
-    /// One permit for each caller who may be kept waiting.
+    /// One permit for each delayed response.
     waiting: Semaphore,
     book: Mutex<ClientTable>,
-    /// Lines at the level that tells how things are done.
+    /// Budget of debug log lines.
     debug_lines: LogBudget,
 }
 
@@ -38,15 +39,16 @@ impl AuthThrottle {
         }
     }
 
-    /// Takes one line for the debug log, if there is one left for callers without a right credential: the number of lines before it
-    /// that were suppressed.
+    /// Takes one debug log line from the budget of unauthenticated clients. Returns the number of
+    /// suppressed lines before it, or nothing if the budget is exhausted.
     pub(super) fn take_debug_line(&self) -> Option<u64> {
         self.debug_lines.take()
     }
 
-    /// A caller showed no token, or a wrong one: notes it, and waits for as long as its network has earned.
+    /// Records a missing or wrong token, and waits for the delay of the client's network.
     ///
-    /// Where too many wait already the answer comes at once: connections are dearer than a guesser's time.
+    /// If too many responses are delayed already, it returns at once: connections are scarcer than
+    /// the time of a guessing client.
     pub(super) async fn delay_failure(&self, address: IpAddr) {
         let (times, report) = self.note(address, Fault::Token);
         if let Some(untold) = report {
@@ -61,7 +63,7 @@ impl AuthThrottle {
         }
     }
 
-    /// A connection brought what is no TLS or no HTTP.
+    /// Records a connection that sent neither TLS nor HTTP.
     pub(super) fn note_protocol_error(&self, address: IpAddr, reason: impl Display) {
         match self.note(address, Fault::Protocol) {
             (times, Some(untold)) => {
@@ -75,21 +77,22 @@ impl AuthThrottle {
         }
     }
 
-    /// There was no room for a connection.
+    /// Records a connection that was refused because there are too many.
     pub(super) fn note_eviction(&self, address: IpAddr) {
         if let (times, Some(untold)) = self.note(address, Fault::Crowd) {
             tracing::warn!(client = %address, times, untold, "Refused a connection: there are too many");
         }
     }
 
-    /// How often this network did so, and whether to tell, with the number of events before that were not told.
+    /// Counts a failure of this network. Returns the count and, if it is to be logged, the number
+    /// of suppressed events before it.
     fn note(&self, address: IpAddr, fault: Fault) -> (u64, Option<u64>) {
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
         book.note(client_prefix(address), fault, Instant::now())
     }
 
     fn wait(&self, times: u64) -> Duration {
-        // The first one may be a mistake.
+        // The first failure may be a mistake.
         let Some(doublings) = times.checked_sub(2) else {
             return Duration::ZERO;
         };
@@ -98,16 +101,16 @@ impl AuthThrottle {
     }
 }
 
-/// What a caller did wrong.
+/// Kind of a client's failure.
 #[derive(Clone, Copy)]
 enum Fault {
-    /// It came when there was no room.
+    /// It connected when there were too many connections.
     Crowd,
     Protocol,
     Token,
 }
 
-/// What one network did, and when last.
+/// Failure counts of one network, and the time of its last failure.
 struct ClientFailures {
     crowd: u64,
     protocol: u64,
@@ -115,7 +118,7 @@ struct ClientFailures {
     last: Instant,
 }
 
-/// The records, and what was told of them in this minute.
+/// Failures by network, and the log budget of this minute.
 struct ClientTable {
     records: HashMap<IpAddr, ClientFailures>,
     minute: Minute,
@@ -148,7 +151,8 @@ impl ClientTable {
         (times, self.should_log(times, now))
     }
 
-    /// Makes room for a network: those that were quiet for long are forgotten, else the one not heard of for the longest time.
+    /// Makes room for a network: removes its own expired entry, or else the entry with the oldest
+    /// failure.
     fn forget(&mut self, network: IpAddr, now: Instant) {
         let quiet = |record: &ClientFailures| now.saturating_duration_since(record.last) >= MEMORY;
         if self.records.get(&network).is_some_and(quiet) {
@@ -163,8 +167,9 @@ impl ClientTable {
         }
     }
 
-    /// Each network's first, second, fourth, eighth …, and of all networks together so many a minute: who has many addresses
-    /// must not fill the log either.
+    /// Decides whether to log the failure: each network's first, second, fourth, eighth …, and for
+    /// all networks together at most [`LINES_A_MINUTE`]. A client with many addresses must not fill
+    /// the log either.
     fn should_log(&mut self, times: u64, now: Instant) -> Option<u64> {
         if times.is_power_of_two() {
             return self.minute.take(LINES_A_MINUTE, now);
@@ -174,7 +179,8 @@ impl ClientTable {
     }
 }
 
-/// Whom an address belongs to, as far as that can be told: one host has a whole /64 of IPv6.
+/// Returns the prefix that identifies a client: the address for IPv4, the /64 for IPv6, which one
+/// host may use in whole.
 pub(super) fn client_prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -185,12 +191,12 @@ pub(super) fn client_prefix(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Networks that are remembered.
+/// Networks in the table.
 const NETWORKS: usize = 256;
-/// How long one is.
+/// Time after its last failure for which a network is counted.
 const MEMORY: Duration = Duration::from_secs(600);
 const LINES_A_MINUTE: u32 = 20;
-/// With these a ring of 2 MiB holds more than an hour of everything else.
+/// At this rate, a log ring of 2 MiB holds more than an hour of everything else.
 const DEBUG_LINES_A_MINUTE: u32 = 60;
 
 #[cfg(test)]
@@ -208,7 +214,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Milliseconds that a refusal takes.
+    /// Returns how many milliseconds a refusal takes.
     async fn refused(strangers: &AuthThrottle, address: &str) -> u128 {
         let begin = Instant::now();
         strangers.delay_failure(ip(address)).await;
@@ -221,7 +227,7 @@ mod tests {
         for wait in [0, 50, 100, 200, 400, 800, 1600, 2000, 2000] {
             assert_eq!(refused(&strangers, "192.0.2.1").await, wait);
         }
-        // Nobody else pays for it.
+        // Other clients are not delayed.
         assert_eq!(refused(&strangers, "192.0.2.2").await, 0);
         for _ in 0..100 {
             assert_eq!(refused(&strangers, "192.0.2.1").await, 2000);
@@ -262,7 +268,7 @@ mod tests {
             refused(&strangers, address),
         );
         assert_eq!(waits, (2000, 2000, 0));
-        // Who has waited makes room for the next.
+        // A response that was delayed frees its permit for the next one.
         assert_eq!(refused(&strangers, address).await, 2000);
     }
 
@@ -284,7 +290,7 @@ mod tests {
         let at = |number: u32| begin + Duration::from_millis(number.into());
         for number in 0..10_000 {
             book.note(address(number), Fault::Token, at(number));
-            // This one is heard of all the time.
+            // This one fails throughout.
             book.note(ip("192.0.2.1"), Fault::Token, at(number));
             assert!(book.records.len() <= NETWORKS);
         }
@@ -315,7 +321,7 @@ mod tests {
             (512, 255),
         ];
         assert_eq!(told, expected);
-        // What is no TLS is counted apart.
+        // Protocol errors are counted separately.
         assert_eq!(book.note(ip("192.0.2.1"), Fault::Protocol, now).0, 1);
     }
 

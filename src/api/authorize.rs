@@ -1,7 +1,8 @@
-//! The one place where it is decided whether a caller may do what it asks for: before a body is read and before any work.
+//! Decides whether a caller may do what it requests. This is the only place that does, before a
+//! body is read and before any work.
 //!
-//! A command's name is in the body, so the gate is passed twice on the way to a command: [`Authorizer::admit`] lets the caller run
-//! commands at all, [`Admitted::check_command`] lets it run this one.
+//! The body holds the command's name, so a command is authorized twice: [`Authorizer::authorize`]
+//! permits the caller to run commands, [`Authorized::check_command`] permits this command.
 
 use super::authenticate::Authenticator;
 use super::caller::Caller;
@@ -18,31 +19,31 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What decides.
+/// Authenticates clients and enforces the policy.
 #[derive(Clone, Debug)]
 pub struct Authorizer {
-    /// By what callers are known.
+    /// Credentials that identify callers.
     pub credentials: Authenticator,
-    /// What each of them may do.
+    /// Policy that defines what each caller may do.
     pub policy: Arc<Enforcer>,
-    /// What the API is about.
+    /// The node's attributes, inventory and log.
     pub subject: Arc<dyn Resources>,
 }
 
-/// What the API is about, beside commands.
+/// Resources that the API serves besides commands.
 pub trait Resources: fmt::Debug + Send + Sync {
-    /// What rules may compare a caller with, the target of `%(node.owner)s`: `node.uuid`, `node.owner` and `node.lessee`, as far as
-    /// they are known.
+    /// Returns the attributes of the node, the target of `%(node.owner)s` in rules: `node.uuid`,
+    /// `node.owner` and `node.lessee`, as far as they are known.
     fn attributes(&self) -> Attributes;
 
-    /// What the machine is, as Ironic gets it. Takes its time.
+    /// Returns the hardware inventory as Ironic receives it. The call blocks while it collects.
     fn inventory(&self) -> Value;
 
-    /// The agent's log, without secrets.
+    /// Returns the agent's log, without secrets.
     fn log(&self) -> String;
 }
 
-/// Proof that a caller may do what it asked for. Only [`Authorizer`] makes one.
+/// Proof that a caller is authorized for its request. Only [`Authorizer`] creates one.
 #[derive(Debug)]
 pub(super) struct Authorized<'a> {
     gate: &'a Authorizer,
@@ -54,11 +55,12 @@ pub(super) struct Authorized<'a> {
 }
 
 impl Authorizer {
-    /// Decides by the request's head. Who asks for what everybody may read is not looked at.
+    /// Authorizes a request by its head. If the policy grants a public operation to anonymous
+    /// clients, the credentials are not checked.
     ///
     /// # Errors
-    /// [`Fault::Unauthorized`] for who shows nothing or something wrong, [`Fault::Forbidden`] for a known caller without the
-    /// right, [`Fault::Unavailable`] where nobody can say who it is.
+    /// [`Fault::Unauthorized`] for a missing or wrong credential, [`Fault::Forbidden`] for a known
+    /// caller without permission, [`Fault::Unavailable`] if Keystone cannot validate the token.
     pub(super) async fn authorize<'a>(
         &'a self,
         operation: Operation<'a>,
@@ -78,9 +80,9 @@ impl Authorizer {
         }
         let query = Query::of(&head.uri);
         admitted.caller = self.credentials.authenticate(query, &head.headers).await?;
-        // Not before Keystone has answered, which may take long.
+        // Set only after Keystone has responded, which may take long.
         admitted.decided_at = Instant::now();
-        // Whatever a policy says: no command without a credential.
+        // Whatever the policy allows, a command requires a credential.
         if operation == Operation::Run && admitted.is_anonymous() {
             return Err(Fault::Unauthorized);
         }
@@ -90,12 +92,13 @@ impl Authorizer {
 }
 
 impl Authorized<'_> {
-    /// Decides again what [`Authorizer::admit`] decided, if that was longer ago than `holds`: a request may have waited for a body, a turn or
-    /// a command's end, and meanwhile the policy is another, or the caller's token over. The agent token does not end while the
-    /// agent answers.
+    /// Repeats [`Authorizer::authorize`] if its decision is older than `holds`. A request may have
+    /// waited for a body, a turn or the end of a command. Meanwhile the policy may have changed or
+    /// the caller's token may have expired. The agent token does not expire while the agent
+    /// responds.
     ///
     /// # Errors
-    /// As of [`Authorizer::admit`].
+    /// As [`Authorizer::authorize`].
     pub(super) async fn renew(&mut self, holds: Duration) -> Result<(), Fault> {
         if !self.holds(holds) {
             *self = self.gate.authorize(self.operation, self.head).await?;
@@ -103,13 +106,14 @@ impl Authorized<'_> {
         Ok(())
     }
 
-    /// Whether what was decided still counts.
+    /// Returns whether the decision is still valid.
     pub(super) fn holds(&self, holds: Duration) -> bool {
         self.is_conductors() || self.decided_at.elapsed() < holds
     }
 
-    /// Decides whether this command may be run: by its own rule, by that of its step, and by those of each command in a flow.
-    /// What has no rule is nothing that could run, and is refused by name later.
+    /// Checks whether the caller may run this command: by the rules of the command, of its step,
+    /// and of each command in a flow. A name without a rule is no command that could run; the
+    /// dispatcher refuses it later.
     ///
     /// # Errors
     /// [`Fault::Forbidden`].
@@ -117,10 +121,10 @@ impl Authorized<'_> {
         self.check_command_named(&request.name, &request.params)
     }
 
-    /// The same by the name alone, for a request whose parameters have not come yet.
+    /// Checks the command's name alone, for a request with parameters still to come.
     ///
     /// # Errors
-    /// [`Fault::Forbidden`].
+    /// As [`Self::check_command`].
     pub(super) fn check_command_name(&mut self, name: &str) -> Result<(), Fault> {
         self.check_command_named(name, &Params::new())
     }
@@ -144,17 +148,17 @@ impl Authorized<'_> {
         Ok(())
     }
 
-    /// Whether secrets in results are shown to this caller.
+    /// Returns whether results include secrets for this caller.
     pub(super) fn sees_secrets(&self) -> bool {
         self.passes(SECRETS_SHOW).is_ok()
     }
 
-    /// Whether the conductor asks.
+    /// Returns whether the caller is the conductor.
     pub(super) fn is_conductors(&self) -> bool {
         matches!(self.caller, Caller::Agent)
     }
 
-    /// Whether nobody said who asks.
+    /// Returns whether the request showed no credential.
     pub(super) fn is_anonymous(&self) -> bool {
         matches!(self.caller, Caller::Anonymous)
     }

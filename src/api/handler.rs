@@ -1,4 +1,4 @@
-//! One request to one answer: route, token, body, dispatcher; and the line in the log.
+//! Handles one request: route, token, body, dispatcher, response and log line.
 
 use super::auth_throttle::AuthThrottle;
 use super::authenticate::X_AUTH_TOKEN;
@@ -35,32 +35,35 @@ use tokio::time::timeout;
 
 pub(super) type ApiResponse = Response<Payload>;
 
-/// What every connection answers from.
+/// State that all connections share.
 pub(super) struct Handler {
     pub(super) state: State,
     pub(super) limits: Limits,
     pub(super) throttle: AuthThrottle,
     pub(super) known: KnownAddresses,
-    /// Log lines for known callers other than the conductor.
+    /// Budget of log lines for known callers other than the conductor.
     pub(super) users_lines: LogBudget,
-    /// Their commands that the log tells of: apart from the above, so that no number of reads hides who erased a disk.
+    /// Budget of log lines for their commands. It is separate, so that no number of reads can hide
+    /// which caller erased a disk.
     pub(super) users_commands: LogBudget,
-    /// Whose body is read, of callers other than the conductor.
+    /// Permits to read a body of a caller other than the conductor.
     pub(super) user_body: Semaphore,
-    /// What such callers may be sent at a time.
+    /// Permits to send a large response to such a caller.
     pub(super) user_answers: Arc<Semaphore>,
-    /// For whom of them an answer is made.
+    /// Lock to build a response for such a caller.
     pub(super) user_turn: Arc<Mutex<()>>,
     pub(super) scheme: &'static str,
     pub(super) inventory_lock: Arc<Mutex<()>>,
 }
 
-/// Leave to make and hold an answer: with nothing for the conductor, who waits for no others.
+/// Permission to build and hold a response. It is empty for the conductor, which waits for no other
+/// caller.
 struct Leave(Option<(OwnedSemaphorePermit, OwnedMutexGuard<()>)>);
 
 impl Leave {
-    /// The answer is made: the leave to hold it. Everybody who is ready is answered before the next one is made for such a caller: however
-    /// many of them ask, the conductor waits for one or two.
+    /// Releases the build lock and returns the permit to hold the response. It yields first, so
+    /// that all ready tasks run before the next response is built for such a caller. However many
+    /// of them send requests, the conductor waits for one or two.
     async fn made(self) -> Option<OwnedSemaphorePermit> {
         let (permit, turn) = self.0?;
         yield_now().await;
@@ -70,10 +73,11 @@ impl Leave {
 }
 
 impl Handler {
-    /// Answers a request, whatever it is.
+    /// Handles any request.
     pub(super) async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> ApiResponse {
         if !peer.is_trusted() {
-            // Of requests that come at once, too, a stranger's connection is answered one, and then everybody else who is ready.
+            // Also for pipelined requests: an unauthenticated connection gets one response, then
+            // all other ready tasks run.
             yield_now().await;
         }
         let (head, incoming) = request.into_parts();
@@ -119,7 +123,7 @@ impl Handler {
         }
     }
 
-    /// Who may not is told so; a stranger, later and later.
+    /// Authorizes a request. The response to an unauthenticated client is delayed.
     async fn admit<'a>(
         &'a self,
         operation: Operation<'a>,
@@ -142,7 +146,7 @@ impl Handler {
         if let Fault::Forbidden(caller, denied) = fault
             && let Some(untold) = self.users_lines.take()
         {
-            // As a text: the name is of Keystone's users' choice.
+            // As a string: Keystone's users choose the name.
             let caller = caller.to_string();
             let reason = shortened(denied.to_string(), MAX_REASON_LEN);
             tracing::warn!(caller, untold, %reason, "Refused by policy");
@@ -205,7 +209,7 @@ impl Handler {
             commander,
         );
         let view = view.await.map_err(Fault::Agent)?;
-        // What the request brought belongs to the command now: others need not wait for its end.
+        // The command owns the body's content now, so other requests need not wait for its end.
         drop(turn);
         if is_users {
             let id = view.id.clone();
@@ -215,8 +219,8 @@ impl Handler {
         self.shown(&view, &admitted)
     }
 
-    /// Waits until nothing else runs, and decides whether this command may be run: for a user not before the wait alone, for what a
-    /// policy or Keystone said before it may be over.
+    /// Waits until no other command runs, and checks whether this command may run. A user's request
+    /// is checked again after the wait, because the policy or the token may have changed.
     async fn turn_to_run(
         &self,
         admitted: &mut Authorized<'_>,
@@ -224,7 +228,7 @@ impl Handler {
     ) -> Result<Turn, Fault> {
         let begin = Instant::now();
         loop {
-            // Keystone is not asked while the turn is held: Ironic may be waiting for it.
+            // Keystone is not called while the turn is held: Ironic may be waiting for it.
             admitted.renew(self.limits.decision).await?;
             admitted.check_command(request)?;
             let turn = self.state.dispatcher.turn().await;
@@ -238,7 +242,7 @@ impl Handler {
         }
     }
 
-    /// Whether the log is told of one more command of a caller other than the conductor.
+    /// Returns whether to log one more command of a caller other than the conductor.
     fn logs_command(&self) -> bool {
         let taken = self.users_commands.take();
         if let Some(untold @ 1..) = taken {
@@ -250,7 +254,8 @@ impl Handler {
         taken.is_some()
     }
 
-    /// Reads which command is to be run. Whoever may not run it is told as soon as its name is there.
+    /// Reads the command's name and parameters. A caller without permission is refused as soon as
+    /// the name has arrived.
     async fn request(
         &self,
         admitted: &mut Authorized<'_>,
@@ -283,8 +288,8 @@ impl Handler {
         RunRequest::parse(&body, max_values).map_err(Fault::BadRequest)
     }
 
-    /// Leave to hold an answer about commands. One without results is small, and a conductor without a token may be asking for it: it
-    /// waits for no others.
+    /// Permits a response about commands. An anonymous response has no results and is small. A
+    /// conductor that sends no token may request it, so it waits for no other response.
     async fn may_answer_about_commands(
         &self,
         admitted: &mut Authorized<'_>,
@@ -298,34 +303,35 @@ impl Handler {
         }
     }
 
-    /// Leave to make and hold an answer that may be large: of callers other than the conductor only so many hold one, and one is
-    /// made at a time. After all waiting it is decided again whether they may read it.
+    /// Permits a response that may be large. The number of such responses to callers other than the
+    /// conductor is limited, and one is built at a time. After the wait for a permit the caller is
+    /// authorized again.
     async fn may_answer(&self, admitted: &mut Authorized<'_>) -> Result<Leave, Fault> {
         if admitted.is_conductors() {
             return Ok(Leave(None));
         }
         let permit = Arc::clone(&self.user_answers).acquire_owned();
         let permit = self.turn(permit).await?;
-        // Not later: others' answers are not to wait for Keystone.
+        // Not later: other responses must not wait for Keystone.
         admitted.renew(self.limits.decision).await?;
         let turn = Arc::clone(&self.user_turn).lock_owned().await;
         Ok(Leave(Some((permit, turn))))
     }
 
-    /// Waits for a turn, but not for ever.
+    /// Waits for a permit, with a timeout.
     async fn turn<P>(
         &self,
         turn: impl Future<Output = Result<P, AcquireError>>,
     ) -> Result<P, Fault> {
-        // Longer than the slowest body may take that is read now.
+        // Longer than the slowest body that is read now may take.
         match timeout(self.limits.body * 2, turn).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(Fault::Busy),
         }
     }
 
-    /// A command as this caller may see it; with its end, if `wait`. Who waits for leave to read a result holds none of it: it is
-    /// looked up when the leave is there, and may be omitted by then.
+    /// Returns a command as this caller may see it; after its end, if `wait`. While it waits for a
+    /// permit it holds no result. The result is looked up afterwards and may be omitted by then.
     async fn record(
         &self,
         id: &str,
@@ -349,7 +355,8 @@ impl Handler {
         })
     }
 
-    /// All commands as this caller may see them. Who shows no credential may be a conductor of those that show none here.
+    /// Returns all commands as this caller may see them. An anonymous caller may be a conductor of
+    /// a release that sends no token here.
     async fn records(&self, mut admitted: Authorized<'_>) -> Result<ApiResponse, Fault> {
         let leave = self.may_answer_about_commands(&mut admitted).await?;
         let dispatcher = &self.state.dispatcher;
@@ -365,13 +372,14 @@ impl Handler {
         Ok(answer?.map(|payload| payload.with(permit)))
     }
 
-    /// The inventory of this moment, for one caller other than the conductor at a time: it asks every disk. The thread holds both
-    /// the turn and the leave to answer, for it goes on when the caller has gone.
+    /// Collects the inventory, for one caller other than the conductor at a time, because it
+    /// queries every disk. The thread holds both the lock and the permit, because it continues
+    /// after the client has disconnected.
     async fn inventory(&self, mut admitted: Authorized<'_>) -> Result<ApiResponse, Fault> {
-        // It is made on a thread of its own, one at a time in any case.
+        // The inventory is collected on a blocking thread, one at a time in any case.
         let permit = self.may_answer(&mut admitted).await?.made().await;
         let turn = match admitted.is_conductors() {
-            // It waits for nobody.
+            // The conductor waits for no other caller.
             true => None,
             false => {
                 let turn = Arc::clone(&self.inventory_lock).lock_owned();
@@ -394,7 +402,8 @@ impl Handler {
         Ok(document(wire::json(&inventory))?.map(|payload| payload.with(permit)))
     }
 
-    /// Scheme and host as the caller sees them; our own address where the caller names none that could be one.
+    /// Returns scheme and host as the client sees them, or the local address if the request has no
+    /// valid host.
     fn base(&self, head: &Parts, peer: &Peer) -> String {
         let named = |text: &HeaderValue| text.to_str().ok()?.parse::<Authority>().ok();
         let host = head.uri.authority().cloned();
@@ -408,8 +417,8 @@ impl Handler {
     }
 }
 
-/// Refuses a request that repeats a header which decides something: a proxy before the agent may have looked at the other one
-/// (RFC 9112, section 3.2, for `Host`).
+/// Refuses a request that repeats a security-relevant header. A proxy before the agent may have
+/// checked the other one (RFC 9112, section 3.2, for `Host`).
 fn refuse_repeated(headers: &HeaderMap) -> Result<(), Fault> {
     for (name, shown) in SINGLE_HEADERS {
         if headers.get_all(name).iter().nth(1).is_some() {
@@ -440,7 +449,8 @@ pub(super) fn refusal(fault: &Fault) -> ApiResponse {
     answer
 }
 
-/// To the same path with a slash. The page says no address: the query may hold the token.
+/// Redirects to the same path with a slash. The page contains no address, because the query may
+/// hold the token.
 fn redirect(base: &str, uri: &Uri) -> Result<ApiResponse, Fault> {
     let query = uri.query().map(|query| format!("?{query}"));
     let location = format!("{base}{}/{}", uri.path(), query.unwrap_or_default());
@@ -450,7 +460,7 @@ fn redirect(base: &str, uri: &Uri) -> Result<ApiResponse, Fault> {
     let headers = answer.headers_mut();
     headers.insert(LOCATION, location);
     if Query::of(uri).token().is_some() {
-        // It is repeated here, and the buffer it is written from lives as long as the connection.
+        // The location repeats the token, and hyper's write buffer lives as long as the connection.
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(answer)
@@ -463,19 +473,19 @@ fn with_type(body: impl Into<Payload>, kind: &'static str) -> ApiResponse {
     answer
 }
 
-/// The request's line in the log, written when its answer is there or its caller is gone. The conductor's are all there; a caller
-/// without a right credential gets none at the usual level, for [`AuthThrottle`] tells of those who are refused; and nobody but the
-/// conductor gets more than so many a minute.
+/// Logs the request when its response is ready or the client has disconnected. All requests of the
+/// conductor are logged. Clients without a valid credential get debug lines only, because
+/// [`AuthThrottle`] logs refusals. Lines of all callers but the conductor are rate-limited.
 struct RequestLog<'a> {
     service: &'a Handler,
     client: IpAddr,
-    /// Whom a proxy names, or the caller pretends to be.
+    /// Client address that a proxy reports, or that the client claims.
     forwarded_for: Option<IpAddr>,
     method: String,
     target: String,
     begin: Instant,
     status: Option<StatusCode>,
-    /// Who asked, where that was found out.
+    /// Caller, if it was authenticated.
     caller: Option<Caller>,
     /// The token was shown on this connection before.
     is_trusted: bool,
@@ -503,8 +513,8 @@ impl<'a> RequestLog<'a> {
     }
 }
 
-/// A path for the log: our own words and command ids. A caller that puts the token there, instead of into the query, gets
-/// 404, and the log does not repeat it.
+/// Masks a path for the log: only the API's own words and command ids remain. A request with the
+/// token in the path instead of the query gets 404, and the log does not repeat the token.
 fn shown(path: &str) -> String {
     let known = |part: &str| {
         let ours = ["", "v1", "status", "commands", "inventory", "log"].contains(&part);
@@ -519,7 +529,8 @@ fn shown(path: &str) -> String {
 
 impl Drop for RequestLog<'_> {
     fn drop(&mut self) {
-        // Who is the conductor or nobody is told by the token, or its lack, in the target.
+        // The conductor and anonymous clients are recognised by the token, or its absence, in the
+        // target.
         let user = match &self.caller {
             Some(caller @ (Caller::Observer | Caller::User(_))) => Some(caller),
             _ => None,
@@ -555,7 +566,8 @@ impl Drop for RequestLog<'_> {
     }
 }
 
-/// The caller's address as a proxy names it, or as anybody pretends: the log says it beside the peer's.
+/// Parses the client address from a proxy's headers. Any client can forge it, so it is logged
+/// beside the peer's address.
 fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let named = |name| {
         let text = headers.get(name)?.to_str().ok()?;
@@ -569,9 +581,9 @@ const SINGLE_HEADERS: [(HeaderName, &str); 3] = [
     (HOST, "Host"),
     (X_AUTH_TOKEN, "X-Auth-Token"),
 ];
-/// Bytes of a method that the log repeats: HTTP lets it be as long as all headers.
+/// Maximum length of a logged method, in bytes. HTTP allows a method as long as all headers.
 const MAX_METHOD_LEN: usize = 16;
-/// Bytes of a refusal that the log repeats: it may name a step by what the caller sent.
+/// Maximum length of a logged denial, in bytes. It may contain a step name from the request.
 const MAX_REASON_LEN: usize = 256;
 const REDIRECTED: &str = "<!doctype html>\n<html lang=en>\n<title>Redirecting</title>\n<h1>Redirecting</h1>\n<p>The same address with a slash at its end is right.\n";
 

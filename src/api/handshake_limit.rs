@@ -1,9 +1,9 @@
-//! The order in which TLS handshakes are computed: it is what a stranger makes the agent compute, so it is done for one connection
-//! after the other, and addresses that showed the token come first.
+//! Schedules the computation of TLS handshakes, which unauthenticated clients cause. The agent
+//! computes one handshake after another, with priority for addresses that showed the token.
 //!
-//! A connection stands in the queue with what its peer has sent. Who sends half a message is done with at once and holds up nobody
-//! while the rest is awaited. And after some milliseconds everybody else who is ready gets the processor, so that requests with the
-//! token do not wait for handshakes.
+//! A connection enters the queue with the bytes that its peer has sent. Half a message is processed
+//! at once and delays no other connection while the rest is awaited. After some milliseconds the
+//! queue yields to other ready tasks, so that requests with the token do not wait for handshakes.
 
 use crate::tls::stream::{Handshake, Progress};
 use std::collections::VecDeque;
@@ -14,14 +14,14 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::yield_now;
 
-/// The handshakes of one listener.
+/// Handshakes of one listener.
 pub(super) type Handshakes = Queue<Handshake<TcpStream>>;
 
 /// Work for one connection.
 pub(super) trait Compute {
     type Outcome;
 
-    /// Does it, without waiting for anything.
+    /// Performs the work without blocking.
     fn compute(&mut self) -> Self::Outcome;
 }
 
@@ -33,7 +33,7 @@ impl Compute for Handshake<TcpStream> {
     }
 }
 
-/// Work in its order.
+/// Queue of work for connections.
 pub(super) struct Queue<W: Compute> {
     waiting: Mutex<Waiting<W>>,
     filled: Notify,
@@ -42,7 +42,7 @@ pub(super) struct Queue<W: Compute> {
 struct Waiting<W: Compute> {
     known: VecDeque<Job<W>>,
     unknown: VecDeque<Job<W>>,
-    /// A known address had the last turn, so that it is an unknown one's if any waits.
+    /// The last job was of a known address, so the next is of an unknown one, if any waits.
     was_known: bool,
 }
 
@@ -63,7 +63,8 @@ impl<W: Compute> Queue<W> {
         }
     }
 
-    /// Has work done when its turn comes; how long that may take is the caller's to bound. Nothing if the server has ended.
+    /// Queues work and returns its outcome. The time until then is for the caller to limit. Returns
+    /// nothing if the server has ended.
     pub(super) async fn compute_in_turn(&self, work: W, is_known: bool) -> Option<(W, W::Outcome)> {
         let (done, outcome) = oneshot::channel();
         let job = Job { work, done };
@@ -78,7 +79,7 @@ impl<W: Compute> Queue<W> {
         outcome.await.ok()
     }
 
-    /// Does the work of all, for ever.
+    /// Processes the queue, without end.
     pub(super) async fn run(&self) {
         loop {
             self.filled.notified().await;
@@ -87,7 +88,7 @@ impl<W: Compute> Queue<W> {
                 let Some(Job { mut work, done }) = self.waiting().next() else {
                     break;
                 };
-                // Whose connection has ended needs nothing.
+                // A connection that has ended needs no result.
                 if done.is_closed() {
                     continue;
                 }
@@ -107,7 +108,8 @@ impl<W: Compute> Queue<W> {
 }
 
 impl<W: Compute> Waiting<W> {
-    /// Both kinds in turn: a known address waits for one other at most, and keeps none from its turn.
+    /// Alternates between both kinds: a known address waits for at most one other job, and does not
+    /// starve the unknown ones.
     fn next(&mut self) -> Option<Job<W>> {
         let is_known = match (self.known.is_empty(), self.unknown.is_empty()) {
             (false, false) => !self.was_known,
@@ -121,7 +123,7 @@ impl<W: Compute> Waiting<W> {
     }
 }
 
-/// Computing without a pause for others: several handshakes.
+/// Time to compute without yielding: several handshakes.
 const SLICE: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
@@ -130,7 +132,7 @@ mod tests {
     use std::sync::Arc;
     use tokio::task::JoinSet;
 
-    /// Work that notes when it was done.
+    /// Work that records when it was done.
     struct Noted(&'static str, Arc<Mutex<Vec<&'static str>>>);
 
     impl Compute for Noted {
@@ -141,7 +143,8 @@ mod tests {
         }
     }
 
-    /// Whose work was done, in order, of those who came in this order; the last word says whether it stays.
+    /// Returns the order in which work was done for jobs in this order. The last field of a job is
+    /// whether it stays.
     async fn order(waiting: &[(&'static str, bool, bool)]) -> Vec<&'static str> {
         let queue = Arc::new(Queue::new());
         let noted = Arc::new(Mutex::new(Vec::new()));

@@ -1,11 +1,13 @@
-//! hyper answers what is no HTTP, or too large a head, by itself: a status without a body, and no way to be told another. Such
-//! an answer is replaced here, on its way out, by one with the envelope that every error has.
+//! Replaces hyper's own error responses by responses with the error envelope. hyper responds to
+//! bytes that are not HTTP, and to a head that is too large, with a status and no body. It offers
+//! no way to change that, so the response is replaced as it is written.
 //!
-//! It can be told from ours: each of ours names the server.
+//! hyper's responses are recognised by the missing `Server` header, which each of ours has.
 //!
-//! And what hyper reads into is wiped first. hyper (`proto/h1/io.rs`) begins to read at the beginning of its buffer, where the request
-//! before lies with its token, only while that buffer has its first size: so reads are kept too short to let it grow, and a
-//! connection whose buffer grew all the same, by a head that came in pieces, is not kept.
+//! The read buffer is wiped before hyper reads. hyper (`proto/h1/io.rs`) reads to the beginning of
+//! its buffer, over the previous request and its token, only while the buffer has its initial size.
+//! Reads are therefore limited so that it does not grow. A head that arrives in pieces can still
+//! grow it; that connection is closed after the response.
 
 use super::fault::Fault;
 use super::peer::Peer;
@@ -16,11 +18,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A connection's stream that hyper writes to.
+/// Stream between hyper and a connection.
 pub(super) struct ErrorBodyStream<S> {
     stream: S,
     peer: Arc<Peer>,
-    /// What stands in the place of bytes that hyper believes are written.
+    /// Bytes that replace those which hyper counts as written.
     replacement: Vec<u8>,
     written: usize,
 }
@@ -65,7 +67,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ErrorBodyStream<S> {
         }
     }
 
-    /// hyper's own answer has no body, and so is never one of several pieces.
+    /// Writes several pieces unchanged: hyper's own response has no body, and so is always one
+    /// piece.
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -99,7 +102,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for ErrorBodyStream<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // hyper reads into the memory that held the request before, with its token: while a connection idles it must not.
+        // hyper reads into the memory of the previous request, with its token. An idle connection
+        // must not hold it.
         buffer.initialize_unfilled();
         if buffer.remaining() > FIRST_BUFFER {
             self.peer.outgrow_buffer();
@@ -112,7 +116,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ErrorBodyStream<S> {
     }
 }
 
-/// An answer of hyper's at the end of what is written: what stands before it, and its status.
+/// Returns the bytes before hyper's own response at the end of a write, and its status.
 fn parse_hyper_error(bytes: &[u8]) -> Option<(&[u8], StatusCode)> {
     if !bytes.ends_with(b"\r\n\r\n") {
         return None;
@@ -130,7 +134,7 @@ fn parse_hyper_error(bytes: &[u8]) -> Option<(&[u8], StatusCode)> {
     (!ours).then_some((before, status))
 }
 
-/// Any bytes as what hyper writes: what stands before its own answer is a beginning of them.
+/// Fuzzes [`parse_hyper_error`]: the bytes before the response are a proper prefix of the input.
 #[cfg(any(test, fuzzing))]
 pub(super) fn fuzz(bytes: &[u8]) {
     if let Some((before, status)) = parse_hyper_error(bytes) {
@@ -151,10 +155,11 @@ fn answer(status: StatusCode) -> Vec<u8> {
     [head.as_bytes(), &body].concat()
 }
 
-/// hyper's buffer before it grows (`INIT_BUFFER_SIZE`); a read that fills it makes the next one larger.
+/// hyper's initial buffer size (`INIT_BUFFER_SIZE`), in bytes. A read that fills the buffer
+/// enlarges the next one.
 const FIRST_BUFFER: usize = 8 * 1024;
 const BEGIN: &[u8] = b"HTTP/1.1 4";
-/// hyper's has 100 bytes or so.
+/// hyper's own head has about 100 bytes.
 const MAX_HEAD_LEN: usize = 512;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Connections: accepted, bounded, wrapped in TLS, drained at the end.
+//! Accepts connections, limits them, wraps them in TLS and drains them at shutdown.
 
 use super::auth_throttle::AuthThrottle;
 use super::handler::Handler;
@@ -30,7 +30,8 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Serves the API until cancelled, then finishes the answers in flight. Plain HTTP without TLS settings.
+/// Serves the API until cancelled, then finishes the responses in flight. Without TLS settings it
+/// serves plain HTTP.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
@@ -40,7 +41,7 @@ pub async fn serve(
     serve_within(Limits::default(), listener, tls, state, cancel).await;
 }
 
-/// [`serve`] with limits of one's own.
+/// Serves the API like [`serve`], with the given limits.
 pub async fn serve_within(
     limits: Limits,
     listener: TcpListener,
@@ -107,7 +108,8 @@ impl Server {
         tasks.shutdown().await;
     }
 
-    /// The next connection. What fails here is one caller's or passes, as a lack of descriptors does.
+    /// Accepts the next connection. An error is either one client's or transient, such as a lack of
+    /// descriptors, so it retries.
     async fn accept(&self, listener: &TcpListener) -> (TcpStream, SocketAddr) {
         loop {
             match listener.accept().await {
@@ -147,7 +149,7 @@ impl Server {
 
     async fn connection(self, stream: TcpStream, peer: Arc<Peer>) {
         let client = peer.address.ip();
-        // Answers are small and awaited; without this option they only come later.
+        // Responses are small and awaited; without this option they are only delayed.
         let _ = stream.set_nodelay(true);
         let ended = match &self.tls {
             None => self.http(stream, &peer).await,
@@ -169,8 +171,9 @@ impl Server {
         }
     }
 
-    /// The peer's own part of the handshake has a limit. Waiting for turns has none but the number of connections: a conductor must
-    /// not be given up for the strangers before it.
+    /// Performs the TLS handshake. The peer's own part of it has a timeout. The time in the queue
+    /// is limited only by the number of connections: a conductor must not be dropped for the
+    /// clients before it.
     async fn handshake(
         &self,
         tls: &Arc<ServerConfig>,
@@ -190,7 +193,7 @@ impl Server {
             peer.enter(match progress? {
                 Progress::Done => break,
                 Progress::Answered => Stage::Since(Instant::now()),
-                // Who sends it a byte at a time has no more time than others.
+                // A peer that sends single bytes gets no more time than others.
                 Progress::NeedsRest => begun,
             });
         }
@@ -241,7 +244,7 @@ impl Server {
     }
 }
 
-/// The connections of the moment, oldest first.
+/// Open connections, oldest first.
 #[derive(Default)]
 struct Connections {
     tasks: JoinSet<()>,
@@ -250,7 +253,7 @@ struct Connections {
 }
 
 impl Connections {
-    /// Makes room for a newcomer, at the cost of another if need be. Whether there is room.
+    /// Makes room for a new connection, by eviction if necessary. Returns whether there is room.
     fn make_room(&mut self, places: Places, newcomer: &Peer, known: &KnownAddresses) -> bool {
         self.open.retain(|(task, _)| !task.is_finished());
         self.crowds.tidy();
@@ -278,7 +281,7 @@ impl Connections {
     }
 }
 
-/// Waits for a part of a handshake for as long as is left for all of them.
+/// Waits for one part of a handshake, within the time left for all parts.
 async fn within<T>(
     left: &mut Duration,
     part: impl Future<Output = io::Result<T>>,
@@ -292,8 +295,8 @@ async fn within<T>(
     })
 }
 
-/// Ends a connection. Closing one with bytes left unread resets it, and the caller would lose the answer that says why:
-/// so what still comes is thrown away for a moment.
+/// Closes a connection. With unread bytes, a close would reset it and the client would lose the
+/// response that gives the reason. Further bytes are therefore discarded for up to `limit`.
 async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, unread: bool, limit: Duration) {
     let _ = timeout(limit, async {
         stream.shutdown().await?;
@@ -304,7 +307,7 @@ async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, unread: bool, l
     .await;
 }
 
-/// A task that panicked took one connection with it; the rest goes on.
+/// Logs a panic of a connection's task. Other connections continue.
 fn log_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
@@ -313,9 +316,9 @@ fn log_panic(ended: Result<(), JoinError>) {
     }
 }
 
-/// Enough for several people who look each second.
+/// Enough for several users that poll each second.
 const USERS_LINES_A_MINUTE: u32 = 240;
-/// Each is two lines: that it began, and how it ended.
+/// Each command has two lines: one at its start and one at its end.
 const USERS_COMMANDS_A_MINUTE: u32 = 60;
 const ACCEPT_ERRORS_A_MINUTE: u32 = 6;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,13 +1,14 @@
-//! The firmware's boot records (UEFI 2.10, section 3.1): `Boot####` and `BootOrder`.
+//! Boot entries of the firmware (UEFI 2.10, section 3.1): `Boot####` and `BootOrder`.
 
 use crate::formats::efi::{self, LoadOption};
 use crate::sys::efivars::EfiVars;
 use std::collections::BTreeSet;
 use std::io;
 
-/// Makes `record` the only one of its label and the first in the boot order. A record of the label is overwritten rather than
-/// deleted, so that there is one at every moment and the variable store needs no more room. A new one that cannot be put into the
-/// order is taken back. Variables that cannot be read are passed over, as efibootmgr does; their numbers stay taken.
+/// Makes `record` the only boot entry with its label and the first in the boot order. An entry with
+/// the same label is overwritten rather than deleted. So one exists at every moment, and the
+/// variable store needs no more space. A new entry is removed again if the boot order cannot be
+/// written. Unreadable variables are skipped, as efibootmgr does; their numbers stay taken.
 pub(super) fn prepend_boot_order(
     variables: &EfiVars,
     label: &str,
@@ -27,7 +28,8 @@ pub(super) fn prepend_boot_order(
             }
         };
         taken.insert(number);
-        // The label is the image's word: records of the machine's own, as of its network boot, are never taken for namesakes.
+        // The image chooses the label: the machine's own entries, such as network boot, never count
+        // as duplicates.
         let is_same = |option: LoadOption| option.label == label && option.is_file_on_disk();
         if LoadOption::decode(&bytes).is_some_and(is_same) {
             same.push(number);
@@ -60,7 +62,7 @@ pub(super) fn prepend_boot_order(
     Ok(())
 }
 
-/// Removes a record that is in no boot order. One that stays harms nothing.
+/// Removes an entry that is in no boot order. A failure is harmless.
 fn remove(variables: &EfiVars, number: u16) {
     let name = variable(number);
     if let Err(error) = variables.remove(&name) {

@@ -1,4 +1,4 @@
-//! Making the written disk the one the firmware boots.
+//! Makes the firmware boot the written disk.
 
 pub mod efi;
 

@@ -1,4 +1,5 @@
-//! The heartbeat: tells Ironic where the agent listens, that it lives, and that a command has ended.
+//! Sends heartbeats to Ironic: the callback URL, that the agent is alive, and that a command has
+//! ended.
 
 use super::client::{Client, Request, Standing, VERSION_VERIFY_CA};
 use super::error::Error;
@@ -15,25 +16,26 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// What every heartbeat says; the same for the agent's whole life, or Ironic refuses it.
+/// Contents of every heartbeat. They stay constant until the agent exits, or Ironic refuses them.
 #[derive(Debug)]
 pub struct Heartbeat {
-    /// Whose heart beats.
+    /// UUID of the node.
     pub node: Uuid,
-    /// Where the agent's API is.
+    /// Callback URL of the agent's API.
     pub callback_url: String,
-    /// Proves that it is this agent.
+    /// Agent token, which authenticates the agent.
     pub token: Arc<AgentToken>,
-    /// The API's certificate in PEM, where the agent made one.
+    /// Certificate of the API in PEM, if the agent generated one.
     pub verify_ca: Option<String>,
-    /// Ironic gives the agent up when it hears nothing for so long.
+    /// Ironic's heartbeat timeout: without a heartbeat for so long, it considers the agent lost.
     pub timeout: Duration,
-    /// What the waits are drawn with, each from 0 up to 1.
+    /// Source of random waits, each value from 0 up to 1.
     pub random: fn() -> f64,
 }
 
-/// Beats until the agent ends: at once, then well within the timeout, sooner when `completions` counts another command that
-/// ended. Failures are told and tried again without end: giving up would be giving up the machine.
+/// Sends heartbeats until the agent shuts down: the first at once, the next well within the
+/// timeout, earlier if `completions` counts another command that ended. Failures are logged and
+/// retried without limit, because without heartbeats the machine is lost to Ironic.
 pub async fn run(
     client: &Client,
     heartbeat: &Heartbeat,
@@ -44,12 +46,13 @@ pub async fn run(
     run_schedule(pulse, completions, cancel, || once(client, heartbeat)).await;
 }
 
-/// Beats once.
+/// Sends one heartbeat.
 ///
 /// # Errors
-/// The [`Error`] of this beat; nothing but 202 is success.
+/// The [`Error`] of this heartbeat; only status 202 is success.
 pub async fn once(client: &Client, heartbeat: &Heartbeat) -> Result<(), Error> {
-    // Where Ironic does not tell its version, everything is sent: one that could not read it could not serve this agent either.
+    // If Ironic does not report its version, everything is sent: an Ironic that cannot read it
+    // could not use this agent either.
     let version = client
         .version()
         .await?
@@ -102,7 +105,7 @@ async fn run_schedule<F>(
             }
             () = tokio::time::sleep_until(pulse.due()) => {}
         }
-        // What ends from here on is news that this beat does not carry.
+        // This heartbeat does not cover commands that end from here on.
         completions.mark_unchanged();
         let outcome = tokio::select! {
             () = cancel.cancelled() => return,
@@ -130,7 +133,7 @@ fn log_outcome(outcome: &Result<(), Error>, wait: Duration) {
             seconds,
             "heartbeat in conflict with other work on the node: trying again"
         ),
-        // Ironic's own words are in the error.
+        // Ironic's own message is in the error.
         Err(error @ Error::Answer { code: 400, .. }) => tracing::error!(
             error = chain(error),
             seconds,
@@ -147,13 +150,14 @@ fn log_outcome(outcome: &Result<(), Error>, wait: Duration) {
     }
 }
 
-/// When the next beat is due. Knows neither network nor clock (IPA: `agent.IronicPythonAgentHeartbeater`).
+/// Time of the next heartbeat. It uses neither network nor clock (IPA:
+/// `agent.IronicPythonAgentHeartbeater`).
 struct Schedule {
     period: Duration,
     chance: RandomUnit,
     next: Instant,
     last: Option<Instant>,
-    /// A command ended that no beat told of yet.
+    /// A command ended that no heartbeat has reported yet.
     forced: bool,
 }
 
@@ -199,11 +203,11 @@ impl Schedule {
     }
 }
 
-/// Between two beats, however short a timeout Ironic names.
+/// Minimum interval of heartbeats, however short Ironic's timeout is.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
-/// Between a beat and one that a command's end asks for.
+/// Minimum interval before a heartbeat that reports the end of a command.
 const MIN_FORCED_INTERVAL: Duration = Duration::from_secs(5);
-/// Least wait after a failure.
+/// Minimum wait after a failure.
 const RETRY: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -215,8 +219,9 @@ mod tests {
 
     const PERIOD: Duration = Duration::from_secs(300);
 
-    /// Runs a pulse for some seconds of paused time: `completed` are the seconds when a command ends, `answer` is asked for each
-    /// beat by its second. Returns the seconds of all beats.
+    /// Runs a schedule for some seconds of paused time. `completed` lists the seconds at which a
+    /// command ends, `answer` returns the result of the heartbeat at a second. Returns the seconds
+    /// of all heartbeats.
     async fn beats(
         seconds: u64,
         chance: RandomUnit,
@@ -319,7 +324,8 @@ mod tests {
         assert_eq!(count.into_inner(), 3);
     }
 
-    /// Runs a pulse for some seconds of paused time; returns the log's lines without their times.
+    /// Runs a schedule for some seconds of paused time. Returns the log's lines without their
+    /// times.
     fn logged(seconds: u64, answer: impl Fn(u64) -> Result<(), Error>) -> Vec<String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()

@@ -1,4 +1,5 @@
-//! The lookup: which node this machine is, what Ironic wants of its agent, and the agent token.
+//! Looks up the node of this machine. The response contains Ironic's settings for its agent, and
+//! the agent token.
 
 use super::client::{Client, Request, Sensitivity, Standing, VERSION_AGENT_TOKEN};
 use super::error::Error;
@@ -13,60 +14,60 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// What Ironic knows the machine by.
+/// Query that identifies the machine to Ironic.
 #[derive(Clone, Debug, Default)]
 pub struct LookupQuery {
     /// Permanent MAC addresses, in the inventory's order.
     pub addresses: Vec<String>,
-    /// The node, where inspection told it.
+    /// UUID of the node, if inspection reported it.
     pub node: Option<Uuid>,
 }
 
-/// Ironic's answer.
+/// Ironic's response to a lookup.
 #[derive(Debug)]
 pub struct Lookup {
-    /// The node this machine is.
+    /// Node of this machine.
     pub node: Node,
-    /// What Ironic wants, over what configuration says.
+    /// Ironic's settings, which override the configuration.
     pub settings: ConductorSettings,
-    /// What the answer holds in the token's place.
+    /// Value of the token field.
     pub token: LookupToken,
-    /// What the answer says of `agent_token_required`: recorded, never obeyed.
+    /// Value of `agent_token_required`: recorded, but never applied.
     pub token_required: Option<bool>,
 }
 
-/// A node as Ironic tells it, its secrets masked.
+/// Node as Ironic reports it, with secrets masked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Its identity.
+    /// UUID of the node.
     pub uuid: Uuid,
-    /// Everything, as it came.
+    /// The whole node document, as received.
     pub document: Json,
 }
 
-/// How the agent is to work: what the lookup said, else what configuration says.
+/// Settings of the agent: from the lookup, else from the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConductorSettings {
-    /// Ironic gives the agent up when it hears nothing for so long.
+    /// Ironic's heartbeat timeout: without a heartbeat for so long, it considers the agent lost.
     pub heartbeat_timeout: Duration,
-    /// MD5 checksums are accepted.
+    /// Whether MD5 checksums are accepted.
     pub md5_enabled: bool,
     /// Image formats that may be written.
     pub permitted_image_formats: Vec<String>,
-    /// Images are not looked into before they are written.
+    /// Whether images are written without inspection.
     pub disable_deep_image_inspection: bool,
-    /// A BIOS boot loader may be installed by programs of the image.
+    /// Whether programs of the image may install a BIOS boot loader.
     pub enable_bios_bootloader_install: bool,
-    /// The BMC is not asked for its address.
+    /// Whether the BMC is not queried for its address.
     pub skip_bmc_detect: bool,
-    /// The oldest TLS version of the agent's API.
+    /// Minimum TLS version of the agent's API.
     pub tls_min_version: MinVersion,
-    /// TLS 1.2 suites of the agent's API.
+    /// TLS 1.2 cipher suites of the agent's API.
     pub tls_cipher_suites: Option<CipherSuites>,
 }
 
 impl ConductorSettings {
-    /// What configuration alone says: for an agent without lookup.
+    /// Returns the settings of the configuration alone, for an agent without lookup.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         Self {
@@ -93,7 +94,7 @@ impl ConductorSettings {
         if let Some(disabled) = wanted.disable_deep_image_inspection {
             self.disable_deep_image_inspection = disabled;
         }
-        // These three are only ever switched on (IPA: `agent.process_lookup_data`).
+        // These two are only ever switched on (IPA: `agent.process_lookup_data`).
         self.enable_bios_bootloader_install |= wanted.enable_bios_bootloader_install == Some(true);
         self.skip_bmc_detect |= wanted.agent_skip_bmc_detect == Some(true);
         if let Some(version) = understood("tls_min_version", wanted.tls_min_version.as_deref()) {
@@ -105,7 +106,8 @@ impl ConductorSettings {
     }
 }
 
-/// A setting of the lookup that is a text. One that is not understood leaves ours: the node must come up all the same.
+/// Parses a string setting of the lookup. An invalid one does not override the configuration: the
+/// node must start all the same.
 fn understood<T: FromStr<Err = &'static str>>(name: &str, text: Option<&str>) -> Option<T> {
     let text = text.filter(|text| !text.is_empty())?;
     text.parse()
@@ -120,16 +122,16 @@ fn understood<T: FromStr<Err = &'static str>>(name: &str, text: Option<&str>) ->
         .ok()
 }
 
-/// What a lookup's answer holds in the token's place.
+/// Value of the token field in a lookup's response.
 #[derive(Debug)]
 pub enum LookupToken {
-    /// The token, given out this once.
+    /// The token, which Ironic issues only once.
     Issued(AgentToken),
-    /// A text that is no token.
+    /// A string that is not a token.
     Invalid(TokenError),
-    /// The mask: the token was given out before.
+    /// The mask: the token was issued before.
     Masked,
-    /// Nothing.
+    /// No token.
     None,
 }
 
@@ -143,10 +145,10 @@ impl LookupToken {
         }
     }
 
-    /// The token to use: the given one before the agent's own.
+    /// Returns the token to use: the issued one before the agent's own.
     ///
     /// # Errors
-    /// [`NoToken`], where there is neither: why, in a sentence for the operator.
+    /// [`NoToken`] if there is neither, with the reason as a sentence for the operator.
     pub fn resolve(self, own: Option<AgentToken>) -> Result<AgentToken, NoToken> {
         match (self, own) {
             (Self::Issued(token), _) => Ok(token),
@@ -166,27 +168,29 @@ impl LookupToken {
     }
 }
 
-/// Why the agent has no token, and so can accept no command.
+/// Reason why the agent has no token, and so can accept no command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoToken {
-    /// The lookup's answer was masked, and the agent has none of its own.
+    /// The lookup returned the mask, and the agent has no token of its own.
     #[error(
         "this node was already looked up since its last power-on, and Ironic gives its agent token out only once: \
          no command can be accepted until Ironic restarts the machine"
     )]
     AlreadyIssued,
-    /// The lookup's token cannot be used, and the agent has none of its own.
+    /// The lookup's token is invalid, and the agent has none of its own.
     #[error("the lookup's agent token cannot be used, and the agent has none of its own: {0}")]
     Invalid(TokenError),
-    /// Neither boot nor lookup gave one.
+    /// Neither the boot nor the lookup provided a token.
     #[error("neither the boot nor the lookup gave an agent token: no command can be accepted")]
     NeverGiven,
 }
 
-/// Looks the node up, again and again by the law, until Ironic knows it. No error repeats the agent's own token.
+/// Looks the node up, with retries by the policy, until Ironic knows it. No error contains the
+/// agent's own token.
 ///
 /// # Errors
-/// [`Error::LookupTimeout`] with the last failure; [`Error::UnsupportedVersion`] at once; [`Error::Cancelled`].
+/// [`Error::LookupTimeout`] with the last failure; [`Error::UnsupportedVersion`] without a retry;
+/// [`Error::Cancelled`].
 pub async fn lookup(
     client: &Client,
     machine: &LookupQuery,
@@ -222,8 +226,9 @@ pub async fn attempt(
     ask(client, machine, own, |body| parse(body, config)).await
 }
 
-/// Looks a known node up anew, again and again by the law: what its operator changed since. Settings and token of the answer
-/// are not looked at: Ironic gives the token only once (IPA: `hardware.update_cached_node`).
+/// Refreshes a known node, with retries by the policy, for changes that its operator made. Settings
+/// and token of the response are ignored: Ironic issues the token only once (IPA:
+/// `hardware.update_cached_node`).
 ///
 /// # Errors
 /// As [`lookup`].
@@ -251,8 +256,9 @@ async fn ask<T>(
 ) -> Result<T, Error> {
     let mut query = vec![("addresses", machine.addresses.join(","))];
     query.extend(machine.node.map(|node| ("node_uuid", node.to_string())));
-    // Where Ironic does not tell its version, what the token needs is asked for: less would get an answer without one, once
-    // and for all. IPA asks with 1.31 and then cannot heartbeat.
+    // If Ironic does not report its version, the request uses the version that tokens need. A lower
+    // one would get a response without the token, and Ironic never issues it again. IPA sends 1.31
+    // and then cannot heartbeat.
     let version: ApiVersion = client
         .version()
         .await?

@@ -1,4 +1,4 @@
-//! When to try again: the law of lookups, and chance.
+//! Retry policy of lookups, and random numbers.
 
 use super::error::Error;
 use crate::backoff::Backoff;
@@ -9,22 +9,22 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// A number from 0 up to 1: drawn by chance, or chosen by a test.
+/// Function that returns a number from 0 up to 1: random, or fixed by a test.
 pub(super) type RandomUnit = fn() -> f64;
 
-/// How often lookups are tried (IPA: `ironic_api_client.lookup_node`).
+/// Retry policy of lookups (IPA: `ironic_api_client.lookup_node`).
 #[derive(Clone, Copy, Debug)]
 pub struct RetryPolicy {
-    /// Shortest wait between two of them.
+    /// Minimum wait between two attempts.
     pub interval: Duration,
-    /// How long they are tried.
+    /// Timeout of all attempts together.
     pub timeout: Duration,
-    /// What the waits are drawn with, each from 0 up to 1.
+    /// Source of random waits, each value from 0 up to 1.
     pub random: fn() -> f64,
 }
 
 impl RetryPolicy {
-    /// The law that configuration gives.
+    /// Returns the configured policy.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         Self {
@@ -34,7 +34,7 @@ impl RetryPolicy {
         }
     }
 
-    /// Tries until it succeeds, cannot succeed any more, or the time is over.
+    /// Retries until an attempt succeeds, fails for good, or the timeout has expired.
     pub(super) async fn run<T, F>(
         &self,
         cancel: &CancellationToken,
@@ -79,12 +79,13 @@ fn is_final(error: &Error) -> bool {
     matches!(error, Error::NoUrl | Error::UnsupportedVersion { .. })
 }
 
-/// The waits after failed lookups: random, of an exponentially growing range; longer while the node is locked.
+/// Waits after failed lookups: random, from a range that grows exponentially; longer while the node
+/// is locked.
 struct Waits {
     law: RetryPolicy,
-    /// Failures so far.
+    /// Number of failures.
     failures: u32,
-    /// Conflicts in a row.
+    /// Number of consecutive conflicts.
     conflicts: usize,
 }
 
@@ -114,12 +115,13 @@ impl Waits {
     }
 }
 
-/// A duration of a range.
+/// Returns a random duration from a range.
 pub(super) fn random_between(chance: RandomUnit, low: Duration, high: Duration) -> Duration {
     low + high.saturating_sub(low).mul_f64(chance().clamp(0.0, 1.0))
 }
 
-/// The provider's randomness as a number from 0 up to 1. Without randomness agents only wait alike, which is no harm.
+/// Returns a random number from 0 up to 1, from the TLS provider. Without randomness all agents
+/// wait equally long, which is harmless.
 #[must_use]
 pub fn random_unit() -> f64 {
     f64::from(u32::from_be_bytes(random_bytes())) / 4_294_967_296.0
@@ -133,7 +135,7 @@ pub(super) fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Upper ends of the ranges.
+/// Upper limits of the ranges.
 const RANGES: Backoff = Backoff {
     first: Duration::from_secs(1),
     max: Duration::from_secs(60),

@@ -1,18 +1,19 @@
-//! Small texts from files that may hold a secret: bounded, and wiped when dropped.
+//! Reads small files that may hold a secret: bounded in size, and wiped when dropped.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Reads a file of at most [`LIMIT`] bytes. A byte order mark is left out.
+/// Reads a file of at most [`LIMIT`] bytes. A byte order mark is skipped.
 ///
-/// The buffer is as large as it may ever get, so that reading leaves no copies behind on the way.
+/// The buffer is allocated at its maximum size, so that reading leaves no copies behind.
 pub(super) fn read_bounded(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     read_up_to(path, LIMIT)
 }
 
-/// The same for a bundle of authorities: a distribution's, with comments and OpenSSL's settings, has several hundred KiB.
+/// Reads a bundle of certificate authorities. A distribution's bundle, with comments and OpenSSL's
+/// settings, has several hundred KiB.
 pub(super) fn read_bundle(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     read_up_to(path, LIMIT_OF_BUNDLE)
 }
@@ -25,7 +26,7 @@ fn read_up_to(path: &Path, limit: u32) -> io::Result<Zeroizing<Vec<u8>>> {
             .unwrap_or(usize::MAX)
             .saturating_add(64),
     )?;
-    // One byte more, which tells that there is more.
+    // One byte more than allowed, to detect longer files.
     let most = u64::from(limit) + 1;
     if u64::try_from(file.take(most).read_to_end(&mut bytes)?) == Ok(most) {
         return Err(io::Error::new(
@@ -39,7 +40,7 @@ fn read_up_to(path: &Path, limit: u32) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// Bytes as text, in the same memory.
+/// Converts bytes to text, in the same memory.
 ///
 /// # Errors
 /// The number of the first line that is not UTF-8; the bytes are wiped.
@@ -56,7 +57,7 @@ pub(super) fn text(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, u
         })
 }
 
-/// Bytes as text, those that are not UTF-8 replaced.
+/// Converts bytes to text, with replacement of bytes that are not UTF-8.
 pub(super) fn text_lossy(mut bytes: Zeroizing<Vec<u8>>) -> Zeroizing<String> {
     match String::from_utf8(std::mem::take(&mut *bytes)) {
         Ok(text) => Zeroizing::new(text),
@@ -69,12 +70,12 @@ pub(super) fn text_lossy(mut bytes: Zeroizing<Vec<u8>>) -> Zeroizing<String> {
     }
 }
 
-/// Whether bytes of a text were replaced when it was read.
+/// Returns whether bytes of a text were replaced when it was read.
 pub(super) fn has_replaced_bytes(text: &str) -> bool {
     text.contains(char::REPLACEMENT_CHARACTER)
 }
 
-/// U+FEFF in UTF-8, as editors on Windows begin a file.
+/// U+FEFF in UTF-8, which editors on Windows write at the start of a file.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 const LIMIT: u32 = 256 << 10;
 const LIMIT_OF_BUNDLE: u32 = 4 << 20;

@@ -1,5 +1,6 @@
-//! Options of parts that are not here: a configuration that sets them works unchanged, and the agent says that they change
-//! nothing. A row reads as in [`super::options`], without a type.
+//! Options of parts that this agent lacks. A configuration that sets them works unchanged, and the
+//! agent reports that they have no effect. A row has the columns of [`super::options`], without a
+//! type.
 
 use super::spec::{Effect, Kind, Scope, Spec};
 use super::values::{

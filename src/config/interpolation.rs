@@ -1,7 +1,9 @@
-//! References between options, as oslo.config writes them: `$name`, `${name}`, `$group.name`; `$$` and `\$` are a dollar.
+//! References between options in oslo.config's syntax: `$name`, `${name}`, `$group.name`; `$$` and
+//! `\$` are a dollar.
 //!
-//! A name is looked for in the option's own group, then in `[DEFAULT]`. What stands in for a reference is not read again. Unlike
-//! oslo.config, a reference to a secret is refused: the value would be shown with the option that it went into.
+//! A name is resolved in the option's own group, then in `[DEFAULT]`. A substituted value is not
+//! expanded a second time. Unlike oslo.config, a reference to a secret is rejected: the value would
+//! be shown with the option it was substituted into.
 
 use super::media;
 use super::merge::{Merged, Problem, Raw};
@@ -10,8 +12,8 @@ use super::spec::{DEFAULT, Kind, Spec};
 use super::values::{Reason, boolean};
 use zeroize::Zeroizing;
 
-/// Puts values in the places of references, in all texts that won. Those of a medium that are no values then are passed over, and
-/// what is to be said of them is returned.
+/// Substitutes references in all winning texts. Media's texts that become invalid are dropped, and
+/// their problems returned.
 pub(super) fn resolve_references(merged: &mut Merged) -> Vec<Problem> {
     let mut refused = Vec::new();
     loop {
@@ -25,18 +27,18 @@ pub(super) fn resolve_references(merged: &mut Merged) -> Vec<Problem> {
             merged.replace_texts(texts);
             return refused;
         }
-        // Others may refer to them.
+        // Other texts may refer to the removed ones.
         merged.forget(&unusable);
         refused.extend(unusable);
     }
 }
 
-/// Reads references in the texts that won.
+/// Expands references in the winning texts.
 struct References<'a> {
     texts: &'a [Raw],
-    /// The options whose texts are being read, from the first one on.
+    /// The options being expanded, outermost first.
     way: Vec<&'static Spec>,
-    /// Texts that were read before: without them, time could double with each option.
+    /// Texts that were expanded before: without this cache, time could double with each option.
     known: Vec<(&'static Spec, Zeroizing<String>)>,
 }
 
@@ -49,12 +51,12 @@ impl<'a> References<'a> {
         }
     }
 
-    /// The text with values in the places of references.
+    /// Returns the text with its references substituted.
     fn read(&mut self, raw: &Raw) -> Result<Zeroizing<String>, Reason> {
         self.way.clear();
         let read = self.text(raw.option, &raw.text);
         match read {
-            // What follows the dollar may be the secret's.
+            // The text after the dollar may be part of the secret.
             Err(_) if raw.option.is_secret() => Err(
                 "has a $ that begins no reference to another option: write $$ for a dollar".into(),
             ),
@@ -86,7 +88,8 @@ impl<'a> References<'a> {
         Ok(read)
     }
 
-    /// What stands in for a reference: the effective value, as Python would print it; nothing where there is none.
+    /// Returns the substitute for a reference: the effective value, as Python would print it. It is
+    /// empty if the option is unset.
     fn value(&mut self, from: &'static Spec, name: &str) -> Result<String, Reason> {
         let spec = resolve(from, name)?;
         if spec.is_secret() {
@@ -119,7 +122,7 @@ impl<'a> References<'a> {
     }
 }
 
-/// The option that a name means in the text of another one (oslo.config: `ConfigOpts.StrSubWrapper`).
+/// Resolves a name in the text of another option (oslo.config: `ConfigOpts.StrSubWrapper`).
 fn resolve(from: &Spec, name: &str) -> Result<&'static Spec, Reason> {
     let find = |group: &str, name: &str| all().find(|spec| spec.is_named(group, name));
     let is_group = |name: &str| name != DEFAULT && all().any(|spec| spec.group == name);
@@ -133,17 +136,17 @@ fn resolve(from: &Spec, name: &str) -> Result<&'static Spec, Reason> {
     found.ok_or_else(|| format!("refers to ${name}, which is no option"))
 }
 
-/// What a dollar begins.
+/// Result of parsing the text after a dollar.
 #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 enum Found<'a> {
-    /// A dollar, and what follows it.
+    /// A dollar, and the rest of the text.
     Dollar(&'a str),
-    /// The name of an option, and what follows it.
+    /// The name of an option, and the rest of the text.
     Reference(&'a str, &'a str),
 }
 
 impl<'a> Found<'a> {
-    /// Looks at the text after a dollar (Python: `string.Template`, with oslo.config's `idpattern`).
+    /// Parses the text after a dollar (Python: `string.Template`, with oslo.config's `idpattern`).
     fn at(after: &'a str) -> Self {
         if let Some(rest) = after.strip_prefix('$') {
             return Self::Dollar(rest);
@@ -166,7 +169,7 @@ fn name(text: &str) -> Option<(&str, &str)> {
         .then(|| text.split_at(text.find(|c| !further(c)).unwrap_or(text.len())))
 }
 
-/// Bytes of a text with its references read: each may double what it refers to.
+/// Maximum length of an expanded text in bytes: each reference may double the text.
 const MAX_LEN: usize = 64 * 1024;
 
 #[cfg(test)]

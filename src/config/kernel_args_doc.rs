@@ -1,10 +1,10 @@
-//! The reference of kernel arguments, from the table of options.
+//! Reference of kernel arguments, generated from the table of options.
 
 use super::registry::all;
 use super::spec::{Effect, Kind, Spec};
 use std::fmt::Write;
 
-/// The text of `docs/kernel-arguments.md`.
+/// Returns the text of `docs/kernel-arguments.md`.
 #[must_use]
 pub fn kernel_reference() -> String {
     let mut text = String::from(HEAD);
@@ -24,7 +24,7 @@ pub fn kernel_reference() -> String {
 }
 
 fn section(text: &mut String, title: &str, specs: impl Iterator<Item = &'static Spec>) {
-    // Writing to a text cannot fail.
+    // Writing to a `String` cannot fail.
     let _infallible = write!(
         text,
         "\n## {title}\n\n| Argument | Type | Default | Option | Meaning |\n|---|---|---|---|---|\n"

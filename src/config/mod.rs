@@ -1,9 +1,11 @@
-//! Configuration: one table of options, every source, IPA's precedence.
+//! Configuration from one table of options, with every source and IPA's precedence.
 //!
-//! From the weakest to the strongest: built-in default, `parameters.txt` of virtual media, kernel command line, files and
-//! directories, environment, command line; only `debug` is decided by the boot. (IPA lets the media override the kernel command
-//! line: see `media`.) What Ironic says in the lookup comes later and
-//! is not configuration: see [`crate::conductor`]. A value that cannot be used is told with its origin, all of them at once.
+//! Sources from the weakest to the strongest: built-in default, `parameters.txt` of virtual media,
+//! kernel command line, files and directories, environment, command line. Only `debug` is decided
+//! by the boot arguments. (IPA lets the media override the kernel command line: see `media`.)
+//! Values from Ironic's lookup response come later and are not configuration: see
+//! [`crate::conductor`]. Errors carry the origin of each unusable value, and all of them are
+//! reported at once.
 
 mod bounded_read;
 mod command_line;
@@ -52,21 +54,22 @@ use sources::RawInputs;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Everything configuration is made from.
+/// Sources of configuration.
 #[derive(Debug)]
 pub struct Sources {
     /// The kernel command line.
     pub kernel: KernelArgs,
-    /// `parameters.txt` of virtual media, where the machine was booted from such.
+    /// `parameters.txt` of virtual media, if the machine was booted from such media.
     pub media: Option<KernelArgs>,
-    /// The environment; wiped where it holds options.
+    /// The environment. Entries that hold options are wiped.
     pub environment: Vec<(String, String)>,
     /// The command line.
     pub command_line: CommandLine,
 }
 
 impl Sources {
-    /// What this process was given beside the boot's arguments: its environment, and its own command line.
+    /// Creates the sources of this process: the boot's arguments, its environment and its own
+    /// command line.
     #[must_use]
     pub fn of_process(
         kernel: KernelArgs,
@@ -83,8 +86,9 @@ impl Sources {
         }
     }
 
-    /// What all sources but virtual media say of what media may say; nothing where there are no media. Files are read, which some
-    /// that are named on the command line (a pipe) can be only once.
+    /// Returns what all sources but virtual media decide, to restrict what media may set. Without
+    /// a boot from virtual media it returns the default. This reads files, and some that the
+    /// command line names (a pipe) can be read only once.
     #[must_use]
     pub fn known(&self, root: &Root) -> Known {
         if !self.kernel.booted_from_media() {
@@ -105,30 +109,30 @@ impl Sources {
     }
 }
 
-/// A variable's bytes that are not UTF-8 are replaced: they are refused where they are an option's.
+/// Replaces bytes of a variable that are not UTF-8. In an option's value they are rejected later.
 fn text(bytes: OsString) -> String {
     bytes
         .into_string()
         .unwrap_or_else(|bytes| bytes.to_string_lossy().into_owned())
 }
 
-/// Configuration, and what is worth saying about how it came to be.
+/// Configuration, with the origins and warnings that are to be logged.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What the operator wants.
+    /// The parsed options.
     pub config: Config,
-    /// The effective value of every option, and where it is from.
+    /// The effective value of every option, and its origin.
     pub settings: Settings,
-    /// Whether somebody says that the agent token is required: recorded, never obeyed.
+    /// Assertions that the agent token is or is not required: recorded, without effect.
     pub token_required: Vec<TokenRequired>,
-    /// What is set and cannot be meant so.
+    /// Options whose combination is probably a mistake.
     pub warnings: Vec<Problem>,
-    /// Options that are set and change nothing, because their part is not here.
+    /// Options that are set and have no effect, because this agent lacks the part they belong to.
     pub without_effect: Vec<(String, Origin)>,
 }
 
 impl Loaded {
-    /// Tells the log where configuration came from: to be called once the log exists.
+    /// Logs where configuration came from. Call it once logging is set up.
     pub fn log(&self) {
         for setting in self.settings.iter().filter(|setting| setting.is_set()) {
             let (option, origin) = (setting.full_name(), setting.origin());
@@ -201,14 +205,15 @@ pub fn load(root: &Root, sources: Sources) -> Result<Loaded, Error> {
     }
 }
 
-/// In oslo.config's order: the usual places, unless the command line names some of their kind, then those it names.
+/// Returns the files to read in oslo.config's order: default places, then those that the command
+/// line names. A kind (file or directory) that the command line names has no default places.
 fn files_to_read(root: &Root, sources: &Sources, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let home = sources
         .environment
         .iter()
         .find(|(name, _)| name == "HOME")
         .map(|(_, value)| Path::new(value));
-    // Whoever starts services often gives them none; the agent is root's.
+    // Service managers often set no HOME; the agent runs as root.
     let home = home.or_else(|| Some(Path::new("/root")));
     let named = &sources.command_line.places;
     let mut places = Vec::new();

@@ -1,15 +1,15 @@
-//! All options, and the questions that are asked of the whole table.
+//! All options, and queries on the whole table.
 
 use super::ignored_options::ACCEPTED;
 use super::options::OPTIONS;
 use super::spec::{DEFAULT, Spec};
 
-/// Every option, those without effect after the others.
+/// Returns every option, those without effect last.
 pub(super) fn all() -> impl Iterator<Item = &'static Spec> {
     OPTIONS.iter().chain(ACCEPTED)
 }
 
-/// Every option, group by group.
+/// Returns every option, grouped.
 pub(super) fn by_group() -> Vec<(&'static str, Vec<&'static Spec>)> {
     let mut groups: Vec<(&'static str, Vec<&'static Spec>)> = Vec::new();
     for spec in all() {
@@ -21,7 +21,8 @@ pub(super) fn by_group() -> Vec<(&'static str, Vec<&'static Spec>)> {
     groups
 }
 
-/// An option by the group and name that a file uses for it: groups in any case but `[DEFAULT]`, and old names.
+/// Finds an option by its group and name in a file. Groups other than `[DEFAULT]` match in any
+/// case; deprecated names match too.
 pub(super) fn in_file(group: &str, key: &str) -> Option<Found> {
     let same_group =
         |known: &str| known == group || (known != DEFAULT && known.eq_ignore_ascii_case(group));
@@ -44,14 +45,15 @@ pub(super) fn in_file(group: &str, key: &str) -> Option<Found> {
     })
 }
 
-/// What a file's key means.
+/// Option that a key of a file names.
 pub(super) struct Found {
     pub(super) spec: &'static Spec,
-    /// The file uses the option's old name.
+    /// Whether the file uses the option's deprecated name.
     pub(super) renamed: bool,
 }
 
-/// Old group, old name, and the name in `[DEFAULT]` now (IPA: `config.py`; oslo.log: `_options.py`).
+/// Deprecated group and name, and the current name in `[DEFAULT]` (IPA: `config.py`; oslo.log:
+/// `_options.py`).
 pub(super) const RENAMED: &[(&str, &str, &str)] = &[
     ("ssl", "cert_file", "tls_cert_file"),
     ("ssl", "key_file", "tls_key_file"),

@@ -1,11 +1,12 @@
-//! Where secrets stand among the words a process was started with, so that they can be written over.
+//! Locates secrets in the arguments and environment of a process, so that they can be overwritten.
 
 use super::registry::all;
 use std::ops::Range;
 
-/// The places of every secret option's value among arguments and variables, each of which ends with a zero byte:
-/// `--agent_token VALUE`, `--agent_token=VALUE`, `OS_DEFAULT__AGENT_TOKEN=VALUE`; options with hyphens and by beginnings of their names,
-/// too, as the command line understands them.
+/// Returns the spans of every secret option's value among arguments and variables, each of which
+/// ends with a zero byte. The forms are `--agent_token VALUE`, `--agent_token=VALUE` and
+/// `OS_DEFAULT__AGENT_TOKEN=VALUE`. As on the command line, options may have hyphens and be
+/// abbreviated to prefixes of their names.
 #[must_use]
 pub fn places_of_secrets(words: &[u8]) -> Vec<Range<usize>> {
     let secrets: Vec<_> = all().filter(|spec| spec.is_secret()).collect();

@@ -1,4 +1,4 @@
-//! What is wrong with configuration, and what cannot be meant so.
+//! Validates configuration: errors, conflicts and warnings.
 
 use super::interpolation::resolve_references;
 use super::keystone;
@@ -11,17 +11,17 @@ use super::unknown;
 use std::path::PathBuf;
 use url::Url;
 
-/// What a look at configuration files found.
+/// Result of validating configuration files.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// The agent would not start.
+    /// Problems that prevent the agent from starting.
     pub errors: Vec<Problem>,
-    /// The agent would start, and say so.
+    /// Problems that the agent only logs.
     pub warnings: Vec<Problem>,
 }
 
-/// Looks at files, and the `*.conf` files of directories, without regard to any other source. Values that later ones overrule
-/// are looked at too.
+/// Validates files, and the `*.conf` files of directories, without any other source. Values that
+/// later ones override are validated too.
 #[must_use]
 pub fn check(paths: Vec<PathBuf>) -> Checked {
     let mut given = RawInputs::default();
@@ -42,7 +42,7 @@ pub fn check(paths: Vec<PathBuf>) -> Checked {
     let mut errors = std::mem::take(&mut given.problems);
     let raws = std::mem::take(&mut given.raws);
     for raw in &raws {
-        // Whether a reference becomes a value is known only of those that win.
+        // Whether a text with a reference is valid is known only for winning texts.
         let complete = !raw.text.is_empty() && !raw.text.contains('$');
         if complete
             && raw.option.effect == Effect::Used
@@ -55,7 +55,7 @@ pub fn check(paths: Vec<PathBuf>) -> Checked {
         }
     }
     let mut merged = Merged::of(raws);
-    // No medium is looked at.
+    // Media are not part of this validation.
     drop(resolve_references(&mut merged));
     let parsed = Config::parse(&mut merged);
     let mut winners = std::mem::take(&mut merged.problems);
@@ -78,7 +78,7 @@ pub fn check(paths: Vec<PathBuf>) -> Checked {
     Checked { errors, warnings }
 }
 
-/// Values each of which could be used, and both of which cannot.
+/// Returns conflicts: values that are valid alone, but not together.
 pub(super) fn conflicts(config: Option<&Config>, merged: &Merged) -> Vec<Problem> {
     let Some(config) = config else {
         return Vec::new();
@@ -91,7 +91,8 @@ pub(super) fn conflicts(config: Option<&Config>, merged: &Merged) -> Vec<Problem
     of_default.chain(keystone::conflicts(merged)).collect()
 }
 
-/// What a medium said in contradiction to another source, or to itself: it is passed over.
+/// Returns media's texts that conflict with another source, or with each other. The caller drops
+/// them.
 pub(super) fn contradictions_of_media(config: Option<&Config>, merged: &Merged) -> Vec<Problem> {
     let Some(config) = config else {
         return Vec::new();
@@ -108,7 +109,7 @@ pub(super) fn contradictions_of_media(config: Option<&Config>, merged: &Merged) 
         .collect()
 }
 
-/// Two options that cannot both be set as they are.
+/// Two options whose values conflict.
 struct Clash {
     option: &'static str,
     other: &'static str,
@@ -135,7 +136,7 @@ fn contradicting(config: &Config) -> Vec<Clash> {
     wrong
 }
 
-/// What is set and cannot be meant so.
+/// Returns warnings about settings that are probably a mistake.
 pub(super) fn warnings(given: &RawInputs, merged: &Merged) -> Vec<Problem> {
     let mut warnings = unknown::problems(&given.unknown);
     warnings.extend(given.renamed.iter().cloned());
@@ -199,7 +200,8 @@ pub(super) fn warnings(given: &RawInputs, merged: &Merged) -> Vec<Problem> {
     warnings
 }
 
-/// Options that are set and change nothing, because their part is not here.
+/// Returns options that are set and have no effect, because this agent lacks the part they belong
+/// to.
 pub(super) fn without_effect(merged: &Merged) -> Vec<(String, Origin)> {
     merged
         .winners()

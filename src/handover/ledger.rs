@@ -1,9 +1,12 @@
-//! The records of commands, so that Ironic reads from the next agent what it read from the one before.
+//! Command history in memory, so that Ironic reads the same results from the next agent process.
 //!
-//! A memory file of frames (see [`crate::formats::frames`]), each a record as it was when it changed: a later word about the
-//! same record replaces the earlier one, and a frame that an agent died over is not read. The number in the header says where
-//! the frames begin. When there are many words about few records, all are written once more behind the last, the number is set
-//! to them, and the memory before them is given back.
+//! A memory file of frames (see [`crate::formats::frames`]), each with a record at the time it
+//! changed. A later frame of a record replaces the earlier one. An incomplete frame, left by an
+//! agent that died while writing it, is ignored.
+//!
+//! The number in the header is the offset of the first frame. If many frames describe few records,
+//! all records are written once more after the last frame. The number is then set to them, and the
+//! memory before them is freed.
 
 use super::memfd::{AFTER_HEADER, Header, memory_file};
 use super::record;
@@ -16,7 +19,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The records in memory that outlives the process; clones share it.
+/// Command history in memory that outlives the process; clones share it.
 #[derive(Clone, Debug)]
 pub struct HistoryFile(Arc<Shared>);
 
@@ -26,7 +29,7 @@ struct Shared {
     place: Mutex<Extent>,
 }
 
-/// Where the frames are, and how many bytes of them are too many.
+/// Range of the frames, and the size above which they are rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Extent {
     start: u64,
@@ -43,18 +46,18 @@ impl Extent {
 }
 
 impl HistoryFile {
-    /// An empty one.
+    /// Creates an empty command history.
     ///
     /// # Errors
-    /// What the kernel says when it has no memory.
+    /// The kernel has no memory.
     pub fn create() -> io::Result<Self> {
         Self::of(memory_file(c"ferrite-ledger")?.into())
     }
 
-    /// The one in this file; what is none becomes an empty one.
+    /// Opens the command history in this file; a file without one becomes an empty history.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be read or written.
     pub fn of(file: OwnedFd) -> io::Result<Self> {
         let ledger = Self(Arc::new(Shared {
             file: File::from(file),
@@ -88,13 +91,13 @@ impl HistoryFile {
         Ok(ledger)
     }
 
-    /// Its memory file.
+    /// Returns the memory file.
     #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.0.file.as_fd()
     }
 
-    /// Every record, in the order of the commands.
+    /// Returns every record, in the order of the commands.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -116,7 +119,7 @@ impl HistoryFile {
         Ok(records)
     }
 
-    /// Forgets every record: nobody is to come after this agent.
+    /// Deletes every record; for use when no other agent follows.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -128,7 +131,7 @@ impl HistoryFile {
     }
 }
 
-/// Forgets every record in a file that nothing else of this process uses.
+/// Deletes every record in a file that nothing else in this process uses.
 pub(super) fn forget(file: &File) -> io::Result<()> {
     HEADER.begin(file, AFTER_HEADER)
 }
@@ -168,8 +171,9 @@ impl Shared {
         Ok(())
     }
 
-    /// One word about each record, behind all that were said. Who dies before the number is set leaves the old words, each
-    /// true, and some of them twice.
+    /// Appends one frame per record, and then sets the start to the first of them.
+    ///
+    /// If the process dies before that, the old frames still hold; some records appear twice.
     fn rewrite(&self, place: &mut Extent, all: &[SavedRecord]) -> io::Result<()> {
         let mut anew = Extent {
             start: place.end,
@@ -189,9 +193,9 @@ impl Shared {
 }
 
 const HEADER: Header = Header(b"ferrled1");
-/// Behind the header.
+/// Offset of the first byte after the header.
 const PAST_FROM: i64 = 16;
-/// Bytes of words that may lie there before the first rewriting; then twice of what was left.
+/// Maximum size of the frames before a rewrite; afterwards twice the remaining size, if larger.
 const MAX_BYTES: u64 = 1 << 20;
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
-//! The tail of a process's log, so that it outlives the process and others can read it.
+//! Tail of a process's log that outlives the process and that other processes can read.
 //!
-//! A ring of bytes in a memory file, after its header: the number there counts every byte that was ever written, and is changed
-//! last. A process that dies over a line loses that line, and the oldest ones that it was written over.
+//! A ring of bytes in a memory file, after its header. The number in the header counts all bytes
+//! ever written, and is updated last. A process that dies while writing a line loses that line and
+//! the oldest ones that it overwrote.
 //!
-//! Each process has a file of its own that it alone writes, so that none waits for another, and none can damage what another
-//! logged or push it out. Their lines are merged by their times when they are collected. A reader believes nothing of it: numbers
-//! are bounded by the file's size, which is sealed, and lines are masked and cleared of control characters once more.
+//! Each process writes its own file. No process therefore waits for another, or can damage or
+//! displace another's lines. The reader merges the lines by their timestamps. It does not trust the
+//! content: numbers are bounded by the file's size, which is sealed. Lines are redacted, and
+//! stripped of control characters, once more.
 
 use super::memfd::{AFTER_HEADER, Header, memory_file};
 use crate::logging::{Line, Source, Tee};
@@ -19,28 +21,29 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// The latest lines of a process, in memory that outlives it.
+/// Latest log lines of a process, in memory that outlives it.
 #[derive(Debug)]
 pub struct LogTail {
     file: File,
-    /// Bytes that were ever written.
+    /// Total number of bytes ever written.
     written: Mutex<u64>,
 }
 
 impl LogTail {
-    /// An empty one in a memory file of this name.
+    /// Creates an empty log tail in a memory file with this name.
     ///
     /// # Errors
-    /// What the kernel says when it has no memory.
+    /// The kernel has no memory.
     pub fn create(name: &CStr) -> io::Result<Self> {
         let tail = Self::of(memory_file(name)?.into())?;
-        // Who holds it can write its lines, and neither take room without limit nor take the file away below its readers.
+        // A process with the descriptor can write lines. It cannot grow the file, or shrink it
+        // below what readers expect.
         let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
         fcntl(&tail.file, FcntlArg::F_ADD_SEALS(seals))?;
         Ok(tail)
     }
 
-    /// The one in this file; what is none becomes an empty one.
+    /// Opens the log tail in this file; a file without one becomes an empty log tail.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -60,21 +63,21 @@ impl LogTail {
         })
     }
 
-    /// Its memory file.
+    /// Returns the memory file.
     #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 
-    /// Its memory file for a process that only reads it.
+    /// Opens the memory file read-only, for another process.
     ///
     /// # Errors
-    /// There is no `/proc`.
+    /// `/proc` is not mounted.
     pub fn read_only(&self) -> io::Result<OwnedFd> {
         File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd())).map(OwnedFd::from)
     }
 
-    /// The whole lines that are there, oldest first.
+    /// Returns the complete lines, oldest first.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -82,7 +85,7 @@ impl LogTail {
         read_lines(&self.file)
     }
 
-    /// The texts of the last so many lines.
+    /// Returns the texts of the last `most` lines.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -113,23 +116,23 @@ impl LogTail {
 
 impl Tee for LogTail {
     fn write(&self, line: &Line) {
-        // There is nobody to be told of it but the log itself.
+        // A failure cannot be logged, because this is the log.
         let _lost = self.push(line);
     }
 }
 
-/// The log of another process, to be read.
+/// Reader of another process's log.
 #[derive(Debug)]
 pub struct LogReader(File);
 
 impl LogReader {
-    /// The one in this file.
+    /// Reads the log tail in this file.
     #[must_use]
     pub fn of(file: OwnedFd) -> Self {
         Self(file.into())
     }
 
-    /// The texts of the last so many lines.
+    /// Returns the texts of the last `most` lines.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -155,7 +158,7 @@ fn last_texts(file: &File, most: usize) -> io::Result<Vec<String>> {
 }
 
 fn read_lines(file: &File) -> io::Result<Vec<Line>> {
-    // Another process may have written since.
+    // Read from the file, because another process may have written since.
     let written = HEADER.read(file).unwrap_or(0);
     let length = usize::try_from(written.min(ROOM)).map_err(io::Error::other)?;
     let (mut bytes, oldest) = (vec![0; length], written.saturating_sub(ROOM));
@@ -165,7 +168,7 @@ fn read_lines(file: &File) -> io::Result<Vec<Line>> {
     file.read_exact_at(after, AFTER_HEADER)?;
     let text = String::from_utf8_lossy(&bytes);
     let whole = match text.split_once('\n') {
-        // The oldest line has lost its beginning.
+        // The beginning of the oldest line was overwritten.
         Some((_, whole)) if oldest > 0 => whole,
         _ => &text,
     };
@@ -185,13 +188,13 @@ fn read_lines(file: &File) -> io::Result<Vec<Line>> {
 }
 
 const HEADER: Header = Header(b"ferrlog2");
-/// Bytes of text: some thousand lines.
+/// Size of the ring in bytes: some thousand lines.
 const ROOM: u64 = 256 << 10;
-/// No log is as long as this; sums beyond it would not fit.
+/// Maximum total of written bytes, which no log reaches; larger numbers could overflow.
 const MAX_WRITTEN: u64 = u64::MAX / 2;
-/// Of a line longer than this only the beginning is there.
+/// Maximum length of a line in bytes; longer lines are cut.
 const MAX_LINE_LEN: usize = 16 << 10;
-/// Digits of a line's time: microseconds since the machine started, hexadecimal.
+/// Length of a line's timestamp: hexadecimal digits of the microseconds since the machine started.
 const STAMP: usize = 16;
 
 #[cfg(test)]
@@ -293,7 +296,7 @@ mod tests {
                 line(1, "ä"),
             ]
         );
-        // Whatever number stands there, no more than the room is read.
+        // No number in the header makes the reader read more than the ring.
         for number in [ROOM, ROOM + 1, MAX_WRITTEN, u64::MAX] {
             HEADER.set(&file, number).unwrap();
             let bytes: usize = reader(&log)

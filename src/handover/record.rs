@@ -1,11 +1,11 @@
-//! A command's record as text, for the next agent alone: nobody else reads it.
+//! Encodes a command record as JSON, which only the next agent process reads.
 
 use crate::command::{Mode, SavedRecord};
 use crate::error::{AgentError, ErrorClass};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// The text of a record.
+/// Encodes a record.
 pub(super) fn written(kept: &SavedRecord) -> Vec<u8> {
     let mut text = Map::new();
     text.insert("id".into(), json!(kept.id));
@@ -49,7 +49,7 @@ fn levels(value: &Value) -> usize {
     deepest
 }
 
-/// The record of a text; none where it is not one of ours.
+/// Decodes a record; returns `None` if the text is not one.
 pub(super) fn parsed(text: &[u8]) -> Option<SavedRecord> {
     let Ok(Value::Object(mut text)) = serde_json::from_slice(text) else {
         return None;
@@ -75,7 +75,8 @@ pub(super) fn parsed(text: &[u8]) -> Option<SavedRecord> {
     })
 }
 
-/// The JSON parser refuses more than 127 levels, and the record is one of them.
+/// Maximum nesting of a result. The JSON parser refuses more than 127 levels, of which the record
+/// is one.
 const MAX_LEVELS: usize = 126;
 
 #[cfg(test)]

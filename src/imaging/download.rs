@@ -1,8 +1,9 @@
-//! HTTP downloads as blocking code: the one place below the command layer that speaks HTTP.
+//! Blocking HTTP downloads: the only module below the command layer that uses HTTP.
 //!
-//! Redirects are followed here and not by the library, because three rules are ours: only `http` and `https`; an image
-//! server's credentials go to no other server, and what one left behind stays there; those in a URL go along to the same server.
-//! One call makes one attempt; trying again is `attempts`'.
+//! Redirects are followed here and not by the library, because three rules differ. Only `http` and
+//! `https` are allowed. An image server's credentials go to no other server, and are not restored
+//! when a later redirect returns. Credentials in a URL also apply to redirects to the same server.
+//! One call makes one attempt; `failover` retries.
 
 use super::credentials::{self, Authorization, Proxies, with_proxies};
 use super::encoding::{Encoding, gunzip};
@@ -23,20 +24,22 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
-/// How servers are reached.
+/// Network settings for downloads from servers.
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// TLS towards image servers.
+    /// TLS options for image servers.
     pub tls: ClientOptions,
-    /// Where the system's authorities lie.
+    /// Root of the file system with the system's certificate authorities.
     pub root: Root,
-    /// Runs the sockets. It must be a multi-threaded runtime, and the caller none of its tasks.
+    /// Runtime of the sockets. It must be multi-threaded, and the caller must not be one of its
+    /// tasks.
     pub runtime: Handle,
-    /// The longest silence while connecting or reading.
+    /// Timeout without data while connecting or reading.
     pub timeout: Duration,
 }
 
-/// Downloads a small thing whole: a config drive, a checksum file. No credentials, no proxies of a node.
+/// Downloads a small file as a whole: a config drive or a checksum file. Sends no credentials and
+/// uses no proxies of a node.
 ///
 /// # Errors
 /// [`Error`], also when there are more than `limit` bytes.
@@ -50,10 +53,11 @@ pub fn fetch_bytes(
     Fetcher::new(network, &Proxies::default(), None, None, cancel)?.small(&source, limit)
 }
 
-/// The same, tried again after troubles that may pass: so often, after such a pause.
+/// Downloads like [`fetch_bytes`] and retries after transient failures: at most `retries` times,
+/// after a pause of `interval`.
 ///
 /// # Errors
-/// The last one.
+/// The error of the last attempt.
 pub fn fetch_bytes_with_retry(
     url: &str,
     limit: usize,
@@ -76,7 +80,7 @@ pub fn fetch_bytes_with_retry(
     }
 }
 
-/// One image's client: its proxies, its credentials, its time limit.
+/// Client for one image, with its proxies, credentials and time limit.
 pub(super) struct Fetcher {
     client: Client,
     runtime: Handle,
@@ -86,18 +90,19 @@ pub(super) struct Fetcher {
     cancel: Cancel,
 }
 
-/// What is downloaded.
+/// Kind of downloaded content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
-    /// It has a checksum, which tells whether it is right, also when a redirect from https led to http. The checksum is of what is
-    /// sent, so that it must not be encoded.
+    /// An image, which its checksum protects, also after a redirect from https to http. The
+    /// checksum covers the bytes as sent, so they must not be encoded.
     Image,
-    /// It has none: https must not lead to http. It may be encoded.
+    /// A small file without a checksum: https must not redirect to http. It may be encoded.
     Small,
 }
 
-/// How long all downloads for an image may wait for the network, pauses between attempts among that. Time in which nothing is
-/// read, because the disk is slower, is not theirs: IPA counts none either when it downloads to a file first.
+/// Limit of the total network time of all downloads for an image, with the pauses between attempts.
+/// Time without reads, because the disk is slower, does not count. IPA does not count it either
+/// when it downloads to a file first.
 #[derive(Debug)]
 pub(super) struct TimeLimit {
     limit: Duration,
@@ -114,7 +119,7 @@ impl TimeLimit {
         self.limit.saturating_sub(self.used.get())
     }
 
-    /// Spends time. `Err` when there is none left.
+    /// Adds to the used time. Returns an error when none is left.
     fn spend(&self, time: Duration) -> Result<(), Error> {
         self.used.set(self.used.get().saturating_add(time));
         match self.left() {
@@ -152,12 +157,12 @@ impl Fetcher {
         })
     }
 
-    /// Sends one request and reads the answer's head.
+    /// Sends a request, follows redirects and reads the response headers.
     pub(super) fn open(&self, source: &Source) -> Result<Download<'_>, Error> {
         self.follow(source, Content::Image)
     }
 
-    /// Follows redirects to the place that has the content.
+    /// Follows redirects to the place of the content.
     fn follow(&self, source: &Source, content: Content) -> Result<Download<'_>, Error> {
         let mut place = Place::first(source);
         let mut authorization = self
@@ -172,12 +177,14 @@ impl Fetcher {
             };
             let here = place.source();
             let next = here.join(location.as_bytes()).map_err(Error::Url)?;
-            // At each of them: what is in clear between two places over TLS can be changed like anything else.
+            // Checked at every redirect: an attacker can modify a cleartext hop between two TLS
+            // hops.
             let is_downgrade = here.url().scheme() == "https" && next.url().scheme() != "https";
             if is_downgrade && content == Content::Small {
                 return Err(Error::Downgrade(source.to_string()));
             }
-            // Where the next place leads is its own doing, even if that is back.
+            // Credentials stay dropped: the other server chooses the next redirect, even if that
+            // leads back.
             authorization = authorization.filter(|_| here.shares_credentials_with(&next));
             let from = place.to_string();
             place = place.redirected(next, self.authorization.as_ref());
@@ -186,7 +193,8 @@ impl Fetcher {
         Err(Error::Redirects(source.to_string()))
     }
 
-    /// Downloads a small thing whole, decoded; the limit is for either form.
+    /// Downloads a small file as a whole and decodes it; the limit applies to both the encoded and
+    /// the decoded size.
     pub(super) fn small(&self, source: &Source, limit: usize) -> Result<Vec<u8>, Error> {
         let begun = Instant::now();
         let longest = self.timeout.saturating_add(time_of(limit));
@@ -225,7 +233,7 @@ impl Fetcher {
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Error> {
         let source = match authorization {
-            // The header is the stronger: the library must not add another from the URL.
+            // The header takes precedence: the library must not add another from the URL.
             Some(_) => place.source().without_credentials(),
             None => place.source().clone(),
         };
@@ -239,7 +247,7 @@ impl Fetcher {
         let url = place.to_string();
         self.wait(place, request.send())?
             .map_err(|error| match place.has_secret_host() {
-                // What the library says may name the host.
+                // The library's error may name the host.
                 true => Error::Unreachable(url),
                 false => Error::Connect {
                     url,
@@ -288,7 +296,7 @@ impl Fetcher {
         }
     }
 
-    /// Waits for the network, but not after the wish to stop, nor beyond the limits.
+    /// Waits for the network until cancellation, the read timeout or the time limit.
     fn wait<T>(&self, place: &Place, what: impl Future<Output = T>) -> Result<T, Error> {
         let silent = Instant::now() + self.timeout;
         self.runtime.block_on(async {
@@ -319,7 +327,7 @@ impl Fetcher {
             .map_or(Ok(()), |limit| limit.spend(time))
     }
 
-    /// Waits between two attempts.
+    /// Pauses between two attempts.
     pub(super) fn pause(&self, length: Duration) -> Result<(), Error> {
         let left = self.time_limit.as_ref().map_or(length, TimeLimit::left);
         let begun = Instant::now();
@@ -328,20 +336,20 @@ impl Fetcher {
     }
 }
 
-/// An answer that is coming in.
+/// A response whose body is being read.
 pub(super) struct Download<'a> {
     fetcher: &'a Fetcher,
     encoding: Encoding,
-    /// Bytes the server announced.
+    /// Length of the body according to the server.
     pub(super) length: Option<u64>,
-    /// Where the bytes come from, after redirects.
+    /// Origin of the bytes, after redirects.
     pub(super) place: Place,
     response: Response,
     rest: Bytes,
 }
 
 impl Download<'_> {
-    /// Fills a buffer as far as the answer goes; fewer bytes than it holds are the end.
+    /// Fills a buffer from the body; a partly filled buffer means the end of the body.
     pub(super) fn fill(&mut self, mut buffer: &mut [u8]) -> Result<usize, Error> {
         let mut filled = 0;
         while !buffer.is_empty() {
@@ -368,12 +376,12 @@ impl Download<'_> {
     }
 }
 
-/// How long a small download of so many bytes may take.
+/// Returns the time allowed for a small download of `bytes` bytes.
 fn time_of(bytes: usize) -> Duration {
     Duration::from_secs(u64::try_from(bytes).unwrap_or(u64::MAX) / MIN_RATE)
 }
 
-/// The beginning of an answer's body, fit to be shown.
+/// Returns the beginning of a response body with printable characters only.
 fn printable(text: &str) -> String {
     text.chars().map(visible).take(MAX_SHOWN).collect()
 }
@@ -386,117 +394,119 @@ impl fmt::Debug for Fetcher {
 
 const MAX_REDIRECTS: usize = 10;
 const MAX_SHOWN: usize = 200;
-/// Bytes a second of a small download: a server that drips holds a command up for ever.
+/// Minimum rate of a small download in bytes per second: a slower server would block a command
+/// indefinitely.
 const MIN_RATE: u64 = 64 << 10;
-/// How long a wish to stop may go unseen.
+/// Interval of checks for cancellation.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Why a download failed. URLs are shown without credentials and query, and redirects without what their servers were shown.
+/// Errors of downloads. URLs are shown without credentials and query, and redirects without the
+/// credentials that their servers received.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The connection ended before the content did.
     #[error("the transfer from {url} broke off")]
     Interrupted {
-        /// From where.
+        /// URL of the download.
         url: String,
-        /// What the library says.
+        /// Error from the HTTP library.
         #[source]
         source: reqwest::Error,
     },
-    /// Somebody wished it to stop.
+    /// The download was cancelled.
     #[error("the download was cancelled")]
     Cancelled,
-    /// The HTTP client could not be made.
+    /// The HTTP client could not be created.
     #[error("preparing the HTTP client")]
     Client(#[source] reqwest::Error),
-    /// No connection, or no answer.
+    /// The connection or the response failed.
     #[error("requesting {url}")]
     Connect {
-        /// From where.
+        /// URL of the request.
         url: String,
-        /// What the library says.
+        /// Error from the HTTP library.
         #[source]
         source: tls::client::RequestError,
     },
-    /// Credentials or proxies that cannot be used.
+    /// Credentials or proxies are invalid.
     #[error(transparent)]
     Credentials(credentials::Error),
-    /// A redirect from https to http, of content that nothing else protects.
+    /// A redirect from https to http, for content without other protection.
     #[error("{0} redirects from https to http")]
     Downgrade(String),
-    /// The operator's limit for all downloads of an image.
+    /// The operator's limit in seconds for all downloads of an image was exceeded.
     #[error("the download took longer than image_download_max_duration ({0} s)")]
     Duration(u64),
-    /// An encoding nobody asked for.
+    /// The server used an encoding that was not requested.
     #[error("{0} answers with a Content-Encoding that was not asked for")]
     Encoded(String),
-    /// A small thing whose encoding is not what its head says.
+    /// A small file is not valid gzip, contrary to its headers.
     #[error("{url} does not send the gzip that it announces")]
     Gzip {
-        /// From where.
+        /// URL of the file.
         url: String,
-        /// What the decoder says.
+        /// Error from the decoder.
         #[source]
         source: io::Error,
     },
-    /// A chain of redirects without end.
+    /// Too many redirects.
     #[error("{0} redirects more than {MAX_REDIRECTS} times")]
     Redirects(String),
-    /// The server said nothing for too long.
+    /// The server sent no data within the timeout.
     #[error("{url} was silent for {seconds} s")]
     ReadTimeout {
-        /// From where.
+        /// URL of the download.
         url: String,
-        /// For how long.
+        /// Timeout in seconds.
         seconds: u64,
     },
-    /// A small download that never ends.
+    /// A small download did not finish within the time limit.
     #[error(
         "{url} did not send its content within {seconds} s: that is slower than {MIN_RATE} bytes a second"
     )]
     Slow {
-        /// From where.
+        /// URL of the download.
         url: String,
-        /// In which time.
+        /// Time limit in seconds.
         seconds: u64,
     },
-    /// Another answer than 200.
+    /// The response status is not 200.
     #[error("Received status code {status} from {url}, expected 200. Response body: {body}")]
     Status {
-        /// The answer.
+        /// Status code of the response.
         status: u16,
-        /// From where.
+        /// URL of the request.
         url: String,
-        /// The beginning of what the server says.
+        /// Beginning of the response body.
         body: String,
     },
     /// TLS could not be set up.
     #[error("preparing TLS for the image server")]
     Tls(#[source] tls::Error),
-    /// More than is sensible.
+    /// The content exceeds the size limit.
     #[error("{url} has more than {limit} bytes")]
     TooLarge {
-        /// From where.
+        /// URL of the content.
         url: String,
-        /// The most that is taken.
+        /// Size limit in bytes.
         limit: usize,
     },
-    /// No connection to a place that cannot be told.
+    /// A connection failed to a place whose host is secret.
     #[error("requesting {0}")]
     Unreachable(String),
-    /// A place that nothing is fetched from.
+    /// The URL is invalid or unsupported.
     #[error("the place cannot be fetched from")]
     Url(#[source] source::Error),
 }
 
-/// What is to be done after a failure.
+/// Action after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Remedy {
-    /// The same URL may work later.
+    /// Retry the same URL: it may work later.
     Again,
-    /// Only another URL may work.
+    /// Use the next URL: only another one may work.
     Elsewhere,
-    /// Nothing.
+    /// Fail: no action can help.
     None,
 }
 
@@ -507,7 +517,8 @@ impl Error {
             | Self::Connect { .. }
             | Self::ReadTimeout { .. }
             | Self::Unreachable(_) => Remedy::Again,
-            // IPA means to stop at a 4xx and does not (it asks the truth value of the answer). These two are no verdicts.
+            // IPA intends to stop at a 4xx and does not, because it tests the truth value of the
+            // response. These two statuses are transient.
             Self::Status {
                 status: 408 | 429, ..
             } => Remedy::Again,
@@ -584,7 +595,7 @@ mod tests {
         assert_eq!(download.fill(&mut half).unwrap(), 1);
         let network = used();
         assert!(Duration::ZERO < network && network <= begun.elapsed());
-        // The disk's turn: however long it takes.
+        // Simulates a slow disk: its time does not count.
         let disk = Instant::now();
         while disk.elapsed() < Duration::from_millis(20) {
             std::hint::spin_loop();

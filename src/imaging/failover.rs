@@ -1,22 +1,23 @@
-//! Which URL is tried next, how often, and when it is over.
+//! Retries of image downloads: choice of the next URL, pauses, and the end.
 //!
-//! A verdict of a server (401, 404, …) ends its URL at once; troubles (no connection, a broken transfer, 5xx) are tried
-//! again after a pause, `retries` times, then the next URL has its turn. IPA multiplies this by ten more rounds of
-//! everything; a server that was down for all of the first round's pauses is not asked a hundred times here.
+//! A definitive response of a server (401, 404, …) excludes its URL immediately. Transient failures
+//! (no connection, an interrupted transfer, 5xx) are retried after a pause, `retries` times; then
+//! the next URL follows. IPA repeats all of this for ten more rounds. Here a server that was
+//! unavailable during all pauses of the first round does not receive a hundred requests.
 
 use super::download::{self, Remedy};
 use super::source::Source;
 use crate::error::chain;
 use std::time::Duration;
 
-/// Goes through the URLs of one image.
+/// State of the attempts on the URLs of one image.
 pub(super) struct Attempts<'a> {
     urls: &'a [Source],
     retries: u32,
     interval: Duration,
-    /// Failures of the current URL.
+    /// Number of failures of the current URL.
     failed: u32,
-    /// What came of each URL that was given up.
+    /// Outcome of each excluded URL.
     given_up: Vec<String>,
 }
 
@@ -31,12 +32,12 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// The URL to try now; `None` when all were given up.
+    /// Returns the URL to try now; `None` when all are excluded.
     pub(super) fn current(&self) -> Option<&'a Source> {
         self.urls.first()
     }
 
-    /// Takes note of a failure. Returns the pause before the next attempt.
+    /// Records a failure and returns the pause before the next attempt.
     pub(super) fn fail(&mut self, error: &download::Error) -> Duration {
         let Some((url, others)) = self.urls.split_first() else {
             return Duration::ZERO;
@@ -53,7 +54,7 @@ impl<'a> Attempts<'a> {
         Duration::ZERO
     }
 
-    /// Goes on to the next URL, if there is one: this one's content was not what it should be.
+    /// Advances to the next URL, if there is one, because the content of this one was wrong.
     pub(super) fn prefer_another(&mut self) {
         if let [_, others @ ..] = self.urls
             && !others.is_empty()
@@ -63,7 +64,7 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// What came of every URL, for the operator.
+    /// Returns the outcome of every URL, for the operator.
     pub(super) fn summary(&self) -> String {
         self.given_up.join("; ")
     }

@@ -1,8 +1,8 @@
-//! One pass of a download to the disk, in four threads: network → hash → decode → write.
+//! Writes one download to the disk in four threads: network → hash → decode → write.
 //!
-//! Every byte in flight lies in one of ten buffers that go round, so memory does not depend on the image, and a slow disk
-//! slows the network down. A stage that fails drops its channels, which ends the others; the reason is taken from the
-//! stage that had one.
+//! All data in flight is in ten buffers that circulate. So memory use does not depend on the image,
+//! and a slow disk slows the network down. A stage that fails drops its channels, which ends the
+//! others. The reported error is that of a stage that failed by itself.
 
 use super::buffer::{Buffer, Pool, Return};
 use super::checksum::Hasher;
@@ -15,25 +15,25 @@ use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle, scope};
 
-/// How the file's bytes become the guest's.
+/// Decoder from the file's bytes to the guest's.
 #[derive(Debug)]
 pub(super) enum Decoder {
     Qcow2(Box<qcow2::Decoder>),
     Raw { position: u64 },
 }
 
-/// What a pass over the whole file found.
+/// Outcome of a pass over the whole file.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    /// Whether the file is needed once more.
+    /// Whether another pass over the file is needed.
     pub(super) pass: Pass,
     /// Bytes of the file.
     pub(super) received: u64,
-    /// Its hash, as hex digits.
+    /// Hash of the file, as hex digits.
     pub(super) digits: String,
 }
 
-/// Runs one pass. `first` holds the first bytes of the download, which were inspected before.
+/// Runs one pass. `first` has the first bytes of the download, which were inspected before.
 pub(super) fn run(
     first: Buffer,
     download: &mut Download<'_>,
@@ -66,7 +66,8 @@ pub(super) fn run(
         drop((to_hash, blocks));
         let hashed = finish(hashing);
         let decoded = finish(decoding);
-        // The disk's reasons come first, then the decoder's, then the network's: each makes the ones before it stop.
+        // The disk's errors take precedence, then the decoder's, then the network's: each stage
+        // stops the ones before it.
         finish(writing)?;
         let pass = match (decoded, read) {
             (Err(Error::Decode(qcow2::Error::SinkClosed(_))), Err(error)) => return Err(error),
@@ -85,19 +86,19 @@ pub(super) fn run(
     })
 }
 
-/// A buffer's way down; the end is told apart from a stage that broke off.
+/// A message to the next stage: it distinguishes the end from a stage that failed.
 enum Message {
     Block(Buffer),
     End,
 }
 
-/// What the decoder made.
+/// Output of the decoder.
 enum WriteOp {
     Data { offset: u64, buffer: Buffer },
     Zero { offset: u64, length: u64 },
 }
 
-/// The network. Its thread is the caller's own.
+/// Reads from the network, in the caller's own thread.
 fn read(
     first: Buffer,
     download: &mut Download<'_>,
@@ -112,7 +113,7 @@ fn read(
             .refill(|room| download.fill(room))
             .map_err(Error::Fetch)?;
     }
-    // A block that is not full is the last one.
+    // A partly filled block is the last one.
     to_hash.send(Message::Block(block)).map_err(stopped)?;
     to_hash.send(Message::End).map_err(stopped)
 }
@@ -196,7 +197,7 @@ impl Decoder {
     }
 }
 
-/// Makes large writes out of what lies together.
+/// Coalesces adjacent data into large writes.
 struct WriteCoalescer {
     pool: Pool,
     out: SyncSender<WriteOp>,
@@ -267,7 +268,7 @@ fn spawn<'scope, T: Send + 'scope>(
     builder.spawn_scoped(scope, work).map_err(Error::Thread)
 }
 
-/// A stage's result. A stage that panicked makes the command panic, which fails the command alone.
+/// Returns a stage's result. A panic of a stage is propagated, which fails only the command.
 fn finish<T>(stage: ScopedJoinHandle<'_, T>) -> T {
     match stage.join() {
         Ok(outcome) => outcome,
@@ -279,7 +280,7 @@ fn stopped<T>(_: T) -> Error {
     Error::Decode(SinkClosed.into())
 }
 
-/// Why a pass did not come to its end.
+/// Errors that end a pass.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("decoding the image")]
@@ -296,12 +297,12 @@ fn length(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
-/// Bytes read from the network before they are handed on.
+/// Bytes read from the network before they are passed on.
 pub(super) const BLOCK: usize = 1 << 20;
-/// Blocks in flight, beside the first.
+/// Number of blocks in flight, beside the first.
 const BLOCKS: usize = 6;
 /// Bytes of a write.
 const PIECE: usize = 1 << 20;
 const PIECE_BYTES: u64 = 1 << 20;
-/// Writes in flight.
+/// Number of writes in flight.
 const PIECES: usize = 4;

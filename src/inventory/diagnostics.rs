@@ -1,4 +1,4 @@
-//! What helps to find a fault afterwards: the kernel's log and its view of disks, mounts and network.
+//! Diagnostics for the log archive: the kernel's log and its view of disks, mounts and network.
 
 use crate::redact::redact_lines;
 use crate::root::Root;
@@ -9,18 +9,18 @@ use std::io::{self, Read};
 /// A file of the log archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFile {
-    /// Its name there.
+    /// Name in the archive.
     pub name: &'static str,
-    /// Its text, secrets masked.
+    /// Text with secrets masked.
     pub text: String,
 }
 
-/// Most bytes taken of one source.
+/// Maximum bytes per source.
 const MAX_LEN: u64 = 4 << 20;
-/// Most bytes taken of the kernel's log: its newest.
+/// Maximum bytes of the kernel's log; the newest are used.
 const MAX_LOG_LEN: usize = 4 << 20;
 
-/// Small texts of the kernel's, under the names IPA gives to the like.
+/// Small text files of the kernel, under the names that IPA uses for similar ones.
 const FILES: &[(&str, &str)] = &[
     ("agent_status", "proc/self/status"),
     ("cmdline", "proc/cmdline"),
@@ -40,7 +40,7 @@ const FILES: &[(&str, &str)] = &[
     ("scsi", "proc/scsi/scsi"),
 ];
 
-/// Collects them; what cannot be read is left out.
+/// Collects the files; those that cannot be read are left out.
 #[must_use]
 pub fn collect(root: &Root) -> Vec<LogFile> {
     let kernel_log = kernel_log(root).ok().map(|text| ("dmesg", text));
@@ -63,7 +63,8 @@ pub fn collect(root: &Root) -> Vec<LogFile> {
         .collect()
 }
 
-/// The kernel's log as `dmesg` prints it. Where process 1 has told it again, that is where it begins.
+/// Returns the kernel's log as `dmesg` prints it. If process 1 rewrote the log without secrets,
+/// only the rewritten part is used.
 fn kernel_log(root: &Root) -> io::Result<String> {
     let path = root.path("dev/kmsg");
     let keep = Retain::Newest(MAX_LOG_LEN);
@@ -99,7 +100,7 @@ mod tests {
     fn of_a_large_kernel_log_the_newest_records_are_collected() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("dev")).unwrap();
-        // As long as what is read at once, as the kernel hands out one record a read.
+        // Records as long as one read, because the kernel returns one record per read.
         let record = |number: usize| {
             let mut record = format!("6,{number},2000000,-;{number:.<8192}");
             record.truncate(8191);

@@ -1,6 +1,8 @@
-//! What Keystone has said, for as long as that is believed: by the SHA-256 of the token, never the token.
+//! Cache of Keystone's responses, with a time to live. Its keys are SHA-256 digests of the tokens,
+//! never the tokens.
 //!
-//! Two tables, each of a fixed size, the oldest answer leaving first: whoever shows ever new wrong tokens fills his own table.
+//! There are two tables of fixed size, and the oldest entry is evicted first. A client with ever
+//! new invalid tokens fills only the table of invalid ones.
 
 use super::identity::{Identity, Outcome, Refusal};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -9,11 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What stands for a token.
+/// Cache key of a token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key([u8; 32]);
 
-/// The SHA-256 of a token.
+/// Returns the SHA-256 of a token.
 pub(super) fn key(token: &[u8]) -> Key {
     let mut key = [0; 32];
     for (byte, of_digest) in key.iter_mut().zip(digest(&SHA256, token).as_ref()) {
@@ -22,7 +24,7 @@ pub(super) fn key(token: &[u8]) -> Key {
     Key(key)
 }
 
-/// Answers that are still believed.
+/// Outcomes that have not expired.
 pub(super) struct TokenCache {
     kept_for: Duration,
     tables: Mutex<Tables>,
@@ -34,7 +36,7 @@ struct Tables {
 }
 
 impl TokenCache {
-    /// Believes that a token is somebody's for so long; not at all where that is nothing.
+    /// Creates a cache that stores results of valid tokens for this long. Zero disables it.
     pub(super) fn with_ttl(kept_for: Duration) -> Self {
         Self {
             kept_for,
@@ -45,7 +47,7 @@ impl TokenCache {
         }
     }
 
-    /// The answer about a token; a token that has expired by now is nobody's.
+    /// Returns the cached outcome for a token. A token that has expired since is invalid.
     pub(super) fn find(&self, key: &Key, now: Duration) -> Option<Outcome> {
         let tables = self.tables();
         if let Some(identity) = tables.known.find(key) {
@@ -59,7 +61,7 @@ impl TokenCache {
         tables.nobody.find(key).map(|()| Err(Refusal::Invalid))
     }
 
-    /// Takes in what Keystone said; that it said nothing is no answer.
+    /// Stores an outcome, unless Keystone was unavailable.
     pub(super) fn store(&self, key: Key, outcome: &Outcome) {
         if self.kept_for.is_zero() {
             return;
@@ -80,7 +82,7 @@ impl TokenCache {
     }
 }
 
-/// A few answers, the oldest first. So few that looking at each is quick.
+/// A small table, the oldest entry first. It is short enough for a linear search.
 struct Table<V> {
     most: usize,
     entries: VecDeque<Entry<V>>,
@@ -122,7 +124,8 @@ impl<V> Table<V> {
 
 const MAX_KNOWN: usize = 64;
 const MAX_NEGATIVE: usize = 256;
-/// A token that Keystone did not know may become one: between two of its servers, for a moment.
+/// Maximum time to live of an unknown token: it may become valid, as Keystone's servers can be out
+/// of step for a moment.
 const MAX_NEGATIVE_TTL: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

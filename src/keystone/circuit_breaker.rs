@@ -1,4 +1,5 @@
-//! Whether Keystone answers, and what the log is told of it and of its users.
+//! Circuit breaker for requests to Keystone, and rate limits for log messages about it and its
+//! users.
 
 use super::error::Error;
 use super::identity::Identity;
@@ -9,12 +10,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What is known of Keystone.
+/// State of the circuit breaker and its log budgets.
 pub(super) struct CircuitBreaker {
     state: Mutex<State>,
-    /// Lines that tell how questions end: whoever invents tokens makes them.
+    /// Budget for log lines about failed validations: clients cause them with invented tokens.
     endings: LogBudget,
-    /// Lines that tell who shows a token.
+    /// Budget for log lines about users.
     users: LogBudget,
 }
 
@@ -30,27 +31,27 @@ impl Default for CircuitBreaker {
 
 #[derive(Default)]
 struct State {
-    /// The log knows that it does not answer.
+    /// Whether the current outage was logged.
     is_told: bool,
-    /// When the log was told so.
+    /// When an outage was logged last.
     logged: Option<Instant>,
-    /// When it may be asked again.
+    /// End of the pause without requests.
     left_alone: Option<Instant>,
-    /// When the log was told of a wrong clock.
+    /// When a wrong clock was logged last.
     clock_logged: Option<Instant>,
-    /// Who was seen, the latest at the end.
+    /// Users seen, the latest last.
     seen: VecDeque<String>,
 }
 
 impl CircuitBreaker {
-    /// Whether it failed a moment ago and is not to be asked yet.
+    /// Returns whether requests are paused after a failure.
     pub(super) fn is_open(&self) -> bool {
         self.state()
             .left_alone
             .is_some_and(|until| until > Instant::now())
     }
 
-    /// It has answered.
+    /// Records a response: ends the pause, and logs the end of an outage.
     pub(super) fn record_success(&self) {
         let mut state = self.state();
         state.left_alone = None;
@@ -59,8 +60,8 @@ impl CircuitBreaker {
         }
     }
 
-    /// It has not. Told once for as long as that lasts, and not more often than once a minute: a caller's odd token that
-    /// Keystone stumbles over must not fill the log.
+    /// Records a failure. An outage is logged once, and at most once a minute. A client's odd token
+    /// that Keystone fails on must not fill the log.
     pub(super) fn record_failure(&self, error: &Error) {
         let mut state = self.state();
         let now = Instant::now();
@@ -82,14 +83,14 @@ impl CircuitBreaker {
         );
     }
 
-    /// It knows nobody by a token, for this reason.
+    /// Logs why Keystone rejects a token.
     pub(super) fn refuses(&self, reason: &str) {
         if let Some(untold) = self.endings.take() {
             tracing::debug!(reason, untold, "Keystone knows nobody by a caller's token");
         }
     }
 
-    /// It does not know the agent's own token.
+    /// Logs that Keystone rejects the agent's own token.
     pub(super) fn forgets(&self) {
         if let Some(untold) = self.endings.take() {
             tracing::debug!(
@@ -99,7 +100,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// A token that Keystone takes has ended by this machine's clock.
+    /// Warns that a token accepted by Keystone has expired by this machine's clock.
     pub(super) fn warn_of_clock(&self) {
         let mut state = self.state();
         if !is_recent(state.clock_logged) {
@@ -110,7 +111,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Somebody shows a token; the log is told when he was not seen before.
+    /// Logs a user that was not seen before.
     pub(super) fn sees(&self, identity: &Identity) {
         let mut state = self.state();
         let seen = identity.summary();
@@ -141,13 +142,14 @@ impl CircuitBreaker {
     }
 }
 
-/// For how long it is not asked again: only where that is no caller's doing.
+/// Returns the pause after an error: only if clients cannot cause it.
 fn pause_after(error: &Error) -> Option<Duration> {
     match error {
-        // A wrong password, tried again and again, would lock the agent's user out.
+        // Repeated attempts with a wrong password would lock the agent's user out.
         Error::Credentials { code: 401, .. } => Some(PAUSE_OF_CREDENTIALS),
-        // Said to the agent's own token, by a service that has no time, and by one that does not work or a gateway before it. A
-        // 409 or 500 is what Keystone says where it stumbles over one token: whoever finds such a one would keep all others out.
+        // A 401 rejects the agent's own token. The others come from an overloaded or broken
+        // service, or a gateway before it. Keystone sends 409 or 500 where it fails on one token: a
+        // client with such a token would lock all others out.
         Error::Answer {
             code: 401 | 429 | 501..=599,
             ..

@@ -1,10 +1,10 @@
-//! How many may ask Keystone at once, and how many may wait for that.
+//! Limits concurrent requests to Keystone, and how many may wait for a permit.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-/// Lets a few through at a time, and few wait.
+/// Semaphore with a bounded number of waiters.
 pub(super) struct ConcurrencyLimit {
     permits: Semaphore,
     waiting: AtomicUsize,
@@ -20,7 +20,7 @@ impl Default for ConcurrencyLimit {
 }
 
 impl ConcurrencyLimit {
-    /// A place inside; `None` where there is none in time, or too many wait for one.
+    /// Acquires a permit; `None` after the deadline, or if too many callers wait already.
     pub(super) async fn acquire(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
         if let Ok(permit) = self.permits.try_acquire() {
             return Some(permit);
@@ -33,7 +33,7 @@ impl ConcurrencyLimit {
     }
 }
 
-/// One who waits.
+/// Counts one waiter until dropped.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {

@@ -1,12 +1,14 @@
-//! Whose a token is that a caller of the agent's API shows: Keystone is asked, and what it says is remembered for a while.
+//! Validates Keystone tokens of the agent API's clients, and caches the results.
 //!
 //! ```text
-//! token ─► remembered? ─► asked by another caller? ─► four at a time ─► GET /v3/auth/tokens ─► Identity
-//!          (answers)       (flights)                   (door)           (client, wire; as whom: account)
+//! token ─► cached? ─► already in flight? ─► 4 at a time ─► GET /v3/auth/tokens ─► Identity
+//!          (cache)    (single_flight)       (concurrency_  (client, wire;
+//!                                            limit)         credentials: service_account)
 //! ```
 //!
-//! The behaviour is keystonemiddleware's (`auth_token`), in the agent's measure: callers are strangers until Keystone has
-//! answered, so whatever they can make the agent do is bounded, in time too, and no answer means no entry. A token is never kept.
+//! The behaviour is keystonemiddleware's (`auth_token`), with tighter bounds. Clients are
+//! unauthenticated until Keystone has responded, so the work they can cause is bounded, in time
+//! too. Without a response access is denied. A token is never stored.
 
 mod cache;
 mod circuit_breaker;
@@ -43,14 +45,14 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 use wire::token::Verdict;
 
-/// The Keystone that knows who shows a token.
+/// Validator of tokens, backed by the operator's Keystone.
 pub struct Keystone {
     client: Client,
-    /// Ends with the API's version.
+    /// Base URL, including the API version.
     url: Url,
-    /// Without one, each token is asked about by itself.
+    /// Service account of the agent. Without it, each token authorizes its own validation.
     account: Option<ServiceAccount>,
-    /// How long one validation may take.
+    /// Timeout of one validation.
     timeout: Duration,
     answers: TokenCache,
     single_flight: SingleFlight,
@@ -59,10 +61,12 @@ pub struct Keystone {
 }
 
 impl Keystone {
-    /// The Keystone of the operator's choice. It is not asked before somebody shows a token.
+    /// Creates a validator for the configured Keystone. It sends no request before a client
+    /// presents a token.
     ///
     /// # Errors
-    /// [`Error::NoUrl`] where none is configured; [`Error::Tls`] and [`Error::Client`] when settings cannot be used.
+    /// [`Error::NoUrl`] where none is configured; [`Error::Tls`] and [`Error::Client`] when
+    /// settings cannot be used.
     pub fn new(config: &KeystoneAuth, tls: &ClientOptions, root: &Root) -> Result<Self, Error> {
         let url = wire::versioned(config.auth_url.as_ref().ok_or(Error::NoUrl)?);
         let tls = config.tls_client(tls, root).map_err(Error::Tls)?;
@@ -78,10 +82,11 @@ impl Keystone {
         })
     }
 
-    /// Who shows this token, the bytes of an `X-Auth-Token` header.
+    /// Validates a token, given as the bytes of an `X-Auth-Token` header.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] where it is no token that counts now, [`Refusal::Unavailable`] where that cannot be known.
+    /// [`Refusal::Invalid`] if the token is not valid now, [`Refusal::Unavailable`] if that cannot
+    /// be determined.
     pub async fn validate(&self, token: &[u8]) -> Result<Arc<Identity>, Refusal> {
         let deadline = Instant::now() + self.timeout;
         let token = header(token).ok_or(Refusal::Invalid)?;
@@ -90,14 +95,15 @@ impl Keystone {
             return known;
         }
         let flight = self.single_flight.join(key);
-        // Whoever comes second waits here, and finds the answer of the first; or asks himself, where the first is gone.
+        // Later callers wait here and get the first one's outcome. If the first was cancelled, the
+        // next one performs the request.
         let mut outcome = timeout_at(deadline, flight.outcome())
             .await
             .map_err(|_| Refusal::Unavailable)?;
         if let Some(outcome) = &*outcome {
             return outcome.clone();
         }
-        // Between the first look and our turn, a question may have come to its end.
+        // Since the first lookup another request may have completed.
         if let Some(known) = self.answers.find(&key, clock::since_epoch()) {
             return known;
         }
@@ -118,7 +124,7 @@ impl Keystone {
             .acquire(deadline)
             .await
             .ok_or(Refusal::Unavailable)?;
-        // It may have failed those who were before us.
+        // The requests before this one may have opened the circuit breaker.
         if self.health.is_open() {
             return Err(Refusal::Unavailable);
         }
@@ -142,7 +148,8 @@ impl Keystone {
                 .await?;
             return match answer.status {
                 StatusCode::UNAUTHORIZED => answer.refused(UNKNOWN),
-                // Of trusts that impersonate, seen with Keystone 30: its rule compares the trustor with the trustee.
+                // Happens for impersonating trusts, seen with Keystone 30: its rule compares the
+                // trustor with the trustee.
                 StatusCode::FORBIDDEN => answer.refused("the token may not be asked about itself"),
                 _ => answer.verdict(),
             };
@@ -189,8 +196,8 @@ impl fmt::Debug for Keystone {
     }
 }
 
-/// A token as a header that no log shows; `None` for what cannot be one. Blanks around it do not count (keystonemiddleware:
-/// `_do_fetch_token`).
+/// Converts a token to a header that is excluded from logs; `None` if it cannot be one. Surrounding
+/// blanks are ignored (keystonemiddleware: `_do_fetch_token`).
 fn header(token: &[u8]) -> Option<HeaderValue> {
     let token = token.trim_ascii();
     let may_be =
@@ -200,7 +207,8 @@ fn header(token: &[u8]) -> Option<HeaderValue> {
     Some(header)
 }
 
-/// Those of Keystone have some hundred bytes; servers take headers of 8 KiB.
+/// Maximum length of a token in bytes. Keystone's have some hundred bytes; servers accept headers
+/// of 8 KiB.
 const MAX_TOKEN_LEN: usize = 8 * 1024;
 
 #[cfg(test)]

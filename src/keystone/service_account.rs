@@ -1,4 +1,5 @@
-//! As whom the agent asks Keystone, where the operator gave it credentials: its own token, and the endpoint that knows others'.
+//! The agent's service account at Keystone, if the operator configured one: its token, and the
+//! endpoint that validates other tokens.
 
 use super::client::{Answer, Client};
 use super::error::Error;
@@ -13,18 +14,18 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-/// The agent's own credentials, and the token that they gave.
+/// The agent's own credentials, and the token obtained with them.
 pub(super) struct ServiceAccount {
     login: Login,
     scope: Option<Scope>,
-    /// Where the token is made.
+    /// URL that issues the token.
     url: Url,
     interface: Interface,
     region: Option<String>,
     own: Mutex<Option<Arc<ServiceToken>>>,
 }
 
-/// What the agent shows to get a token.
+/// Credentials that the agent sends to get a token.
 enum Login {
     ApplicationCredential {
         id: String,
@@ -40,14 +41,14 @@ enum Login {
 /// The agent's own token.
 pub(super) struct ServiceToken {
     token: Secret<Vec<u8>>,
-    /// Where others' tokens are looked at.
+    /// URL for validating other tokens.
     pub(super) url: Url,
     made: Instant,
     renewed: Instant,
 }
 
 impl ServiceAccount {
-    /// The operator's credentials; `None` where there are none.
+    /// Returns the account with the operator's credentials; `None` if there are none.
     pub(super) fn of(config: &KeystoneAuth, url: &Url) -> Option<Self> {
         let credential = (
             &config.application_credential_id,
@@ -79,7 +80,7 @@ impl ServiceAccount {
         })
     }
 
-    /// The agent's token: the one there is while it counts long enough, else a new one.
+    /// Returns the agent's token: the cached one if it is valid for long enough, else a new one.
     pub(super) async fn token(
         &self,
         client: &Client,
@@ -104,8 +105,8 @@ impl ServiceAccount {
         Ok(own)
     }
 
-    /// Forgets a token that Keystone does not know any more; `false` where it was made this moment, and a new one would help no
-    /// more.
+    /// Invalidates a token that Keystone rejects. Returns `false` if it was issued just now, so
+    /// that a new one would not help.
     pub(super) async fn invalidate(&self, own: &Arc<ServiceToken>) -> bool {
         let mut kept = self.own.lock().await;
         let is_the_one = kept.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, own));
@@ -159,12 +160,14 @@ impl ServiceAccount {
             token: Secret::new(token.as_bytes().to_vec()),
             url: self.safe(endpoint),
             made: now,
-            // keystoneauth1 leaves two minutes, too (`identity/base.py`, `MIN_TOKEN_LIFE_SECONDS`).
+            // keystoneauth1 leaves a margin of two minutes, too (`identity/base.py`,
+            // `MIN_TOKEN_LIFE_SECONDS`).
             renewed: now + made.life.saturating_sub(MARGIN).max(made.life / 2),
         })
     }
 
-    /// The endpoint, unless tokens would travel there in clear, and do not to where the operator said.
+    /// Returns the catalogue's endpoint, unless that would downgrade the configured HTTPS to plain
+    /// HTTP.
     fn safe(&self, endpoint: Option<Url>) -> Url {
         let Some(endpoint) = endpoint else {
             return self.url.clone();
@@ -181,7 +184,7 @@ impl ServiceAccount {
 }
 
 impl ServiceToken {
-    /// The token as a header that no log shows.
+    /// Returns the token as a header that is excluded from logs.
     pub(super) fn header(&self) -> Result<HeaderValue, Error> {
         let mut header =
             HeaderValue::from_bytes(self.token.expose()).map_err(|_| Error::Malformed {
@@ -193,7 +196,7 @@ impl ServiceToken {
     }
 }
 
-/// Options are not there for ever, and belong to nobody else.
+/// Copies a secret: the options are borrowed, while the account owns its credentials.
 fn copy(secret: &Secret<String>) -> Secret<String> {
     Secret::new(secret.expose().to_owned())
 }
@@ -208,7 +211,7 @@ fn scope(config: &KeystoneAuth) -> Option<Scope> {
     Some(Scope::Project { name, domain })
 }
 
-/// An identifier says more than a name, which has a default.
+/// Returns the domain: an identifier takes precedence over a name, which has a default.
 fn domain(id: Option<&String>, name: &str) -> Domain {
     match id {
         Some(id) => Domain::Id(id.clone()),
@@ -216,7 +219,7 @@ fn domain(id: Option<&String>, name: &str) -> Domain {
     }
 }
 
-/// How much of its life a token has left when it is made anew.
+/// Remaining lifetime at which a token is renewed.
 const MARGIN: Duration = Duration::from_secs(120);
-/// So old is a token when Keystone may have forgotten it.
+/// Minimum age of a rejected token to be renewed: Keystone may have forgotten it since.
 const TOO_NEW: Duration = Duration::from_secs(1);

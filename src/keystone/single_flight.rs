@@ -1,6 +1,6 @@
-//! Questions that are on their way: callers who show the same token at once share one.
+//! Shares one request to Keystone between callers that present the same token at once.
 //!
-//! No task asks on its own: the first caller does, and when he is gone before the answer, the next one takes over.
+//! The first caller performs the request. If it is cancelled, the next waiter takes over.
 
 use super::cache::Key;
 use super::identity::Outcome;
@@ -8,15 +8,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex as Lock, MutexGuard as LockGuard, PoisonError};
 use tokio::sync::{Mutex, MutexGuard};
 
-/// Held by who asks; filled once somebody has.
+/// Locked by the caller that performs the request; filled once it has completed.
 type Slot = Mutex<Option<Outcome>>;
 
-/// Every question on its way.
+/// All pending requests.
 #[derive(Default)]
 pub(super) struct SingleFlight(Lock<HashMap<Key, Arc<Slot>>>);
 
 impl SingleFlight {
-    /// The question about this token, a new one where nobody asks it.
+    /// Joins the pending request for this token, or adds a new one.
     pub(super) fn join(&self, key: Key) -> Participant<'_> {
         let slot = Arc::clone(self.all().entry(key).or_default());
         Participant {
@@ -31,7 +31,7 @@ impl SingleFlight {
     }
 }
 
-/// A caller's part in a question. The last one takes it away.
+/// A caller's share in a request. The last one to be dropped removes the request.
 pub(super) struct Participant<'a> {
     flights: &'a SingleFlight,
     key: Key,
@@ -39,7 +39,7 @@ pub(super) struct Participant<'a> {
 }
 
 impl Participant<'_> {
-    /// The outcome, or the turn to ask.
+    /// Waits for the outcome; if it is `None`, the caller performs the request.
     pub(super) async fn outcome(&self) -> MutexGuard<'_, Option<Outcome>> {
         self.slot.lock().await
     }
@@ -48,7 +48,7 @@ impl Participant<'_> {
 impl Drop for Participant<'_> {
     fn drop(&mut self) {
         let mut all = self.flights.all();
-        // Ours and the table's: new ones are made only under this lock.
+        // This participant's reference and the table's. New ones are made only under this lock.
         if Arc::strong_count(&self.slot) <= 2 {
             all.remove(&self.key);
         }

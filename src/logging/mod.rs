@@ -1,9 +1,10 @@
-//! Log events: to the console or wherever the operator wants them, and the latest in a ring buffer from which log collection
-//! takes them.
+//! Logs events: to the console or the configured outputs, and the latest into a ring buffer for log
+//! collection.
 //!
-//! A line is `time level where: sentence key=value …`. What is secret rarely gets here: secret types print as `[redacted]`,
-//! and the rooms that see secrets in texts (a request's query) mask them before they make an event. What gets here all the same
-//! is masked by the redactor before any output has it. Every output gets the same texts, so that none says more than the console.
+//! A line is `time level where: sentence key=value …`. Secrets rarely get here: secret types print
+//! as `[redacted]`, and modules that handle secrets in texts (a request's query) mask them before
+//! they log. The redactor masks the remaining ones before any output. Every output receives the
+//! same texts, so that none reveals more than the console.
 
 mod budget;
 mod event;
@@ -33,16 +34,16 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-/// Which events are told.
+/// Log level of the agent's events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
-    /// What an operator needs to follow a deployment.
+    /// Events that an operator needs to follow a deployment.
     Info,
-    /// How it is done, too.
+    /// Additionally the details of operation.
     Debug,
 }
 
-/// The process's log, once started.
+/// Log of the process, once started.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     /// The latest lines.
@@ -53,20 +54,20 @@ pub struct Log {
 }
 
 impl Log {
-    /// Changes which events are told from now on.
+    /// Changes the log level.
     pub fn set_verbosity(&self, verbosity: Verbosity) {
         self.debug
             .store(verbosity == Verbosity::Debug, Ordering::Relaxed);
     }
 
-    /// Logs at most 20 lines a minute from now on of each place in the code and each interface that it speaks of, and counts the
-    /// others: for a process in which any host on a link can cause lines.
+    /// Limits the log to 20 lines a minute for each source location and interface, and counts the
+    /// suppressed ones. It is for a process in which any host on a link can cause lines.
     pub fn limit_lines(&self) {
         let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
         limit.get_or_insert_default();
     }
 
-    /// Sends events where the operator wants them from now on. What cannot be used is told, and standard error takes its place.
+    /// Switches to the configured outputs. Unusable ones are logged and replaced by standard error.
     pub fn send_to(&self, root: &Root, settings: &Settings) {
         let (outputs, problems) = Outputs::open(root, settings);
         *self.outputs.write().unwrap_or_else(PoisonError::into_inner) = outputs;
@@ -76,15 +77,16 @@ impl Log {
     }
 }
 
-/// Starts logging for the whole process, as an operator needs it: to standard error and into the ring. Only the first call
-/// counts; a later one's log stays empty.
+/// Starts logging for the whole process, at level `info`, to standard error and into the ring. Only
+/// the first call takes effect; the log of a later one stays empty.
 ///
-/// A panic is told by its place alone from then on: its text may hold whatever was at hand, and the usual hook prints it.
+/// From then on a panic is logged by its location only. Its text may contain anything, and the
+/// default hook prints it.
 #[must_use]
 pub fn start() -> Log {
     let log = Log::default();
     let subscriber = tracing_subscriber::registry().with(Console(log.clone()));
-    // Only a second start fails, and then the first one's subscriber goes on.
+    // Only a second call fails; the first subscriber stays in use.
     let _already_started = tracing::subscriber::set_global_default(subscriber);
     std::panic::set_hook(Box::new(|panic| log_panic(panic.location())));
     log
@@ -98,7 +100,8 @@ fn log_panic(place: Option<&Location<'_>>) {
 struct Console(Log);
 
 impl Console {
-    /// Ours at the chosen level, the libraries' only when something is wrong.
+    /// Returns whether to log an event: the agent's at the chosen level, those of libraries at
+    /// `warn` or above.
     fn is_enabled(&self, target: &str, level: Level) -> bool {
         let ours = target.starts_with("ferrite");
         let limit = match self.0.debug.load(Ordering::Relaxed) {
@@ -109,7 +112,7 @@ impl Console {
         level <= limit
     }
 
-    /// What is to be logged of an event.
+    /// Returns the records to log for an event.
     fn within_limit(&self, event: &Event<'_>, told: Record) -> Vec<Record> {
         let mut limit = self.0.limit.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(limit) = &mut *limit else {
@@ -120,7 +123,7 @@ impl Console {
 }
 
 impl<S: Subscriber> Layer<S> for Console {
-    /// The verbosity changes while the process runs: no answer of [`Self::enabled`] may be kept.
+    /// Disables caching of [`Self::enabled`]: the log level changes while the process runs.
     fn register_callsite(&self, _: &'static tracing::Metadata<'static>) -> Interest {
         Interest::sometimes()
     }
@@ -132,7 +135,8 @@ impl<S: Subscriber> Layer<S> for Console {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let told = Record::of(event);
         for told in self.within_limit(event, told) {
-            // First where it outlives this process: what the console shows is never missing from the log archive.
+            // First into the ring, whose lines outlive this process: the log archive then contains
+            // all that the console shows.
             self.0.ring.push(told.line(None));
             let outputs = self.0.outputs.read();
             outputs.unwrap_or_else(PoisonError::into_inner).write(&told);
@@ -145,7 +149,7 @@ pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The log of what is done with it.
+    /// Returns the log of the events that the closure logs.
     pub(crate) fn log_of(verbosity: Verbosity, tell: impl FnOnce(&Log)) -> Log {
         let log = Log::default();
         log.set_verbosity(verbosity);
@@ -154,7 +158,7 @@ pub(crate) mod tests {
         log
     }
 
-    /// What the log says of it.
+    /// Returns the text of the events that the closure logs.
     pub(crate) fn captured(verbosity: Verbosity, tell: impl FnOnce()) -> String {
         log_of(verbosity, |_| tell()).ring.text()
     }
@@ -251,7 +255,7 @@ pub(crate) mod tests {
         assert_eq!(log.ring.text().lines().count(), 1);
     }
 
-    /// What each output is made of, of events that somebody put secrets into.
+    /// Returns the text of all outputs for events that contain a secret.
     fn captured_with(secret: &str, level: Level) -> String {
         let text = format!(
             "the body {{\"agent_token\": \"{secret}\"}} of https://me:{secret}@h/x?sig={secret}"
@@ -294,7 +298,7 @@ pub(crate) mod tests {
             for level in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
                 let told = captured_with(&secret, level);
                 prop_assert!(!told.contains("Canary"), "{}", told);
-                // Trace events are not told at all; the others are in the ring and in each file.
+                // Trace events are not logged; the others are in the ring and in each file.
                 let lines = if level == Level::TRACE { 0 } else { 4 };
                 prop_assert_eq!(told.matches("agent_token").count(), lines * 2, "{}", told);
             }
@@ -333,7 +337,8 @@ pub(crate) mod tests {
     fn a_line_is_bounded_whatever_its_texts_are_written_as() {
         let log = log_of(Verbosity::Info, |log| {
             let folder = tempfile::tempdir().unwrap();
-            // Of which each is written as two bytes, or as more; and many fields that may all be there.
+            // Characters that are written as two bytes or more, and many fields that may all be
+            // present.
             for char in ["\"", "\\", "\u{301}", "x"] {
                 let text = char.repeat(16 << 10);
                 tracing::info!(target: "ferrite::imaging", image = text, size = 5, "writing the image");

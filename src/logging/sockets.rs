@@ -1,4 +1,4 @@
-//! The datagrams of syslog and of the journal.
+//! Sends datagrams to syslog and the journal.
 
 use super::event::{Pair, Record, strftime};
 use std::io;
@@ -6,7 +6,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use tracing::Level;
 
-/// Somebody who takes events as datagrams.
+/// Receiver of events as datagrams.
 #[derive(Debug)]
 pub(super) struct Listener {
     socket: UnixDatagram,
@@ -21,19 +21,19 @@ enum Form {
 }
 
 impl Listener {
-    /// The journal's own protocol (systemd: "Native Journal Protocol").
+    /// Creates a sender for the journal's native protocol (systemd: "Native Journal Protocol").
     pub(super) fn journal(path: PathBuf) -> io::Result<Self> {
         Self::of(path, Form::Journal)
     }
 
-    /// Syslog as it is written locally: RFC 3164 without a host name.
+    /// Creates a sender for local syslog: RFC 3164 without a host name.
     pub(super) fn syslog(path: PathBuf, facility: u8) -> io::Result<Self> {
         Self::of(path, Form::Syslog { facility })
     }
 
     fn of(path: PathBuf, form: Form) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
-        // A listener that does not read must not stop the agent.
+        // A listener that does not read must not block the agent.
         socket.set_nonblocking(true)?;
         Ok(Self { socket, path, form })
     }
@@ -42,7 +42,8 @@ impl Listener {
         &self.path
     }
 
-    /// Sends an event; the listener may be another one each time.
+    /// Sends an event. The path is resolved each time, so that the listener may have been
+    /// restarted.
     pub(super) fn write(&self, told: &Record) -> io::Result<()> {
         let datagram = match self.form {
             Form::Journal => journal(told),
@@ -54,7 +55,7 @@ impl Listener {
     }
 }
 
-/// `<priority>Mmm dd hh:mm:ss name[process]: room: text`.
+/// Formats `<priority>Mmm dd hh:mm:ss name[process]: room: text`.
 fn syslog(told: &Record, facility: u8) -> String {
     let priority = u32::from(facility) * 8 + severity(told.level);
     let time = told.time.and_then(|time| strftime("%b %e %H:%M:%S", time));
@@ -68,7 +69,7 @@ fn syslog(told: &Record, facility: u8) -> String {
     cut(text, MAX_SYSLOG_LEN)
 }
 
-/// `FIELD=value` lines; none of our texts has a line break, so none needs the form for those.
+/// Formats `FIELD=value` lines. No text contains a line break, so none needs the binary form.
 fn journal(told: &Record) -> String {
     let mut datagram = format!(
         "MESSAGE={}\nPRIORITY={}\nSYSLOG_IDENTIFIER={NAME}\nLOGGER={}\n",
@@ -95,7 +96,7 @@ fn journal(told: &Record) -> String {
     datagram
 }
 
-/// RFC 5424, section 6.2.1.
+/// Returns the severity of RFC 5424, section 6.2.1.
 fn severity(level: Level) -> u32 {
     match level {
         Level::ERROR => 3,
@@ -111,9 +112,9 @@ fn cut(mut text: String, longest: usize) -> String {
 }
 
 const NAME: &str = "ferrite";
-/// What common daemons take in one message.
+/// Maximum message size in bytes that common daemons accept.
 const MAX_SYSLOG_LEN: usize = 8 * 1024;
-/// Well below what a socket takes in one datagram.
+/// Well below the maximum datagram size of a socket, in bytes.
 const MAX_JOURNAL_LEN: usize = 48 * 1024;
 
 #[cfg(test)]

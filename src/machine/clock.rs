@@ -1,6 +1,8 @@
-//! The machine's clocks: set by a time server at the start and before the end, when the hardware's clock is set, too.
+//! The machine's clocks. The kernel's clock is set from a time server (SNTP) at the start and
+//! before shutdown; the hardware clock is set before shutdown, too.
 //!
-//! IPA runs chrony or ntpdate and hwclock. Here the server is asked in process (SNTP); hardware clocks are kept in UTC.
+//! IPA runs chrony or ntpdate and hwclock. Here the agent sends the queries itself; hardware clocks
+//! are set to UTC.
 
 use super::permit::{Permit, PermitDenied};
 use crate::clock::since_epoch;
@@ -17,59 +19,59 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// What the operator wants of the clocks.
+/// Clock settings of the operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClockSettings {
-    /// The time server, as it was given.
+    /// Time server, as configured.
     pub server: Option<String>,
-    /// Whether a clock that cannot be set is a failure.
+    /// Whether failing to set a clock is an error.
     pub needed: bool,
 }
 
-/// Why a clock was not set.
+/// Error of setting a clock.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The time server is said to live before this program was written.
+    /// The server's time is before `EARLIEST`.
     #[error("the time server {0} tells a time that is long past")]
     ImplausibleTime(SocketAddr),
-    /// The machine's own clock.
+    /// The hardware clock cannot be set.
     #[error("cannot set the hardware clock {0}")]
     Hardware(PathBuf, #[source] io::Error),
-    /// Not ours to set.
+    /// The machine runs an installed system, and there is no permit.
     #[error(transparent)]
     Installed(PermitDenied),
-    /// A name with other characters than names have.
+    /// The server's name contains invalid characters.
     #[error("Invalid NTP server address: {0:?}")]
     Name(String),
-    /// The name has no address, or no name server answers.
+    /// The name has no address, or no name server responds.
     #[error(transparent)]
     Resolve(dns::Error),
-    /// The kernel's clock.
+    /// The kernel's clock cannot be set.
     #[error("cannot set the clock")]
     Set(#[source] io::Error),
-    /// Nothing useful came.
+    /// The server sent no valid reply.
     #[error("the time server {address} does not tell the time")]
     NoReply {
-        /// Who was asked.
+        /// Address of the server.
         address: SocketAddr,
-        /// What came instead.
+        /// Cause of the failure.
         #[source]
         cause: Cause,
     },
 }
 
-/// What a server did instead of telling the time.
+/// Cause of a missing reply.
 #[derive(Debug, thiserror::Error)]
 pub enum Cause {
-    /// It could not be asked, or was silent.
+    /// The query could not be sent, or timed out.
     #[error(transparent)]
     Io(io::Error),
-    /// It answered something else.
+    /// The reply is invalid.
     #[error(transparent)]
     Reply(ntp::Error),
 }
 
-/// Sets the kernel's clock by a time server.
+/// Sets the kernel's clock from a time server.
 ///
 /// # Errors
 /// See [`Error`]; the clock is as before.
@@ -85,10 +87,10 @@ pub fn set(root: &Root, server: &str, _: Permit) -> Result<(), Error> {
     Ok(())
 }
 
-/// Sets the hardware's clock by the kernel's.
+/// Sets the hardware clock from the kernel's clock.
 ///
 /// # Errors
-/// There is none, or it does not let itself be set.
+/// [`Error::Hardware`] if there is no hardware clock, or it cannot be set.
 pub fn set_hardware(root: &Root, _: Permit) -> Result<(), Error> {
     let path = root.path("dev/rtc0");
     let set = || -> io::Result<()> {
@@ -112,7 +114,7 @@ fn moment(since_epoch: Duration) -> io::Result<CalendarTime> {
     })
 }
 
-/// The server's addresses: IPA's law for names, then the resolver.
+/// Returns the server's addresses: validates the name as IPA does, then resolves it.
 fn addresses(root: &Root, server: &str) -> Result<Vec<SocketAddr>, Error> {
     if let Ok(address) = server.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, NTP_PORT)]);
@@ -131,7 +133,7 @@ fn addresses(root: &Root, server: &str) -> Result<Vec<SocketAddr>, Error> {
     Ok(found)
 }
 
-/// A time, and the moment it was so late.
+/// Time of a server, with the moment of its arrival.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     time: Duration,
@@ -144,7 +146,8 @@ impl Sample {
     }
 }
 
-/// The first address that tells the time. A lost datagram is nobody's fault: each is asked some times.
+/// Queries the addresses in turn until one replies. Datagrams may be lost, so each address is tried
+/// [`ATTEMPTS`] times.
 fn ask_all(addresses: &[SocketAddr], patience: Duration) -> Result<Sample, Error> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
@@ -170,14 +173,14 @@ fn ask(address: SocketAddr, patience: Duration) -> Result<Sample, Error> {
     Ok(told)
 }
 
-/// One question, and the first answer to it; what others send meanwhile is not listened to.
+/// Sends one query and waits for a valid reply; datagrams from other addresses are dropped.
 fn exchange(address: SocketAddr, patience: Duration) -> Result<Sample, Cause> {
     let any: IpAddr = match address {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
     let socket = UdpSocket::bind((any, 0)).map_err(Cause::Io)?;
-    // Only this address' datagrams come in from now on.
+    // From now on the kernel drops datagrams from other addresses.
     socket.connect(address).map_err(Cause::Io)?;
     let mark = random_mark().map_err(Cause::Io)?;
     let asked = Instant::now();
@@ -215,15 +218,15 @@ fn random_mark() -> io::Result<u64> {
 }
 
 const NTP_PORT: u16 = 123;
-/// Of a host's name, as IPA has it.
+/// Maximum length of a host name, as in IPA.
 const MAX_NAME_LEN: usize = 253;
 const MAX_ADDRESSES: usize = 4;
 const ATTEMPTS: u32 = 3;
-/// For one answer.
+/// Timeout of one query.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// With extensions and a signature nobody asked for.
+/// Room for extensions and a signature that were not requested.
 const MAX_ANSWER_LEN: usize = 512;
-/// 2026-01-01 UTC: this file is younger.
+/// 2026-01-01 UTC. This file is younger, so no correct time is earlier.
 const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
 
 #[cfg(test)]
@@ -236,10 +239,10 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(200);
     const LONG: Duration = Duration::from_secs(30);
 
-    /// The datagrams that answer a question.
+    /// Datagrams in reply to a query.
     type Answers = fn(&[u8]) -> Vec<Vec<u8>>;
 
-    /// A server that answers each question as the next of these does.
+    /// Starts a server that replies to each query with the next of these functions.
     fn server(answers: Vec<Answers>) -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();

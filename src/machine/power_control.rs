@@ -1,11 +1,11 @@
-//! Whether this process has the power to end the machine: asked before Ironic is told that it ends.
+//! Checks whether this process can power off or reboot the machine, before Ironic gets a response.
 
 use crate::error::{AgentError, ErrorClass};
 use crate::formats::process_status::effective_capabilities;
 use crate::root::Root;
 use std::fs::{self, OpenOptions};
 
-/// It has not.
+/// Error: this process can neither call reboot(2) nor trigger SysRq.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "this process may neither tell the kernel to end the machine (it has no CAP_SYS_BOOT) nor press its emergency key \
@@ -19,12 +19,12 @@ impl From<NoPowerControl> for AgentError {
     }
 }
 
-/// Whether one of the two ways to end the machine is open.
+/// Checks that one of the two ways to end the machine is available.
 ///
 /// # Errors
 /// [`NoPowerControl`].
 pub fn check(root: &Root) -> Result<(), NoPowerControl> {
-    // To open the emergency key is not to press it.
+    // Opening the file does not trigger SysRq.
     let key = || {
         OpenOptions::new()
             .write(true)
@@ -37,8 +37,9 @@ pub fn check(root: &Root) -> Result<(), NoPowerControl> {
     }
 }
 
-/// The right counts where the process' user namespace is the machine's own: there every user stands for itself. A machine that
-/// does not tell is given the chance.
+/// Returns whether reboot(2) is permitted. The capability counts only in the initial user
+/// namespace, where all user IDs map to themselves. If the kernel does not report them, assumes
+/// yes.
 fn may_reboot(root: &Root) -> bool {
     let read = |path: &str| fs::read_to_string(root.path(path)).ok();
     let capable = read("proc/self/status").and_then(|status| {
@@ -52,7 +53,7 @@ fn may_reboot(root: &Root) -> bool {
     capable.unwrap_or(true) && own.unwrap_or(true)
 }
 
-/// `linux/capability.h`.
+/// Value from `linux/capability.h`.
 const CAP_SYS_BOOT: u32 = 22;
 const EVERY_USER: &str = "4294967295";
 

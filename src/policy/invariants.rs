@@ -1,32 +1,36 @@
-//! What no policy may do: keep Ironic's conductor from its work, or let strangers command.
+//! Invariants of every policy: it must not lock out Ironic's conductor or allow commands to
+//! unauthenticated clients.
 
 use super::language::Outcomes;
 use super::names::{COMMAND, COMMAND_RUN};
 use super::rule::RuleDefault;
 
-/// Why a policy is not taken.
+/// Violation of an invariant, for which a policy is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// Ironic could not command the machine any more.
+    /// Ironic could no longer command the machine.
     #[error(
         "it keeps Ironic's conductor, who shows the agent token, from {}: the machine would be lost to Ironic. Write `or rule:agent_token` \
          into the rule, or, if this is meant, the line `# ferrite: {LOCKOUT}` at the head of the file", .0.join(", ")
     )]
     Lockout(Vec<String>),
-    /// No setting makes the agent take a command without a credential.
+    /// Unauthenticated clients could run commands. No setting allows that.
     #[error(
         "it lets whoever reaches the agent run commands ({COMMAND_RUN}): a command needs a credential, always"
     )]
     Open,
 }
 
-/// Decides whether a policy may be lived by. `is_open` says whether somebody without a credential passes [`COMMAND_RUN`], and
-/// `outcomes` what a rule comes to for the conductor, whatever the node is: the policy is loaded before the node is known, and
-/// the node may get another owner. `place` says in which file and line a rule was changed. Steps are not looked at: that a
-/// machine is never to be erased is a policy.
+/// Checks a policy against the invariants.
+///
+/// `is_open` is true if a client without a credential passes [`COMMAND_RUN`]. `outcomes` computes
+/// the possible results of a rule for the conductor and every node: the policy is loaded before the
+/// node is known, and the node may get another owner. `place` returns the file and line in which a
+/// rule was changed. Rules for steps are not checked: a policy may forbid erasing the machine
+/// altogether.
 ///
 /// # Errors
-/// [`Unfit`].
+/// [`Violation`].
 pub(super) fn check(
     defaults: &'static [RuleDefault],
     is_lockout_confirmed: bool,
@@ -53,7 +57,8 @@ pub(super) fn check(
     }
 }
 
-/// A rule that is kept from the conductor, with the place that does it; `for_some` nodes only.
+/// Describes a rule that is denied to the conductor, with the place of the change. `for_some`: it
+/// is denied for some nodes only.
 fn lost(rule: &str, place: Option<String>, for_some: bool) -> String {
     let some = for_some.then(|| "for some nodes".to_owned());
     match place.into_iter().chain(some).collect::<Vec<_>>() {
@@ -62,7 +67,7 @@ fn lost(rule: &str, place: Option<String>, for_some: bool) -> String {
     }
 }
 
-/// What a file's head says, after `# ferrite:`, when the conductor is to be kept out.
+/// Option after `# ferrite:` in a file's head comment that confirms locking out the conductor.
 pub(super) const LOCKOUT: &str = "allow-conductor-lockout";
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
-//! Elements of XML and HTML: `<password>hush</password>`, also where their brackets are escaped.
+//! Finds elements of XML and HTML: `<password>hush</password>`, also with escaped brackets.
 
 use super::bounds::{byte, part};
 use super::escapes::{character, escape, escape_before};
 use super::separators::count;
 
-/// The text of an element whose name stands here. It goes to the next tag, or where a text was cut off to its end; without a tag
-/// that follows, a name in brackets is somebody's place holder: `--token <TOKEN> [PATH]`.
+/// Returns the span of the text in the element with this name. It ends at the next tag, or at the
+/// end of a text that was cut off. A name in brackets without a following tag is a placeholder:
+/// `--token <TOKEN> [PATH]`.
 pub(super) fn element(text: &str, start: usize, end: usize) -> Option<(usize, usize)> {
     let bytes = text.as_bytes();
     if !opens(bytes, start) {
@@ -39,7 +40,8 @@ pub(super) fn element(text: &str, start: usize, end: usize) -> Option<(usize, us
     }
 }
 
-/// Whether the name is the one of a tag that opens: after its bracket, or the colon of a prefix after it.
+/// Returns whether the name is that of an opening tag: directly after its bracket, or after a
+/// namespace prefix with a colon.
 fn opens(bytes: &[u8], start: usize) -> bool {
     let before = bytes.get(..start).unwrap_or_default();
     let is_bracket = |end: usize| {
@@ -59,7 +61,7 @@ fn opens(bytes: &[u8], start: usize) -> bool {
     is_bracket(before.len() - prefix)
 }
 
-/// Where the bracket is that ends a tag's name and its attributes.
+/// Returns the position of the bracket that ends a tag's name and attributes.
 fn end_of_tag(bytes: &[u8], end: usize) -> Option<usize> {
     let mut at = end;
     let has_attributes = byte(bytes, at).is_ascii_whitespace();

@@ -1,8 +1,9 @@
-//! Values nobody may see: no `Clone`, no `Display`, no serialisation; in locked pages of their own; wiped when dropped.
+//! Secret values: no `Clone`, no `Display`, no serialization; in locked pages of their own; wiped
+//! when dropped.
 //!
 //! ```text
 //! bytes ─► Secret (a page of its own) ─► expose(), at the last moment
-//!      └─► Vault (pages that outlive the agent) ─► Held::reveal()
+//!      └─► Vault (pages that outlive the agent) ─► SecretBytes::expose_with()
 //! ```
 
 mod current;

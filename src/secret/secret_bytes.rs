@@ -1,10 +1,10 @@
-//! A secret that is in a page of its own, or in the vault: read in place either way.
+//! Secret bytes in a page of their own or in the vault: read in place either way.
 
 use super::value::Secret;
 use super::vault::{Item, Vault};
 use std::fmt;
 
-/// Secret bytes, wherever they are held.
+/// Secret bytes, in either storage.
 pub struct SecretBytes(Holder);
 
 enum Holder {
@@ -13,7 +13,7 @@ enum Holder {
 }
 
 impl SecretBytes {
-    /// In a page of its own.
+    /// Stores the bytes in a page of their own.
     #[must_use]
     pub fn own(bytes: Vec<u8>) -> Self {
         Self(Holder::Own(Secret::new(bytes)))
@@ -23,7 +23,7 @@ impl SecretBytes {
         Self(Holder::Vault(vault.clone(), item))
     }
 
-    /// The vault's item that this is.
+    /// Returns the item if it is in the vault.
     pub(super) fn item(&self) -> Option<Item> {
         match &self.0 {
             Holder::Own(_) => None,
@@ -31,7 +31,8 @@ impl SecretBytes {
         }
     }
 
-    /// Does something with the bytes in their place; with none when the vault was wiped. No copy may outlive it.
+    /// Calls `look` with the bytes in place; with an empty slice after the vault was wiped. The
+    /// closure must not leave a copy.
     pub fn expose_with<R>(&self, look: impl FnOnce(&[u8]) -> R) -> R {
         match &self.0 {
             Holder::Own(secret) => look(secret.expose()),

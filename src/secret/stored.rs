@@ -1,4 +1,5 @@
-//! What an agent stores in the vault for the next: tokens, its certificate, who it is to Ironic, what virtual media said.
+//! Items that an agent stores in the vault for the next one: tokens, its certificate, its session
+//! with Ironic, virtual media's parameters.
 
 use super::secret_bytes::SecretBytes;
 use super::token::AgentToken;
@@ -7,32 +8,33 @@ use std::io;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// Who the agent was to Ironic.
+/// The agent's session with Ironic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// The node.
+    /// UUID of the node.
     pub node: Uuid,
-    /// Where Ironic was told to call: it refuses any other until the machine starts anew.
+    /// Callback URL that Ironic was given. It rejects any other until the machine reboots.
     pub callback_url: String,
 }
 
 /// The agent's own certificate with its key.
 #[derive(Debug)]
 pub struct Identity {
-    /// The certificate's PEM text.
+    /// The certificate as PEM text.
     pub certificate: String,
-    /// Its key, as PKCS #8 in DER.
+    /// The key, as PKCS #8 in DER.
     pub key: SecretBytes,
 }
 
 impl Vault {
-    /// The token that was settled with Ironic.
+    /// Returns the token that was agreed with Ironic.
     #[must_use]
     pub fn token(&self) -> Option<AgentToken> {
         self.held(Item::Token).map(AgentToken::held)
     }
 
-    /// Keeps the token that was settled with Ironic: the one returned has its bytes here, and nowhere else.
+    /// Stores the token that was agreed with Ironic. The returned token has its bytes here, and
+    /// nowhere else.
     pub fn store_token(&self, token: AgentToken) -> AgentToken {
         let token = self.keep_as(Item::Token, token);
         if token.item() == Some(Item::Token) {
@@ -41,13 +43,13 @@ impl Vault {
         token
     }
 
-    /// The token that the kernel's command line brought, where process 1 has covered that.
+    /// Returns the token from the kernel's command line, where PID 1 has masked it.
     #[must_use]
     pub fn boot_token(&self) -> Option<AgentToken> {
         self.held(Item::BootToken).map(AgentToken::held)
     }
 
-    /// Keeps the token that the kernel's command line brought.
+    /// Stores the token from the kernel's command line.
     pub fn store_boot_token(&self, token: AgentToken) -> AgentToken {
         self.keep_as(Item::BootToken, token)
     }
@@ -56,12 +58,13 @@ impl Vault {
         if token.item() == Some(item) {
             return token;
         }
-        // By way of a copy: it may be here already, and what is looked at cannot be written to.
+        // Copied first: the token may be in this vault already, which cannot be written to while it
+        // is read.
         let copy = token.expose_with(|text| Zeroizing::new(text.as_bytes().to_vec()));
         match self.write(item, &copy) {
             Ok(()) => AgentToken::held(SecretBytes::in_vault(self, item)),
             Err(error) => {
-                // An earlier one is not to come back.
+                // An earlier token must not become valid again.
                 self.remove(item);
                 tracing::warn!(%error, "the agent token cannot be kept: if the agent is started anew, it will have none");
                 token
@@ -69,7 +72,7 @@ impl Vault {
         }
     }
 
-    /// The certificate that was made for whatever `name` says, with its key.
+    /// Returns the certificate that was issued for `name`, with its key.
     #[must_use]
     pub fn identity(&self, name: &str) -> Option<Identity> {
         let certificate = self.read(Item::Certificate, |bytes| {
@@ -82,10 +85,10 @@ impl Vault {
         })
     }
 
-    /// Keeps the certificate with its key, which is then here and nowhere else.
+    /// Stores the certificate with its key, which is then here and nowhere else.
     ///
     /// # Errors
-    /// They have no room: the key stays where it was.
+    /// They do not fit: the key stays where it was.
     pub fn store_identity(
         &self,
         name: &str,
@@ -106,20 +109,20 @@ impl Vault {
         }
     }
 
-    /// Whether Ironic answered this agent's lookup, or that of an earlier one.
+    /// Returns whether Ironic answered this agent's lookup, or that of an earlier one.
     #[must_use]
     pub fn knows_ironic(&self) -> bool {
         self.read(Item::Lookup, |bytes| !bytes.is_empty())
     }
 
-    /// Keeps that Ironic answered a lookup: there is one, wherever it is.
+    /// Stores that Ironic answered a lookup, so that one exists, at whatever address.
     pub fn store_lookup(&self) {
         if let Err(error) = self.write(Item::Lookup, b"answered") {
             tracing::warn!(%error, "that Ironic answered cannot be kept");
         }
     }
 
-    /// Who an earlier agent was to Ironic.
+    /// Returns an earlier agent's session with Ironic.
     #[must_use]
     pub fn session(&self) -> Option<Session> {
         self.read(Item::Session, |bytes| {
@@ -131,7 +134,7 @@ impl Vault {
         })
     }
 
-    /// Keeps who the agent is to Ironic.
+    /// Stores the agent's session with Ironic.
     pub fn store_session(&self, session: &Session) {
         let text = format!("{}\n{}", session.node, session.callback_url);
         if let Err(error) = self.write(Item::Session, text.as_bytes()) {
@@ -139,15 +142,17 @@ impl Vault {
         }
     }
 
-    /// Does something with the text that virtual media gave an agent before this one, in its place; `None` where none was kept.
+    /// Calls `look` with the text of virtual media that an earlier agent stored, in place. Returns
+    /// `None` if none was stored.
     pub fn media<R>(&self, look: impl FnOnce(&str) -> R) -> Option<R> {
         let held = self.held(Item::Media)?;
         held.expose_with(|text| std::str::from_utf8(text).ok().map(look))
     }
 
-    /// Keeps what virtual media said, be it nothing: they may be gone, or others, when the next agent starts.
+    /// Stores the text of virtual media, even if it is empty. When the next agent starts, the media
+    /// may be gone or replaced.
     pub fn store_media(&self, text: &str) {
-        // The line break makes an empty text one that is there.
+        // With the line break an empty text is distinct from a missing one.
         let text = Zeroizing::new(["\n", text].concat());
         if let Err(error) = self.write(Item::Media, text.as_bytes()) {
             self.remove(Item::Media);
@@ -170,7 +175,7 @@ mod tests {
         AgentToken::from_operator(text.into()).unwrap()
     }
 
-    /// What a successor finds.
+    /// Opens the vault as the next agent does.
     fn next(vault: &Vault) -> Vault {
         Vault::of(vault.descriptor().try_clone_to_owned().unwrap()).unwrap()
     }
@@ -199,7 +204,7 @@ mod tests {
         let settled = vault.store_token(boot);
         assert!(settled.matches(b"of the boot"));
         assert!(vault.boot_token().is_none());
-        // It is kept once more without being lost.
+        // It is stored a second time without being lost.
         assert!(vault.store_token(settled).matches(b"of the boot"));
     }
 
@@ -216,7 +221,7 @@ mod tests {
         let found = next.identity("192.0.2.1").unwrap();
         assert_eq!(found.certificate, "PEM\ntext\n");
         assert_eq!(found.key.expose_with(<[u8]>::to_vec), [1, 2, 3]);
-        // The key has no other place.
+        // The key exists in no other place.
         assert_eq!(kept.key.expose_with(<[u8]>::to_vec), [1, 2, 3]);
         vault.wipe();
         assert_eq!(kept.key.expose_with(<[u8]>::to_vec), [0; 0]);
@@ -258,7 +263,7 @@ mod tests {
         let long = "x".repeat(1025);
         let kept = vault.store_token(token(&long));
         assert!(kept.matches(long.as_bytes()) && vault.token().is_none());
-        // Nobody goes back to one that another has replaced.
+        // A replaced token is not accepted.
         assert!(!earlier.matches(b"earlier"));
     }
 

@@ -1,7 +1,8 @@
-//! Files in a tree that somebody else made and filled with whatever they liked.
+//! File operations confined to an untrusted directory tree.
 //!
-//! Every path is walked by the kernel with the tree's top as its root (openat2(2), `RESOLVE_IN_ROOT`): neither `..` nor a symbolic
-//! link, absolute or not, leads out of it. What is written must be a plain file: a pipe or a device in its place is refused.
+//! The kernel resolves every path with the tree's top as its root (openat2(2), `RESOLVE_IN_ROOT`).
+//! Neither `..` nor a symbolic link, absolute or not, leads out of it. Only plain files are
+//! written: a pipe or a device in their place is refused.
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
@@ -12,20 +13,21 @@ use std::io::{self, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-/// A file as it is to be.
+/// Attributes of a written file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
-    /// Its permissions; a new file's are 0644 whatever this process's umask is, an old one's stay.
+    /// Permissions. A new file's default is 0644, independent of this process's umask; an existing
+    /// file's default is no change.
     pub mode: Option<u32>,
-    /// The permissions of its folder, if that is made for it; 0755 if not told.
+    /// Permissions of the folder, if it is created for the file; 0755 by default.
     pub folder_mode: Option<u32>,
-    /// Its owner.
+    /// Owner of the file.
     pub owner: Option<u32>,
-    /// Its group.
+    /// Group of the file.
     pub group: Option<u32>,
 }
 
-/// What cannot be done to a path of the tree.
+/// Failed operation on a path of the tree.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {what} {}", .path.display())]
 pub struct Error {
@@ -35,16 +37,16 @@ pub struct Error {
     source: io::Error,
 }
 
-/// Whether a path is a folder, be it by a link within the tree.
+/// Checks whether a path is a folder, directly or by a link within the tree.
 #[must_use]
 pub fn is_folder(top: BorrowedFd<'_>, path: &Path) -> bool {
     folder(top, path).is_ok()
 }
 
-/// Writes a file, and makes the folders it lies in where they are missing.
+/// Writes a file and creates its missing parent folders.
 ///
 /// # Errors
-/// [`Error`]: the file may be missing or incomplete then.
+/// [`Error`]: the file may then be missing or incomplete.
 pub fn write(
     top: BorrowedFd<'_>,
     path: &Path,
@@ -75,7 +77,7 @@ pub fn write(
     if owner.is_some() || group.is_some() {
         fchown(&file, owner, group).map_err(|error| because("give away")(error.into()))?;
     }
-    // Behind the owner, whose change takes away set-user-ID bits.
+    // After the change of owner, which clears set-user-ID bits.
     if let Some(mode) = attributes.mode.or_else(|| is_new.then_some(NEW_FILE)) {
         fchmod(&file, mode_of(mode))
             .map_err(|error| because("change the permissions of")(error.into()))?;
@@ -83,10 +85,10 @@ pub fn write(
     file.sync_all().map_err(because("write"))
 }
 
-/// Deletes a file. One that is not there is fine.
+/// Deletes a file. A missing file is no error.
 ///
 /// # Errors
-/// It cannot be deleted: it is a folder, for example.
+/// The file cannot be deleted: it is a folder, for example.
 pub fn delete(top: BorrowedFd<'_>, path: &Path) -> Result<(), Error> {
     let path = below_top(path);
     let unlink = || {
@@ -104,7 +106,7 @@ pub fn delete(top: BorrowedFd<'_>, path: &Path) -> Result<(), Error> {
     }
 }
 
-/// A relative path is below the top as it is; `.` is the top itself.
+/// Makes a path relative to the top. A relative path is unchanged; `.` is the top itself.
 fn below_top(path: &Path) -> &Path {
     path.strip_prefix("/").unwrap_or(path)
 }
@@ -125,7 +127,7 @@ fn folder(top: BorrowedFd<'_>, path: &Path) -> nix::Result<OwnedFd> {
     openat2(top, path, how(OFlag::O_RDONLY | OFlag::O_DIRECTORY))
 }
 
-/// The last one gets the permissions, if it is made here.
+/// Creates missing folders. Only the last one gets `mode`, if it is created here.
 fn make_folders(top: BorrowedFd<'_>, path: &Path, mode: Option<u32>) -> io::Result<()> {
     let mut done = PathBuf::new();
     let mut parent = folder(top, &done)?;
@@ -139,7 +141,7 @@ fn make_folders(top: BorrowedFd<'_>, path: &Path, mode: Option<u32>) -> io::Resu
                 mkdirat(&parent, name, mode_of(NEW_FOLDER))?;
                 let made = folder(top, &done)?;
                 let wanted = mode.filter(|_| done == path);
-                // What it has of its folder's set-group-ID bit it keeps.
+                // The folder retains a set-group-ID bit inherited from its parent.
                 let inherited = fstat(&made)?.st_mode & Mode::S_ISGID.bits();
                 let mode = wanted.unwrap_or(NEW_FOLDER | inherited);
                 fchmod(&made, mode_of(mode))?;
@@ -151,10 +153,11 @@ fn make_folders(top: BorrowedFd<'_>, path: &Path, mode: Option<u32>) -> io::Resu
     Ok(())
 }
 
-/// Opens a plain file, or makes it, and whether it did. Does not wait for a pipe's other end.
+/// Opens or creates a plain file, and returns whether it was created. Does not wait for a pipe's
+/// other end.
 fn open_plain(top: BorrowedFd<'_>, path: &Path) -> io::Result<(File, bool)> {
     let flags = OFlag::O_WRONLY | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
-    // Not told by `O_EXCL`, which does not follow a link to a file that is to be made.
+    // `O_EXCL` cannot detect this: it does not follow a link to a file that is to be created.
     let (file, is_new) = match openat2(top, path, how(flags)) {
         Err(Errno::ENOENT) => {
             let make = how(flags | OFlag::O_CREAT).mode(mode_of(NEW_FILE));
@@ -185,7 +188,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use tempfile::TempDir;
 
-    /// A tree in a folder beside which lies what must stay as it is.
+    /// A tree inside a folder whose other files must not change.
     struct Lab {
         folder: TempDir,
         top: File,
@@ -246,7 +249,7 @@ mod tests {
         let modes = ["etc/app", "etc/app/conf.d", "etc/app/conf.d/a.conf"].map(|p| lab.mode(p));
         assert_eq!(modes, [0o755, 0o700, 0o4750]);
 
-        // The folder is there now, and its permissions are somebody's wish.
+        // An existing folder retains its permissions: they may be deliberate.
         let attributes = Attributes {
             folder_mode: Some(0o777),
             ..Attributes::default()
@@ -256,7 +259,7 @@ mod tests {
         assert_eq!(lab.mode("etc/app/conf.d"), 0o700);
     }
 
-    /// Ferrite's unit for systemd has one that takes everything from others.
+    /// Ferrite's systemd unit has a umask that removes all permissions of others.
     #[test]
     fn no_umask_takes_permissions_from_what_is_made() {
         let lab = Lab::new();
@@ -304,7 +307,7 @@ mod tests {
         lab.write("config/motd", "mine").unwrap();
         assert_eq!(lab.text("etc/motd"), "mine");
         lab.assert_outside_untouched();
-        // A link is deleted itself, not what it means.
+        // The link itself is deleted, not its target.
         delete(lab.top.as_fd(), Path::new("/file")).unwrap();
         assert!(fs::symlink_metadata(lab.at("file")).is_err());
         lab.assert_outside_untouched();
@@ -333,7 +336,7 @@ mod tests {
             let error = lab.write(path, "mine").unwrap_err();
             assert!(error.starts_with("cannot open "), "{error}");
         }
-        // Even with somebody at the other end.
+        // Even with a reader at the other end.
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
         let _reader = nix::fcntl::open(&lab.at("pipe"), flags, Mode::empty()).unwrap();
         let error = lab.write("pipe", "mine").unwrap_err();

@@ -1,8 +1,10 @@
-//! A file system of somebody else's, mounted for a moment and nowhere: there is no path to it, only a descriptor. So the kernel
-//! unmounts it when this process ends, however it ends, and the next one has the disk to itself.
+//! Temporary mounts of untrusted file systems. A mount has no path, only a descriptor. So the
+//! kernel unmounts it when this process exits for any reason, and the next process can open the
+//! disk exclusively.
 //!
-//! Which kind it is the kernel finds out: each that it may be is tried, as mount(8) does. Programs, devices and set-user-ID bits on
-//! it have no force. The system calls are of Linux 5.2; what walks the paths of such a file system (`foreign`) needs 5.6.
+//! The kernel detects the kind of file system: each possible kind is tried, as mount(8) does.
+//! Programs, devices and set-user-ID bits on it have no effect. The system calls need Linux 5.2;
+//! `confined_fs`, which resolves the paths of such a file system, needs 5.6.
 
 use super::disk::{Access, Disk, Window, kernel_name};
 use crate::formats::probe;
@@ -16,71 +18,73 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// Whether the file system may be changed.
+/// Access to the mounted file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To look into it.
+    /// Read-only access.
     Read,
-    /// To change it.
+    /// Read and write access.
     Write,
 }
 
-/// Why a file system is not there, or not whole.
+/// Errors of mounting and unmounting.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It is half of a mirror, say: what is changed here alone is not changed in the other half.
+    /// The device is a member of an array, such as half of a mirror: a change here would not reach
+    /// the other members.
     #[error("{} is not mounted: {} belongs to an array", .device.display(), .member.display())]
     Array {
-        /// The device.
+        /// Path of the device.
         device: PathBuf,
-        /// It, or the disk that it is a partition of.
+        /// The array member: the device, or the disk that it is a partition of.
         member: PathBuf,
     },
-    /// None of the kinds that tenants have.
+    /// The file system is of none of the supported kinds.
     #[error("{} holds no file system that can be mounted ({})", .device.display(), tried_in_words(.without_driver))]
     Kind {
-        /// The device.
+        /// Path of the device.
         device: PathBuf,
-        /// The kinds for which the kernel has no driver: it may be one of these.
+        /// Kinds for which the kernel has no driver: the file system may be one of these.
         without_driver: Vec<&'static str>,
     },
-    /// The kernel refuses it.
+    /// The kernel refused the mount.
     #[error("{} cannot be mounted as {kind}", .device.display())]
     Mount {
-        /// The device.
+        /// Path of the device.
         device: PathBuf,
-        /// As which kind.
+        /// Attempted kind of file system.
         kind: &'static str,
-        /// What it says.
+        /// Error from the kernel.
         #[source]
         source: io::Error,
     },
-    /// Whether it belongs to an array is not known.
+    /// Probing for array membership failed.
     #[error(transparent)]
     Probe(#[from] super::Error),
-    /// Its changes may not have reached the device.
+    /// Changes may not have reached the device.
     #[error("{} does not take all changes", .0.display())]
     Write(PathBuf, #[source] io::Error),
 }
 
-/// A mounted file system; unmounted when dropped, and when the process ends.
+/// A mounted file system, unmounted when dropped and when the process exits.
 #[derive(Debug)]
-pub struct Mount {
+pub struct MountGuard {
     device: PathBuf,
     // Closed before the mount, which is busy until then.
     top: OwnedFd,
     _mount: OwnedFd,
 }
 
-impl Mount {
-    /// Mounts what is on a device, but nothing of an array.
+impl MountGuard {
+    /// Mounts the file system on a device that is not a member of an array.
     ///
     /// # Errors
-    /// [`Error::Kind`] where nothing known is on it.
+    /// [`Error::Kind`] where the device has no supported file system.
     pub fn mount(root: &Root, device: &Disk, purpose: Purpose) -> Result<Self, Error> {
         refuse_member(root, device)?;
         let (kind, mount) = mount_any_kind(device, purpose)?;
-        // The mount's own descriptor is a path (`O_PATH`), with which nothing can be brought to the device.
+        // The mount's own descriptor is a path (`O_PATH`), which cannot flush anything to the
+        // device.
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let top = openat(&mount, ".", flags, Mode::empty()).map_err(|error| Error::Mount {
             device: device.path().to_owned(),
@@ -94,24 +98,24 @@ impl Mount {
         })
     }
 
-    /// Its top folder.
+    /// Returns the top folder.
     #[must_use]
     pub fn top(&self) -> BorrowedFd<'_> {
         self.top.as_fd()
     }
 
-    /// Unmounts it when its changes are on the device.
+    /// Unmounts the file system after its changes are on the device.
     ///
     /// # Errors
-    /// The device does not take them.
+    /// [`Error::Write`]: the changes could not be flushed.
     pub fn unmount(self) -> Result<(), Error> {
         tracing::debug!(device = %self.device.display(), "Unmounting");
         nix::unistd::syncfs(&self.top).map_err(|error| Error::Write(self.device, error.into()))
     }
 }
 
-/// Refuses members of Linux arrays, and partitions of disks that are: what has its superblock at the end looks like a plain file
-/// system or a plain disk from its beginning.
+/// Refuses members of Linux arrays, and partitions of disks that are members. With the superblock
+/// at its end, a member looks from its beginning like a plain file system or disk.
 fn refuse_member(root: &Root, device: &Disk) -> Result<(), Error> {
     let disk = disk_of(root, device.path())
         .map(|disk| Disk::open(&disk, Access::Read))
@@ -129,7 +133,7 @@ fn refuse_member(root: &Root, device: &Disk) -> Result<(), Error> {
     Ok(())
 }
 
-/// The node of the disk that a device is a partition of.
+/// Returns the node of the disk that a device is a partition of.
 fn disk_of(root: &Root, device: &Path) -> Option<PathBuf> {
     let folder = root.path(format!("sys/class/block/{}", kernel_name(device)));
     if !folder.join("partition").exists() {
@@ -143,7 +147,7 @@ fn disk_of(root: &Root, device: &Path) -> Option<PathBuf> {
     Some(fs::canonicalize(device).ok()?.with_file_name(disk))
 }
 
-/// The kind that it is, and its mount.
+/// Mounts the device and returns its kind and the mount.
 fn mount_any_kind(device: &Disk, purpose: Purpose) -> Result<(&'static str, OwnedFd), Error> {
     let mut without_driver = Vec::new();
     for (kind, options) in KINDS {
@@ -156,7 +160,7 @@ fn mount_any_kind(device: &Disk, purpose: Purpose) -> Result<(&'static str, Owne
         };
         match new.and_then(|new| mount(new, device, purpose, options)) {
             Ok(mount) => return Ok((kind, mount)),
-            // It is of another kind.
+            // The file system is of another kind.
             Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => {}
             Err(source) => {
                 return Err(Error::Mount {
@@ -180,7 +184,7 @@ fn mount(
     options: &[(&str, &str)],
 ) -> io::Result<OwnedFd> {
     let mut attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
-    // Its name may be another's by now.
+    // Another device may have its name by now.
     new.set("source", device.itself())?;
     if purpose == Purpose::Read {
         new.set_flag("ro")?;
@@ -204,11 +208,13 @@ fn tried_in_words(without_driver: &[&str]) -> String {
     words
 }
 
-/// What tenants' systems and their EFI system partitions are made of, with mount options. The first takes ext2 and ext3, too.
+/// Kinds of file systems in tenants' systems and their EFI system partitions, with mount options.
+/// The first entry also mounts ext2 and ext3.
 ///
-/// An ext superblock may ask for a kernel panic at the first error (`errors=panic`); a later option overrides it. XFS shuts down
-/// and Btrfs becomes read-only whatever they hold. Logs are replayed even where nothing is to be changed: without, XFS may not
-/// show a directory that was made just before the image was taken.
+/// An ext superblock may request a kernel panic at the first error (`errors=panic`); a later option
+/// overrides it. XFS shuts down and Btrfs becomes read-only, independent of their contents. Logs
+/// are replayed even for read-only access. Without the replay, XFS may not show a directory that
+/// was created just before the image was taken.
 const KINDS: [(&str, &[(&str, &str)]); 4] = [
     ("ext4", &[("errors", "remount-ro")]),
     ("xfs", &[]),
@@ -225,9 +231,9 @@ mod tests {
     use std::io::{BufRead, BufReader};
     use std::process::Command;
 
-    fn mounted(device: &Path, purpose: Purpose) -> Result<Mount, Error> {
+    fn mounted(device: &Path, purpose: Purpose) -> Result<MountGuard, Error> {
         let open = Disk::open(device, Access::Read).unwrap();
-        Mount::mount(&Root::machine(), &open, purpose)
+        MountGuard::mount(&Root::machine(), &open, purpose)
     }
 
     #[test]
@@ -259,7 +265,8 @@ mod tests {
         assert!(done.status.success(), "{program}: {done:?}");
     }
 
-    /// A file system that asks for a kernel panic at the first error, in its superblock's two ways.
+    /// Creates a file system that requests a kernel panic at the first error, in both ways of its
+    /// superblock.
     fn hostile_disk() -> TestDisk {
         let disk = TestDisk::new(16, 512, |_| {});
         run(
@@ -267,7 +274,7 @@ mod tests {
             &["-q", "-F", "-e", "panic"],
             disk.path(),
         );
-        // The superblock has room for mount options, too.
+        // The superblock can also hold mount options.
         run(
             "/usr/sbin/tune2fs",
             &["-E", "mount_opts=errors=panic"],
@@ -299,7 +306,7 @@ mod tests {
         }
     }
 
-    /// The test's program is the agent, too: started again, it mounts and waits for its end.
+    /// This test executable also acts as the agent: a second instance mounts and waits for its end.
     #[test]
     #[expect(
         clippy::disallowed_methods,
@@ -335,7 +342,7 @@ mod tests {
 
     #[test]
     fn a_member_of_an_array_is_not_mounted_and_neither_is_a_partition_of_one() {
-        // Version 1.0 lies at the end: in front is what the array holds.
+        // Version 1.0 is at the end: the front has the array's contents.
         let superblock = [0xFC, 0x4E, 0x2B, 0xA9, 1, 0, 0, 0];
         let refusal = |disk: &TestDisk, device: &Path| {
             let error = mounted(device, Purpose::Read).unwrap_err();

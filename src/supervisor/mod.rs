@@ -1,10 +1,11 @@
-//! Process 1's children: kept running, started again whenever they end; and the burial of everybody else's children.
+//! Restarts the children of PID 1 and reaps orphans.
 //!
-//! There are two: the agent and the network, the same file as process 1, so that the ramdisk needs nothing else. A machine that
-//! was handed to its owner has logins instead of the agent. What an agent leaves to the next is in memory files that it inherits,
-//! their numbers its last argument; they are not looked into here, but for the log when agents end again and again.
+//! There are two children: the agent and the network. Both run the same file as PID 1, so that the
+//! ramdisk needs nothing else. A rescued machine has logins instead of the agent. An agent's state
+//! for the next one is in memory files that it inherits; their descriptor numbers are its last
+//! argument. The supervisor reads only the log among them, when agents exit repeatedly.
 //!
-//! [`supervise`] does it for the agent alone, on machines with an init of their own.
+//! [`supervise`] supervises the agent alone, on machines with another init.
 
 pub(crate) mod invocation;
 pub mod supervise;
@@ -28,38 +29,40 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A program, and how it is started.
+/// Program to supervise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Program {
-    /// Its file.
+    /// Path of the executable.
     pub(crate) path: PathBuf,
-    /// What it is told.
+    /// Arguments.
     pub(crate) arguments: Vec<String>,
-    /// Its home.
+    /// Home directory.
     pub(crate) home: &'static str,
-    /// More arguments; and its variables, beside its home and where programs are.
+    /// Further arguments, and environment variables besides the home directory and the search path.
     pub(crate) invocation: Invocation,
-    /// How it is kept running.
+    /// Restart policy.
     pub(crate) restart: Restart,
 }
 
-/// When a program that ended is started again.
+/// Restart policy of a program that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Restart {
-    /// At once after a session: its user left, or none came in time. After a pause when it could not run at all.
+    /// At once after a session: the user logged out, or the login timed out. After a pause if the
+    /// program could not run at all.
     Login,
-    /// After a pause: it should not have ended.
+    /// After a pause: the program should not have ended.
     Service,
 }
 
 impl Restart {
-    /// Whether this was the end of a session. The exit code is that of its user's last command, so a run of some seconds
-    /// counts as one, too.
+    /// Returns whether a session ended. The exit code is that of the user's last command, so a run
+    /// of [`MIN_SESSION`] counts as a session, too.
     fn is_session_end(self, end: WaitStatus, run: Duration) -> bool {
         self == Self::Login && (matches!(end, WaitStatus::Exited(_, 0)) || run >= MIN_SESSION)
     }
 
-    /// Has a program end. A login may have become an interactive shell by now, which ends by the hang-up of its terminal alone.
+    /// Stops a program. A login may have become an interactive shell, which exits only on a hang-up
+    /// of its terminal.
     fn end(self, pid: Pid, signal: Signal) {
         send_signal(pid, signal);
         if self == Self::Login {
@@ -69,7 +72,7 @@ impl Restart {
 }
 
 impl Program {
-    /// The agent in the file that this process runs.
+    /// Returns the agent, in the executable of this process.
     pub(crate) fn agent(invocation: Invocation) -> Self {
         Self {
             path: Path::new("/proc/self/exe").into(),
@@ -84,7 +87,7 @@ impl Program {
         self.arguments.first().is_some_and(|name| name == AGENT)
     }
 
-    /// The network, likewise.
+    /// Returns the network process, in the executable of this process.
     pub(crate) fn network() -> Self {
         Self {
             path: Path::new("/proc/self/exe").into(),
@@ -95,7 +98,7 @@ impl Program {
         }
     }
 
-    /// Starts it with what it inherits, and is told the numbers of.
+    /// Starts the program with its inherited files, and passes their descriptor numbers.
     fn start_with(&self, inherited: &Inherited) -> io::Result<Pid> {
         let mut program = self.clone();
         let mut all = Vec::new();
@@ -129,28 +132,28 @@ impl Program {
             .env("LC_ALL", "C")
             .current_dir("/")
             .spawn()?;
-        // Dropping a `Child` does not wait for it: `bury` does.
+        // Dropping a `Child` does not wait for it: `reap` does.
         i32::try_from(child.id())
             .map(Pid::from_raw)
             .map_err(io::Error::other)
     }
 }
 
-/// What a program inherits besides its standard streams.
+/// Files that a program inherits besides its standard streams.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
-    /// What an agent leaves to the next.
+    /// State of the agent for the next one.
     keeper: Option<StateHolder>,
-    /// At the first start alone: what it closes once it is ready.
+    /// File for the first start only, which the program closes once it is ready.
     once: Option<OwnedFd>,
-    /// Its log, where nothing else keeps that.
+    /// Log of the program, if it is not part of the state.
     own_log: Option<LogTail>,
-    /// The logs of other processes, for an agent to collect.
+    /// Logs of other processes, which an agent collects.
     other_logs: Vec<OwnedFd>,
 }
 
 impl Inherited {
-    /// What an agent is started with.
+    /// Returns the files of an agent.
     pub(crate) fn agent(keeper: Option<StateHolder>, other_logs: Vec<OwnedFd>) -> Self {
         Self {
             keeper,
@@ -159,7 +162,7 @@ impl Inherited {
         }
     }
 
-    /// What another process of ours is started with.
+    /// Returns the files of another process of Ferrite.
     pub(crate) fn logging_to(own_log: Option<LogTail>) -> Self {
         Self {
             own_log,
@@ -167,7 +170,7 @@ impl Inherited {
         }
     }
 
-    /// The options that tell the numbers of files, and the files.
+    /// Returns the options for descriptor numbers, with their files.
     fn options(&self) -> [(&'static str, Vec<BorrowedFd<'_>>); 3] {
         let kept = self.keeper.iter().flat_map(StateHolder::files);
         let once = self.once.iter().map(AsFd::as_fd);
@@ -180,7 +183,7 @@ impl Inherited {
         ]
     }
 
-    /// What the program logged last; `None` where that is not kept.
+    /// Returns the last log lines of the program; `None` if they are not stored.
     fn last_lines(&self) -> Option<io::Result<Vec<String>>> {
         match (&self.keeper, &self.own_log) {
             (Some(keeper), _) => Some(keeper.last_lines(LAST_LINES)),
@@ -190,8 +193,8 @@ impl Inherited {
     }
 }
 
-/// Keeps the programs running, until one has ended and by its end it is enough, or until it is told to end. Runs on the
-/// process's main thread: only one starts programs.
+/// Supervises the programs until one ends and `enough` returns true, or until they have ended after
+/// a stop signal. It runs on the process's main thread: only that one starts programs.
 pub(crate) fn supervise(
     children: &mut [&mut Child],
     order: &StopSignal,
@@ -210,7 +213,7 @@ pub(crate) fn supervise(
         }
         let idle = children.iter().all(|child| child.is_running());
         let Some(status) = reap(idle) else {
-            // Somebody waits for a start: nobody's end is waited for.
+            // A program is due later, so it must not block in `waitpid`.
             let _never = Cancel::default().wait(POLL_INTERVAL);
             continue;
         };
@@ -225,7 +228,7 @@ pub(crate) fn supervise(
     }
 }
 
-/// The order to end, given from another thread, and who it is passed on to.
+/// Stop signal from another thread, and the programs that receive it.
 #[derive(Debug, Default)]
 pub(crate) struct StopSignal {
     given: Mutex<Sent>,
@@ -239,7 +242,7 @@ struct Sent {
 }
 
 impl StopSignal {
-    /// Tells the running programs, and starts none any more.
+    /// Sends the signal to the running programs, and prevents further starts.
     pub(crate) fn send(&self, signal: Signal) {
         let mut given = self.sent();
         given.signal = Some(signal);
@@ -249,7 +252,7 @@ impl StopSignal {
             .for_each(|(pid, restart)| restart.end(*pid, signal));
     }
 
-    /// Takes it back: programs are started again.
+    /// Withdraws the signal: programs are restarted.
     pub(crate) fn withdraw(&self) {
         self.sent().signal = None;
         self.changed.notify_all();
@@ -259,12 +262,12 @@ impl StopSignal {
         self.sent().signal.is_some()
     }
 
-    /// The programs that run, as far as their ends were noticed.
+    /// Returns the running programs, including those whose end is not noticed yet.
     pub(crate) fn running(&self) -> Vec<Pid> {
         self.sent().running.iter().map(|(pid, _)| *pid).collect()
     }
 
-    /// Waits while the order stands.
+    /// Waits until the signal is withdrawn.
     pub(crate) fn wait_withdrawn(&self) {
         let is_given = |given: &mut Sent| given.signal.is_some();
         let _given = self
@@ -296,7 +299,8 @@ fn send_signal(pid: Pid, signal: Signal) {
     }
 }
 
-/// The end of a child of any kind, orphans of ours among them. `None` when there is none now and none is to be waited for.
+/// Reaps a child, including orphans. Returns `None` if none has ended and `wait` is false, or if
+/// there are no children.
 fn reap(wait: bool) -> Option<WaitStatus> {
     let flags = if wait {
         WaitPidFlag::empty()
@@ -316,7 +320,7 @@ fn reap(wait: bool) -> Option<WaitStatus> {
     }
 }
 
-/// A program while it is kept running.
+/// Supervised program.
 pub(crate) struct Child {
     program: Program,
     inherited: Inherited,
@@ -340,7 +344,8 @@ impl Child {
         }
     }
 
-    /// Nobody is to come after it: what it left is wiped, for it may have died before it could, and closed.
+    /// Wipes and closes the state: there is no next agent, and this one may have died before it
+    /// could.
     pub(crate) fn leave_nothing(&mut self) {
         let inherited = mem::take(&mut self.inherited);
         if let Some(keeper) = inherited.keeper
@@ -350,19 +355,19 @@ impl Child {
         }
     }
 
-    /// At its next start it inherits this, too.
+    /// Adds a file that the program inherits only at its next start.
     pub(crate) fn inherits_once(&mut self, file: OwnedFd) {
         self.inherited.once = Some(file);
     }
 
-    /// Sends it a signal, where it runs.
+    /// Sends a signal to the program, if it runs.
     pub(crate) fn signal(&self, signal: Signal) {
         if let State::Running { pid, .. } = self.state {
             send_signal(pid, signal);
         }
     }
 
-    /// One that has ended when it was enough is to run again.
+    /// Makes a program due that ended when `enough` stopped the supervision.
     fn resume(&mut self) {
         if let State::Ended { .. } = self.state {
             self.state = State::Due(Instant::now());
@@ -383,10 +388,10 @@ impl Child {
         self.inherited.once = None;
         match started {
             Ok(pid) => {
-                // The others may be secrets.
+                // The other arguments may be secrets.
                 let argument = self.program.arguments.first();
                 match self.program.restart {
-                    // It begins with a prompt of its own, where this line would be in the way.
+                    // A login starts with its own prompt, which this line would disturb.
                     Restart::Login => {
                         tracing::debug!(%program, pid = pid.as_raw(), "started a login");
                     }
@@ -404,7 +409,7 @@ impl Child {
         }
     }
 
-    /// Whether this is the end of ours.
+    /// Records the end of a child. Returns whether it was this program.
     fn note_end(&mut self, end: WaitStatus, order: &StopSignal) -> bool {
         match self.state {
             State::Running { pid, since } if end.pid() == Some(pid) => {
@@ -423,14 +428,14 @@ impl Child {
         }
     }
 
-    /// Makes the program that has ended due again, and says what is known where that happens again and again.
+    /// Schedules the restart of the ended program, and logs its last lines if it exits repeatedly.
     fn start_again(&mut self, end: WaitStatus) {
         let State::Ended { run } = self.state else {
             return;
         };
         if self.program.restart.is_session_end(end, run) {
             self.pause = RestartBackoff::default();
-            // A program that does nothing at all must not take the processor.
+            // A program that exits at once must not use all the processor.
             self.state = State::Due(Instant::now() + PAUSES.first.saturating_sub(run));
             return;
         }
@@ -457,7 +462,7 @@ impl Child {
         pause
     }
 
-    /// What the program said last, so that it stays in sight.
+    /// Prints the program's last lines, so that they stay visible.
     fn log_last_lines(&self) {
         match self.inherited.last_lines() {
             None => {}
@@ -470,7 +475,7 @@ impl Child {
     }
 }
 
-/// An end in words.
+/// Describes an exit status.
 fn exit_reason(end: WaitStatus) -> String {
     match end {
         WaitStatus::Exited(_, code) => format!("exit code {code}"),
@@ -479,7 +484,7 @@ fn exit_reason(end: WaitStatus) -> String {
     }
 }
 
-/// The pause before the next start: longer after each quick end, short again after a good run.
+/// Pause before a restart: longer after each rapid exit, short again after a stable run.
 #[derive(Debug, Default)]
 struct RestartBackoff {
     rapid_exits: u32,
@@ -499,27 +504,28 @@ impl RestartBackoff {
     }
 }
 
-/// Faster than this nobody logs in and out.
+/// Minimum duration of a session: no user logs in and out faster.
 const MIN_SESSION: Duration = Duration::from_secs(5);
 const PAUSES: Backoff = Backoff {
     first: Duration::from_secs(1),
-    // What systemd waits in front of the Python agent.
+    // Pause of systemd before it restarts the Python agent.
     max: Duration::from_secs(30),
 };
 const STABLE_RUN: Duration = Duration::from_secs(120);
-/// So many quick ends in a row are no accident.
+/// Number of rapid exits in a row that cannot be accidental.
 const MANY: u32 = 5;
-/// Of a program that ends again and again: what fits on a screen beside what was said around it.
+/// Lines of a program that exits repeatedly: they fit on a screen beside the surrounding messages.
 const LAST_LINES: usize = 20;
-/// The subcommand.
+/// Subcommand of the agent.
 const AGENT: &str = "agent";
-/// The option that tells an agent the numbers of the memory files, and the network of what it closes.
+/// Option for the descriptor numbers of an agent's memory files, and of the file that the network
+/// closes.
 const HANDED_OVER: &str = "--handed-over";
-/// The option that tells a process of ours the number of its log's memory file.
+/// Option for the descriptor number of a process's own log.
 const OWN_LOG: &str = "--own-log";
-/// The option that tells an agent the numbers of the other processes' logs.
+/// Option for the descriptor numbers of other processes' logs.
 const OTHER_LOGS: &str = "--other-logs";
-/// How often children are buried while a program waits for its start.
+/// Interval at which children are reaped while a program waits for its start.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
@@ -559,7 +565,7 @@ mod tests {
         let State::Running { pid, .. } = child.state else {
             panic!("it does not run");
         };
-        // Not `bury`: it would bury other tests' children, too.
+        // Not `reap`: it would reap the children of other tests, too.
         let end = waitpid(pid, None).unwrap();
         assert_eq!(end, WaitStatus::Exited(pid, 1));
         let other = WaitStatus::Exited(Pid::from_raw(1), 0);
@@ -591,14 +597,14 @@ mod tests {
         assert_eq!(exit_reason(end), "killed by SIGTERM");
     }
 
-    /// Descriptors of this process that every program inherits, whoever opened them.
+    /// Returns the descriptors of this process that every program inherits, whatever opened them.
     fn inherited_by_all() -> BTreeSet<i32> {
         let folder = fs::read_dir("/proc/self/fd").unwrap();
         let numbers = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         numbers
             .map(|number| number.parse().unwrap())
             .filter(|number| {
-                // One that is gone by now is none.
+                // One that is closed by now does not count.
                 let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}"));
                 info.is_ok_and(|info| flags(&info) & libc::O_CLOEXEC == 0)
             })
@@ -699,7 +705,7 @@ mod tests {
         before.thread_block().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let status = folder.path().join("status");
-        // No shell, which would unblock them itself.
+        // Not a shell, which would unblock the signals itself.
         let program = Program {
             arguments: vec!["/proc/self/status".into(), status.display().to_string()],
             ..program("/bin/cp")
@@ -757,7 +763,7 @@ mod tests {
         assert!(!order.is_sent());
     }
 
-    /// How long the next start is waited for after a run of so many seconds that ended so.
+    /// Returns the pause before the next start, after a run of so many seconds with this end.
     fn pause_after(child: &mut Child, seconds: u64, end: WaitStatus) -> Duration {
         child.state = State::Ended {
             run: Duration::from_secs(seconds),
@@ -767,7 +773,7 @@ mod tests {
         let State::Due(at) = child.state else {
             panic!("it is not due");
         };
-        // Whole seconds: the rest is what the test itself takes.
+        // Whole seconds: the rest is the duration of the test itself.
         Duration::from_secs((at - now).as_secs())
     }
 
@@ -783,7 +789,7 @@ mod tests {
     fn a_login_comes_back_at_once_after_a_session() {
         let pid = Pid::from_raw(7);
         let mut login = login();
-        // A session of any length that ended well, one whose last command failed, one that was cut off.
+        // Sessions that end normally, with a failed last command, or by a hang-up.
         for (seconds, end) in [
             (1, WaitStatus::Exited(pid, 0)),
             (60, WaitStatus::Exited(pid, 0)),

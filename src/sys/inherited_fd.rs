@@ -1,14 +1,16 @@
-//! Descriptors that a program is started with.
+//! Passes file descriptors to child processes, and takes over inherited ones.
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// Starts a program that inherits these descriptors under their numbers. They are closed in every other: no two programs may be
-/// started at once.
+/// Starts a program that inherits these descriptors under their numbers.
+///
+/// They are close-on-exec again afterwards. Callers must not start two programs at once, or the
+/// other program inherits them too.
 ///
 /// # Errors
-/// The kernel's, or the start's own.
+/// `fcntl` failed, or the error of `start`.
 pub fn started_with<T>(
     files: &[BorrowedFd<'_>],
     start: impl FnOnce() -> io::Result<T>,
@@ -24,16 +26,17 @@ pub fn started_with<T>(
     started
 }
 
-/// Takes a descriptor that this process was started with, so that no program of its own inherits it. To be called once for each
-/// number that the starting program named, before anything else is opened.
+/// Takes ownership of an inherited descriptor and sets close-on-exec.
+///
+/// Call it once for each number that the parent process named, before opening anything else.
 ///
 /// # Errors
-/// There is none of this number, or it is a standard stream.
+/// No descriptor with this number is open, or it is a standard stream.
 pub fn take(number: RawFd) -> io::Result<OwnedFd> {
     if number <= 2 {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    // SAFETY: borrowed for one call, which says where there is no such descriptor.
+    // SAFETY: borrowed for one call, which fails if no such descriptor is open.
     let inherited = unsafe { BorrowedFd::borrow_raw(number) };
     fcntl(inherited, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     // SAFETY: it is open, and by the contract above nothing else in this process owns it.

@@ -1,10 +1,11 @@
-//! Memory for secrets: pages of their own between two that nobody may touch; never swapped, dumped or inherited.
+//! Locked memory for secrets: between two guard pages, never swapped, dumped or inherited.
 //!
-//! Where the kernel has `memfd_secret` (since 5.14, by default since 6.5), the pages are taken out of its own map as well: neither
-//! another process, root among them, nor a system call of ours reads them. Elsewhere they are ordinary locked pages.
+//! If the kernel has `memfd_secret` (since 5.14, by default since 6.5), the pages leave its direct
+//! map too. No other process, root's included, and no system call of this process can then read
+//! them. Otherwise they are ordinary locked pages.
 //!
-//! A memory *file* is the same with a descriptor that outlives the process which maps it: whoever inherits the descriptor
-//! finds the content again.
+//! A memory *file* holds such pages behind a descriptor that outlives the process which maps it. A
+//! process that inherits the descriptor can map the content again.
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{
@@ -20,23 +21,23 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use zeroize::Zeroize;
 
-/// Pages that hold secrets, wiped when dropped unless they are a file's.
+/// Locked pages for secrets, zeroed when dropped unless they belong to a memory file.
 #[derive(Debug)]
 pub struct LockedMemory {
-    /// Of the first guard page.
+    /// Address of the first guard page.
     base: NonNull<c_void>,
-    /// With both guards.
+    /// Length of the mapping in bytes, with both guard pages.
     mapped: usize,
-    /// Of the content, in whole pages.
+    /// Length of the content in bytes, in whole pages.
     length: usize,
     content: Content,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
-    /// It ends with the mapping.
+    /// The content ends with the mapping and is zeroed.
     Ours,
-    /// It is what the descriptor is kept for.
+    /// The content belongs to a memory file and stays.
     OfAFile,
 }
 
@@ -46,21 +47,21 @@ unsafe impl Send for LockedMemory {}
 unsafe impl Sync for LockedMemory {}
 
 impl LockedMemory {
-    /// Pages of this process alone with room for so many bytes, all zero.
+    /// Maps private zeroed pages for at least `bytes` bytes.
     ///
     /// # Errors
-    /// What the kernel says when it has no memory, or no room for another mapping.
+    /// The kernel has no memory, or no room for another mapping.
     pub fn new(bytes: usize) -> io::Result<Self> {
-        // The kernel may have such files, and no more room in the limit on locked memory.
+        // `memfd_secret` may be missing, or the limit on locked memory may be exhausted.
         secret_file(whole_pages(bytes)?)
             .and_then(|file| Self::map(Some(file.as_fd()), bytes, Content::Ours))
             .or_else(|_| Self::map(None, bytes, Content::Ours))
     }
 
-    /// The pages of a memory file that [`memory_file`] made with room for as many bytes.
+    /// Maps a memory file that [`memory_file`] created for the same number of bytes.
     ///
     /// # Errors
-    /// The file is of another size, or cannot be mapped.
+    /// The file has another size, or cannot be mapped.
     pub fn of_file(file: BorrowedFd<'_>, bytes: usize) -> io::Result<Self> {
         let size = File::from(file.try_clone_to_owned()?).metadata()?.len();
         if usize::try_from(size).ok() != Some(whole_pages(bytes)?) {
@@ -76,14 +77,14 @@ impl LockedMemory {
         let page = page_size()?;
         let length = whole_pages(bytes)?;
         let mapped = size(length.checked_add(2 * page))?;
-        // SAFETY: a new mapping at an address of the kernel's choice, which nothing refers to.
+        // SAFETY: a new mapping at an address that the kernel chooses; nothing refers to it.
         let base =
             unsafe { mmap_anonymous(None, mapped, ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE)? };
         let mut sealed = Self {
             base,
             mapped: mapped.get(),
             length,
-            // There are only guards yet, and nothing to wipe.
+            // So far the mapping is guard pages only, with nothing to zero.
             content: Content::OfAFile,
         };
         let at = NonZeroUsize::new(sealed.at().as_ptr().addr());
@@ -94,7 +95,7 @@ impl LockedMemory {
         let advice = match file {
             Some(file) => {
                 let flags = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
-                // SAFETY: replaces pages within the mapping made above, which nothing refers to yet.
+                // SAFETY: replaces pages within the mapping made above; nothing refers to them yet.
                 unsafe { mmap(at, length, access, flags, file, 0)? };
                 MmapAdvise::MADV_DONTFORK
             }
@@ -105,7 +106,8 @@ impl LockedMemory {
                 MmapAdvise::MADV_WIPEONFORK
             }
         };
-        // Those of `memfd_secret` are locked by nature, and the call would want to touch them by the kernel's own map.
+        // `memfd_secret` pages are locked already, and `mlock` would access them through the direct
+        // map.
         let locked = match file {
             Some(file) if fstatfs(file)?.filesystem_type() == SECRET_FILES => Ok(()),
             _ => {
@@ -118,10 +120,12 @@ impl LockedMemory {
         Ok(sealed)
     }
 
-    /// What can be had of it is taken: a limit on locked memory must not keep a secret from being held at all.
+    /// Applies the protections that the kernel grants. A limit on locked memory must not prevent
+    /// storing a secret, so failures are only logged, once.
     fn protect(&self, on_fork: MmapAdvise, locked: nix::Result<()>) {
         let at = self.at().cast();
-        // SAFETY: the range is this value's own mapping; neither advice changes what this process reads there.
+        // SAFETY: the range is this value's own mapping; neither advice changes what this process
+        // reads there.
         let advised = unsafe {
             madvise(at, self.length, on_fork)
                 .and_then(|()| madvise(at, self.length, MmapAdvise::MADV_DONTDUMP))
@@ -133,17 +137,17 @@ impl LockedMemory {
         }
     }
 
-    /// The content.
+    /// Returns the content.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: these pages are mapped readable, initialised (zero, or as a file had them) and live as long as `self`; they
-        // change through `&mut self` alone.
+        // SAFETY: these pages are mapped readable, initialised (zero, or the file's content) and
+        // live as long as `self`; they change through `&mut self` alone.
         unsafe { std::slice::from_raw_parts(self.at().as_ptr(), self.length) }
     }
 
-    /// The content, to be changed.
+    /// Returns the content for changes.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `bytes`, and `self` is borrowed alone.
+        // SAFETY: as in `bytes`, and `self` is borrowed exclusively.
         unsafe { std::slice::from_raw_parts_mut(self.at().as_ptr(), self.length) }
     }
 
@@ -159,15 +163,15 @@ impl Drop for LockedMemory {
         if self.content == Content::Ours {
             self.bytes_mut().zeroize();
         }
-        // SAFETY: the whole mapping is this value's own, and nothing borrows from it any more.
+        // SAFETY: the whole mapping is this value's own, and no borrow of it remains.
         let _unmapped = unsafe { munmap(self.base, self.mapped) };
     }
 }
 
-/// A memory file with room for so many bytes, all zero; closed in programs that are started.
+/// Creates a zeroed memory file for at least `bytes` bytes; it is close-on-exec.
 ///
 /// # Errors
-/// What the kernel says.
+/// The kernel's error, for instance that it has no memory.
 pub fn memory_file(bytes: usize) -> io::Result<OwnedFd> {
     let length = whole_pages(bytes)?;
     secret_file(length).or_else(|_| {
@@ -177,7 +181,7 @@ pub fn memory_file(bytes: usize) -> io::Result<OwnedFd> {
     })
 }
 
-/// memfd_secret(2): the kernel has no other name for it.
+/// Calls memfd_secret(2), which has no libc wrapper.
 fn secret_file(length: usize) -> io::Result<OwnedFd> {
     // SAFETY: the call takes flags alone.
     let descriptor = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
@@ -185,7 +189,7 @@ fn secret_file(length: usize) -> io::Result<OwnedFd> {
     if descriptor < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: a descriptor that the kernel has just made for us.
+    // SAFETY: a descriptor that the kernel has just created; nothing else owns it.
     let file = unsafe { OwnedFd::from_raw_fd(descriptor) };
     nix::unistd::ftruncate(&file, file_size(length)?)?;
     Ok(file)
@@ -218,7 +222,7 @@ fn file_size(length: usize) -> io::Result<libc::off_t> {
 /// linux/magic.h: `SECRETMEM_MAGIC`.
 const SECRET_FILES: FsType = FsType(0x5345_434d);
 
-/// Whether it was told that pages are not locked: once is enough.
+/// Whether the missing lock was logged already.
 static LOGGED: AtomicBool = AtomicBool::new(false);
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! The kernel's own interfaces: the only room with `unsafe`.
+//! Wraps the kernel's interfaces; the only module with `unsafe`.
 //!
-//! A function here takes a `BorrowedFd` or plain values, makes one call and
-//! returns an owned value or [`std::io::Error`].
+//! A function here takes a `BorrowedFd` or plain values, makes one call and returns an owned value
+//! or [`std::io::Error`].
 #![allow(
     unsafe_code,
     reason = "ioctl and raw system calls live here and nowhere else"

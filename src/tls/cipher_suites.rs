@@ -1,16 +1,17 @@
-//! Cipher suites of TLS 1.2 by OpenSSL's names, as `tls_cipher_suites` has them. TLS 1.3's suites are always on.
+//! Cipher suites of TLS 1.2 by OpenSSL's names, as in `tls_cipher_suites`. TLS 1.3 suites are
+//! always enabled.
 
 use rustls::CipherSuite;
 use rustls::crypto::CryptoProvider;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Which TLS 1.2 suites may be used.
+/// Allowed TLS 1.2 cipher suites.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CipherSuites(Vec<CipherSuite>);
 
 impl CipherSuites {
-    /// The provider, without the TLS 1.2 suites that are not listed.
+    /// Returns the provider without the TLS 1.2 suites that are not listed.
     pub(super) fn limit(&self, provider: &CryptoProvider) -> Arc<CryptoProvider> {
         let mut limited = provider.clone();
         limited
@@ -20,7 +21,7 @@ impl CipherSuites {
     }
 }
 
-/// What the agent's server offers unless told otherwise (IPA: `utils.create_ssl_context`).
+/// Default suites of the agent's server (IPA: `utils.create_ssl_context`).
 impl Default for CipherSuites {
     fn default() -> Self {
         Self(vec![
@@ -32,7 +33,7 @@ impl Default for CipherSuites {
     }
 }
 
-/// Reads an OpenSSL list. Like OpenSSL, names that are not known are passed over as long as one is.
+/// Parses an OpenSSL list. As in OpenSSL, unknown names are ignored if at least one name is known.
 impl FromStr for CipherSuites {
     type Err = &'static str;
 

@@ -1,8 +1,9 @@
-//! The agent's own certificate, kept for one boot.
+//! Stores the agent's own certificate for one boot.
 //!
-//! Ironic refuses a heartbeat whose certificate is another one than the first heartbeat's, until it restarts the machine. An
-//! agent that was started anew must therefore show the same one: it is in the vault, which outlives the agent and is memory
-//! alone (IPA makes a new certificate each time, and leaves its key in a file that everybody may read).
+//! Ironic refuses a heartbeat whose certificate differs from the first heartbeat's, until it
+//! restarts the machine. A restarted agent must therefore present the same certificate. It is
+//! stored in the vault, which outlives the agent and is only in memory. IPA instead generates a new
+//! certificate each time, and leaves its key in a world-readable file.
 
 use super::certificate::{SelfSigned, Subject};
 use super::key::PrivateKey;
@@ -11,9 +12,10 @@ use crate::secret::{self, Vault};
 use std::sync::Arc;
 
 impl SelfSigned {
-    /// The certificate that an agent of this boot made for the same subject, else a new one, which is kept.
+    /// Loads the certificate that an agent of this boot generated for the same subject, or
+    /// generates and stores a new one.
     ///
-    /// That it cannot be kept is told, but no reason not to serve.
+    /// A failure to store it is logged, and does not prevent the agent from serving.
     ///
     /// # Errors
     /// See [`SelfSigned::generate`].
@@ -33,7 +35,7 @@ impl SelfSigned {
         }
         let Self { identity, pem } = Self::generate(subject)?;
         let Some(key) = Arc::into_inner(identity.key) else {
-            // It was made here, and nobody else has it.
+            // Not expected: the key was generated here and has no other owner.
             return Self::generate(subject);
         };
         let made = secret::Identity {
@@ -55,7 +57,7 @@ impl SelfSigned {
             chain: certificates(kept.certificate.as_bytes())?,
             key: Arc::new(PrivateKey::pkcs8(kept.key)),
         };
-        // Checks that the two belong together.
+        // Checks that the certificate and the key match.
         identity.certified()?;
         Ok(Self {
             identity,
@@ -64,7 +66,7 @@ impl SelfSigned {
     }
 }
 
-/// A certificate fits the address and the curve it was made for.
+/// Returns the certificate's name in the vault; a certificate fits one curve and address.
 fn name(subject: &Subject) -> String {
     format!("{} {}", subject.curve.name(), subject.address)
 }

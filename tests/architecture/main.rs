@@ -11,6 +11,7 @@
 )]
 
 mod imports;
+mod names;
 
 use imports::Modules;
 use std::collections::{BTreeMap, BTreeSet};
@@ -506,6 +507,16 @@ fn there_is_one_of_each() {
             );
         }
     }
+}
+
+#[test]
+fn public_names_are_the_fields_words() {
+    let files = sources();
+    let files = files
+        .iter()
+        .map(|file| (file.path.as_path(), file.production.as_str()));
+    let wrong = names::wrong_names(files);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

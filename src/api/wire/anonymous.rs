@@ -1,9 +1,10 @@
-//! Commands for who shows no credential, where a policy shows them to everybody: what conductors of 2023.1 to 2024.2 read of the
-//! list, which send no token there.
+//! Command records for anonymous clients, where the policy permits them. Conductors of 2023.1 to
+//! 2024.2 send no token when they read the list.
 //!
-//! They decide by name and status, tell people the error, and compare the step of the last record with the one they asked for
-//! (Ironic 21.4 to 26.1: `agent_client`, `agent_base._get_completed_command`). Of results they read one more: what RAID steps
-//! made (`agent.AgentRAID`). Identifiers, other results and all arguments of a step stay with who shows the token.
+//! They use name and status, report the error, and compare the last record's step with the one they
+//! requested (Ironic 21.4 to 26.1: `agent_client`, `agent_base._get_completed_command`). They read
+//! one more result: the configuration that RAID steps created (`agent.AgentRAID`). Identifiers,
+//! other results and all arguments of a step are only for clients with the token.
 
 use super::command::Error;
 use super::json;
@@ -11,7 +12,7 @@ use crate::command::{CommandView, State};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// `GET /v1/commands/` without a token.
+/// Serializes the response to `GET /v1/commands/` without a token.
 pub(in crate::api) fn open_list(views: &[CommandView]) -> serde_json::Result<Vec<u8>> {
     #[derive(Serialize)]
     struct List<'a> {
@@ -22,7 +23,7 @@ pub(in crate::api) fn open_list(views: &[CommandView]) -> serde_json::Result<Vec
     })
 }
 
-/// `GET /v1/commands/ID` without a token.
+/// Serializes the response to `GET /v1/commands/ID` without a token.
 pub(in crate::api) fn open_command(view: &CommandView) -> serde_json::Result<Vec<u8>> {
     json::bytes(&Command::from(view))
 }
@@ -51,7 +52,7 @@ impl<'a> From<&'a CommandView> for Command<'a> {
     }
 }
 
-/// Of the result of `execute_T_step` which step it was, and what a RAID step made.
+/// Returns the step from the result of `execute_T_step`, and for a RAID step its result.
 fn step(command: &str, result: &Value) -> Option<Value> {
     let phase = command.strip_prefix("execute_")?.strip_suffix("_step")?;
     let (step, made) = (format!("{phase}_step"), format!("{phase}_result"));

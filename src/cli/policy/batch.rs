@@ -1,4 +1,4 @@
-//! `ferrite policy check --batch`: question after question, each with rules of its own.
+//! `ferrite policy check --batch`: a series of queries, each with its own rules.
 
 use super::super::output::print_error;
 use crate::policy::{Attributes, Rules};
@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::io::{self, BufRead, BufWriter, Read, Write};
 use std::process::ExitCode;
 
-/// Answers question after question, in their order.
+/// Answers all queries, in order.
 pub(super) fn run() -> ExitCode {
     let mut answers = BufWriter::new(io::stdout().lock());
     let mut questions = io::stdin().lock();
@@ -20,7 +20,7 @@ pub(super) fn run() -> ExitCode {
     }
 }
 
-/// How many lines were no questions.
+/// Answers all queries and returns the number of malformed lines.
 fn answer_all(questions: &mut impl BufRead, answers: &mut impl Write) -> io::Result<usize> {
     let mut wrong = 0;
     let mut number = 0_usize;
@@ -43,7 +43,8 @@ fn answer_all(questions: &mut impl BufRead, answers: &mut impl Write) -> io::Res
     Ok(wrong)
 }
 
-/// The next line, of one that is too long no more than is needed to see that; false at the end.
+/// Reads the next line; returns `false` at the end. An overlong line is truncated just beyond the
+/// limit, so that it is detected.
 fn next_line(questions: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     let most = MAX_LEN as u64 + 1;
@@ -56,7 +57,8 @@ fn next_line(questions: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<boo
     Ok(read > 0)
 }
 
-/// Answers one question: an object with `allowed`, or, of rules that an agent would not load, with `refused` and why.
+/// Answers one query with an object: `allowed`, or `refused` with the reason if an agent would not
+/// load the rules.
 fn question(line: &[u8]) -> Result<String, String> {
     let question: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let part = |name: &str| {
@@ -86,7 +88,7 @@ fn allowed(is_allowed: bool) -> String {
     format!("{{\"allowed\": {is_allowed}}}")
 }
 
-/// Bytes of a question.
+/// Maximum length of a query in bytes.
 const MAX_LEN: usize = 1 << 20;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Who asks and what is asked for, from files.
+//! Reads the caller and the target of a policy query from files.
 
 use crate::keystone::Identity;
 use crate::policy::Attributes;
@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Whoever asks, from what Keystone says of a token or from attributes as rules see them.
+/// Reads the caller's attributes: a Keystone token document, or attributes as rules see them.
 pub(super) fn credentials(path: &Path) -> Result<Attributes, String> {
     let text = read(path)?;
     let attributes = object(path, &text)?;
@@ -33,14 +33,14 @@ pub(super) fn credentials(path: &Path) -> Result<Attributes, String> {
     }
 }
 
-/// What is asked for: of mappings within, the names are joined by dots.
+/// Reads the target; names of nested mappings are joined by dots.
 pub(super) fn target(path: &Path) -> Result<Attributes, String> {
     let mut flat = Attributes::new();
     flatten(object(path, &read(path)?)?, "", &mut flat);
     Ok(flat)
 }
 
-/// As `flatten` of the checker. JSON's own reader bounds the depth.
+/// Flattens nested mappings, like `flatten` of the checker. serde_json bounds the depth.
 fn flatten(map: Attributes, before: &str, flat: &mut Attributes) {
     for (name, value) in map {
         let name = match before {
@@ -80,7 +80,7 @@ fn read(path: &Path) -> Result<String, String> {
     }
 }
 
-/// Bytes of a file.
+/// Maximum size of a file in bytes.
 const MAX_LEN: u64 = 1 << 20;
 
 #[cfg(test)]

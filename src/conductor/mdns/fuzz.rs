@@ -1,4 +1,5 @@
-//! Any bytes as packets of a link: two senders' answers, each behind two bytes that say how long it is.
+//! Fuzzes multicast DNS packets of a link: responses of two senders, each after two bytes of
+//! length.
 
 #![allow(
     clippy::expect_used,
@@ -10,7 +11,7 @@
 use super::records::ServiceRecords;
 use std::net::IpAddr;
 
-/// Takes them in turn. Whoever is believed, the URLs lead somewhere.
+/// Handles the packets in turn. Whichever records are accepted, their URLs are valid.
 pub(crate) fn multicast_dns(bytes: &[u8]) {
     let Some((first, mut rest)) = bytes.split_first() else {
         return;

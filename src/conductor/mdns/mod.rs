@@ -1,7 +1,8 @@
-//! Asking the network for Ironic (multicast DNS): only where the operator says so, for whoever is on the link may answer.
+//! Discovers Ironic by multicast DNS. It runs only if the operator enables it, because any host on
+//! the link may respond.
 //!
-//! One-shot questions from a port of our own, to which answers come to us alone (RFC 6762, sections 5.1 and 6.7); there is
-//! nothing to join and nothing that listens afterwards.
+//! It sends one-shot queries from an ephemeral port, and responders send unicast responses to it
+//! (RFC 6762, sections 5.1 and 6.7). It joins no group, and no socket remains open afterwards.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -21,33 +22,35 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
-/// A way out of the machine.
+/// Outbound interface of multicast queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutboundInterface {
-    /// By the interface with this address.
+    /// Interface with this IPv4 address.
     V4(Ipv4Addr),
-    /// By the interface with this number.
+    /// Interface with this index.
     V6(u32),
 }
 
-/// How the network is asked.
+/// Options of a discovery.
 #[derive(Clone, Debug)]
 pub struct QueryOptions {
-    /// By which interfaces.
+    /// Interfaces to query.
     pub interfaces: Vec<OutboundInterface>,
-    /// The port of those who answer: [`PORT`], but for tests.
+    /// UDP port of the responders: [`PORT`], except in tests.
     pub port: u16,
-    /// How often before giving up.
+    /// Number of attempts.
     pub attempts: u32,
-    /// Whether a service without TLS (http) will do.
+    /// Whether a service without TLS (http) is acceptable.
     pub in_clear: bool,
 }
 
-/// Finds a service such as `baremetal`: all that answer within [`MOMENT`] after the first one that can be used.
+/// Finds a service such as `baremetal`: all responders within [`GATHER_TIME`] after the first
+/// usable response.
 ///
 /// # Errors
-/// [`Error::Discovery`] when the network cannot be asked, [`Error::NotDiscovered`] when nobody answers in all attempts,
-/// [`Error::InvalidService`] when nothing that is answered in all attempts can be used.
+/// - [`Error::Discovery`] if no socket can be opened.
+/// - [`Error::NotDiscovered`] if there is no response in all attempts.
+/// - [`Error::InvalidService`] if no response in all attempts is usable.
 pub async fn find(
     service: &'static str,
     asking: &QueryOptions,
@@ -65,7 +68,7 @@ pub async fn find(
         sockets.ask(&mut told, asking).await;
         match told.found(reachable) {
             Some(Ok(found)) => return Ok(found),
-            // Ironic may answer later than whoever said this.
+            // Ironic may respond later than this responder.
             Some(Err(reason)) => failure = Error::InvalidService { service, reason },
             None => {}
         }
@@ -76,7 +79,7 @@ pub async fn find(
     Err(failure)
 }
 
-/// One socket for each family that the kernel has.
+/// One socket for each address family that the kernel supports.
 struct Sockets {
     v4: UdpSocket,
     v6: Option<UdpSocket>,
@@ -90,8 +93,9 @@ impl Sockets {
         })
     }
 
-    /// Asks everybody every second until the attempt is over, and at once for what an answer leaves open. What can be used ends the
-    /// attempt, but not at once: others may answer too, and who is first need not be Ironic.
+    /// Queries all responders every second until the attempt ends, and missing records at once.
+    /// After the first usable response the attempt ends within [`GATHER_TIME`]: others may respond
+    /// too, and the first need not be Ironic.
     async fn ask(&self, told: &mut ServiceRecords, asking: &QueryOptions) {
         let mut over = Instant::now() + ATTEMPT;
         let mut usable = false;
@@ -99,7 +103,7 @@ impl Sockets {
         while Instant::now() < over {
             self.send(told.next_query(), asking).await;
             let again = Instant::now() + RETRY_INTERVAL;
-            // Looked at before each packet: many of them would keep the time from being over.
+            // Checked before each packet: a flood of packets would otherwise prevent the timeout.
             while Instant::now() < over.min(again) {
                 let heard = tokio::time::timeout_at(over.min(again), self.receive(&mut packet));
                 let Ok((answer, from)) = heard.await else {
@@ -153,7 +157,7 @@ impl Sockets {
         }
     }
 
-    /// A packet and who sent it.
+    /// Receives a packet and its sender's address.
     async fn receive<'a>(&self, packet: &'a mut [u8]) -> (&'a [u8], IpAddr) {
         let readable = async {
             match &self.v6 {
@@ -165,7 +169,7 @@ impl Sockets {
             _ = self.v4.readable() => self.v4.try_recv_from(packet).ok(),
             _ = readable => self.v6.as_ref().and_then(|v6| v6.try_recv_from(packet).ok()),
         };
-        // Readiness may be a false alarm: then it was an empty packet.
+        // Readiness may be spurious; the result is then an empty packet.
         let (length, from) = match received {
             Some((length, from)) => (length, from.ip().to_canonical()),
             None => (0, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
@@ -185,21 +189,21 @@ fn open(any: IpAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket)
 }
 
-/// Where everybody is who answers (RFC 6762).
+/// UDP port of multicast DNS responders (RFC 6762).
 pub const PORT: u16 = 5353;
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
-/// RFC 6762, section 11.
+/// IP TTL of multicast DNS packets (RFC 6762, section 11).
 const HOPS: u32 = 255;
-/// RFC 6762, section 17.
+/// Maximum size of a packet in bytes (RFC 6762, section 17).
 const PACKET_MAX: usize = 9000;
-/// How long others may take who answer after the first one that can be used: they take up to 120 ms (RFC 6762, section 6), and as
-/// long again for what is asked of them in turn.
+/// Time for further responses after the first usable one. Responders take up to 120 ms (RFC 6762,
+/// section 6), and as long again for queries of missing records.
 pub const GATHER_TIME: Duration = Duration::from_millis(500);
-/// As python-zeroconf, which IPA asks by.
+/// Timeout of one attempt: that of python-zeroconf, which IPA uses.
 const ATTEMPT: Duration = Duration::from_secs(3);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// IPA's pauses between attempts, which have a number and no longest pause.
+/// IPA's pauses between attempts: their number is limited, their length is not.
 const PAUSES: Backoff = Backoff {
     first: Duration::from_millis(100),
     max: Duration::MAX,

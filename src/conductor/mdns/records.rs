@@ -1,62 +1,66 @@
-//! What the network says of a service: records in, addresses of Ironic out. Knows packets, but neither sockets nor time.
+//! Collects the DNS records of a service and derives Ironic's URLs. It handles packets, but neither
+//! sockets nor time.
 //!
-//! The service is an instance that is named as its type (IPA: `mdns.py`; RFC 6763 for the records).
+//! The service instance is named like its type (IPA: `mdns.py`; RFC 6763 for the records).
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RData, RecordType};
 use std::net::IpAddr;
 use url::{Host, Url};
 
-/// What was told of the services of one name so far, by all who answered. The network is not trusted: nobody's answer displaces
-/// another's.
+/// Records of the services of one name, from all responders. The network is not trusted: no
+/// response replaces the records of another sender.
 #[derive(Debug)]
 pub(super) struct ServiceRecords {
     service: Name,
     id: u16,
-    /// Whether a service without TLS can be used.
+    /// Whether a service without TLS is usable.
     in_clear: bool,
-    /// In the order they came.
+    /// Services in the order of their first response.
     entries: Vec<Entry>,
 }
 
 type Server = (Name, u16);
 type Properties = Vec<(String, String)>;
 
-/// Of one host: what each packet told for the first time. A sender's address can be forged, so that a packet does not speak for the one
-/// before it.
+/// Addresses of one host: one list per packet, of the addresses that it added. A sender's address
+/// can be forged, so a packet is not assumed to confirm the one before it.
 type Addresses = Vec<Vec<IpAddr>>;
 
-/// What was told of one service. Who answers is told by his address; who says two things that contradict each other tells of two.
+/// Records of one service. Responders are identified by address; a responder with two contradictory
+/// responses counts as two services.
 #[derive(Debug)]
 struct Entry {
     from: IpAddr,
     /// Host and port.
     server: Option<Server>,
     properties: Option<Properties>,
-    /// Of the host, as whoever tells of the service says.
+    /// Addresses of the host, from the sender of the service's records.
     addresses: Addresses,
-    /// Of the host, as others say.
+    /// Addresses of the host, from other senders.
     by_others: Addresses,
-    /// A packet told of it and not where its host is, and no address came since: known ones may not be of the same teller.
+    /// A packet named the host without its address, and no address arrived since. Known addresses
+    /// may be from another responder.
     is_asked_for: bool,
-    /// Somebody heard that it cannot be used.
+    /// The service was already reported as unusable.
     passed_over: bool,
 }
 
-/// Ironic, as the network tells of it.
+/// Discovered Ironic service.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Where it is: all that can be used. Who answers, each of their tellings and each of a telling's addresses have their turns, in the
-    /// order they came. Which of them are Ironic, TLS shows.
+    /// URLs of all usable services. Responders, their services and the addresses of each service
+    /// alternate, in the order of arrival. TLS verification shows which of them are Ironic's.
     pub urls: Vec<Url>,
-    /// Options that it would override, without the prefix `ipa_`: those that all services tell alike. So a stranger beside Ironic
-    /// can keep an option away, but sets none; one who answers alone is believed. (IPA takes those of the first who answers.)
+    /// Options that the service overrides, without the prefix `ipa_`: those that all services
+    /// report identically. Another responder beside Ironic can thus suppress an option, but not set
+    /// one; a single responder is trusted. (IPA takes the options of the first responder.)
     pub overrides: Vec<(String, String)>,
-    /// Options that some services tell otherwise, or not at all.
+    /// Options that some services report differently, or not at all.
     pub disputed: Vec<String>,
 }
 
-/// One service, told to the end.
+/// One service with complete records.
 #[derive(Debug, PartialEq, Eq)]
 struct Service {
     url: Url,
@@ -64,7 +68,8 @@ struct Service {
 }
 
 impl ServiceRecords {
-    /// Nothing yet, of a service such as `baremetal`; asked for under a number that the answers repeat.
+    /// Creates an empty collection for a service such as `baremetal`. `id` is the query ID, which
+    /// responses repeat.
     pub(super) fn nothing_of(service: &str, id: u16, in_clear: bool) -> Option<Self> {
         Some(Self {
             service: Name::from_ascii(format!("{service}.{DOMAIN}")).ok()?,
@@ -74,7 +79,7 @@ impl ServiceRecords {
         })
     }
 
-    /// The packet that asks everybody, whatever was told.
+    /// Returns the query to all responders, regardless of known records.
     pub(super) fn next_query(&self) -> Option<Vec<u8>> {
         self.packet(vec![
             (&self.service, RecordType::SRV),
@@ -82,7 +87,7 @@ impl ServiceRecords {
         ])
     }
 
-    /// The packet that asks for what answers left open; `None` when that is nothing.
+    /// Returns the query for records that responses left out; `None` if there are none.
     pub(super) fn question_of_rest(&self) -> Option<Vec<u8>> {
         let mut queries = Vec::new();
         for entry in &self.entries {
@@ -114,7 +119,8 @@ impl ServiceRecords {
         message.to_vec().ok()
     }
 
-    /// Takes what a packet from this address says, if it is an answer to us: whether something new was in it.
+    /// Handles a packet from this address, if it is a response to our query. Returns whether it
+    /// contained something new.
     pub(super) fn handle_response(&mut self, packet: &[u8], from: IpAddr) -> bool {
         let Ok(message) = Message::from_vec(packet) else {
             return false;
@@ -123,7 +129,7 @@ impl ServiceRecords {
         {
             return false;
         }
-        // Of each kind the first record of a packet counts.
+        // The first record of each type in a packet counts.
         let (mut server, mut properties) = (None, None);
         let mut addresses = Vec::new();
         for record in message.answers.into_iter().chain(message.additionals) {
@@ -148,7 +154,8 @@ impl ServiceRecords {
         self.take(from, server, properties, without_address) | self.take_addresses(from, &addresses)
     }
 
-    /// Takes what somebody tells of a service: with what he told before, where that fits, else as another.
+    /// Adds records of a service: to the sender's existing entries if they are consistent, else as
+    /// another entry.
     fn take(
         &mut self,
         from: IpAddr,
@@ -159,7 +166,8 @@ impl ServiceRecords {
         if server.is_none() && properties.is_none() {
             return false;
         }
-        // All that it fits: who forges half of a telling must not get the other half alone.
+        // To all consistent entries: a forger of half the records must not get the other half
+        // alone.
         let (mut fitting, mut news) = (false, false);
         let of_him = self.entries.iter_mut().filter(|entry| entry.from == from);
         for entry in of_him
@@ -192,7 +200,8 @@ impl ServiceRecords {
         room
     }
 
-    /// Takes the addresses that a packet tells of services' hosts. What comes before the host is known is asked for again when it is.
+    /// Adds the addresses of services' hosts from a packet. Those that arrive before the host is
+    /// known are queried again later.
     fn take_addresses(&mut self, from: IpAddr, told: &[(Name, IpAddr)]) -> bool {
         let mut news = false;
         for entry in &mut self.entries {
@@ -223,12 +232,12 @@ impl ServiceRecords {
         news
     }
 
-    /// Whether a service that can be used was told to the end.
+    /// Returns whether there is a complete and usable service.
     pub(super) fn has_usable(&self) -> bool {
         self.services(|_| true).iter().any(Result::is_ok)
     }
 
-    /// Who told to the end of a service that cannot be used, and why it cannot: each once.
+    /// Returns the senders of complete but unusable services, with the reason: each once.
     pub(super) fn newly_passed_over(&mut self) -> Vec<(IpAddr, &'static str)> {
         let in_clear = self.in_clear;
         let mut new = Vec::new();
@@ -241,10 +250,11 @@ impl ServiceRecords {
         new
     }
 
-    /// What was told to the end: each service at those of its addresses that can be reached, if any can.
+    /// Returns all complete services, each at those of its addresses that are reachable, or at all
+    /// if none is.
     ///
     /// # Errors
-    /// Why the first service cannot be used, when none can.
+    /// The reason why the first service is unusable, if none is usable.
     pub(super) fn found(
         &self,
         reachable: impl Fn(IpAddr) -> bool,
@@ -291,7 +301,7 @@ impl ServiceRecords {
         Some(Ok(found))
     }
 
-    /// All services, in the order in which they have the places.
+    /// Returns all services, in the order in which they are tried.
     fn services(&self, reachable: impl Fn(IpAddr) -> bool) -> Vec<Result<Service, &'static str>> {
         let mut senders: Vec<(IpAddr, Vec<Vec<_>>)> = Vec::new();
         for entry in &self.entries {
@@ -306,7 +316,8 @@ impl ServiceRecords {
 }
 
 impl Entry {
-    /// The addresses of its host: others are believed where it has none itself.
+    /// Returns the addresses of the host. Those of other senders are used only if its own sender
+    /// reported none.
     fn known_addresses(&self) -> &Addresses {
         if self.addresses.is_empty() {
             &self.by_others
@@ -315,7 +326,8 @@ impl Entry {
         }
     }
 
-    /// The service, once everything was told: at each of its addresses, where those alone say where it is.
+    /// Returns the service once its records are complete, once per address if the URL depends on
+    /// the address.
     fn services(
         &self,
         reachable: &impl Fn(IpAddr) -> bool,
@@ -341,7 +353,7 @@ impl Entry {
     }
 }
 
-/// The first of each list, then the second of each, and so on.
+/// Interleaves lists: the first item of each list, then the second of each, and so on.
 fn in_turn<T>(lists: impl IntoIterator<Item = Vec<T>>) -> Vec<T> {
     let mut lists: Vec<_> = lists.into_iter().map(Vec::into_iter).collect();
     let mut turns = Vec::new();
@@ -354,7 +366,8 @@ fn in_turn<T>(lists: impl IntoIterator<Item = Vec<T>>) -> Vec<T> {
     }
 }
 
-/// What only a link knows is of no use in a URL, which has no place for the link.
+/// Returns whether an address is usable in a URL. A link-local one is not, because a URL cannot
+/// name the link.
 fn is_of_use(address: IpAddr) -> bool {
     !(address.is_loopback()
         || address.is_unspecified()
@@ -362,7 +375,7 @@ fn is_of_use(address: IpAddr) -> bool {
         || matches!(address, IpAddr::V6(address) if address.is_unicast_link_local()))
 }
 
-/// Whether two tellings may be of the same.
+/// Returns whether two optional values are consistent.
 fn fit<T: PartialEq>(known: &Option<T>, told: &Option<T>) -> bool {
     known.is_none() || told.is_none() || known == told
 }
@@ -377,7 +390,7 @@ fn service(
         let found = properties.iter().find(|(key, _)| key == wanted);
         found.map(|(_, value)| value.as_str())
     };
-    // A name below `local.` is one that nobody else resolves.
+    // No unicast DNS server resolves a name below `local.`.
     let name = host.to_ascii();
     let host = match (name.ends_with(".local."), address) {
         (true, IpAddr::V4(address)) => Host::Ipv4(address),
@@ -415,7 +428,7 @@ fn service(
     })
 }
 
-/// `key=value`, where both are text.
+/// Parses `key=value`, where both are UTF-8.
 fn property(pair: &[u8]) -> Option<(String, String)> {
     let (key, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
     Some((key.to_owned(), value.to_owned()))
@@ -424,17 +437,18 @@ fn property(pair: &[u8]) -> Option<(String, String)> {
 const DOMAIN: &str = "_openstack._tcp.local.";
 const OVERRIDE: &str = "ipa_";
 const IN_CLEAR: &str = "it is http, and api_pin, cafile or certfile wants TLS";
-/// Each may be asked in vain before the next one is.
+/// Each URL may be tried in vain before the next one.
 const URLS_MAX: usize = 8;
-/// More than an honest link has, and those that cannot be used.
+/// More than a legitimate link has, unusable services included.
 const ENTRIES_MAX: usize = 32;
-/// Who repeats the answers of another link may tell of several, and others may in his name.
+/// A responder that repeats the responses of another link may report several services, and others
+/// may forge its address.
 const ENTRIES_OF_ONE_MAX: usize = URLS_MAX;
-/// Of one packet: more than an honest host has.
+/// Per packet: more than a legitimate host has.
 const ADDRESSES_MAX: usize = 16;
-/// Packets that tell other addresses of one host.
+/// Packets with further addresses of one host.
 const TELLINGS_MAX: usize = 8;
-/// Each is a line in the log.
+/// Each option is a line in the log.
 const OVERRIDES_MAX: usize = 16;
 
 #[cfg(test)]
@@ -461,7 +475,7 @@ mod tests {
     }
 
     fn text(pairs: &[&str]) -> Record {
-        // No text at all is one empty text (RFC 6763, section 6.1).
+        // An empty TXT record is one empty string (RFC 6763, section 6.1).
         let pairs = if pairs.is_empty() { &[""] } else { pairs };
         let pairs = pairs.iter().map(|pair| (*pair).to_owned()).collect();
         Record::from_rdata(name(SERVICE), 60, RData::TXT(TXT::new(pairs)))
@@ -503,7 +517,7 @@ mod tests {
         found(told).urls.iter().map(Url::to_string).collect()
     }
 
-    /// A packet that tells everything of a service.
+    /// Returns a packet with all records of a service.
     fn whole(host: &str, port: u16, pairs: &[&str], at: &str) -> Vec<u8> {
         packet(ID, vec![server(host, port), text(pairs), address(host, at)])
     }
@@ -586,7 +600,7 @@ mod tests {
         let rest = vec![text(&[]), address("c.local.", "192.0.2.1")];
         assert!(told.handle_response(&packet(ID, rest), SENDER));
         assert_eq!(told.question_of_rest(), None);
-        // Whoever has not answered yet is asked all the same.
+        // Responders that have not responded yet are queried all the same.
         assert_eq!(asked(told.next_query()), everything);
     }
 
@@ -606,7 +620,7 @@ mod tests {
     #[test]
     fn nobody_displaces_what_another_tells() {
         let mut told = told(vec![server("c.local.", 80), text(&["path=/one"])]);
-        // Not even by saying it in his name, and not with an address for his host.
+        // Not even by forging its sender address, and not with an address for its host.
         for sender in [SENDER, from(1)] {
             let later = whole("evil.local.", 443, &["path=/two"], "192.0.2.66");
             assert!(told.handle_response(&later, sender));
@@ -620,7 +634,7 @@ mod tests {
         assert_eq!(urls(&told), wanted);
     }
 
-    /// The sender's address of a packet proves nothing.
+    /// The sender address of a packet proves nothing.
     #[test]
     fn an_address_that_is_told_in_anothers_name_leaves_his_own_its_place() {
         let forged = "192.0.2.66";
@@ -631,7 +645,7 @@ mod tests {
         let wanted = ["https://192.0.2.66/", "https://192.0.2.1/"];
         assert_eq!(urls(&told), wanted);
 
-        // As many as one packet has, beside strangers with tellings of their own.
+        // As many addresses as one packet has, beside other responders with their own records.
         let crowd = |from: u8| {
             let addresses = (from..from + 30).map(|last| format!("192.0.2.{last}"));
             let addresses = addresses.map(|at| address("c.local.", &at));
@@ -751,7 +765,7 @@ mod tests {
         let host = "c.local.";
         let mut told = nothing();
         told.handle_response(&packet(ID, crowd(100)), SENDER);
-        // Before its host is known and after, in the packet that names it and in another.
+        // Before its host is known and after it, in the packet that names the host and in another.
         assert!(told.handle_response(&packet(ID, vec![server(host, 80), text(&[])]), SENDER));
         told.handle_response(&packet(ID, crowd(150)), SENDER);
         let own = packet(ID, vec![address(host, "192.0.2.1")]);
@@ -785,10 +799,11 @@ mod tests {
             (1, ["ipa_a=1", "ipa_b=1", "ipa_c=1"]),
             (2, ["ipa_a=1", "ipa_b=2", "ipa_d=1"]),
         ] {
-            // At one address: who repeats Ironic's answer with options of his own sets none either.
+            // At one address: a responder that repeats Ironic's records with its own options cannot
+            // set one either.
             told.handle_response(&whole("c.local.", 443, &pairs, "192.0.2.1"), from(last));
         }
-        // Of those that cannot be used nothing counts.
+        // Options of unusable services do not count.
         let strange = &["protocol=gopher", "ipa_a=2"];
         told.handle_response(&whole("e.local.", 443, strange, "192.0.2.3"), from(3));
         let found = found(&told);

@@ -5,13 +5,13 @@ pub trait Sink {
     /// Bytes of the guest at an offset.
     ///
     /// # Errors
-    /// [`Stopped`] when nobody takes bytes any more.
+    /// [`SinkClosed`] when nobody takes bytes any more.
     fn data(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SinkClosed>;
 
     /// A range of the guest that reads as zeroes.
     ///
     /// # Errors
-    /// [`Stopped`] when nobody takes bytes any more.
+    /// [`SinkClosed`] when nobody takes bytes any more.
     fn zero(&mut self, offset: u64, length: u64) -> Result<(), SinkClosed>;
 }
 

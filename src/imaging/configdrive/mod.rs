@@ -1,8 +1,10 @@
-//! Config drives: what Ironic sends for the instance's first boot, put onto the disk where cloud-init finds it.
+//! Config drives: data from Ironic for the instance's first boot, written to the disk where
+//! cloud-init finds it.
 //!
-//! [`Drive::from_text`] turns what Ironic sent into the file system's bytes, [`install`] writes them into a partition labelled
-//! `config-2`: one that the image brought, or a new one of 64 MiB at the disk's end. The content has passwords and keys in
-//! it: it is a secret from the first byte and never on a temporary file.
+//! [`Drive::from_text`] decodes the data from Ironic into the bytes of a file system. [`install`]
+//! writes them into a partition labelled `config-2`: one from the image, or a new one of 64 MiB at
+//! the disk's end. The content includes passwords and keys. It is treated as a secret from the
+//! first byte and never stored in a temporary file.
 
 mod decode;
 mod error;
@@ -28,19 +30,19 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
-/// In what form the drive goes onto the disk.
+/// Form in which the drive is written to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// As it came, unless the disk's sectors make its file system useless there.
+    /// Unchanged, unless the disk's sectors make its file system unusable there.
     Verbatim,
     /// Its files in a new FAT file system.
     Rebuilt,
 }
 
-/// Puts a config drive onto a disk that has just got its image, and answers with the partition it is in.
+/// Writes a config drive to a freshly written disk and returns the node of its partition.
 ///
 /// # Errors
-/// See [`Error`]. A drive that only could not be rebuilt is written as it came, with a warning.
+/// See [`Error`]. A drive that only could not be rebuilt is written unchanged, with a warning.
 pub fn install(
     root: &Root,
     disk: &Chosen,
@@ -70,7 +72,7 @@ pub fn install(
     Ok(place.node)
 }
 
-/// The partition for the drive: the one that has the label, or a new one.
+/// Returns the partition for the drive: the one with the label, or a new one.
 fn place(disk: &Disk, cancel: &Cancel) -> Result<Partition, Error> {
     partition::repair_gpt(disk).map_err(Error::Partition)?;
     match labelled(disk, cancel)? {
@@ -85,12 +87,12 @@ fn place(disk: &Disk, cancel: &Cancel) -> Result<Partition, Error> {
     }
 }
 
-/// The one partition of the disk whose file system is labelled `config-2`.
+/// Finds the only partition of the disk whose file system is labelled `config-2`.
 fn labelled(disk: &Disk, cancel: &Cancel) -> Result<Option<Partition>, Error> {
     let layout = partition::layout(disk).map_err(Error::Partition)?;
     let mut found = None;
     for partition in layout.partitions {
-        // Whoever made the image chose how many there are, and how long each takes.
+        // The image's author controls the number of partitions and the time each takes.
         go_on(disk, cancel)?;
         let mut bytes = Window::new(disk.file(), partition.start, partition.bytes);
         let label = probe::label(&mut bytes)
@@ -104,8 +106,8 @@ fn labelled(disk: &Disk, cancel: &Cancel) -> Result<Option<Partition>, Error> {
     Ok(found)
 }
 
-/// Whether a new file system with the drive's files is on the partition. One that cannot hold them all is better than one that
-/// the system cannot read, and worse than one that it can.
+/// Writes the drive's files to a new file system and returns whether it succeeded. A new file
+/// system without some of the files is used only if the original is unreadable on this disk.
 fn rebuild_or_warn(
     target: &Disk,
     drive: &Drive,
@@ -146,7 +148,8 @@ fn rebuild_or_warn(
     settle(target)?;
     match rebuild::matches(target, &files, cancel) {
         Ok(true) => Ok(true),
-        // A name that FAT keeps in another form. A disk that loses what is written fails the next comparison, too.
+        // FAT stores a name in another form. If the disk loses writes, the next comparison fails,
+        // too.
         Ok(false) => warn(&rebuild::Error::Different, as_it_came),
         Err(_) => {
             go_on(target, cancel)?;
@@ -155,7 +158,7 @@ fn rebuild_or_warn(
     }
 }
 
-/// Those that the log names.
+/// Returns the paths to name in the log.
 fn first(paths: &[String]) -> &[String] {
     paths.get(..MAX_NAMED).unwrap_or(paths)
 }
@@ -172,7 +175,7 @@ fn write_as_it_is(target: &Disk, drive: &Drive, cancel: &Cancel) -> Result<(), E
     verify(target, drive.expose(), cancel)
 }
 
-/// Reads a drive back.
+/// Compares the device with the drive.
 fn verify(target: &Disk, drive: &[u8], cancel: &Cancel) -> Result<(), Error> {
     let mut window = Window::new(target.file(), 0, target.bytes());
     let mut piece = zeroize::Zeroizing::new(vec![0; PIECE]);
@@ -187,7 +190,7 @@ fn verify(target: &Disk, drive: &[u8], cancel: &Cancel) -> Result<(), Error> {
     Ok(())
 }
 
-/// Zeroes the partition: an earlier owner's config drive may lie behind a shorter one.
+/// Zeroes the partition: an earlier owner's config drive may extend beyond a shorter one.
 fn blank(target: &Disk, cancel: &Cancel) -> Result<(), Error> {
     let mut start = 0;
     while start < target.bytes() {
@@ -207,7 +210,7 @@ fn go_on(target: &Disk, cancel: &Cancel) -> Result<(), Error> {
     }
 }
 
-/// Brings all to the medium, so that what is read next comes from there.
+/// Flushes everything to the medium, so that the next read comes from there.
 fn settle(target: &Disk) -> Result<(), Error> {
     target.sync().map_err(Error::Partition)?;
     block::flush_buffers(target.file().as_fd())
@@ -215,9 +218,9 @@ fn settle(target: &Disk) -> Result<(), Error> {
 }
 
 const LABEL: &str = "config-2";
-/// Files or links that are left out and named.
+/// Maximum number of omitted files or links to log.
 const MAX_NAMED: usize = 10;
-/// Bytes that are written or read between two looks at the wish to stop.
+/// Bytes written or read between two checks for cancellation.
 const PIECE: usize = 1 << 20;
 
 #[cfg(test)]
@@ -270,7 +273,8 @@ mod tests {
         let first = put(&disk, &drive(ROCK_RIDGE), Form::Verbatim).unwrap();
         assert_eq!((first.number, first.start), (2, 135 << 20));
         assert_eq!(start_of(&disk, &first, iso.len()), iso);
-        // A longer drive would have gone on: up to the partition's end, or just behind the next one.
+        // A longer drive would have left bytes directly behind the new one, and up to the
+        // partition's end.
         let fat = u64::try_from(fixture::unpacked(FAT).len()).unwrap();
         let longer = [(first.start + fat, 3), (first.start + (64 << 20) - 1, 4)];
         for (place, byte) in longer {
@@ -353,7 +357,7 @@ mod tests {
         }
     }
 
-    /// As long as the device is open, the kernel brings nothing to the medium by itself within seconds.
+    /// While the device is open, the kernel writes nothing to the medium by itself within seconds.
     #[test]
     fn a_drive_is_on_the_medium_before_the_device_is_closed() {
         let disk = TestDisk::new(80, 512, |_| ());
@@ -497,10 +501,10 @@ mod tests {
         assert!(matches!(error, Error::Ambiguous(_)), "{error}");
     }
 
-    /// A table of a chain: its place in MiB, and type, start and size of each entry in MiB.
+    /// A table of a chain: its offset in MiB, and type, start and size of each entry in MiB.
     type Table = (u32, &'static [(u8, u32, u32)]);
 
-    /// A disk of 50 MiB with an extended partition and these tables in its chain.
+    /// Creates a disk of 50 MiB with an extended partition and these tables in its chain.
     fn with_logicals(tables: &[Table]) -> TestDisk {
         let extended: Table = (0, &[(0x83, 1, 9), (0x05, 10, 40)]);
         TestDisk::new(50, 512, |file| {

@@ -1,4 +1,4 @@
-//! How the agent asks for a token of its own, and the catalogue that comes with it.
+//! Request for the agent's own token, and the catalogue in its response.
 
 use super::{time, versioned};
 use crate::config::Interface;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use url::Url;
 
-/// What the agent shows to get a token of its own.
+/// Credentials that the agent sends to get its own token.
 pub(in super::super) enum Credentials<'a> {
     ApplicationCredential {
         id: &'a str,
@@ -22,7 +22,7 @@ pub(in super::super) enum Credentials<'a> {
     },
 }
 
-/// Where a user or project is: its identifier or its name.
+/// Domain of a user or project: its identifier or its name.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(in super::super) enum Domain {
@@ -30,7 +30,7 @@ pub(in super::super) enum Domain {
     Name(String),
 }
 
-/// What the agent's own token is for.
+/// Scope of the agent's own token.
 pub(in super::super) enum Scope {
     Project { name: String, domain: Domain },
     System,
@@ -83,7 +83,8 @@ enum ScopePart<'a> {
 }
 
 impl Credentials<'_> {
-    /// The body of `POST /v3/auth/tokens`, in memory that is wiped when the request is done.
+    /// Returns the body of `POST /v3/auth/tokens`, in memory that is wiped when the request is
+    /// done.
     pub(in super::super) fn request(&self, scope: Option<&Scope>) -> Bytes {
         let identity = match *self {
             Self::ApplicationCredential { id, secret } => IdentityPart {
@@ -117,9 +118,9 @@ impl Credentials<'_> {
     }
 }
 
-/// What Keystone tells of the agent's own token.
+/// Properties of the agent's own token.
 pub(in super::super) struct Made {
-    /// How long it counts, by Keystone's own clock.
+    /// Lifetime, by Keystone's own clock.
     pub(in super::super) life: Duration,
     catalog: Vec<Service>,
 }
@@ -155,7 +156,7 @@ struct Endpoint {
     url: Option<String>,
 }
 
-/// The answer to the agent's credentials.
+/// Parses the response to the agent's credentials.
 pub(in super::super) fn own(body: &[u8]) -> Result<Made, &'static str> {
     let OwnDocument { token } = http::parse(body).map_err(|error| error.what)?;
     Ok(Made {
@@ -165,7 +166,8 @@ pub(in super::super) fn own(body: &[u8]) -> Result<Made, &'static str> {
 }
 
 impl Made {
-    /// Keystone's own endpoint of this kind, the first in this region (keystoneauth1: `service_catalog.py`).
+    /// Returns Keystone's own endpoint of this interface, the first in this region (keystoneauth1:
+    /// `service_catalog.py`).
     pub(in super::super) fn endpoint(
         &self,
         interface: Interface,

@@ -1,4 +1,4 @@
-//! From files and the program's own rules to what is in force.
+//! Merging of policy files and the program's rules into the policy in force.
 
 use super::content::{Content, PolicyFile};
 use super::error::Error;
@@ -15,7 +15,7 @@ use crate::suggest::nearest;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-/// Everything that is replaced at once.
+/// The policy in force, which is replaced as a whole.
 #[derive(Debug)]
 pub(in crate::policy) struct ActivePolicy {
     pub(in crate::policy) rules: Rules,
@@ -23,7 +23,7 @@ pub(in crate::policy) struct ActivePolicy {
     pub(in crate::policy) files: Vec<PolicyFile>,
 }
 
-/// A file's rule.
+/// A rule of a file.
 pub(in crate::policy) struct FileRule {
     check: Check,
     /// `file:line: `.
@@ -31,7 +31,7 @@ pub(in crate::policy) struct FileRule {
 }
 
 impl ActivePolicy {
-    /// Reads the files and lays them over the program's own rules.
+    /// Reads the files and merges them with the program's rules.
     pub(in crate::policy) fn load(
         defaults: &'static [RuleDefault],
         settings: &Settings,
@@ -98,7 +98,7 @@ impl ActivePolicy {
         let is_confirmed = files.iter().any(confirmed);
         let cause = |rule: &str| cause(&rules, &written, rule);
         check(defaults, is_confirmed, is_open, cause, |rule| {
-            // As the gate asks a command's rule: it may be about the command's name.
+            // As the API evaluates a command's rule: the rule may refer to the command's name.
             let command = rule.strip_prefix(COMMAND).filter(|name| name.contains('.'));
             let known = command.map(|name| ("command".to_owned(), name.into()));
             outcomes(&rules, rule, &AGENT, &known.into_iter().collect())
@@ -118,7 +118,8 @@ impl ActivePolicy {
     }
 }
 
-/// Where a rule was changed: its own place in a file, or else that of the first rule of a file that it refers to, however far.
+/// Returns where a rule was changed. That is its own place in a file, or else that of the first
+/// rule of a file that it refers to, directly or not.
 fn cause(rules: &Rules, written: &BTreeMap<String, FileRule>, name: &str) -> Option<String> {
     let mut waiting = vec![name];
     let mut seen = HashSet::new();
@@ -138,7 +139,7 @@ fn cause(rules: &Rules, written: &BTreeMap<String, FileRule>, name: &str) -> Opt
     None
 }
 
-/// Takes a file's rules over those of the files before it.
+/// Merges the rules of a file over those of earlier files.
 pub(in crate::policy) fn take(
     content: Content,
     path: &Path,
@@ -154,7 +155,8 @@ pub(in crate::policy) fn take(
     Ok(())
 }
 
-/// A rule that no file has, with what it was before (`_handle_deprecated_rule`).
+/// Returns the check of a rule that no file has, merged with its deprecated form
+/// (`_handle_deprecated_rule`).
 pub(in crate::policy) fn registered(
     default: &RuleDefault,
     written: &BTreeMap<String, FileRule>,
@@ -174,7 +176,7 @@ pub(in crate::policy) fn registered(
         && let Some(rule) = written.get(old.name)
     {
         warnings.push(format!("{}the rule {advice}", rule.place));
-        // A sample refers from the old name to the new one; nothing else is meant by that.
+        // A sample file has the old name as a reference to the new one, which is no override.
         if rule.check != old_check && rule.check != Check::Rule(default.name.to_owned()) {
             return rule.check.clone();
         }
@@ -188,7 +190,7 @@ pub(in crate::policy) fn registered(
     check
 }
 
-/// Names in files that nobody knows: of rules, and in references.
+/// Returns warnings about unknown names in files: unused rules, and references to missing rules.
 fn unknown_names(
     rules: &Rules,
     defaults: &[RuleDefault],
@@ -241,6 +243,7 @@ fn unknown_names(
     found
 }
 
-/// A file may have tens of thousands of names, and guessing what is meant compares each with all others.
+/// Limit of suggestions. A file may have tens of thousands of names, and a suggestion compares one
+/// with all others.
 const MAX_GUESSES: usize = 100;
 const MAX_KNOWN: usize = 1000;

@@ -1,4 +1,4 @@
-//! Policy files: found, read, laid over the program's own rules, and looked at again.
+//! Policy files: finding, reading, merging with the program's rules, and detecting changes.
 
 mod content;
 mod error;

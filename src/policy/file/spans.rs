@@ -1,19 +1,19 @@
-//! Where the names and rules of a policy file stand in its text.
+//! Spans of the names and rules in the text of a policy file.
 
 use saphyr_parser::{Event, Marker, Parser};
 use std::ops::Range;
 
-/// A text of the file.
+/// A scalar of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct Scalar {
-    /// Whether it is the name of a rule, and not a rule or a part of one.
+    /// Whether the scalar is the name of a rule, not a rule or a part of one.
     pub(in crate::policy) is_name: bool,
     pub(in crate::policy) value: String,
-    /// In bytes; what quotes it may be in or not.
+    /// Range of the scalar in bytes, with or without its quotes.
     pub(in crate::policy) place: Range<usize>,
 }
 
-/// The texts of a file that is known to be one, in their order.
+/// Returns the scalars of a valid policy file, in their order.
 pub(in crate::policy) fn scalars(text: &str) -> Vec<Scalar> {
     let lines = starts(text);
     let mut found = Vec::new();
@@ -37,7 +37,7 @@ pub(in crate::policy) fn scalars(text: &str) -> Vec<Scalar> {
             }),
             _ => continue,
         }
-        // A name or a whole rule has ended.
+        // A name or a whole rule ended.
         if depth == 0 {
             is_name = !is_name;
         }
@@ -45,7 +45,7 @@ pub(in crate::policy) fn scalars(text: &str) -> Vec<Scalar> {
     found
 }
 
-/// The byte with which each line begins, after a mark of the byte order.
+/// Returns the byte offset of each line, without a byte order mark.
 fn starts(text: &str) -> Vec<usize> {
     let ends = text.match_indices('\n').map(|(at, _)| at + 1);
     let mark = text.strip_prefix('\u{feff}');
@@ -53,7 +53,8 @@ fn starts(text: &str) -> Vec<usize> {
     std::iter::once(first).chain(ends).collect()
 }
 
-/// The byte of a line and column; the parser's own index counts comments in bytes and all else in letters.
+/// Returns the byte offset of a line and column. The parser's own index counts comments in bytes
+/// and everything else in characters.
 fn offset(text: &str, lines: &[usize], marker: &Marker) -> usize {
     let line = marker.line().saturating_sub(1);
     let Some(start) = lines.get(line).copied() else {

@@ -1,13 +1,13 @@
-//! What a plain word is, without quotes, for `yaml.safe_load`: YAML 1.1 takes some for numbers, dates and truth values.
+//! Types of plain scalars in `yaml.safe_load`: YAML 1.1 takes some for numbers, dates and booleans.
 
 use saphyr_parser::ScalarStyle;
 
-/// Whether a word is nothing.
+/// Returns whether a scalar is null.
 pub(super) fn is_null(text: &str, style: ScalarStyle) -> bool {
     style == ScalarStyle::Plain && matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
-/// What YAML 1.1 takes a plain word for, if not for a text.
+/// Returns the type of a plain scalar in YAML 1.1; `None` for a text.
 pub(super) fn type_of(word: &str) -> Option<&'static str> {
     let lower = word.to_ascii_lowercase();
     match lower.as_str() {

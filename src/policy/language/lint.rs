@@ -1,10 +1,10 @@
-//! What can be said of rules without asking them: whom they refer to, whether in circles, and whether anybody can ever pass.
+//! Static analysis of rules: references, cycles, and rules that always deny.
 
 use super::check::{Check, MAX_DEPTH};
 use super::rules::Rules;
 use std::collections::{HashMap, HashSet};
 
-/// Every rule that a check refers to, in its order.
+/// Returns every rule that a check refers to, in order.
 pub(in crate::policy) fn references(check: &Check) -> Vec<&str> {
     let mut found = Vec::new();
     walk(check, &mut |check| {
@@ -15,7 +15,7 @@ pub(in crate::policy) fn references(check: &Check) -> Vec<&str> {
     found
 }
 
-/// The first check that would ask a server.
+/// Returns the first check that would query a server.
 pub(in crate::policy) fn remote(check: &Check) -> Option<&str> {
     let mut found = None;
     walk(check, &mut |check| {
@@ -26,7 +26,7 @@ pub(in crate::policy) fn remote(check: &Check) -> Option<&str> {
     found
 }
 
-/// Goes through a tree, whose depth its parser bounds.
+/// Visits every check of a tree. The parser bounds the depth.
 fn walk<'a>(check: &'a Check, visit: &mut impl FnMut(&'a Check)) {
     visit(check);
     match check {
@@ -40,8 +40,8 @@ fn walk<'a>(check: &'a Check, visit: &mut impl FnMut(&'a Check)) {
     }
 }
 
-/// A circle of rules, from its first name back to it: the first one in the alphabet that is found. References to rules that
-/// do not exist go to the default one.
+/// Returns a cycle of rules, from its first name back to it: the first one found in alphabetical
+/// order. References to missing rules lead to the default rule.
 pub(in crate::policy) fn circle(rules: &Rules) -> Option<Vec<String>> {
     let mut names: Vec<&str> = rules.iter().map(|(name, _)| name).collect();
     names.sort_unstable();
@@ -55,7 +55,7 @@ pub(in crate::policy) fn circle(rules: &Rules) -> Option<Vec<String>> {
         .collect();
     let mut done: HashSet<&str> = HashSet::new();
     for start in names {
-        // The path from the start, each with what it has yet to follow.
+        // The path from the start, each name with the references left to follow.
         let mut path: Vec<(&str, std::slice::Iter<'_, &str>)> = Vec::new();
         let mut on_path: HashSet<&str> = HashSet::new();
         let mut next = Some(start);
@@ -86,7 +86,7 @@ pub(in crate::policy) fn circle(rules: &Rules) -> Option<Vec<String>> {
     None
 }
 
-/// Whether a check can be seen to allow nobody, whoever asks for whatever.
+/// Returns whether a check provably denies every request.
 pub(in crate::policy) fn always_denies(rules: &Rules, check: &Check) -> bool {
     let mut search = Search { rules, steps: 0 };
     search.excludes(check, true, 0)
@@ -98,7 +98,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Whether a check never comes to an answer. One that fails comes to none.
+    /// Returns whether a check never evaluates to `answer`. A check that fails has no result.
     fn excludes(&mut self, check: &Check, answer: bool, depth: usize) -> bool {
         self.steps += 1;
         if self.steps > MAX_STEPS {
@@ -118,7 +118,7 @@ impl Search<'_> {
                 None => false,
             },
             Check::Not(check) => self.excludes(check, !answer, depth),
-            // All must hold for yes; one alone is enough for no.
+            // `and` is true only if all checks are; one false check makes it false.
             Check::And(checks) if answer => {
                 checks.iter().any(|check| self.excludes(check, true, depth))
             }

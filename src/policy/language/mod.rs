@@ -1,4 +1,4 @@
-//! The policy language: rules from texts, and what they answer. It knows no files, and not which rules there are.
+//! The policy language: parsing and evaluation of rules. It knows no files and no registered rules.
 
 mod answer;
 mod check;

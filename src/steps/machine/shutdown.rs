@@ -1,14 +1,14 @@
-//! Before the end: clocks right, nothing unwritten.
+//! Preparation of a shutdown: sets the clocks and flushes the disks.
 
 use super::Machine;
 use crate::error::{AgentError, ErrorClass, chain};
 use crate::machine::{clock, power_control};
 
 impl Machine {
-    /// Makes the machine ready to be switched off or started anew.
+    /// Prepares the machine for power off or reboot.
     ///
     /// # Errors
-    /// It is an installed system's, or nobody's to switch off; a clock cannot be set that must be.
+    /// There is no permit or no power control, or a clock that is required cannot be set.
     pub fn prepare_shutdown(&self) -> Result<(), AgentError> {
         let permit = self.permit()?;
         power_control::check(&self.root)?;
@@ -17,7 +17,7 @@ impl Machine {
             self.tolerate(clock::set(&self.root, server, permit))?;
         }
         self.tolerate(clock::set_hardware(&self.root, permit))?;
-        // What was written is on the disks already; a flush that fails must not keep the machine on.
+        // Written data is on the disks already, so a failing flush must not prevent the shutdown.
         if let Err(error) = self.flush() {
             tracing::warn!(%error, "flushing before the end failed");
         }
