@@ -8,7 +8,7 @@ pub struct Backoff {
     /// The pause after the first failure.
     pub first: Duration,
     /// No pause is longer.
-    pub longest: Duration,
+    pub max: Duration,
 }
 
 impl Backoff {
@@ -16,7 +16,7 @@ impl Backoff {
     #[must_use]
     pub fn pause(self, earlier: u32) -> Duration {
         let factor = 2_u32.checked_pow(earlier).unwrap_or(u32::MAX);
-        self.first.saturating_mul(factor).min(self.longest)
+        self.first.saturating_mul(factor).min(self.max)
     }
 
     /// The pauses in a row that are as long as `limit` together; none are zero.
@@ -37,7 +37,7 @@ mod tests {
     fn backoff(first: u64, longest: u64) -> Backoff {
         Backoff {
             first: Duration::from_millis(first),
-            longest: Duration::from_millis(longest),
+            max: Duration::from_millis(longest),
         }
     }
 

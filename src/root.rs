@@ -48,7 +48,7 @@ impl Root {
 
     /// The mark of a machine that Ironic told to end: which end, and in which boot.
     #[must_use]
-    pub fn ending_mark(&self) -> PathBuf {
+    pub fn shutdown_mark(&self) -> PathBuf {
         self.path("run/ferrite/ending")
     }
 

@@ -2,9 +2,9 @@
 
 use super::context::AgentContext;
 use super::error::Error;
-use super::network::Routes;
+use super::network::KernelNetwork;
 use crate::conductor;
-use crate::conductor::mdns::{self, Asking, Way};
+use crate::conductor::mdns::{self, OutboundInterface, QueryOptions};
 use crate::config::{ApiUrl, Mdns};
 use crate::error::chain;
 use crate::sys::address::{self, InterfaceAddress};
@@ -28,13 +28,13 @@ impl AgentContext {
         tracing::warn!(
             "mDNS: the network is asked where Ironic is, and WHOEVER ANSWERS ON THE LINK IS BELIEVED. Only for networks that are trusted"
         );
-        let asking = Asking {
-            ways: ways(&self.config.mdns.interfaces, &addresses()),
+        let asking = QueryOptions {
+            interfaces: query_interfaces(&self.config.mdns.interfaces, &addresses()),
             port: mdns::PORT,
             attempts: self.config.mdns.lookup_attempts,
             in_clear: self.config.takes_discovered_api_in_clear(),
         };
-        match mdns::find("baremetal", &asking, &Routes).await {
+        match mdns::find("baremetal", &asking, &KernelNetwork).await {
             Ok(found) => {
                 for url in &found.urls {
                     tracing::info!(%url, "the network tells where Ironic is");
@@ -101,7 +101,7 @@ fn addresses() -> Vec<InterfaceAddress> {
 }
 
 /// By each interface once and in each family: by those with the addresses given, else by all but the loopback.
-fn ways(given: &[IpAddr], addresses: &[InterfaceAddress]) -> Vec<Way> {
+fn query_interfaces(given: &[IpAddr], addresses: &[InterfaceAddress]) -> Vec<OutboundInterface> {
     let mut ways = Vec::new();
     for address in addresses {
         let chosen = if given.is_empty() {
@@ -110,9 +110,9 @@ fn ways(given: &[IpAddr], addresses: &[InterfaceAddress]) -> Vec<Way> {
             given.contains(&address.ip)
         };
         let way = match address.ip {
-            IpAddr::V4(ip) => Some(Way::V4(ip)),
+            IpAddr::V4(ip) => Some(OutboundInterface::V4(ip)),
             // The address that is valid on its link alone is the one that names the link.
-            IpAddr::V6(_) => (address.scope != 0).then_some(Way::V6(address.scope)),
+            IpAddr::V6(_) => (address.scope != 0).then_some(OutboundInterface::V6(address.scope)),
         };
         ways.extend(way.filter(|way| chosen && !ways.contains(way)));
     }
@@ -140,12 +140,15 @@ mod tests {
             address("fe80::1", 2),
             address("fe80::2", 2),
         ];
-        let wanted = [Way::V4("192.0.2.1".parse().unwrap()), Way::V6(2)];
-        assert_eq!(ways(&[], &addresses), wanted);
+        let wanted = [
+            OutboundInterface::V4("192.0.2.1".parse().unwrap()),
+            OutboundInterface::V6(2),
+        ];
+        assert_eq!(query_interfaces(&[], &addresses), wanted);
         let given = ["127.0.0.1".parse().unwrap()];
         assert_eq!(
-            ways(&given, &addresses),
-            [Way::V4("127.0.0.1".parse().unwrap())]
+            query_interfaces(&given, &addresses),
+            [OutboundInterface::V4("127.0.0.1".parse().unwrap())]
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Why the agent cannot run, or ended early.
 
-use super::life;
+use super::state;
 use crate::machine::clock;
 use crate::machine::power;
 use crate::virtual_media;
@@ -29,7 +29,7 @@ pub enum Error {
     KernelArguments(#[source] io::Error),
     /// A fault of the table of states.
     #[error(transparent)]
-    Life(life::Lost),
+    Life(state::InvalidTransition),
     /// The API's address is taken, say.
     #[error("listening on {0}")]
     Listen(SocketAddr, #[source] io::Error),
@@ -71,7 +71,7 @@ pub enum Error {
 impl Error {
     /// Whether the operator must say something else before the agent can live: starting it anew does not help.
     #[must_use]
-    pub fn is_of_configuration(&self) -> bool {
+    pub fn is_config_error(&self) -> bool {
         matches!(
             self,
             Self::Config(_)

@@ -3,23 +3,23 @@
 //! `life` says which states there are and what leads on; `registration` finds the node, `service` holds both
 //! conversations.
 
-mod configuration;
 mod context;
 mod discovery;
-mod door;
 mod error;
-mod inheritance;
-mod life;
+mod listener;
+mod missing_token;
 mod network;
 mod policy;
 mod registration;
-mod service;
+mod restore;
+mod serving;
 mod signals;
-mod silence;
+mod startup;
+mod state;
 
-pub use configuration::look;
 pub use error::Error;
-pub use inheritance::HandedOver;
+pub use restore::HandedOver;
+pub use startup::preview;
 
 use crate::config::{self, CommandLine};
 use crate::error::chain;
@@ -29,15 +29,15 @@ use crate::machine::shutdown::{Exit, ShutdownRequest};
 use crate::redact::{one_line, redact};
 use crate::root::Root;
 use crate::sys::process;
-use configuration::{configure, sources, tell_of_permit, tell_of_trust};
 use context::AgentContext;
-use inheritance::{Inheritance, inherit};
-use life::{Event, Life, Silence};
+use missing_token::MissingToken;
 use network::take_network_down;
 use registration::{Registered, Registration};
-use service::{SHUTDOWN_GRACE_PERIOD, Service};
-use signals::EndSignal;
-use silence::Speechless;
+use restore::{Restored, restore};
+use serving::{SHUTDOWN_GRACE_PERIOD, Serving};
+use signals::ShutdownSignals;
+use startup::{configure, log_permit, log_trust, sources};
+use state::{Event, IdleReason, State};
 use std::future::Future;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -49,7 +49,7 @@ use tokio_util::sync::CancellationToken;
 /// [`Error`]: why it cannot live, or ended early.
 pub fn run(root: Root, command_line: CommandLine, handed_over: &HandedOver) -> Result<(), Error> {
     let log = logging::start();
-    let inheritance = inherit(handed_over, &log)?;
+    let inheritance = restore(handed_over, &log)?;
     let ring = log.ring.clone();
     // Whoever started us tells it on standard error; it is to outlive us, too.
     live(root, command_line, log, inheritance)
@@ -60,7 +60,7 @@ fn live(
     root: Root,
     command_line: CommandLine,
     log: Log,
-    inheritance: Inheritance,
+    inheritance: Restored,
 ) -> Result<(), Error> {
     let arguments = process::Arguments::reach();
     if let Err(error) = process::harden() {
@@ -74,15 +74,15 @@ fn live(
     }
     let config = configure(&root, sources?, &log, &inheritance.vault)?;
     let policy = policy::load(&root, &config)?;
-    tell_of_permit(&root, &config);
-    tell_of_trust(&config);
+    log_permit(&root, &config);
+    log_trust(&config);
     // Two threads carry both conversations; disk work has threads of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(Error::Runtime)?;
-    let Inheritance {
+    let Restored {
         vault,
         ledger,
         manager,
@@ -97,7 +97,7 @@ fn live(
             cancel: CancellationToken::new(),
             config,
             policy,
-            begun: Instant::now(),
+            started_at: Instant::now(),
         },
         registered: None,
         service: None,
@@ -120,41 +120,43 @@ struct Agent {
     /// Since Ironic knows the node.
     registered: Option<Registered>,
     /// While commands are answered.
-    service: Option<Service>,
+    service: Option<Serving>,
     /// Where Ironic gave no token.
-    speechless: Option<Speechless>,
+    speechless: Option<MissingToken>,
 }
 
 impl Agent {
     /// From configuration to the end: in each state its work, whose outcome leads to the next.
     async fn live(mut self) -> Result<Exit, Error> {
-        let mut end_signal = EndSignal::listen()?;
-        let mut life = Life::Configured;
+        let mut end_signal = ShutdownSignals::listen()?;
+        let mut life = State::Configured;
         loop {
             let event = match life {
-                Life::Configured => unless(&mut end_signal, self.find_node()).await?,
-                Life::Alone | Life::Registered(_) => unless(&mut end_signal, self.open()).await?,
-                Life::Serving => unless(&mut end_signal, self.serve()).await?,
-                Life::Leaving(request) => self.leave(request).await,
-                Life::Silent(silence) => {
+                State::Configured => or_shutdown(&mut end_signal, self.find_node()).await?,
+                State::NoConductor | State::Registered(_) => {
+                    or_shutdown(&mut end_signal, self.open()).await?
+                }
+                State::Serving => or_shutdown(&mut end_signal, self.serve()).await?,
+                State::ShuttingDown(request) => self.shut_down(request).await,
+                State::Idle(silence) => {
                     match silence {
                         // Whoever left the mark may have died before it forgot.
-                        Silence::Rescued => self.forget(),
-                        Silence::LockedDown | Silence::NoToken => {}
+                        IdleReason::Rescued => self.forget(),
+                        IdleReason::LockedDown | IdleReason::NoToken => {}
                     }
-                    self.tell_ready();
+                    self.notify_ready();
                     match &self.speechless {
-                        Some(speechless) => speechless.tell_until(end_signal.wait()).await,
+                        Some(speechless) => speechless.warn_until(end_signal.wait()).await,
                         None => end_signal.wait().await,
                     }
                     Event::ShutdownRequested(ShutdownRequest::Signal)
                 }
-                Life::Over(exit) => {
+                State::Exited(exit) => {
                     self.context.cancel.cancel();
                     return Ok(exit);
                 }
             };
-            life = life.after(event).map_err(Error::Life)?;
+            life = life.transition(event).map_err(Error::Life)?;
             tracing::debug!(?life, "the agent's life goes on");
         }
     }
@@ -164,15 +166,15 @@ impl Agent {
         Ok(match self.context.find_node().await? {
             Registration::MissingToken(speechless) => {
                 self.speechless = Some(speechless);
-                Event::Silenced(Silence::NoToken)
+                Event::Idled(IdleReason::NoToken)
             }
-            Registration::NoConductor => Event::NobodyToAsk,
+            Registration::NoConductor => Event::ConductorMissing,
             Registration::Registered(registered) => {
                 let event = Event::Found(registered.node.uuid);
                 self.registered = Some(*registered);
                 event
             }
-            Registration::Rescued => Event::Silenced(Silence::Rescued),
+            Registration::Rescued => Event::Idled(IdleReason::Rescued),
             Registration::ShutdownRequested(request) => Event::ShutdownRequested(request),
         })
     }
@@ -180,15 +182,15 @@ impl Agent {
     /// Opens the API and lets the heart beat.
     async fn open(&mut self) -> Result<Event, Error> {
         let service = match self.registered.take() {
-            Some(registered) => self.context.open_for(registered).await?,
-            None => self.context.open_alone().await?,
+            Some(registered) => self.context.serve_registered(registered).await?,
+            None => self.context.serve_standalone().await?,
         };
         self.service = Some(service);
-        self.tell_ready();
+        self.notify_ready();
         Ok(Event::Opened)
     }
 
-    fn tell_ready(&self) {
+    fn notify_ready(&self) {
         if let Some(manager) = &self.context.manager {
             manager.ready();
         }
@@ -206,7 +208,7 @@ impl Agent {
     }
 
     /// Stops both conversations.
-    async fn leave(&mut self, request: ShutdownRequest) -> Event {
+    async fn shut_down(&mut self, request: ShutdownRequest) -> Event {
         self.context.cancel.cancel();
         let is_final = request != ShutdownRequest::Signal;
         if is_final {
@@ -249,8 +251,8 @@ impl Agent {
 }
 
 /// Does a state's work unless the process is told to end first.
-async fn unless(
-    end_signal: &mut EndSignal,
+async fn or_shutdown(
+    end_signal: &mut ShutdownSignals,
     work: impl Future<Output = Result<Event, Error>>,
 ) -> Result<Event, Error> {
     tokio::select! {

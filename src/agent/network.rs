@@ -25,9 +25,9 @@ pub(super) fn take_network_down() {
 }
 
 /// The kernel's routes and addresses.
-pub(super) struct Routes;
+pub(super) struct KernelNetwork;
 
-impl address::Network for Routes {
+impl address::LocalAddresses for KernelNetwork {
     fn route_source(&self, destination: IpAddr) -> io::Result<IpAddr> {
         Netlink::open()?.route_source(destination)
     }

@@ -1,7 +1,7 @@
 //! Who may do what on the agent's API: the policy's files, and by what callers are known.
 
 use super::error::Error;
-use crate::api::{Credentials, Subject};
+use crate::api::{Authenticator, Resources};
 use crate::command::Dispatcher;
 use crate::config::Config;
 use crate::extensions::Context;
@@ -30,13 +30,13 @@ pub(super) fn load(root: &Root, config: &Config) -> Result<Arc<Enforcer>, Error>
         enforce_new_defaults: config.policy.enforce_new_defaults,
         enforce_scope: config.policy.enforce_scope,
         default_rule: config.policy.policy_default_rule.clone(),
-        given: given(config),
-        believed,
+        option_rules: given(config),
+        is_trusted,
         files: Vec::from_iter(file(root, &config.policy.policy_file)?),
         directories: directories(root, &config.policy.policy_dirs),
     };
     let enforcer = Enforcer::load(DEFAULTS, settings).map_err(Error::Policy)?;
-    tell(&enforcer);
+    log_policy(&enforcer);
     Ok(Arc::new(enforcer))
 }
 
@@ -48,7 +48,7 @@ pub(super) fn credentials(
     root: &Root,
     config: &Config,
     token: CurrentToken,
-) -> Result<Credentials, Error> {
+) -> Result<Authenticator, Error> {
     let keystone = match config.keystone.auth_url {
         Some(_) => {
             let tls = config.tls_client(root).map_err(Error::Tls)?;
@@ -57,7 +57,7 @@ pub(super) fn credentials(
         }
         None => None,
     };
-    Ok(Credentials {
+    Ok(Authenticator {
         token,
         observer: config.observer_token_sha256,
         keystone,
@@ -65,20 +65,20 @@ pub(super) fn credentials(
 }
 
 /// Keeps the rules as the files are until cancelled. A policy that cannot be used leaves the one before it in force.
-pub(super) async fn follow(
+pub(super) async fn watch(
     enforcer: Arc<Enforcer>,
     dispatcher: Dispatcher,
     cancel: CancellationToken,
 ) {
-    let mut refusals = Refusals::default();
+    let mut refusals = ReloadErrors::default();
     loop {
-        dispatcher.keep_secrets(!enforcer.is_never(names::SECRETS_SHOW));
+        dispatcher.retain_secrets(!enforcer.always_denies(names::SECRETS_SHOW));
         tokio::select! {
             () = cancel.cancelled() => return,
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
         let looked = enforcer.reload_if_changed();
-        if let Some(error) = refusals.news(&looked) {
+        if let Some(error) = refusals.changed(&looked) {
             tracing::error!(
                 error,
                 "THE CHANGED POLICY IS REFUSED: the one before it stays in force"
@@ -86,18 +86,18 @@ pub(super) async fn follow(
         }
         if matches!(looked, Ok(Reload::Replaced)) {
             tracing::info!("the policy has changed");
-            tell(&enforcer);
+            log_policy(&enforcer);
         }
     }
 }
 
 /// What the log knows of a refused policy: each look at the files says it again, and the log keeps what else happens.
 #[derive(Default)]
-struct Refusals(Option<String>);
+struct ReloadErrors(Option<String>);
 
-impl Refusals {
+impl ReloadErrors {
     /// Why the files are refused, where that is not what was told last.
-    fn news(&mut self, looked: &Result<Reload, policy::Error>) -> Option<&str> {
+    fn changed(&mut self, looked: &Result<Reload, policy::Error>) -> Option<&str> {
         let refusal = looked
             .as_ref()
             .err()
@@ -110,14 +110,14 @@ impl Refusals {
     }
 }
 
-fn tell(enforcer: &Enforcer) {
+fn log_policy(enforcer: &Enforcer) {
     for file in enforcer.files() {
         tracing::info!(file = %file.path.display(), "policy read");
     }
     for warning in enforcer.warnings() {
         tracing::warn!("policy: {warning}");
     }
-    if !enforcer.is_never(names::SECRETS_SHOW) {
+    if !enforcer.always_denies(names::SECRETS_SHOW) {
         tracing::warn!(
             rule = names::SECRETS_SHOW,
             "SECRETS IN RESULTS OF COMMANDS ARE KEPT IN MEMORY AND SHOWN to whoever passes this rule"
@@ -141,9 +141,9 @@ fn given(config: &Config) -> Vec<(&'static str, &'static str)> {
 /// default name, which then is also looked for with JSON's ending (oslo.policy: `opts.py`, `_pick_default_policy_file`).
 fn file(root: &Root, named: &Path) -> Result<Option<PathBuf>, Error> {
     let is_default = named == Path::new(DEFAULT_FILE);
-    let mut candidates = places(root, named);
+    let mut candidates = search_paths(root, named);
     if is_default {
-        candidates.extend(places(root, Path::new(DEFAULT_JSON)));
+        candidates.extend(search_paths(root, Path::new(DEFAULT_JSON)));
     }
     match candidates.into_iter().find(|path| path.exists()) {
         None if !is_default => Err(Error::NoPolicyFile(named.to_owned())),
@@ -152,11 +152,11 @@ fn file(root: &Root, named: &Path) -> Result<Option<PathBuf>, Error> {
 }
 
 fn directories(root: &Root, named: &[PathBuf]) -> Vec<PathBuf> {
-    let places = named.iter().flat_map(|named| places(root, named));
+    let places = named.iter().flat_map(|named| search_paths(root, named));
     places.filter(|path| path.is_dir()).collect()
 }
 
-fn places(root: &Root, named: &Path) -> Vec<PathBuf> {
+fn search_paths(root: &Root, named: &Path) -> Vec<PathBuf> {
     match named.is_absolute() {
         true => vec![root.path(named)],
         false => FOLDERS
@@ -168,7 +168,7 @@ fn places(root: &Root, named: &Path) -> Vec<PathBuf> {
 
 /// A policy is taken from the ramdisk alone, where virtual media's files are copied to, too: not from a disk that is mounted
 /// somewhere, and not where others may write.
-fn believed(found: &Found) -> Result<(), &'static str> {
+fn is_trusted(found: &Found) -> Result<(), &'static str> {
     if found.metadata.mode() & 0o022 != 0 {
         return Err("others than its owner may write to it (chmod go-w)");
     }
@@ -193,9 +193,9 @@ fn is_of_root(found: &Found) -> bool {
 
 /// What the API is about: this machine and its node.
 #[derive(Debug)]
-pub(super) struct AgentsSubject(pub(super) Arc<Context>);
+pub(super) struct AgentResources(pub(super) Arc<Context>);
 
-impl Subject for AgentsSubject {
+impl Resources for AgentResources {
     fn attributes(&self) -> Attributes {
         let value = |json: Option<&Json>| json.map(|json| json.as_value().clone());
         self.0.machine.with_node(|node| {
@@ -234,7 +234,7 @@ const DEFAULT_JSON: &str = "policy.json";
 /// `TMPFS_MAGIC` and `RAMFS_MAGIC` (linux/magic.h): a ramdisk's root is either.
 const IN_MEMORY: [FsType; 2] = [FsType(0x0102_1994), FsType(0x8584_58f6)];
 /// How soon a changed file counts.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_refused_policy_is_told_once_until_it_is_another_or_over() {
-        let mut refusals = Refusals::default();
+        let mut refusals = ReloadErrors::default();
         let told = |path| format!("{path} is larger than 262144 bytes: no policy needs that many");
         let (a, b) = (told("a"), told("b"));
         for (looked, news) in [
@@ -258,7 +258,7 @@ mod tests {
             (refused("b"), Some(&b)),
             (Ok(Reload::Replaced), None),
         ] {
-            assert_eq!(refusals.news(&looked), news.map(String::as_str));
+            assert_eq!(refusals.changed(&looked), news.map(String::as_str));
         }
     }
 

@@ -1,10 +1,10 @@
 //! From the first look at the hardware to a node with a token: who this machine is to Ironic.
 
-use super::configuration::{clock_wishes, installed_system};
 use super::context::AgentContext;
 use super::error::Error;
-use super::silence::Speechless;
-use crate::conductor::Law;
+use super::missing_token::MissingToken;
+use super::startup::{clock_settings, installed_system};
+use crate::conductor::RetryPolicy;
 use crate::conductor::client::Client;
 use crate::conductor::lookup::{self, Lookup};
 use crate::error::chain;
@@ -28,9 +28,9 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Registered {
     pub(super) client: Arc<Client>,
     /// What Ironic knows the machine by.
-    pub(super) machine: lookup::Machine,
+    pub(super) machine: lookup::LookupQuery,
     pub(super) node: lookup::Node,
-    pub(super) settings: lookup::Settings,
+    pub(super) settings: lookup::ConductorSettings,
     pub(super) token: Arc<AgentToken>,
     pub(super) tls_client: ClientOptions,
 }
@@ -38,7 +38,7 @@ pub(super) struct Registered {
 /// What the search for the node led to.
 pub(super) enum Registration {
     /// Ironic gave no token.
-    MissingToken(Speechless),
+    MissingToken(MissingToken),
     /// There is no Ironic to ask.
     NoConductor,
     Registered(Box<Registered>),
@@ -75,12 +75,12 @@ impl AgentContext {
         let tls_client = self.config.tls_client(&self.root).map_err(Error::Tls)?;
         let client =
             Client::new(&urls, &self.config, &tls_client, &self.root).map_err(Error::Conductor)?;
-        let machine = lookup::Machine {
+        let machine = lookup::LookupQuery {
             addresses: self.wait_for_interface().await,
             node: None,
         };
-        let law = Law::of(&self.config);
-        let own = self.own_token();
+        let law = RetryPolicy::of(&self.config);
+        let own = self.local_token();
         let (token, cancel) = (own.as_ref(), &self.cancel);
         let found = lookup::lookup(&client, &machine, &self.config, token, &law, cancel).await;
         let Lookup {
@@ -90,18 +90,18 @@ impl AgentContext {
             ..
         } = found.map_err(Error::Conductor)?;
         // Before anything that takes time: an agent after this one is not to do without Ironic.
-        self.vault.keep_lookup();
-        let token = match token.settle(own) {
+        self.vault.store_lookup();
+        let token = match token.resolve(own) {
             // Before anything else: Ironic gives it once.
-            Ok(token) => Arc::new(self.vault.keep_token(token)),
+            Ok(token) => Arc::new(self.vault.store_token(token)),
             Err(reason) => {
-                let speechless = Speechless::now(node.uuid, reason, self.begun);
+                let speechless = MissingToken::now(node.uuid, reason, self.started_at);
                 return Ok(Registration::MissingToken(speechless));
             }
         };
         Ok(Registration::Registered(Box::new(Registered {
             client: Arc::new(client),
-            machine: lookup::Machine {
+            machine: lookup::LookupQuery {
                 node: Some(node.uuid),
                 ..machine
             },
@@ -114,11 +114,11 @@ impl AgentContext {
 
     /// Sets the clock by a time server, where the operator named one: certificates are valid at times.
     async fn set_clock(&self) -> Result<(), Error> {
-        let clock::Wishes { server, needed } = clock_wishes(&self.config);
+        let clock::ClockSettings { server, needed } = clock_settings(&self.config);
         let Some(server) = server else {
             return Ok(());
         };
-        let permit = Permit::ask(&self.root, installed_system(&self.config));
+        let permit = Permit::obtain(&self.root, installed_system(&self.config));
         let set = match permit {
             Ok(permit) => {
                 let root = self.root.clone();
@@ -151,7 +151,7 @@ impl AgentContext {
     /// The addresses Ironic finds the node by; waits for the first of them.
     async fn wait_for_interface(&self) -> Vec<String> {
         let root = self.root.clone();
-        let (cancel, _forgotten) = StopWhenDropped::new();
+        let (cancel, _forgotten) = CancelOnDrop::new();
         let waiting = spawn_blocking(move || {
             wait::interface(&root, &cancel);
             interfaces::mac_addresses(&root)
@@ -166,8 +166,8 @@ fn marked(root: &Root) -> Option<Registration> {
     if rescue::is_finished(root) {
         tracing::info!(mark = %root.rescue_mark().display(), "this machine was rescued: the agent stays silent");
         Some(Registration::Rescued)
-    } else if let Some(action) = marks::ending(root) {
-        tracing::info!(mark = %root.ending_mark().display(), end = ?action, "this machine was told to end: the agent ends it");
+    } else if let Some(action) = marks::shutdown(root) {
+        tracing::info!(mark = %root.shutdown_mark().display(), end = ?action, "this machine was told to end: the agent ends it");
         Some(Registration::ShutdownRequested(ShutdownRequest::Power(
             action,
         )))
@@ -181,23 +181,23 @@ fn marked(root: &Root) -> Option<Registration> {
 
 /// Ironic, to be asked for the node again.
 #[derive(Debug)]
-pub(super) struct AskAgain {
+pub(super) struct NodeRefresher {
     pub(super) client: Arc<Client>,
-    pub(super) machine: lookup::Machine,
+    pub(super) machine: lookup::LookupQuery,
     pub(super) token: Arc<AgentToken>,
-    pub(super) law: Law,
+    pub(super) retry_policy: RetryPolicy,
     pub(super) cancel: CancellationToken,
     pub(super) runtime: Handle,
 }
 
-impl NodeSource for AskAgain {
+impl NodeSource for NodeRefresher {
     fn node(&self) -> Option<Node> {
         // A deployment waits for this.
-        let law = Law {
-            timeout: self.law.timeout.min(REFRESH_TIMEOUT),
-            ..self.law
+        let law = RetryPolicy {
+            timeout: self.retry_policy.timeout.min(REFRESH_TIMEOUT),
+            ..self.retry_policy
         };
-        let asked = lookup::again(
+        let asked = lookup::refresh_node(
             &self.client,
             &self.machine,
             Some(&self.token),
@@ -228,9 +228,9 @@ pub(super) fn described(document: Json) -> Option<Node> {
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Ends blocking work that nobody waits for any more: a signal would otherwise wait for it.
-struct StopWhenDropped(Cancel);
+struct CancelOnDrop(Cancel);
 
-impl StopWhenDropped {
+impl CancelOnDrop {
     /// The wish to stop, for the work and for whoever waits.
     fn new() -> (Cancel, Self) {
         let cancel = Cancel::default();
@@ -238,7 +238,7 @@ impl StopWhenDropped {
     }
 }
 
-impl Drop for StopWhenDropped {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.cancel();
     }
@@ -260,7 +260,7 @@ mod tests {
         for (file, text) in [
             (boot, "boot"),
             (root.lockdown_mark(), ""),
-            (root.ending_mark(), "power-off boot"),
+            (root.shutdown_mark(), "power-off boot"),
             (root.rescue_mark(), ""),
         ] {
             fs::create_dir_all(file.parent().unwrap()).unwrap();

@@ -6,12 +6,12 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// SIGTERM or SIGINT.
-pub(super) struct EndSignal {
+pub(super) struct ShutdownSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl EndSignal {
+impl ShutdownSignals {
     pub(super) fn listen() -> Result<Self, Error> {
         let listen = |kind| signal(kind).map_err(Error::Runtime);
         let heard = Self {

@@ -1,4 +1,5 @@
-//! Finds out who asks: by the agent token, by the observer's secret or by a token of Keystone's, from the request's head alone.
+//! Identifies the client by the agent token, the observer's secret or a Keystone token. It reads
+//! the request's head only.
 
 use super::caller::Caller;
 use super::fault::Fault;
@@ -11,27 +12,28 @@ use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
-/// By what callers are known.
+/// Credentials that the API accepts.
 #[derive(Clone, Debug)]
-pub struct Credentials {
-    /// The agent token: the conductor's. Without one nobody is let in by it.
+pub struct Authenticator {
+    /// The agent token, shown by the conductor. Without one, no request is authenticated by it.
     pub token: CurrentToken,
-    /// The SHA-256 of the secret that an observer shows, where there is one.
+    /// SHA-256 of the observer's secret, if an observer is configured.
     pub observer: Option<Sha256Digest>,
-    /// Who says whose a Keystone token is, where somebody does.
+    /// Validates Keystone tokens, if Keystone is configured.
     pub keystone: Option<Arc<Keystone>>,
 }
 
-impl Credentials {
-    /// Who asks. The first credential that is shown decides: the agent token, `Authorization: Bearer`, `X-Auth-Token`. A wrong
-    /// one is refused, whatever is asked for.
+impl Authenticator {
+    /// Returns the caller that sent the request. The first credential shown decides, in this order:
+    /// the agent token, `Authorization: Bearer`, `X-Auth-Token`. A wrong one is refused, whatever
+    /// the request is for.
     ///
-    /// Who shows none is compared as one who shows an empty token: each is refused by the same steps, and the time that they
-    /// take depends on nothing but the length of what was shown.
+    /// A request without a token is compared like one with an empty token. Both take the same
+    /// steps, and their duration depends only on the length of the token shown.
     ///
     /// # Errors
-    /// [`Fault::Unauthorized`], or [`Fault::Unavailable`] where Keystone does not answer.
-    pub(super) async fn caller(
+    /// [`Fault::Unauthorized`], or [`Fault::Unavailable`] if Keystone does not respond.
+    pub(super) async fn authenticate(
         &self,
         query: Query<'_>,
         headers: &HeaderMap,
@@ -53,7 +55,7 @@ impl Credentials {
         }
         match headers.get(X_AUTH_TOKEN) {
             Some(token) => self.user(token.as_bytes()).await,
-            None => Ok(Caller::Nobody),
+            None => Ok(Caller::Anonymous),
         }
     }
 
@@ -75,14 +77,15 @@ impl Credentials {
     }
 }
 
-/// The credential of `Bearer CREDENTIAL` (RFC 6750, section 2.1); the scheme's letters are in any case (RFC 9110, section 11.1).
+/// Returns the credential of `Bearer CREDENTIAL` (RFC 6750, section 2.1). The scheme is
+/// case-insensitive (RFC 9110, section 11.1).
 fn bearer(header: &[u8]) -> Option<&[u8]> {
     let (scheme, credential) = header.split_at_checked(SCHEME.len())?;
     let credential = credential.trim_ascii();
     (scheme.eq_ignore_ascii_case(SCHEME) && !credential.is_empty()).then_some(credential)
 }
 
-/// Whether the secret has this digest; the time it takes tells nothing of the digest.
+/// Returns whether the secret has this digest. The comparison takes constant time.
 fn is_of(digest: &Sha256Digest, secret: &[u8]) -> bool {
     let shown = digest::digest(&digest::SHA256, secret);
     shown.as_ref().ct_eq(&digest.0).into()

@@ -1,4 +1,4 @@
-//! A request's body: read on demand, up to a size and with a limit on its pauses.
+//! Request body: read on demand, with limits on its size and its pauses.
 
 use super::fault::Fault;
 use http_body_util::BodyExt;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
-/// A body that nobody has asked for yet, or that was read whole.
+/// A body that is still unread, or was read completely.
 pub(super) struct Body {
     incoming: Incoming,
     left: bool,
@@ -19,13 +19,17 @@ impl Body {
         Self { incoming, left }
     }
 
-    /// Whether something is left that nobody will read: the connection cannot be used again.
+    /// Returns whether part of the body is unread: the connection cannot be reused then.
     pub(super) fn is_left(&self) -> bool {
         self.left
     }
 
-    /// The whole body; wiped when dropped, for a command may bring passwords. `look` is shown its beginning as it comes, until it has
-    /// seen what it wants.
+    /// Reads the whole body. It is wiped when dropped, because a command may contain passwords.
+    /// `look` receives the beginning as it arrives, until it returns [`Seen::Enough`] or an error.
+    ///
+    /// # Errors
+    /// [`Fault::TooLarge`], [`Fault::SlowBody`] after a timeout, [`Fault::BadRequest`] if the body
+    /// is broken, or the error of `look`.
     pub(super) async fn read(
         &mut self,
         limits: &BodyLimits,
@@ -50,7 +54,7 @@ impl Body {
                     return Err(Fault::BadRequest("The request body is broken.".to_owned()));
                 }
                 Some(Ok(frame)) => {
-                    // Anything but data is a trailer, which nobody asked for.
+                    // Anything but data is a trailer, which is ignored.
                     let data = frame.into_data().unwrap_or_default();
                     if data.len() > most - bytes.len() {
                         return Err(Fault::TooLarge(most));
@@ -68,23 +72,23 @@ impl Body {
     }
 }
 
-/// What a body may be.
+/// Limits of a body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BodyLimits {
-    /// Its size.
+    /// Maximum size in bytes.
     pub(super) bytes: usize,
-    /// The longest pause within it.
+    /// Timeout of a pause within it.
     pub(super) pause: Duration,
-    /// The time for all of it, where that is bounded.
+    /// Timeout of the whole body, if there is one.
     pub(super) whole: Option<Duration>,
 }
 
-/// Whether a body's beginning was enough.
+/// Whether the beginning of a body was sufficient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     Enough,
     TooLittle,
 }
 
-/// Bytes that are looked at as a beginning.
+/// Maximum number of bytes that are inspected as a beginning.
 const BEGINNING: usize = 1024;

@@ -1,42 +1,42 @@
-//! Who asks, as the rest of the API and its rules see it.
+//! Caller of the API, as the handler and the policy rules see it.
 
 use crate::keystone::Identity;
 use crate::policy::Attributes;
-use crate::policy::credentials::{AGENT, NOBODY, OBSERVER};
+use crate::policy::credentials::{AGENT, ANONYMOUS, OBSERVER};
 use std::fmt;
 use std::sync::Arc;
 
-/// Who asks.
+/// Caller of the API, by the credential of its request.
 #[derive(Clone, Debug)]
 pub(super) enum Caller {
-    /// The agent token was shown.
+    /// Showed the agent token: the conductor.
     Agent,
-    /// Nothing was shown.
-    Nobody,
-    /// The observer's secret was shown.
+    /// Showed no credential.
+    Anonymous,
+    /// Showed the observer's secret.
     Observer,
-    /// A token was shown that Keystone knows.
+    /// Showed a token that Keystone validated.
     User(Arc<Identity>),
 }
 
 impl Caller {
-    /// What rules see of it.
+    /// Returns the attributes that policy rules see.
     pub(super) fn attributes(&self) -> &Attributes {
         match self {
             Self::Agent => &AGENT,
-            Self::Nobody => &NOBODY,
+            Self::Anonymous => &ANONYMOUS,
             Self::Observer => &OBSERVER,
             Self::User(identity) => &identity.attributes,
         }
     }
 }
 
-/// For the log.
+/// Formats the caller for the log.
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Agent => "conductor",
-            Self::Nobody => "nobody",
+            Self::Anonymous => "nobody",
             Self::Observer => "observer",
             Self::User(identity) => &identity.user,
         })

@@ -1,6 +1,6 @@
-//! Every answer of 400 and more: status and text, in the one envelope the conductor can read.
+//! Error responses (400 and more): status and text in the envelope that the conductor parses.
 //!
-//! The conductor searches in `faultstring`: without that string it ends in a type error of its own.
+//! The conductor searches `faultstring`; without that string it fails with a type error.
 
 use super::caller::Caller;
 use super::wire;
@@ -8,30 +8,30 @@ use crate::error::{AgentError, shortened};
 use crate::policy::Denied;
 use hyper::StatusCode;
 
-/// Why a request was not done.
+/// Reason why a request failed.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The dispatcher's answer.
+    /// Error of the dispatcher.
     Agent(AgentError),
-    /// The body is not what the route wants.
+    /// The body does not match the route.
     BadRequest(String),
-    /// Other callers take what there is for them.
+    /// Other callers use up the permits.
     Busy,
-    /// A known caller without the right, and the rule that says so.
+    /// A known caller without permission, and the rule that denied it.
     Forbidden(Caller, Denied),
-    /// Our own answer could not be written.
+    /// The response could not be serialized.
     Internal,
-    /// What hyper refused, with its status: no HTTP, or too large a head.
+    /// hyper refused the request with this status: not HTTP, or a head that is too large.
     Malformed(StatusCode),
-    /// The methods of the path.
+    /// The method is not allowed; these are.
     MethodNotAllowed(&'static str),
     NotFound,
-    /// The body stopped coming.
+    /// The body stopped arriving.
     SlowBody,
-    /// The most bytes a body may have.
+    /// The body exceeds this maximum, in bytes.
     TooLarge(usize),
     Unauthorized,
-    /// Nobody can say whose the shown token is.
+    /// Keystone cannot validate the token.
     Unavailable,
 }
 
@@ -54,7 +54,8 @@ impl Fault {
         }
     }
 
-    /// `faultstring`: an agent error speaks for itself, the others as `<code> <name>: <text>`.
+    /// Returns the `faultstring`: an agent error's own text, or `<code> <name>: <text>` for the
+    /// others.
     pub(super) fn text(&self) -> String {
         let text = match self {
             Self::Agent(error) => return error.to_string(),
@@ -86,15 +87,16 @@ impl Fault {
         format!("{} {name}: {text}", status.as_u16())
     }
 
-    /// The answer's body. A text may repeat what the caller sent: a long one loses its end.
+    /// Returns the response body. The text may repeat parts of the request, so a long one is
+    /// truncated.
     pub(super) fn body(&self) -> Vec<u8> {
-        let text = shortened(self.text(), LONGEST_TEXT);
+        let text = shortened(self.text(), MAX_TEXT_LEN);
         wire::fault(self.status().is_server_error(), &text)
     }
 }
 
-/// Bytes of a text: all connections may have such an answer at a time.
-const LONGEST_TEXT: usize = 16 * 1024;
+/// Maximum length of a text in bytes: all connections may have such a response at a time.
+const MAX_TEXT_LEN: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -129,7 +131,7 @@ mod tests {
         let text = text["faultstring"].as_str().unwrap();
         let whole = fault.text();
         assert!(whole.starts_with(text.strip_suffix('…').unwrap()));
-        assert_eq!(text.len(), LONGEST_TEXT + '…'.len_utf8());
+        assert_eq!(text.len(), MAX_TEXT_LEN + '…'.len_utf8());
     }
 
     #[test]

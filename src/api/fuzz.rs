@@ -1,4 +1,4 @@
-//! Any bytes as what comes behind a request's line, and as what is written back.
+//! Fuzzes the query, the body of a command, and the responses that hyper writes.
 
 #![allow(
     clippy::expect_used,
@@ -7,13 +7,13 @@
     reason = "what fuzzing finds is a panic"
 )]
 
-use super::envelope;
+use super::hyper_errors;
 use super::query::Query;
 use super::wire::{self, MAX_VALUES_OF_USERS, RunRequest};
 use hyper::Uri;
 use serde_json::Value;
 
-/// The query: a log sees nothing of it but whether somebody waits.
+/// Fuzzes the query: a log shows only whether the client waits.
 pub(crate) fn http_query(bytes: &[u8]) {
     let uri = [b"/v1/commands?", bytes].concat();
     let Ok(uri) = Uri::try_from(uri) else {
@@ -30,14 +30,15 @@ pub(crate) fn http_query(bytes: &[u8]) {
     let _ = query.token();
 }
 
-/// A command: what it calls itself is known from its beginning as from the whole, and its parameters are written as they were read.
+/// Fuzzes a command: its name is the same from the beginning as from the whole body, and its
+/// parameters survive a round trip.
 pub(crate) fn json_envelope(bytes: &[u8]) {
-    envelope::fuzz(bytes);
+    hyper_errors::fuzz(bytes);
     let early = wire::name_before_the_rest(bytes);
     let Ok(request) = RunRequest::parse(bytes, MAX_VALUES_OF_USERS) else {
         return;
     };
-    // Of a name that is given twice the last one counts.
+    // If a name occurs twice, the last one counts.
     let is_once = bytes.windows(6).filter(|six| six == b"\"name\"").count() == 1;
     if let Some(early) = early.filter(|_| is_once && !bytes.contains(&b'\\')) {
         assert_eq!(early, request.name);

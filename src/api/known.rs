@@ -1,15 +1,17 @@
-//! The addresses that showed the agent token lately: the conductor's, which get room and turns before all others.
+//! Addresses that showed the agent token recently: the conductor's. They have priority for
+//! connections and handshakes.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-/// The latest first. Nobody without the token adds to them.
+/// Known addresses, the most recent first. Only requests with the token add one.
 #[derive(Debug, Default)]
 pub(super) struct KnownAddresses(Mutex<VecDeque<IpAddr>>);
 
 impl KnownAddresses {
-    /// Remembers an address that showed the token. It is the address itself, not its network: strangers may be in the same one.
+    /// Adds an address that showed the token. It is the single address, not its network, which
+    /// other clients may share.
     pub(super) fn remember(&self, address: IpAddr) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.front() == Some(&address) {
@@ -33,7 +35,7 @@ impl KnownAddresses {
     }
 }
 
-/// More than any Ironic has conductors that talk to one node.
+/// Above the number of conductors that contact one node in any Ironic.
 const MAX_ADDRESSES: usize = 64;
 
 #[cfg(test)]

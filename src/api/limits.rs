@@ -1,43 +1,47 @@
-//! Bounds of what callers may take.
+//! Limits of what clients may use.
 
 use std::time::Duration;
 
-/// How much of the agent a stranger may use.
+/// Resource limits of the API.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time, more than a network of 256 addresses has: so one of it is never in a newcomer's way alone. The next
-    /// connection ends one that never showed the token, of the network that has most.
+    /// Connections at a time: more than a network of 256 addresses has, so that single connections
+    /// from it never block a new one. A further connection evicts one that never showed the token,
+    /// from the network with most connections.
     pub connections: usize,
-    /// How long a connection has to show the token, from its beginning or its turn at the handshake on, before it makes room for others
-    /// of a crowd as large as its own.
+    /// Time for a connection to show the token, before one of a crowd as large as its own can evict
+    /// it. It starts with the connection or with its turn at the handshake.
     pub grace: Duration,
-    /// Time for the peer's part of the TLS handshake; waiting for turns is not its fault.
+    /// Timeout of the peer's part of the TLS handshake. The time in the queue does not count.
     pub handshake: Duration,
-    /// Time for a request's head, and how long a connection may idle before it.
+    /// Timeout of a request's head, and of an idle connection before it.
     pub head: Duration,
-    /// Largest head (hyper wants 8 KiB at least).
+    /// Maximum size of a head in bytes (hyper requires at least 8 KiB).
     pub head_bytes: usize,
-    /// Longest pause within a body.
+    /// Timeout of a pause within a body.
     pub body: Duration,
-    /// Largest body, read only after the token was right: a config drive of 64 MiB comes as 86 MiB of base64.
+    /// Maximum size of the conductor's body in bytes, read only after authorization. A config drive
+    /// of 64 MiB arrives as 86 MiB of base64.
     pub body_bytes: usize,
-    /// Largest body of a caller other than the conductor; one such body is read at a time, in as much time as one pause may take.
+    /// Maximum size of the body of a caller other than the conductor, in bytes. One such body is
+    /// read at a time, within the timeout of one pause.
     pub user_body_bytes: usize,
-    /// Answers with results, the inventory or the log that callers other than the conductor have not yet taken whole; the next one waits.
+    /// Responses with results, the inventory or the log that callers other than the conductor are
+    /// still receiving. The next response waits.
     pub user_answers: usize,
-    /// How long it counts who may do what, for a request of a caller other than the conductor that waits: as long as a changed policy
-    /// may go unnoticed.
+    /// Time for which an authorization is valid while a request of a caller other than the
+    /// conductor waits. A changed policy may go unnoticed for the same time.
     pub decision: Duration,
-    /// Time for answers in flight when the API ends.
+    /// Time for responses in flight when the API shuts down.
     pub drain: Duration,
-    /// Time in which a caller who still sends may read the answer that refused its body.
+    /// Time in which a client that still sends may read the response that refused its body.
     pub linger: Duration,
-    /// What the second wrong token from a network waits for its answer; each further one waits twice as long.
-    pub refusal: Duration,
-    /// The longest such wait.
-    pub refusal_most: Duration,
-    /// Refused callers who are kept waiting at a time; the next one is answered at once.
-    pub refused_waiting: usize,
+    /// Delay of the response to the second wrong token from a network. Each further one doubles it.
+    pub failure_delay: Duration,
+    /// Maximum of that delay.
+    pub failure_delay_max: Duration,
+    /// Delayed responses at a time. The next one is sent at once.
+    pub max_delayed: usize,
 }
 
 impl Default for Limits {
@@ -55,9 +59,9 @@ impl Default for Limits {
             decision: Duration::from_secs(2),
             drain: Duration::from_secs(3),
             linger: Duration::from_secs(2),
-            refusal: Duration::from_millis(50),
-            refusal_most: Duration::from_secs(2),
-            refused_waiting: 32,
+            failure_delay: Duration::from_millis(50),
+            failure_delay_max: Duration::from_secs(2),
+            max_delayed: 32,
         }
     }
 }

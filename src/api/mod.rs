@@ -1,27 +1,30 @@
-//! The agent's HTTP(S) API: what the conductor calls (contract of IPA's `api/app`).
+//! The agent's HTTP(S) API, which the conductor calls (contract of IPA's `api/app`).
 //!
 //! ```text
-//! connection ─► server (TLS, time limits) ─► routes ─► gate ─► body ─► gate ─► dispatcher
-//!                                              │  (caller, policy)  │    │
-//!                                              └────────┴───────────┴────┴────► fault (every answer of 400 and more)
+//! connection ─► server (TLS, timeouts) ─► routes ─► authorize ─► body ─► authorize ─► dispatcher
+//!                                           │    (caller, policy)  │         │
+//!                                           └──────────┴───────────┴─────────┴──► fault
+//!                                                              (every response of 400 and more)
 //! ```
 //!
-//! `authenticate` says who asks (a `caller`), `gate` whether that may be: by one rule for each operation. Callers without a right
-//! credential are remembered in `strangers`, which slows them down; `handshakes` orders what they make the agent compute,
-//! `places` how many of them there may be, and the addresses in `known` come before them. The wire's JSON is in `wire`; what a
-//! command does is nobody's business here. Bytes that are no HTTP/1.1, and heads larger than [`Limits::head_bytes`], are refused
-//! by hyper itself; `envelope` puts the body into its answer.
+//! `authenticate` identifies the client (a `caller`). `authorize` checks the policy rule of the
+//! operation. `auth_throttle` delays clients that fail authentication. `handshake_limit` schedules
+//! the TLS computation that clients cause, and `places` limits their connections. The addresses in
+//! `known` have priority in both. `wire` holds the JSON formats; the commands themselves are
+//! outside this module. hyper itself refuses bytes that are not HTTP/1.1, and heads larger than
+//! [`Limits::head_bytes`]; `hyper_errors` adds the body to its response.
 
-mod answer;
+mod auth_throttle;
 mod authenticate;
+mod authorize;
 mod body;
 mod caller;
-mod envelope;
 mod fault;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod gate;
-mod handshakes;
+mod handler;
+mod handshake_limit;
+mod hyper_errors;
 mod known;
 mod limits;
 mod payload;
@@ -31,13 +34,12 @@ mod query;
 mod routes;
 mod server;
 mod state;
-mod strangers;
 #[cfg(test)]
 mod timing;
 mod wire;
 
-pub use authenticate::Credentials;
-pub use gate::{Gate, Subject};
+pub use authenticate::Authenticator;
+pub use authorize::{Authorizer, Resources};
 pub use limits::Limits;
 pub use server::{serve, serve_within};
 pub use state::State;

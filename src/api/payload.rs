@@ -1,4 +1,4 @@
-//! An answer's body: handed to the connection in pieces, so that the connection copies no more of it than it can send.
+//! Response body: passed to the connection in pieces, so that it copies no more than it can send.
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
@@ -7,11 +7,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// The bytes of an answer, and the leave to hold them.
+/// Bytes of a response, and the permit to hold them.
 #[derive(Debug, Default)]
 pub(super) struct Payload {
     rest: Bytes,
-    /// Given back when the body was sent or its connection has ended.
+    /// Released when the body was sent or its connection has ended.
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -57,5 +57,5 @@ impl Body for Payload {
     }
 }
 
-/// A TLS record's worth.
+/// Plaintext of one TLS record.
 const PIECE: usize = 16 * 1024;

@@ -1,4 +1,4 @@
-//! The other end of a connection, as its answers and the list of connections see it.
+//! Peer of a connection, as the request handler and the list of connections use it.
 
 use super::places::{Crowd, Stage};
 use std::net::SocketAddr;
@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
-/// What the answers learn and tell about a connection.
+/// State that the request handler and the connection share.
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
     pub(super) local: SocketAddr,
-    /// The connections of its network.
+    /// Counts of the connections of its network and of its address.
     pub(super) crowd: Crowd,
     stage: Mutex<Stage>,
     left_body: AtomicBool,
@@ -29,18 +29,18 @@ impl Peer {
         }
     }
 
-    /// The caller showed the token: its connection is not given up for another.
-    pub(super) fn trust(&self) {
+    /// Records that the client showed the token: its connection is never evicted.
+    pub(super) fn mark_authenticated(&self) {
         self.enter(Stage::Trusted);
     }
 
-    /// Whether it ever did.
+    /// Returns whether the client ever showed the token.
     pub(super) fn is_trusted(&self) -> bool {
         self.stage() == Stage::Trusted
     }
 
-    /// A body was answered unread.
-    pub(super) fn leave_body(&self) {
+    /// Records that a response left a body unread.
+    pub(super) fn mark_unread_body(&self) {
         self.left_body.store(true, Ordering::Relaxed);
     }
 
@@ -48,7 +48,7 @@ impl Peer {
         self.left_body.load(Ordering::Relaxed)
     }
 
-    /// The buffer of its requests grew, and would keep them while the connection idles.
+    /// Records that hyper's read buffer grew. It would hold requests while the connection idles.
     pub(super) fn outgrow_buffer(&self) {
         self.outgrew_buffer.store(true, Ordering::Relaxed);
     }
@@ -66,7 +66,7 @@ impl Peer {
     }
 }
 
-/// An IPv4 caller of a `::` listener as what it is.
+/// Converts an IPv4-mapped address of a `::` listener to IPv4.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -1,10 +1,11 @@
-//! Which connections there is room for, and which one goes when another comes.
+//! Limits the connections of a listener, and selects the one to evict for a new one.
 //!
-//! Addresses that showed the token have room first. Of the others each network has as much as any other: the largest crowd makes room,
-//! and in it those go first that had their turn and their time to show a token. So a stranger needs as many addresses as there are
-//! places to be in a newcomer's way, and then each of them has to give its place up again after [`Limits::grace`](super::Limits).
+//! Addresses that showed the token have priority. Among the others, each network has the same
+//! share: the largest crowd makes room. Within a crowd, connections past their turn and their grace
+//! period go first. To block a new connection, an unauthenticated client needs as many addresses as
+//! there are places. Even then it loses each place after [`Limits::grace`](super::Limits).
 
-use super::strangers::network;
+use super::auth_throttle::client_prefix;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,34 +13,36 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How many connections there are from one place. A network counts before its addresses: who has many of them in one network has no more
-/// room than others, and within a network each address has as much as any other.
+/// Number of connections from one network and from one address. The network is compared first, so
+/// many addresses in one network give no larger share. Within a network, each address has the same
+/// share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Size {
     network: usize,
     address: usize,
 }
 
-/// How far a connection is.
+/// Stage of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// The peer is at work since then: it came, or its part of the handshake was answered.
+    /// The peer has had its turn since then: it connected, or the agent processed its part of the
+    /// handshake.
     Since(Instant),
-    /// It showed the token, and is never given up for another.
+    /// The client showed the token; its connection is never evicted.
     Trusted,
-    /// It waits for its turn at the handshake.
+    /// It waits in the handshake queue.
     Waiting,
 }
 
-/// The networks and addresses that have connections. A flood makes this count for each newcomer, so nothing is counted that can be
-/// kept.
+/// Connection counts by network and by address. They are read for each new connection, even in a
+/// flood, so they are maintained as reference counts instead of being recounted.
 #[derive(Debug, Default)]
 pub(super) struct Crowds {
     networks: HashMap<IpAddr, Arc<()>>,
     addresses: HashMap<IpAddr, Arc<()>>,
 }
 
-/// A connection's part in the numbers of its network and of its address.
+/// Membership of a connection in the counts of its network and its address.
 #[derive(Debug)]
 pub(super) struct Crowd {
     network: Arc<()>,
@@ -47,15 +50,19 @@ pub(super) struct Crowd {
 }
 
 impl Crowds {
-    /// Counts a connection until what is returned is dropped.
+    /// Counts a connection until the returned value is dropped.
     pub(super) fn join(&mut self, address: IpAddr) -> Crowd {
         Crowd {
-            network: self.networks.entry(network(address)).or_default().clone(),
+            network: self
+                .networks
+                .entry(client_prefix(address))
+                .or_default()
+                .clone(),
             address: self.addresses.entry(address).or_default().clone(),
         }
     }
 
-    /// Forgets networks and addresses without connections.
+    /// Removes networks and addresses without connections.
     pub(super) fn tidy(&mut self) {
         for table in [&mut self.networks, &mut self.addresses] {
             table.retain(|_, members| number(members) > 0);
@@ -64,7 +71,7 @@ impl Crowds {
 }
 
 impl Crowd {
-    /// How many connections there are, this one included.
+    /// Returns the connection counts, this connection included.
     pub(super) fn size(&self) -> Size {
         Size {
             network: number(&self.network),
@@ -73,34 +80,35 @@ impl Crowd {
     }
 }
 
-/// One is held by the table.
+/// The table holds one reference.
 fn number(members: &Arc<()>) -> usize {
     Arc::strong_count(members) - 1
 }
 
-/// A connection, as far as it matters for its place.
+/// A connection, as far as it matters for eviction.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Holder {
     pub(super) address: IpAddr,
-    /// How many connections its network and its address have, the newcomer included.
+    /// Connections of its network and of its address, the new connection included.
     pub(super) crowd: Size,
     /// The address showed the token, on this connection or another.
     pub(super) is_known: bool,
     pub(super) stage: Stage,
 }
 
-/// The places of one listener.
+/// Connection limit of one listener.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Places {
-    /// How many there are.
+    /// Maximum number of connections.
     pub(super) number: usize,
-    /// For how long a connection keeps its place against those of a crowd as large as its own.
+    /// Grace period of a connection against others of a crowd as large as its own.
     pub(super) grace: Duration,
 }
 
 impl Places {
-    /// Chooses who makes room for a newcomer, oldest first in `holders`; nobody if the newcomer has to go. `own` is the newcomer's crowd,
-    /// with itself, or nothing if its address showed the token: then it has a right to a place.
+    /// Selects the connection to evict from `holders`, which are ordered oldest first. Returns
+    /// nothing if the new connection must be refused. `own` is the size of its crowd, itself
+    /// included. It is `None` if the address showed the token, which gives it a right to a place.
     pub(super) fn victim(
         &self,
         holders: &[Holder],
@@ -113,7 +121,7 @@ impl Places {
                 *known.entry(holder.address).or_default() += 1;
             }
         }
-        // One who shares a known address, behind a router that translates them, must not have all places by that.
+        // Clients that share a known address, behind a NAT router, must not occupy all places.
         let most = self.number / 4;
         let keeps = |holder: &Holder| {
             let same = known.get(&holder.address);
@@ -127,7 +135,8 @@ impl Places {
         }
     }
 
-    /// Of the largest crowd who had most time, and of one no larger than the newcomer's own nobody whose time is not over.
+    /// Selects, from the largest crowd, the connection that had most time. If that crowd is no
+    /// larger than the new connection's, only one past its grace period can be selected.
     fn choose(
         &self,
         holders: &[Holder],
@@ -144,7 +153,7 @@ impl Places {
                         Order::Past(Reverse(at))
                     }
                     Stage::Since(_) => Order::Fresh(Reverse(at)),
-                    // Who came last waits for the longest time yet.
+                    // The connection that came last still has the longest wait.
                     Stage::Waiting | Stage::Trusted => Order::Waiting(at),
                 };
                 (holder.crowd, order, at)
@@ -154,7 +163,7 @@ impl Places {
     }
 }
 
-/// Who of a crowd goes last, first.
+/// Order of eviction within a crowd: the greatest goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Order {
     Waiting(usize),
@@ -172,7 +181,8 @@ mod tests {
         [192, 0, 2, number].into()
     }
 
-    /// Who goes for a newcomer, of connections of `(address, stage)`: the stages are T(rusted), W(aiting), F(resh) and P(ast).
+    /// Returns the connection evicted for a new one, among `(address, stage)`: the stages are
+    /// T(rusted), W(aiting), F(resh) and P(ast).
     fn victim(holders: &[(u8, char)], known: &[u8], newcomer: u8) -> Option<usize> {
         let now = Instant::now() + GRACE * 10;
         let mut crowds = Crowds::default();
@@ -207,19 +217,21 @@ mod tests {
     #[test]
     fn the_largest_crowd_makes_room_and_in_it_who_had_most_time() {
         for (holders, newcomer, expected) in [
-            // Of its own crowd the oldest whose time is over.
+            // The oldest of its own crowd that is past its grace period.
             (&[(1, 'F'), (1, 'P'), (1, 'P'), (2, 'P')][..], 1, Some(1)),
-            // While all of it is fresh the newcomer has to wait; one of a smaller crowd has not.
+            // While all of it is fresh, a new connection of the same crowd is refused, but not one
+            // of a smaller crowd.
             (&[(2, 'P'), (1, 'W'), (1, 'F'), (1, 'F')], 1, None),
             (&[(2, 'P'), (1, 'W'), (1, 'F'), (1, 'F')], 3, Some(2)),
-            // Of those who wait the last one goes.
+            // Among waiting connections the last one goes.
             (&[(1, 'W'), (1, 'W'), (2, 'W')], 3, Some(1)),
-            // Crowds as large as the newcomer's own lose nobody but whose time is over.
+            // Crowds as large as the new connection's lose only connections past their grace
+            // period.
             (&[(1, 'F'), (2, 'W'), (3, 'P'), (4, 'P')], 5, Some(2)),
             (&[(1, 'F'), (2, 'W'), (3, 'F')], 5, None),
             (&[(1, 'F'), (2, 'F'), (3, 'F')], 1, None),
             (&[(1, 'F'), (1, 'F'), (3, 'P')], 4, Some(0)),
-            // The token is never given up.
+            // A connection that showed the token is never evicted.
             (&[(1, 'T'), (1, 'T'), (1, 'T')], 2, None),
             (&[(1, 'T'), (1, 'T'), (2, 'P')], 1, Some(2)),
         ] {
@@ -230,15 +242,15 @@ mod tests {
 
     #[test]
     fn a_known_address_has_room_before_all_others() {
-        // The conductor's is 9.
+        // The conductor's address is 9.
         for (holders, newcomer, expected) in [
             (&[(1, 'W'), (2, 'W'), (3, 'W'), (9, 'P')][..], 9, Some(2)),
             (&[(1, 'F'), (2, 'F'), (9, 'P'), (9, 'T')], 9, Some(0)),
             (&[(1, 'F'), (2, 'P'), (3, 'F'), (9, 'F')], 9, Some(1)),
-            // Where there is nobody else, its own make room.
+            // Without other connections, its own make room.
             (&[(9, 'T'), (9, 'F'), (9, 'P'), (9, 'T')], 9, Some(2)),
             (&[(9, 'T'), (9, 'T'), (9, 'T'), (9, 'T')], 9, None),
-            // A stranger does not take its place, however long it was quiet.
+            // An unknown address does not take its place, however long it idled.
             (&[(1, 'F'), (2, 'F'), (3, 'F'), (9, 'P')], 4, None),
         ] {
             let found = victim(holders, &[9], newcomer);
@@ -294,7 +306,7 @@ mod tests {
             places.victim(&holders.collect::<Vec<_>>(), Some(newcomer.size()), now)
         };
         assert_eq!(victim(&conductor.1), Some(2));
-        // The address with most finds none.
+        // The address with most connections is refused.
         assert_eq!(victim(&crowd[0].1), None);
     }
 

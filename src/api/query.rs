@@ -1,9 +1,9 @@
-//! The query string: the two parameters the API knows, and what of it a log may show.
+//! Query string: the two parameters of the API, and the form of it that a log may show.
 
 use hyper::Uri;
 use zeroize::Zeroizing;
 
-/// A request's query, as it was sent.
+/// Query of a request, still encoded.
 #[derive(Clone, Copy)]
 pub(super) struct Query<'a>(&'a str);
 
@@ -12,18 +12,19 @@ impl<'a> Query<'a> {
         Self(uri.query().unwrap_or_default())
     }
 
-    /// The first `agent_token`, decoded. Wiped when dropped.
+    /// Returns the first `agent_token`, decoded. It is wiped when dropped.
     pub(super) fn token(&self) -> Option<Zeroizing<Vec<u8>>> {
         self.first(TOKEN)
     }
 
-    /// Whether the caller waits for the command's end: the first `wait`, in any case of letters.
+    /// Returns whether the client waits for the command's end: the first `wait`, case-insensitive.
     pub(super) fn wait(&self) -> bool {
         self.first(WAIT)
             .is_some_and(|value| value.eq_ignore_ascii_case(b"true"))
     }
 
-    /// The query for a log: of `wait` its value, of anything else not even that. A mistyped name must not show the token.
+    /// Returns the query for a log: the value of `wait`, and neither name nor value of unknown
+    /// parameters. A mistyped name must not show the token.
     pub(super) fn redacted(&self) -> String {
         let parts: Vec<String> = self
             .parameters()
@@ -50,7 +51,8 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Form decoding as Python does it: `+` is a space, a `%` without two digits stays. Sized once, so that no copy is left.
+/// Decodes a form value as Python does: `+` is a space, and a `%` without two hex digits stays. The
+/// buffer is sized once, so that no copy is left.
 fn decoded(text: &str) -> Zeroizing<Vec<u8>> {
     let mut decoded = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text.as_bytes();
@@ -71,7 +73,7 @@ fn decoded(text: &str) -> Zeroizing<Vec<u8>> {
     decoded
 }
 
-/// The byte that `%` and two digits stand for.
+/// Returns the byte that `%` and two hex digits encode.
 pub(super) fn escape(high: u8, low: u8) -> Option<u8> {
     Some(digit(high)? << 4 | digit(low)?)
 }

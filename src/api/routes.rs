@@ -1,50 +1,51 @@
-//! Method and path to what is asked for: pure, no token and no body.
+//! Maps method and path to an operation, without token and body.
 //!
-//! Every route of IPA's but the documents exists with and without `/v1`; `/v1/inventory` and `/v1/log` are ours. IPA's router
-//! (werkzeug) redirects a missing slash for the methods of its target, finds nothing there for any other, and knows no path with
-//! a slash too many.
+//! Every route of IPA except the documents exists with and without `/v1`. `/v1/inventory` and
+//! `/v1/log` are Ferrite's. IPA's router (werkzeug) redirects a path without its slash for the
+//! methods of the target, and responds to other methods there with 404. A path with a slash too
+//! many gets 404.
 
 use super::query::escape;
 use crate::policy::names;
 use hyper::Method;
 use std::borrow::Cow;
 
-/// What a request asks for.
+/// Route of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route<'a> {
-    /// The path is known, the method is not; these are (`Allow`).
+    /// The path is known, but not the method; these are allowed (`Allow`).
     MethodNotAllowed(&'static str),
-    /// Nothing has this path.
+    /// No operation has this path.
     NotFound,
-    /// The same path with a slash at its end.
+    /// Redirect to the same path with a trailing slash.
     Slash,
-    /// Something that a rule decides about.
+    /// An operation with a policy rule.
     To(Operation<'a>),
 }
 
-/// What can be asked of the API.
+/// Operation of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation<'a> {
-    /// One command's record.
+    /// Returns one command's record.
     Command(&'a str),
-    /// What the machine is.
+    /// Returns the hardware inventory.
     Inventory,
-    /// The commands' records.
+    /// Returns the records of all commands.
     List,
-    /// The agent's log.
+    /// Returns the agent's log.
     Log,
-    /// Which versions the API has.
+    /// Returns the API versions.
     Root,
-    /// To run a command.
+    /// Runs a command.
     Run,
-    /// Since when the agent runs.
+    /// Returns the agent's start time and version.
     Status,
-    /// What version 1 has.
+    /// Returns the resources of API version 1.
     Version,
 }
 
 impl Operation<'_> {
-    /// The rule that decides who may.
+    /// Returns the policy rule that authorizes the operation.
     pub(super) const fn rule(self) -> &'static str {
         match self {
             Self::Command(_) => names::COMMAND_GET,
@@ -58,14 +59,14 @@ impl Operation<'_> {
         }
     }
 
-    /// Whether it is one of the documents that say what is here: everybody reads them, unless a policy says otherwise, and IPA
-    /// looks at no credential there.
-    pub(super) const fn is_document(self) -> bool {
+    /// Returns whether the operation is a public document. All clients may read it unless the
+    /// policy denies that; IPA checks no credential there.
+    pub(super) const fn is_public(self) -> bool {
         matches!(self, Self::Root | Self::Status | Self::Version)
     }
 }
 
-/// The route of a request.
+/// Finds the route of a request.
 pub(super) fn find<'a>(method: &Method, path: &'a str) -> Route<'a> {
     let reads = method == Method::GET || method == Method::HEAD;
     let read_only = |route| match reads {
@@ -92,8 +93,8 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Route<'a> {
     }
 }
 
-/// A path as it was meant, before it is looked up: `%61` is `a`. A slash that was written as `%2F` stays one of a name, and
-/// bytes that are no UTF-8 are replaced (IPA: cheroot, werkzeug).
+/// Decodes a path before it is looked up: `%61` is `a`. `%2F` remains encoded and part of a name.
+/// Bytes that are not UTF-8 are replaced (IPA: cheroot, werkzeug).
 pub(super) fn decoded(path: &str) -> Cow<'_, str> {
     if !path.contains('%') {
         return Cow::Borrowed(path);
@@ -178,7 +179,8 @@ mod tests {
         }
     }
 
-    /// Of each operation that a rule names, what the router finds there has that rule; and no rule of the API is without one.
+    /// Each operation that a rule names is routed to that rule, and each operation of the API has a
+    /// rule.
     #[test]
     fn every_operation_of_the_api_has_the_rule_that_names_it() {
         let named = DEFAULTS

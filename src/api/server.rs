@@ -1,14 +1,14 @@
-//! Connections: accepted, bounded, wrapped in TLS, drained at the end.
+//! Accepts connections, limits them, wraps them in TLS and drains them at shutdown.
 
-use super::answer::Service;
-use super::envelope::Enveloping;
-use super::handshakes::Handshakes;
+use super::auth_throttle::AuthThrottle;
+use super::handler::Handler;
+use super::handshake_limit::Handshakes;
+use super::hyper_errors::ErrorBodyStream;
 use super::known::KnownAddresses;
 use super::limits::Limits;
 use super::peer::Peer;
 use super::places::{Crowds, Holder, Places, Stage};
 use super::state::State;
-use super::strangers::Strangers;
 use crate::logging::LogBudget;
 use crate::tls::stream::{Handshake, Progress, ServerStream};
 use hyper::server::conn::http1;
@@ -30,7 +30,8 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Serves the API until cancelled, then finishes the answers in flight. Plain HTTP without TLS settings.
+/// Serves the API until cancelled, then finishes the responses in flight. Without TLS settings it
+/// serves plain HTTP.
 pub async fn serve(
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
@@ -40,7 +41,7 @@ pub async fn serve(
     serve_within(Limits::default(), listener, tls, state, cancel).await;
 }
 
-/// [`serve`] with limits of one's own.
+/// Serves the API like [`serve`], with the given limits.
 pub async fn serve_within(
     limits: Limits,
     listener: TcpListener,
@@ -49,12 +50,12 @@ pub async fn serve_within(
     cancel: CancellationToken,
 ) {
     let server = Server {
-        service: Arc::new(Service {
+        service: Arc::new(Handler {
             state,
             limits,
-            strangers: Strangers::new(&limits),
+            throttle: AuthThrottle::new(&limits),
             known: KnownAddresses::default(),
-            inventory_turn: Arc::new(AsyncMutex::default()),
+            inventory_lock: Arc::new(AsyncMutex::default()),
             users_lines: LogBudget::new(USERS_LINES_A_MINUTE),
             users_commands: LogBudget::new(USERS_COMMANDS_A_MINUTE),
             user_body: Semaphore::new(1),
@@ -72,7 +73,7 @@ pub async fn serve_within(
 
 #[derive(Clone)]
 struct Server {
-    service: Arc<Service>,
+    service: Arc<Handler>,
     tls: Option<Arc<ServerConfig>>,
     handshakes: Arc<Handshakes>,
     accept_errors: Arc<LogBudget>,
@@ -90,15 +91,15 @@ impl Server {
         loop {
             tokio::select! {
                 () = self.cancel.cancelled() => break,
-                Some(ended) = connections.tasks.join_next() => note(ended),
-                (stream, address) = self.accept(&listener) => self.admit(stream, address, &mut connections),
+                Some(ended) = connections.tasks.join_next() => log_panic(ended),
+                (stream, address) = self.accept(&listener) => self.accept_connection(stream, address, &mut connections),
             }
         }
         drop(listener);
         let mut tasks = connections.tasks;
         let drained = async {
             while let Some(ended) = tasks.join_next().await {
-                note(ended);
+                log_panic(ended);
             }
         };
         if timeout(self.service.limits.drain, drained).await.is_err() {
@@ -107,7 +108,8 @@ impl Server {
         tasks.shutdown().await;
     }
 
-    /// The next connection. What fails here is one caller's or passes, as a lack of descriptors does.
+    /// Accepts the next connection. An error is either one client's or transient, such as a lack of
+    /// descriptors, so it retries.
     async fn accept(&self, listener: &TcpListener) -> (TcpStream, SocketAddr) {
         loop {
             match listener.accept().await {
@@ -122,7 +124,12 @@ impl Server {
         }
     }
 
-    fn admit(&self, stream: TcpStream, address: SocketAddr, connections: &mut Connections) {
+    fn accept_connection(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+        connections: &mut Connections,
+    ) {
         let Ok(local) = stream.local_addr() else {
             return;
         };
@@ -133,7 +140,7 @@ impl Server {
         let crowd = connections.crowds.join(address.ip());
         let peer = Arc::new(Peer::new(address, local, crowd));
         if !connections.make_room(places, &peer, &self.service.known) {
-            return self.service.strangers.crowded_out(peer.address.ip());
+            return self.service.throttle.note_eviction(peer.address.ip());
         }
         let task = self.clone().connection(stream, Arc::clone(&peer));
         let task = connections.tasks.spawn(task);
@@ -142,7 +149,7 @@ impl Server {
 
     async fn connection(self, stream: TcpStream, peer: Arc<Peer>) {
         let client = peer.address.ip();
-        // Answers are small and awaited; without this option they only come later.
+        // Responses are small and awaited; without this option they are only delayed.
         let _ = stream.set_nodelay(true);
         let ended = match &self.tls {
             None => self.http(stream, &peer).await,
@@ -152,20 +159,21 @@ impl Server {
                     None => return,
                     Some(Ok(stream)) => self.http(stream, &peer).await,
                     Some(Err(error)) => {
-                        return self.service.strangers.broke(client, error);
+                        return self.service.throttle.note_protocol_error(client, error);
                     }
                 }
             }
         };
         if let Err(error) = ended
-            && let Some(untold) = self.service.strangers.take_debug_line()
+            && let Some(untold) = self.service.throttle.take_debug_line()
         {
             tracing::debug!(%client, untold, %error, "A connection broke");
         }
     }
 
-    /// The peer's own part of the handshake has a limit. Waiting for turns has none but the number of connections: a conductor must
-    /// not be given up for the strangers before it.
+    /// Performs the TLS handshake. The peer's own part of it has a timeout. The time in the queue
+    /// is limited only by the number of connections: a conductor must not be dropped for the
+    /// clients before it.
     async fn handshake(
         &self,
         tls: &Arc<ServerConfig>,
@@ -179,13 +187,13 @@ impl Server {
             let begun = peer.stage();
             peer.enter(Stage::Waiting);
             let is_known = self.service.known.contains(peer.address.ip());
-            let computed = self.handshakes.take_turn(handshake, is_known).await;
+            let computed = self.handshakes.compute_in_turn(handshake, is_known).await;
             let (computed, progress) = computed.ok_or(io::ErrorKind::ConnectionAborted)?;
             handshake = computed;
             peer.enter(match progress? {
                 Progress::Done => break,
                 Progress::Answered => Stage::Since(Instant::now()),
-                // Who sends it a byte at a time has no more time than others.
+                // A peer that sends single bytes gets no more time than others.
                 Progress::NeedsRest => begun,
             });
         }
@@ -202,14 +210,14 @@ impl Server {
         // Boxed, so that the connection can be taken apart below.
         let answers = service_fn(move |request| {
             let (service, caller) = (Arc::clone(&service), Arc::clone(&caller));
-            Box::pin(async move { Ok::<_, Infallible>(service.answer(request, &caller).await) })
+            Box::pin(async move { Ok::<_, Infallible>(service.handle(request, &caller).await) })
         });
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
             .max_buf_size(limits.head_bytes)
             .serve_connection(
-                TokioIo::new(Enveloping::new(stream, Arc::clone(peer))),
+                TokioIo::new(ErrorBodyStream::new(stream, Arc::clone(peer))),
                 answers,
             );
         let serving = poll_fn(|cx| connection.poll_without_shutdown(cx));
@@ -223,7 +231,9 @@ impl Server {
         let unread = match ended {
             Ok(()) => peer.has_left_body(),
             Err(error) if error.is_parse() => {
-                self.service.strangers.broke(peer.address.ip(), error);
+                self.service
+                    .throttle
+                    .note_protocol_error(peer.address.ip(), error);
                 true
             }
             Err(error) => return Err(error),
@@ -234,7 +244,7 @@ impl Server {
     }
 }
 
-/// The connections of the moment, oldest first.
+/// Open connections, oldest first.
 #[derive(Default)]
 struct Connections {
     tasks: JoinSet<()>,
@@ -243,7 +253,7 @@ struct Connections {
 }
 
 impl Connections {
-    /// Makes room for a newcomer, at the cost of another if need be. Whether there is room.
+    /// Makes room for a new connection, by eviction if necessary. Returns whether there is room.
     fn make_room(&mut self, places: Places, newcomer: &Peer, known: &KnownAddresses) -> bool {
         self.open.retain(|(task, _)| !task.is_finished());
         self.crowds.tidy();
@@ -271,7 +281,7 @@ impl Connections {
     }
 }
 
-/// Waits for a part of a handshake for as long as is left for all of them.
+/// Waits for one part of a handshake, within the time left for all parts.
 async fn within<T>(
     left: &mut Duration,
     part: impl Future<Output = io::Result<T>>,
@@ -285,8 +295,8 @@ async fn within<T>(
     })
 }
 
-/// Ends a connection. Closing one with bytes left unread resets it, and the caller would lose the answer that says why:
-/// so what still comes is thrown away for a moment.
+/// Closes a connection. With unread bytes, a close would reset it and the client would lose the
+/// response that gives the reason. Further bytes are therefore discarded for up to `limit`.
 async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, unread: bool, limit: Duration) {
     let _ = timeout(limit, async {
         stream.shutdown().await?;
@@ -297,8 +307,8 @@ async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, unread: bool, l
     .await;
 }
 
-/// A task that panicked took one connection with it; the rest goes on.
-fn note(ended: Result<(), JoinError>) {
+/// Logs a panic of a connection's task. Other connections continue.
+fn log_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
@@ -306,9 +316,9 @@ fn note(ended: Result<(), JoinError>) {
     }
 }
 
-/// Enough for several people who look each second.
+/// Enough for several users that poll each second.
 const USERS_LINES_A_MINUTE: u32 = 240;
-/// Each is two lines: that it began, and how it ended.
+/// Each command has two lines: one at its start and one at its end.
 const USERS_COMMANDS_A_MINUTE: u32 = 60;
 const ACCEPT_ERRORS_A_MINUTE: u32 = 6;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,11 +1,11 @@
-//! How long a request's refusal takes tells nobody how much of the shown token is right: decoding, comparison and answer together,
-//! by the method of `tests/timing/`.
+//! Tests that the duration of a refusal does not reveal how much of the token is right. It times
+//! decoding, comparison and response together, by the method of `tests/timing/`.
 //!
-//! The control does the same and then compares once more, stopping at the first difference: the method must see that, through all
-//! the rest that is timed with it.
+//! The control does the same and adds a comparison that stops at the first difference. The method
+//! must detect that among everything else that is timed.
 
-// The method, with its own tests, belongs to the program that times the comparison alone. This file has to be in the library: what
-// it times is not public.
+// The method, with its own tests, belongs to the program that times the comparison alone. This file
+// is in the library because the timed functions are not public.
 #[path = "../../tests/timing/samples.rs"]
 mod samples;
 #[path = "../../tests/timing/table.rs"]
@@ -13,10 +13,10 @@ mod table;
 #[path = "../../tests/timing/welch.rs"]
 mod welch;
 
-use super::answer::refusal;
-use super::authenticate::Credentials;
+use super::authenticate::Authenticator;
+use super::authorize::{Authorizer, Resources};
 use super::fault::Fault;
-use super::gate::{Gate, Subject};
+use super::handler::refusal;
 use super::query::Query;
 use super::routes::Operation;
 use crate::policy::{Attributes, DEFAULTS, Enforcer, Settings};
@@ -32,13 +32,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use table::{CLASSES, LIMIT, Table};
 
-/// Ironic's length.
+/// A token of the length that Ironic issues.
 const TOKEN: &str = "hjSYAN0bRP3d0Y7Zk1lQ2eO5cWmVxTuIa8fG4sK6tDn";
 
 #[derive(Debug)]
 struct Machine;
 
-impl Subject for Machine {
+impl Resources for Machine {
     fn attributes(&self) -> Attributes {
         Attributes::new()
     }
@@ -52,10 +52,10 @@ impl Subject for Machine {
     }
 }
 
-fn gate() -> Gate {
+fn gate() -> Authorizer {
     let token = AgentToken::from_lookup(TOKEN.into()).unwrap();
-    Gate {
-        credentials: Credentials {
+    Authorizer {
+        credentials: Authenticator {
             token: CurrentToken::new(Some(Arc::new(token))),
             observer: None,
             keystone: None,
@@ -65,7 +65,7 @@ fn gate() -> Gate {
     }
 }
 
-/// A request's head that shows this token, as it is or with each byte escaped.
+/// Builds a request head with this token, as it is or with each byte escaped.
 fn head(presented: &[u8], is_escaped: bool) -> Parts {
     let shown: String = match is_escaped {
         true => presented
@@ -79,9 +79,9 @@ fn head(presented: &[u8], is_escaped: bool) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-/// Whether a request is let in; the answer that refuses it is made as a whole.
-fn accepts(gate: &Gate, head: &Parts) -> bool {
-    let admitted = pin!(gate.admit(Operation::List, head));
+/// Returns whether a request is authorized. The response to a refused one is built completely.
+fn accepts(gate: &Authorizer, head: &Parts) -> bool {
+    let admitted = pin!(gate.authorize(Operation::List, head));
     match admitted.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Err(fault @ Fault::Unauthorized)) => {
             let answer = black_box(refusal(&fault));
@@ -98,7 +98,8 @@ fn the_time_of_a_refusal_tells_nothing_of_the_token_and_would_be_seen_if_it_did(
     let refuses = |head: &Parts| accepts(&gate, head);
     let early = |head: &Parts| {
         let shown = Query::of(&head.uri).token().unwrap();
-        // A byte at a time: `==` looks at so many at once that little of it shows among all the rest.
+        // One byte at a time: `==` compares many bytes at once, and the difference would disappear
+        // in the rest.
         let is_right = shown.len() == TOKEN.len()
             && shown
                 .iter()
@@ -115,7 +116,8 @@ fn the_time_of_a_refusal_tells_nothing_of_the_token_and_would_be_seen_if_it_did(
         .into_iter()
         .map(|classes| row("a refusal", classes, false, &refuses))
         .collect();
-    // The digits of random characters are others than the token's, so that of these only two classes are alike to decode.
+    // The digits of random characters differ from the token's, so only these two classes decode
+    // alike.
     let alike = [Class::LastByte, Class::FirstByte];
     ours.push(row("a refusal, the token escaped", alike, true, &refuses));
     let seen = row("a refusal, and byte by byte", alike, false, &early);

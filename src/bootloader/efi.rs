@@ -1,9 +1,10 @@
-//! UEFI: a boot record, first in the firmware's order, for the loader on the written disk's EFI system partition.
+//! UEFI boot entries for the loader on the written disk's EFI system partition, first in the boot
+//! order.
 //!
-//! The partition is read by our own FAT reader, not mounted: its bytes are the tenant's. The firmware's variables are changed
-//! through efivarfs.
+//! The EFI system partition contains tenant data, so the FAT reader of this program reads it and
+//! the kernel does not mount it. The firmware's variables are changed through efivarfs.
 
-use super::boot_records::put_first;
+use super::boot_entries::prepend_boot_order;
 use crate::error::{AgentError, ErrorClass, chain};
 use crate::formats::efi::{Csv, HardDrive, LoadOption, Signature};
 use crate::formats::fat::{self, Fat, File};
@@ -17,16 +18,16 @@ use crate::sys::efivars::EfiVars;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
-/// What [`install`] did.
+/// Outcome of [`install`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Installed {
-    /// There are now records of these labels, the first of them first in the boot order.
-    Records(Vec<String>),
+    /// Boot entries with these labels exist; the first of them is first in the boot order.
+    Entries(Vec<String>),
     /// The EFI system partition has no loader.
     NoLoader,
 }
 
-/// Why a disk does not become the one that the firmware boots.
+/// Errors of making the firmware boot a disk.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The disk cannot be read.
@@ -39,10 +40,10 @@ pub enum Error {
         .0.display()
     )]
     NoPartition(PathBuf),
-    /// The EFI system partition has no FAT file system.
+    /// The EFI system partition has no FAT file system: disk and partition.
     #[error("Could not configure UEFI boot on device {}: {} has no FAT file system", .0.display(), .1.display())]
     NotFat(PathBuf, PathBuf),
-    /// The firmware's variables are not there: every UEFI firmware has some.
+    /// The firmware's variables are not available: every UEFI firmware has some.
     #[error(
         "Could not configure UEFI boot on device {}: the firmware's variables are not at {}; is efivarfs mounted?",
         .0.display(), .1.display()
@@ -51,10 +52,10 @@ pub enum Error {
     /// The EFI system partition cannot be read.
     #[error("Could not configure UEFI boot on device {}", .0.display())]
     Partition(PathBuf, #[source] fat::Error),
-    /// A loader's path is longer than a boot record can say.
+    /// A loader's path is longer than a boot entry can hold.
     #[error("Could not configure UEFI boot on device {}: the path of its loader is too long", .0.display())]
     PathTooLong(PathBuf),
-    /// The firmware does not take the record.
+    /// A variable of the firmware could not be changed.
     #[error("Could not configure UEFI boot on device {}: EFI variable {} cannot be changed", .0.display(), .1)]
     Variable(PathBuf, String, #[source] io::Error),
 }
@@ -69,10 +70,11 @@ impl From<Error> for AgentError {
     }
 }
 
-/// Makes the firmware boot the loader on a disk: one record for each loader found, the best first in the boot order. Records
-/// of the same labels are replaced.
+/// Makes the firmware boot the loader on a disk: one boot entry for each loader found, the best
+/// first in the boot order. Entries with the same labels are replaced.
 ///
-/// The EFI system partition is the one the table calls so, else the one with the identifier `esp`.
+/// The EFI system partition is the one with that type in the table, else the one with the
+/// identifier `esp`.
 ///
 /// # Errors
 /// See [`Error`].
@@ -102,24 +104,25 @@ pub fn install(
     if variables.names().unwrap_or_default().is_empty() {
         return Err(Error::NoVariables(disk.into(), folder));
     }
-    // Each record is put before the others: the best comes last.
+    // Each entry is prepended, so the best comes last.
     for loader in loaders.iter().rev() {
         let path = place.file(&loader.path);
         let record = path.and_then(|path| LoadOption::active(&loader.label, path).encode());
         let record = record.ok_or_else(|| Error::PathTooLong(disk.into()))?;
-        put_first(&variables, &loader.label, &record)
+        prepend_boot_order(&variables, &loader.label, &record)
             .map_err(|(name, error)| Error::Variable(disk.into(), name, error))?;
         tracing::info!(disk = %disk.display(), label = loader.label, loader = loader.path, "boot record made");
     }
     let labels = loaders.into_iter().map(|loader| loader.label);
-    Ok(Installed::Records(labels.collect()))
+    Ok(Installed::Entries(labels.collect()))
 }
 
 fn window<'a>(disk: &'a Disk, partition: &Partition) -> Window<'a> {
     Window::new(disk.file(), partition.start, partition.bytes)
 }
 
-/// The EFI system partition: by its type, else by the identifier of the partition or of its file system.
+/// Finds the EFI system partition: by its type, else by the identifier of the partition or of its
+/// file system.
 fn system_partition<'a>(
     disk: &Disk,
     partitions: &'a [Partition],
@@ -159,14 +162,15 @@ fn hard_drive(disk: &Disk, partition: &Partition) -> HardDrive {
     }
 }
 
-/// A loader and how its record is called.
+/// A loader and the label of its boot entry.
 #[derive(Debug, PartialEq, Eq)]
 struct Loader {
     label: String,
     path: String,
 }
 
-/// The loaders on an EFI system partition, the best first. A `BOOT*.CSV` that names an existing file wins alone.
+/// Finds the loaders on an EFI system partition, the best first. A `BOOT*.CSV` that names an
+/// existing file takes precedence over all others.
 fn loaders(system: &mut Fat<impl Read + Seek>, cancel: &Cancel) -> Result<Vec<Loader>, fat::Error> {
     let fat::Listing { files, unread } = system.readable_files(cancel)?;
     if let Some((path, error)) = unread.first() {
@@ -191,9 +195,9 @@ fn loaders(system: &mut Fat<impl Read + Seek>, cancel: &Cancel) -> Result<Vec<Lo
             "too many CSV files on the EFI system partition"
         );
     }
-    // Each is compared with all files.
+    // Limited, because each is compared with all files.
     for (_, hint) in hints.into_iter().take(MAX_CSV_FILES) {
-        let csv = system.read(hint, MOST_CSV_BYTES, cancel);
+        let csv = system.read(hint, MAX_CSV_BYTES, cancel);
         match csv.map(|bytes| Csv::decode(&bytes)) {
             Ok(Some(csv)) => {
                 if let Some(loader) = sibling(&files, hint, &csv.file) {
@@ -221,10 +225,10 @@ fn loaders(system: &mut Fat<impl Read + Seek>, cancel: &Cancel) -> Result<Vec<Lo
         label: format!("ironic{n}"),
         path: backslashed(program),
     });
-    Ok(loaders.take(MOST_RECORDS).collect())
+    Ok(loaders.take(MAX_RECORDS).collect())
 }
 
-/// The file of a name in the folder of another.
+/// Finds a file by name in the folder of another file.
 fn sibling<'a>(files: &'a [File], other: &File, name: &str) -> Option<&'a File> {
     let (_, folder) = other.path.split_last()?;
     files.iter().find(|file| {
@@ -243,11 +247,11 @@ fn rank(name: &str) -> Option<usize> {
     known.position(|loader| loader.eq_ignore_ascii_case(name))
 }
 
-/// The type of an EFI system partition in an MBR.
+/// MBR type code of an EFI system partition.
 const EFI_SYSTEM_CODE: u8 = 0xEF;
-/// How many of [`LOADERS`] are CSV files.
+/// Number of CSV files in [`LOADERS`].
 const CSV_NAMES: usize = 3;
-/// IPA's list (`efi_utils.py`), the more usual before the less usual.
+/// IPA's list (`efi_utils.py`), the more common before the less common.
 const LOADERS: [&str; 13] = [
     "bootx64.csv",
     "bootaa64.csv",
@@ -263,20 +267,21 @@ const LOADERS: [&str; 13] = [
     "grubaa64.efi",
     "winload.efi",
 ];
-/// A line or two.
-const MOST_CSV_BYTES: u64 = 16 << 10;
-/// One for each system that is installed.
+/// Maximum size of a CSV file, which has a line or two.
+const MAX_CSV_BYTES: u64 = 16 << 10;
+/// Maximum number of CSV files: one for each installed system.
 const MAX_CSV_FILES: usize = 64;
-/// The variable store is small: a hostile partition is not to fill it.
-const MOST_RECORDS: usize = 8;
+/// Maximum number of boot entries: the variable store is small, and a hostile partition must not
+/// fill it.
+const MAX_RECORDS: usize = 8;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bootloader::boot_records::{ORDER, variable};
+    use crate::bootloader::boot_entries::{ORDER, variable};
     use crate::formats::efi;
     use crate::logging::Verbosity;
-    use crate::logging::tests::told;
+    use crate::logging::tests::captured;
     use crate::storage::fixture::TestDisk;
     use nix::mount::{MsFlags, mount};
     use std::fs;
@@ -284,7 +289,7 @@ mod tests {
     use std::os::unix::fs::FileExt;
     use tempfile::TempDir;
 
-    /// A disk whose second partition is an EFI system partition with these files.
+    /// Creates a disk whose second partition is an EFI system partition with these files.
     fn disk(files: &[(&str, &str)]) -> TestDisk {
         disk_of_type(Guid::EFI_SYSTEM, files)
     }
@@ -307,7 +312,7 @@ mod tests {
         disk
     }
 
-    /// A machine whose firmware has these boot records, in this order.
+    /// A machine whose firmware has these boot entries, in this order.
     struct Firmware {
         _folder: TempDir,
         root: Root,
@@ -343,14 +348,14 @@ mod tests {
             }
         }
 
-        /// Number and label of each record, in boot order.
+        /// Returns number and label of each boot entry, in boot order.
         fn order(&self) -> Vec<(u16, String)> {
             let order = self.variables.read(ORDER).unwrap().unwrap();
             let numbers = efi::boot_order(&order).into_iter();
             numbers.map(|n| (n, self.record(n).label)).collect()
         }
 
-        /// The boot order.
+        /// Returns the boot order.
         fn numbers(&self) -> Vec<u16> {
             efi::boot_order(&self.variables.read(ORDER).unwrap().unwrap())
         }
@@ -360,7 +365,7 @@ mod tests {
             folder.join(format!("{variable}-8be4df61-93ca-11d2-aa0d-00e098032b8c"))
         }
 
-        /// Makes a variable's file of these bytes, its attributes among them.
+        /// Creates a variable's file from these bytes, which include the attributes.
         fn file(&self, variable: &str, bytes: &[u8]) {
             fs::write(self.path(variable), bytes).unwrap();
         }
@@ -371,7 +376,8 @@ mod tests {
         }
     }
 
-    /// Of a loader on a disk, and of the firmware's own network boot (a MAC address, UEFI 2.10 section 10.3.4.11).
+    /// Returns the device path of a loader on a disk, or of the firmware's own network boot (a MAC
+    /// address, UEFI 2.10 section 10.3.4.11).
     fn path_of(label: &str) -> Vec<u8> {
         if label.contains("PXE") {
             let mut path = vec![3, 11, 37, 0];
@@ -388,7 +394,7 @@ mod tests {
         place.file("\\EFI\\BOOT\\BOOTX64.EFI").unwrap()
     }
 
-    /// The label is the image's word.
+    /// The image chooses the label.
     #[test]
     fn a_record_of_the_firmwares_network_boot_is_no_namesake() {
         let disk = disk(&[
@@ -403,7 +409,7 @@ mod tests {
         assert_eq!(firmware.record(5).path, path_of("UEFI PXEv4"));
     }
 
-    /// Mounts of this thread are its own from here on.
+    /// Unshares the mounts of this thread.
     fn own_mounts() {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)
             .expect("a mount namespace (needs root)");
@@ -416,7 +422,7 @@ mod tests {
     }
 
     fn records(labels: &[&str]) -> Installed {
-        Installed::Records(labels.iter().map(ToString::to_string).collect())
+        Installed::Entries(labels.iter().map(ToString::to_string).collect())
     }
 
     fn order(records: &[(u16, &str)]) -> Vec<(u16, String)> {
@@ -459,7 +465,7 @@ mod tests {
         };
         let path = place.file("\\EFI\\Boot\\BOOTX64.EFI").unwrap();
         assert_eq!(firmware.record(2), LoadOption::active("ironic1", path));
-        // Once more changes nothing.
+        // A second installation changes nothing.
         put(&firmware.root, &disk, None).unwrap();
         assert_eq!(
             firmware.order(),
@@ -523,7 +529,7 @@ mod tests {
         };
         let logged = |useless: usize| {
             let mut found = Vec::new();
-            let log = told(Verbosity::Info, || found = labels(useless));
+            let log = captured(Verbosity::Info, || found = labels(useless));
             (
                 found,
                 log.contains(" files=65 read=64\n"),
@@ -597,7 +603,8 @@ mod tests {
     fn empty_and_unreadable_variables_are_passed_over() {
         let disk = disk(&[("EFI/BOOT/BOOTX64.EFI", "MZ")]);
         let firmware = Firmware::new(&[(2, "PXE"), (3, "ironic1")]);
-        // One that the firmware never took, one that cannot be read, one cut within its attributes, one without a value.
+        // An entry that the firmware never wrote, an unreadable one, one truncated within its
+        // attributes, one without a value.
         firmware.file("Boot0000", b"");
         fs::create_dir(firmware.path("Boot0001")).unwrap();
         firmware.file("Boot0004", &[7, 0]);
@@ -634,7 +641,7 @@ mod tests {
         own_mounts();
         let disk = disk(&[("EFI/BOOT/BOOTX64.EFI", "MZ")]);
         let firmware = Firmware::new(&[(2, "ironic1"), (3, "ironic1"), (4, "ironic1")]);
-        // What is mounted on cannot be removed.
+        // A mount point cannot be removed.
         let held = firmware.path("Boot0003");
         let none: Option<&str> = None;
         mount(Some(&held), &held, none, MsFlags::MS_BIND, none).unwrap();
@@ -648,7 +655,7 @@ mod tests {
         );
     }
 
-    /// The store has room for so many variables more: none, the boot entry alone, both.
+    /// The store has room for no further variable, for the boot entry alone, or for both.
     #[test]
     fn a_full_store_keeps_nothing_of_a_failure_and_the_next_try_succeeds() {
         own_mounts();
@@ -694,7 +701,7 @@ mod tests {
         own_mounts();
         let disk = disk(&[("EFI/BOOT/BOOTX64.EFI", "MZ")]);
         let firmware = Firmware::new(&[(2, "PXE"), (3, "ironic1")]);
-        // Neither written to nor removed.
+        // The variable can be neither written nor removed.
         let held = firmware.path(ORDER);
         let none: Option<&str> = None;
         mount(Some(&held), &held, none, MsFlags::MS_BIND, none).unwrap();
@@ -720,8 +727,8 @@ mod tests {
         }
     }
 
-    /// What `fsck.vfat -a` leaves of a directory whose clusters were another's: one that begins at cluster 0. And one that begins
-    /// nowhere.
+    /// `fsck.vfat -a` leaves such a directory, starting at cluster 0, when its clusters belonged to
+    /// another. The other value is an invalid start cluster.
     #[test]
     fn a_directory_that_begins_nowhere_hides_no_loader() {
         for first in [0u16, 0xFFF0] {

@@ -1,5 +1,5 @@
-//! Making the written disk the one the firmware boots.
+//! Makes the firmware boot the written disk.
 
 pub mod efi;
 
-mod boot_records;
+mod boot_entries;

@@ -1,4 +1,4 @@
-//! `ferrite config`: what is in effect, a sample, and a look at files.
+//! `ferrite config`: the effective settings, a sample file, and validation of files.
 
 use super::output::{UNUSABLE, print_error, print_output, shown_json};
 use crate::agent;
@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The subcommand with its own.
+/// Returns the subcommand and its own subcommands.
 pub(super) fn command() -> Command {
     let show = Command::new("show")
         .about("Print what an agent started so would use, and where each value is from")
@@ -41,7 +41,7 @@ pub(super) fn command() -> Command {
         )
 }
 
-/// Does what was asked.
+/// Runs the requested subcommand.
 pub(super) fn run(mut arguments: ArgMatches) -> ExitCode {
     match arguments.remove_subcommand() {
         Some((name, arguments)) if name == "show" => show(arguments),
@@ -53,7 +53,7 @@ pub(super) fn run(mut arguments: ArgMatches) -> ExitCode {
 fn show(mut arguments: ArgMatches) -> ExitCode {
     let as_json = arguments.get_flag(JSON);
     let command_line = CommandLine::taken_from(&mut arguments);
-    match agent::look(&Root::machine(), command_line) {
+    match agent::preview(&Root::machine(), command_line) {
         Ok(loaded) => {
             for warning in &loaded.warnings {
                 print_error(&format!("warning: {warning}"));
@@ -83,7 +83,7 @@ fn table_of(loaded: &Loaded) -> String {
         .collect();
     let width = |column: fn(&[String; 3]) -> &String| {
         let widths = rows.iter().map(|row| column(row).chars().count());
-        widths.max().unwrap_or_default().min(WIDEST)
+        widths.max().unwrap_or_default().min(MAX_WIDTH)
     };
     let (names, values) = (width(|[name, _, _]| name), width(|[_, value, _]| value));
     rows.iter()
@@ -100,7 +100,8 @@ fn row(setting: &Setting) -> [String; 3] {
     [setting.full_name(), value, one_line(&origin)]
 }
 
-/// Each assertion that the agent token is required, for none of them is an option that another could overrule.
+/// Formats an assertion that the agent token is required. Each is shown, because assertions are not
+/// options that override each other.
 fn assertion(assertion: &TokenRequired) -> [String; 3] {
     [
         TOKEN_REQUIRED.to_owned(),
@@ -167,7 +168,7 @@ fn check(mut arguments: ArgMatches) -> ExitCode {
     }
 }
 
-/// `file:line: error: reason`, as compilers write it.
+/// Formats a problem as `file:line: error: reason`, like a compiler.
 fn line(kind: &str, problem: &Problem) -> String {
     let reason = &problem.reason;
     let line = match place(problem) {
@@ -185,8 +186,8 @@ fn place(problem: &Problem) -> Option<(&Path, usize)> {
     }
 }
 
-/// A value wider than this pushes its own origin aside, not those of all others.
-const WIDEST: usize = 40;
+/// Maximum column width. A wider value shifts only its own origin, not those of all others.
+const MAX_WIDTH: usize = 40;
 const TOKEN_REQUIRED: &str = "agent_token_required";
 const ALWAYS: &str = "changes nothing: the token is always required";
 const JSON: &str = "json";

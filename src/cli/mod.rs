@@ -1,13 +1,14 @@
-//! The command line: subcommands, what each answers, exit codes. What they answer is made by the rooms below.
+//! The command line: subcommands, their dispatch, and exit codes. The modules below produce the
+//! output.
 
 mod configuration;
 mod output;
 mod policy;
 
 use crate::config::CommandLine;
-use crate::nearest::nearest;
 use crate::redact::{one_line, redact_lines};
 use crate::root::Root;
+use crate::suggest::nearest;
 use crate::{agent, init, inventory, logging, network, supervisor};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgMatches, Command};
@@ -16,14 +17,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Does what the process's command line says.
+/// Runs the subcommand that the command line names.
 #[must_use]
 pub fn run() -> ExitCode {
     let _flush = FlushWhenDropped;
     run_command()
 }
 
-/// Flushes what was logged and printed, also when a panic ends the process.
+/// Flushes logs and output, even if a panic ends the process.
 struct FlushWhenDropped;
 
 impl Drop for FlushWhenDropped {
@@ -33,7 +34,8 @@ impl Drop for FlushWhenDropped {
 }
 
 fn run_command() -> ExitCode {
-    // Each reading of the arguments is a copy of all of them, secrets too: none outlives what it is for.
+    // Each parse of the arguments copies all of them, including secrets: drop it as soon as it is
+    // used.
     let program = std::env::args_os().next().map(PathBuf::from);
     if program.is_some_and(|program| program.ends_with(MODPROBE)) {
         return modprobe();
@@ -69,7 +71,7 @@ fn run_command() -> ExitCode {
     }
 }
 
-/// Every subcommand with its arguments.
+/// Returns every subcommand with its arguments.
 #[must_use]
 pub fn command() -> Command {
     Command::new("ferrite")
@@ -108,7 +110,7 @@ pub fn command() -> Command {
         .subcommand(policy::command())
 }
 
-/// The numbers of descriptors that a program inherits: said by whoever keeps it running, nobody else.
+/// Returns the argument for the numbers of inherited descriptors. Only the supervisor passes it.
 fn handed_over(option: &'static str) -> Arg {
     Arg::new(option)
         .long(option)
@@ -117,8 +119,8 @@ fn handed_over(option: &'static str) -> Arg {
         .value_parser(clap::value_parser!(i32))
 }
 
-/// Prints help, the version or what is wrong with the arguments; of an option or subcommand that does not exist, also the nearest
-/// one.
+/// Prints help, the version or the error in the arguments. For an unknown option or subcommand it
+/// suggests the most similar one.
 fn explain(mut error: clap::Error) -> ExitCode {
     if let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg)
         && error.kind() == ErrorKind::UnknownArgument
@@ -137,13 +139,15 @@ fn explain(mut error: clap::Error) -> ExitCode {
         let lines = said.lines().map(one_line);
         lines.for_each(|line| logging::print(&format!("{line}\n")));
     } else {
-        // Help and version are the program's own words. Nobody is left to be told that standard output is gone.
+        // Help and version are the program's own text. A failed write means that standard output is
+        // gone, so there is nowhere to report it.
         let _gone = error.print();
     }
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-/// The subcommand that was meant by a wrong one: of those below `parent`, where that is a subcommand itself.
+/// Returns the subcommand most similar to a misspelled one: among those of `parent`, if that is a
+/// subcommand itself.
 fn nearest_subcommand(wrong: &str, parent: Option<OsString>) -> Option<String> {
     let top = command();
     let level = parent
@@ -165,7 +169,7 @@ fn serve(mut arguments: ArgMatches) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             print_error(&crate::error::chain(&error));
-            if error.is_of_configuration() {
+            if error.is_config_error() {
                 ExitCode::from(UNUSABLE)
             } else {
                 ExitCode::FAILURE
@@ -174,7 +178,7 @@ fn serve(mut arguments: ArgMatches) -> ExitCode {
     }
 }
 
-/// By this name the kernel starts the program, which has no subcommand then.
+/// Handles the start by the kernel under this name, which passes no subcommand.
 fn modprobe() -> ExitCode {
     let request = match init::modprobe::Request::parse(std::env::args_os().skip(1)) {
         Ok(request) => request,
@@ -215,7 +219,7 @@ fn numbers(arguments: &mut ArgMatches, option: &str) -> Vec<i32> {
     numbers.collect()
 }
 
-/// The options were understood already; the agent is told them as they were written.
+/// Passes the options on to the agent as they were written; they were parsed already.
 fn supervise() -> ExitCode {
     let log = logging::start();
     match supervisor::supervise::run(std::env::args_os().skip(2), &log) {
@@ -227,11 +231,11 @@ fn supervise() -> ExitCode {
     }
 }
 
-/// The option that tells an agent the numbers of the files it inherits.
+/// Option with the numbers of the files that an agent inherits.
 const HANDED_OVER: &str = "handed-over";
-/// The option that tells a process the number of the file that its log is kept in.
+/// Option with the number of the file that stores this process's log.
 const OWN_LOG: &str = "own-log";
-/// The option that tells an agent the numbers of the logs of the processes around it.
+/// Option with the numbers of the logs of the processes around an agent.
 const OTHER_LOGS: &str = "other-logs";
 /// The kernel's name for the program that loads modules.
 const MODPROBE: &str = "modprobe";

@@ -1,4 +1,5 @@
-//! What subcommands print: their output on standard output, messages on standard error, and the exit code that goes with it.
+//! Output of subcommands: results on standard output, messages on standard error, and the exit
+//! code.
 
 use crate::logging;
 use crate::redact::{one_line, redact, visible};
@@ -6,7 +7,7 @@ use crate::supervisor;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Prints a subcommand's output; the exit code says whether it could be written.
+/// Prints a subcommand's output; the exit code reports whether it could be written.
 pub(super) fn print_output(text: &str) -> ExitCode {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -14,7 +15,8 @@ pub(super) fn print_output(text: &str) -> ExitCode {
     }
 }
 
-/// A JSON document for a terminal: control and format characters, which JSON lets stand in its texts, are escaped as it escapes others.
+/// Escapes control and format characters in a JSON document for a terminal. JSON permits them in
+/// texts.
 pub(super) fn shown_json(document: &str) -> String {
     let mut shown = String::with_capacity(document.len());
     for character in document.chars() {
@@ -29,17 +31,17 @@ pub(super) fn shown_json(document: &str) -> String {
     shown
 }
 
-/// Prints a message in which there may be a secret, masked and in one line.
+/// Prints a message that may contain a secret, masked and in one line.
 pub(super) fn print_error(what: &str) {
     print_message(&redact(what));
 }
 
-/// Prints a message in which there can be no secret, in one line.
+/// Prints a message that cannot contain a secret, in one line.
 pub(super) fn print_message(what: &str) {
     logging::print(&format!("ferrite: {}\n", one_line(what)));
 }
 
-/// The command line or the configuration cannot be used.
+/// Exit code for an unusable command line or configuration.
 pub(super) const UNUSABLE: u8 = supervisor::supervise::UNUSABLE;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! Runs commands, one at a time, and remembers them.
+//! Runs commands, one at a time, and records them.
 //!
-//! The order of the checks and what is recorded are IPA's (`extensions/base.py`, `execute_command`): the conductor's
-//! decisions rest on them. A command's work belongs to the thread it runs on: it goes on, and is recorded, when the
-//! caller is long gone.
+//! The order of the checks and the records are those of IPA (`extensions/base.py`,
+//! `execute_command`), because the conductor's decisions depend on them. The work of a command runs
+//! on its own thread. It continues, and is recorded, after the client has disconnected.
 
-use super::journal::{Journal, Kept};
-use super::record::{CommandView, Ledger, Outcome, Record, Secrets};
+use super::journal::{Journal, SavedRecord};
+use super::record::{CommandHistory, CommandView, Outcome, Record, Secrets};
 use super::spec::{Command, Commander, Job, Mode, Params};
 use crate::error::{AgentError, ErrorClass, shortened};
 use crate::progress::Cancel;
@@ -18,43 +18,47 @@ use std::time::Instant;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 use tokio::task::spawn_blocking;
 
-/// The commands and their records; clones share them.
+/// Dispatcher of commands, with their records; clones share them.
 #[derive(Clone)]
 pub struct Dispatcher(Arc<Shared>);
 
 struct Shared {
     commands: Vec<Command>,
-    /// Whose turn it is to be looked at: held through a synchronous command's whole run.
+    /// Lock to accept a command, held until the end of a synchronous one.
     turn: Arc<AsyncMutex<()>>,
     work: Mutex<Work>,
     completions: watch::Sender<u64>,
-    /// Whether secrets in results are kept beside the masked ones.
+    /// Whether secrets in results are stored beside the masked results.
     keep_secrets: AtomicBool,
-    /// Who keeps the records for the next agent.
+    /// Saves the records for the next agent.
     journal: Option<Box<dyn Journal>>,
 }
 
 #[derive(Default)]
 struct Work {
-    ledger: Ledger,
-    /// Stops the newest command.
+    ledger: CommandHistory,
+    /// Cancels the newest command.
     newest: Option<Cancel>,
-    /// The agent is ending: nothing may start any more.
+    /// The agent is shutting down: no further command may start.
     ending: bool,
 }
 
 impl Dispatcher {
-    /// A dispatcher of these commands, with an empty list that nobody keeps.
+    /// Creates a dispatcher of these commands, with an empty history and without a journal.
     #[must_use]
     pub fn new(commands: Vec<Command>) -> Self {
-        Self::with(commands, Ledger::default(), None)
+        Self::with(commands, CommandHistory::default(), None)
     }
 
-    /// A dispatcher of these commands, with the list that an agent before this one left: a command that ran when that ended
-    /// has failed, and says why.
+    /// Creates a dispatcher of these commands, with the history of a previous agent. A command that
+    /// was running when that agent exited has failed, with an error that gives the reason.
     #[must_use]
-    pub fn resumed(commands: Vec<Command>, left: Vec<Kept>, journal: Box<dyn Journal>) -> Self {
-        let mut ledger = Ledger::default();
+    pub fn resumed(
+        commands: Vec<Command>,
+        left: Vec<SavedRecord>,
+        journal: Box<dyn Journal>,
+    ) -> Self {
+        let mut ledger = CommandHistory::default();
         for kept in left {
             let Some(command) = commands.iter().find(|command| command.name == kept.name) else {
                 tracing::warn!(
@@ -76,7 +80,11 @@ impl Dispatcher {
         Self::with(commands, ledger, Some(journal))
     }
 
-    fn with(commands: Vec<Command>, ledger: Ledger, journal: Option<Box<dyn Journal>>) -> Self {
+    fn with(
+        commands: Vec<Command>,
+        ledger: CommandHistory,
+        journal: Option<Box<dyn Journal>>,
+    ) -> Self {
         Self(Arc::new(Shared {
             commands,
             turn: Arc::default(),
@@ -90,9 +98,10 @@ impl Dispatcher {
         }))
     }
 
-    /// Runs `<extension>.<command>`. Waits for a synchronous command in any case, for an asynchronous one if `wait`.
+    /// Runs `<extension>.<command>`. It always waits for a synchronous command, and for an
+    /// asynchronous one if `wait`.
     ///
-    /// A command that was accepted is in the list and answers with its record, also when it failed.
+    /// An accepted command is in the list, and its record is returned even if it failed.
     ///
     /// # Errors
     /// The command was refused: nothing is recorded.
@@ -107,15 +116,15 @@ impl Dispatcher {
             .await
     }
 
-    /// Waits for the turn to run a command, which one caller has at a time.
+    /// Waits for the turn to run a command, which one caller holds at a time.
     pub async fn turn(&self) -> Turn {
         Turn(Arc::clone(&self.0.turn).lock_owned().await)
     }
 
-    /// As [`Self::run`], for who has the turn.
+    /// Runs a command like [`Self::run`], for a caller that holds the turn.
     ///
     /// # Errors
-    /// As of [`Self::run`].
+    /// As [`Self::run`].
     pub async fn run_in(
         &self,
         Turn(turn): Turn,
@@ -139,19 +148,20 @@ impl Dispatcher {
         }
     }
 
-    /// Every record in the order of the commands.
+    /// Returns all records in the order of the commands.
     #[must_use]
     pub fn list(&self) -> Vec<CommandView> {
         self.0.work().ledger.views()
     }
 
-    /// The same as the conductor is to read it: without what others ran, but with what they are running.
+    /// Returns the records for the conductor: without finished commands of others, but with those
+    /// they are running.
     #[must_use]
     pub fn conductors_list(&self) -> Vec<CommandView> {
         self.0.work().ledger.conductors_views()
     }
 
-    /// One record as it is now.
+    /// Returns one record in its current state.
     ///
     /// # Errors
     /// There is no such record.
@@ -159,7 +169,7 @@ impl Dispatcher {
         self.0.record(id).map(|record| record.view())
     }
 
-    /// Looks for a record, and waits for its end if `wait`.
+    /// Finds a record, and waits for its end if `wait`.
     ///
     /// # Errors
     /// There is no such record.
@@ -171,20 +181,21 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Counts the asynchronous commands that ended: each is worth a heartbeat.
+    /// Returns a counter of asynchronous commands that ended: each of them triggers a heartbeat.
     #[must_use]
     pub fn completions(&self) -> watch::Receiver<u64> {
         self.0.completions.subscribe()
     }
 
-    /// Whether the secrets in results to come stay in memory, beside the masked result, for callers who may see them. They do not
-    /// unless this is said, and never outlive this agent; those that were kept go when it is unsaid.
-    pub fn keep_secrets(&self, keep: bool) {
+    /// Sets whether the secrets of further results are stored in memory, beside the masked result,
+    /// for callers that may see them. The default is not to store them, and they never survive this
+    /// agent. Stored secrets are removed when it is switched off.
+    pub fn retain_secrets(&self, keep: bool) {
         self.0.keep_secrets.store(keep, Ordering::Relaxed);
         self.0.forget_secrets_unless_kept();
     }
 
-    /// Ends the work: refuses new commands, wishes the running one to stop, and waits until nothing runs.
+    /// Shuts down: refuses new commands, cancels the running one, and waits until nothing runs.
     pub async fn shut_down(&self) {
         {
             let mut work = self.0.work();
@@ -209,7 +220,7 @@ impl Dispatcher {
         }
     }
 
-    /// The checks, in IPA's order.
+    /// Performs the checks, in IPA's order.
     fn accept(
         &self,
         name: &str,
@@ -222,11 +233,11 @@ impl Dispatcher {
                 "Command name must be of the form <extension>.<name>",
             )
         })?;
-        self.0.idle()?;
+        self.0.ensure_idle()?;
         let command = self.find(extension, name)?;
         let valid = catch_unwind(AssertUnwindSafe(|| command.work.validate(params)));
         valid.unwrap_or_else(|_| Err(panicked(&command)))?;
-        let job = self.0.take_up(commander)?;
+        let job = self.0.claim(commander)?;
         Ok((command, job))
     }
 
@@ -252,7 +263,8 @@ impl Dispatcher {
         })
     }
 
-    /// A synchronous command is listed when it has ended, as IPA's are, and keeps its turn until then.
+    /// Runs a synchronous command. It is listed when it has ended, as in IPA, and holds the turn
+    /// until then.
     async fn run_sync(
         &self,
         command: Command,
@@ -276,11 +288,11 @@ impl Dispatcher {
             .map_err(|error| AgentError::caused(ErrorClass::CommandExecutionError, &error))
     }
 
-    /// An asynchronous command is listed before it starts.
+    /// Starts an asynchronous command. It is listed before it starts.
     fn start(&self, command: Command, params: Params, job: Job) -> Arc<Record> {
         let record = Arc::new(Record::new(command.name, command.mode, job.clone()));
         self.0.work().ledger.push(Arc::clone(&record));
-        self.0.keep(&record.kept());
+        self.0.keep(&record.saved());
         let (shared, started) = (Arc::clone(&self.0), Arc::clone(&record));
         spawn_blocking(move || {
             let outcome = shared.work_on(&command, params, &job, &started);
@@ -312,7 +324,7 @@ impl Shared {
         })
     }
 
-    /// The command's work, and how its record is to end.
+    /// Runs the command's work and returns the outcome for its record.
     fn work_on(&self, command: &Command, params: Params, job: &Job, record: &Record) -> Outcome {
         let (id, name) = (&record.id, command.name);
         let commander = job.commander;
@@ -345,7 +357,8 @@ impl Shared {
         }
     }
 
-    /// Lets go of the secrets beside results where nobody may see them: a command may have ended just when that was said.
+    /// Removes stored secrets if no caller may see them: a command may have ended just when that
+    /// changed.
     fn forget_secrets_unless_kept(&self) {
         let mut work = self.work();
         if !self.keep_secrets.load(Ordering::Relaxed) {
@@ -353,20 +366,21 @@ impl Shared {
         }
     }
 
-    /// Ends a record. It is kept before anybody reads it: what Ironic was told once, the next agent says too.
+    /// Ends a record. It is saved before it becomes visible: the next agent must report what Ironic
+    /// has already read.
     fn end(&self, record: &Record, outcome: Outcome) {
-        self.keep(&record.kept_with(Some(&outcome)));
+        self.keep(&record.saved_with(Some(&outcome)));
         record.finish(outcome);
     }
 
-    fn keep(&self, record: &Kept) {
+    fn keep(&self, record: &SavedRecord) {
         if let Some(journal) = &self.journal {
-            journal.keep(record, &|| self.work().ledger.kept());
+            journal.keep(record, &|| self.work().ledger.saved());
         }
     }
 
-    /// Only the last command is looked at: none before it can still run.
-    fn idle(&self) -> Result<(), AgentError> {
+    /// Checks that no command runs. Only the last one can: none before it can still run.
+    fn ensure_idle(&self) -> Result<(), AgentError> {
         match self.work().ledger.last() {
             Some(last) if last.is_running() => Err(AgentError::new(
                 ErrorClass::AgentIsBusy,
@@ -376,8 +390,8 @@ impl Shared {
         }
     }
 
-    /// From here on there is something to cancel.
-    fn take_up(&self, commander: Commander) -> Result<Job, AgentError> {
+    /// Claims the agent for a command. From here on there is something to cancel.
+    fn claim(&self, commander: Commander) -> Result<Job, AgentError> {
         let mut work = self.work();
         if work.ending {
             return Err(AgentError::new(
@@ -397,14 +411,15 @@ impl Shared {
 fn log_refusal(name: &str, commander: Commander, error: &AgentError) {
     if commander.is_logged() {
         let (command, reason) = (
-            shortened(name.to_owned(), LONGEST_NAME),
+            shortened(name.to_owned(), MAX_NAME_LEN),
             commander.reason(error),
         );
         tracing::warn!(?command, %reason, "Refused a command");
     }
 }
 
-/// A panic's text is for nobody: it may hold whatever was at hand. Its place is in the log already.
+/// Returns the error of a panic. Its text is not shown, because it may contain anything; its
+/// location is already logged.
 fn panicked(command: &Command) -> AgentError {
     tracing::error!(command = command.name, "A command panicked");
     AgentError::new(
@@ -416,13 +431,13 @@ fn panicked(command: &Command) -> AgentError {
     )
 }
 
-/// The turn to run a command.
+/// Turn to run a command.
 #[derive(Debug)]
 #[must_use]
 pub struct Turn(OwnedMutexGuard<()>);
 
-/// Bytes of a name that the log repeats: no command's is as long.
-const LONGEST_NAME: usize = 64;
+/// Maximum length of a command name in the log, in bytes; every valid name is shorter.
+const MAX_NAME_LEN: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -431,14 +446,14 @@ mod tests {
     use serde_json::json;
     use std::sync::OnceLock;
 
-    /// Says just when a command ends that nobody may see secrets any more.
+    /// Journal that switches off the storing of secrets exactly when a command ends.
     #[derive(Clone, Default)]
     struct Hiding(Arc<OnceLock<Dispatcher>>);
 
     impl Journal for Hiding {
-        fn keep(&self, record: &Kept, _: &dyn Fn() -> Vec<Kept>) {
+        fn keep(&self, record: &SavedRecord, _: &dyn Fn() -> Vec<SavedRecord>) {
             if record.outcome.is_some() {
-                self.0.get().unwrap().keep_secrets(false);
+                self.0.get().unwrap().retain_secrets(false);
             }
         }
     }
@@ -466,7 +481,7 @@ mod tests {
         assert!(hiding.0.set(dispatcher.clone()).is_ok());
         let mut completions = dispatcher.completions();
         for name in ["test.sync", "test.async"] {
-            dispatcher.keep_secrets(true);
+            dispatcher.retain_secrets(true);
             let commander = Commander::Conductor;
             let run = dispatcher.run(name, Params::new(), true, commander);
             let id = run.await.unwrap().id;

@@ -1,34 +1,35 @@
-//! The seam to what outlives an agent: records as plain values, and whoever keeps them.
+//! Interface to save command records beyond the agent's exit, as plain values.
 
 use super::spec::Mode;
 use crate::error::{AgentError, ErrorClass};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// A command's record as it outlives its agent.
+/// Record of a command, in the form in which it survives a restart of the agent.
 #[derive(Clone, PartialEq)]
 #[expect(missing_debug_implementations, reason = "a result may hold secrets")]
-pub struct Kept {
-    /// A random UUID.
+pub struct SavedRecord {
+    /// Random UUID.
     pub id: String,
-    /// The command's name without its extension.
+    /// Name of the command without its extension.
     pub name: String,
-    /// Its kind.
+    /// Mode of the command.
     pub mode: Mode,
-    /// Whether it was the conductor's.
+    /// Whether the conductor sent the command.
     pub is_conductors: bool,
-    /// How it ended: its result as it goes over the wire, or why there is none. None while it runs.
+    /// Result as sent over the wire, or the error; `None` while the command runs.
     pub outcome: Option<Result<Arc<Value>, AgentError>>,
 }
 
-/// Who keeps records for the next agent. It must not fail: a command's work is worth more than its record.
+/// Saves records for the next agent. It cannot fail: the work of a command is worth more than its
+/// record.
 pub trait Journal: Send + Sync {
-    /// Keeps a record as it is now, in place of what was kept of it before. `all` tells every other one, for who wants to let
-    /// go of what nobody asks for any more.
-    fn keep(&self, record: &Kept, all: &dyn Fn() -> Vec<Kept>);
+    /// Saves a record in its current state, replacing an earlier one. `all` returns all records, so
+    /// that the implementation can remove obsolete ones.
+    fn keep(&self, record: &SavedRecord, all: &dyn Fn() -> Vec<SavedRecord>);
 }
 
-/// Why a command failed that ran when its agent ended.
+/// Returns the error of a command that was running when its agent exited.
 pub(super) fn interrupted(name: &str) -> AgentError {
     AgentError::new(
         ErrorClass::CommandExecutionError,

@@ -1,6 +1,8 @@
-//! Commands: their table, the one-at-a-time dispatcher, the records the conductor reads.
+//! Commands: the command table, a dispatcher that runs one command at a time, and the records for
+//! the conductor.
 //!
-//! This room is handed its table and knows no command by name, no HTTP and no disk.
+//! The caller provides the table. This module knows no command by name, and uses neither HTTP nor
+//! disks.
 
 mod dispatcher;
 mod journal;
@@ -8,6 +10,6 @@ mod record;
 mod spec;
 
 pub use dispatcher::{Dispatcher, Turn};
-pub use journal::{Journal, Kept};
+pub use journal::{Journal, SavedRecord};
 pub use record::{CommandView, State, Status};
 pub use spec::{Command, CommandSpec, Commander, Job, Mode, Params};

@@ -1,11 +1,12 @@
-//! What is remembered of a command: its life as the conductor reads it, and the bounds of that memory.
+//! Command records as the conductor reads them, and the limits of the history.
 //!
-//! The conductor decides by the last record and by whether anything but `get_*_steps` was ever run, and it reads a result
-//! while its record is the last one. So the list keeps its order and its newest records whole, and lets go of what nobody
-//! asks for again (a log archive, an echoed config drive): see [`Ledger::push`]. What others ran is nothing it knows of, so
-//! none of that is in its list, or in the way of its own records.
+//! The conductor decides by the last record, and by whether any command but `get_*_steps` ever ran.
+//! It reads a result while its record is the last one. The history therefore preserves the order
+//! and the newest records. It removes what is not read again, such as a log archive or an echoed
+//! config drive; see [`CommandHistory::push`]. The conductor does not know the commands of other
+//! callers. Their finished commands are not in its list, and none of them displaces its records.
 
-use super::journal::{Kept, interrupted};
+use super::journal::{SavedRecord, interrupted};
 use super::spec::{Commander, Job, Mode};
 use crate::error::{AgentError, ErrorClass, shortened};
 use crate::progress::Progress;
@@ -17,21 +18,21 @@ use std::sync::Arc;
 use tokio::sync::SetOnce;
 use uuid::Uuid;
 
-/// A command's record at one moment.
+/// Snapshot of a command's record.
 #[derive(Clone, PartialEq)]
 pub struct CommandView {
-    /// A random UUID.
+    /// Random UUID.
     pub id: String,
-    /// The command's name without its extension.
+    /// Name of the command without its extension.
     pub name: &'static str,
-    /// How far it is; secrets in a result are masked.
+    /// State of the command; secrets in a result are masked.
     pub state: State,
-    /// The result with its secrets, where the dispatcher was told to keep them and there are some.
+    /// Result with its secrets, if the dispatcher stores them and there are some.
     pub unmasked: Option<Arc<Value>>,
 }
 
 impl CommandView {
-    /// The state's name on the wire.
+    /// Returns the status as shown on the wire.
     #[must_use]
     pub fn status(&self) -> Status {
         match &self.state {
@@ -45,40 +46,41 @@ impl CommandView {
     }
 }
 
-/// Without the result: it may hold what no log may.
+/// Omits the result, which may contain secrets.
 impl fmt::Debug for CommandView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {:?}", self.name, self.id, self.status())
     }
 }
 
-/// How far a command is, with what it has to show for it.
+/// State of a command, with its progress, result or error.
 #[derive(Clone, PartialEq)]
 #[expect(missing_debug_implementations, reason = "a result may hold secrets")]
 pub enum State {
-    /// Still at work; how far, where it says so.
+    /// Running, with its progress if it reports any.
     Running(Option<Progress>),
-    /// Done; its result as it goes over the wire, without secrets.
+    /// Succeeded, with the result as sent over the wire, without secrets.
     Succeeded(Arc<Value>),
-    /// Not done, and why.
+    /// Failed, with the error.
     Failed(AgentError),
 }
 
-/// A record's state as a word.
+/// Status of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Ended with an error.
     Failed,
-    /// At work.
+    /// Still running.
     Running,
-    /// Ended well.
+    /// Ended successfully.
     Succeeded,
-    /// The conductor knew other hardware managers than these: it asks for the steps anew.
+    /// The conductor knew other hardware managers than these: it queries the steps again.
     VersionMismatch,
 }
 
 impl Status {
-    /// The word on the wire. Ironic's constant for the last one is `VERSION_MISMATCH`, its text is not.
+    /// Returns the wire form. Ironic's constant for the last one is `VERSION_MISMATCH`, its value
+    /// is not.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -90,7 +92,7 @@ impl Status {
     }
 }
 
-/// One command from its start on.
+/// Record of one command, from its start on.
 pub(super) struct Record {
     pub(super) id: String,
     pub(super) name: &'static str,
@@ -110,8 +112,8 @@ impl Record {
         }
     }
 
-    /// The record that an agent before this one left; one that had no end then has failed.
-    pub(super) fn resumed(name: &'static str, kept: Kept) -> Self {
+    /// Restores a record from a previous agent. A command without an outcome has failed.
+    pub(super) fn resumed(name: &'static str, kept: SavedRecord) -> Self {
         let outcome = match kept.outcome {
             Some(Ok(value)) => Outcome::succeeded(value, None),
             Some(Err(error)) => Outcome::Failed(error),
@@ -132,31 +134,31 @@ impl Record {
         }
     }
 
-    /// How the record is to end.
+    /// Converts the result of the work to the record's outcome.
     pub(super) fn outcome_of(&self, done: Result<Value, AgentError>, secrets: Secrets) -> Outcome {
         match done {
             Ok(value) => Outcome::with(self.named(value), secrets),
-            // Details stay in the list for ever.
+            // Details stay in the list permanently.
             Err(error) => Outcome::Failed(AgentError {
-                details: shortened(error.details, LONGEST_DETAILS),
+                details: shortened(error.details, MAX_DETAILS_LEN),
                 ..error
             }),
         }
     }
 
-    /// Ends the record and wakes who waits for it. A second end is ignored.
+    /// Ends the record and wakes its waiters. A second call is ignored.
     pub(super) fn finish(&self, outcome: Outcome) {
         let _ = self.outcome.set(outcome);
     }
 
-    /// What the next agent is to know of it.
-    pub(super) fn kept(&self) -> Kept {
-        self.kept_with(self.outcome.get())
+    /// Returns the record to save for the next agent.
+    pub(super) fn saved(&self) -> SavedRecord {
+        self.saved_with(self.outcome.get())
     }
 
-    /// The same, once it has ended so.
-    pub(super) fn kept_with(&self, outcome: Option<&Outcome>) -> Kept {
-        Kept {
+    /// Returns the record to save, with this outcome.
+    pub(super) fn saved_with(&self, outcome: Option<&Outcome>) -> SavedRecord {
+        SavedRecord {
             id: self.id.clone(),
             name: self.name.to_owned(),
             mode: self.mode,
@@ -176,7 +178,7 @@ impl Record {
         !self.outcome.initialized()
     }
 
-    /// Waits for the end.
+    /// Waits for the end of the command.
     pub(super) async fn finished(&self) {
         self.outcome.wait().await;
     }
@@ -197,7 +199,7 @@ impl Record {
         }
     }
 
-    /// A string is wrapped, an asynchronous command's with its name before it (IPA: `base.AsyncCommandResult`).
+    /// Wraps a string, for an asynchronous command after its name (IPA: `base.AsyncCommandResult`).
     fn named(&self, value: Value) -> Value {
         match (value, self.mode) {
             (Value::String(text), Mode::Sync) => json!({ "result": text }),
@@ -208,7 +210,7 @@ impl Record {
         }
     }
 
-    /// The record without the secrets that are kept beside its result, where there are some.
+    /// Returns the record without the stored secrets, if there are some.
     fn without_secrets(&self) -> Option<Self> {
         match self.outcome.get() {
             Some(Outcome::Succeeded {
@@ -230,8 +232,8 @@ impl Record {
         }
     }
 
-    /// The record without a result that is too large to be sent again with every poll.
-    fn without_large_result(&self) -> Option<Self> {
+    /// Returns the record without its result, if that is too large to be sent with every poll.
+    fn truncated(&self) -> Option<Self> {
         match self.outcome.get() {
             Some(Outcome::Succeeded { bytes, held, .. })
                 if *bytes > LARGE_RESULT || !self.is_conductors() && *held > LARGE_RESULT =>
@@ -245,29 +247,30 @@ impl Record {
     }
 }
 
-/// How a command ended.
+/// Outcome of a command.
 pub(super) enum Outcome {
     Succeeded {
-        /// Without secrets.
+        /// Result without secrets.
         value: Arc<Value>,
-        /// As it is written, and once more with its secrets where those are kept.
+        /// Bytes of its JSON, plus those of the JSON with secrets if that is stored.
         bytes: usize,
-        /// Bytes of memory that both take. Small values take many times what is written of them.
+        /// Bytes of memory of both. Small values take many times the size of their JSON.
         held: usize,
-        /// With its secrets, where they are kept.
+        /// Result with secrets, if they are stored.
         unmasked: Option<Arc<Value>>,
     },
     Failed(AgentError),
 }
 
-/// What becomes of the secrets in a result.
+/// Treatment of the secrets in a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Secrets {
-    /// They stay beside the masked result, in this memory alone, for whom the policy shows them to.
+    /// They are stored beside the masked result, only in this memory, for callers that may see
+    /// them.
     Kept,
-    /// They are masked, and gone.
+    /// They are masked and discarded.
     Masked,
-    /// The result has none that are recognised by name or form, and must go back as it is.
+    /// The result contains no recognisable secrets, and must be returned unchanged.
     NotThere,
 }
 
@@ -286,7 +289,7 @@ impl Outcome {
         let mut size = Size(0);
         let mut held = 0_usize;
         for value in [Some(&value), unmasked.as_ref()].into_iter().flatten() {
-            // Counting cannot fail, and a JSON value can always be written.
+            // Counting cannot fail, and a JSON value can always be serialized.
             let _ = serde_json::to_writer(&mut size, &**value);
             held = held.saturating_add(held_by(value));
         }
@@ -299,27 +302,29 @@ impl Outcome {
     }
 }
 
-/// The records in the order of their commands.
+/// Records in the order of their commands.
 #[derive(Default)]
-pub(super) struct Ledger(Vec<Arc<Record>>);
+pub(super) struct CommandHistory(Vec<Arc<Record>>);
 
-impl Ledger {
-    /// Adds the newest record and lets go of two things: the result of the one before if it is larger than
-    /// [`LARGE_RESULT`], and beyond [`MOST_RECORDS`] or [`MOST_USERS_RECORDS`] the oldest record. The one before is the conductor's,
-    /// or that of any other caller, as the newest is: neither displaces what the other ran.
+impl CommandHistory {
+    /// Adds the newest record and enforces the limits. The previous result is removed if it is
+    /// larger than [`LARGE_RESULT`]. Beyond [`MAX_RECORDS`] or [`MAX_USERS_RECORDS`], the oldest
+    /// record is removed. Both apply only to records of the same kind of caller, the conductor or
+    /// all others: neither displaces the other's records.
     ///
-    /// Synchronous ones go first, so that a list which once held a step never looks like a freshly booted agent's.
+    /// Synchronous ones are removed first, so that a list which contained a step never looks like
+    /// that of a freshly booted agent.
     pub(super) fn push(&mut self, record: Arc<Record>) {
         let is_like = |before: &&mut Arc<Record>| before.is_conductors() == record.is_conductors();
         if let Some(before) = self.0.iter_mut().rev().find(is_like)
-            && let Some(slim) = before.without_large_result()
+            && let Some(slim) = before.truncated()
         {
             *before = Arc::new(slim);
         }
         let is_like = |other: &Record| other.is_conductors() == record.is_conductors();
         let most = match record.is_conductors() {
-            true => MOST_RECORDS,
-            false => MOST_USERS_RECORDS,
+            true => MAX_RECORDS,
+            false => MAX_USERS_RECORDS,
         };
         if self.0.iter().filter(|other| is_like(other)).count() >= most {
             let oldest = |may_go: &dyn Fn(&Record) -> bool| {
@@ -332,7 +337,7 @@ impl Ledger {
         self.0.push(record);
     }
 
-    /// Lets go of the secrets that were kept beside results.
+    /// Removes the secrets stored beside results.
     pub(super) fn forget_secrets(&mut self) {
         for record in &mut self.0 {
             if let Some(masked) = record.without_secrets() {
@@ -353,8 +358,10 @@ impl Ledger {
         self.0.iter().map(|record| record.view()).collect()
     }
 
-    /// What the conductor decides by: its own records, and what keeps the agent busy. The last of them is its own, or runs
-    /// (Ironic: `agent_base._get_completed_command`); without one of its own the agent looks freshly booted to it, as it is.
+    /// Returns the records by which the conductor decides: its own, and the one that keeps the
+    /// agent busy. The last of them is its own or running (Ironic:
+    /// `agent_base._get_completed_command`). Without a record of its own, the agent correctly looks
+    /// freshly booted to it.
     pub(super) fn conductors_views(&self) -> Vec<CommandView> {
         let views = self.0.iter().map(|record| (record, record.view()));
         let shown = views.filter(|(record, view)| {
@@ -363,13 +370,13 @@ impl Ledger {
         shown.map(|(_, view)| view).collect()
     }
 
-    pub(super) fn kept(&self) -> Vec<Kept> {
-        self.0.iter().map(|record| record.kept()).collect()
+    pub(super) fn saved(&self) -> Vec<SavedRecord> {
+        self.0.iter().map(|record| record.saved()).collect()
     }
 }
 
-/// Bytes of memory that a value takes, as far as its length tells: of an object's tree of nodes, eleven entries each and at least half
-/// full, those that there may be.
+/// Estimates the bytes of memory of a value from its length. For an object it assumes the maximum
+/// of tree nodes, which hold eleven entries each and are at least half full.
 fn held_by(value: &Value) -> usize {
     const NODE: usize = 11 * (size_of::<String>() + size_of::<Value>()) + 2 * size_of::<usize>();
     let mut bytes = size_of::<Value>();
@@ -392,7 +399,7 @@ fn held_by(value: &Value) -> usize {
     bytes
 }
 
-/// Counts what is written.
+/// Counts written bytes.
 struct Size(usize);
 
 impl io::Write for Size {
@@ -406,15 +413,17 @@ impl io::Write for Size {
     }
 }
 
-/// Results up to this size stay for good: every list of steps does, a log archive does not.
+/// Maximum size in bytes of a result that is stored permanently: every list of steps is smaller, a
+/// log archive is not.
 const LARGE_RESULT: usize = 16 * 1024;
-/// Longest text of an error's details.
-const LONGEST_DETAILS: usize = 16 * 1024;
-/// Most records of the conductor's: with the two sizes above, and those of others, the list stays below eight megabytes beside the
-/// newest result of the conductor's and that of others'.
-const MOST_RECORDS: usize = 400;
-/// Most records of all other callers.
-const MOST_USERS_RECORDS: usize = 100;
+/// Maximum length of an error's details, in bytes.
+const MAX_DETAILS_LEN: usize = 16 * 1024;
+/// Maximum number of the conductor's records. With the two sizes above and the records of others,
+/// the history stays below 8 MB. The newest result of the conductor and that of the others come on
+/// top.
+const MAX_RECORDS: usize = 400;
+/// Maximum number of records of all other callers.
+const MAX_USERS_RECORDS: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -477,7 +486,7 @@ mod tests {
             let view = record.view();
             assert_eq!(result(&view), shown, "{secrets:?}");
             assert_eq!(view.unmasked.as_deref(), unmasked.as_ref(), "{secrets:?}");
-            let Some(Ok(kept)) = record.kept().outcome else {
+            let Some(Ok(kept)) = record.saved().outcome else {
                 panic!("it has ended");
             };
             assert_eq!(*kept, shown, "what outlives the agent has no secrets");
@@ -486,7 +495,7 @@ mod tests {
 
     #[test]
     fn kept_secrets_are_forgotten_and_nothing_else_of_the_list_changes() {
-        let mut ledger = Ledger::default();
+        let mut ledger = CommandHistory::default();
         for result in [json!({"password": "hush"}), json!({"a": 1})] {
             let record = Record::new("x", Mode::Async, Job::default());
             record.finish(record.outcome_of(Ok(result), Secrets::Kept));
@@ -519,7 +528,7 @@ mod tests {
 
     #[test]
     fn a_large_result_is_kept_until_the_next_command() {
-        let mut ledger = Ledger::default();
+        let mut ledger = CommandHistory::default();
         let archive = json!({ "system_logs": "x".repeat(LARGE_RESULT) });
         ledger.push(finished("logs", Mode::Sync, Ok(archive.clone())));
         assert_eq!(result(&ledger.views()[0]), archive);
@@ -534,7 +543,7 @@ mod tests {
 
     #[test]
     fn a_users_result_of_many_small_values_is_large() {
-        let mut ledger = Ledger::default();
+        let mut ledger = CommandHistory::default();
         let many: Vec<_> = (0..2290).map(|_| json!({"": 0})).collect();
         let before: usize = many.iter().map(held_by).sum();
         assert!(before > 1024 * 1024, "{before}");
@@ -546,7 +555,7 @@ mod tests {
             }
         }
         let views = ledger.views();
-        // Ironic's stay, as written they are small.
+        // Ironic's results stay, because their JSON is small.
         let whole = json!({"y": many});
         let omitted = json!({"omitted": "16037 bytes, kept until the next command"});
         let results: Vec<_> = views.iter().map(result).collect();
@@ -555,16 +564,16 @@ mod tests {
 
     #[test]
     fn the_list_is_bounded_and_never_looks_freshly_booted_again() {
-        let mut ledger = Ledger::default();
+        let mut ledger = CommandHistory::default();
         ledger.push(finished("step", Mode::Async, Ok(json!(null))));
-        for _ in 0..MOST_RECORDS * 2 {
+        for _ in 0..MAX_RECORDS * 2 {
             ledger.push(finished("get_clean_steps", Mode::Sync, Ok(json!(null))));
         }
         ledger.push(finished("newest", Mode::Sync, Ok(json!(null))));
         let views = ledger.views();
         assert_eq!(
-            (views.len(), views[0].name, views[MOST_RECORDS - 1].name),
-            (MOST_RECORDS, "step", "newest")
+            (views.len(), views[0].name, views[MAX_RECORDS - 1].name),
+            (MAX_RECORDS, "step", "newest")
         );
     }
 
@@ -572,12 +581,12 @@ mod tests {
     fn a_record_that_an_agent_before_this_one_left_is_still_whose_it_was() {
         let records = [Commander::Conductor, Commander::default()]
             .map(|commander| Record::new("x", Mode::Async, of(commander)));
-        let mut ledger = Ledger::default();
+        let mut ledger = CommandHistory::default();
         for record in &records {
-            ledger.push(Arc::new(Record::resumed("x", record.kept())));
+            ledger.push(Arc::new(Record::resumed("x", record.saved())));
         }
         assert_eq!(ledger.views().len(), 2);
-        // The other one ran, and has failed.
+        // The other one was running, and has failed.
         assert_eq!(ledger.conductors_views(), ledger.views()[..1]);
     }
 
@@ -586,9 +595,9 @@ mod tests {
         let record = Record::new("x", Mode::Sync, of(Commander::Conductor));
         let result = json!({"password": "x".repeat(LARGE_RESULT)});
         record.finish(record.outcome_of(Ok(result), Secrets::Kept));
-        let mut ledger = Ledger::default();
+        let mut ledger = CommandHistory::default();
         ledger.push(Arc::new(record));
-        let whole = |ledger: &Ledger| ledger.views()[0].unmasked.is_some();
+        let whole = |ledger: &CommandHistory| ledger.views()[0].unmasked.is_some();
         assert!(whole(&ledger));
         ledger.push(finished("y", Mode::Sync, Ok(Value::Null)));
         assert!(!whole(&ledger));
@@ -596,12 +605,12 @@ mod tests {
 
     #[test]
     fn long_details_lose_their_end() {
-        let details = "ü".repeat(LONGEST_DETAILS);
+        let details = "ü".repeat(MAX_DETAILS_LEN);
         let error = AgentError::new(ErrorClass::CleaningError, details);
         let State::Failed(error) = finished("x", Mode::Sync, Err(error)).view().state else {
             panic!();
         };
-        assert_eq!(error.details.len(), LONGEST_DETAILS + '…'.len_utf8());
+        assert_eq!(error.details.len(), MAX_DETAILS_LEN + '…'.len_utf8());
     }
 
     #[test]

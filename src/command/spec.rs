@@ -1,4 +1,5 @@
-//! What a command is: its wire name, its kind and its two functions. One row of an extension's table.
+//! Defines a command: its wire name, its mode and its two functions. It is one row of an
+//! extension's table.
 
 use crate::error::{AgentError, shortened};
 use crate::progress::{Cancel, Reporter};
@@ -6,45 +7,46 @@ use serde_json::{Map, Value};
 use std::fmt;
 use std::sync::Arc;
 
-/// A command's parameters as they came over the wire.
+/// Parameters of a command as received.
 pub type Params = Map<String, Value>;
 
-/// Whether the caller waits for a command by nature.
+/// Whether a client waits for the end of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Runs on; the caller reads its record later.
+    /// The command continues in the background; the client reads its record later.
     Async,
-    /// Finished when the caller has its answer, which must come within 60 seconds.
+    /// The command has finished when the client receives the response, which must be within 60
+    /// seconds.
     Sync,
 }
 
-/// Whose command it is.
+/// Caller that sent a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Commander {
-    /// Ironic's, or of whoever else shows the agent token.
+    /// The conductor, or any other client with the agent token.
     Conductor,
-    /// Of somebody whom the policy lets run it.
+    /// A user whom the policy permits to run it.
     User {
-        /// Whether the log is told that it began and how it ended: such callers could fill it.
+        /// Whether start and end of the command are logged: users could fill the log.
         is_logged: bool,
     },
 }
 
 impl Commander {
-    /// Whether it shows the agent token.
+    /// Returns whether the caller showed the agent token.
     #[must_use]
     pub const fn is_conductor(self) -> bool {
         matches!(self, Self::Conductor)
     }
 
-    /// Whether the log is told of the command.
+    /// Returns whether the command is logged.
     #[must_use]
     pub const fn is_logged(self) -> bool {
         matches!(self, Self::Conductor | Self::User { is_logged: true })
     }
 
-    /// The same for the commands of a flow. Flows within one have no lines of their own, where the caller is not the conductor: one
-    /// request could hold thousands.
+    /// Returns the commander for the commands of a flow. Nested flows of users are not logged,
+    /// because one request could contain thousands of commands.
     #[must_use]
     pub const fn within_flow(self) -> Self {
         match self {
@@ -53,54 +55,56 @@ impl Commander {
         }
     }
 
-    /// An error for the log: of the conductor's whole, of others only its beginning, for it may repeat what they sent.
+    /// Returns an error's text for the log. A user's is truncated, because it may repeat the
+    /// request.
     #[must_use]
     pub fn reason(self, error: &AgentError) -> String {
         let reason = error.to_string();
         match self {
             Self::Conductor => reason,
-            Self::User { .. } => shortened(reason, LONGEST_REASON),
+            Self::User { .. } => shortened(reason, MAX_REASON_LEN),
         }
     }
 }
 
-/// Who has the least say, where it is not known.
+/// Defaults to the caller with the fewest rights.
 impl Default for Commander {
     fn default() -> Self {
         Self::User { is_logged: true }
     }
 }
 
-/// What a running command is given beside its parameters.
+/// Context of a running command besides its parameters.
 #[derive(Clone, Debug, Default)]
 pub struct Job {
-    /// Whose command it is.
+    /// Caller that sent the command.
     pub commander: Commander,
-    /// The wish that it stop: asked between pieces of work.
+    /// Cancellation, to be checked between pieces of work.
     pub cancel: Cancel,
-    /// Where it says how far it is: the command list shows it.
+    /// Reporter of progress, which the command list shows.
     pub progress: Reporter,
 }
 
-/// One row of an extension's table. `C` is what the extension's functions work on.
+/// One row of an extension's table. `C` is the context of the extension's functions.
 pub struct CommandSpec<C: 'static> {
-    /// The part of the wire name before the dot: `standby`.
+    /// Part of the wire name before the dot: `standby`.
     pub extension: &'static str,
-    /// The part after it: `prepare_image`.
+    /// Part of the wire name after the dot: `prepare_image`.
     pub name: &'static str,
-    /// Whether the caller waits.
+    /// Whether the client waits.
     pub mode: Mode,
-    /// Whether Ironic reads or compares the result in places where a mask could come, so that nothing in it is masked. It has no secret
-    /// of its own then.
+    /// Whether Ironic reads or compares parts of the result that could be masked, so nothing in it
+    /// is masked. Such a result contains no secret of its own.
     pub is_read_by_ironic: bool,
-    /// Looks at the parameters alone, quickly: an error here refuses the command and records nothing.
+    /// Validates the parameters without side effects, quickly. An error refuses the command, and
+    /// nothing is recorded.
     pub validate: fn(&C, &Params) -> Result<(), AgentError>,
-    /// The work: blocking code on a thread of its own. A panic fails this command only.
+    /// Performs the work: blocking code on its own thread. A panic fails only this command.
     pub run: fn(&C, Params, &Job) -> Result<Value, AgentError>,
 }
 
 impl<C: Send + Sync + 'static> CommandSpec<C> {
-    /// The command with what it works on; commands of different `C` then stand in one table.
+    /// Binds the command to its context, so that commands of different `C` fit in one table.
     #[must_use]
     pub fn bind(&'static self, context: &Arc<C>) -> Command {
         Command {
@@ -122,7 +126,7 @@ impl<C> fmt::Debug for CommandSpec<C> {
     }
 }
 
-/// A command ready to be run.
+/// Command that is ready to run.
 #[derive(Clone)]
 pub struct Command {
     pub(super) extension: &'static str,
@@ -133,7 +137,7 @@ pub struct Command {
 }
 
 impl Command {
-    /// The name on the wire: `standby.sync`.
+    /// Returns the name on the wire: `standby.sync`.
     #[must_use]
     pub fn full_name(&self) -> String {
         format!("{}.{}", self.extension, self.name)
@@ -146,7 +150,7 @@ impl fmt::Debug for Command {
     }
 }
 
-/// The two functions of a command, its context hidden.
+/// The two functions of a command, with its context erased.
 pub(super) trait Work: Send + Sync {
     fn validate(&self, params: &Params) -> Result<(), AgentError>;
     fn run(&self, params: Params, job: &Job) -> Result<Value, AgentError>;
@@ -167,8 +171,8 @@ impl<C: Send + Sync> Work for Bound<C> {
     }
 }
 
-/// Bytes of an error's text that the log repeats of a caller other than the conductor.
-const LONGEST_REASON: usize = 256;
+/// Maximum length of an error in the log, for callers other than the conductor, in bytes.
+const MAX_REASON_LEN: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,5 @@
-//! The address Ironic is told to call, and the one the API is bound to: found once, then the same for the agent's whole life.
+//! Callback address for Ironic, and the bind address of the API: found once, then constant until
+//! the agent exits.
 
 use super::client::{Client, Request};
 use super::error::Error;
@@ -9,59 +10,60 @@ use std::net::IpAddr;
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
-/// What the kernel knows of this machine's addresses.
-pub trait Network {
-    /// The address packets to `destination` leave from.
+/// Addresses of this machine, as the kernel reports them.
+pub trait LocalAddresses {
+    /// Returns the source address of packets to `destination`.
     ///
     /// # Errors
-    /// What the kernel says; there may be no route.
+    /// The kernel's error, for example if there is no route.
     fn route_source(&self, destination: IpAddr) -> io::Result<IpAddr>;
 
-    /// The address of an interface, IPv4 before IPv6, none that only its own link knows.
+    /// Returns the address of an interface, IPv4 before IPv6, but no link-local one.
     ///
     /// # Errors
-    /// What the kernel says; the interface may be missing or have none.
+    /// The kernel's error, for example if the interface does not exist or has no address.
     fn interface_address(&self, name: &str) -> io::Result<IpAddr>;
 }
 
-/// Where Ironic is told to call.
+/// Address at which Ironic calls the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Advertised {
+pub struct CallbackAddress {
     /// Host name or address.
     pub host: Host,
     /// Port.
     pub port: u16,
 }
 
-impl Advertised {
-    /// What a callback URL says; none where the text is no URL of a host.
+impl CallbackAddress {
+    /// Parses a callback URL. Returns nothing if the text is not a URL with a host.
     #[must_use]
     pub fn of_url(url: &str) -> Option<Self> {
         let url = Url::parse(url).ok()?;
-        // `host` of a scheme that is a web's is an address or a name, never an opaque text.
+        // With a web scheme, `host` is an address or a name, never an opaque string.
         Some(Self {
             host: url.host()?.to_owned(),
             port: url.port_or_known_default()?,
         })
     }
 
-    /// The callback URL: without path, an IPv6 address in brackets.
+    /// Returns the callback URL: without path, an IPv6 address in brackets.
     #[must_use]
     pub fn url(&self, scheme: Scheme) -> String {
         format!("{}://{}:{}", scheme.as_str(), self.host, self.port)
     }
 }
 
-/// Finds it: as configured, else the named interface's, else the source of the route to an API that answers.
+/// Finds the callback address: the configured one, else the named interface's, else the source
+/// address of the route to an API that responds.
 ///
 /// # Errors
-/// [`Error::NoAddress`] and [`Error::Interface`] when none is found in all attempts; [`Error::Cancelled`].
-pub async fn find(
+/// [`Error::NoAddress`] and [`Error::Interface`] if no attempt finds one; [`Error::Cancelled`].
+pub async fn discover(
     client: &Client,
     config: &Config,
-    network: &impl Network,
+    network: &impl LocalAddresses,
     cancel: &CancellationToken,
-) -> Result<Advertised, Error> {
+) -> Result<CallbackAddress, Error> {
     let host = match &config.advertise_host {
         Some(host) => host.clone(),
         None => tokio::select! {
@@ -70,21 +72,22 @@ pub async fn find(
         },
     };
     tracing::info!(%host, "address that Ironic is told");
-    Ok(Advertised {
+    Ok(CallbackAddress {
         host,
         port: config.advertise_port,
     })
 }
 
-/// Finds the address that the API is bound to, where that is not every one: the named interface's, or with `auto` what
-/// [`find`] finds, whatever Ironic is told. Without a client there is no Ironic to be reached, and `auto` means every one.
+/// Finds the bind address of the API, unless it binds to all addresses. It is the named interface's
+/// address, or with `auto` the one that [`discover`] would find without a configured host. Without
+/// a client there is no route to Ironic, and `auto` without an interface means all addresses.
 ///
 /// # Errors
-/// As [`find`].
+/// As [`discover`].
 pub async fn bound(
     client: Option<&Client>,
     config: &Config,
-    network: &impl Network,
+    network: &impl LocalAddresses,
     cancel: &CancellationToken,
 ) -> Result<Option<IpAddr>, Error> {
     let interface = match config.listen_interface.as_deref() {
@@ -107,7 +110,7 @@ async fn search(
     client: Option<&Client>,
     interface: Option<&str>,
     config: &Config,
-    network: &impl Network,
+    network: &impl LocalAddresses,
 ) -> Result<IpAddr, Error> {
     let mut attempt = 1;
     loop {
@@ -136,7 +139,7 @@ async fn search(
     }
 }
 
-fn by_route(destinations: &[IpAddr], network: &impl Network) -> Option<IpAddr> {
+fn by_route(destinations: &[IpAddr], network: &impl LocalAddresses) -> Option<IpAddr> {
     for destination in destinations {
         match network.route_source(*destination) {
             Ok(source) if !is_link_local(source) => return Some(source),
@@ -147,10 +150,12 @@ fn by_route(destinations: &[IpAddr], network: &impl Network) -> Option<IpAddr> {
     None
 }
 
-/// Addresses of the APIs that answer; if none does, those that need no answer to be known.
+/// Returns the addresses of the APIs that respond; if none does, those that are literal in the
+/// URLs.
 ///
-/// The probe verifies TLS like every other request: an API that cannot be trusted is not one to be called back by. Those that
-/// gave no answer are asked after their like from now on. (IPA forgets them, where its client would notice; they may come back.)
+/// The probe verifies TLS like every other request: an untrusted API must not determine the
+/// callback address. APIs that do not respond are tried after their equals from then on. (IPA
+/// removes them, where its client would notice; they may recover.)
 async fn destinations(client: Option<&Client>) -> Vec<IpAddr> {
     let mut answering = Vec::new();
     let mut literal = Vec::new();
@@ -160,7 +165,7 @@ async fn destinations(client: Option<&Client>) -> Vec<IpAddr> {
     for url in client.urls() {
         literal.extend(address_in(&url));
         match client.send_to(&url, &Request::get("/")).await {
-            // With a proxy between, the connection's far end is the proxy's.
+            // Behind a proxy, the connection's peer is the proxy.
             Ok(answer) => {
                 answering.extend(address_in(&url).or_else(|| Some(answer.peer()?.ip())));
             }
@@ -192,10 +197,10 @@ fn host_of(address: IpAddr) -> Host {
     }
 }
 
-/// The interface by whose address Ironic is reached, in the place of a name (`listen_interface`).
+/// Value of `listen_interface` for the interface with the route to Ironic.
 const AUTO: &str = "auto";
 
-/// Whether an address is of use on its own link alone.
+/// Returns whether an address is valid only on its own link.
 #[must_use]
 pub fn is_link_local(address: IpAddr) -> bool {
     match address {
@@ -210,7 +215,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_address_stands_in_brackets() {
-        let at = |address: &str| Advertised {
+        let at = |address: &str| CallbackAddress {
             host: host_of(address.parse().unwrap()),
             port: 9999,
         };

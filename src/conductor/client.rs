@@ -1,4 +1,4 @@
-//! Ironic's API: several URLs, headers, version negotiation.
+//! Client of Ironic's API: several URLs, headers, version negotiation.
 
 use super::error::Error;
 use super::wire;
@@ -16,23 +16,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use url::Url;
 use zeroize::Zeroizing;
 
-/// The first version with agent tokens.
-pub(super) const TOKEN: ApiVersion = ApiVersion {
+/// First API version with agent tokens.
+pub(super) const VERSION_AGENT_TOKEN: ApiVersion = ApiVersion {
     major: 1,
     minor: 62,
 };
-/// The first version whose heartbeats may carry the agent's certificate.
-pub(super) const VERIFY_CA: ApiVersion = ApiVersion {
+/// First API version with the agent's certificate in heartbeats.
+pub(super) const VERSION_VERIFY_CA: ApiVersion = ApiVersion {
     major: 1,
     minor: 68,
 };
 
-/// A client of one Ironic, which may have several URLs, and not all of them Ironic's: requests that do not get what they ask for
-/// go on to the next URL. The one that gave it is asked first from then on.
+/// Client of one Ironic, which may have several URLs, and some of them may not be Ironic's. A
+/// request that fails is sent to the next URL. The URL that succeeded is tried first from then on.
 #[derive(Debug)]
 pub struct Client {
     http: http::Client,
-    /// The one to ask first is the first.
+    /// URLs in the order in which they are tried.
     urls: Mutex<Vec<Known>>,
     request_id: Option<HeaderValue>,
     configured: Option<ApiVersion>,
@@ -40,11 +40,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for the API at these URLs.
+    /// Creates a client for the API at these URLs.
     ///
     /// # Errors
-    /// [`Error::NoUrl`] without any; [`Error::PinnedInClear`] where a key is pinned and a URL has none to show;
-    /// [`Error::Client`] when settings cannot be used.
+    /// [`Error::NoUrl`] without any URL; [`Error::PinRequiresTls`] if a key is pinned and a URL
+    /// does not use TLS; [`Error::Client`] if the settings are invalid.
     pub fn new(
         urls: &[Url],
         config: &Config,
@@ -56,7 +56,7 @@ impl Client {
         }
         if let Some(url) = urls.iter().find(|url| url.scheme() == "http") {
             if config.api_pin.is_some() {
-                return Err(Error::PinnedInClear(origin(url)));
+                return Err(Error::PinRequiresTls(origin(url)));
             }
             tracing::warn!(
                 url = origin(url),
@@ -85,11 +85,13 @@ impl Client {
         })
     }
 
-    /// The version of the API: as configured, else asked once. `None` while Ironic does not tell; it is asked again next time.
+    /// Returns the API version: the configured one, else the one that Ironic reported once. Returns
+    /// `None` if Ironic does not report it; the next call queries it again.
     ///
     /// # Errors
-    /// [`Error::TooOld`] when this API knows no agent tokens: no request can help then. [`Error::Connect`] when no URL leads to a
-    /// server: the request that the version is for would fail the same way.
+    /// [`Error::UnsupportedVersion`] if this API has no agent tokens: no request can succeed then.
+    /// [`Error::Connect`] if no URL accepts connections: the request that needs the version would
+    /// fail the same way.
     pub async fn version(&self) -> Result<Option<ApiVersion>, Error> {
         let known = self.configured.or_else(|| *self.detected());
         let version = match known {
@@ -103,7 +105,7 @@ impl Client {
                 Err(Error::Connect { source, url }) if source.is_connect() => {
                     return Err(Error::Connect { source, url });
                 }
-                Err(error @ Error::TooOld { .. }) => return Err(error),
+                Err(error @ Error::UnsupportedVersion { .. }) => return Err(error),
                 Err(error) => {
                     let error = crate::error::chain(&error);
                     tracing::warn!(error, "Ironic's API did not tell its version");
@@ -114,24 +116,25 @@ impl Client {
         with_tokens(version).map(Some)
     }
 
-    /// Whether a heartbeat may bring the agent's certificate. Ironic that does not tell its version, or cannot be reached now, is
-    /// taken to be new enough.
+    /// Returns whether a heartbeat may contain the agent's certificate. An Ironic that does not
+    /// report its version, or is unreachable now, is assumed to be new enough.
     ///
     /// # Errors
-    /// [`Error::TooOld`].
-    pub async fn takes_certificate(&self) -> Result<bool, Error> {
+    /// [`Error::UnsupportedVersion`].
+    pub async fn supports_verify_ca(&self) -> Result<bool, Error> {
         let version = match self.version().await {
             Err(Error::Connect { .. }) => None,
             known => known?,
         };
-        let takes = version.is_none_or(|known| known >= VERIFY_CA);
+        let takes = version.is_none_or(|known| known >= VERSION_VERIFY_CA);
         if !takes {
             tracing::warn!("Ironic is too old to be told the agent's certificate: none is made");
         }
         Ok(takes)
     }
 
-    /// Lets the version be asked for again: Ironic was rolled back, or others are behind the same address.
+    /// Clears the detected version, to query it again: Ironic was rolled back, or other servers
+    /// respond at its address.
     fn forget_version(&self) {
         let detected = self.detected().take();
         if let Some(version) = self.configured {
@@ -148,26 +151,28 @@ impl Client {
     async fn ask_version(&self) -> Result<ApiVersion, Error> {
         self.send(&Request::get("/"), Standing::Unknown, |answer| {
             if answer.status() != StatusCode::OK {
-                return Err(answer.refusal(None));
+                return Err(answer.into_error(None));
             }
             with_tokens(wire::version(answer.document()?)?)
         })
         .await
     }
 
-    /// Sends a request to one URL after the other, until one gives what is `wanted`, which raises it to a standing.
+    /// Sends a request to one URL after the other, until `wanted` accepts a response. That raises
+    /// the URL to `standing`.
     ///
-    /// Another answer may be of a server, or at a path, that is not Ironic's at all, and so decides nothing while there is another URL to
-    /// ask (IPA would stay with it). Where a URL is known to be Ironic's, and Ironic's own refusals have this status, it does: others
-    /// are not shown a token because a node is locked.
+    /// Any other response may come from a server, or from a path, that is not Ironic's. It decides
+    /// nothing while there is another URL (IPA would stay with it). A URL known as Ironic's is
+    /// final if the status is one of Ironic's own refusals. Other URLs must not receive a token
+    /// because a node is locked.
     ///
     /// # Errors
-    /// The one that says most, of equal ones the first; where nobody answers at all, the last.
+    /// The most specific error, the first of equal ones. If no URL responds at all, the last error.
     pub(super) async fn send<T>(
         &self,
         request: &Request,
         standing: Standing,
-        wanted: impl Fn(Answer) -> Result<T, Error>,
+        wanted: impl Fn(Response) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let known = self.order().clone();
         let several = known.len() > 1;
@@ -203,16 +208,16 @@ impl Client {
         Err(failure)
     }
 
-    /// Sends a request to one URL and reads the whole answer, as far as it is not too long.
-    pub(super) async fn send_to(&self, url: &Url, request: &Request) -> Result<Answer, Error> {
-        let sent = self.http.send(self.built(url, request)).await;
-        sent.map(Answer).map_err(|source| Error::Connect {
+    /// Sends a request to one URL and reads the whole response, up to the size limit.
+    pub(super) async fn send_to(&self, url: &Url, request: &Request) -> Result<Response, Error> {
+        let sent = self.http.send(self.build_request(url, request)).await;
+        sent.map(Response).map_err(|source| Error::Connect {
             url: origin(url),
             source,
         })
     }
 
-    fn built(&self, url: &Url, request: &Request) -> http::Request {
+    fn build_request(&self, url: &Url, request: &Request) -> http::Request {
         let mut url = url.clone();
         let path = format!("{}{}", url.path().trim_end_matches('/'), request.path);
         url.set_path(&path);
@@ -235,23 +240,23 @@ impl Client {
                 .filter_map(|(name, value)| Some((name, value?)))
                 .collect(),
             body: request.body.clone(),
-            is_secret: request.answer == Content::Secret,
+            is_secret: request.answer == Sensitivity::Secret,
         }
     }
 
-    /// The API's URLs, in the order in which they are asked.
+    /// Returns the API's URLs in the order in which they are tried.
     pub(super) fn urls(&self) -> Vec<Url> {
         let order = self.order();
         order.iter().map(|known| known.url.clone()).collect()
     }
 
-    /// Asks this URL after all others that are of its standing.
+    /// Moves this URL behind all others of its standing.
     pub(super) fn demote(&self, url: &Url) {
         let mut order = self.order();
         order.sort_by_key(|known| (Reverse(known.standing), known.url == *url));
     }
 
-    /// Asks this URL before all others that are of no higher standing.
+    /// Raises this URL to `standing`, and moves it before all others of no higher standing.
     fn promote(&self, url: &Url, standing: Standing) {
         if standing == Standing::Unknown {
             return;
@@ -268,7 +273,7 @@ impl Client {
     }
 }
 
-/// A URL, and what is known of it.
+/// A URL and its standing.
 #[derive(Clone, Debug)]
 struct Known {
     url: Url,
@@ -282,28 +287,29 @@ impl Known {
     }
 }
 
-/// What a URL has done, and a stranger's, or one of Ironic's host that leads elsewhere, does not. It is never lost: a request
-/// that fails once must not put those first who never gave an answer to it.
+/// Successes of a URL, which a URL that is not Ironic's, or that leads elsewhere, does not have. It
+/// never decreases: after one failed request, URLs that never succeeded must not be tried first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
-    /// Nothing that counts.
+    /// No success that counts.
     Unknown,
-    /// It answered a lookup.
+    /// It responded to a lookup.
     KnowsNode,
     /// It accepted a heartbeat.
     TakesHeartbeats,
 }
 
-/// A version whose API knows agent tokens.
+/// Checks that the version has agent tokens.
 fn with_tokens(found: ApiVersion) -> Result<ApiVersion, Error> {
-    if found < TOKEN {
-        let needed = TOKEN;
-        return Err(Error::TooOld { found, needed });
+    if found < VERSION_AGENT_TOKEN {
+        let needed = VERSION_AGENT_TOKEN;
+        return Err(Error::UnsupportedVersion { found, needed });
     }
     Ok(found)
 }
 
-/// Whether a refusal is one that Ironic gives for reasons of its own: the request, the token, the version, a locked node.
+/// Returns whether Ironic itself gives this refusal: for the request, the token, the version, or a
+/// locked node.
 const fn is_of_ironic(error: &Error) -> bool {
     matches!(
         error,
@@ -314,11 +320,11 @@ const fn is_of_ironic(error: &Error) -> bool {
     )
 }
 
-/// How much a failure says: of a locked node only Ironic tells, and lookups wait for that; a gateway that has nobody behind it
-/// says more than nobody.
+/// Returns how specific an error is. Only Ironic reports a locked node, and lookups wait for that.
+/// A gateway without a backend is more specific than no response.
 const fn weight(error: &Error) -> u8 {
     match error {
-        Error::Answer { code: 409, .. } | Error::TooOld { .. } => 3,
+        Error::Answer { code: 409, .. } | Error::UnsupportedVersion { .. } => 3,
         Error::Answer {
             code: 502..=504, ..
         } => 1,
@@ -327,12 +333,12 @@ const fn weight(error: &Error) -> u8 {
     }
 }
 
-/// Scheme, host and port: what of a URL may be told.
+/// Returns scheme, host and port: the parts of a URL that may be logged.
 fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// The version that the operator gives. One that is none is told, and Ironic asked instead.
+/// Parses the configured version. An invalid one is logged, and the version is negotiated instead.
 fn fixed_version(text: &str) -> Option<ApiVersion> {
     text.parse()
         .inspect_err(|reason| {
@@ -345,25 +351,25 @@ fn fixed_version(text: &str) -> Option<ApiVersion> {
         .ok()
 }
 
-/// A request below an API's URL.
+/// A request, relative to an API's URL.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) method: Method,
-    /// Begins with `/`.
+    /// Path, which starts with `/`.
     pub(super) path: String,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) version: Option<ApiVersion>,
-    /// Shared by all attempts.
+    /// Body, shared by all attempts.
     pub(super) body: Option<Bytes>,
-    pub(super) answer: Content,
+    pub(super) answer: Sensitivity,
 }
 
-/// What an answer may hold.
+/// Sensitivity of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
-    /// What anybody may see.
+pub(super) enum Sensitivity {
+    /// It contains no secret.
     Plain,
-    /// The token.
+    /// It may contain the token.
     Secret,
 }
 
@@ -375,36 +381,37 @@ impl Request {
             query: Vec::new(),
             version: None,
             body: None,
-            answer: Content::Plain,
+            answer: Sensitivity::Plain,
         }
     }
 }
 
-/// What an API answered.
+/// Response of an API.
 #[derive(Debug)]
-pub(super) struct Answer(http::Response);
+pub(super) struct Response(http::Response);
 
-impl Answer {
+impl Response {
     pub(super) fn status(&self) -> StatusCode {
         self.0.status
     }
 
-    /// Who answered: the API, or the proxy before it.
+    /// Returns the peer's address: the API, or the proxy before it.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
         self.0.peer
     }
 
-    /// The body of an answer that is what was asked for.
+    /// Returns the body of a successful response.
     pub(super) fn document(&self) -> Result<&[u8], Error> {
         let document = self.0.document();
         document.map_err(|http::TooLarge(most)| Error::TooLarge(most))
     }
 
-    /// The error that an answer with another status than the wanted one is. It does not repeat the agent token or the URL's password,
-    /// whatever those are called there: "'…' is too long".
-    pub(super) fn refusal(mut self, token: Option<&AgentToken>) -> Error {
+    /// Converts a response with an unexpected status to an error. Its text contains neither the
+    /// agent token nor the URL's password, even where Ironic repeats them without a name: "'…' is
+    /// too long".
+    pub(super) fn into_error(mut self, token: Option<&AgentToken>) -> Error {
         if let Some(token) = token {
-            let token = token.reveal(|token| Zeroizing::new(token.to_owned()));
+            let token = token.expose_with(|token| Zeroizing::new(token.to_owned()));
             self.0.hide(token);
         }
         Error::Answer {
@@ -416,5 +423,5 @@ impl Answer {
 
 const API_VERSION: HeaderName = HeaderName::from_static("x-openstack-ironic-api-version");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
-/// Ironic's answers to a lookup have a few kilobytes.
+/// Ironic's responses to a lookup have a few kilobytes.
 const MAX_BODY_LEN: usize = 1024 * 1024;

@@ -1,103 +1,103 @@
-//! Why a conversation with Ironic failed.
+//! Errors of requests to Ironic.
 
 use crate::config::ApiVersion;
 use crate::{http, tls};
 use std::time::Duration;
 
-/// Why a conversation with Ironic failed.
+/// Error of a request to Ironic.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Ironic answered, but not with what was asked for.
+    /// Ironic responded with an error or an unexpected status.
     #[error("error {code}: {text}")]
     Answer {
-        /// The HTTP status.
+        /// HTTP status.
         code: u16,
-        /// The server's message.
+        /// Message of the server.
         text: String,
     },
-    /// The agent is to end.
+    /// The agent is shutting down.
     #[error("the agent is ending")]
     Cancelled,
-    /// The HTTP client cannot be made.
+    /// The HTTP client cannot be created.
     #[error("making the client of Ironic's API")]
     Client(#[source] http::BuildError),
-    /// No API of the list gave an answer.
+    /// No configured API responded.
     #[error("asking {url}")]
     Connect {
-        /// The last one that was tried.
+        /// URL of the last attempt.
         url: String,
-        /// What the HTTP client says.
+        /// Error of the HTTP client.
         #[source]
         source: tls::client::RequestError,
     },
-    /// The network cannot be asked for Ironic.
+    /// Multicast DNS cannot be used.
     #[error("asking the network for Ironic")]
     Discovery(#[source] std::io::Error),
-    /// The time for lookups is over.
+    /// The timeout of lookups has expired.
     #[error("no lookup succeeded in {} seconds", after.as_secs())]
     LookupTimeout {
-        /// How long it was tried.
+        /// Duration of all attempts.
         after: Duration,
-        /// What the last one failed with.
+        /// Error of the last attempt.
         #[source]
         last: Box<Self>,
     },
-    /// The answer is not the JSON it should be. Its text is not repeated: it may hold the token.
+    /// The response is not the expected JSON. Its text is omitted because it may contain the token.
     #[error("understanding the answer: line {line}, column {column}: {what}")]
     Malformed {
-        /// Line of the answer.
+        /// Line in the response.
         line: usize,
-        /// Column of that line.
+        /// Column in that line.
         column: usize,
-        /// What kind of fault it is.
+        /// Kind of the error.
         what: &'static str,
     },
-    /// No address of this machine leads to Ironic.
+    /// No address of this machine has a route to Ironic.
     #[error("no address of this machine leads to Ironic, after {0} attempts")]
     NoAddress(u32),
-    /// Nobody on the network knows Ironic.
+    /// No multicast DNS response names Ironic.
     #[error("nobody on the network tells where the service {service} is (multicast DNS)")]
     NotDiscovered {
-        /// What was asked for.
+        /// Service in the query.
         service: &'static str,
     },
-    /// The lookup's answer gave no token, and the agent has none.
+    /// The lookup returned no token, and the agent has none.
     #[error("Ironic gave no agent token")]
     NoToken,
-    /// There is no API to ask.
+    /// No API URL is configured.
     #[error("no API URL is configured")]
     NoUrl,
-    /// The address of the interface the operator named cannot be found.
+    /// The address of the configured interface cannot be found.
     #[error("finding the address of the network interface {name}")]
     Interface {
-        /// The interface.
+        /// Name of the interface.
         name: String,
-        /// What the kernel says.
+        /// Error of the kernel.
         #[source]
         source: std::io::Error,
     },
-    /// A key is pinned, and this API shows none.
+    /// A key is pinned, but this URL does not use TLS.
     #[error("api_pin is set, and {0} has no key to show: it must be https://")]
-    PinnedInClear(String),
-    /// What the network tells of Ironic cannot be used.
+    PinRequiresTls(String),
+    /// The multicast DNS records of Ironic are invalid.
     #[error("what the network tells of the service {service} cannot be used: {reason}")]
-    StrangeService {
-        /// What was asked for.
+    InvalidService {
+        /// Service in the query.
         service: &'static str,
-        /// Why.
+        /// Reason why they are invalid.
         reason: &'static str,
     },
-    /// The answer is longer than any honest one.
+    /// The response exceeds this size, in bytes.
     #[error("the answer has more than {0} bytes")]
     TooLarge(usize),
-    /// Ironic's API is older than the agent token.
+    /// Ironic's API is older than agent tokens.
     #[error(
         "Ironic's API speaks version {found} at most, and agents need {needed} for their token: upgrade Ironic"
     )]
-    TooOld {
-        /// The newest version it speaks.
+    UnsupportedVersion {
+        /// Newest version of the API.
         found: ApiVersion,
-        /// The first version with agent tokens.
+        /// First version with agent tokens.
         needed: ApiVersion,
     },
 }

@@ -1,9 +1,9 @@
-//! Any bytes as Ironic's answers.
+//! Fuzzes the responses of Ironic.
 
 use super::wire;
 use crate::http;
 
-/// Reads them as each of its documents, and as its complaint.
+/// Parses the bytes as each of Ironic's documents, and as an error message.
 pub(crate) fn conductor_answer(bytes: &[u8]) {
     let _ = wire::version(bytes);
     if let Ok(answer) = wire::lookup(bytes) {

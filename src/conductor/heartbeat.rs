@@ -1,8 +1,9 @@
-//! The heartbeat: tells Ironic where the agent listens, that it lives, and that a command has ended.
+//! Sends heartbeats to Ironic: the callback URL, that the agent is alive, and that a command has
+//! ended.
 
-use super::client::{Client, Request, Standing, VERIFY_CA};
+use super::client::{Client, Request, Standing, VERSION_VERIFY_CA};
 use super::error::Error;
-use super::retry::{Chance, between};
+use super::retry::{RandomUnit, random_between};
 use super::{AGENT_VERSION, wire};
 use crate::error::chain;
 use crate::secret::AgentToken;
@@ -15,49 +16,51 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// What every heartbeat says; the same for the agent's whole life, or Ironic refuses it.
+/// Contents of every heartbeat. They stay constant until the agent exits, or Ironic refuses them.
 #[derive(Debug)]
 pub struct Heartbeat {
-    /// Whose heart beats.
+    /// UUID of the node.
     pub node: Uuid,
-    /// Where the agent's API is.
+    /// Callback URL of the agent's API.
     pub callback_url: String,
-    /// Proves that it is this agent.
+    /// Agent token, which authenticates the agent.
     pub token: Arc<AgentToken>,
-    /// The API's certificate in PEM, where the agent made one.
+    /// Certificate of the API in PEM, if the agent generated one.
     pub verify_ca: Option<String>,
-    /// Ironic gives the agent up when it hears nothing for so long.
+    /// Ironic's heartbeat timeout: without a heartbeat for so long, it considers the agent lost.
     pub timeout: Duration,
-    /// What the waits are drawn with, each from 0 up to 1.
-    pub chance: fn() -> f64,
+    /// Source of random waits, each value from 0 up to 1.
+    pub random: fn() -> f64,
 }
 
-/// Beats until the agent ends: at once, then well within the timeout, sooner when `completions` counts another command that
-/// ended. Failures are told and tried again without end: giving up would be giving up the machine.
+/// Sends heartbeats until the agent shuts down: the first at once, the next well within the
+/// timeout, earlier if `completions` counts another command that ended. Failures are logged and
+/// retried without limit, because without heartbeats the machine is lost to Ironic.
 pub async fn run(
     client: &Client,
     heartbeat: &Heartbeat,
     completions: watch::Receiver<u64>,
     cancel: &CancellationToken,
 ) {
-    let pulse = Pulse::new(heartbeat.timeout, heartbeat.chance, Instant::now());
-    drive(pulse, completions, cancel, || once(client, heartbeat)).await;
+    let pulse = Schedule::new(heartbeat.timeout, heartbeat.random, Instant::now());
+    run_schedule(pulse, completions, cancel, || once(client, heartbeat)).await;
 }
 
-/// Beats once.
+/// Sends one heartbeat.
 ///
 /// # Errors
-/// The [`Error`] of this beat; nothing but 202 is success.
+/// The [`Error`] of this heartbeat; only status 202 is success.
 pub async fn once(client: &Client, heartbeat: &Heartbeat) -> Result<(), Error> {
-    // Where Ironic does not tell its version, everything is sent: one that could not read it could not serve this agent either.
+    // If Ironic does not report its version, everything is sent: an Ironic that cannot read it
+    // could not use this agent either.
     let version = client
         .version()
         .await?
-        .map_or(VERIFY_CA, |v| v.min(VERIFY_CA));
+        .map_or(VERSION_VERIFY_CA, |v| v.min(VERSION_VERIFY_CA));
     let verify_ca = heartbeat
         .verify_ca
         .as_deref()
-        .filter(|_| version >= VERIFY_CA);
+        .filter(|_| version >= VERSION_VERIFY_CA);
     let body = wire::heartbeat(
         &heartbeat.callback_url,
         &heartbeat.token,
@@ -74,14 +77,14 @@ pub async fn once(client: &Client, heartbeat: &Heartbeat) -> Result<(), Error> {
         .send(&request, Standing::TakesHeartbeats, |answer| {
             match answer.status() {
                 StatusCode::ACCEPTED => Ok(()),
-                _ => Err(answer.refusal(Some(&heartbeat.token))),
+                _ => Err(answer.into_error(Some(&heartbeat.token))),
             }
         })
         .await
 }
 
-async fn drive<F>(
-    mut pulse: Pulse,
+async fn run_schedule<F>(
+    mut pulse: Schedule,
     mut completions: watch::Receiver<u64>,
     cancel: &CancellationToken,
     mut beat: impl FnMut() -> F,
@@ -96,13 +99,13 @@ async fn drive<F>(
             changed = completions.changed(), if watching => {
                 watching = changed.is_ok();
                 if watching {
-                    pulse.force();
+                    pulse.expedite();
                 }
                 continue;
             }
             () = tokio::time::sleep_until(pulse.due()) => {}
         }
-        // What ends from here on is news that this beat does not carry.
+        // This heartbeat does not cover commands that end from here on.
         completions.mark_unchanged();
         let outcome = tokio::select! {
             () = cancel.cancelled() => return,
@@ -117,11 +120,11 @@ async fn drive<F>(
             tracing::info!("Ironic accepts our heartbeats");
         }
         accepted = outcome.is_ok();
-        tell(&outcome, pulse.due().saturating_duration_since(now));
+        log_outcome(&outcome, pulse.due().saturating_duration_since(now));
     }
 }
 
-fn tell(outcome: &Result<(), Error>, wait: Duration) {
+fn log_outcome(outcome: &Result<(), Error>, wait: Duration) {
     let seconds = wait.as_secs();
     match outcome {
         Ok(()) => tracing::debug!(seconds, "heartbeat accepted: next one follows"),
@@ -130,7 +133,7 @@ fn tell(outcome: &Result<(), Error>, wait: Duration) {
             seconds,
             "heartbeat in conflict with other work on the node: trying again"
         ),
-        // Ironic's own words are in the error.
+        // Ironic's own message is in the error.
         Err(error @ Error::Answer { code: 400, .. }) => tracing::error!(
             error = chain(error),
             seconds,
@@ -147,18 +150,19 @@ fn tell(outcome: &Result<(), Error>, wait: Duration) {
     }
 }
 
-/// When the next beat is due. Knows neither network nor clock (IPA: `agent.IronicPythonAgentHeartbeater`).
-struct Pulse {
+/// Time of the next heartbeat. It uses neither network nor clock (IPA:
+/// `agent.IronicPythonAgentHeartbeater`).
+struct Schedule {
     period: Duration,
-    chance: Chance,
+    chance: RandomUnit,
     next: Instant,
     last: Option<Instant>,
-    /// A command ended that no beat told of yet.
+    /// A command ended that no heartbeat has reported yet.
     forced: bool,
 }
 
-impl Pulse {
-    fn new(period: Duration, chance: Chance, now: Instant) -> Self {
+impl Schedule {
+    fn new(period: Duration, chance: RandomUnit, now: Instant) -> Self {
         Self {
             period,
             chance,
@@ -170,27 +174,27 @@ impl Pulse {
 
     fn due(&self) -> Instant {
         match self.last {
-            Some(last) if self.forced => self.next.min(last + FORCED_APART),
+            Some(last) if self.forced => self.next.min(last + MIN_FORCED_INTERVAL),
             _ => self.next,
         }
     }
 
-    fn force(&mut self) {
+    fn expedite(&mut self) {
         self.forced = true;
     }
 
     fn succeeded(&mut self, now: Instant) {
-        let wait = between(
+        let wait = random_between(
             self.chance,
             self.period.mul_f64(0.3),
             self.period.mul_f64(0.6),
         );
-        self.beaten(now, wait.max(SHORTEST));
+        self.beaten(now, wait.max(MIN_INTERVAL));
         self.forced = false;
     }
 
     fn failed(&mut self, now: Instant) {
-        self.beaten(now, between(self.chance, RETRY, RETRY * 2));
+        self.beaten(now, random_between(self.chance, RETRY, RETRY * 2));
     }
 
     fn beaten(&mut self, now: Instant, wait: Duration) {
@@ -199,27 +203,28 @@ impl Pulse {
     }
 }
 
-/// Between two beats, however short a timeout Ironic names.
-const SHORTEST: Duration = Duration::from_secs(1);
-/// Between a beat and one that a command's end asks for.
-const FORCED_APART: Duration = Duration::from_secs(5);
-/// Least wait after a failure.
+/// Minimum interval of heartbeats, however short Ironic's timeout is.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+/// Minimum interval before a heartbeat that reports the end of a command.
+const MIN_FORCED_INTERVAL: Duration = Duration::from_secs(5);
+/// Minimum wait after a failure.
 const RETRY: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::logging::Verbosity;
-    use crate::logging::tests::told;
+    use crate::logging::tests::captured;
     use std::cell::RefCell;
 
     const PERIOD: Duration = Duration::from_secs(300);
 
-    /// Runs a pulse for some seconds of paused time: `completed` are the seconds when a command ends, `answer` is asked for each
-    /// beat by its second. Returns the seconds of all beats.
+    /// Runs a schedule for some seconds of paused time. `completed` lists the seconds at which a
+    /// command ends, `answer` returns the result of the heartbeat at a second. Returns the seconds
+    /// of all heartbeats.
     async fn beats(
         seconds: u64,
-        chance: Chance,
+        chance: RandomUnit,
         completed: &[u64],
         answer: impl Fn(u64) -> Result<(), Error>,
     ) -> Vec<u64> {
@@ -227,12 +232,17 @@ mod tests {
         let cancel = CancellationToken::new();
         let (completions, receiver) = watch::channel(0);
         let at = RefCell::new(Vec::new());
-        let driven = drive(Pulse::new(PERIOD, chance, begin), receiver, &cancel, || {
-            let second = begin.elapsed().as_secs();
-            at.borrow_mut().push(second);
-            let answer = answer(second);
-            async { answer }
-        });
+        let driven = run_schedule(
+            Schedule::new(PERIOD, chance, begin),
+            receiver,
+            &cancel,
+            || {
+                let second = begin.elapsed().as_secs();
+                at.borrow_mut().push(second);
+                let answer = answer(second);
+                async { answer }
+            },
+        );
         let script = async {
             for second in completed {
                 tokio::time::sleep_until(begin + Duration::from_secs(*second)).await;
@@ -302,8 +312,8 @@ mod tests {
         drop(completions);
         let cancel = CancellationToken::new();
         let count = RefCell::new(0);
-        let pulse = Pulse::new(PERIOD, || 0.0, Instant::now());
-        drive(pulse, receiver, &cancel, || {
+        let pulse = Schedule::new(PERIOD, || 0.0, Instant::now());
+        run_schedule(pulse, receiver, &cancel, || {
             *count.borrow_mut() += 1;
             if *count.borrow() == 3 {
                 cancel.cancel();
@@ -314,14 +324,15 @@ mod tests {
         assert_eq!(count.into_inner(), 3);
     }
 
-    /// Runs a pulse for some seconds of paused time; returns the log's lines without their times.
+    /// Runs a schedule for some seconds of paused time. Returns the log's lines without their
+    /// times.
     fn logged(seconds: u64, answer: impl Fn(u64) -> Result<(), Error>) -> Vec<String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .unwrap();
-        let log = told(Verbosity::Debug, || {
+        let log = captured(Verbosity::Debug, || {
             runtime.block_on(beats(seconds, || 0.0, &[], answer));
         });
         log.lines()
@@ -361,8 +372,8 @@ mod tests {
     #[test]
     fn a_timeout_of_nothing_does_not_make_it_spin() {
         let now = Instant::now();
-        let mut pulse = Pulse::new(Duration::ZERO, || 0.0, now);
+        let mut pulse = Schedule::new(Duration::ZERO, || 0.0, now);
         pulse.succeeded(now);
-        assert_eq!(pulse.due(), now + SHORTEST);
+        assert_eq!(pulse.due(), now + MIN_INTERVAL);
     }
 }

@@ -1,8 +1,9 @@
-//! The lookup: which node this machine is, what Ironic wants of its agent, and the agent token.
+//! Looks up the node of this machine. The response contains Ironic's settings for its agent, and
+//! the agent token.
 
-use super::client::{Client, Content, Request, Standing, TOKEN};
+use super::client::{Client, Request, Sensitivity, Standing, VERSION_AGENT_TOKEN};
 use super::error::Error;
-use super::{Law, wire};
+use super::{RetryPolicy, wire};
 use crate::config::{ApiVersion, Config};
 use crate::json::{Field, Json, Object};
 use crate::secret::{AgentToken, TokenError};
@@ -13,60 +14,60 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// What Ironic knows the machine by.
+/// Query that identifies the machine to Ironic.
 #[derive(Clone, Debug, Default)]
-pub struct Machine {
+pub struct LookupQuery {
     /// Permanent MAC addresses, in the inventory's order.
     pub addresses: Vec<String>,
-    /// The node, where inspection told it.
+    /// UUID of the node, if inspection reported it.
     pub node: Option<Uuid>,
 }
 
-/// Ironic's answer.
+/// Ironic's response to a lookup.
 #[derive(Debug)]
 pub struct Lookup {
-    /// The node this machine is.
+    /// Node of this machine.
     pub node: Node,
-    /// What Ironic wants, over what configuration says.
-    pub settings: Settings,
-    /// What the answer holds in the token's place.
+    /// Ironic's settings, which override the configuration.
+    pub settings: ConductorSettings,
+    /// Value of the token field.
     pub token: LookupToken,
-    /// What the answer says of `agent_token_required`: recorded, never obeyed.
+    /// Value of `agent_token_required`: recorded, but never applied.
     pub token_required: Option<bool>,
 }
 
-/// A node as Ironic tells it, its secrets masked.
+/// Node as Ironic reports it, with secrets masked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Its identity.
+    /// UUID of the node.
     pub uuid: Uuid,
-    /// Everything, as it came.
+    /// The whole node document, as received.
     pub document: Json,
 }
 
-/// How the agent is to work: what the lookup said, else what configuration says.
+/// Settings of the agent: from the lookup, else from the configuration.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// Ironic gives the agent up when it hears nothing for so long.
+pub struct ConductorSettings {
+    /// Ironic's heartbeat timeout: without a heartbeat for so long, it considers the agent lost.
     pub heartbeat_timeout: Duration,
-    /// MD5 checksums are accepted.
+    /// Whether MD5 checksums are accepted.
     pub md5_enabled: bool,
     /// Image formats that may be written.
     pub permitted_image_formats: Vec<String>,
-    /// Images are not looked into before they are written.
+    /// Whether images are written without inspection.
     pub disable_deep_image_inspection: bool,
-    /// A BIOS boot loader may be installed by programs of the image.
+    /// Whether programs of the image may install a BIOS boot loader.
     pub enable_bios_bootloader_install: bool,
-    /// The BMC is not asked for its address.
+    /// Whether the BMC is not queried for its address.
     pub skip_bmc_detect: bool,
-    /// The oldest TLS version of the agent's API.
+    /// Minimum TLS version of the agent's API.
     pub tls_min_version: MinVersion,
-    /// TLS 1.2 suites of the agent's API.
+    /// TLS 1.2 cipher suites of the agent's API.
     pub tls_cipher_suites: Option<CipherSuites>,
 }
 
-impl Settings {
-    /// What configuration alone says: for an agent without lookup.
+impl ConductorSettings {
+    /// Returns the settings of the configuration alone, for an agent without lookup.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         Self {
@@ -93,7 +94,7 @@ impl Settings {
         if let Some(disabled) = wanted.disable_deep_image_inspection {
             self.disable_deep_image_inspection = disabled;
         }
-        // These three are only ever switched on (IPA: `agent.process_lookup_data`).
+        // These two are only ever switched on (IPA: `agent.process_lookup_data`).
         self.enable_bios_bootloader_install |= wanted.enable_bios_bootloader_install == Some(true);
         self.skip_bmc_detect |= wanted.agent_skip_bmc_detect == Some(true);
         if let Some(version) = understood("tls_min_version", wanted.tls_min_version.as_deref()) {
@@ -105,7 +106,8 @@ impl Settings {
     }
 }
 
-/// A setting of the lookup that is a text. One that is not understood leaves ours: the node must come up all the same.
+/// Parses a string setting of the lookup. An invalid one does not override the configuration: the
+/// node must start all the same.
 fn understood<T: FromStr<Err = &'static str>>(name: &str, text: Option<&str>) -> Option<T> {
     let text = text.filter(|text| !text.is_empty())?;
     text.parse()
@@ -120,16 +122,16 @@ fn understood<T: FromStr<Err = &'static str>>(name: &str, text: Option<&str>) ->
         .ok()
 }
 
-/// What a lookup's answer holds in the token's place.
+/// Value of the token field in a lookup's response.
 #[derive(Debug)]
 pub enum LookupToken {
-    /// The token, given out this once.
-    Given(AgentToken),
-    /// A text that is no token.
+    /// The token, which Ironic issues only once.
+    Issued(AgentToken),
+    /// A string that is not a token.
     Invalid(TokenError),
-    /// The mask: the token was given out before.
+    /// The mask: the token was issued before.
     Masked,
-    /// Nothing.
+    /// No token.
     None,
 }
 
@@ -139,17 +141,17 @@ impl LookupToken {
             None | Some(Err(TokenError::Empty)) => Self::None,
             Some(Err(TokenError::Masked)) => Self::Masked,
             Some(Err(error)) => Self::Invalid(error),
-            Some(Ok(token)) => Self::Given(token),
+            Some(Ok(token)) => Self::Issued(token),
         }
     }
 
-    /// The token to use: the given one before the agent's own.
+    /// Returns the token to use: the issued one before the agent's own.
     ///
     /// # Errors
-    /// [`NoToken`], where there is neither: why, in a sentence for the operator.
-    pub fn settle(self, own: Option<AgentToken>) -> Result<AgentToken, NoToken> {
+    /// [`NoToken`] if there is neither, with the reason as a sentence for the operator.
+    pub fn resolve(self, own: Option<AgentToken>) -> Result<AgentToken, NoToken> {
         match (self, own) {
-            (Self::Given(token), _) => Ok(token),
+            (Self::Issued(token), _) => Ok(token),
             (Self::Masked, Some(own)) => {
                 tracing::info!("the agent token was given out before: using the agent's own");
                 Ok(own)
@@ -159,46 +161,48 @@ impl LookupToken {
                 Ok(own)
             }
             (Self::None, Some(own)) => Ok(own),
-            (Self::Masked, None) => Err(NoToken::GivenToAnother),
+            (Self::Masked, None) => Err(NoToken::AlreadyIssued),
             (Self::Invalid(error), None) => Err(NoToken::Invalid(error)),
             (Self::None, None) => Err(NoToken::NeverGiven),
         }
     }
 }
 
-/// Why the agent has no token, and so can accept no command.
+/// Reason why the agent has no token, and so can accept no command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoToken {
-    /// The lookup's answer was masked, and the agent has none of its own.
+    /// The lookup returned the mask, and the agent has no token of its own.
     #[error(
         "this node was already looked up since its last power-on, and Ironic gives its agent token out only once: \
          no command can be accepted until Ironic restarts the machine"
     )]
-    GivenToAnother,
-    /// The lookup's token cannot be used, and the agent has none of its own.
+    AlreadyIssued,
+    /// The lookup's token is invalid, and the agent has none of its own.
     #[error("the lookup's agent token cannot be used, and the agent has none of its own: {0}")]
     Invalid(TokenError),
-    /// Neither boot nor lookup gave one.
+    /// Neither the boot nor the lookup provided a token.
     #[error("neither the boot nor the lookup gave an agent token: no command can be accepted")]
     NeverGiven,
 }
 
-/// Looks the node up, again and again by the law, until Ironic knows it. No error repeats the agent's own token.
+/// Looks the node up, with retries by the policy, until Ironic knows it. No error contains the
+/// agent's own token.
 ///
 /// # Errors
-/// [`Error::LookupTimeout`] with the last failure; [`Error::TooOld`] at once; [`Error::Cancelled`].
+/// [`Error::LookupTimeout`] with the last failure; [`Error::UnsupportedVersion`] without a retry;
+/// [`Error::Cancelled`].
 pub async fn lookup(
     client: &Client,
-    machine: &Machine,
+    machine: &LookupQuery,
     config: &Config,
     own: Option<&AgentToken>,
-    law: &Law,
+    law: &RetryPolicy,
     cancel: &CancellationToken,
 ) -> Result<Lookup, Error> {
     let addresses = machine.addresses.join(",");
     tracing::info!(addresses, "looking the node up");
     let found = law
-        .keep(cancel, || once(client, machine, config, own))
+        .run(cancel, || attempt(client, machine, config, own))
         .await?;
     tracing::info!(node = %found.node.uuid, "Ironic knows this node");
     if found.token_required == Some(false) {
@@ -213,28 +217,29 @@ pub async fn lookup(
 ///
 /// # Errors
 /// The [`Error`] of this attempt.
-pub async fn once(
+pub async fn attempt(
     client: &Client,
-    machine: &Machine,
+    machine: &LookupQuery,
     config: &Config,
     own: Option<&AgentToken>,
 ) -> Result<Lookup, Error> {
-    ask(client, machine, own, |body| understand(body, config)).await
+    ask(client, machine, own, |body| parse(body, config)).await
 }
 
-/// Looks a known node up anew, again and again by the law: what its operator changed since. Settings and token of the answer
-/// are not looked at: Ironic gives the token only once (IPA: `hardware.update_cached_node`).
+/// Refreshes a known node, with retries by the policy, for changes that its operator made. Settings
+/// and token of the response are ignored: Ironic issues the token only once (IPA:
+/// `hardware.update_cached_node`).
 ///
 /// # Errors
 /// As [`lookup`].
-pub async fn again(
+pub async fn refresh_node(
     client: &Client,
-    machine: &Machine,
+    machine: &LookupQuery,
     own: Option<&AgentToken>,
-    law: &Law,
+    law: &RetryPolicy,
     cancel: &CancellationToken,
 ) -> Result<Node, Error> {
-    law.keep(cancel, async || {
+    law.run(cancel, async || {
         ask(client, machine, own, |body| {
             node_of(wire::lookup(body)?.node)
         })
@@ -245,17 +250,21 @@ pub async fn again(
 
 async fn ask<T>(
     client: &Client,
-    machine: &Machine,
+    machine: &LookupQuery,
     own: Option<&AgentToken>,
     understand: impl Fn(&[u8]) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let mut query = vec![("addresses", machine.addresses.join(","))];
     query.extend(machine.node.map(|node| ("node_uuid", node.to_string())));
-    // Where Ironic does not tell its version, what the token needs is asked for: less would get an answer without one, once
-    // and for all. IPA asks with 1.31 and then cannot heartbeat.
-    let version: ApiVersion = client.version().await?.map_or(TOKEN, |v| v.min(TOKEN));
+    // If Ironic does not report its version, the request uses the version that tokens need. A lower
+    // one would get a response without the token, and Ironic never issues it again. IPA sends 1.31
+    // and then cannot heartbeat.
+    let version: ApiVersion = client
+        .version()
+        .await?
+        .map_or(VERSION_AGENT_TOKEN, |v| v.min(VERSION_AGENT_TOKEN));
     let request = Request {
-        answer: Content::Secret,
+        answer: Sensitivity::Secret,
         query,
         version: Some(version),
         ..Request::get("/v1/lookup")
@@ -264,15 +273,15 @@ async fn ask<T>(
         .send(&request, Standing::KnowsNode, |answer| {
             match answer.status() {
                 StatusCode::OK => understand(answer.document()?),
-                _ => Err(answer.refusal(own)),
+                _ => Err(answer.into_error(own)),
             }
         })
         .await
 }
 
-fn understand(body: &[u8], config: &Config) -> Result<Lookup, Error> {
+fn parse(body: &[u8], config: &Config) -> Result<Lookup, Error> {
     let answer = wire::lookup(body)?;
-    let mut settings = Settings::of(config);
+    let mut settings = ConductorSettings::of(config);
     settings.apply(answer.heartbeat_timeout()?, &answer.config);
     let token = LookupToken::of(answer.config.agent_token.as_ref().map(|text| &*text.0));
     Ok(Lookup {
@@ -320,7 +329,7 @@ mod tests {
 
     fn understood(config_part: Value) -> Result<Lookup, Error> {
         let body = json!({"node": {"uuid": UUID, "properties": {}}, "config": config_part});
-        understand(body.to_string().as_bytes(), &config())
+        parse(body.to_string().as_bytes(), &config())
     }
 
     fn token() -> AgentToken {
@@ -348,7 +357,7 @@ mod tests {
         assert_eq!(lookup.token_required, Some(true));
         assert_eq!(
             lookup.settings,
-            Settings {
+            ConductorSettings {
                 heartbeat_timeout: Duration::from_secs(120),
                 md5_enabled: true,
                 permitted_image_formats: vec!["raw".into(), "iso".into()],
@@ -363,7 +372,7 @@ mod tests {
 
     #[test]
     fn what_is_switched_on_is_switched_off_by_no_lookup() {
-        let mut settings = Settings::of(&config());
+        let mut settings = ConductorSettings::of(&config());
         let switches = |value: Value| {
             json!({
                 "agent_skip_bmc_detect": value,
@@ -400,7 +409,7 @@ mod tests {
             "agent_md5_checksum_enable": "perhaps",
         }))
         .unwrap();
-        assert_eq!(lookup.settings, Settings::of(&config()));
+        assert_eq!(lookup.settings, ConductorSettings::of(&config()));
         assert!(matches!(lookup.token, LookupToken::None));
     }
 
@@ -408,29 +417,29 @@ mod tests {
     fn an_answer_without_its_mandatory_parts_is_refused() {
         assert!(understood(json!({})).is_err());
         let body = br#"{"node": {"uuid": "x"}, "config": {"heartbeat_timeout": 1}}"#;
-        assert!(understand(body, &config()).is_err());
-        assert!(understand(b"[]", &config()).is_err());
+        assert!(parse(body, &config()).is_err());
+        assert!(parse(b"[]", &config()).is_err());
     }
 
     #[test]
     fn a_given_token_replaces_the_agents_own() {
         let own = AgentToken::from_operator("own".into()).unwrap();
-        let settled = LookupToken::of(Some(TEXT)).settle(Some(own)).unwrap();
+        let settled = LookupToken::of(Some(TEXT)).resolve(Some(own)).unwrap();
         assert!(settled.matches(TEXT.as_bytes()));
     }
 
     #[test]
     fn the_agents_own_token_is_kept_when_none_is_given() {
         for text in [None, Some(""), Some("******"), Some("short")] {
-            let settled = LookupToken::of(text).settle(Some(token())).unwrap();
+            let settled = LookupToken::of(text).resolve(Some(token())).unwrap();
             assert!(settled.matches(TEXT.as_bytes()), "{text:?}");
         }
     }
 
     #[test]
     fn without_any_token_the_true_reason_is_told() {
-        let reason = |text| LookupToken::of(text).settle(None).unwrap_err();
-        assert_eq!(reason(Some("******")), NoToken::GivenToAnother);
+        let reason = |text| LookupToken::of(text).resolve(None).unwrap_err();
+        assert_eq!(reason(Some("******")), NoToken::AlreadyIssued);
         assert_eq!(
             reason(Some("short")),
             NoToken::Invalid(TokenError::Short(5))

@@ -1,8 +1,9 @@
-//! The agent's requests to Ironic: version negotiation, lookup, heartbeat, and the address Ironic is told to call.
+//! The agent's requests to Ironic: version negotiation, lookup, heartbeat, and the callback
+//! address.
 //!
-//! What goes over the wire is IPA 13's (`ironic_api_client.py`, `agent.py`). [`client`] knows URLs and HTTP, [`mdns`] finds the API where
-//! nobody names it, [`lookup`] and
-//! [`heartbeat`] know what is asked and when to ask again, `wire` alone knows JSON.
+//! The wire format is that of IPA 13 (`ironic_api_client.py`, `agent.py`). [`client`] handles URLs
+//! and HTTP, [`mdns`] discovers the API if none is configured. [`lookup`] and [`heartbeat`] define
+//! the requests and their retries, and only `wire` handles JSON.
 
 pub mod address;
 pub mod client;
@@ -16,7 +17,8 @@ mod retry;
 mod wire;
 
 pub use error::Error;
-pub use retry::{Law, by_chance};
+pub use retry::{RetryPolicy, random_unit};
 
-/// The version of IPA whose behaviour is kept. Ironic stores it and lets nothing depend on it, but refuses a heartbeat without.
+/// IPA version with this agent's behaviour. Ironic stores it and decides nothing by it, but refuses
+/// a heartbeat without it.
 pub const AGENT_VERSION: &str = "13.0.0";

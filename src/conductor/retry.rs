@@ -1,4 +1,4 @@
-//! When to try again: the law of lookups, and chance.
+//! Retry policy of lookups, and random numbers.
 
 use super::error::Error;
 use crate::backoff::Backoff;
@@ -9,33 +9,33 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// A number from 0 up to 1: drawn by chance, or chosen by a test.
-pub(super) type Chance = fn() -> f64;
+/// Function that returns a number from 0 up to 1: random, or fixed by a test.
+pub(super) type RandomUnit = fn() -> f64;
 
-/// How often lookups are tried (IPA: `ironic_api_client.lookup_node`).
+/// Retry policy of lookups (IPA: `ironic_api_client.lookup_node`).
 #[derive(Clone, Copy, Debug)]
-pub struct Law {
-    /// Shortest wait between two of them.
+pub struct RetryPolicy {
+    /// Minimum wait between two attempts.
     pub interval: Duration,
-    /// How long they are tried.
+    /// Timeout of all attempts together.
     pub timeout: Duration,
-    /// What the waits are drawn with, each from 0 up to 1.
-    pub chance: fn() -> f64,
+    /// Source of random waits, each value from 0 up to 1.
+    pub random: fn() -> f64,
 }
 
-impl Law {
-    /// The law that configuration gives.
+impl RetryPolicy {
+    /// Returns the configured policy.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         Self {
             interval: config.lookup_interval,
             timeout: config.lookup_timeout,
-            chance: by_chance,
+            random: random_unit,
         }
     }
 
-    /// Tries until it succeeds, cannot succeed any more, or the time is over.
-    pub(super) async fn keep<T, F>(
+    /// Retries until an attempt succeeds, fails for good, or the timeout has expired.
+    pub(super) async fn run<T, F>(
         &self,
         cancel: &CancellationToken,
         mut attempt: impl FnMut() -> F,
@@ -76,20 +76,21 @@ impl Law {
 }
 
 fn is_final(error: &Error) -> bool {
-    matches!(error, Error::NoUrl | Error::TooOld { .. })
+    matches!(error, Error::NoUrl | Error::UnsupportedVersion { .. })
 }
 
-/// The waits after failed lookups: random, of an exponentially growing range; longer while the node is locked.
+/// Waits after failed lookups: random, from a range that grows exponentially; longer while the node
+/// is locked.
 struct Waits {
-    law: Law,
-    /// Failures so far.
+    law: RetryPolicy,
+    /// Number of failures.
     failures: u32,
-    /// Conflicts in a row.
+    /// Number of consecutive conflicts.
     conflicts: usize,
 }
 
 impl Waits {
-    fn new(law: &Law) -> Self {
+    fn new(law: &RetryPolicy) -> Self {
         Self {
             law: *law,
             failures: 0,
@@ -98,8 +99,8 @@ impl Waits {
     }
 
     fn next(&mut self, error: &Error) -> Duration {
-        let wait = between(
-            self.law.chance,
+        let wait = random_between(
+            self.law.random,
             self.law.interval,
             RANGES.pause(self.failures).max(self.law.interval),
         );
@@ -114,18 +115,19 @@ impl Waits {
     }
 }
 
-/// A duration of a range.
-pub(super) fn between(chance: Chance, low: Duration, high: Duration) -> Duration {
+/// Returns a random duration from a range.
+pub(super) fn random_between(chance: RandomUnit, low: Duration, high: Duration) -> Duration {
     low + high.saturating_sub(low).mul_f64(chance().clamp(0.0, 1.0))
 }
 
-/// The provider's randomness as a number from 0 up to 1. Without randomness agents only wait alike, which is no harm.
+/// Returns a random number from 0 up to 1, from the TLS provider. Without randomness all agents
+/// wait equally long, which is harmless.
 #[must_use]
-pub fn by_chance() -> f64 {
-    f64::from(u32::from_be_bytes(bytes_by_chance())) / 4_294_967_296.0
+pub fn random_unit() -> f64 {
+    f64::from(u32::from_be_bytes(random_bytes())) / 4_294_967_296.0
 }
 
-pub(super) fn bytes_by_chance<const N: usize>() -> [u8; N] {
+pub(super) fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0x80; N];
     if let Err(error) = crate::tls::provider().secure_random.fill(&mut bytes) {
         tracing::debug!(?error, "there is no randomness");
@@ -133,10 +135,10 @@ pub(super) fn bytes_by_chance<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Upper ends of the ranges.
+/// Upper limits of the ranges.
 const RANGES: Backoff = Backoff {
     first: Duration::from_secs(1),
-    longest: Duration::from_secs(60),
+    max: Duration::from_secs(60),
 };
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 const CONFLICT_PAUSES: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(10), PAUSE_MAX];
@@ -153,15 +155,15 @@ mod tests {
         }
     }
 
-    fn law(timeout: u64, chance: Chance) -> Law {
-        Law {
+    fn law(timeout: u64, chance: RandomUnit) -> RetryPolicy {
+        RetryPolicy {
             interval: Duration::from_secs(1),
             timeout: Duration::from_secs(timeout),
-            chance,
+            random: chance,
         }
     }
 
-    fn waits(chance: Chance, codes: &[u16]) -> Vec<f64> {
+    fn waits(chance: RandomUnit, codes: &[u16]) -> Vec<f64> {
         let mut waits = Waits::new(&law(600, chance));
         codes
             .iter()
@@ -190,7 +192,7 @@ mod tests {
     #[test]
     fn chance_stays_in_its_range() {
         for _ in 0..100 {
-            assert!((0.0..1.0).contains(&by_chance()));
+            assert!((0.0..1.0).contains(&random_unit()));
         }
     }
 
@@ -199,7 +201,7 @@ mod tests {
         let begin = Instant::now();
         let at = RefCell::new(Vec::new());
         let result = law(600, || 1.0)
-            .keep(&CancellationToken::new(), || {
+            .run(&CancellationToken::new(), || {
                 at.borrow_mut().push(begin.elapsed().as_secs());
                 let done = at.borrow().len() == 5;
                 async move { if done { Ok(()) } else { Err(answer(404)) } }
@@ -212,7 +214,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_last_failure_is_told_when_the_time_is_over() {
         let error = law(20, || 1.0)
-            .keep(&CancellationToken::new(), || async {
+            .run(&CancellationToken::new(), || async {
                 Err::<(), _>(answer(404))
             })
             .await
@@ -226,13 +228,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_api_without_tokens_is_not_asked_twice() {
         let old = || async {
-            Err::<(), _>(Error::TooOld {
+            Err::<(), _>(Error::UnsupportedVersion {
                 found: "1.31".parse().unwrap(),
                 needed: "1.62".parse().unwrap(),
             })
         };
         let error = law(600, || 1.0)
-            .keep(&CancellationToken::new(), old)
+            .run(&CancellationToken::new(), old)
             .await
             .unwrap_err();
         assert_eq!(
@@ -248,7 +250,7 @@ mod tests {
             cancel.cancel();
             async { Err::<(), _>(answer(404)) }
         };
-        let result = law(600, || 1.0).keep(&cancel, attempt).await;
+        let result = law(600, || 1.0).run(&cancel, attempt).await;
         assert!(matches!(result, Err(Error::Cancelled)));
     }
 }

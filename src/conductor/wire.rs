@@ -1,10 +1,10 @@
-//! JSON as Ironic speaks it: the root document, the lookup's answer, the heartbeat's body, error messages.
+//! JSON formats of Ironic: root document, lookup response, heartbeat body, error messages.
 
 use super::error::Error;
 use crate::config::ApiVersion;
 use crate::http;
 use crate::json::Object;
-use crate::secret::{AgentToken, document};
+use crate::secret::{AgentToken, json_body};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -12,7 +12,7 @@ use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// `GET /`.
+/// Response to `GET /`.
 #[derive(Deserialize)]
 struct RootDocument<'a> {
     #[serde(borrow)]
@@ -25,28 +25,29 @@ struct VersionDocument<'a> {
     version: Cow<'a, str>,
 }
 
-/// The newest version of the API, from its root document.
+/// Parses the newest API version from the root document.
 pub(super) fn version(body: &[u8]) -> Result<ApiVersion, Error> {
     let document: RootDocument<'_> = parse(body)?;
     document.default_version.version.parse().map_err(|_| {
-        // serde knows no place for it any more.
+        // serde no longer knows its position.
         malformed(0, 0, "default_version.version is no version")
     })
 }
 
-/// The lookup's answer. Texts are borrowed from the body: the token has no second copy here.
+/// Response to a lookup. Strings are borrowed from the body, so that the token is not copied here.
 #[derive(Deserialize)]
 pub(super) struct LookupAnswer<'a> {
     pub(super) node: Object,
     #[serde(borrow, default)]
     pub(super) config: LookupConfig<'a>,
-    /// Before Ironic 2015 it stood here.
+    /// Position before Ironic 2015.
     #[serde(default, deserialize_with = "seconds")]
     heartbeat_timeout: Option<u64>,
 }
 
-/// What Ironic wants of the agent. A key that is missing, null or of another type leaves the agent's own setting: the answer
-/// may carry the token, and Ironic gives that only once.
+/// Ironic's settings for the agent. A key that is missing, null or of another type does not
+/// override the agent's own setting, and is no error. The response may contain the token, which
+/// Ironic issues only once.
 #[derive(Deserialize, Default)]
 pub(super) struct LookupConfig<'a> {
     #[serde(default, deserialize_with = "seconds")]
@@ -71,12 +72,12 @@ pub(super) struct LookupConfig<'a> {
     pub(super) tls_cipher_suites: Option<String>,
 }
 
-/// A value of this type; `None` where it is of another.
+/// Deserializes a value of this type; `None` if it has another type.
 fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
     Value::deserialize(from).map(|value| serde_json::from_value(value).ok())
 }
 
-/// Whole seconds; what is after the point does not matter.
+/// Deserializes whole seconds; fractions are truncated.
 fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     let value: Option<Number> = lenient(from)?;
     Ok(value.and_then(|number| {
@@ -85,12 +86,13 @@ fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> 
     }))
 }
 
-/// A text that is borrowed where it has no escapes: serde borrows inside `Option` only through a type of its own.
+/// String that is borrowed if it has no escapes: inside `Option`, serde borrows only through a
+/// separate type.
 #[derive(Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 impl LookupAnswer<'_> {
-    /// Seconds; the one key that must be there.
+    /// Returns the timeout in seconds; the only mandatory key.
     pub(super) fn heartbeat_timeout(&self) -> Result<u64, Error> {
         self.config
             .heartbeat_timeout
@@ -99,12 +101,12 @@ impl LookupAnswer<'_> {
     }
 }
 
-/// Parses the lookup's answer.
+/// Parses the response to a lookup.
 pub(super) fn lookup(body: &[u8]) -> Result<LookupAnswer<'_>, Error> {
     parse(body)
 }
 
-/// The heartbeat's body.
+/// Body of a heartbeat.
 #[derive(Serialize)]
 struct HeartbeatBody<'a> {
     callback_url: &'a str,
@@ -114,15 +116,16 @@ struct HeartbeatBody<'a> {
     agent_verify_ca: Option<&'a str>,
 }
 
-/// A heartbeat's body, in memory that is wiped when the last request that shares it is done.
+/// Serializes a heartbeat's body, into memory that is wiped when the last request that shares it is
+/// done.
 pub(super) fn heartbeat(
     callback_url: &str,
     token: &AgentToken,
     agent_version: &str,
     verify_ca: Option<&str>,
 ) -> Bytes {
-    token.reveal(|agent_token| {
-        document(&HeartbeatBody {
+    token.expose_with(|agent_token| {
+        json_body(&HeartbeatBody {
             callback_url,
             agent_token,
             agent_version,
@@ -131,9 +134,10 @@ pub(super) fn heartbeat(
     })
 }
 
-/// The message of an error document (IPA: `ironic_api_client._error_from_response`).
+/// Returns the message of an error document (IPA: `ironic_api_client._error_from_response`).
 ///
-/// Ironic wraps its message: `{"error_message": {"faultstring": …}}`, the inner object often as a text of its own.
+/// Ironic wraps its message: `{"error_message": {"faultstring": …}}`, where the inner object is
+/// often a string itself.
 pub(super) fn message_in(document: &Value) -> Option<String> {
     unwrapped(document.get("error_message").unwrap_or(document))
 }

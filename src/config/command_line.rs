@@ -1,24 +1,24 @@
-//! The command line: arguments made from the table of options, and what was given for them.
+//! The command line: arguments generated from the table of options, and their values.
 
 use super::merge::{Origin, Raw};
-use super::spec::{DEFAULT, Effect, Kind, Reach, Spec};
-use super::table::{RENAMED, every};
-use crate::nearest::nearest;
+use super::registry::{RENAMED, all};
+use super::spec::{DEFAULT, Effect, Kind, Scope, Spec};
+use crate::suggest::nearest;
 use clap::builder::Str;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
-/// What the command line gave.
+/// Values from the command line.
 #[derive(Default)]
 pub struct CommandLine {
     pub(super) raws: Vec<Raw>,
-    /// `--config-file` and `--config-dir`, in their order.
+    /// `--config-file` and `--config-dir`, in the order given.
     pub(super) places: Vec<Place>,
 }
 
-/// Where configuration is read from.
+/// A location that configuration is read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Directory(PathBuf),
@@ -34,8 +34,9 @@ impl std::fmt::Debug for CommandLine {
 }
 
 impl CommandLine {
-    /// Adds every option to a subcommand, by IPA's spelling: `--api_url URLS`, `--insecure`, `--noinsecure`, beside
-    /// `--config-file` and `--config-dir`. Hyphens are understood too, and any beginning of a name that no other one has.
+    /// Adds every option to a subcommand in IPA's spelling: `--api_url URLS`, `--insecure`,
+    /// `--noinsecure`, beside `--config-file` and `--config-dir`. Hyphens and unambiguous prefixes
+    /// of names are accepted too.
     #[must_use]
     pub fn arguments(command: Command) -> Command {
         let path = |name: &'static str, help: &'static str| {
@@ -65,7 +66,7 @@ impl CommandLine {
         })
     }
 
-    /// The option whose spelling is the nearest to a wrong one: `--listen_prt` is meant to be `--listen_port`.
+    /// Returns the option most similar to a misspelled one: `--listen_port` for `--listen_prt`.
     #[must_use]
     pub fn nearest(wrong: &str) -> Option<String> {
         let name = wrong.strip_prefix("--")?.split('=').next()?;
@@ -76,8 +77,8 @@ impl CommandLine {
         nearest(name, names).map(|name| format!("--{name}"))
     }
 
-    /// Takes what was given for those arguments. The library keeps copies of its own, as the kernel does of every argument:
-    /// a secret belongs elsewhere, and the agent says so.
+    /// Takes the values of those arguments. clap stores copies of its own, and the kernel one of
+    /// every argument. Secrets do not belong here, and the agent warns about them.
     #[must_use]
     pub fn taken_from(matches: &mut ArgMatches) -> Self {
         let mut places = paths(CONFIG_FILE, Place::File, matches);
@@ -98,7 +99,7 @@ impl CommandLine {
     }
 }
 
-/// What was given for one of the two, each with its place among the arguments.
+/// Returns the values of one of the two, each with its index among the arguments.
 fn paths(name: &str, place: fn(PathBuf) -> Place, matches: &mut ArgMatches) -> Vec<(usize, Place)> {
     let indices: Vec<usize> = matches
         .indices_of(name)
@@ -108,9 +109,9 @@ fn paths(name: &str, place: fn(PathBuf) -> Place, matches: &mut ArgMatches) -> V
     indices.into_iter().zip(given.map(place)).collect()
 }
 
-/// Other groups stand in files and the environment alone.
+/// Returns the options of the command line. Other groups are set in files and the environment only.
 fn options() -> impl Iterator<Item = &'static Spec> {
-    every().filter(|spec| spec.reach == Reach::Everywhere)
+    all().filter(|spec| spec.reach == Scope::Everywhere)
 }
 
 fn argument(spec: &'static Spec) -> Arg {
@@ -151,8 +152,8 @@ fn negation(spec: &'static Spec) -> Arg {
         .overrides_with_all([spec.name, spec.negation])
 }
 
-/// The spelling that is shown, and the other one that is understood: IPA writes its own options with underscores, oslo.log the
-/// options of the log with hyphens.
+/// Returns the spelling that is shown, and the alternative that is accepted. IPA spells its own
+/// options with underscores, oslo.log spells log options with hyphens.
 fn spellings(name: &'static str) -> (Str, Str) {
     let hyphens = Str::from(name.replace('_', "-"));
     let own = name.strip_prefix("no").unwrap_or(name);

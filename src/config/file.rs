@@ -1,12 +1,15 @@
-//! oslo.config's INI dialect (`oslo_config/iniparser.py`): text in, entries out.
+//! Parses oslo.config's INI dialect (`oslo_config/iniparser.py`).
 //!
-//! `[GROUP]` lines, `key = value` or `key: value`, whole-line comments with `#` or `;` and no other ones, lines that begin with
-//! a blank continue the value before them, an empty line ends it, one pair of quotes around a value is taken off, case is kept.
+//! - Groups are `[GROUP]` lines; assignments are `key = value` or `key: value`. Case is preserved.
+//! - Comments with `#` or `;` take a whole line.
+//! - A line that begins with a blank continues the value before it; an empty line ends it.
+//! - One pair of quotes around a value is removed.
+//!
 //! `$name` references are not expanded.
 
 use zeroize::Zeroizing;
 
-/// One assignment. Its value may be a secret: there is no `Debug` outside tests.
+/// An assignment. Its value may be a secret: there is no `Debug` outside tests.
 #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 pub(super) struct Entry<'a> {
     pub(super) group: &'a str,
@@ -15,14 +18,14 @@ pub(super) struct Entry<'a> {
     pub(super) line: usize,
 }
 
-/// Where and why a text is not in the dialect.
+/// Line and reason of a syntax error.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed {
     pub(super) line: usize,
     pub(super) reason: &'static str,
 }
 
-/// Every assignment of a text, in order; of equal keys the last is meant to win.
+/// Parses all assignments of a text, in order. Of equal keys the last is meant to win.
 pub(super) fn parse(text: &str) -> Result<Vec<Entry<'_>>, Malformed> {
     let mut entries: Vec<Entry<'_>> = Vec::new();
     let mut group = None;
@@ -87,7 +90,8 @@ fn unquoted(value: &str) -> &str {
         .unwrap_or(value)
 }
 
-/// Two lines of a value in a buffer of exactly their size: a growing one would leave pieces of a secret behind.
+/// Joins two lines of a value in a buffer of exactly their size. A growing one would leave pieces
+/// of a secret behind.
 fn joined(first: &str, second: &str) -> Zeroizing<String> {
     let mut value = Zeroizing::new(String::with_capacity(first.len() + 1 + second.len()));
     value.push_str(first);

@@ -1,16 +1,17 @@
-//! Any text as what configures the agent: the kernel's command line, a medium's parameters, a file, the environment.
+//! Fuzzes configuration: any text as the kernel's command line, a medium's parameters, a file and
+//! the environment.
 
 use super::kernel_args::KernelArgs;
-use super::{CommandLine, Sources, file, load, places};
+use super::{CommandLine, Sources, file, load, secret_spans};
 use crate::root::Root;
 
-/// Reads it as each of them, alone and together: it is in force, or refused with a reason.
+/// Reads the text as each source, alone and together: it is accepted, or rejected with a reason.
 pub(crate) fn boot_settings(bytes: &[u8]) {
-    for place in places::places_of_secrets(bytes) {
+    for place in secret_spans::places_of_secrets(bytes) {
         assert!(place.start < place.end && place.end <= bytes.len());
     }
     let text = String::from_utf8_lossy(bytes).into_owned();
-    // Files that options name are read.
+    // Options may name files, which would be read.
     if text.contains("/dev") || text.contains("/proc") {
         return;
     }

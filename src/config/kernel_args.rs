@@ -1,10 +1,12 @@
-//! `key=value` words: the kernel command line and virtual media's `parameters.txt` are written the same way.
+//! Parses `key=value` words: the syntax of the kernel command line and of virtual media's
+//! `parameters.txt`.
 //!
-//! The law is IPA's (`utils._read_params_from_file`): words are separated by white space, only those with `=` count, the first
-//! `=` separates key and value, of equal keys the last wins, and nothing is ever quoted.
+//! The rules are IPA's (`utils._read_params_from_file`). Words are separated by white space, and
+//! only those with `=` count. The first `=` separates key and value, the last of equal keys wins,
+//! and there is no quoting.
 
-use super::read::{read_bounded, text_lossy};
-use super::table::every;
+use super::bounded_read::{read_bounded, text_lossy};
+use super::registry::all;
 use crate::redact::MASK;
 use crate::root::Root;
 use std::borrow::Cow;
@@ -13,21 +15,22 @@ use std::fmt;
 use std::io;
 use zeroize::Zeroizing;
 
-/// The words of one such text. It may hold the agent token, so the text is kept once and wiped when dropped.
+/// Arguments in `key=value` form. The text may hold the agent token, so it is stored once and wiped
+/// when dropped.
 #[derive(Default)]
 pub struct KernelArgs(Zeroizing<String>);
 
 impl KernelArgs {
-    /// The running kernel's command line.
+    /// Reads the running kernel's command line.
     ///
     /// # Errors
-    /// What the kernel says when `/proc/cmdline` cannot be read.
+    /// The kernel's error if `/proc/cmdline` cannot be read.
     pub fn of_kernel(root: &Root) -> io::Result<Self> {
-        // What is not ours may hold any bytes.
+        // Arguments of other programs may hold any bytes.
         read_bounded(&root.path("proc/cmdline")).map(|bytes| Self(text_lossy(bytes)))
     }
 
-    /// The words of a text; a byte order mark is none of them.
+    /// Parses the words of a text; a byte order mark is skipped.
     #[must_use]
     pub fn parse(text: impl Into<Zeroizing<String>>) -> Self {
         let mut text = text.into();
@@ -37,25 +40,25 @@ impl KernelArgs {
         Self(text)
     }
 
-    /// The value of a key; `None` where the key has none.
+    /// Returns the value of a key; `None` if it has none.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&str> {
         self.values(key).last()
     }
 
-    /// All values of a key that may be given several times.
+    /// Returns all values of a key that may be given several times.
     pub fn values(&self, key: &str) -> impl Iterator<Item = &str> {
         self.pairs()
             .filter(move |(found, _)| *found == key)
             .map(|(_, value)| value)
     }
 
-    /// The text as everybody may see it; `None` where it has no secrets. Nothing else changes: it is still what the machine is
-    /// configured by.
+    /// Returns the text with its secrets masked; `None` if it has none. All other bytes are
+    /// preserved, because the text still configures the machine.
     #[must_use]
     pub fn masked(&self) -> Option<String> {
         let is_secret = |key: &str| {
-            let mut secrets = every().filter(|spec| spec.is_secret());
+            let mut secrets = all().filter(|spec| spec.is_secret());
             secrets.any(|spec| spec.kernel_argument == key)
         };
         let masked: String = self
@@ -72,8 +75,8 @@ impl KernelArgs {
         (masked != *self.0).then_some(masked)
     }
 
-    /// What counts of the text, with masks in the places of secrets, to be kept. It is longer than the text by no more than a mask for
-    /// each option that is a secret.
+    /// Returns the effective arguments with secrets masked, for storage. The result exceeds the
+    /// text by at most one mask for each secret option.
     #[must_use]
     pub fn without_secrets(&self) -> Zeroizing<String> {
         let pairs = self.effective_pairs().into_iter();
@@ -84,20 +87,22 @@ impl KernelArgs {
         text.masked().map_or_else(|| text.0.clone(), Zeroizing::new)
     }
 
-    /// Whether the machine was booted from virtual media, so that other media are looked at too.
+    /// Returns whether the machine was booted from virtual media. If so, other media are searched
+    /// too.
     #[must_use]
     pub fn booted_from_media(&self) -> bool {
         self.value("boot_method") == Some("vmedia")
     }
 
-    /// The publisher of the ISO that this boot was made from: Ironic writes it into the ISO, and onto the command line in it.
+    /// Returns the publisher of the ISO that was booted. Ironic writes it into the ISO, and onto
+    /// the command line in it.
     #[must_use]
     pub fn publisher(&self) -> Option<&str> {
         self.value("ir_pub_id")
             .filter(|publisher| !publisher.is_empty())
     }
 
-    /// Keys with their values, without those that a later one of the same key replaces.
+    /// Returns keys with their values, without those overridden by a later one of the same key.
     pub(super) fn effective_pairs(&self) -> Vec<(&str, &str)> {
         let pairs: Vec<_> = self.pairs().collect();
         let mut keys = HashSet::new();
@@ -122,9 +127,9 @@ impl fmt::Debug for KernelArgs {
     }
 }
 
-/// Kernel arguments that mean something without an option.
+/// Kernel arguments that have a meaning without an option.
 pub(super) const WITHOUT_OPTION: &[&str] = &["ipa-inspection-benchmarks", TOKEN_REQUIRED_ARGUMENT];
-/// As [`super::token_required`] reads it.
+/// Read by [`super::token_required`].
 pub(super) const TOKEN_REQUIRED_ARGUMENT: &str = "ipa-agent-token-required";
 
 #[cfg(test)]
@@ -175,7 +180,7 @@ mod tests {
         let kept = args(given).without_secrets();
         assert!(!kept.contains("hush") && args(&kept).value("a") == Some("2"));
         assert_eq!(args(&kept).pairs().count(), 3);
-        let secrets = every().filter(|spec| spec.is_secret());
+        let secrets = all().filter(|spec| spec.is_secret());
         let words: Vec<_> = secrets
             .map(|spec| [spec.kernel_argument, "="].concat())
             .collect();

@@ -7,19 +7,19 @@ use std::str::FromStr;
 use std::time::Duration;
 use url::Url;
 
-/// Which of a service's endpoints is asked.
+/// Interface of a service's endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interface {
-    /// That of administrators.
+    /// For administrators.
     Admin,
-    /// That of the cloud's own networks.
+    /// For the cloud's own networks.
     Internal,
-    /// That of everybody.
+    /// For everyone.
     Public,
 }
 
 impl Interface {
-    /// As a catalogue of Keystone v3 names it.
+    /// Returns its name in a Keystone v3 catalogue.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -33,7 +33,8 @@ impl Interface {
 impl FromStr for Interface {
     type Err = &'static str;
 
-    /// Also as the second version of Keystone's API wrote them (keystoneauth1: `ServiceCatalogV3.normalize_interface`).
+    /// Parses the names of Keystone v3 and v2 (keystoneauth1:
+    /// `ServiceCatalogV3.normalize_interface`).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_suffix("URL").unwrap_or(text) {
             "admin" => Ok(Self::Admin),
@@ -44,7 +45,7 @@ impl FromStr for Interface {
     }
 }
 
-/// The one scope beside projects and domains.
+/// The only scope besides projects and domains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SystemScope {
     /// The whole cloud.
@@ -62,7 +63,7 @@ impl FromStr for SystemScope {
     }
 }
 
-/// The SHA-256 of something that is not told itself.
+/// SHA-256 digest of a secret that is not stored itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Sha256Digest(pub [u8; 32]);
 
@@ -90,7 +91,8 @@ impl fmt::Debug for Sha256Digest {
     }
 }
 
-/// The URL of a service: what is shown to everybody, so it has no room for a password.
+/// Parses the URL of a service. It is shown without redaction, so it must not have user
+/// information, a query or a fragment.
 pub(super) fn service_url(text: &str) -> Result<Url, Reason> {
     let url = Url::parse(text).ok().filter(|url| {
         let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
@@ -100,7 +102,7 @@ pub(super) fn service_url(text: &str) -> Result<Url, Reason> {
     url.ok_or_else(|| "must be an http:// or https:// URL without user and query".into())
 }
 
-/// How long something is remembered: keystonemiddleware's -1 means not at all, as 0 does.
+/// Parses a cache time in seconds. keystonemiddleware's -1 disables the cache, as 0 does.
 pub(super) fn cache_time(text: &str) -> Result<Duration, Reason> {
     match text.trim() {
         "-1" => Ok(Duration::ZERO),
@@ -110,8 +112,8 @@ pub(super) fn cache_time(text: &str) -> Result<Duration, Reason> {
     }
 }
 
-/// Credentials of which a part is missing, or of which there are two.
-pub(super) fn contradictions(merged: &Merged) -> Vec<Problem> {
+/// Returns conflicts: incomplete credentials, or two sets of them.
+pub(super) fn conflicts(merged: &Merged) -> Vec<Problem> {
     let mut wrong = Vec::new();
     for (one, other) in [
         ("username", "password"),
@@ -148,11 +150,11 @@ pub(super) fn contradictions(merged: &Merged) -> Vec<Problem> {
     problems(merged, wrong)
 }
 
-/// What tells strangers of tokens, and what tells nobody anything.
+/// Returns warnings about settings that expose tokens, and about credentials without a Keystone.
 pub(super) fn warnings(merged: &Merged) -> Vec<Problem> {
     let mut warnings = Vec::new();
     let url = merged
-        .winner(GROUP, "auth_url")
+        .get(GROUP, "auth_url")
         .map(|raw| Url::parse(&raw.text));
     match url {
         Some(Ok(url)) if url.scheme() == "http" => warnings.push((
@@ -168,7 +170,7 @@ pub(super) fn warnings(merged: &Merged) -> Vec<Problem> {
         Some(_) => {}
     }
     if merged
-        .winner(GROUP, "insecure")
+        .get(GROUP, "insecure")
         .is_some_and(|raw| boolean(&raw.text) == Ok(true))
     {
         warnings.push((
@@ -180,12 +182,12 @@ pub(super) fn warnings(merged: &Merged) -> Vec<Problem> {
     problems(merged, warnings)
 }
 
-/// Those whose option is set, where it is set.
+/// Adds the origin to each problem; drops those whose option is not set.
 fn problems(merged: &Merged, said: Vec<(&str, String)>) -> Vec<Problem> {
     said.into_iter()
         .filter_map(|(name, reason)| {
             Some(Problem {
-                origin: merged.winner(GROUP, name)?.origin.clone(),
+                origin: merged.get(GROUP, name)?.origin.clone(),
                 reason: format!("[{GROUP}] {name} {reason}"),
             })
         })
@@ -193,7 +195,7 @@ fn problems(merged: &Merged, said: Vec<(&str, String)>) -> Vec<Problem> {
 }
 
 fn is_set(merged: &Merged, name: &str) -> bool {
-    merged.winner(GROUP, name).is_some()
+    merged.get(GROUP, name).is_some()
 }
 
 const GROUP: &str = "keystone_authtoken";

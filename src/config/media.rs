@@ -1,24 +1,26 @@
-//! What virtual media may say beside more trusted sources.
+//! Restricts what virtual media may set beside more trusted sources.
 //!
-//! Nothing ties a volume with `parameters.txt` to this boot: a USB device that a former user left in the machine can carry the
-//! same label. Whatever else says something is therefore stronger, and as soon as anything else says how this agent is
-//! configured, such a volume may add only what is missing and cannot change whom the agent believes or obeys.
+//! Nothing ties a volume with `parameters.txt` to this boot: a USB device that a former user left
+//! in the machine can carry the same label. Every other source therefore overrides it. As soon as
+//! another source configures this agent, such a volume may only add missing options. It cannot
+//! change which peers the agent trusts or obeys.
 
 use super::kernel_args::KernelArgs;
 use super::merge::{Origin, Problem, Raw};
+use super::registry::all;
 use super::spec::{DEFAULT, Effect, Spec};
-use super::table::every;
 use super::values::{Reason, boolean};
 use crate::redact::MASK;
 use zeroize::Zeroizing;
 
-/// What sources other than virtual media say.
+/// Summary of the settings from sources other than virtual media.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// Anything that decides whom the agent believes or what it does, or which ISO this boot was made from: media decide nothing by
-    /// themselves.
+    /// Whether one of them decides which peers the agent trusts, what it does, or which ISO was
+    /// booted. If so, media decide nothing by themselves.
     pub configured: bool,
-    /// Where Ironic is, or that there is none: the agent can work without media.
+    /// Whether one of them names Ironic, or states that there is none: the agent can work without
+    /// media.
     pub conductor: bool,
 }
 
@@ -41,15 +43,15 @@ impl Known {
         known
     }
 
-    /// The same with what a medium's parameters say too, as far as it can be used.
+    /// Returns the same with the usable parameters of a medium added.
     #[must_use]
     pub fn and(self, parameters: &KernelArgs) -> Self {
-        let option = |key: &str| every().find(|option| option.kernel_argument == key);
+        let option = |key: &str| all().find(|option| option.kernel_argument == key);
         let set = parameters.effective_pairs().into_iter();
         let set = set
             .filter(|(key, _)| !key.is_empty())
             .filter_map(|(key, text)| Some((option(key)?, text)));
-        // Whether a reference becomes a value is known only in the end.
+        // Whether a text with a reference is valid is known only after expansion.
         let usable = |(option, text): &(&'static Spec, &str)| {
             text.contains('$') || (option.check)(text).is_ok()
         };
@@ -61,7 +63,8 @@ impl Known {
     }
 }
 
-/// The texts of a medium that count beside those of trusted sources, and what to say of the others.
+/// Returns a medium's texts that are admitted beside trusted sources, and problems for the rejected
+/// ones.
 pub(super) fn admitted(
     parameters: Vec<Raw>,
     trusted: &[Raw],
@@ -88,8 +91,8 @@ pub(super) fn admitted(
     (admitted, refused)
 }
 
-/// Whether a medium may set an option that nothing else sets. Ironic gives an ISO that was prepared beforehand its address and
-/// token on such a volume (`config_via_removable`).
+/// Returns whether a medium may set an option that no other source sets. On such a volume Ironic
+/// gives a pre-built ISO its address and token (`config_via_removable`).
 fn may_add(option: &Spec, known: Known, trusted: &[Raw], kernel: &KernelArgs) -> bool {
     let says = |name| {
         trusted
@@ -102,12 +105,12 @@ fn may_add(option: &Spec, known: Known, trusted: &[Raw], kernel: &KernelArgs) ->
     !known.configured
         || option.is_harmless()
         || (is("agent_token") && !of_ironic)
-        // To another address a token of the command line would be sent.
+        // A token of the command line would be sent to the medium's address.
         || (is("api_url") && !of_ironic && !says("agent_token"))
 }
 
-/// What to say of a medium's text, references read, that is no value of its option: such a medium may be anybody's, and must not keep the
-/// agent from starting.
+/// Describes a medium's text that, with references expanded, is no value of its option. Such a
+/// medium is untrusted, and must not prevent the agent from starting.
 pub(super) fn unusable(raw: &Raw, text: Result<&Zeroizing<String>, &Reason>) -> Option<Problem> {
     if !matches!(raw.origin, Origin::MediaParameter(_)) {
         return None;
@@ -115,7 +118,7 @@ pub(super) fn unusable(raw: &Raw, text: Result<&Zeroizing<String>, &Reason>) -> 
     let reason = match text {
         Ok(text) if text.is_empty() || raw.option.effect == Effect::None => return None,
         Ok(text) => (raw.option.check)(text).err()?,
-        // The reason has words of the text.
+        // The reason would repeat parts of the text.
         Err(_) => "has a $ that begins no usable reference to another option".to_owned(),
     };
     Some(passed_over(Problem {
@@ -146,10 +149,10 @@ const NOT_FROM_MEDIA: &str =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::sources::Given;
+    use crate::config::sources::RawInputs;
 
     fn raws(line: &str) -> Vec<Raw> {
-        let mut given = Given::default();
+        let mut given = RawInputs::default();
         given.take_kernel_arguments(&KernelArgs::parse(line.to_owned()));
         given.raws
     }
@@ -165,12 +168,12 @@ mod tests {
     fn a_medium_adds_what_the_command_line_leaves_open() {
         let all = "ipa-api-url=http://m ipa-agent-token=m ipa-insecure=1 ipa-debug=1";
         for (kernel, wanted) in [
-            // An ISO that says nothing: the medium is all there is.
+            // An ISO without configuration: the medium is the only source.
             (
                 "boot_method=vmedia ipa-lookup-timeout=9",
                 "api_url=http://m agent_token=m insecure=1 debug=1",
             ),
-            // One that was prepared beforehand.
+            // A pre-built ISO.
             ("ipa-api-url=https://k", "agent_token=m debug=1"),
             ("ipa-ntp-server=k", "api_url=http://m agent_token=m debug=1"),
             (
@@ -178,14 +181,14 @@ mod tests {
                 "api_url=http://m agent_token=m debug=1",
             ),
             ("ipa-agent-token=k", "debug=1"),
-            // One that Ironic built.
+            // An ISO that Ironic built.
             ("ir_pub_id=k", "debug=1"),
             ("ir_pub_id=k ipa-agent-token=******", "debug=1"),
             (
                 "ir_pub_id=k ipa-agent-token=k ipa-api-url=https://k ipa-debug=0",
                 "",
             ),
-            // Empty, as templates write what they do not know.
+            // Empty, as templates write unknown values.
             (
                 "ir_pub_id= ipa-api-url= ipa-agent-token=",
                 "api_url=http://m agent_token=m insecure=1 debug=1",
@@ -245,7 +248,7 @@ mod tests {
         );
         assert_eq!(and("ipa-agent-token=t"), (true, false));
         assert_eq!(and("ipa-api-url=https://i"), (true, true));
-        // Of equal keys the last counts.
+        // The last of equal keys counts.
         assert_eq!(and("ipa-api-url=https://i ipa-api-url="), (false, false));
     }
 }

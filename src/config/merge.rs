@@ -1,4 +1,4 @@
-//! Raw texts from every source, the one that wins for each option, and what is wrong with it.
+//! Merges raw texts from every source: the winning text of each option, and its problems.
 
 use super::spec::{DEFAULT, Spec};
 use super::values::{Reason, boolean};
@@ -8,14 +8,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// Where a value was found.
+/// Origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The command line's `--option`.
+    /// A `--option` of the command line.
     CommandLine(&'static str),
     /// An environment variable.
     Environment(String),
-    /// A line of a file, or with 0 the file as a whole.
+    /// A line of a file; line 0 is the file as a whole.
     File(PathBuf, usize),
     /// An argument of the kernel command line.
     KernelArgument(String),
@@ -36,24 +36,25 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A text for an option, with its origin. The text may be a secret: it is wiped when dropped, and there is no `Debug`.
+/// A text for an option, with its origin. It may be a secret: it is wiped when dropped, and the
+/// type has no `Debug`.
 pub(super) struct Raw {
     pub(super) option: &'static Spec,
     pub(super) text: Zeroizing<String>,
     pub(super) origin: Origin,
 }
 
-/// Something that stands somewhere and is worth saying: a value that cannot be used, a name that nobody knows.
+/// A problem with its origin, such as an unusable value or an unknown name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it stands.
+    /// Where it was found.
     pub origin: Origin,
     /// The option, and what its value should have been.
     pub reason: String,
 }
 
 impl Problem {
-    /// A file or a folder that cannot be read.
+    /// Describes a file or directory that cannot be read.
     pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
         Self {
             origin: Origin::File(path.to_owned(), 0),
@@ -68,10 +69,11 @@ impl fmt::Display for Problem {
     }
 }
 
-/// What to say of a text that is no value of its option: never the text of a secret, or of a medium.
-pub(super) fn complaint(raw: &Raw, reason: &str) -> String {
+/// Describes a text that is no value of its option. The text is never repeated if it is a secret or
+/// comes from a medium.
+pub(super) fn error_message(raw: &Raw, reason: &str) -> String {
     let name = raw.option.full_name();
-    // Whoever left a medium is not to write into the log.
+    // An untrusted medium must not control the log's content.
     let is_of_media = matches!(raw.origin, Origin::MediaParameter(_));
     match raw.option.shown(&raw.text).filter(|_| !is_of_media) {
         Some(text) => format!("{name} {reason}, not {:?}", shortened(&text)),
@@ -79,17 +81,17 @@ pub(super) fn complaint(raw: &Raw, reason: &str) -> String {
     }
 }
 
-/// Enough of a stranger's text to be found again.
+/// Shortens an untrusted text to a prefix that is long enough to find it.
 pub(super) fn shortened(text: &str) -> &str {
-    match text.char_indices().nth(LONGEST_SHOWN) {
+    match text.char_indices().nth(MAX_SHOWN_LEN) {
         Some((end, _)) => text.get(..end).unwrap_or(text),
         None => text,
     }
 }
 
-const LONGEST_SHOWN: usize = 120;
+const MAX_SHOWN_LEN: usize = 120;
 
-/// The winning text of each option, and the problems met while they are parsed.
+/// The winning text of each option, and the problems found while parsing them.
 #[derive(Default)]
 pub(super) struct Merged {
     winners: Vec<Raw>,
@@ -97,12 +99,12 @@ pub(super) struct Merged {
 }
 
 impl Merged {
-    /// Takes texts in rising precedence; references in them are resolved later.
+    /// Merges texts in rising precedence. References in them are resolved later.
     pub(super) fn of(raws: Vec<Raw>) -> Self {
         let mut winners: Vec<Raw> = Vec::new();
         for mut raw in raws {
             if is_final(&raw) && boolean(&raw.text).is_err() {
-                // oslo.utils' `bool_from_string`: whatever is not yes is no.
+                // oslo.utils' `bool_from_string`: any word that is not true is false.
                 raw.text = Zeroizing::new("false".to_owned());
             }
             match winners.iter_mut().find(|won| won.option.is(raw.option)) {
@@ -119,8 +121,8 @@ impl Merged {
         merged
     }
 
-    /// A mask says that the secret is elsewhere: among the boot's arguments process 1 has put it there, and anywhere else somebody
-    /// has copied what was shown to him.
+    /// Rejects masks in place of secrets. Among the boot's arguments PID 1 has put the mask there.
+    /// Anywhere else it was copied from redacted output.
     fn refuse_masks(&mut self) {
         for raw in &mut self.winners {
             if raw.option.is_secret() && *raw.text == MASK && !of_the_boot(&raw.origin) {
@@ -136,7 +138,8 @@ impl Merged {
         }
     }
 
-    /// Replaces the text of each winner, in their order; one without a text is a problem, and as if it were not set.
+    /// Replaces the text of each winner, in order. A failed one is recorded as a problem and
+    /// treated as unset.
     pub(super) fn replace_texts(&mut self, texts: Vec<Result<Zeroizing<String>, Reason>>) {
         for (raw, text) in self.winners.iter_mut().zip(texts) {
             match text {
@@ -146,34 +149,34 @@ impl Merged {
                         origin: raw.origin.clone(),
                         reason: format!("{} {reason}", raw.option.full_name()),
                     });
-                    // Told once is enough.
+                    // An empty text is unset, so the problem is recorded only once.
                     raw.text = Zeroizing::default();
                 }
             }
         }
     }
 
-    /// Takes the texts at these places away, as if they had not been set there.
+    /// Removes the texts with these origins, as if they had not been set there.
     pub(super) fn forget(&mut self, places: &[Problem]) {
         let is_meant = |raw: &Raw| places.iter().any(|place| place.origin == raw.origin);
         self.winners.retain(|raw| !is_meant(raw));
     }
 
-    /// The text of each option that was set anywhere.
+    /// Returns the text of each option that any source set.
     pub(super) fn winners(&self) -> &[Raw] {
         &self.winners
     }
 
-    /// The text that counts for an option. An empty one, as templates write it for what they do not know, is the same as none,
-    /// but for lists that have something in them by default: there it takes that away.
-    pub(super) fn winner(&self, group: &str, name: &str) -> Option<&Raw> {
+    /// Returns the effective text of an option. An empty text, as templates write for unknown
+    /// values, means unset. For lists with a non-empty default it means the empty list.
+    pub(super) fn get(&self, group: &str, name: &str) -> Option<&Raw> {
         let is_value = |raw: &Raw| !raw.text.is_empty() || raw.option.may_be_emptied();
         self.winners
             .iter()
             .find(|raw| raw.option.is_named(group, name) && is_value(raw))
     }
 
-    /// The value of an option; `None`, and a problem noted, where its text is none.
+    /// Parses the value of an option. An invalid text is recorded as a problem and yields `None`.
     pub(super) fn parse<T>(
         &mut self,
         group: &str,
@@ -181,7 +184,7 @@ impl Merged {
         default: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let Some(raw) = self.winner(group, name) else {
+        let Some(raw) = self.get(group, name) else {
             // A test parses every default.
             return parse(default).ok();
         };
@@ -190,7 +193,7 @@ impl Merged {
             Err(reason) => {
                 let problem = Problem {
                     origin: raw.origin.clone(),
-                    reason: complaint(raw, &reason),
+                    reason: error_message(raw, &reason),
                 };
                 self.problems.push(problem);
                 None
@@ -199,7 +202,7 @@ impl Merged {
     }
 }
 
-/// `ipa-debug` beats every other source (IPA: `config.py`, at its end).
+/// `ipa-debug` overrides every other source (IPA: end of `config.py`).
 fn is_final(raw: &Raw) -> bool {
     raw.option.is_named(DEFAULT, "debug") && of_the_boot(&raw.origin)
 }

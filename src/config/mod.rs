@@ -1,72 +1,75 @@
-//! Configuration: one table of options, every source, IPA's precedence.
+//! Configuration from one table of options, with every source and IPA's precedence.
 //!
-//! From the weakest to the strongest: built-in default, `parameters.txt` of virtual media, kernel command line, files and
-//! directories, environment, command line; only `debug` is decided by the boot. (IPA lets the media override the kernel command
-//! line: see `media`.) What Ironic says in the lookup comes later and
-//! is not configuration: see [`crate::conductor`]. A value that cannot be used is told with its origin, all of them at once.
+//! Sources from the weakest to the strongest: built-in default, `parameters.txt` of virtual media,
+//! kernel command line, files and directories, environment, command line. Only `debug` is decided
+//! by the boot arguments. (IPA lets the media override the kernel command line: see `media`.)
+//! Values from Ironic's lookup response come later and are not configuration: see
+//! [`crate::conductor`]. Errors carry the origin of each unusable value, and all of them are
+//! reported at once.
 
-mod accepted;
-mod check;
+mod bounded_read;
 mod command_line;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod ignored_options;
+mod interpolation;
 pub mod kernel_args;
-mod kernel_reference;
+mod kernel_args_doc;
 mod keystone;
 mod media;
 mod merge;
 mod options;
-mod places;
-mod read;
-mod references;
+mod registry;
 mod sample;
+mod secret_spans;
 mod settings;
 mod sources;
 mod spec;
-mod table;
 mod tls;
 mod token_required;
 mod unknown;
+mod validate;
 mod values;
 
-pub use check::{Checked, check};
 pub use command_line::CommandLine;
 pub use kernel_args::KernelArgs;
-pub use kernel_reference::kernel_reference;
+pub use kernel_args_doc::kernel_reference;
 pub use keystone::{Interface, Sha256Digest, SystemScope};
 pub use media::Known;
 pub use merge::{Origin, Problem};
 pub use options::{Config, KeystoneAuth, Mdns, OsloPolicy};
-pub use places::places_of_secrets;
 pub use sample::sample;
+pub use secret_spans::places_of_secrets;
 pub use settings::{Setting, Settings, Value};
 pub use token_required::TokenRequired;
+pub use validate::{Checked, check};
 pub use values::{ApiUrl, ApiVersion, Facility, ImageServerAuth, Scheme};
 
 use crate::root::Root;
 use command_line::Place;
+use interpolation::resolve_references;
 use merge::Merged;
-use references::resolve_references;
-use sources::Given;
+use sources::RawInputs;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Everything configuration is made from.
+/// Sources of configuration.
 #[derive(Debug)]
 pub struct Sources {
     /// The kernel command line.
     pub kernel: KernelArgs,
-    /// `parameters.txt` of virtual media, where the machine was booted from such.
+    /// `parameters.txt` of virtual media, if the machine was booted from such media.
     pub media: Option<KernelArgs>,
-    /// The environment; wiped where it holds options.
+    /// The environment. Entries that hold options are wiped.
     pub environment: Vec<(String, String)>,
     /// The command line.
     pub command_line: CommandLine,
 }
 
 impl Sources {
-    /// What this process was given beside the boot's arguments: its environment, and its own command line.
+    /// Creates the sources of this process: the boot's arguments, its environment and its own
+    /// command line.
     #[must_use]
     pub fn of_process(
         kernel: KernelArgs,
@@ -83,14 +86,15 @@ impl Sources {
         }
     }
 
-    /// What all sources but virtual media say of what media may say; nothing where there are no media. Files are read, which some
-    /// that are named on the command line (a pipe) can be only once.
+    /// Returns what all sources but virtual media decide, to restrict what media may set. Without
+    /// a boot from virtual media it returns the default. This reads files, and some that the
+    /// command line names (a pipe) can be read only once.
     #[must_use]
     pub fn known(&self, root: &Root) -> Known {
         if !self.kernel.booted_from_media() {
             return Known::default();
         }
-        let mut given = Given::default();
+        let mut given = RawInputs::default();
         given.take_kernel_arguments(&self.kernel);
         for path in files_to_read(root, self, &mut Vec::new()) {
             given.take_file(&path);
@@ -105,30 +109,30 @@ impl Sources {
     }
 }
 
-/// A variable's bytes that are not UTF-8 are replaced: they are refused where they are an option's.
+/// Replaces bytes of a variable that are not UTF-8. In an option's value they are rejected later.
 fn text(bytes: OsString) -> String {
     bytes
         .into_string()
         .unwrap_or_else(|bytes| bytes.to_string_lossy().into_owned())
 }
 
-/// Configuration, and what is worth saying about how it came to be.
+/// Configuration, with the origins and warnings that are to be logged.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What the operator wants.
+    /// The parsed options.
     pub config: Config,
-    /// The effective value of every option, and where it is from.
+    /// The effective value of every option, and its origin.
     pub settings: Settings,
-    /// Whether somebody says that the agent token is required: recorded, never obeyed.
+    /// Assertions that the agent token is or is not required: recorded, without effect.
     pub token_required: Vec<TokenRequired>,
-    /// What is set and cannot be meant so.
+    /// Options whose combination is probably a mistake.
     pub warnings: Vec<Problem>,
-    /// Options that are set and change nothing, because their part is not here.
+    /// Options that are set and have no effect, because this agent lacks the part they belong to.
     pub without_effect: Vec<(String, Origin)>,
 }
 
 impl Loaded {
-    /// Tells the log where configuration came from: to be called once the log exists.
+    /// Logs where configuration came from. Call it once logging is set up.
     pub fn log(&self) {
         for setting in self.settings.iter().filter(|setting| setting.is_set()) {
             let (option, origin) = (setting.full_name(), setting.origin());
@@ -165,7 +169,7 @@ impl Loaded {
 /// [`Error`] with every value that cannot be used.
 pub fn load(root: &Root, sources: Sources) -> Result<Loaded, Error> {
     let mut token_required = TokenRequired::of_boot(&sources.kernel, sources.media.as_ref());
-    let mut given = Given::default();
+    let mut given = RawInputs::default();
     given.take_kernel_arguments(&sources.kernel);
     for path in files_to_read(root, &sources, &mut given.problems) {
         given.take_file(&path);
@@ -180,7 +184,7 @@ pub fn load(root: &Root, sources: Sources) -> Result<Loaded, Error> {
     let mut merged = Merged::of(std::mem::take(&mut given.raws));
     given.refused.extend(resolve_references(&mut merged));
     let mut config = Config::parse(&mut merged);
-    let passed_over = check::contradictions_of_media(config.as_ref(), &merged);
+    let passed_over = validate::contradictions_of_media(config.as_ref(), &merged);
     if !passed_over.is_empty() {
         merged.forget(&passed_over);
         given.refused.extend(passed_over);
@@ -188,11 +192,11 @@ pub fn load(root: &Root, sources: Sources) -> Result<Loaded, Error> {
     }
     let mut problems = std::mem::take(&mut given.problems);
     problems.append(&mut merged.problems);
-    problems.extend(check::contradictions(config.as_ref(), &merged));
+    problems.extend(validate::conflicts(config.as_ref(), &merged));
     match config {
         Some(config) if problems.is_empty() => Ok(Loaded {
-            warnings: check::warnings(&given, &merged),
-            without_effect: check::without_effect(&merged),
+            warnings: validate::warnings(&given, &merged),
+            without_effect: validate::without_effect(&merged),
             config,
             settings: Settings::of(&merged),
             token_required,
@@ -201,14 +205,15 @@ pub fn load(root: &Root, sources: Sources) -> Result<Loaded, Error> {
     }
 }
 
-/// In oslo.config's order: the usual places, unless the command line names some of their kind, then those it names.
+/// Returns the files to read in oslo.config's order: default places, then those that the command
+/// line names. A kind (file or directory) that the command line names has no default places.
 fn files_to_read(root: &Root, sources: &Sources, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let home = sources
         .environment
         .iter()
         .find(|(name, _)| name == "HOME")
         .map(|(_, value)| Path::new(value));
-    // Whoever starts services often gives them none; the agent is root's.
+    // Service managers often set no HOME; the agent runs as root.
     let home = home.or_else(|| Some(Path::new("/root")));
     let named = &sources.command_line.places;
     let mut places = Vec::new();
@@ -226,9 +231,9 @@ fn files_to_read(root: &Root, sources: &Sources, problems: &mut Vec<Problem>) ->
     let mut files = Vec::new();
     for place in places {
         match place {
-            Place::File(path) => files.push(sources::in_home(path, home)),
+            Place::File(path) => files.push(sources::expand_home(path, home)),
             Place::Directory(path) => {
-                let directory = sources::in_home(path, home);
+                let directory = sources::expand_home(path, home);
                 match sources::files_in(&directory) {
                     Ok(found) => files.extend(found),
                     Err(error) => problems.push(Problem::unreadable(&directory, &error)),

@@ -1,13 +1,15 @@
-//! The one table of options. From it come the fields of [`Config`], their parsing, the command line and the documentation.
+//! The table of options. The fields of [`Config`], their parsers, the command line and the
+//! documentation are generated from it.
 //!
-//! A row reads: what it is for; name and type; how its text is parsed; how it looks on the command line; its default and its
-//! kernel argument, empty where there is none. Names, defaults and kernel arguments are IPA 13's (`config.py`, `mdns.py`),
-//! oslo.log's, keystonemiddleware's (`auth_token/_opts.py`), keystoneauth1's and oslo.policy's (`opts.py`). Options of
-//! `[DEFAULT]` are arguments too; other groups stand in files and the environment alone.
+//! A row has these columns: help; name and type; parser; syntax on the command line; default and
+//! kernel argument, empty if there is none. Names, defaults and kernel arguments are those of IPA
+//! 13 (`config.py`, `mdns.py`), oslo.log, keystonemiddleware (`auth_token/_opts.py`), keystoneauth1
+//! and oslo.policy (`opts.py`). Options of `[DEFAULT]` are arguments too; other groups are set in
+//! files and the environment only.
 
 use super::keystone::{Interface, Sha256Digest, SystemScope, cache_time, service_url};
 use super::merge::Merged;
-use super::spec::{Effect, Kind, Reach, Spec};
+use super::spec::{Effect, Kind, Scope, Spec};
 use super::values::{
     ApiUrl, Facility, ImageServerAuth, Reason, Scheme, address, addresses, agent_token, boolean,
     count, host, known, list, optional, path, paths, port, priority, request_id, seconds, secret,
@@ -36,7 +38,8 @@ macro_rules! options {
         }
 
         impl $group {
-            /// Parses every option before it gives up, so that all bad values are told at once.
+            /// Parses every option before it fails, so that all invalid values are reported at
+            /// once.
             pub(super) fn parse(merged: &mut Merged) -> Option<Self> {
                 $(let $name = merged.parse($section, stringify!($name), $default, $parse);)+
                 $($(let $part = $Part::parse(merged);)+)?
@@ -56,7 +59,7 @@ macro_rules! options {
                 let parsed: Result<$type, Reason> = $parse(text);
                 parsed.map(|_| ())
             },
-            reach: Reach::$reach,
+            reach: Scope::$reach,
             effect: Effect::Used,
         },)+)+];
     };

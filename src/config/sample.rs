@@ -1,16 +1,17 @@
-//! A configuration file with every option, its meaning, its default and its kernel argument, from the table of options.
+//! Sample configuration file, generated from the table of options: each with its meaning, default
+//! and kernel argument.
 
+use super::registry::by_group;
 use super::spec::{DEFAULT, Effect};
-use super::table::by_group;
 use std::fmt::Write;
 
-/// The text of `config/ferrite.conf.sample`: every option commented out.
+/// Returns the text of `config/ferrite.conf.sample`: every option commented out.
 #[must_use]
 pub fn sample() -> String {
     let mut text = String::from(HEAD);
     for (group, options) in by_group() {
         if group != DEFAULT {
-            // Writing to a text cannot fail.
+            // Writing to a `String` cannot fail.
             let _infallible = write!(text, "\n[{group}]\n");
         }
         for option in options.into_iter().filter(|option| option.is_in_files()) {

@@ -1,44 +1,44 @@
-//! What is in effect: every option with its value and where that is from, fit to be shown to anybody.
+//! Effective settings: every option with its value and origin, without secrets.
 
 use super::merge::{Merged, Origin};
+use super::registry::by_group;
 use super::spec::{Effect, Kind, Spec, full_name};
-use super::table::by_group;
 use super::values::{boolean, list};
 use std::fmt;
 
-/// Every option, group by group.
+/// Every option, grouped.
 #[derive(Debug)]
 pub struct Settings(Vec<Setting>);
 
-/// One option.
+/// Setting of one option.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
     /// The group in a file.
     pub group: &'static str,
     /// The name in a file.
     pub name: &'static str,
-    /// What it is set to; secrets are not in it.
+    /// The value; secrets are left out.
     pub value: Value,
-    /// Whether it does anything.
+    /// Whether the option has an effect.
     pub has_effect: bool,
-    /// `None` where it is the default.
+    /// Where the value was found; `None` for the default.
     origin: Option<Origin>,
 }
 
-/// A value, fit to be shown.
+/// A printable value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Yes or no.
+    /// A boolean.
     Flag(bool),
-    /// Words.
+    /// A list of words.
     List(Vec<String>),
-    /// A whole number.
+    /// An integer.
     Number(i64),
-    /// There is one, and nobody may see it.
+    /// A secret is set; its value is left out.
     Secret,
-    /// Anything else.
+    /// Any other value.
     Text(String),
-    /// There is none.
+    /// No value.
     Unset,
 }
 
@@ -48,14 +48,14 @@ impl Settings {
         Self(specs.map(|spec| setting(spec, merged)).collect())
     }
 
-    /// The settings, group by group.
+    /// Returns the settings, grouped.
     pub fn iter(&self) -> impl Iterator<Item = &Setting> {
         self.0.iter()
     }
 }
 
 fn setting(spec: &Spec, merged: &Merged) -> Setting {
-    let winner = merged.winner(spec.group, spec.name);
+    let winner = merged.get(spec.group, spec.name);
     let text = winner.map_or(spec.default, |raw| raw.text.as_str());
     Setting {
         group: spec.group,
@@ -86,25 +86,25 @@ fn value(spec: &Spec, text: &str) -> Value {
 }
 
 impl Setting {
-    /// Whether somebody has set it.
+    /// Returns whether any source has set it.
     #[must_use]
     pub fn is_set(&self) -> bool {
         self.origin.is_some()
     }
 
-    /// Whether virtual media's `parameters.txt` has set it.
+    /// Returns whether virtual media's `parameters.txt` has set it.
     #[must_use]
     pub fn is_of_media(&self) -> bool {
         matches!(self.origin, Some(Origin::MediaParameter(_)))
     }
 
-    /// `name`, or `[group] name` outside `[DEFAULT]`.
+    /// Returns `name`, or `[group] name` outside `[DEFAULT]`.
     #[must_use]
     pub fn full_name(&self) -> String {
         full_name(self.group, self.name)
     }
 
-    /// Where the value is from, in words.
+    /// Returns a description of the value's origin.
     #[must_use]
     pub fn origin(&self) -> String {
         match &self.origin {

@@ -1,12 +1,12 @@
-//! The sources of raw texts, each a function of what it is given: kernel arguments, files, environment. Nothing is parsed here.
+//! Reads raw texts from the sources: kernel arguments, files, environment. Nothing is parsed here.
 
+use super::bounded_read::{has_replaced_bytes, read_bounded, text};
 use super::file::parse;
 use super::kernel_args::{KernelArgs, WITHOUT_OPTION};
 use super::media;
 use super::merge::{Origin, Problem, Raw};
-use super::read::{has_replaced_bytes, read_bounded, text};
+use super::registry::{all, in_file};
 use super::spec::{DEFAULT, Spec};
-use super::table::{every, in_file};
 use super::token_required::TOKEN_REQUIRED;
 use super::unknown::Unknown;
 use crate::root::Root;
@@ -14,40 +14,40 @@ use std::io;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// What sources gave.
+/// Raw texts and problems from all sources.
 #[derive(Default)]
-pub(super) struct Given {
+pub(super) struct RawInputs {
     pub(super) raws: Vec<Raw>,
-    /// Assertions of `agent_token_required`, as they were written in files.
+    /// Assertions of `agent_token_required`, as written in files.
     pub(super) token_required: Vec<(String, Origin)>,
-    /// Names that are no options.
+    /// Names that are not options.
     pub(super) unknown: Vec<Unknown>,
-    /// What virtual media said in vain.
+    /// Parameters of virtual media that were rejected.
     pub(super) refused: Vec<Problem>,
-    /// Old names that were used.
+    /// Deprecated names that were used.
     pub(super) renamed: Vec<Problem>,
     pub(super) problems: Vec<Problem>,
 }
 
-impl Given {
-    /// Options that the kernel command line gave.
+impl RawInputs {
+    /// Adds options from the kernel command line.
     pub(super) fn take_kernel_arguments(&mut self, arguments: &KernelArgs) {
         self.take_arguments(arguments.pairs(), Origin::KernelArgument);
         self.refuse_replaced_bytes();
     }
 
-    /// Options that `parameters.txt` on virtual media gave: those that count beside what all other sources gave, which have to be
-    /// taken before.
+    /// Adds options from `parameters.txt` on virtual media that are admitted beside all other
+    /// sources. Those must be added before.
     pub(super) fn take_media_parameters(&mut self, parameters: &KernelArgs, kernel: &KernelArgs) {
         let trusted = std::mem::take(&mut self.raws);
-        // Each once: what is told of them must not fill the log.
+        // Each key once, so that a medium cannot fill the log.
         self.take_arguments(parameters.effective_pairs(), Origin::MediaParameter);
         let parameters = std::mem::take(&mut self.raws);
         let (mut admitted, refused) = media::admitted(parameters, &trusted, kernel);
         admitted.extend(trusted);
         self.raws = admitted;
         self.refused = refused;
-        // Of those that count: what is refused anyway needs no other reason.
+        // Only admitted ones are checked: a rejected one needs no second reason.
         self.refuse_replaced_bytes();
         let of_media = |problem: &mut Problem| matches!(problem.origin, Origin::MediaParameter(_));
         let passed_over = self.problems.extract_if(.., of_media);
@@ -60,9 +60,10 @@ impl Given {
         origin: fn(String) -> Origin,
     ) {
         for (key, value) in pairs {
-            // A word that begins with "=" names nothing; options without an argument have an empty one.
+            // A word that begins with "=" has no key; options without a kernel argument have an
+            // empty one.
             let named = |name: &&str| *name == key && !key.is_empty();
-            if let Some(option) = every().find(|spec| named(&spec.kernel_argument)) {
+            if let Some(option) = all().find(|spec| named(&spec.kernel_argument)) {
                 self.raws.push(Raw {
                     option,
                     text: Zeroizing::new(value.to_owned()),
@@ -77,13 +78,14 @@ impl Given {
         }
     }
 
-    /// Options that the environment gave: `OS_<GROUP>__<OPTION>`.
+    /// Adds options from the environment: `OS_<GROUP>__<OPTION>`.
     pub(super) fn take_environment(
         &mut self,
         variables: impl IntoIterator<Item = (String, String)>,
     ) {
         for (name, value) in variables {
-            // First into its wrapper: a variable that is not ours may be somebody else's secret.
+            // Wrapped first: a variable that is no option of ours may hold a secret of another
+            // program.
             let text = Zeroizing::new(value);
             if !name.starts_with("OS_") || !name.contains("__") {
                 continue;
@@ -100,7 +102,8 @@ impl Given {
         self.refuse_replaced_bytes();
     }
 
-    /// Refuses texts whose bytes were replaced where they are not UTF-8: a value is never one that nobody wrote.
+    /// Rejects texts in which bytes that are not UTF-8 were replaced: such a value was never
+    /// written.
     fn refuse_replaced_bytes(&mut self) {
         let is_replaced = |raw: &mut Raw| has_replaced_bytes(&raw.text);
         for raw in self.raws.extract_if(.., is_replaced) {
@@ -111,7 +114,8 @@ impl Given {
         }
     }
 
-    /// Reads a file. What cannot be read is a problem, not an end: others may hold more problems.
+    /// Reads a file. An unreadable file is recorded as a problem and reading goes on: other files
+    /// may have more problems.
     pub(super) fn take_file(&mut self, path: &Path) {
         let problem = |line, reason: String| Problem {
             origin: Origin::File(path.to_owned(), line),
@@ -139,7 +143,7 @@ impl Given {
                 return;
             }
         };
-        // In one file an option's own name beats its old one, wherever they stand.
+        // Within one file an option's current name beats its deprecated one, regardless of order.
         let mut by_own_name = Vec::new();
         for entry in entries {
             let origin = Origin::File(path.to_owned(), entry.line);
@@ -170,20 +174,21 @@ impl Given {
     }
 }
 
-/// The option that an environment variable sets.
+/// Returns the option that an environment variable sets.
 pub(super) fn by_variable(name: &str) -> Option<&'static Spec> {
-    every().find(|spec| spec.is_in_files() && spec.variable() == name)
+    all().find(|spec| spec.is_in_files() && spec.variable() == name)
 }
 
-/// The file that is read unless the command line names one: the first of these.
+/// Returns the default file, read unless the command line names one: the first that exists.
 pub(super) fn usual_file(root: &Root, home: Option<&Path>) -> Option<PathBuf> {
     usual_folders(root, home)
         .map(|folder| folder.join("ironic-python-agent.conf"))
         .find(|path| path.is_file())
 }
 
-/// The directories that are read unless the command line names one: the first `ironic-python-agent.conf.d`, and the one that
-/// Ironic's ramdisks name on their agent's command line and virtual media's files are copied to.
+/// Returns the default directories, read unless the command line names one. They are the first
+/// `ironic-python-agent.conf.d`, and the directory that Ironic's ramdisks name on their agent's
+/// command line. Files of virtual media are copied to the latter.
 pub(super) fn usual_directories(root: &Root, home: Option<&Path>) -> Vec<PathBuf> {
     let first = usual_folders(root, home)
         .map(|folder| folder.join("ironic-python-agent.conf.d"))
@@ -198,20 +203,20 @@ fn usual_folders(root: &Root, home: Option<&Path>) -> impl Iterator<Item = PathB
         .chain([root.path("etc")])
 }
 
-/// A path below `~`, which no shell has replaced after `--config-file=`.
-pub(super) fn in_home(path: PathBuf, home: Option<&Path>) -> PathBuf {
+/// Expands a path below `~`, which no shell has expanded after `--config-file=`.
+pub(super) fn expand_home(path: PathBuf, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~"), home) {
         (Ok(below), Some(home)) => home.join(below),
         _ => path,
     }
 }
 
-/// The `*.conf` files of a directory, by name.
+/// Returns the `*.conf` files of a directory, sorted by name.
 pub(super) fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
-        // As a shell's `*.conf` finds them: no hidden ones.
+        // Like a shell's `*.conf`: without hidden files.
         let name = path.file_name().and_then(|name| name.to_str());
         let wanted = name.is_some_and(|name| name.ends_with(".conf") && !name.starts_with('.'));
         if wanted && path.is_file() {
@@ -224,14 +229,14 @@ pub(super) fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
 
 const NOT_UTF8: &str = "the line holds bytes that are not UTF-8: save the file as UTF-8";
 
-/// How kernel arguments begin that can be meant for nobody else.
+/// Prefixes of kernel arguments that belong to the agent alone.
 const OURS: &[&str] = &["ipa-", "ferrite-"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn texts(given: &Given) -> Vec<(String, &str, String)> {
+    fn texts(given: &RawInputs) -> Vec<(String, &str, String)> {
         let text = |raw: &'_ Raw| raw.origin.to_string();
         given
             .raws
@@ -242,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_environment_names_group_and_option() {
-        let mut given = Given::default();
+        let mut given = RawInputs::default();
         given.take_environment([
             ("OS_DEFAULT__API_URL".into(), "http://a".into()),
             ("OS_MDNS__USE_MDNS".into(), "true".into()),
@@ -268,7 +273,7 @@ mod tests {
 
     #[test]
     fn kernel_arguments_of_ours_that_nobody_knows_are_kept() {
-        let mut given = Given::default();
+        let mut given = RawInputs::default();
         given.take_kernel_arguments(&KernelArgs::parse(
             "ro ipa-debgu=1 ipa-use-mdns=1 ipa-inspection-benchmarks=cpu IPA-x=1".to_owned(),
         ));
@@ -290,7 +295,7 @@ mod tests {
              standalone = true\nagent_token_required = no\n",
         )
         .unwrap();
-        let mut given = Given::default();
+        let mut given = RawInputs::default();
         given.take_file(&path);
         let at = |line| Origin::File(path.clone(), line);
         assert_eq!(given.problems, []);

@@ -1,29 +1,29 @@
-//! What is known of an option, apart from its type.
+//! Properties of an option apart from its type.
 
 use super::values::Reason;
 use crate::redact::redact;
 
-/// One option.
+/// An option.
 pub(super) struct Spec {
     /// The group in a file.
     pub(super) group: &'static str,
     /// The name in a file and on the command line.
     pub(super) name: &'static str,
-    /// How the command line switches it off, where it is a [`Kind::Flag`].
+    /// The command-line argument that disables it, if it is a [`Kind::Flag`].
     pub(super) negation: &'static str,
     pub(super) kind: Kind,
-    /// Empty where there is none.
+    /// Default value as text; empty if there is none.
     pub(super) default: &'static str,
-    /// Empty where there is none.
+    /// Kernel argument; empty if there is none.
     pub(super) kernel_argument: &'static str,
     pub(super) help: &'static str,
-    /// Whether a text is a value of it.
+    /// Checks whether a text is a valid value.
     pub(super) check: fn(&str) -> Result<(), Reason>,
-    pub(super) reach: Reach,
+    pub(super) reach: Scope,
     pub(super) effect: Effect,
 }
 
-/// How an option looks on the command line.
+/// Syntax of an option on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// `--x` and `--nox`.
@@ -32,9 +32,9 @@ pub(super) enum Kind {
     List(&'static str),
     /// `--x VALUE`, a number.
     Number(&'static str),
-    /// `--x VALUE` that nobody may see.
+    /// `--x VALUE` with a secret value.
     Secret(&'static str),
-    /// `--x`, and nowhere but on the command line.
+    /// `--x`, on the command line only.
     Switch,
     /// `--x VALUE`.
     Value(&'static str),
@@ -42,24 +42,24 @@ pub(super) enum Kind {
 
 /// Where an option can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// On the command line too.
+pub(super) enum Scope {
+    /// In files, the environment and on the command line, and by its kernel argument.
     Everywhere,
-    /// In files and the environment alone, and by its kernel argument.
+    /// In files and the environment only, and by its kernel argument.
     Files,
 }
 
-/// Whether an option does anything.
+/// Whether an option has an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// It belongs to a part that is not here: it may be set, and changes nothing.
+    /// It belongs to a part that this agent lacks. It may be set, without effect.
     None,
-    /// It does what its help says.
+    /// It has the effect that its help describes.
     Used,
 }
 
 impl Spec {
-    /// Whether both are the same option: a name alone says nothing, groups may share it.
+    /// Returns whether both are the same option. Names alone are ambiguous: groups may share them.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.is_named(other.group, other.name)
     }
@@ -72,8 +72,9 @@ impl Spec {
         matches!(self.kind, Kind::Secret(_))
     }
 
-    /// What may be shown of a text that was given for it, right or wrong: no secret, also not one in the place of its hash, and of
-    /// no URL who asks, also where its scheme was forgotten.
+    /// Returns the printable form of a text given for this option, valid or not. It is `None` for a
+    /// secret, including one given in place of its hash. User information in a URL is never shown,
+    /// even if the URL lacks its scheme.
     pub(super) fn shown(&self, text: &str) -> Option<String> {
         let wrong_hash = self.is_of(&["SHA256", "PINS"]) && (self.check)(text).is_err();
         if self.is_secret() || wrong_hash {
@@ -87,17 +88,17 @@ impl Spec {
         Some(shown)
     }
 
-    /// Whether its value is called so.
+    /// Returns whether its value has one of these names in the help.
     fn is_of(&self, names: &[&str]) -> bool {
         matches!(self.kind, Kind::List(name) | Kind::Value(name) if names.contains(&name))
     }
 
-    /// Whether an empty text is a value and not the default (oslo.config: every list).
+    /// Returns whether an empty text is a value instead of the default (oslo.config: every list).
     pub(super) fn may_be_emptied(&self) -> bool {
         matches!(self.kind, Kind::List(_)) && !self.default.is_empty()
     }
 
-    /// Whether a medium may add it that nothing vouches for.
+    /// Returns whether an unverified medium may add it.
     pub(super) fn is_harmless(&self) -> bool {
         self.group == DEFAULT && HARMLESS.contains(&self.name)
     }
@@ -106,12 +107,12 @@ impl Spec {
         self.kind != Kind::Switch
     }
 
-    /// `name`, or `[group] name` outside `[DEFAULT]`.
+    /// Returns `name`, or `[group] name` outside `[DEFAULT]`.
     pub(super) fn full_name(&self) -> String {
         full_name(self.group, self.name)
     }
 
-    /// The variable of the environment (oslo.config: `sources/_environment.py`).
+    /// Returns the environment variable (oslo.config: `sources/_environment.py`).
     pub(super) fn variable(&self) -> String {
         format!("OS_{}__{}", self.group, self.name).to_ascii_uppercase()
     }
@@ -131,8 +132,9 @@ pub(super) fn full_name(group: &str, name: &str) -> String {
 
 pub(super) const DEFAULT: &str = "DEFAULT";
 
-/// Options that change neither whom the agent believes or obeys, nor where it sends anything, nor what it does to disks: at
-/// worst it waits too long or gives up too early. All others are denied to media, those that come later too.
+/// Options that media may set. They change neither which peers the agent trusts or obeys, nor where
+/// it sends data, nor what it does to disks. At worst the agent waits too long or gives up too
+/// early. All others are denied to media, including options added later.
 pub(super) const HARMLESS: &[&str] = &[
     "debug",
     "disk_wait_attempts",

@@ -1,4 +1,4 @@
-//! Sources against each other.
+//! Tests of precedence between sources.
 
 use super::*;
 use std::fs;
@@ -87,7 +87,9 @@ fn each_source_beats_the_ones_before_it() {
 fn the_token_comes_from_every_static_source() {
     let token = |machine: &Machine| {
         let config = machine.load().unwrap().config;
-        config.agent_token.map(|token| token.reveal(str::to_owned))
+        config
+            .agent_token
+            .map(|token| token.expose_with(str::to_owned))
     };
     let mut machine = Machine::new();
     assert_eq!(token(&machine), None);
@@ -126,7 +128,7 @@ fn a_covered_token_is_none_and_its_origin_is_named() {
     assert_eq!(loaded.warnings, []);
 }
 
-/// What the option table knows of kernel arguments, each with a value that is none of the defaults.
+/// Every kernel argument of the option table, each with a value other than its default.
 const EVERYTHING: &str = "ipa-api-url=http://former ipa-agent-token=former ipa-insecure=1 \
     ferrite-api-pin=sha256//47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU= \
     ferrite-observer-token-sha256=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 \
@@ -150,7 +152,7 @@ fn a_medium_sets_nothing_that_matters_beside_a_command_line_that_ironic_wrote() 
         "boot_method=vmedia ir_pub_id=1 ipa-api-url=https://ironic ipa-agent-token=******";
     machine.media = Some(EVERYTHING);
     let arguments = EVERYTHING.split_whitespace().count();
-    let known = table::every().filter(|spec| !spec.kernel_argument.is_empty());
+    let known = registry::all().filter(|spec| !spec.kernel_argument.is_empty());
     assert_eq!(arguments, known.count(), "every argument is tried");
 
     let loaded = machine.load().unwrap();
@@ -280,7 +282,7 @@ fn the_boots_debug_argument_beats_everything() {
     machine.kernel = "ipa-debug=maybe";
     machine.arguments = vec!["--debug"];
     assert!(!machine.load().unwrap().config.debug);
-    // A medium says it only where nobody else does.
+    // A medium may set it only if no other source does.
     machine.kernel = "";
     machine.media = Some("ipa-debug=0");
     assert!(machine.load().unwrap().config.debug);
@@ -415,7 +417,7 @@ fn bytes_that_are_not_utf8_are_refused_with_file_and_line() {
     );
 }
 
-/// Process 1 and the environment hand text on in which such bytes are replaced.
+/// PID 1 and the environment pass text on in which such bytes are replaced.
 #[test]
 fn bytes_that_are_not_utf8_are_refused_in_every_source() {
     let mut machine = Machine::new();
@@ -436,7 +438,7 @@ fn bytes_that_are_not_utf8_are_refused_in_every_source() {
     );
 }
 
-/// A device that a former user left must not keep the agent from starting.
+/// A device that a former user left must not prevent the agent from starting.
 #[test]
 fn what_a_medium_says_and_is_no_value_is_passed_over_and_told() {
     let mut machine = Machine::new();
@@ -462,7 +464,7 @@ fn what_a_medium_says_and_is_no_value_is_passed_over_and_told() {
         );
     }
     assert!(!told.iter().any(|told| told.contains("hush")));
-    // Nobody else is forgiven.
+    // In any other source the same value is an error.
     machine.kernel = "boot_method=vmedia ipa-api-url=https://k ipa-http-request-timeout=0";
     machine.load().unwrap_err();
 }
@@ -489,7 +491,7 @@ fn a_mediums_contradiction_to_others_is_passed_over() {
     assert_eq!(loaded.warnings.len(), 1);
 }
 
-/// A device that a former user left must not keep the agent from starting either.
+/// A device that a former user left must not prevent the agent from starting.
 #[test]
 fn bytes_that_are_not_utf8_are_no_problem_in_what_is_not_taken_from_media() {
     let mut machine = Machine::new();
@@ -506,7 +508,8 @@ fn bytes_that_are_not_utf8_are_no_problem_in_what_is_not_taken_from_media() {
     assert_eq!(urls, ["https://k/"]);
 }
 
-/// As oslo.config has it: a list that guards something must not fall back to what it was meant to take away.
+/// As in oslo.config: a list that restricts something must not fall back to the entries it was
+/// meant to remove.
 #[test]
 fn an_empty_list_is_a_value_where_the_default_is_not_empty() {
     let mut machine = Machine::new();

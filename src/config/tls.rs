@@ -1,6 +1,6 @@
-//! The files that TLS options name, read into settings.
+//! Reads the files that TLS options name.
 
-use super::read::{read_bounded, read_bundle};
+use super::bounded_read::{read_bounded, read_bundle};
 use super::{Config, KeystoneAuth};
 use crate::root::Root;
 use crate::tls::client::{Bundle, ClientOptions};
@@ -10,10 +10,11 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 impl Config {
-    /// TLS settings of every client: Ironic's API and image servers. The API's pin is not theirs, see [`Config::api_pin`].
+    /// Returns the TLS settings of all clients: Ironic's API and image servers. The API's pin is
+    /// separate, see [`Config::api_pin`].
     ///
     /// # Errors
-    /// [`Error`] when a file cannot be read or holds something else.
+    /// [`Error`] when a file cannot be read or has other content.
     pub fn tls_client(&self, root: &Root) -> Result<ClientOptions, Error> {
         let authorities = match &self.cafile {
             Some(path) => Some(bundle(root, path)?),
@@ -30,18 +31,19 @@ impl Config {
         })
     }
 
-    /// Whether Ironic's API may be one without TLS where the network tells where it is (multicast DNS): not where the operator says how
-    /// it is verified, or what certificate it is shown, for then a stranger would choose that it is not.
+    /// Returns whether an API URL without TLS is accepted from multicast DNS. It is not if the
+    /// operator configured how the API is verified, or which certificate it is shown. Otherwise an
+    /// attacker on the network could disable both.
     #[must_use]
     pub fn takes_discovered_api_in_clear(&self) -> bool {
         let verified = self.cafile.is_some() || self.certfile.is_some();
         self.api_pin.is_none() && (self.insecure || !verified)
     }
 
-    /// The operator's own certificate for the agent's API; `None` where none was given.
+    /// Returns the operator's own certificate for the agent's API; `None` if none is configured.
     ///
     /// # Errors
-    /// [`Error`] when a file cannot be read or holds something else.
+    /// [`Error`] when a file cannot be read or has other content.
     pub fn tls_server(&self, root: &Root) -> Result<Option<Identity>, Error> {
         identity(
             root,
@@ -52,8 +54,9 @@ impl Config {
 }
 
 impl KeystoneAuth {
-    /// TLS settings of the client of Keystone: those of every client, but for its own authorities, and verified unless this group
-    /// says otherwise: a token is worth more than an image.
+    /// Returns the TLS settings of the Keystone client. They are those of all clients, except that
+    /// this group may set its own authorities. The server is verified unless this group disables
+    /// that: a token is worth more than an image.
     ///
     /// # Errors
     /// [`Error`] when the file cannot be read.
@@ -65,14 +68,14 @@ impl KeystoneAuth {
         Ok(ClientOptions {
             insecure: self.insecure,
             authorities,
-            // They are of Ironic's API.
+            // The pins are those of Ironic's API.
             pins: None,
             ..every.clone()
         })
     }
 }
 
-/// Both or nothing: one without the other is of no use.
+/// Reads certificate and key. Returns `None` unless both are set: one is useless without the other.
 fn identity(
     root: &Root,
     certificate: Option<&Path>,

@@ -1,18 +1,19 @@
-//! `ipa-agent-token-required` and `agent_token_required`: Ironic's old switch, from before every agent had to have a token.
+//! `ipa-agent-token-required` and `agent_token_required`: Ironic's obsolete switch, from before
+//! every agent had to have a token.
 //!
-//! Boot media, files and the lookup's answer may still assert it. Each assertion is read and kept with its origin; none has any
-//! effect: without a valid token no command is ever accepted.
+//! Boot media, files and the lookup response may still assert it. Each assertion is recorded with
+//! its origin, without effect: no command is ever accepted without a valid token.
 
 use super::kernel_args::{KernelArgs, TOKEN_REQUIRED_ARGUMENT};
 use super::merge::Origin;
 use super::values::boolean;
 
-/// One assertion that the agent token is, or is not, required.
+/// An assertion that the agent token is, or is not, required.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRequired {
-    /// Where it stands.
+    /// Where it was found.
     pub origin: Origin,
-    /// What it says; `None` where that is neither yes nor no.
+    /// The asserted value; `None` if it is no boolean.
     pub asserted: Option<bool>,
 }
 
@@ -50,5 +51,5 @@ impl TokenRequired {
     }
 }
 
-/// The switch that Ironic once had: read, never obeyed.
+/// Ironic's obsolete switch: parsed, without effect.
 pub(super) const TOKEN_REQUIRED: &str = "agent_token_required";

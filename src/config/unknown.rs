@@ -1,28 +1,28 @@
-//! Names that are no options: said with the name that was probably meant.
+//! Names that are not options, each reported with the most similar known name.
 
 use super::kernel_args::WITHOUT_OPTION;
 use super::merge::{Origin, Problem, shortened};
+use super::registry::all;
 use super::spec::{Spec, full_name};
-use super::table::every;
-use crate::nearest::nearest;
+use crate::suggest::nearest;
 
-/// A name that somebody took for an option's.
+/// A name that is not an option's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unknown {
-    /// Of the boot: an argument that begins as ours do.
+    /// A boot argument with one of the agent's prefixes.
     Argument(String, Origin),
-    /// In a file: group and key.
+    /// Group and key in a file.
     Key(String, String, Origin),
-    /// In the environment.
+    /// An environment variable.
     Variable(String),
 }
 
 impl Unknown {
-    /// What is to be said of it.
+    /// Describes it as a problem.
     pub(super) fn problem(&self) -> Problem {
         let (origin, what, meant) = match self {
             Self::Argument(name, origin) => {
-                let arguments = every().map(|spec| spec.kernel_argument);
+                let arguments = all().map(|spec| spec.kernel_argument);
                 let known = arguments.chain(WITHOUT_OPTION.iter().copied());
                 let meant = nearest(name, known.map(str::to_owned));
                 (origin.clone(), "no such kernel argument".to_owned(), meant)
@@ -46,7 +46,8 @@ impl Unknown {
     }
 }
 
-/// A key like it in the same group, the key itself in another group, or one like it anywhere.
+/// Suggests a similar key in the same group, the same key in another group, or a similar key
+/// anywhere.
 fn meant_key(group: &str, key: &str) -> Option<String> {
     let of_group = in_files().filter(|spec| spec.group.eq_ignore_ascii_case(group));
     if let Some(name) = nearest(key, of_group.map(|spec| spec.name.to_owned())) {
@@ -62,24 +63,24 @@ fn meant_key(group: &str, key: &str) -> Option<String> {
 }
 
 fn in_files() -> impl Iterator<Item = &'static Spec> {
-    every().filter(|spec| spec.is_in_files())
+    all().filter(|spec| spec.is_in_files())
 }
 
-/// What is to be said of all of them; of very many only how many more there are.
+/// Describes unknown names as problems; above the limit only their number.
 pub(super) fn problems(unknown: &[Unknown]) -> Vec<Problem> {
     let mut told: Vec<Problem> = unknown
         .iter()
-        .take(MOST_TOLD)
+        .take(MAX_LOGGED)
         .map(Unknown::problem)
         .collect();
-    let more = unknown.len().saturating_sub(MOST_TOLD);
+    let more = unknown.len().saturating_sub(MAX_LOGGED);
     if let Some(last) = told.last_mut().filter(|_| more > 0) {
         last.reason = format!("{}; and {more} more names that nobody knows", last.reason);
     }
     told
 }
 
-const MOST_TOLD: usize = 50;
+const MAX_LOGGED: usize = 50;
 
 #[cfg(test)]
 mod tests {

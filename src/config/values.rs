@@ -1,5 +1,5 @@
-//! From text to a value: one function a kind of value. Messages say what was expected, and never repeat the text: it may be a
-//! secret, and the caller knows better.
+//! Parsers of option values: one function for each kind of value. Messages describe what was
+//! expected and never repeat the text: it may be a secret, and only the caller knows.
 
 use crate::redact::is_plain_url;
 use crate::secret::{AgentToken, Secret, TokenError};
@@ -11,20 +11,20 @@ use std::str::FromStr;
 use std::time::Duration;
 use url::{Host, Url};
 
-/// What a text should have been.
+/// Description of what a text should have been.
 pub(super) type Reason = String;
 
-/// Where Ironic's API is.
+/// Where Ironic's API is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApiUrl {
-    /// The network is asked (multicast DNS).
+    /// Discovered by multicast DNS.
     Mdns,
-    /// At these addresses; none means that there is no Ironic.
+    /// At these URLs; an empty list means that there is no Ironic.
     Urls(Vec<Url>),
 }
 
 impl ApiUrl {
-    /// The addresses that were given.
+    /// Returns the configured URLs.
     #[must_use]
     pub fn urls(&self) -> &[Url] {
         match self {
@@ -37,7 +37,7 @@ impl ApiUrl {
 impl FromStr for ApiUrl {
     type Err = &'static str;
 
-    /// URLs with a host, separated by commas; a trailing `/` means nothing.
+    /// Parses URLs with a host, separated by commas. A trailing `/` is ignored.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "mdns" {
             return Ok(Self::Mdns);
@@ -61,9 +61,9 @@ impl FromStr for ApiUrl {
 /// A version of Ironic's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ApiVersion {
-    /// Before the dot.
+    /// The number before the dot.
     pub major: u16,
-    /// After the dot.
+    /// The number after the dot.
     pub minor: u16,
 }
 
@@ -89,14 +89,14 @@ impl FromStr for ApiVersion {
 /// The scheme of the callback URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// In clear.
+    /// Plain text.
     Http,
     /// Over TLS.
     Https,
 }
 
 impl Scheme {
-    /// As it stands in a URL.
+    /// Returns the scheme as written in a URL.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -118,12 +118,12 @@ impl FromStr for Scheme {
     }
 }
 
-/// How the agent shows itself to image servers.
+/// How the agent authenticates to image servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageServerAuth {
-    /// With user name and password.
+    /// HTTP basic authentication with user name and password.
     HttpBasic,
-    /// Not at all.
+    /// No authentication.
     NoAuth,
 }
 
@@ -139,12 +139,12 @@ impl FromStr for ImageServerAuth {
     }
 }
 
-/// What syslog is told an event is of (RFC 5424, section 6.2.1).
+/// Syslog facility (RFC 5424, section 6.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facility(u8);
 
 impl Facility {
-    /// Its number.
+    /// Returns its numerical code.
     #[must_use]
     pub const fn code(self) -> u8 {
         self.0
@@ -154,7 +154,7 @@ impl Facility {
 impl FromStr for Facility {
     type Err = &'static str;
 
-    /// With or without `LOG_`, in any case, as oslo.log takes it.
+    /// Parses a name with or without `LOG_`, in any case, as oslo.log does.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let name = text.to_ascii_uppercase();
         let name = name.strip_prefix("LOG_").unwrap_or(&name);
@@ -166,7 +166,7 @@ impl FromStr for Facility {
     }
 }
 
-/// `<syslog.h>`.
+/// Names and codes from `<syslog.h>`.
 const FACILITIES: &[(&str, u8)] = &[
     ("KERN", 0),
     ("USER", 1),
@@ -190,7 +190,7 @@ const FACILITIES: &[(&str, u8)] = &[
     ("LOCAL7", 23),
 ];
 
-/// A value that may be absent: an empty text means that it is.
+/// Parses a value that may be absent: an empty text is `None`.
 pub(super) fn optional<T>(
     parse: impl Fn(&str) -> Result<T, Reason>,
 ) -> impl Fn(&str) -> Result<Option<T>, Reason> {
@@ -200,7 +200,7 @@ pub(super) fn optional<T>(
     }
 }
 
-/// A value whose type knows its own texts.
+/// Parses a value whose type implements [`FromStr`].
 pub(super) fn known<T: FromStr<Err = &'static str>>(text: &str) -> Result<T, Reason> {
     text.parse().map_err(str::to_owned)
 }
@@ -213,7 +213,7 @@ pub(super) fn path(text: &str) -> Result<PathBuf, Reason> {
     Ok(PathBuf::from(text))
 }
 
-/// oslo.config's and oslo.utils' words for yes and no.
+/// Parses the booleans of oslo.config and oslo.utils.
 pub(super) fn boolean(text: &str) -> Result<bool, Reason> {
     match text.to_ascii_lowercase().as_str() {
         "1" | "t" | "true" | "on" | "y" | "yes" => Ok(true),
@@ -235,7 +235,7 @@ pub(super) fn seconds<const MIN: u32>(text: &str) -> Result<Duration, Reason> {
         .map_err(|_| format!("must be a whole number of seconds, {MIN} or more"))
 }
 
-/// Any whole number, for options that have no bounds.
+/// Parses any integer, for options without bounds.
 pub(super) fn number(text: &str) -> Result<i64, Reason> {
     text.trim()
         .parse()
@@ -246,7 +246,7 @@ pub(super) fn float(text: &str) -> Result<f64, Reason> {
     text.trim().parse().map_err(|_| "must be a number".into())
 }
 
-/// One of a few words.
+/// Checks that a text is one of these words.
 pub(super) fn one_of(words: &[&str], text: &str) -> Result<(), Reason> {
     if words.contains(&text) {
         return Ok(());
@@ -264,7 +264,7 @@ pub(super) fn address(text: &str) -> Result<IpAddr, Reason> {
     text.parse().map_err(|_| "must be an IP address".into())
 }
 
-/// A host name or address; IPv6 with or without brackets.
+/// Parses a host name or address; IPv6 with or without brackets.
 pub(super) fn host(text: &str) -> Result<Host, Reason> {
     if let Ok(IpAddr::V6(address)) = text.parse() {
         return Ok(Host::Ipv6(address));
@@ -272,12 +272,12 @@ pub(super) fn host(text: &str) -> Result<Host, Reason> {
     Host::parse(text).map_err(|_| "must be a host name or an IP address".into())
 }
 
-/// Words between commas, without blanks and empty ones.
+/// Splits a list at commas; trims blanks and drops empty words.
 pub(super) fn list(text: &str) -> Result<Vec<String>, Reason> {
     Ok(words(text).map(str::to_owned).collect())
 }
 
-/// Paths, separated by commas.
+/// Parses paths, separated by commas.
 pub(super) fn paths(text: &str) -> Result<Vec<PathBuf>, Reason> {
     Ok(words(text).map(PathBuf::from).collect())
 }
@@ -288,7 +288,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-/// IP addresses, separated by commas.
+/// Parses IP addresses, separated by commas.
 pub(super) fn addresses(text: &str) -> Result<Vec<IpAddr>, Reason> {
     words(text)
         .map(|word| word.parse())
@@ -296,7 +296,8 @@ pub(super) fn addresses(text: &str) -> Result<Vec<IpAddr>, Reason> {
         .map_err(|_| "must be IP addresses, separated by commas".into())
 }
 
-/// `key:value`, separated by commas; quotes around a value keep its commas (oslo.config: `types.Dict`).
+/// Parses `key:value` pairs, separated by commas. Quotes around a value protect its commas
+/// (oslo.config: `types.Dict`).
 pub(super) fn pairs(text: &str) -> Result<BTreeMap<String, String>, Reason> {
     let mut pairs = BTreeMap::new();
     let mut rest = text.trim();
@@ -324,7 +325,7 @@ pub(super) fn pairs(text: &str) -> Result<BTreeMap<String, String>, Reason> {
 
 const NO_PAIRS: &str = "must be key:value pairs, separated by commas";
 
-/// The priority of a deploy step: 100 is what Ironic keeps for booting the agent.
+/// Parses the priority of a deploy step. Ironic reserves 100 for booting the agent.
 pub(super) fn priority(text: &str) -> Result<u8, Reason> {
     match text.trim().parse() {
         Ok(number) if number < 100 => Ok(number),
@@ -332,7 +333,7 @@ pub(super) fn priority(text: &str) -> Result<u8, Reason> {
     }
 }
 
-/// What goes into a header: visible ASCII.
+/// Parses a request ID, which goes into a header: visible ASCII.
 pub(super) fn request_id(text: &str) -> Result<String, Reason> {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(text.to_owned());
@@ -340,7 +341,8 @@ pub(super) fn request_id(text: &str) -> Result<String, Reason> {
     Err("must be visible ASCII characters without blanks".into())
 }
 
-/// A token; none where there is only its mask, which process 1 puts over the one on the kernel's command line.
+/// Parses a token. An empty text and the mask yield `None`. PID 1 writes the mask over the token on
+/// the kernel's command line.
 pub(super) fn agent_token(text: &str) -> Result<Option<AgentToken>, Reason> {
     match AgentToken::from_operator(text.to_owned()) {
         Ok(token) => Ok(Some(token)),
@@ -389,7 +391,7 @@ mod tests {
         assert_eq!(urls("mdns"), Ok(ApiUrl::Mdns));
         assert_eq!(urls(""), Ok(ApiUrl::Urls(Vec::new())));
         assert!(urls("ftp://a").is_err() && urls("a").is_err() && urls("mdns,http://a").is_err());
-        // Others would show its password.
+        // An error message for other URLs would show the password.
         assert!(urls("http:///me:hush@a").is_err());
     }
 

@@ -1,15 +1,16 @@
-//! An address as the resolver's files write it: with its interface where it is of use on one link alone.
+//! IP address in the resolver's files, with a zone if it is valid on one link only.
 
 use crate::sys::address::link_index;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
-/// `192.0.2.1`, `2001:db8::1`, `fe80::1%eth0` (RFC 4007 section 11).
+/// IP address with an optional zone: `192.0.2.1`, `2001:db8::1`, `fe80::1%eth0` (RFC 4007 section
+/// 11).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ScopedAddress {
     ip: IpAddr,
-    /// The interface, by its name or number.
+    /// Interface of the address, by its name or index.
     zone: Option<String>,
 }
 
@@ -25,10 +26,10 @@ impl ScopedAddress {
         })
     }
 
-    /// The address with the interface's number of now.
+    /// Returns the socket address, with the interface's current index as its scope.
     ///
     /// # Errors
-    /// There is no such interface.
+    /// The interface does not exist.
     pub(super) fn socket_address(&self, port: u16) -> io::Result<SocketAddr> {
         match (self.ip, &self.zone) {
             (IpAddr::V6(ip), Some(zone)) => {

@@ -1,28 +1,28 @@
-//! Why a host name has no address: one clause with the name, the name servers that were asked and the remedy.
+//! Resolution errors: one clause with the name, the queried name servers and the remedy.
 
 use super::resolv_conf::PATH;
 use std::fmt;
 use std::io;
 
-/// Why a host name cannot be resolved.
+/// Reason why a host name cannot be resolved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No host has such a name.
+    /// The text is not a valid host name.
     #[error("cannot resolve {0:?}: it is no host name")]
     InvalidName(String),
-    /// The name exists, and has neither an IPv4 nor an IPv6 address that can be used.
+    /// The name exists, but has no usable IPv4 or IPv6 address.
     #[error(
         "cannot resolve {name}: the name server {server} has no address of it{tried}: add one to the server's zone"
     )]
     NoAddress {
-        /// The name as it was given.
+        /// Host name as given.
         name: String,
-        /// The name server that said so.
+        /// Name server that responded.
         server: String,
-        /// The names that were asked for.
+        /// Names that were queried.
         tried: Tried,
     },
-    /// There is no name server to ask.
+    /// No name server is configured.
     #[error(
         "cannot resolve {0}: no name server is known (/{PATH}): give one by DHCP, by router advertisement or with ip= on the kernel command line"
     )]
@@ -32,40 +32,40 @@ pub enum Error {
         "cannot resolve {name}: the name server {server} knows no such name{tried}: correct the name, or add it to the server's zone"
     )]
     NoSuchName {
-        /// The name as it was given.
+        /// Host name as given.
         name: String,
-        /// The name server that said so.
+        /// Name server that responded.
         server: String,
-        /// The names that were asked for.
+        /// Names that were queried.
         tried: Tried,
     },
     /// A file with names or name servers cannot be read.
     #[error("cannot resolve {name}: cannot read /{path}: {kind}")]
     Read {
-        /// The name as it was given.
+        /// Host name as given.
         name: String,
-        /// The file.
+        /// Path of the file, relative to the root.
         path: &'static str,
-        /// What the kernel says.
+        /// Kind of the kernel's error.
         kind: io::ErrorKind,
     },
-    /// There is no runtime to ask with.
+    /// The asynchronous runtime for the queries cannot be created.
     #[error("cannot resolve {0}: cannot open sockets")]
     Runtime(String),
-    /// No name server gave a usable answer.
+    /// No name server gave a usable response.
     #[error(
         "cannot resolve {name}: no usable answer from {failures}: {}",
         failures.remedy()
     )]
     Unanswered {
-        /// The name as it was given.
+        /// Host name as given.
         name: String,
-        /// The name servers, in the order in which they were asked.
+        /// Name servers with their failures, in query order.
         failures: Failures,
     },
 }
 
-/// The names that were asked for, where they are others than the one given: ` (asked for a, b)`.
+/// Queried names if they differ from the given one, displayed as ` (asked for a, b)`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tried(pub Vec<String>);
 
@@ -78,7 +78,7 @@ impl fmt::Display for Tried {
     }
 }
 
-/// Each name server with its failure: `192.0.2.1 (timed out), 192.0.2.2 (SERVFAIL)`.
+/// Name servers with their failures, displayed as `192.0.2.1 (timed out), 192.0.2.2 (SERVFAIL)`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failures(pub Vec<(String, Failure)>);
 
@@ -93,7 +93,7 @@ impl fmt::Display for Failures {
 }
 
 impl Failures {
-    /// What to do: a server that answered can be reached.
+    /// Returns the remedy: a server that responded is reachable, so its configuration is at fault.
     fn remedy(&self) -> &'static str {
         let has_answered = |(_, failure): &(String, Failure)| match failure {
             Failure::Aliases | Failure::Code(_) | Failure::Malformed | Failure::NotRecursive => {
@@ -109,33 +109,33 @@ impl Failures {
     }
 }
 
-/// Why a name server gave no usable answer.
+/// Reason why a name server gave no usable response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// A chain of aliases is too long, or a circle.
+    /// The chain of aliases is too long or circular.
     #[error("too many aliases")]
     Aliases,
-    /// A response code other than success and "no such name".
+    /// Response code other than success and "no such name".
     #[error("{}", code_name(*.0))]
     Code(u16),
-    /// The socket.
+    /// Socket error.
     #[error("{0}")]
     Io(io::ErrorKind),
-    /// The answer cannot be parsed.
+    /// The response is malformed.
     #[error("malformed answer")]
     Malformed,
-    /// It neither knows the zone nor asks others.
+    /// The server is not authoritative for the zone and offers no recursion.
     #[error("not recursive")]
     NotRecursive,
-    /// The time for the look-up was over before its turn came.
+    /// The lookup's timeout expired before this server was queried.
     #[error("not asked: no time left")]
     NotAsked,
-    /// No answer in time.
+    /// The server did not respond in time.
     #[error("timed out")]
     TimedOut,
 }
 
-/// Names of response codes (RFC 1035 section 4.1.1).
+/// Returns the name of a response code (RFC 1035 section 4.1.1).
 fn code_name(code: u16) -> String {
     match code {
         1 => "FORMERR".to_owned(),

@@ -1,6 +1,7 @@
-//! One query to one name server: over UDP, and over TCP where the answer has no room.
+//! Sends one query to one name server: over UDP, then over TCP if the response is truncated.
 //!
-//! Each query has a socket of its own, so that the kernel draws its port, and takes packets of that server alone.
+//! Each query uses its own socket. The kernel then chooses a random port, and accepts packets from
+//! that server only.
 
 use super::error::Failure;
 use super::limits::MAX_ALIASES;
@@ -11,16 +12,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
-/// What a name server knows of a name in one family.
+/// Response of a name server for one name and address family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// At least one.
+    /// At least one address.
     Addresses(Vec<IpAddr>),
     NoAddress,
     NoSuchName,
 }
 
-/// Asks a name server for a name's addresses, and for those of the names it is an alias of.
+/// Queries a name server for a name's addresses and follows its aliases.
 pub(super) async fn ask(
     server: SocketAddr,
     name: &Name,
@@ -35,7 +36,7 @@ pub(super) async fn ask(
             Reply::Failed(failure) => return Err(failure),
             Reply::NoAddress => return Ok(Answer::NoAddress),
             Reply::NoSuchName => return Ok(Answer::NoSuchName),
-            // Over TCP nothing has to be left out.
+            // A response over TCP must not be truncated.
             Reply::Truncated => return Err(Failure::Malformed),
         }
     }
@@ -46,7 +47,7 @@ async fn exchange(server: SocketAddr, query: &Query, with_edns: bool) -> Result<
     let mut packet = query.packet(with_edns)?;
     let mut reply = over_udp(server, query, &packet).await?;
     if with_edns && matches!(reply, Reply::Failed(Failure::Code(FORMERR | NOTIMP))) {
-        // A server from before EDNS (RFC 6891 section 7).
+        // The server does not support EDNS (RFC 6891 section 7).
         packet = query.packet(false)?;
         reply = over_udp(server, query, &packet).await?;
     }
@@ -67,7 +68,7 @@ async fn over_udp(server: SocketAddr, query: &Query, packet: &[u8]) -> Result<Re
     let mut buffer = vec![0; MAX_PACKET];
     loop {
         let length = socket.recv(&mut buffer).await.map_err(failed)?;
-        // Whatever is no answer is somebody's guess: the server's may still come.
+        // An invalid packet may be a forgery; the server's response may still arrive.
         if let Some(reply) = query.read(buffer.get(..length).unwrap_or_default()) {
             return Ok(reply);
         }
@@ -77,7 +78,7 @@ async fn over_udp(server: SocketAddr, query: &Query, packet: &[u8]) -> Result<Re
 async fn over_tcp(server: SocketAddr, query: &Query, packet: &[u8]) -> Result<Reply, Failure> {
     let mut stream = TcpStream::connect(server).await.map_err(failed)?;
     let length = u16::try_from(packet.len()).map_err(|_| Failure::Malformed)?;
-    // In one segment: there are servers that read no second one (RFC 7766 section 8).
+    // Sent in one segment, because some servers read no second one (RFC 7766 section 8).
     let whole = [&length.to_be_bytes()[..], packet].concat();
     stream.write_all(&whole).await.map_err(failed)?;
     let length = stream.read_u16().await.map_err(failed)?;
@@ -92,5 +93,5 @@ fn failed(error: io::Error) -> Failure {
 
 const FORMERR: u16 = 1;
 const NOTIMP: u16 = 4;
-/// More than a query allows; what is longer is cut and cannot be parsed.
+/// More than a query advertises; a longer packet is cut and cannot be parsed.
 const MAX_PACKET: usize = 4096;

@@ -1,4 +1,4 @@
-//! Any bytes as what name servers answer, and as the files that name them.
+//! Fuzzes the responses of name servers, and the files that list hosts and name servers.
 
 #![allow(
     clippy::expect_used,
@@ -11,12 +11,12 @@ use super::message::{Family, Query, Reply, name};
 use super::resolv_conf::ResolvConf;
 use super::{hosts, limits};
 
-/// Reads them as an answer by IPv4 and IPv6 whose number is right, and as the files of names.
+/// Decodes the bytes as an IPv4 and an IPv6 response with the right ID, and as both files.
 pub(crate) fn name_servers(bytes: &[u8]) {
     for family in [Family::V4, Family::V6] {
         let host = name("ironic.example").expect("a name of DNS");
         let query = Query::new(host, family).expect("random bytes");
-        // Nobody guesses the number, and neither does fuzzing.
+        // The ID is random, so fuzzing cannot find it; it is copied from the query.
         let question = query.packet(true).expect("a name of DNS");
         let number = question.iter().take(2);
         let rest = bytes.iter().skip(2);

@@ -1,9 +1,9 @@
-//! hosts(5): text in, addresses of a name out.
+//! hosts(5): looks up the addresses of a name in the file's text.
 
 use super::address::ScopedAddress;
 use super::limits::MAX_ADDRESSES;
 
-/// The addresses of a name, in the file's order.
+/// Returns the addresses of a name, in the file's order.
 pub(super) fn addresses(text: &str, name: &str) -> Vec<ScopedAddress> {
     let of_line = |line: &str| {
         let line = line.split('#').next().unwrap_or_default();
@@ -18,7 +18,7 @@ pub(super) fn addresses(text: &str, name: &str) -> Vec<ScopedAddress> {
         .collect()
 }
 
-/// Below the root.
+/// Path relative to the root.
 pub(super) const PATH: &str = "etc/hosts";
 
 #[cfg(test)]

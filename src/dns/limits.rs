@@ -1,6 +1,6 @@
-//! Bounds of names and answers, whoever gives them.
+//! Limits of names and responses, which are untrusted.
 
-/// Characters of a name without the last dot (RFC 1035 section 3.1).
+/// Characters of a name without the final dot (RFC 1035 section 3.1).
 pub(super) const MAX_NAME: usize = 253;
 /// Addresses of one family.
 pub(super) const MAX_ADDRESSES: usize = 16;

@@ -1,6 +1,7 @@
-//! Queries and answers as bytes (RFC 1035 section 4): what is asked, and whether a packet answers it.
+//! Encodes queries and decodes responses (RFC 1035 section 4).
 //!
-//! Whatever comes in is hostile: an answer must repeat number and question, and nothing behind the answers is parsed.
+//! Responses are untrusted: each must repeat the query's ID and question. Sections after the
+//! answers are not parsed.
 
 use super::error::Failure;
 use super::limits::{MAX_ADDRESSES, MAX_ALIASES, MAX_NAME};
@@ -12,7 +13,7 @@ use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 use std::io;
 use std::net::IpAddr;
 
-/// The addresses that are asked for.
+/// Address family of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
     V4,
@@ -28,7 +29,7 @@ impl Family {
     }
 }
 
-/// A question under a number that nobody guesses.
+/// Question with a random ID.
 #[derive(Clone, Debug)]
 pub(super) struct Query {
     id: u16,
@@ -36,22 +37,23 @@ pub(super) struct Query {
     family: Family,
 }
 
-/// What a name server answered.
+/// Decoded response of a name server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reply {
-    /// At least one.
+    /// At least one address.
     Addresses(Vec<IpAddr>),
-    /// The name is another's, which the server did not look up.
+    /// The name is an alias, and the server did not resolve its target.
     Alias(Name),
     Failed(Failure),
     /// The name has no address of this family.
     NoAddress,
     NoSuchName,
-    /// The whole answer comes by TCP.
+    /// The response is truncated; the whole one requires TCP.
     Truncated,
 }
 
-/// A host's name as labels. Which characters it has is the business of those who give names (RFC 2181 section 11).
+/// Parses a host name into labels. All printable ASCII characters but the space are allowed:
+/// restricting them is up to zones (RFC 2181 section 11).
 pub(super) fn name(text: &str) -> Option<Name> {
     let fits = text.len() <= MAX_NAME && text.bytes().all(|byte| byte.is_ascii_graphic());
     Name::from_labels(text.split('.').map(str::as_bytes))
@@ -67,7 +69,7 @@ impl Query {
         Ok(Self { id, name, family })
     }
 
-    /// The packet; with EDNS it says that larger answers than 512 bytes are taken.
+    /// Encodes the query; with EDNS it accepts responses larger than 512 bytes.
     pub(super) fn packet(&self, with_edns: bool) -> Result<Vec<u8>, Failure> {
         let mut message = Message::new(self.id, MessageType::Query, OpCode::Query);
         message.metadata.recursion_desired = true;
@@ -83,7 +85,7 @@ impl Query {
         message.to_vec().map_err(|_| Failure::Malformed)
     }
 
-    /// What a packet answers to this query; `None` where it is no answer to it.
+    /// Decodes a packet; returns `None` if it is not a response to this query.
     pub(super) fn read(&self, packet: &[u8]) -> Option<Reply> {
         let mut decoder = BinDecoder::new(packet);
         let Header { metadata, counts } = Header::read(&mut decoder).ok()?;
@@ -93,7 +95,8 @@ impl Query {
         let code = metadata.response_code;
         let is_error = !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain);
         match counts.queries {
-            // A server that cannot parse a query cannot repeat it (RFC 1035 section 4.1.1: FORMERR).
+            // A server that cannot parse a query cannot repeat its question (RFC 1035 section
+            // 4.1.1: FORMERR).
             0 if is_error => {}
             1 => {
                 let question = Question::read(&mut decoder).ok()?;
@@ -121,7 +124,7 @@ impl Query {
         })
     }
 
-    /// Follows the name's aliases among the answers to addresses.
+    /// Follows the name's aliases through the answer section to its addresses.
     fn answers(&self, decoder: &mut BinDecoder<'_>, count: u16) -> Reply {
         let mut records = Vec::new();
         for _ in 0..count.min(MAX_RECORDS) {
@@ -163,9 +166,9 @@ impl Query {
     }
 }
 
-/// What passes every network in one piece (DNS flag day 2020).
+/// UDP payload size that passes every network unfragmented (DNS flag day 2020).
 const MAX_UDP_PAYLOAD: u16 = 1232;
-/// Answers that are looked at: more than any name has.
+/// Maximum number of answer records to parse: more than any name has.
 const MAX_RECORDS: u16 = 256;
 
 #[cfg(test)]
@@ -190,7 +193,7 @@ mod tests {
         record(owner, RData::CNAME(CNAME(name(target).unwrap())))
     }
 
-    /// An answer to the query with these records, changed as it is wanted.
+    /// Returns the decoded response to the query with these records, after `change` is applied.
     fn answer(query: &Query, records: Vec<Record>, change: impl Fn(&mut Message)) -> Option<Reply> {
         let mut message = Message::response(query.id, OpCode::Query);
         message.metadata.recursion_available = true;

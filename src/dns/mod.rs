@@ -1,8 +1,12 @@
-//! Host names to addresses, for every connection of the agent: `/etc/hosts`, then the name servers of `/etc/resolv.conf`.
+//! Resolves host names for every connection of the agent: by `/etc/hosts`, then by the name servers
+//! of `/etc/resolv.conf`.
 //!
-//! The rules are resolv.conf(5)'s: servers in order, one at a time, and the first that answers is believed, so that another
-//! network's server never overrules the one booted from. Both files are read for each look-up, for DHCP writes them while the
-//! agent runs, and no answer is cached. No server but the file's is ever asked.
+//! The rules are those of resolv.conf(5): servers are queried in order, one at a time, and the
+//! first response counts. A server of another network therefore never overrides the one of the boot
+//! network. No other servers are ever queried.
+//!
+//! Both files are read for each lookup, because DHCP updates them while the agent runs. Responses
+//! are not cached.
 //!
 //! ```text
 //! lookup ─► hosts ─► candidates (search, ndots) ─► servers × attempts ─► A beside AAAA ─► UDP, TCP
@@ -34,33 +38,34 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// Resolves host names as the machine's files say.
+/// Resolver of host names, configured by the machine's files.
 #[derive(Clone, Debug)]
 pub struct Resolver {
     root: Root,
 }
 
-/// What name servers know of a name.
+/// Result of the name servers for one name.
 enum Found {
-    /// At least one.
+    /// At least one address.
     Addresses(Vec<SocketAddr>),
-    /// This server has no address of it.
+    /// According to this server, the name has no address.
     NoAddress(String),
-    /// This server knows no such name.
+    /// According to this server, the name does not exist.
     NoSuchName(String),
 }
 
 impl Resolver {
-    /// A resolver that reads the files below this root.
+    /// Creates a resolver that reads the files below this root.
     #[must_use]
     pub fn new(root: &Root) -> Self {
         Self { root: root.clone() }
     }
 
-    /// The addresses of a host, IPv4 before IPv6, each with port 0 and with its link where it is of use there alone.
+    /// Returns the addresses of a host, IPv4 before IPv6, each with port 0. A link-local address
+    /// has the scope of its link.
     ///
     /// # Errors
-    /// See [`Error`]. It takes no longer than [`LOOKUP_TIMEOUT`].
+    /// See [`Error`]. The name servers have at most [`LOOKUP_TIMEOUT`].
     pub async fn lookup(&self, host: &str) -> Result<Vec<SocketAddr>, Error> {
         let name = host.strip_suffix('.').unwrap_or(host);
         if message::name(name).is_none() {
@@ -87,7 +92,7 @@ impl Resolver {
         self.search(&conf, host).await
     }
 
-    /// The same for code that may block.
+    /// Resolves a host like [`Resolver::lookup`], for code that may block.
     ///
     /// # Errors
     /// As [`Resolver::lookup`].
@@ -101,10 +106,10 @@ impl Resolver {
             .block_on(self.lookup(host))
     }
 
-    /// Asks for one candidate after the other, until one has addresses.
+    /// Queries the candidate names in order until one has addresses.
     async fn search(&self, conf: &ResolvConf, host: &str) -> Result<Vec<SocketAddr>, Error> {
         let deadline = Instant::now() + LOOKUP_TIMEOUT;
-        // A machine that does not know its own name has no domain either.
+        // A machine without a host name has no domain either.
         let machine = self.read(HOST_NAME, host).unwrap_or_default();
         let candidates = conf.candidates(host, machine.trim());
         let name = host.to_owned();
@@ -133,7 +138,7 @@ impl Resolver {
                         |(_, failure): &(_, Failure)| matches!(failure, Failure::Code(_));
                     let may_go_on = failures.0.iter().all(is_refusal);
                     unanswered.get_or_insert(failures);
-                    // Servers that are silent now will be silent for the next name, too.
+                    // Servers that did not respond to this name will not respond to the next one.
                     if !may_go_on {
                         break;
                     }
@@ -155,7 +160,7 @@ impl Resolver {
         })
     }
 
-    /// A file of the machine's; one that does not exist is empty.
+    /// Reads a file below the root; a missing file counts as empty.
     fn read(&self, path: &'static str, host: &str) -> Result<String, Error> {
         let read = || -> io::Result<Vec<u8>> {
             let mut bytes = Vec::new();
@@ -185,19 +190,20 @@ impl Resolve for Resolver {
     }
 }
 
-/// `localhost` and what lies below it are this machine, whatever name servers say (RFC 6761 section 6.3).
+/// Returns whether the name is `localhost` or below it. Such names always mean this machine,
+/// whatever name servers respond (RFC 6761 section 6.3).
 fn is_localhost(name: &str) -> bool {
     name.rsplit('.')
         .next()
         .is_some_and(|label| label.eq_ignore_ascii_case("localhost"))
 }
 
-/// Asks one server after the other, so often as the file says, until one knows whether there is such a name.
+/// Queries the servers in order, for `attempts` rounds, until one knows whether the name exists.
 async fn ask_servers(conf: &ResolvConf, name: &Name, deadline: Instant) -> Result<Found, Failures> {
     let not_asked = |server: &NameServer| (server.to_string(), Failure::NotAsked);
     let mut failures = Failures(conf.servers.iter().map(not_asked).collect());
     let questions = u32::try_from(conf.servers.len()).unwrap_or(1) * conf.attempts;
-    // So that each server has its turn before the time is over.
+    // Leaves every server its share of the timeout.
     let each = conf.timeout.min(LOOKUP_TIMEOUT / questions.max(1));
     for attempt in 0..conf.attempts {
         for (server, entry) in conf.servers.iter().zip(&mut failures.0) {
@@ -205,7 +211,7 @@ async fn ask_servers(conf: &ResolvConf, name: &Name, deadline: Instant) -> Resul
             if left.is_zero() {
                 return Err(failures);
             }
-            // What drops EDNS drops it always.
+            // EDNS is used in the first round only: a network that drops it does so always.
             let with_edns = attempt == 0;
             match ask_server(server, name, with_edns, each.min(left)).await {
                 Ok(found) => {
@@ -224,8 +230,10 @@ async fn ask_servers(conf: &ResolvConf, name: &Name, deadline: Instant) -> Resul
     Err(failures)
 }
 
-/// Asks for both families side by side. One that has its answer waits for the other for a moment only: there are networks that
-/// drop questions for IPv6.
+/// Queries both families in parallel.
+///
+/// If one family has addresses, the other gets only [`FAMILY_GRACE`] more: some networks drop IPv6
+/// queries.
 async fn ask_server(
     server: &NameServer,
     name: &Name,
@@ -243,8 +251,8 @@ async fn ask_server(
     let settles = |answer: &Result<Answer, Failure>| matches!(answer, Ok(Answer::Addresses(_)));
     let (v4, v6) = tokio::select! {
         first = &mut v4 => {
-            // That there is no such name is true of both families. The other way round it is not: some servers say so of
-            // IPv6 where they have IPv4 alone (RFC 4074 section 4.2).
+            // "No such name" for IPv4 is true of both families. The reverse is false: some servers
+            // send it for IPv6 if only IPv4 addresses exist (RFC 4074 section 4.2).
             let settled = settles(&first) || matches!(first, Ok(Answer::NoSuchName));
             let second = if settled { within_grace(v6).await } else { v6.await };
             (first, second)
@@ -289,7 +297,8 @@ fn conclude(
     }
 }
 
-/// An address that is of use on one link alone is on the name server's; where that is on none, it leads nowhere.
+/// Gives a link-local address the scope of the name server's. Without a scope it is unreachable,
+/// and the result is `None`.
 fn scoped(found: IpAddr, server: SocketAddr) -> Option<SocketAddr> {
     match (found, server) {
         (IpAddr::V6(ip), SocketAddr::V6(server)) if ip.is_unicast_link_local() => {
@@ -301,11 +310,11 @@ fn scoped(found: IpAddr, server: SocketAddr) -> Option<SocketAddr> {
     }
 }
 
-/// The longest that a look-up takes, whatever resolv.conf says and name servers do.
+/// Timeout of one lookup, whatever resolv.conf and the name servers demand.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(8);
-/// How long the addresses of one family wait for those of the other.
+/// Time that the addresses of one family wait for those of the other.
 const FAMILY_GRACE: Duration = Duration::from_millis(500);
-/// Below the root; the name of this machine.
+/// Path of the machine's host name, relative to the root.
 const HOST_NAME: &str = "proc/sys/kernel/hostname";
-/// Bytes of a file that are read: a host list of a large site.
+/// Maximum number of bytes read from a file; the host list of a large site fits.
 const MAX_FILE: u64 = 1024 * 1024;

@@ -1,26 +1,26 @@
-//! resolv.conf(5): text in, settings out.
+//! resolv.conf(5): parses the settings from the file's text.
 //!
-//! Beside that page's syntax OpenBSD's `nameserver [address]:port` is understood. Lines and options of other resolvers are
-//! passed over.
+//! Besides the manual's syntax it accepts OpenBSD's `nameserver [address]:port`. Lines and options
+//! of other resolvers are ignored.
 
 use super::address::ScopedAddress;
 use super::limits::MAX_NAME;
 use std::fmt;
 use std::time::Duration;
 
-/// What the file says.
+/// Settings of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ResolvConf {
-    /// In the order in which they are asked.
+    /// Name servers in query order.
     pub(super) servers: Vec<NameServer>,
-    /// `None` where the file has no list; an empty one is one.
+    /// Search list; `None` if the file has none, which is not the same as an empty list.
     search: Option<Vec<String>>,
     ndots: usize,
     pub(super) timeout: Duration,
     pub(super) attempts: u32,
 }
 
-/// A name server.
+/// Address and port of a name server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NameServer {
     pub(super) address: ScopedAddress,
@@ -43,7 +43,8 @@ impl ResolvConf {
     pub(super) fn parse(text: &str) -> Self {
         let mut conf = Self::default();
         for line in text.lines() {
-            // A comment begins at the first column (resolv.conf(5)); others write it behind values too.
+            // Comments begin in the first column (resolv.conf(5)); some programs write them after
+            // values too.
             let line = line.split(['#', ';']).next().unwrap_or_default();
             let mut words = line.split_whitespace();
             match words.next() {
@@ -60,7 +61,7 @@ impl ResolvConf {
         conf
     }
 
-    /// Bounds are the page's.
+    /// Sets an option, within the manual's bounds.
     fn set(&mut self, option: &str) {
         let Some((name, value)) = option.split_once(':') else {
             return;
@@ -76,7 +77,8 @@ impl ResolvConf {
         }
     }
 
-    /// The names to ask for, one after the other. Without a list of its own the file's is the machine's domain.
+    /// Returns the names to query, in order. Without a search list in the file, the machine's
+    /// domain is used.
     pub(super) fn candidates(&self, name: &str, machine: &str) -> Vec<String> {
         if name.ends_with('.') {
             return vec![name.trim_end_matches('.').to_owned()];
@@ -98,7 +100,7 @@ impl ResolvConf {
     }
 }
 
-/// Domains to search; the root is none to be appended.
+/// Returns the domains to search. The root is omitted, because it appends nothing.
 fn domains<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
     words
         .map(|word| word.trim_matches('.'))
@@ -135,12 +137,12 @@ impl fmt::Display for NameServer {
     }
 }
 
-/// Below the root.
+/// Path relative to the root.
 pub(super) const PATH: &str = "etc/resolv.conf";
 const PORT: u16 = 53;
-/// The page's `MAXNS`.
+/// `MAXNS` of the manual.
 const MAX_SERVERS: usize = 3;
-/// The page has no bound since glibc 2.26; more than this nobody searches.
+/// The manual has no limit since glibc 2.26; no practical search list is longer.
 const MAX_DOMAINS: usize = 16;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `clean.*`: the clean steps.
 
-use super::context::{Context, accept};
+use super::context::{Context, no_validation};
 use super::steps;
 use crate::command::{CommandSpec, Mode};
 use crate::steps::Phase;
@@ -11,7 +11,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
         name: "get_clean_steps",
         mode: Mode::Sync,
         is_read_by_ironic: true,
-        validate: accept,
+        validate: no_validation,
         run: |context, params, job| steps::list(context, Phase::Clean, params, job),
     },
     CommandSpec {
@@ -19,7 +19,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
         name: "execute_clean_step",
         mode: Mode::Async,
         is_read_by_ironic: false,
-        validate: accept,
+        validate: no_validation,
         run: |context, params, job| steps::execute(context, Phase::Clean, params, job),
     },
 ];

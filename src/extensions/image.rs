@@ -1,6 +1,6 @@
 //! `image.*`: `install_bootloader`.
 
-use super::context::{Context, accept, commander};
+use super::context::{Context, commander, no_validation};
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
 use crate::params::ParamReader;
@@ -12,7 +12,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
     name: "install_bootloader",
     mode: Mode::Async,
     is_read_by_ironic: false,
-    validate: accept,
+    validate: no_validation,
     run: install_bootloader,
 }];
 

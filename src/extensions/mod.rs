@@ -2,13 +2,13 @@
 //!
 //! A function here reads its parameters, lets the rooms below do the work and shapes the result as Ironic expects it.
 
-mod archive;
 mod clean;
 mod context;
 mod deploy;
 mod flow;
 mod image;
 mod log;
+mod log_archive;
 mod poll;
 mod rescue;
 mod service;

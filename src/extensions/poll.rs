@@ -1,6 +1,6 @@
 //! `poll.*`: what the machine is, and what a lookup would have told of it.
 
-use super::context::{Context, accept};
+use super::context::{Context, no_validation};
 use crate::command::{CommandSpec, Commander, Job, Mode, Params};
 use crate::error::{AgentError, ErrorClass};
 use crate::json::{Json, Object};
@@ -15,7 +15,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
         name: "get_hardware_info",
         mode: Mode::Sync,
         is_read_by_ironic: true,
-        validate: accept,
+        validate: no_validation,
         run: get_hardware_info,
     },
     CommandSpec {
@@ -23,7 +23,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
         name: "set_node_info",
         mode: Mode::Sync,
         is_read_by_ironic: false,
-        validate: |context, _| only_alone(context),
+        validate: |context, _| standalone_only(context),
         run: set_node_info,
     },
 ];
@@ -34,7 +34,7 @@ fn get_hardware_info(context: &Context, params: Params, _: &Job) -> Result<Value
     Ok(context.machine.inventory())
 }
 
-fn only_alone(context: &Context) -> Result<(), AgentError> {
+fn standalone_only(context: &Context) -> Result<(), AgentError> {
     match context.token {
         Some(_) => Ok(()),
         None => Err(AgentError::new(
@@ -59,7 +59,7 @@ fn set_node_info(context: &Context, params: Params, job: &Job) -> Result<Value, 
     };
     let node = Node::parse(node)?;
     match job.commander {
-        Commander::Conductor => context.machine.take_node(node, &job.cancel),
+        Commander::Conductor => context.machine.set_node(node, &job.cancel),
         Commander::User { .. } => context.machine.remember_node(node),
     }
     take_token(context, config);

@@ -1,6 +1,6 @@
 //! `rescue.*`: `finalize_rescue`.
 
-use super::context::{Context, accept};
+use super::context::{Context, no_validation};
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
 use crate::machine::rescue::{self, Password};
@@ -14,7 +14,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
     name: "finalize_rescue",
     mode: Mode::Sync,
     is_read_by_ironic: false,
-    validate: accept,
+    validate: no_validation,
     run: finalize_rescue,
 }];
 

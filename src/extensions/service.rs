@@ -1,6 +1,6 @@
 //! `service.*`: the service steps.
 
-use super::context::{Context, accept};
+use super::context::{Context, no_validation};
 use super::steps;
 use crate::command::{CommandSpec, Mode};
 use crate::steps::Phase;
@@ -11,7 +11,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
         name: "get_service_steps",
         mode: Mode::Sync,
         is_read_by_ironic: true,
-        validate: accept,
+        validate: no_validation,
         run: |context, params, job| steps::list(context, Phase::Service, params, job),
     },
     CommandSpec {
@@ -19,7 +19,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
         name: "execute_service_step",
         mode: Mode::Async,
         is_read_by_ironic: false,
-        validate: accept,
+        validate: no_validation,
         run: |context, params, job| steps::execute(context, Phase::Service, params, job),
     },
 ];

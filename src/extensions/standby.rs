@@ -1,6 +1,6 @@
 //! `standby.*`: write an image, tell what was written, flush, end.
 
-use super::context::{Context, accept, commander};
+use super::context::{Context, commander, no_validation};
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
 use crate::json::Json;
@@ -26,7 +26,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
         name: "get_partition_uuids",
         mode: Mode::Sync,
         is_read_by_ironic: true,
-        validate: accept,
+        validate: no_validation,
         run: partition_uuids,
     },
     CommandSpec {
@@ -34,7 +34,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
         name: "sync",
         mode: Mode::Sync,
         is_read_by_ironic: false,
-        validate: accept,
+        validate: no_validation,
         run: sync,
     },
     CommandSpec {
@@ -42,7 +42,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
         name: "power_off",
         mode: Mode::Async,
         is_read_by_ironic: false,
-        validate: accept,
+        validate: no_validation,
         run: |context, params, _| end(context, "standby.power_off", params, PowerAction::PowerOff),
     },
     CommandSpec {
@@ -50,7 +50,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[
         name: "run_image",
         mode: Mode::Async,
         is_read_by_ironic: false,
-        validate: accept,
+        validate: no_validation,
         run: |context, params, _| end(context, "standby.run_image", params, PowerAction::Reboot),
     },
 ];
@@ -98,8 +98,8 @@ fn end(
     action: PowerAction,
 ) -> Result<Value, AgentError> {
     ParamReader::new(command, params).finish()?;
-    context.machine.prepare_end()?;
-    marks::tell_if_unset(marks::end(&context.root, context.machine.permit()?, action));
+    context.machine.prepare_shutdown()?;
+    marks::log_if_unset(marks::end(&context.root, context.machine.permit()?, action));
     let request = ShutdownRequest::Power(action);
     context.shutdown.send_replace(Some(request));
     Ok(Value::Null)

@@ -99,7 +99,7 @@ fn given<'a>(
     match job.commander {
         Commander::Conductor => {
             let node = Node::parse(node)?;
-            context.machine.take_node(node, &job.cancel);
+            context.machine.set_node(node, &job.cancel);
             Ok(None)
         }
         Commander::User { .. } => Ok(Some(context.machine.lend_node(WithSecrets::parse(node)?))),

@@ -1,6 +1,6 @@
 //! `system.*`: `lockdown`.
 
-use super::context::{Context, accept};
+use super::context::{Context, no_validation};
 use crate::command::{CommandSpec, Job, Mode, Params};
 use crate::error::AgentError;
 use crate::machine::marks;
@@ -13,7 +13,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
     name: "lockdown",
     mode: Mode::Sync,
     is_read_by_ironic: false,
-    validate: accept,
+    validate: no_validation,
     run: lockdown,
 }];
 
@@ -21,7 +21,7 @@ pub(super) static COMMANDS: &[CommandSpec<Context>] = &[CommandSpec {
 fn lockdown(context: &Context, params: Params, _: &Job) -> Result<Value, AgentError> {
     ParamReader::new("system.lockdown", params).finish()?;
     let permit = context.machine.permit()?;
-    marks::tell_if_unset(marks::lock_down(&context.root, permit));
+    marks::log_if_unset(marks::lock_down(&context.root, permit));
     let request = ShutdownRequest::Lockdown;
     context.shutdown.send_replace(Some(request));
     Ok(Value::Null)

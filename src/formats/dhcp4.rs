@@ -5,7 +5,7 @@
 //! itself.
 
 use super::domain_name::{self, Compression};
-use super::field::{array, put};
+use super::le_bytes::{array, put};
 use core::net::Ipv4Addr;
 use std::collections::BTreeMap;
 

@@ -5,7 +5,7 @@
 //! itself.
 
 use super::domain_name::{self, Compression};
-use super::field::array;
+use super::le_bytes::array;
 use core::net::Ipv6Addr;
 
 /// A message.

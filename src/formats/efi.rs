@@ -1,9 +1,9 @@
 //! UEFI boot records (UEFI 2.10 §3.1.3, §10.3): load options, the device path of a file on a partition, the boot order, and
 //! the `BOOT*.CSV` files in which distributions say how their loader wants to be called.
 
-use super::field;
 use super::guid::Guid;
-use super::tree;
+use super::le_bytes;
+use super::safe_name;
 
 /// A boot record: the content of a `Boot####` variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +33,12 @@ impl LoadOption {
     /// The record in a variable's bytes; `None` where they end too early.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let attributes = field::le32(bytes, 0)?;
-        let path_length = usize::from(field::le16(bytes, 4)?);
+        let attributes = le_bytes::le32(bytes, 0)?;
+        let path_length = usize::from(le_bytes::le16(bytes, 4)?);
         let text = bytes.get(6..)?;
         let units: Vec<u16> = text
             .chunks_exact(2)
-            .filter_map(|unit| field::le16(unit, 0))
+            .filter_map(|unit| le_bytes::le16(unit, 0))
             .take_while(|unit| *unit != 0)
             .collect();
         // The label ends in a zero of its own, which has to be there.
@@ -138,7 +138,7 @@ impl HardDrive {
 #[must_use]
 pub fn boot_order(bytes: &[u8]) -> Vec<u16> {
     let numbers = bytes.chunks_exact(2);
-    numbers.filter_map(|n| field::le16(n, 0)).collect()
+    numbers.filter_map(|n| le_bytes::le16(n, 0)).collect()
 }
 
 /// The bytes of a `BootOrder` variable.
@@ -165,10 +165,8 @@ impl Csv {
         let text = text.split('\0').next()?;
         let line = text.lines().find(|line| !line.trim().is_empty())?;
         let mut fields = line.splitn(4, ',').map(str::trim);
-        let file = fields.next().filter(|file| tree::is_plain(file))?;
-        let label = fields
-            .next()
-            .filter(|l| (1..=MOST_LABEL).contains(&l.len()));
+        let file = fields.next().filter(|file| safe_name::is_plain(file))?;
+        let label = fields.next().filter(|l| (1..=MAX_LABEL).contains(&l.len()));
         Some(Self {
             file: file.to_owned(),
             label: label.map(str::to_owned),
@@ -186,7 +184,7 @@ fn text(bytes: &[u8]) -> String {
         [0xEF, 0xBB, 0xBF, rest @ ..] => return String::from_utf8_lossy(rest).into_owned(),
         _ => return String::from_utf8_lossy(bytes).into_owned(),
     };
-    let units = units.chunks_exact(2).filter_map(|u| field::le16(u, 0));
+    let units = units.chunks_exact(2).filter_map(|u| le_bytes::le16(u, 0));
     let units: Vec<u16> = units
         .map(|unit| if is_big { unit.swap_bytes() } else { unit })
         .collect();
@@ -200,7 +198,7 @@ fn utf16(text: &str) -> Vec<u8> {
 }
 
 /// Longer labels are no names but an attempt on the variable store.
-const MOST_LABEL: usize = 128;
+const MAX_LABEL: usize = 128;
 /// `LOAD_OPTION_ACTIVE`.
 const ACTIVE: u32 = 1;
 const MEDIA: u8 = 4;

@@ -3,9 +3,9 @@
 //! The bytes are a stranger's: special files are left out, no name leads out of its directory, a directory is visited once, and
 //! work and memory are bounded. A file system that asks for more than is known here, or for its journal, is refused.
 
-use super::field;
+use super::le_bytes;
 use super::links::Link;
-use super::tree::{self, Budget, Exceeded, MOST_DEPTH, MOST_DIRECTORY_BYTES};
+use super::safe_name::{self, Budget, Exceeded, MAX_DEPTH, MAX_DIRECTORY_BYTES};
 use crate::progress::Cancel;
 use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -66,7 +66,7 @@ impl<D: Read + Seek> Ext<D> {
     /// [`Error::Features`], [`Error::Damaged`], [`Error::Read`].
     pub fn open(mut disk: D) -> Result<Option<Self>, Error> {
         let superblock = bytes_at(&mut disk, 1024, 1024)?;
-        if field::le16(&superblock, 56) != Some(0xEF53) {
+        if le_bytes::le16(&superblock, 56) != Some(0xEF53) {
             return Ok(None);
         }
         let shape = Shape::decode(&superblock)?;
@@ -87,20 +87,20 @@ impl<D: Read + Seek> Ext<D> {
             if !seen.insert(number) || directory.kind != DIRECTORY {
                 return Err(Error::Damaged);
             }
-            if directory.bytes > MOST_DIRECTORY_BYTES {
+            if directory.bytes > MAX_DIRECTORY_BYTES {
                 return Err(Error::TooMuch);
             }
             budget.read(directory.bytes)?;
             let bytes = self.content(&directory, cancel)?;
             for (name, number) in entries(&bytes, &self.shape)? {
                 budget.entry()?;
-                if !tree::is_plain(&name) {
+                if !safe_name::is_plain(&name) {
                     continue;
                 }
                 let inode = self.inode(number)?;
                 let path = budget.path(&path, name)?;
                 match inode.kind {
-                    DIRECTORY if path.len() < MOST_DEPTH => open.push((path, number)),
+                    DIRECTORY if path.len() < MAX_DEPTH => open.push((path, number)),
                     DIRECTORY => return Err(Error::TooMuch),
                     REGULAR => files.push(File {
                         path,
@@ -144,9 +144,9 @@ impl<D: Read + Seek> Ext<D> {
         let at = shape.groups_at + u64::from(group) * shape.group_bytes;
         let (index, size) = (u64::from(index), shape.inode_bytes);
         let group = self.exactly(at, 64)?;
-        let low = field::le32(&group, 8).map(u64::from);
+        let low = le_bytes::le32(&group, 8).map(u64::from);
         let high = match self.shape.group_bytes {
-            64.. => field::le32(&group, 40).map(u64::from),
+            64.. => le_bytes::le32(&group, 40).map(u64::from),
             _ => Some(0),
         };
         let table = low.zip(high).map(|(low, high)| high << 32 | low);
@@ -207,9 +207,9 @@ impl<D: Read + Seek> Ext<D> {
         let mut node = inode.map.to_vec();
         for _ in 0..=MAX_EXTENT_DEPTH {
             let (count, depth) = match (
-                field::le16(&node, 0),
-                field::le16(&node, 2),
-                field::le16(&node, 6),
+                le_bytes::le16(&node, 0),
+                le_bytes::le16(&node, 2),
+                le_bytes::le16(&node, 6),
             ) {
                 (Some(0xF30A), Some(count), Some(depth)) => (usize::from(count), depth),
                 _ => return Err(Error::Damaged),
@@ -221,11 +221,19 @@ impl<D: Read + Seek> Ext<D> {
                 .take(count);
             // The last that begins at the block or before it.
             let entry = entries
-                .take_while(|entry| field::le32(entry, 0).is_some_and(|first| first <= number))
+                .take_while(|entry| le_bytes::le32(entry, 0).is_some_and(|first| first <= number))
                 .last();
             let Some(entry) = entry else { return Ok(0) };
-            let word = |at| field::le32(entry, at).map(u64::from).ok_or(Error::Damaged);
-            let half = |at| field::le16(entry, at).map(u64::from).ok_or(Error::Damaged);
+            let word = |at| {
+                le_bytes::le32(entry, at)
+                    .map(u64::from)
+                    .ok_or(Error::Damaged)
+            };
+            let half = |at| {
+                le_bytes::le16(entry, at)
+                    .map(u64::from)
+                    .ok_or(Error::Damaged)
+            };
             if depth > 0 {
                 let child = half(8)? << 32 | word(4)?;
                 let at = child.checked_mul(self.shape.block).ok_or(Error::Damaged)?;
@@ -298,8 +306,8 @@ struct Shape {
 
 impl Shape {
     fn decode(superblock: &[u8]) -> Result<Self, Error> {
-        let word = |at| field::le32(superblock, at).ok_or(Error::Damaged);
-        let half = |at| field::le16(superblock, at).ok_or(Error::Damaged);
+        let word = |at| le_bytes::le32(superblock, at).ok_or(Error::Damaged);
+        let half = |at| le_bytes::le16(superblock, at).ok_or(Error::Damaged);
         let is_old = word(76)? == 0;
         let features = if is_old { 0 } else { word(96)? };
         match features & !KNOWN_FEATURES {
@@ -339,12 +347,12 @@ struct Inode {
 
 impl Inode {
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (low, high) = (field::le32(bytes, 4)?, field::le32(bytes, 108)?);
+        let (low, high) = (le_bytes::le32(bytes, 4)?, le_bytes::le32(bytes, 108)?);
         Some(Self {
-            kind: field::le16(bytes, 0)? & 0o170_000,
+            kind: le_bytes::le16(bytes, 0)? & 0o170_000,
             bytes: u64::from(high) << 32 | u64::from(low),
-            has_extents: field::le32(bytes, 32)? & EXTENTS != 0,
-            map: field::array(bytes, 40)?,
+            has_extents: le_bytes::le32(bytes, 32)? & EXTENTS != 0,
+            map: le_bytes::array(bytes, 40)?,
         })
     }
 }
@@ -355,9 +363,9 @@ fn entries(directory: &[u8], shape: &Shape) -> Result<Vec<(String, u32)>, Error>
     for block in directory.chunks(shape.length(shape.block)) {
         let mut rest = block;
         while let (Some(inode), Some(length), Some([name, kind])) = (
-            field::le32(rest, 0),
-            field::le16(rest, 4),
-            field::array(rest, 6),
+            le_bytes::le32(rest, 0),
+            le_bytes::le16(rest, 4),
+            le_bytes::array(rest, 6),
         ) {
             // Blocks of 64 KiB have entries longer than 16 bits can say.
             let length = match length {
@@ -380,7 +388,9 @@ fn entries(directory: &[u8], shape: &Shape) -> Result<Vec<(String, u32)>, Error>
 
 fn pointer(bytes: &[u8], number: u64) -> Result<u64, Error> {
     let at = usize::try_from(number * 4).map_err(|_| Error::Damaged)?;
-    field::le32(bytes, at).map(u64::from).ok_or(Error::Damaged)
+    le_bytes::le32(bytes, at)
+        .map(u64::from)
+        .ok_or(Error::Damaged)
 }
 
 /// Up to `length` bytes; fewer where the disk ends.
@@ -415,7 +425,7 @@ const MAX_TARGET_LEN: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::tree::fixture::{self, EXT2, EXT4};
+    use crate::formats::safe_name::fixture::{self, EXT2, EXT4};
     use proptest::prelude::*;
     use std::io::Cursor;
     use std::process::Command;
@@ -516,7 +526,7 @@ mod tests {
         let mut image = fixture::unpacked(EXT4);
         // Its journal; inline data; encryption.
         for features in [0x4, 0x8000, 0x1_0000_u32] {
-            let known = field::le32(&image, 1024 + 96).unwrap() & KNOWN_FEATURES;
+            let known = le_bytes::le32(&image, 1024 + 96).unwrap() & KNOWN_FEATURES;
             image[1024 + 96..1024 + 100].copy_from_slice(&(known | features).to_le_bytes());
             let error = Ext::open(Cursor::new(&image)).unwrap_err();
             assert!(matches!(error, Error::Features(bits) if bits == features));
@@ -558,10 +568,10 @@ mod tests {
                 let cancel = Cancel::default();
                 let (files, links) = ext.tree(&cancel).unwrap_or_default();
                 for link in links {
-                    prop_assert!(link.path.iter().all(|name| tree::is_plain(name)));
+                    prop_assert!(link.path.iter().all(|name| safe_name::is_plain(name)));
                 }
                 for file in files {
-                    prop_assert!(file.path.iter().all(|name| tree::is_plain(name)));
+                    prop_assert!(file.path.iter().all(|name| safe_name::is_plain(name)));
                     let _ = ext.read(&file, 1 << 20, &cancel);
                 }
             }

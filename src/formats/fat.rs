@@ -5,8 +5,8 @@
 
 mod entries;
 
-use super::field;
-use super::tree::{Budget, Exceeded, MOST_DEPTH, MOST_DIRECTORY_BYTES};
+use super::le_bytes;
+use super::safe_name::{Budget, Exceeded, MAX_DEPTH, MAX_DIRECTORY_BYTES};
 use crate::progress::Cancel;
 use entries::{entries_of, label_in};
 use std::collections::HashSet;
@@ -104,8 +104,8 @@ impl<D: Read + Seek> Fat<D> {
             Root::Chain(first) => (self.place(first)?, self.shape.cluster, Some(first)),
             Root::Fixed { at, bytes } => (at, bytes, None),
         };
-        let mut left = LARGEST_ROOT;
-        for _ in 0..MOST_LABEL_CLUSTERS {
+        let mut left = MAX_ROOT_LEN;
+        for _ in 0..MAX_LABEL_CLUSTERS {
             let mut entries = Vec::new();
             let piece = bytes.min(left);
             self.append(&mut entries, at, piece)?;
@@ -182,7 +182,7 @@ impl<D: Read + Seek> Fat<D> {
                 if !entry.is_directory {
                     let (bytes, first) = (u64::from(entry.bytes), entry.first);
                     files.push(File { path, bytes, first });
-                } else if path.len() < MOST_DEPTH {
+                } else if path.len() < MAX_DEPTH {
                     open.push((path, Some(entry.first)));
                 } else {
                     unread.push((path, Error::TooMuch));
@@ -226,7 +226,7 @@ impl<D: Read + Seek> Fat<D> {
     }
 
     fn directory(&mut self, first: u32, budget: &mut Budget<'_>) -> Result<Vec<u8>, Error> {
-        self.chain(first, MOST_DIRECTORY_BYTES, |bytes| budget.read(bytes))
+        self.chain(first, MAX_DIRECTORY_BYTES, |bytes| budget.read(bytes))
     }
 
     /// Up to `most` bytes of the chain that begins at a cluster. Each piece must be allowed before it is read.
@@ -271,7 +271,7 @@ impl<D: Read + Seek> Fat<D> {
         };
         let mut bytes = Vec::new();
         self.append(&mut bytes, self.shape.fat_at + offset, 4)?;
-        let wide = field::le32(&bytes, 0).ok_or(Error::Chain)?;
+        let wide = le_bytes::le32(&bytes, 0).ok_or(Error::Chain)?;
         let (next, end) = match self.shape.width {
             Width::Twelve if cluster % 2 == 1 => ((wide >> 4) & 0xFFF, 0xFF8),
             Width::Twelve => (wide & 0xFFF, 0xFF8),
@@ -328,9 +328,9 @@ enum Root {
 
 impl Shape {
     fn decode(boot: &[u8]) -> Option<Self> {
-        let sector = u64::from(field::le16(boot, 11)?);
+        let sector = u64::from(le_bytes::le16(boot, 11)?);
         let sectors_a_cluster = u64::from(*boot.get(13)?);
-        let reserved = u64::from(field::le16(boot, 14)?);
+        let reserved = u64::from(le_bytes::le16(boot, 14)?);
         let fats = u64::from(*boot.get(16)?);
         let media = *boot.get(21)?;
         let sane = boot.ends_with(&[0x55, 0xAA])
@@ -343,17 +343,17 @@ impl Shape {
         if !sane {
             return None;
         }
-        let root_bytes = u64::from(field::le16(boot, 17)?) * 32;
-        let short = u64::from(field::le16(boot, 19)?);
+        let root_bytes = u64::from(le_bytes::le16(boot, 17)?) * 32;
+        let short = u64::from(le_bytes::le16(boot, 19)?);
         let total = match short {
-            0 => u64::from(field::le32(boot, 32)?),
+            0 => u64::from(le_bytes::le32(boot, 32)?),
             short => short,
         };
-        let is_wide = field::le16(boot, 22)? == 0;
+        let is_wide = le_bytes::le16(boot, 22)? == 0;
         let fat_sectors = if is_wide {
-            u64::from(field::le32(boot, 36)?)
+            u64::from(le_bytes::le32(boot, 36)?)
         } else {
-            u64::from(field::le16(boot, 22)?)
+            u64::from(le_bytes::le16(boot, 22)?)
         };
         let root_at = reserved + fats * fat_sectors;
         let data = root_at + root_bytes.div_ceil(sector);
@@ -372,27 +372,27 @@ impl Shape {
             data_at: data * sector,
             clusters,
             root: if is_wide {
-                Root::Chain(field::le32(boot, 44)?)
+                Root::Chain(le_bytes::le32(boot, 44)?)
             } else {
                 Root::Fixed {
                     at: root_at * sector,
                     bytes: root_bytes,
                 }
             },
-            serial: field::le32(boot, if is_wide { 67 } else { 39 })?,
+            serial: le_bytes::le32(boot, if is_wide { 67 } else { 39 })?,
         })
     }
 }
 
 /// As many as libblkid looks at.
-const MOST_LABEL_CLUSTERS: u32 = 100;
+const MAX_LABEL_CLUSTERS: u32 = 100;
 /// 65,536 entries (Linux: `FAT_MAX_DIR_SIZE`).
-const LARGEST_ROOT: u64 = 2 << 20;
+const MAX_ROOT_LEN: u64 = 2 << 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::tree::{
+    use crate::formats::safe_name::{
         self,
         fixture::{self, Counting},
     };
@@ -462,8 +462,8 @@ mod tests {
     fn a_chain_that_never_ends_is_followed_only_so_far() {
         let mut image = fixture::unpacked(fixture::FAT);
         let boot = image[..512].to_vec();
-        let fat_at = usize::from(field::le16(&boot, 14).unwrap()) * 512;
-        let fat_bytes = usize::from(field::le16(&boot, 22).unwrap()) * 512;
+        let fat_at = usize::from(le_bytes::le16(&boot, 14).unwrap()) * 512;
+        let fat_bytes = usize::from(le_bytes::le16(&boot, 22).unwrap()) * 512;
         // Every cluster of this FAT12 is followed by cluster 2.
         for place in image[fat_at..fat_at + fat_bytes].chunks_exact_mut(3) {
             place.copy_from_slice(&[0x02, 0x20, 0x00]);
@@ -656,7 +656,7 @@ mod tests {
     #[test]
     fn a_directory_too_deep_hides_no_other() {
         let mut image = Made::new();
-        let last = u16::try_from(MOST_DEPTH).unwrap() + 2;
+        let last = u16::try_from(MAX_DEPTH).unwrap() + 2;
         image.put_root(&[entry("d", true, 2), entry("file", false, 0)].concat());
         for first in 2..=last {
             image.chain(first..first + 1);
@@ -669,7 +669,7 @@ mod tests {
         let [(path, error)] = listing.unread.as_slice() else {
             panic!("one directory is too deep");
         };
-        assert_eq!(path.join(""), "d".repeat(MOST_DEPTH));
+        assert_eq!(path.join(""), "d".repeat(MAX_DEPTH));
         assert!(matches!(error, Error::TooMuch), "{error}");
         assert!(matches!(contents(&image.0), Err(Error::TooMuch)));
     }
@@ -750,7 +750,7 @@ mod tests {
             if let Ok(Some(mut fat)) = Fat::open(Cursor::new(image)) {
                 let cancel = Cancel::default();
                 for file in fat.files(&cancel).unwrap_or_default() {
-                    prop_assert!(file.path.iter().all(|name| tree::is_plain(name)));
+                    prop_assert!(file.path.iter().all(|name| safe_name::is_plain(name)));
                     let _ = fat.read(&file, 1 << 20, &cancel);
                 }
             }

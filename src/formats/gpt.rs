@@ -3,9 +3,9 @@
 //! Like the kernel, this takes a disk for GPT only behind a protective entry in its MBR, so that what an earlier owner left at
 //! the disk's end is not taken for the table of what was written over its beginning.
 
-use super::field;
-use super::gap::{self, Extent};
+use super::free_space::{self, Extent};
 use super::guid::Guid;
+use super::le_bytes;
 use super::mbr;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
@@ -49,7 +49,7 @@ pub struct Partition {
 
 /// A partition wanted at the disk's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct NewPartition {
     /// Its least size in bytes.
     pub bytes: u64,
     /// What it is for.
@@ -139,7 +139,7 @@ impl Gpt {
     ///
     /// # Errors
     /// [`Error::Full`], [`Error::NoSpace`], [`Error::BeyondEnd`].
-    pub fn add_last(&mut self, wanted: &Wanted) -> Result<Partition, Error> {
+    pub fn add_last(&mut self, wanted: &NewPartition) -> Result<Partition, Error> {
         self.move_backup_to_end()?;
         let sector = u64::from(self.sector);
         let partitions = self.partitions();
@@ -149,7 +149,7 @@ impl Gpt {
             last: self.header.last_usable,
         };
         let length = wanted.bytes.div_ceil(sector);
-        let place = gap::place_last(usable, &used, length, ALIGNMENT / sector)
+        let place = free_space::place_last(usable, &used, length, ALIGNMENT / sector)
             .ok_or(Error::NoSpace(wanted.bytes))?;
         let number = (1..=self.header.entry_count)
             .find(|number| partitions.iter().all(|p| p.number != *number))
@@ -256,14 +256,14 @@ impl Header {
             return Err("no header");
         }
         let header = Self::fields(bytes).ok_or("its header is cut short")?;
-        let length = field::le32(bytes, 12).and_then(|length| usize::try_from(length).ok());
+        let length = le_bytes::le32(bytes, 12).and_then(|length| usize::try_from(length).ok());
         let covered = length
             .filter(|length| *length >= HEADER_BYTES)
             .and_then(|length| bytes.get(..length))
             .ok_or("its header's length is impossible")?;
         let mut covered = covered.to_vec();
-        field::put(&mut covered, 16, &[0; 4]);
-        if field::le32(bytes, 16) != Some(crc32fast::hash(&covered)) {
+        le_bytes::put(&mut covered, 16, &[0; 4]);
+        if le_bytes::le32(bytes, 16) != Some(crc32fast::hash(&covered)) {
             return Err("its header's checksum is wrong");
         }
         if header.at != at {
@@ -282,7 +282,7 @@ impl Header {
         if !sizes.contains(&header.entry_size)
             || !header.entry_size.is_power_of_two()
             || header.entry_count == 0
-            || table > MOST_TABLE_BYTES
+            || table > MAX_TABLE_BYTES
             || header.table_at < 2
             || header.table_at > last
             || (at == 1 && table_end.is_ok_and(|end| end > header.first_usable))
@@ -294,16 +294,16 @@ impl Header {
 
     fn fields(bytes: &[u8]) -> Option<Self> {
         Some(Self {
-            revision: field::le32(bytes, 8)?,
-            at: field::le64(bytes, 24)?,
-            backup_at: field::le64(bytes, 32)?,
-            first_usable: field::le64(bytes, 40)?,
-            last_usable: field::le64(bytes, 48)?,
-            disk_id: Guid(field::array(bytes, 56)?),
-            table_at: field::le64(bytes, 72)?,
-            entry_count: field::le32(bytes, 80)?,
-            entry_size: field::le32(bytes, 84)?,
-            entries_crc: field::le32(bytes, 88)?,
+            revision: le_bytes::le32(bytes, 8)?,
+            at: le_bytes::le64(bytes, 24)?,
+            backup_at: le_bytes::le64(bytes, 32)?,
+            first_usable: le_bytes::le64(bytes, 40)?,
+            last_usable: le_bytes::le64(bytes, 48)?,
+            disk_id: Guid(le_bytes::array(bytes, 56)?),
+            table_at: le_bytes::le64(bytes, 72)?,
+            entry_count: le_bytes::le32(bytes, 80)?,
+            entry_size: le_bytes::le32(bytes, 84)?,
+            entries_crc: le_bytes::le32(bytes, 88)?,
         })
     }
 
@@ -321,7 +321,7 @@ impl Header {
             bytes.extend(number.to_le_bytes());
         }
         let crc = crc32fast::hash(&bytes);
-        field::put(&mut bytes, 16, &crc.to_le_bytes());
+        le_bytes::put(&mut bytes, 16, &crc.to_le_bytes());
         bytes.resize(usize::try_from(sector).unwrap_or(HEADER_BYTES), 0);
         bytes
     }
@@ -353,20 +353,20 @@ impl Partition {
     }
 
     fn decode(number: u32, entry: &[u8]) -> Option<Self> {
-        let kind = Guid(field::array(entry, 0)?);
-        let (first, last) = (field::le64(entry, 32)?, field::le64(entry, 40)?);
+        let kind = Guid(le_bytes::array(entry, 0)?);
+        let (first, last) = (le_bytes::le64(entry, 32)?, le_bytes::le64(entry, 40)?);
         if kind.is_nil() || first > last {
             return None;
         }
         let units = entry.get(56..128)?.chunks_exact(2);
         let units: Vec<u16> = units
-            .filter_map(|unit| field::le16(unit, 0))
+            .filter_map(|unit| le_bytes::le16(unit, 0))
             .take_while(|unit| *unit != 0)
             .collect();
         Some(Self {
             number,
             kind,
-            id: Guid(field::array(entry, 16)?),
+            id: Guid(le_bytes::array(entry, 16)?),
             first,
             last,
             name: String::from_utf16_lossy(&units),
@@ -375,12 +375,12 @@ impl Partition {
 
     fn encode(&self, entry: &mut [u8]) {
         entry.fill(0);
-        field::put(entry, 0, &self.kind.0);
-        field::put(entry, 16, &self.id.0);
-        field::put(entry, 32, &self.first.to_le_bytes());
-        field::put(entry, 40, &self.last.to_le_bytes());
+        le_bytes::put(entry, 0, &self.kind.0);
+        le_bytes::put(entry, 16, &self.id.0);
+        le_bytes::put(entry, 32, &self.first.to_le_bytes());
+        le_bytes::put(entry, 40, &self.last.to_le_bytes());
         let name = self.name.encode_utf16().take(36).flat_map(u16::to_le_bytes);
-        field::put(entry, 56, &name.collect::<Vec<u8>>());
+        le_bytes::put(entry, 56, &name.collect::<Vec<u8>>());
     }
 }
 
@@ -428,7 +428,7 @@ const SIGNATURE: &[u8; 8] = b"EFI PART";
 const HEADER_BYTES: usize = 92;
 const HEADER_LENGTH: u32 = 92;
 /// 64 times what the standard asks for: more is not a table but an attempt on our memory.
-const MOST_TABLE_BYTES: u64 = 1 << 20;
+const MAX_TABLE_BYTES: u64 = 1 << 20;
 /// Partitions start at whole mebibytes, as sgdisk and parted make them.
 const ALIGNMENT: u64 = 1 << 20;
 
@@ -528,7 +528,7 @@ mod tests {
             (gpt.copies(), gpt.disk_id()),
             (Copies::PrimaryOnly, DISK_ID)
         );
-        let wanted = Wanted {
+        let wanted = NewPartition {
             bytes: 64 << 20,
             kind: Guid::LINUX_DATA,
             id: NEW_ID,
@@ -539,10 +539,10 @@ mod tests {
 
         // sgdisk 1.0.9: -n 0:-64MB:0 -u 0:01234567-89ab-cdef-0123-456789abcdef
         let primary = bytes(&file, 512, 92);
-        assert_eq!(field::le32(&primary, 88), Some(0x4C0E_AB2C));
-        assert_eq!(field::le32(&primary, 16), Some(0x85E0_532B));
+        assert_eq!(le_bytes::le32(&primary, 88), Some(0x4C0E_AB2C));
+        assert_eq!(le_bytes::le32(&primary, 16), Some(0x85E0_532B));
         let backup = bytes(&file, 8 * GIB - 512, 92);
-        assert_eq!(field::le32(&backup, 16), Some(0xB6E6_BEE7));
+        assert_eq!(le_bytes::le32(&backup, 16), Some(0xB6E6_BEE7));
         assert_eq!(bytes(&file, 446 + 12, 4), [0xFF, 0xFF, 0xFF, 0]);
 
         let again = open(&file, 512);
@@ -561,7 +561,7 @@ mod tests {
         ];
         for (bytes, sector, first, last) in cases {
             let file = image(bytes, sector);
-            let wanted = Wanted {
+            let wanted = NewPartition {
                 bytes: 64 << 20,
                 kind: Guid::LINUX_DATA,
                 id: NEW_ID,
@@ -612,7 +612,7 @@ mod tests {
     #[test]
     fn a_full_disk_has_no_place() {
         let file = image(210 << 20, 512);
-        let wanted = Wanted {
+        let wanted = NewPartition {
             bytes: 64 << 20,
             kind: Guid::LINUX_DATA,
             id: NEW_ID,
@@ -770,7 +770,7 @@ mod tests {
             disk[510..512].copy_from_slice(&[0x55, 0xAA]);
             let count = count % 200;
             let table_at = small(numbers[3]);
-            field::put(&mut disk, usize::try_from(table_at).unwrap() * 512, &entries);
+            le_bytes::put(&mut disk, usize::try_from(table_at).unwrap() * 512, &entries);
             let length = u64::from(count) * u64::from(size);
             let table = get(&mut io::Cursor::new(&disk), table_at * 512, length.min(1 << 20)).unwrap();
             let header = Header {
@@ -785,11 +785,11 @@ mod tests {
                 entry_size: size,
                 entries_crc: crc32fast::hash(&table.unwrap_or_default()),
             };
-            field::put(&mut disk, 512, &header.encode(512, header.entries_crc));
+            le_bytes::put(&mut disk, 512, &header.encode(512, header.entries_crc));
             let mut disk = io::Cursor::new(disk);
             if let Ok(Some(mut gpt)) = read(&mut disk, 64 * 512, 512) {
                 let _ = gpt.partitions();
-                let wanted = Wanted { bytes: numbers[4] % 9000, kind: NEW_ID, id: NEW_ID };
+                let wanted = NewPartition { bytes: numbers[4] % 9000, kind: NEW_ID, id: NEW_ID };
                 let _ = gpt.add_last(&wanted);
                 let _ = gpt.write(&mut disk);
             }

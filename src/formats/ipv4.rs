@@ -1,6 +1,6 @@
 //! UDP over IPv4 as whole packets (RFC 791, RFC 768), for a host that has no address yet.
 
-use super::field::{array, put};
+use super::le_bytes::{array, put};
 use core::net::SocketAddrV4;
 
 /// The payload of a packet that holds a whole UDP datagram to this port; `None` for any other.

@@ -3,9 +3,9 @@
 //! The bytes are a stranger's: special files are left out, no name leads out of its directory (CVE-2026-48681), a
 //! directory is visited once, and work and memory are bounded.
 
-use super::field;
+use super::le_bytes;
 use super::links::Link;
-use super::tree::{self, Budget, Exceeded, MOST_DEPTH, MOST_DIRECTORY_BYTES};
+use super::safe_name::{self, Budget, Exceeded, MAX_DEPTH, MAX_DIRECTORY_BYTES};
 use crate::progress::Cancel;
 use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -98,7 +98,7 @@ impl<D: Read + Seek> Iso<D> {
         let mut open = vec![(Vec::new(), self.tree.root)];
         while let Some((path, extent)) = open.pop() {
             let bytes = u64::from(extent.bytes);
-            if !seen.insert(extent.block) || bytes > MOST_DIRECTORY_BYTES {
+            if !seen.insert(extent.block) || bytes > MAX_DIRECTORY_BYTES {
                 return Err(Error::Directory);
             }
             budget.read(bytes)?;
@@ -111,7 +111,7 @@ impl<D: Read + Seek> Iso<D> {
                 };
                 let path = budget.path(&path, name)?;
                 match kind {
-                    Kind::Directory if path.len() < MOST_DEPTH => open.push((path, record.extent)),
+                    Kind::Directory if path.len() < MAX_DEPTH => open.push((path, record.extent)),
                     Kind::Directory => return Err(Error::TooMuch),
                     Kind::Link(target) => links.push(Link { path, target }),
                     Kind::File if record.is_in_pieces => return Err(Error::Pieces),
@@ -167,7 +167,7 @@ impl<D: Read + Seek> Iso<D> {
                 }
                 let name = names.name.unwrap_or_else(|| plain_name(&record.name));
                 if let Some(target) = names.target {
-                    return Ok(tree::is_plain(&name).then_some((name, Kind::Link(target))));
+                    return Ok(safe_name::is_plain(&name).then_some((name, Kind::Link(target))));
                 }
                 (name, names.mode)
             }
@@ -179,7 +179,7 @@ impl<D: Read + Seek> Iso<D> {
             Some(0o100_000) if !record.is_directory => Kind::File,
             Some(_) => return Ok(None),
         };
-        Ok(tree::is_plain(&name).then_some((name, kind)))
+        Ok(safe_name::is_plain(&name).then_some((name, kind)))
     }
 }
 
@@ -198,7 +198,7 @@ impl Tree {
             2 if is_joliet(descriptor) => Names::Joliet,
             _ => return None,
         };
-        let block = u64::from(field::le16(descriptor, 128)?);
+        let block = u64::from(le_bytes::le16(descriptor, 128)?);
         let root = Record::decode(descriptor.get(156..190)?)?.extent;
         matches!(block, 512 | 1024 | 2048).then_some(Self { block, root, names })
     }
@@ -245,11 +245,11 @@ impl Record {
         let after = 33 + name_length + usize::from(name_length % 2 == 0);
         Some(Self {
             extent: Extent {
-                block: field::le32(bytes, 2)?.checked_add(u32::from(*bytes.get(1)?))?,
-                bytes: field::le32(bytes, 10)?,
+                block: le_bytes::le32(bytes, 2)?.checked_add(u32::from(*bytes.get(1)?))?,
+                bytes: le_bytes::le32(bytes, 10)?,
             },
             is_directory: flags & 0x02 != 0,
-            is_in_pieces: flags & 0x80 != 0 || field::le16(bytes, 26)? != 0,
+            is_in_pieces: flags & 0x80 != 0 || le_bytes::le16(bytes, 26)? != 0,
             name,
             system: bytes.get(after..).unwrap_or_default().to_vec(),
         })
@@ -295,7 +295,7 @@ impl RockRidge {
                 b"NM" if data.first().is_some_and(|flags| flags & 6 == 0) => {
                     name.extend(data.get(1..).unwrap_or_default());
                 }
-                b"PX" => found.mode = field::le32(data, 0),
+                b"PX" => found.mode = le_bytes::le32(data, 0),
                 b"SL" => target.add(data.get(1..).unwrap_or_default()),
                 b"CL" | b"RE" => found.is_moved = true,
                 _ => {}
@@ -374,7 +374,7 @@ fn with_continuation(
 ) -> Result<Vec<u8>, Error> {
     let mut whole = Vec::new();
     let mut piece = area.to_vec();
-    for _ in 0..MOST_CONTINUATIONS {
+    for _ in 0..MAX_CONTINUATIONS {
         let mut next = None;
         for (signature, data) in system_entries(&piece) {
             if signature == b"CE" {
@@ -400,9 +400,9 @@ fn with_continuation(
 /// Block, offset and length out of a `CE` entry.
 fn continuation(data: &[u8]) -> Option<(u32, u32, u32)> {
     Some((
-        field::le32(data, 0)?,
-        field::le32(data, 8)?,
-        field::le32(data, 16)?,
+        le_bytes::le32(data, 0)?,
+        le_bytes::le32(data, 8)?,
+        le_bytes::le32(data, 16)?,
     ))
 }
 
@@ -436,7 +436,7 @@ fn plain_name(name: &[u8]) -> String {
 fn joliet_name(name: &[u8]) -> String {
     let units: Vec<u16> = name
         .chunks_exact(2)
-        .filter_map(|unit| field::array(unit, 0).map(u16::from_be_bytes))
+        .filter_map(|unit| le_bytes::array(unit, 0).map(u16::from_be_bytes))
         .collect();
     let name = String::from_utf16_lossy(&units);
     name.split(';').next().unwrap_or_default().to_owned()
@@ -455,12 +455,12 @@ fn bytes_at(disk: &mut (impl Read + Seek), at: u64, length: u64) -> Result<Vec<u
 const SECTOR: u64 = 2048;
 /// Volume descriptors begin in sector 16; a few are enough.
 const DESCRIPTORS: std::ops::Range<u64> = 16..32;
-const MOST_CONTINUATIONS: usize = 4;
+const MAX_CONTINUATIONS: usize = 4;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::tree::fixture::{
+    use crate::formats::safe_name::fixture::{
         self, Counting, JOLIET, ROCK_RIDGE, continued, name, record,
     };
     use proptest::prelude::*;
@@ -656,7 +656,7 @@ mod tests {
             if let Ok(Some(mut iso)) = Iso::open(Cursor::new(image)) {
                 let cancel = Cancel::default();
                 for file in iso.tree(&cancel).unwrap_or_default().0 {
-                    prop_assert!(file.path.iter().all(|name| tree::is_plain(name)));
+                    prop_assert!(file.path.iter().all(|name| safe_name::is_plain(name)));
                     let _ = iso.read(&file, 1 << 20, &cancel);
                 }
             }

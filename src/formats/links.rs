@@ -1,6 +1,6 @@
 //! Symbolic links of a foreign tree, followed within it: what a copy into a file system without links has in their place.
 
-use super::tree::{Exceeded, MOST_DEPTH};
+use super::safe_name::{Exceeded, MAX_DEPTH};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A symbolic link.
@@ -129,7 +129,7 @@ impl<'a> Walk<'a> {
 
     fn spend(&mut self, path: &[String]) -> Result<(), Exceeded> {
         let left = self.left.checked_sub(1);
-        let left = left.filter(|_| path.len() <= MOST_DEPTH);
+        let left = left.filter(|_| path.len() <= MAX_DEPTH);
         self.left = left.ok_or(Exceeded::Budget)?;
         Ok(())
     }
@@ -248,7 +248,7 @@ mod tests {
         let deepest = path("d2/f");
         let found = follow(&[&deepest], &links, 100).unwrap();
         let depths: Vec<_> = found.files.iter().map(|(path, _)| path.len()).collect();
-        assert_eq!(depths, [MOST_DEPTH, 9]);
+        assert_eq!(depths, [MAX_DEPTH, 9]);
         let deeper = path("d2/2/f");
         assert_eq!(follow(&[&deeper], &links, 100), Err(Exceeded::Budget));
     }

@@ -1,7 +1,7 @@
 //! MBR partition tables: the four entries, the logical partitions of an extended one, the protective entry of a GPT disk.
 
-use super::field;
-use super::gap::{self, Extent};
+use super::free_space::{self, Extent};
+use super::le_bytes;
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// A disk's first 512 bytes, carrying the boot signature.
@@ -72,7 +72,7 @@ impl Mbr {
     /// The disk's identifier (four bytes at 440).
     #[must_use]
     pub fn identifier(&self) -> u32 {
-        field::le32(&*self.0, 440).unwrap_or_default()
+        le_bytes::le32(&*self.0, 440).unwrap_or_default()
     }
 
     /// Whether an entry, of whatever size, protects a GUID partition table: the kernel looks at no more
@@ -139,7 +139,7 @@ impl Mbr {
         let primaries = self.primaries();
         let used = primaries.iter().chain(logicals).map(Partition::extent);
         let used: Vec<Extent> = used.collect();
-        let place = gap::place_last(usable, &used, bytes.div_ceil(sector), align)
+        let place = free_space::place_last(usable, &used, bytes.div_ceil(sector), align)
             .ok_or(Error::NoSpace(bytes))?;
         let partition = Partition {
             number,
@@ -152,11 +152,11 @@ impl Mbr {
         let mut slot = [
             0, 0xFE, 0xFF, 0xFF, FAT32_LBA, 0xFE, 0xFF, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0,
         ];
-        field::put(&mut slot, 8, &first.to_le_bytes());
-        field::put(&mut slot, 12, &sectors.to_le_bytes());
+        le_bytes::put(&mut slot, 8, &first.to_le_bytes());
+        le_bytes::put(&mut slot, 12, &sectors.to_le_bytes());
         for (offset, n) in (TABLE..).step_by(SLOT).zip(1..) {
             if n == number {
-                field::put(&mut *self.0, offset, &slot);
+                le_bytes::put(&mut *self.0, offset, &slot);
                 break;
             }
         }
@@ -177,7 +177,7 @@ impl Mbr {
         if (entry.kind, entry.start) != (PROTECTIVE, 1) || entry.sectors == sectors {
             return false;
         }
-        field::put(&mut *self.0, TABLE + 12, &sectors.to_le_bytes());
+        le_bytes::put(&mut *self.0, TABLE + 12, &sectors.to_le_bytes());
         true
     }
 
@@ -235,8 +235,8 @@ impl Entry {
         Some(Self {
             kind: *slot.get(4)?,
             bootable: slot.first() == Some(&0x80),
-            start: field::le32(slot, 8)?,
-            sectors: field::le32(slot, 12)?,
+            start: le_bytes::le32(slot, 8)?,
+            sectors: le_bytes::le32(slot, 12)?,
         })
     }
 
@@ -271,7 +271,7 @@ fn follow_chain(
 ) -> io::Result<()> {
     let (mut at, mut size) = (extended.first, extended.sectors);
     let mut tables = 0;
-    while tables < MOST_EMPTY_TABLES && found.len() < MOST_LOGICALS {
+    while tables < MAX_EMPTY_TABLES && found.len() < MAX_LOGICALS {
         tables += 1;
         disk.seek(SeekFrom::Start(at.saturating_mul(u64::from(sector))))?;
         let mut bytes = [0; 512];
@@ -296,7 +296,7 @@ fn follow_chain(
             }
             tables = 0;
             found.push(partition);
-            if found.len() == MOST_LOGICALS {
+            if found.len() == MAX_LOGICALS {
                 return Ok(());
             }
         }
@@ -327,9 +327,9 @@ const FAT32_LBA: u8 = 0x0C;
 const ADDRESSABLE: u64 = 1 << 32;
 const ALIGNMENT: u64 = 1 << 20;
 /// The kernel's limit is number 255 (include/linux/genhd.h: `DISK_MAX_PARTS`).
-const MOST_LOGICALS: usize = 251;
+const MAX_LOGICALS: usize = 251;
 /// The kernel's limit, against chains without end.
-const MOST_EMPTY_TABLES: u32 = 100;
+const MAX_EMPTY_TABLES: u32 = 100;
 
 #[cfg(test)]
 mod tests {

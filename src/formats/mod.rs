@@ -1,6 +1,5 @@
 //! Byte formats: bytes in, values out; no files, clocks or logging.
 
-pub mod detect;
 pub mod dhcp4;
 pub mod dhcp6;
 pub mod domain_name;
@@ -10,10 +9,11 @@ pub mod fat;
 pub mod frames;
 pub mod gpt;
 pub mod guid;
+pub mod image_format;
 pub mod ipmi;
 pub mod ipv4;
 pub mod iso9660;
-pub mod kernel_log;
+pub mod kmsg;
 pub mod mbr;
 pub mod module_alias;
 pub mod module_index;
@@ -31,7 +31,7 @@ pub mod vpd;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 
-mod field;
-mod gap;
+mod free_space;
+mod le_bytes;
 pub(crate) mod links;
-pub(crate) mod tree;
+pub(crate) mod safe_name;

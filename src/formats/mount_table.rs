@@ -52,7 +52,7 @@ impl Mount {
     /// The mount that a path lies on, walking from this one, the root, as the kernel does: what is mounted beneath another
     /// mount is not reached.
     #[must_use]
-    pub fn holder<'a>(&'a self, mounts: &'a [Self], path: &Path) -> &'a Self {
+    pub fn containing_mount<'a>(&'a self, mounts: &'a [Self], path: &Path) -> &'a Self {
         let mut holder = self;
         // Each mount is passed once, whatever a table says of itself.
         for _ in mounts {
@@ -216,7 +216,7 @@ mod tests {
                       35 35 0:5 / /mnt/x rw - proc itself\n";
         let mounts = Mount::parse_all(table);
         let holder = |path: &str| {
-            let holder = mounts[0].holder(&mounts, Path::new(path));
+            let holder = mounts[0].containing_mount(&mounts, Path::new(path));
             holder.source.display().to_string()
         };
         assert_eq!(

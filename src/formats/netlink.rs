@@ -3,7 +3,7 @@
 //!
 //! Numbers are in the machine's byte order, except in an attribute that is marked otherwise.
 
-use super::field::array;
+use super::le_bytes::array;
 
 /// A message (`struct nlmsghdr` and what follows it).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

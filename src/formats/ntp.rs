@@ -1,6 +1,6 @@
 //! The 48 bytes with which a machine asks for the time and is answered (SNTP: RFC 4330, in the format of RFC 5905).
 
-use super::field::{array, put};
+use super::le_bytes::{array, put};
 use core::time::Duration;
 
 /// What a server said, as times since 1970-01-01 UTC.
@@ -70,7 +70,7 @@ pub fn reply(bytes: &[u8], mark: u64) -> Result<Reply, Error> {
         let code = code.into_iter().filter(u8::is_ascii_graphic);
         return Err(Error::Refused(code.map(char::from).collect()));
     }
-    if leap == ALARM || stratum > DEEPEST_STRATUM || received == 0 || sent == 0 {
+    if leap == ALARM || stratum > MAX_STRATUM || received == 0 || sent == 0 {
         return Err(Error::Unsynchronised);
     }
     let (received, sent) = (since_1970(received), since_1970(sent));
@@ -102,7 +102,7 @@ const SERVER: u8 = 4;
 const ALARM: u8 = 3;
 const KISS_OF_DEATH: u8 = 0;
 /// 16 means unsynchronised.
-const DEEPEST_STRATUM: u8 = 15;
+const MAX_STRATUM: u8 = 15;
 const FROM_1900_TO_1970: u64 = 2_208_988_800;
 
 /// Places of the fields.

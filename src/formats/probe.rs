@@ -5,7 +5,7 @@
 //! section 3) and the superblock of ext (Linux `fs/ext4/ext4.h`), and takes the labels that libblkid takes.
 
 use super::fat::{self, Fat};
-use super::field;
+use super::le_bytes;
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// A file system with its label, which is empty where it has none; blanks at its end are no part of it.
@@ -61,7 +61,7 @@ impl Volume {
             }));
         }
         let ext = bytes_at(device, 1024, 136)?;
-        let is_ext = field::le16(&ext, 56) == Some(0xEF53);
+        let is_ext = le_bytes::le16(&ext, 56) == Some(0xEF53);
         let label = ext.get(120..136).filter(|_| is_ext).map(text);
         Ok(label.map(|label| Self::Ext { label }))
     }
@@ -103,7 +103,7 @@ pub fn is_md_member(device: &mut (impl Read + Seek), bytes: u64) -> io::Result<b
     ];
     for (place, major) in places.into_iter().flatten() {
         let start = bytes_at(device, place, 8)?;
-        let little = (field::le32(&start, 0), field::le32(&start, 4));
+        let little = (le_bytes::le32(&start, 0), le_bytes::le32(&start, 4));
         let big = (little.0.map(u32::swap_bytes), little.1.map(u32::swap_bytes));
         let wanted = (Some(MD_MAGIC), Some(major));
         // Version 0.90 is in the byte order of the machine that made it.
@@ -127,8 +127,8 @@ pub fn is_gfs2(device: &mut (impl Read + Seek)) -> io::Result<bool> {
 #[must_use]
 pub fn ext_block(bytes: &[u8]) -> Option<u64> {
     let superblock = bytes.get(1024..2048)?;
-    let exponent = field::le32(superblock, 24).filter(|exponent| *exponent <= 6)?;
-    (field::le16(superblock, 56) == Some(0xEF53)).then_some(1024 << exponent)
+    let exponent = le_bytes::le32(superblock, 24).filter(|exponent| *exponent <= 6)?;
+    (le_bytes::le16(superblock, 56) == Some(0xEF53)).then_some(1024 << exponent)
 }
 
 /// Whether a boot sector says that it is of a FAT file system: by the name of its type, or by a jump over the fields of one.
@@ -138,7 +138,7 @@ fn is_fat(boot: &[u8]) -> bool {
         names.iter().any(|known| name == Some(*known))
     };
     // 16-bit sectors per FAT are zero on FAT32 alone, whose extended boot record lies further on.
-    let marker = match field::le16(boot, 22) {
+    let marker = match le_bytes::le16(boot, 22) {
         Some(0) => 66,
         _ => 38,
     };
@@ -171,7 +171,7 @@ const EXTENDED: u8 = 0x29;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::tree::fixture;
+    use crate::formats::safe_name::fixture;
     use proptest::prelude::*;
     use std::io::{Cursor, Write};
 

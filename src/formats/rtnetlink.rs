@@ -5,7 +5,7 @@
 //! not named here are passed over. Of one that comes twice the last counts, as it does for the kernel
 //! (`__nla_parse`, lib/nlattr.c).
 
-use super::field::array;
+use super::le_bytes::array;
 use super::netlink::{Attribute, Malformed, attributes, push_attribute};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,13 +1,16 @@
-//! The records of commands, so that Ironic reads from the next agent what it read from the one before.
+//! Command history in memory, so that Ironic reads the same results from the next agent process.
 //!
-//! A memory file of frames (see [`crate::formats::frames`]), each a record as it was when it changed: a later word about the
-//! same record replaces the earlier one, and a frame that an agent died over is not read. The number in the header says where
-//! the frames begin. When there are many words about few records, all are written once more behind the last, the number is set
-//! to them, and the memory before them is given back.
+//! A memory file of frames (see [`crate::formats::frames`]), each with a record at the time it
+//! changed. A later frame of a record replaces the earlier one. An incomplete frame, left by an
+//! agent that died while writing it, is ignored.
+//!
+//! The number in the header is the offset of the first frame. If many frames describe few records,
+//! all records are written once more after the last frame. The number is then set to them, and the
+//! memory before them is freed.
 
-use super::memory::{AFTER_HEADER, Header, memory_file};
+use super::memfd::{AFTER_HEADER, Header, memory_file};
 use super::record;
-use crate::command::{Journal, Kept};
+use crate::command::{Journal, SavedRecord};
 use crate::formats::frames::{frame, frames};
 use nix::fcntl::{FallocateFlags, fallocate};
 use std::fs::File;
@@ -16,49 +19,49 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The records in memory that outlives the process; clones share it.
+/// Command history in memory that outlives the process; clones share it.
 #[derive(Clone, Debug)]
-pub struct LedgerFile(Arc<Shared>);
+pub struct HistoryFile(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     file: File,
-    place: Mutex<Place>,
+    place: Mutex<Extent>,
 }
 
-/// Where the frames are, and how many bytes of them are too many.
+/// Range of the frames, and the size above which they are rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct Extent {
     start: u64,
     end: u64,
     most: u64,
 }
 
-impl Place {
+impl Extent {
     const EMPTY: Self = Self {
         start: AFTER_HEADER,
         end: AFTER_HEADER,
-        most: MOST_BYTES,
+        most: MAX_BYTES,
     };
 }
 
-impl LedgerFile {
-    /// An empty one.
+impl HistoryFile {
+    /// Creates an empty command history.
     ///
     /// # Errors
-    /// What the kernel says when it has no memory.
+    /// The kernel has no memory.
     pub fn create() -> io::Result<Self> {
         Self::of(memory_file(c"ferrite-ledger")?.into())
     }
 
-    /// The one in this file; what is none becomes an empty one.
+    /// Opens the command history in this file; a file without one becomes an empty history.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be read or written.
     pub fn of(file: OwnedFd) -> io::Result<Self> {
         let ledger = Self(Arc::new(Shared {
             file: File::from(file),
-            place: Mutex::new(Place::EMPTY),
+            place: Mutex::new(Extent::EMPTY),
         }));
         let start = HEADER.read(&ledger.0.file);
         let length = ledger.0.file.metadata()?.len();
@@ -77,10 +80,10 @@ impl LedgerFile {
                     );
                     ledger.0.file.set_len(end)?;
                 }
-                *ledger.0.place() = Place {
+                *ledger.0.place() = Extent {
                     start,
                     end,
-                    most: MOST_BYTES.max(2 * read),
+                    most: MAX_BYTES.max(2 * read),
                 };
             }
             _ => ledger.forget()?,
@@ -88,19 +91,19 @@ impl LedgerFile {
         Ok(ledger)
     }
 
-    /// Its memory file.
+    /// Returns the memory file.
     #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.0.file.as_fd()
     }
 
-    /// Every record, in the order of the commands.
+    /// Returns every record, in the order of the commands.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn records(&self) -> io::Result<Vec<Kept>> {
-        let Place { start, end, .. } = *self.0.place();
-        let mut records: Vec<Kept> = Vec::new();
+    pub fn records(&self) -> io::Result<Vec<SavedRecord>> {
+        let Extent { start, end, .. } = *self.0.place();
+        let mut records: Vec<SavedRecord> = Vec::new();
         for content in frames(&self.0.bytes(start, end)?) {
             let Some(kept) = record::parsed(content) else {
                 tracing::warn!(
@@ -116,25 +119,25 @@ impl LedgerFile {
         Ok(records)
     }
 
-    /// Forgets every record: nobody is to come after this agent.
+    /// Deletes every record; for use when no other agent follows.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn forget(&self) -> io::Result<()> {
         let mut place = self.0.place();
         forget(&self.0.file)?;
-        *place = Place::EMPTY;
+        *place = Extent::EMPTY;
         Ok(())
     }
 }
 
-/// Forgets every record in a file that nothing else of this process uses.
+/// Deletes every record in a file that nothing else in this process uses.
 pub(super) fn forget(file: &File) -> io::Result<()> {
     HEADER.begin(file, AFTER_HEADER)
 }
 
-impl Journal for LedgerFile {
-    fn keep(&self, record: &Kept, all: &dyn Fn() -> Vec<Kept>) {
+impl Journal for HistoryFile {
+    fn keep(&self, record: &SavedRecord, all: &dyn Fn() -> Vec<SavedRecord>) {
         let kept = || -> io::Result<()> {
             let mut place = self.0.place();
             if place.end - place.start > place.most {
@@ -150,7 +153,7 @@ impl Journal for LedgerFile {
 }
 
 impl Shared {
-    fn place(&self) -> MutexGuard<'_, Place> {
+    fn place(&self) -> MutexGuard<'_, Extent> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -161,17 +164,18 @@ impl Shared {
         Ok(bytes)
     }
 
-    fn append(&self, place: &mut Place, kept: &Kept) -> io::Result<()> {
+    fn append(&self, place: &mut Extent, kept: &SavedRecord) -> io::Result<()> {
         let frame = frame(&record::written(kept)).ok_or(io::ErrorKind::FileTooLarge)?;
         self.file.write_all_at(&frame, place.end)?;
         place.end += u64::try_from(frame.len()).map_err(io::Error::other)?;
         Ok(())
     }
 
-    /// One word about each record, behind all that were said. Who dies before the number is set leaves the old words, each
-    /// true, and some of them twice.
-    fn rewrite(&self, place: &mut Place, all: &[Kept]) -> io::Result<()> {
-        let mut anew = Place {
+    /// Appends one frame per record, and then sets the start to the first of them.
+    ///
+    /// If the process dies before that, the old frames still hold; some records appear twice.
+    fn rewrite(&self, place: &mut Extent, all: &[SavedRecord]) -> io::Result<()> {
+        let mut anew = Extent {
             start: place.end,
             ..*place
         };
@@ -179,7 +183,7 @@ impl Shared {
             self.append(&mut anew, kept)?;
         }
         HEADER.set(&self.file, anew.start)?;
-        anew.most = MOST_BYTES.max(2 * (anew.end - anew.start));
+        anew.most = MAX_BYTES.max(2 * (anew.end - anew.start));
         *place = anew;
         let past = i64::try_from(anew.start).map_err(io::Error::other)? - PAST_FROM;
         let give_back = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
@@ -189,10 +193,10 @@ impl Shared {
 }
 
 const HEADER: Header = Header(b"ferrled1");
-/// Behind the header.
+/// Offset of the first byte after the header.
 const PAST_FROM: i64 = 16;
-/// Bytes of words that may lie there before the first rewriting; then twice of what was left.
-const MOST_BYTES: u64 = 1 << 20;
+/// Maximum size of the frames before a rewrite; afterwards twice the remaining size, if larger.
+const MAX_BYTES: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -202,8 +206,8 @@ mod tests {
     use serde_json::{Value, json};
     use std::os::unix::fs::MetadataExt;
 
-    fn kept(id: &str, outcome: Option<Result<Value, AgentError>>) -> Kept {
-        Kept {
+    fn kept(id: &str, outcome: Option<Result<Value, AgentError>>) -> SavedRecord {
+        SavedRecord {
             id: id.into(),
             name: "execute_clean_step".into(),
             mode: Mode::Async,
@@ -217,21 +221,21 @@ mod tests {
         Some(Err(AgentError::new(class, "no disk")))
     }
 
-    fn nobody() -> Vec<Kept> {
+    fn nobody() -> Vec<SavedRecord> {
         panic!("nobody is to be asked for all records")
     }
 
-    fn next(ledger: &LedgerFile) -> LedgerFile {
-        LedgerFile::of(ledger.descriptor().try_clone_to_owned().unwrap()).unwrap()
+    fn next(ledger: &HistoryFile) -> HistoryFile {
+        HistoryFile::of(ledger.descriptor().try_clone_to_owned().unwrap()).unwrap()
     }
 
-    fn assert_holds(ledger: &LedgerFile, wanted: &[Kept]) {
+    fn assert_holds(ledger: &HistoryFile, wanted: &[SavedRecord]) {
         assert!(ledger.records().unwrap() == wanted);
     }
 
     #[test]
     fn the_last_word_about_each_record_is_found_in_the_order_of_the_commands() {
-        let ledger = LedgerFile::create().unwrap();
+        let ledger = HistoryFile::create().unwrap();
         let (first, second) = (kept("a", failed()), kept("b", Some(Ok(json!(null)))));
         for word in [&kept("a", None), &first, &kept("b", None), &second] {
             ledger.keep(word, &nobody);
@@ -255,7 +259,7 @@ mod tests {
                 json!({"omitted": "nested in 1000 levels, more than 126"}),
             ),
         ] {
-            let ledger = LedgerFile::create().unwrap();
+            let ledger = HistoryFile::create().unwrap();
             ledger.keep(&kept("a", Some(Ok(nested(levels)))), &nobody);
             assert_holds(&next(&ledger), &[kept("a", Some(Ok(expected)))]);
         }
@@ -263,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_word_that_an_agent_died_over_is_not_read_and_the_next_one_is() {
-        let ledger = LedgerFile::create().unwrap();
+        let ledger = HistoryFile::create().unwrap();
         let before = kept("a", failed());
         ledger.keep(&before, &nobody);
         let whole = ledger.0.file.metadata().unwrap().len();
@@ -280,7 +284,7 @@ mod tests {
 
     #[test]
     fn the_memory_stays_bounded_however_often_records_change() {
-        let ledger = LedgerFile::create().unwrap();
+        let ledger = HistoryFile::create().unwrap();
         let result = |round: usize| Some(Ok(json!({ "text": "x".repeat(10_000), "round": round })));
         for round in 0..1000 {
             ledger.keep(&kept("a", result(round)), &|| {
@@ -288,13 +292,13 @@ mod tests {
             });
         }
         let bytes = ledger.0.file.metadata().unwrap().blocks() * 512;
-        assert!(bytes < 2 * MOST_BYTES, "{bytes}");
+        assert!(bytes < 2 * MAX_BYTES, "{bytes}");
         assert_holds(&next(&ledger), &[kept("a", result(999))]);
     }
 
     #[test]
     fn nothing_is_left_when_it_was_forgotten() {
-        let ledger = LedgerFile::create().unwrap();
+        let ledger = HistoryFile::create().unwrap();
         ledger.keep(&kept("a", failed()), &nobody);
         ledger.forget().unwrap();
         assert_holds(&next(&ledger), &[]);
@@ -313,7 +317,7 @@ mod tests {
         {
             let file = memory_file(c"strange").unwrap();
             file.write_all_at(strange, 0).unwrap();
-            let ledger = LedgerFile::of(file.into()).unwrap();
+            let ledger = HistoryFile::of(file.into()).unwrap();
             assert_holds(&ledger, &[]);
             ledger.keep(&kept("a", None), &nobody);
             assert!(next(&ledger).records().unwrap().len() == 1, "{number}");

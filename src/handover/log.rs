@@ -1,14 +1,16 @@
-//! The tail of a process's log, so that it outlives the process and others can read it.
+//! Tail of a process's log that outlives the process and that other processes can read.
 //!
-//! A ring of bytes in a memory file, after its header: the number there counts every byte that was ever written, and is changed
-//! last. A process that dies over a line loses that line, and the oldest ones that it was written over.
+//! A ring of bytes in a memory file, after its header. The number in the header counts all bytes
+//! ever written, and is updated last. A process that dies while writing a line loses that line and
+//! the oldest ones that it overwrote.
 //!
-//! Each process has a file of its own that it alone writes, so that none waits for another, and none can damage what another
-//! logged or push it out. Their lines are merged by their times when they are collected. A reader believes nothing of it: numbers
-//! are bounded by the file's size, which is sealed, and lines are masked and cleared of control characters once more.
+//! Each process writes its own file. No process therefore waits for another, or can damage or
+//! displace another's lines. The reader merges the lines by their timestamps. It does not trust the
+//! content: numbers are bounded by the file's size, which is sealed. Lines are redacted, and
+//! stripped of control characters, once more.
 
-use super::memory::{AFTER_HEADER, Header, memory_file};
-use crate::logging::{Line, Mirror, Source};
+use super::memfd::{AFTER_HEADER, Header, memory_file};
+use crate::logging::{Line, Source, Tee};
 use crate::redact::{one_line, redact};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use std::ffi::CStr;
@@ -19,28 +21,29 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// The latest lines of a process, in memory that outlives it.
+/// Latest log lines of a process, in memory that outlives it.
 #[derive(Debug)]
 pub struct LogTail {
     file: File,
-    /// Bytes that were ever written.
+    /// Total number of bytes ever written.
     written: Mutex<u64>,
 }
 
 impl LogTail {
-    /// An empty one in a memory file of this name.
+    /// Creates an empty log tail in a memory file with this name.
     ///
     /// # Errors
-    /// What the kernel says when it has no memory.
+    /// The kernel has no memory.
     pub fn create(name: &CStr) -> io::Result<Self> {
         let tail = Self::of(memory_file(name)?.into())?;
-        // Who holds it can write its lines, and neither take room without limit nor take the file away below its readers.
+        // A process with the descriptor can write lines. It cannot grow the file, or shrink it
+        // below what readers expect.
         let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
         fcntl(&tail.file, FcntlArg::F_ADD_SEALS(seals))?;
         Ok(tail)
     }
 
-    /// The one in this file; what is none becomes an empty one.
+    /// Opens the log tail in this file; a file without one becomes an empty log tail.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -60,21 +63,21 @@ impl LogTail {
         })
     }
 
-    /// Its memory file.
+    /// Returns the memory file.
     #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 
-    /// Its memory file for a process that only reads it.
+    /// Opens the memory file read-only, for another process.
     ///
     /// # Errors
-    /// There is no `/proc`.
+    /// `/proc` is not mounted.
     pub fn read_only(&self) -> io::Result<OwnedFd> {
         File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd())).map(OwnedFd::from)
     }
 
-    /// The whole lines that are there, oldest first.
+    /// Returns the complete lines, oldest first.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -82,7 +85,7 @@ impl LogTail {
         read_lines(&self.file)
     }
 
-    /// The texts of the last so many lines.
+    /// Returns the texts of the last `most` lines.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -93,7 +96,7 @@ impl LogTail {
     fn push(&self, line: &Line) -> io::Result<()> {
         let text = line.text.trim_end_matches('\n');
         let text = text
-            .get(..text.floor_char_boundary(LONGEST_LINE))
+            .get(..text.floor_char_boundary(MAX_LINE_LEN))
             .unwrap_or(text);
         let micros = u64::try_from(line.at.as_micros()).unwrap_or(u64::MAX);
         let stamped = format!("{micros:0STAMP$x} {text}\n");
@@ -111,25 +114,25 @@ impl LogTail {
     }
 }
 
-impl Mirror for LogTail {
-    fn tell(&self, line: &Line) {
-        // There is nobody to be told of it but the log itself.
+impl Tee for LogTail {
+    fn write(&self, line: &Line) {
+        // A failure cannot be logged, because this is the log.
         let _lost = self.push(line);
     }
 }
 
-/// The log of another process, to be read.
+/// Reader of another process's log.
 #[derive(Debug)]
 pub struct LogReader(File);
 
 impl LogReader {
-    /// The one in this file.
+    /// Reads the log tail in this file.
     #[must_use]
     pub fn of(file: OwnedFd) -> Self {
         Self(file.into())
     }
 
-    /// The texts of the last so many lines.
+    /// Returns the texts of the last `most` lines.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -155,7 +158,7 @@ fn last_texts(file: &File, most: usize) -> io::Result<Vec<String>> {
 }
 
 fn read_lines(file: &File) -> io::Result<Vec<Line>> {
-    // Another process may have written since.
+    // Read from the file, because another process may have written since.
     let written = HEADER.read(file).unwrap_or(0);
     let length = usize::try_from(written.min(ROOM)).map_err(io::Error::other)?;
     let (mut bytes, oldest) = (vec![0; length], written.saturating_sub(ROOM));
@@ -165,7 +168,7 @@ fn read_lines(file: &File) -> io::Result<Vec<Line>> {
     file.read_exact_at(after, AFTER_HEADER)?;
     let text = String::from_utf8_lossy(&bytes);
     let whole = match text.split_once('\n') {
-        // The oldest line has lost its beginning.
+        // The beginning of the oldest line was overwritten.
         Some((_, whole)) if oldest > 0 => whole,
         _ => &text,
     };
@@ -185,13 +188,13 @@ fn read_lines(file: &File) -> io::Result<Vec<Line>> {
 }
 
 const HEADER: Header = Header(b"ferrlog2");
-/// Bytes of text: some thousand lines.
+/// Size of the ring in bytes: some thousand lines.
 const ROOM: u64 = 256 << 10;
-/// No log is as long as this; sums beyond it would not fit.
+/// Maximum total of written bytes, which no log reaches; larger numbers could overflow.
 const MAX_WRITTEN: u64 = u64::MAX / 2;
-/// Of a line longer than this only the beginning is there.
-const LONGEST_LINE: usize = 16 << 10;
-/// Digits of a line's time: microseconds since the machine started, hexadecimal.
+/// Maximum length of a line in bytes; longer lines are cut.
+const MAX_LINE_LEN: usize = 16 << 10;
+/// Length of a line's timestamp: hexadecimal digits of the microseconds since the machine started.
 const STAMP: usize = 16;
 
 #[cfg(test)]
@@ -220,12 +223,12 @@ mod tests {
         assert_eq!(log.lines().unwrap(), []);
         let said = [line(1, "one"), line(2, "two"), line(u64::MAX, "three")];
         for line in &said {
-            log.tell(line);
+            log.write(line);
         }
         let next = next(&log);
         assert_eq!(next.lines().unwrap(), said);
         assert_eq!(next.last(2).unwrap(), ["two", "three"]);
-        next.tell(&line(4, "four"));
+        next.write(&line(4, "four"));
         assert_eq!(log.last(1).unwrap(), ["four"]);
         assert_eq!(log.last(9).unwrap().len(), 4);
     }
@@ -234,7 +237,7 @@ mod tests {
     fn the_oldest_lines_leave_and_none_is_cut() {
         let log = LogTail::create(c"test-log").unwrap();
         for number in 0..40_000 {
-            log.tell(&line(number, &format!("line {number:05}")));
+            log.write(&line(number, &format!("line {number:05}")));
         }
         let lines = log.lines().unwrap();
         let kept = ROOM / 28;
@@ -246,9 +249,9 @@ mod tests {
     #[test]
     fn a_line_that_is_too_long_ends_within_its_own() {
         let log = LogTail::create(c"test-log").unwrap();
-        log.tell(&line(1, &"ä".repeat(LONGEST_LINE)));
-        log.tell(&line(2, "next"));
-        let cut = line(1, &"ä".repeat(LONGEST_LINE / 2));
+        log.write(&line(1, &"ä".repeat(MAX_LINE_LEN)));
+        log.write(&line(2, "next"));
+        let cut = line(1, &"ä".repeat(MAX_LINE_LEN / 2));
         assert_eq!(log.lines().unwrap(), [cut, line(2, "next")]);
     }
 
@@ -266,7 +269,7 @@ mod tests {
     #[test]
     fn a_reader_cannot_write_and_a_writer_cannot_change_the_size() {
         let log = LogTail::create(c"test-log").unwrap();
-        log.tell(&line(1, "kept"));
+        log.write(&line(1, "kept"));
         let read_only = File::from(log.read_only().unwrap());
         assert!(read_only.write_all_at(b"x", 0).is_err());
         let writer = File::from(log.descriptor().try_clone_to_owned().unwrap());
@@ -293,7 +296,7 @@ mod tests {
                 line(1, "ä"),
             ]
         );
-        // Whatever number stands there, no more than the room is read.
+        // No number in the header makes the reader read more than the ring.
         for number in [ROOM, ROOM + 1, MAX_WRITTEN, u64::MAX] {
             HEADER.set(&file, number).unwrap();
             let bytes: usize = reader(&log)
@@ -304,7 +307,7 @@ mod tests {
             assert!(bytes <= 4 * usize::try_from(ROOM).unwrap(), "{number}");
         }
         let owner = LogTail::of(log.descriptor().try_clone_to_owned().unwrap()).unwrap();
-        owner.tell(&line(9, "goes on"));
+        owner.write(&line(9, "goes on"));
         assert_eq!(owner.last(1).unwrap(), ["goes on"]);
     }
 

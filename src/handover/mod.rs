@@ -1,19 +1,21 @@
-//! What an agent that ended leaves to the one after it, so that Ironic notices no more than a command that failed.
+//! State that an agent process leaves to its successor, so that Ironic sees at most a failed
+//! command.
 //!
 //! ```text
-//! keeper (process 1, `ferrite supervise`, systemd) ── holds three memory files, looks into none but the log
-//!   └─ agent ── maps the vault, reads the ledger's records and the log's last lines, and writes all three
+//! state holder (PID 1, `ferrite supervise`, systemd): holds three memory files, reads only the log
+//!   └─ agent: maps the vault, reads the command history and the last log lines, writes all three
 //! ```
 //!
-//! Nothing of it is ever on a disk: it is gone with the keeper, and so with the machine; process 1 wipes it when that goes to its owner.
+//! None of it is ever on a disk: it is lost with the state holder, and so with the machine. PID 1
+//! wipes it when the machine is handed to its owner.
 
 mod ledger;
 mod log;
-mod memory;
+mod memfd;
 mod record;
 pub mod systemd;
 
-pub use ledger::LedgerFile;
+pub use ledger::HistoryFile;
 pub use log::{LogReader, LogTail};
 
 use crate::secret::Vault;
@@ -21,43 +23,43 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// What an agent leaves, open for who works with it.
+/// State of an agent process for its successor, open for use.
 #[derive(Debug)]
 pub struct Handover {
-    /// Its secrets, and who it was to Ironic.
+    /// Secrets of the agent, and its identity to Ironic.
     pub vault: Vault,
-    /// The records of its commands.
-    pub ledger: LedgerFile,
-    /// What it said last.
+    /// Command history.
+    pub ledger: HistoryFile,
+    /// Latest log lines.
     pub log: LogTail,
 }
 
 impl Handover {
-    /// Nothing left by anybody.
+    /// Creates an empty state.
     ///
     /// # Errors
-    /// What the kernel says when it has no memory.
+    /// The kernel has no memory.
     pub fn create() -> io::Result<Self> {
         Ok(Self {
             vault: Vault::create()?,
-            ledger: LedgerFile::create()?,
+            ledger: HistoryFile::create()?,
             log: LogTail::create(c"ferrite-log")?,
         })
     }
 
-    /// What an agent before this one left.
+    /// Opens the state of a previous agent.
     ///
     /// # Errors
-    /// The first is no vault, or one of the others cannot be written.
+    /// The first file is no vault, or one of the others cannot be read or written.
     pub fn of([vault, ledger, log]: [OwnedFd; FILES]) -> io::Result<Self> {
         Ok(Self {
             vault: Vault::of(vault)?,
-            ledger: LedgerFile::of(ledger)?,
+            ledger: HistoryFile::of(ledger)?,
             log: LogTail::of(log)?,
         })
     }
 
-    /// Its memory files, in their order.
+    /// Returns the memory files: vault, command history, log.
     #[must_use]
     pub fn files(&self) -> [BorrowedFd<'_>; FILES] {
         [
@@ -68,38 +70,39 @@ impl Handover {
     }
 }
 
-/// The memory files in the hands of who keeps them for one agent after the other, and looks into none but the log.
+/// Memory files held for successive agents; only the log is read here.
 #[derive(Debug)]
-pub struct Keeper([OwnedFd; FILES]);
+pub struct StateHolder([OwnedFd; FILES]);
 
-impl Keeper {
-    /// A keeper of new files.
+impl StateHolder {
+    /// Creates new memory files.
     ///
     /// # Errors
-    /// What the kernel says when it has no memory.
+    /// The kernel has no memory.
     pub fn create() -> io::Result<Self> {
         Self::of(&Handover::create()?)
     }
 
-    /// A keeper of these.
+    /// Duplicates the descriptors of existing memory files.
     ///
     /// # Errors
-    /// The process has too many files open.
+    /// The process has too many open files.
     pub fn of(handover: &Handover) -> io::Result<Self> {
         let [vault, ledger, log] = handover.files().map(|file| file.try_clone_to_owned());
         Ok(Self([vault?, ledger?, log?]))
     }
 
-    /// The files, in their order.
+    /// Returns the memory files: vault, command history, log.
     #[must_use]
     pub fn files(&self) -> [BorrowedFd<'_>; FILES] {
         self.0.each_ref().map(AsFd::as_fd)
     }
 
-    /// Wipes what an agent left that died before it could: nobody is to come after it.
+    /// Wipes the vault and the command history. For use when the agent died before it could, and no
+    /// other agent follows.
     ///
     /// # Errors
-    /// One of the files is none of an agent's, or cannot be written. The others are wiped.
+    /// A file does not belong to an agent, or cannot be written. The others are wiped.
     pub fn wipe(&self) -> io::Result<()> {
         let [vault, ledger, _] = &self.0;
         let vault = vault.try_clone().and_then(Vault::of);
@@ -108,15 +111,15 @@ impl Keeper {
         vault
     }
 
-    /// What the agent said last, line by line.
+    /// Returns the last `lines` log lines of the agent.
     ///
     /// # Errors
-    /// The log's file cannot be read.
+    /// The log file cannot be read.
     pub fn last_lines(&self, lines: usize) -> io::Result<Vec<String>> {
         let [_, _, log] = &self.0;
         LogReader::of(log.try_clone()?).last(lines)
     }
 }
 
-/// How many memory files there are: vault, ledger, log.
+/// Number of memory files: vault, command history, log.
 pub const FILES: usize = 3;

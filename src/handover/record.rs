@@ -1,12 +1,12 @@
-//! A command's record as text, for the next agent alone: nobody else reads it.
+//! Encodes a command record as JSON, which only the next agent process reads.
 
-use crate::command::{Kept, Mode};
+use crate::command::{Mode, SavedRecord};
 use crate::error::{AgentError, ErrorClass};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// The text of a record.
-pub(super) fn written(kept: &Kept) -> Vec<u8> {
+/// Encodes a record.
+pub(super) fn written(kept: &SavedRecord) -> Vec<u8> {
     let mut text = Map::new();
     text.insert("id".into(), json!(kept.id));
     text.insert("name".into(), json!(kept.name));
@@ -49,8 +49,8 @@ fn levels(value: &Value) -> usize {
     deepest
 }
 
-/// The record of a text; none where it is not one of ours.
-pub(super) fn parsed(text: &[u8]) -> Option<Kept> {
+/// Decodes a record; returns `None` if the text is not one.
+pub(super) fn parsed(text: &[u8]) -> Option<SavedRecord> {
     let Ok(Value::Object(mut text)) = serde_json::from_slice(text) else {
         return None;
     };
@@ -62,7 +62,7 @@ pub(super) fn parsed(text: &[u8]) -> Option<Kept> {
         }
         (None, None) => None,
     };
-    Some(Kept {
+    Some(SavedRecord {
         id: text.get("id")?.as_str()?.to_owned(),
         name: text.get("name")?.as_str()?.to_owned(),
         mode: if text.get("waited")?.as_bool()? {
@@ -75,7 +75,8 @@ pub(super) fn parsed(text: &[u8]) -> Option<Kept> {
     })
 }
 
-/// The JSON parser refuses more than 127 levels, and the record is one of them.
+/// Maximum nesting of a result. The JSON parser refuses more than 127 levels, of which the record
+/// is one.
 const MAX_LEVELS: usize = 126;
 
 #[cfg(test)]
@@ -91,7 +92,7 @@ mod tests {
 
         #[test]
         fn what_was_written_is_read(id in ".*", name in ".*", details in ".*", waited: bool, is_conductors: bool, end in 0..3) {
-            let kept = Kept {
+            let kept = SavedRecord {
                 id,
                 name,
                 mode: if waited { Mode::Sync } else { Mode::Async },
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn no_result_is_not_the_result_null() {
-        let kept = |outcome| Kept {
+        let kept = |outcome| SavedRecord {
             id: "a".into(),
             name: "sync".into(),
             mode: Mode::Sync,

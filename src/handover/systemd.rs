@@ -1,4 +1,5 @@
-//! systemd as the keeper: its store of descriptors, by its protocol alone (sd_notify(3), sd_listen_fds(3)).
+//! systemd as the state holder: uses its file descriptor store by the protocol alone (sd_notify(3),
+//! sd_listen_fds(3)).
 
 use super::FILES;
 use nix::sys::socket::{
@@ -10,7 +11,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
-/// The manager that started this process and wants to be told of it.
+/// Notification socket of the service manager that started this process.
 #[derive(Debug)]
 pub struct Manager {
     socket: OwnedFd,
@@ -18,7 +19,8 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// The one that a variable of the environment names; none where there is none, or where it cannot be spoken to.
+    /// Opens a socket to the address in the variable `NOTIFY_SOCKET`. Returns `None` if it is unset
+    /// or unusable.
     #[must_use]
     pub fn of_environment(variable: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
         let path = variable("NOTIFY_SOCKET")?;
@@ -44,17 +46,17 @@ impl Manager {
         })
     }
 
-    /// Tells it that commands are answered.
+    /// Notifies the service manager that the agent serves commands.
     pub fn ready(&self) {
         if let Err(error) = self.send("READY=1", &[]) {
             tracing::warn!(%error, "the service manager cannot be told that the agent is ready");
         }
     }
 
-    /// Gives it the memory files, for the agent that it starts after this one.
+    /// Stores the memory files in the service manager, for the next agent.
     ///
     /// # Errors
-    /// It does not take them.
+    /// A file cannot be sent.
     pub fn store(&self, files: [BorrowedFd<'_>; FILES]) -> io::Result<()> {
         for (name, file) in NAMES.iter().zip(files) {
             self.send(&format!("FDSTORE=1\nFDNAME={name}"), &[file.as_raw_fd()])?;
@@ -77,9 +79,10 @@ impl Manager {
     }
 }
 
-/// The numbers of the memory files that systemd hands to the process `own`; none unless all are there.
+/// Returns the numbers of the memory files that systemd passes to the process `own`, or `None`
+/// unless all are present.
 #[must_use]
-pub fn handed_over(
+pub fn inherited_fds(
     own: u32,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Option<[RawFd; FILES]> {
@@ -95,7 +98,7 @@ pub fn handed_over(
     Some([vault?, ledger?, log?])
 }
 
-/// Their names in the store.
+/// Names of the memory files in the descriptor store.
 const NAMES: [&str; FILES] = ["ferrite-vault", "ferrite-ledger", "ferrite-log"];
 /// `SD_LISTEN_FDS_START`.
 const FIRST: RawFd = 3;
@@ -105,7 +108,7 @@ mod tests {
     use super::*;
 
     fn handed(pairs: &[(&str, &str)]) -> Option<[RawFd; FILES]> {
-        handed_over(7, |name| {
+        inherited_fds(7, |name| {
             let pair = pairs.iter().find(|(known, _)| *known == name);
             pair.map(|(_, value)| value.into())
         })

@@ -1,9 +1,9 @@
-//! The memory of the pipeline: a fixed number of buffers that go round between its threads.
+//! Memory of the pipeline: a fixed number of buffers that circulate between its threads.
 
-use crate::formats::qcow2::Stopped;
+use crate::formats::qcow2::SinkClosed;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// A piece of memory whose first byte may be given to a device directly.
+/// A buffer whose first byte is aligned for direct I/O.
 pub(super) struct Buffer {
     memory: Vec<u8>,
     start: usize,
@@ -14,7 +14,7 @@ pub(super) struct Buffer {
 impl Buffer {
     pub(super) fn new(capacity: usize) -> Self {
         let memory = vec![0; capacity + ALIGNMENT];
-        // An offset that cannot be found would be huge: then the buffer is merely not aligned.
+        // If the offset cannot be found, it is huge. The buffer is then not aligned.
         let start =
             Some(memory.as_ptr().align_offset(ALIGNMENT)).filter(|&start| start < ALIGNMENT);
         Self {
@@ -25,7 +25,7 @@ impl Buffer {
         }
     }
 
-    /// A buffer full of zeroes.
+    /// Creates a buffer full of zeroes.
     pub(super) fn zeroes(capacity: usize) -> Self {
         Self {
             length: capacity,
@@ -39,7 +39,7 @@ impl Buffer {
             .unwrap_or_default()
     }
 
-    /// Appends as much as fits; returns what does not.
+    /// Appends as many bytes as fit and returns the rest.
     pub(super) fn append<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let (now, later) = bytes.split_at(bytes.len().min(self.capacity - self.length));
         let from = self.start + self.length;
@@ -50,7 +50,7 @@ impl Buffer {
         later
     }
 
-    /// Replaces the content by what `fill` writes; it returns how much that is.
+    /// Replaces the content by the output of `fill`, which returns its length.
     pub(super) fn refill<E>(
         &mut self,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
@@ -70,39 +70,39 @@ impl Buffer {
     }
 }
 
-/// Where one thread takes empty buffers.
+/// Receiving end of a buffer pool: one thread takes empty buffers.
 pub(super) struct Pool(Receiver<Buffer>);
 
-/// Where another gives them back.
+/// Sending end of a buffer pool: another thread returns buffers.
 #[derive(Clone)]
 pub(super) struct Return(Sender<Buffer>);
 
 impl Pool {
-    /// A pool of `count` buffers; there are never more.
+    /// Creates a pool of `count` buffers, which is also the maximum.
     pub(super) fn new(count: usize, capacity: usize) -> (Self, Return) {
         let (back, free) = channel();
         for _ in 0..count {
-            // The receiver is in this very function.
+            // The receiver exists in this function.
             let _ = back.send(Buffer::new(capacity));
         }
         (Self(free), Return(back))
     }
 
     /// Waits for an empty buffer.
-    pub(super) fn take(&self) -> Result<Buffer, Stopped> {
-        self.0.recv().map_err(|_| Stopped)
+    pub(super) fn take(&self) -> Result<Buffer, SinkClosed> {
+        self.0.recv().map_err(|_| SinkClosed)
     }
 }
 
 impl Return {
-    pub(super) fn give(&self, mut buffer: Buffer) {
+    pub(super) fn recycle(&self, mut buffer: Buffer) {
         buffer.clear();
-        // Nobody takes any more: then the memory is freed.
+        // Without a receiver the memory is freed.
         let _ = self.0.send(buffer);
     }
 }
 
-/// What `O_DIRECT` wants of memory and of places on every disk there is.
+/// Alignment of memory and offsets that satisfies `O_DIRECT` on every disk.
 pub(super) const ALIGNMENT: usize = 4096;
 
 #[cfg(test)]
@@ -123,9 +123,9 @@ mod tests {
     fn a_pool_has_only_its_own_buffers() {
         let (pool, back) = Pool::new(1, 10);
         let buffer = pool.take().unwrap();
-        back.give(buffer);
+        back.recycle(buffer);
         assert!(pool.take().is_ok());
         drop(back);
-        assert_eq!(pool.take().err(), Some(Stopped));
+        assert_eq!(pool.take().err(), Some(SinkClosed));
     }
 }

@@ -1,10 +1,11 @@
-//! What an image must hash to, and the hashing.
+//! Expected checksums of images, and hashing.
 //!
-//! The order in which Ironic's fields count is IPA's. Three things differ. MD5 needs the operator's leave wherever it comes from (IPA
-//! asks only for the old `checksum` field). Hex digits count in either case. A value that cannot be one of its algorithm is
-//! refused before the download instead of after it.
+//! Ironic's fields have the same precedence as in IPA. Three things differ. MD5 always needs the
+//! operator's permission (IPA requires it only for the old `checksum` field). Hex digits match in
+//! either case. A value of the wrong form for its algorithm is refused before the download instead
+//! of after it.
 
-use super::fetch;
+use super::download;
 use super::info::{Checksums, Md5, is_url};
 use super::source::{self, Source};
 use super::sums::{self, Sum};
@@ -15,20 +16,20 @@ use sha2::Sha512_224;
 use sha3::Sha3_224;
 use std::fmt::{self, Write as _};
 
-/// A hash function an image may be verified with.
+/// A hash function for the verification of images.
 #[derive(Clone, Copy)]
 pub struct Algorithm(&'static Function);
 
 struct Function {
-    /// The name Glance and Python's `hashlib` use.
+    /// Name in Glance and Python's `hashlib`.
     name: &'static str,
-    /// Hex digits of a hash.
+    /// Number of hex digits of a hash.
     digits: usize,
     begin: fn() -> Box<dyn Hash>,
 }
 
 impl Algorithm {
-    /// By the name Glance and Python's `hashlib` use.
+    /// Finds a function by its name in Glance and Python's `hashlib`.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase().replace('-', "_");
@@ -36,7 +37,7 @@ impl Algorithm {
         function.map(Self)
     }
 
-    /// By the number of hex digits, as the old `checksum` field wants it.
+    /// Finds a function by the number of hex digits, for the old `checksum` field.
     fn by_length(digits: usize) -> Option<Self> {
         match digits {
             32 => Self::by_name(MD5),
@@ -46,13 +47,13 @@ impl Algorithm {
         }
     }
 
-    /// The name Glance uses.
+    /// Returns the name in Glance.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.0.name
     }
 
-    /// Whether a checksum file's sum can be one of this function.
+    /// Checks whether a checksum file's sum can be of this function.
     fn may_be_of(self, sum: &Sum<'_>) -> bool {
         sum.digits.len() == self.digits() && sum.may_be(self.name())
     }
@@ -76,7 +77,7 @@ impl fmt::Debug for Algorithm {
     }
 }
 
-/// A hash being computed.
+/// Incremental computation of a hash.
 pub(super) struct Hasher(Box<dyn Hash>);
 
 impl Hasher {
@@ -88,19 +89,19 @@ impl Hasher {
         self.0.update(bytes);
     }
 
-    /// The hash as lower-case hex digits.
+    /// Returns the hash as lower-case hex digits.
     pub(super) fn finish(self) -> String {
         self.0.finish()
     }
 }
 
-/// A hash function's state.
+/// State of a hash function.
 trait Hash: Send {
     fn update(&mut self, bytes: &[u8]);
     fn finish(self: Box<Self>) -> String;
 }
 
-/// Of the library that has the fast ones.
+/// Hash of the library with the fast implementations.
 struct Fast(Context);
 
 impl Hash for Fast {
@@ -113,7 +114,7 @@ impl Hash for Fast {
     }
 }
 
-/// Of those that the library does not have.
+/// Hash of a function that the fast library does not have.
 struct Other<D>(D);
 
 impl<D: Digest + Send> Hash for Other<D> {
@@ -126,12 +127,12 @@ impl<D: Digest + Send> Hash for Other<D> {
     }
 }
 
-/// What an image must hash to.
+/// Expected hash of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// By which function.
+    /// Hash function.
     pub algorithm: Algorithm,
-    /// Lower-case hex digits.
+    /// Hash as lower-case hex digits.
     pub digits: String,
 }
 
@@ -139,7 +140,7 @@ impl Expected {
     fn new(algorithm: Algorithm, value: &str) -> Result<Self, Error> {
         let digits = value.trim().to_ascii_lowercase();
         if digits.len() != algorithm.digits() || !is_hex(&digits) {
-            return Err(Error::NotItsValue {
+            return Err(Error::WrongLength {
                 algorithm: algorithm.name(),
                 digits: algorithm.digits(),
             });
@@ -148,17 +149,17 @@ impl Expected {
     }
 }
 
-/// Chooses the strongest thing that Ironic gave, downloading it where it is a URL.
+/// Chooses the strongest checksum from Ironic, and downloads it if it is a URL.
 ///
-/// `image` is the file name looked for in checksum files.
+/// `image` is the file name to find in checksum files.
 pub(super) fn expected(
     checksums: &Checksums,
     image: &str,
     md5: Md5,
-    download: impl Fn(&Source) -> Result<Vec<u8>, fetch::Error>,
+    download: impl Fn(&Source) -> Result<Vec<u8>, download::Error>,
 ) -> Result<Expected, Error> {
     let usable = |algorithm: &Algorithm| algorithm.name() != MD5 || md5 == Md5::Allowed;
-    // Of several sums in a file, the first by a wish of earlier ones.
+    // Of several sums in a file, takes the first that meets the earliest matching criterion.
     let resolve = |value: &str, wanted: &'static str, wishes: &[&dyn Fn(&Sum<'_>) -> bool]| {
         if !is_url(value) {
             return Ok(value.to_owned());
@@ -219,8 +220,9 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// The functions that Python's `hashlib` always has, and SHA-512/t; but SHAKE, whose hashes have no length of their own. What
-/// OpenSSL adds to them (`md5-sha1`, `ripemd160`, `sm3`) is unknown here.
+/// Functions that Python's `hashlib` always has, and SHA-512/t. SHAKE is missing, because its
+/// hashes have no fixed length. OpenSSL's additions (`md5-sha1`, `ripemd160`, `sm3`) are
+/// unsupported.
 static FUNCTIONS: [Function; 14] = [
     Function::of("blake2b", 128, || Box::new(Other(Blake2b512::new()))),
     Function::of("blake2s", 64, || Box::new(Other(Blake2s256::new()))),
@@ -252,43 +254,43 @@ fn fast(algorithm: &'static digest::Algorithm) -> Box<dyn Hash> {
     Box::new(Fast(Context::new(algorithm)))
 }
 
-/// Broken; only by the operator's leave.
+/// MD5 is broken: it is accepted only with the operator's permission.
 const MD5: &str = "md5";
 
-/// Why there is nothing to verify an image with.
+/// Errors of determining the expected checksum.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The checksum file did not come.
+    /// Downloading the checksum file failed.
     #[error("downloading the image's checksum")]
-    Download(#[source] fetch::Error),
-    /// Only an MD5 was given.
+    Download(#[source] download::Error),
+    /// The only checksum is MD5, which is not permitted.
     #[error("only an MD5 checksum was given, which is not allowed unless md5_enabled is set")]
     Md5,
-    /// The file does not name the image, or has it with sums of other functions alone.
+    /// The file does not name the image, or only has its sums of other functions.
     #[error("{file} has no {wanted} for {image}")]
     NotInFile {
-        /// The checksum file.
+        /// URL of the checksum file.
         file: String,
-        /// A function's name, or any checksum.
+        /// Name of the function, or any checksum.
         wanted: &'static str,
-        /// The image's file name.
+        /// File name of the image.
         image: String,
     },
-    /// Not as many hex digits as the algorithm gives.
+    /// The number of hex digits does not match the algorithm.
     #[error("the given checksum is not one of {algorithm}, which has {digits} hex digits")]
-    NotItsValue {
-        /// The algorithm's name.
+    WrongLength {
+        /// Name of the algorithm.
         algorithm: &'static str,
-        /// Its length.
+        /// Number of hex digits in its hash.
         digits: usize,
     },
-    /// A length that belongs to no algorithm.
+    /// The length matches no algorithm.
     #[error("the algorithm could not be identified by the checksum's length")]
     Unidentified,
-    /// An algorithm that we do not have, or may not use.
+    /// The algorithm is unsupported or not permitted.
     #[error("the algorithm {0:?} is unknown or not allowed, and no other checksum was given")]
     Unknown(String),
-    /// The checksum's URL is none.
+    /// The checksum's URL is invalid.
     #[error("the checksum's URL cannot be used")]
     Url(#[source] source::Error),
 }
@@ -297,7 +299,7 @@ pub enum Error {
 mod tests {
     use super::*;
 
-    fn nothing(_: &Source) -> Result<Vec<u8>, fetch::Error> {
+    fn nothing(_: &Source) -> Result<Vec<u8>, download::Error> {
         panic!("nothing to download")
     }
 
@@ -329,7 +331,8 @@ mod tests {
             hash("SHA3-256", b"abc"),
             "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532"
         );
-        // FIPS 202, FIPS 180-4 and RFC 7693, whose appendices have the last two.
+        // Vectors of FIPS 202, FIPS 180-4 and RFC 7693; the last two are from the appendices of RFC
+        // 7693.
         assert_eq!(
             hash("sha3_224", b"abc"),
             "e642824c3f8cf24ad09234ee7d3c766fc9a3a5168d0c94ad73b46fdf"
@@ -408,7 +411,7 @@ mod tests {
         let given = os_hash("sha256", &"g".repeat(64));
         assert!(matches!(
             expected(&given, "x", Md5::Refused, nothing),
-            Err(Error::NotItsValue { .. })
+            Err(Error::WrongLength { .. })
         ));
     }
 
@@ -434,7 +437,7 @@ mod tests {
         let given = os_hash("sha512", &"a".repeat(64));
         assert!(matches!(
             expected(&given, "x", Md5::Refused, nothing),
-            Err(Error::NotItsValue { .. })
+            Err(Error::WrongLength { .. })
         ));
     }
 
@@ -468,7 +471,7 @@ mod tests {
             error.unwrap_err().to_string(),
             "http://host/SUMS has no sha384 for disk.img"
         );
-        // The old field's function is told by the length alone.
+        // The length alone determines the function of the old field.
         let old = Checksums {
             checksum: Some(url.into()),
             os_hash: None,

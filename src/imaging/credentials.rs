@@ -1,4 +1,4 @@
-//! What an image server, or a proxy on the way to it, wants to see of us.
+//! Credentials for image servers and proxies.
 
 use super::source::Source;
 use crate::redact::mask_each_known;
@@ -10,37 +10,39 @@ use reqwest::ClientBuilder;
 use reqwest::header::HeaderValue;
 use zeroize::Zeroizing;
 
-/// User and password of an image server; either may be missing, which is told when they are needed.
+/// User and password of an image server. Either may be missing, which is an error only when they
+/// are needed.
 #[derive(Debug)]
 pub struct BasicAuth {
-    /// The user.
+    /// Name of the user.
     pub user: Option<String>,
-    /// The password.
+    /// Password of the user.
     pub password: Option<Secret<String>>,
 }
 
-/// The proxies of one node.
+/// Proxies of one node.
 #[derive(Debug, Default)]
 pub struct Proxies {
-    /// For `http` URLs.
+    /// Proxy for `http` URLs.
     pub http: Option<Secret<String>>,
-    /// For `https` URLs.
+    /// Proxy for `https` URLs.
     pub https: Option<Secret<String>>,
-    /// Hosts that are reached directly, separated by commas.
+    /// Hosts reached without a proxy, separated by commas.
     pub no_proxy: Option<String>,
 }
 
-/// The value of an `Authorization` header, and who may see it.
+/// Value of an `Authorization` header, and the servers that may receive it.
 #[derive(Debug)]
 pub(super) struct Authorization {
     value: HeaderValue,
-    /// The places of the image that it came with: it is for their servers and no others. `None` where the agent's options have
-    /// it for every server that is asked for images or checksums.
+    /// Sources of the image, if the header came with it: only their servers may receive it. `None`
+    /// for a header from the agent's options, which every server of images or checksums may
+    /// receive.
     image: Option<Vec<Source>>,
 }
 
 impl Authorization {
-    /// What a place is shown that is asked first, not by a redirect.
+    /// Returns the header for the first request to a place, which no redirect led to.
     pub(super) fn towards(&self, place: &Source) -> Option<&HeaderValue> {
         let may_see = self.image.as_ref().is_none_or(|sources| {
             let mut sources = sources.iter();
@@ -50,8 +52,8 @@ impl Authorization {
     }
 }
 
-/// A server's words without what it was shown, at these places: parts of URLs and of the header that it may repeat under any name, or
-/// none.
+/// Masks in a server's text the credentials sent to these places: parts of URLs and of the header.
+/// The server may repeat them under any name, or none.
 pub(super) fn without_credentials<'a>(
     text: &str,
     places: impl IntoIterator<Item = &'a Source>,
@@ -60,7 +62,8 @@ pub(super) fn without_credentials<'a>(
     mask_each_known(text, &shown(places, authorization))
 }
 
-/// Whether a part of a URL repeats what servers were shown at these places as URLs write it: in another case, or percent-encoded.
+/// Checks whether a part of a URL repeats credentials sent to these places. The comparison ignores
+/// case and decodes percent-encoding, because URLs may be written so.
 pub(super) fn repeats_credentials<'a>(
     part: &str,
     places: impl IntoIterator<Item = &'a Source>,
@@ -72,14 +75,14 @@ pub(super) fn repeats_credentials<'a>(
     shown.any(|secret| part.contains(secret.to_lowercase().as_str()))
 }
 
-/// What servers were shown.
+/// Lists the credentials sent to servers.
 fn shown<'a>(
     places: impl IntoIterator<Item = &'a Source>,
     authorization: Option<&Authorization>,
 ) -> Vec<Zeroizing<String>> {
     let mut shown: Vec<Zeroizing<String>> = Vec::new();
     let mut show = |text: &str| {
-        if text.len() >= SHORTEST_MASKED {
+        if text.len() >= MIN_MASKED_LEN {
             shown.push(Zeroizing::new(text.to_owned()));
         }
     };
@@ -87,7 +90,7 @@ fn shown<'a>(
         let url = place.url();
         login::secrets_of(url).iter().for_each(|text| show(text));
         if url.password().is_none() {
-            // Who stands alone is a key.
+            // A user name without a password is a key.
             show(url.username());
             show(&login::decoded(url.username()));
         }
@@ -106,9 +109,10 @@ fn shown<'a>(
     shown
 }
 
-/// The strongest of what there is.
+/// Chooses the strongest of the given credentials.
 ///
-/// `header` is Ironic's whole header, `own` belongs to the image as well, `general` to the agent's options.
+/// `header` is Ironic's whole header, `own` also belongs to the image, `general` to the agent's
+/// options.
 pub(super) fn authorization(
     header: Option<&Secret<String>>,
     own: Option<&BasicAuth>,
@@ -141,7 +145,7 @@ impl BasicAuth {
     }
 }
 
-/// A client with a node's proxies; without any, the environment's stay.
+/// Configures a client with a node's proxies; without any, the environment's apply.
 pub(super) fn with_proxies(
     builder: ClientBuilder,
     proxies: &Proxies,
@@ -157,22 +161,22 @@ pub(super) fn with_proxies(
         .map_err(Error::Proxy)
 }
 
-/// Why credentials or proxies cannot be used.
+/// Errors of credentials or proxies.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The given header has characters that no header has.
+    /// The header has characters that are invalid in headers.
     #[error("the given Authorization header is malformed")]
     Authorization,
-    /// Basic authentication is wanted and incomplete.
+    /// Basic authentication is requested but incomplete.
     #[error("Missing [{0}] fields from HTTP(S) basic auth config")]
     Incomplete(String),
-    /// A proxy's URL.
+    /// The URL of a proxy is invalid.
     #[error("using the given proxy")]
     Proxy(#[source] url::ParseError),
 }
 
-/// What is shorter is a word of any text, and no secret.
-const SHORTEST_MASKED: usize = 4;
+/// Minimum length of a masked text: a shorter one occurs in ordinary text and is no secret.
+const MIN_MASKED_LEN: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -1,20 +1,21 @@
-//! What an HTTP server did to content on its way (`Content-Encoding`), and the undoing of it for small things.
+//! Content encoding of HTTP responses (`Content-Encoding`), and decoding for small downloads.
 
 use super::gunzip::{Gunzip, Rest};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use std::io::{self, Read};
 
-/// How content is encoded.
+/// Encoding of content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// By gzip (RFC 1952), once.
+    /// Encoded once by gzip (RFC 1952).
     Gzip,
-    /// Not at all.
+    /// Not encoded.
     Identity,
 }
 
 impl Encoding {
-    /// What an answer's head says; `None` for anything else. Names count in any case, and an empty one is none.
+    /// Parses the encoding from the response headers; `None` for any other encoding. Names match in
+    /// any case, and an empty one means no encoding.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut encoding = Self::Identity;
         for value in headers.get_all(CONTENT_ENCODING) {
@@ -30,7 +31,8 @@ impl Encoding {
     }
 }
 
-/// The content of gzip; `None` when it has more than `limit` bytes. What is behind it is left out, as by requests.
+/// Decodes gzip; `None` when the content has more than `limit` bytes. Trailing data is ignored, as
+/// by requests.
 pub(super) fn gunzip(encoded: &[u8], limit: usize) -> io::Result<Option<Vec<u8>>> {
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let mut content = Vec::new();

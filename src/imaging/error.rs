@@ -1,87 +1,87 @@
-//! Why an image was not written, and what Ironic is told.
+//! Errors of writing an image, and their form for Ironic.
 
-use super::{checksum, fetch, info, pipeline, target};
+use super::{checksum, download, info, pipeline, target};
 use crate::error::{AgentError, ErrorClass};
-use crate::formats::{detect, qcow2};
+use crate::formats::{image_format, qcow2};
 use crate::storage;
 use std::io;
 use std::path::PathBuf;
 
-/// Why an image was not written.
+/// Errors of writing an image.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Something failed when the disk had been written to.
+    /// A step failed after the disk had been written to.
     #[error("writing the image was given up, and {} was left without a partition table", device.display())]
     Abandoned {
-        /// The disk.
+        /// Path of the disk.
         device: PathBuf,
-        /// What failed.
+        /// Cause of the failure.
         #[source]
         cause: Box<Self>,
     },
-    /// The disk is not the one that was chosen.
+    /// The disk is not the chosen one.
     #[error(transparent)]
     Chosen(#[from] storage::Error),
-    /// Nothing to verify the image with.
+    /// No checksum could be determined to verify the image with.
     #[error("Unable to verify image {image} with available checksums")]
     Checksum {
         /// Ironic's name of the image.
         image: String,
-        /// What is wrong with them.
+        /// Cause of the failure.
         source: checksum::Error,
     },
-    /// The image turned out corrupt while it was written.
+    /// Decoding found the image corrupt during the write.
     #[error("decoding the image")]
     Decode(#[source] qcow2::Error),
-    /// Every URL was given up.
+    /// Downloads from every URL failed.
     #[error("Download of image {image} failed: {attempts}")]
     Download {
         /// Ironic's name of the image.
         image: String,
-        /// What came of each URL.
+        /// Outcome of each URL.
         attempts: String,
     },
-    /// Nothing, or a disk of no bytes.
+    /// The image is empty, or its disk has no bytes.
     #[error("the image at {0} is empty")]
     Empty(String),
-    /// The download cannot be made, or must not go on.
+    /// The download failed and cannot be retried.
     #[error("downloading the image")]
-    Fetch(#[source] fetch::Error),
-    /// The image must not be written.
+    Fetch(#[source] download::Error),
+    /// Inspection rejected the image.
     #[error(transparent)]
-    Inspect(#[from] detect::Error),
-    /// The image is not the one Ironic means.
+    Inspect(#[from] image_format::Error),
+    /// The image does not match its checksum.
     #[error(
         "Image failed to verify against checksum. location: {url}; image ID: {image}; image checksum ({algorithm}): {expected}; verification checksum: {actual}"
     )]
     Mismatch {
-        /// Where it came from.
+        /// URL of the image.
         url: String,
-        /// Ironic's name of it.
+        /// Ironic's name of the image.
         image: String,
-        /// The hash function.
+        /// Name of the hash function.
         algorithm: &'static str,
-        /// What it should hash to.
+        /// Expected hash.
         expected: String,
-        /// What it does hash to.
+        /// Actual hash.
         actual: String,
     },
-    /// Something failed when the disk had been written to, and then clearing it.
+    /// A step failed after the disk had been written to, and clearing the disk failed too.
     #[error("writing the image was given up, and {} may still have a partition table", device.display())]
     NotCleared {
-        /// The disk.
+        /// Path of the disk.
         device: PathBuf,
-        /// What failed first.
+        /// Cause of the first failure.
         #[source]
         cause: Box<Self>,
     },
-    /// One partition's content.
+    /// The image is the content of one partition.
     #[error("image {0} is a partition image; this agent writes whole-disk images (raw or qcow2)")]
     PartitionImage(String),
-    /// The disk.
+    /// The target disk failed.
     #[error(transparent)]
     Target(#[from] target::Error),
-    /// The machine has no more threads.
+    /// A thread could not be started.
     #[error("starting a thread")]
     Thread(#[source] io::Error),
 }
@@ -97,8 +97,8 @@ impl Error {
             | Self::Download { .. } => ErrorClass::ImageDownloadError,
             Self::Checksum { .. } => ErrorClass::RESTError,
             Self::Chosen(_) => ErrorClass::BlockDeviceError,
-            Self::Fetch(fetch::Error::Duration(_)) => ErrorClass::ImageDownloadTimeoutError,
-            Self::Fetch(fetch::Error::Cancelled) | Self::Thread(_) => {
+            Self::Fetch(download::Error::Duration(_)) => ErrorClass::ImageDownloadTimeoutError,
+            Self::Fetch(download::Error::Cancelled) | Self::Thread(_) => {
                 ErrorClass::CommandExecutionError
             }
             Self::Fetch(_) => ErrorClass::ImageDownloadError,

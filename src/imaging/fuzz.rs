@@ -1,4 +1,5 @@
-//! Any bytes as what image servers send beside images, and as what Ironic says of an image.
+//! Fuzzes responses of image servers beside images, and Ironic's description of an image, with
+//! arbitrary bytes.
 
 #![allow(
     clippy::expect_used,
@@ -12,7 +13,7 @@ use super::info::{Checksums, ImageInfo, Md5};
 use super::{encoding, source::Source, sums};
 use serde_json::Value;
 
-/// The content of a checksum file, plain and zipped; or the place that a redirect leads to.
+/// Parses the bytes as a checksum file, as gzip, and as the target of a redirect.
 pub(crate) fn image_server(bytes: &[u8]) {
     let sha256 = Algorithm::by_name("sha256").expect("a function that is known");
     for image in ["disk.img", "a%20disk%zz.img"] {
@@ -28,8 +29,8 @@ pub(crate) fn image_server(bytes: &[u8]) {
             assert_eq!((expected.algorithm, expected.digits.len()), (sha256, 64));
         }
     }
-    if let Ok(Some(content)) = encoding::gunzip(bytes, MOST_BYTES) {
-        assert!(content.len() <= MOST_BYTES);
+    if let Ok(Some(content)) = encoding::gunzip(bytes, MAX_BYTES) {
+        assert!(content.len() <= MAX_BYTES);
     }
     let source: Source = "http://u:hush@h/a/b".parse().expect("a URL");
     if let Ok(place) = source.join(bytes) {
@@ -42,7 +43,7 @@ pub(crate) fn image_server(bytes: &[u8]) {
     }
 }
 
-/// `image_info`, in JSON.
+/// Parses the bytes as `image_info` in JSON.
 pub(crate) fn image_info(bytes: &[u8]) {
     if let Ok(Value::Object(info)) = serde_json::from_slice(bytes) {
         for md5 in [Md5::Allowed, Md5::Refused] {
@@ -54,4 +55,4 @@ pub(crate) fn image_info(bytes: &[u8]) {
     }
 }
 
-const MOST_BYTES: usize = 100_000;
+const MAX_BYTES: usize = 100_000;

@@ -1,19 +1,19 @@
-//! The content of gzip (RFC 1952), of all members. Zeroes between and behind them are padding: tapes and block devices leave it, and
-//! gzip(1) and Python's `gzip` skip it.
+//! Decodes gzip (RFC 1952) with all its members. Zeroes between and after them are padding from
+//! tapes and block devices, which gzip(1) and Python's `gzip` skip.
 
 use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, Read};
 
-/// What becomes of bytes behind the last member that are no padding.
+/// Treatment of bytes after the last member that are no padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
-    /// They are left out.
+    /// Ignores them.
     LeftOut,
-    /// They are an error.
+    /// Reports an error.
     Refused,
 }
 
-/// A reader of what is zipped. It has an end, whatever it is given: at most [`MOST_MEMBERS`] members.
+/// A reader of gzip content. It ends for any input: it decodes at most [`MAX_MEMBERS`] members.
 #[derive(Debug)]
 pub(super) struct Gunzip<R> {
     member: Option<GzDecoder<R>>,
@@ -30,7 +30,7 @@ impl<R: BufRead> Gunzip<R> {
         }
     }
 
-    /// What follows a member and its padding; `None` at the end.
+    /// Finds the next member after a member and its padding; `None` at the end.
     fn next_member(&mut self, mut reader: R) -> io::Result<Option<GzDecoder<R>>> {
         let first = loop {
             let bytes = reader.fill_buf()?;
@@ -48,7 +48,7 @@ impl<R: BufRead> Gunzip<R> {
             return Ok(None);
         }
         self.members += 1;
-        if self.members > MOST_MEMBERS {
+        if self.members > MAX_MEMBERS {
             let why = "it has too many members";
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
@@ -72,10 +72,11 @@ impl<R: BufRead> Read for Gunzip<R> {
     }
 }
 
-/// The first byte of a member.
+/// First byte of a member.
 const MAGIC: u8 = 0x1f;
-/// Those who compress by blocks have one for some tens of KiB; empty ones would cost time and come to nothing.
-const MOST_MEMBERS: u32 = 10_000;
+/// Maximum number of members. Block compressors create one for some tens of KiB; empty members
+/// would cost time without output.
+const MAX_MEMBERS: u32 = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn members_without_content_come_to_an_end() {
-        let most = usize::try_from(MOST_MEMBERS).unwrap();
+        let most = usize::try_from(MAX_MEMBERS).unwrap();
         assert_eq!(
             content(&member(b"").repeat(most), Rest::Refused).as_deref(),
             Ok("")

@@ -1,4 +1,4 @@
-//! What Ironic says about the image to write (`image_info`), checked before anything is begun.
+//! Ironic's description of the image to write (`image_info`), validated before any work.
 
 use super::credentials::{BasicAuth, Proxies};
 use super::source::{self, Source};
@@ -7,72 +7,74 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-/// An image, as Ironic describes it.
+/// Ironic's description of an image.
 #[derive(Debug)]
 pub struct ImageInfo {
     /// Ironic's name of the image.
     pub id: String,
-    /// Where it is; tried in order.
+    /// URLs of the image, tried in order.
     pub urls: Vec<Source>,
-    /// The format Ironic announces.
+    /// Format according to Ironic.
     pub disk_format: Option<String>,
-    /// What the image's bytes must hash to.
+    /// Expected checksums of the image's bytes.
     pub checksums: Checksums,
-    /// Whether the image is one partition's content instead of a disk.
+    /// Kind of the image: one partition's content or a disk.
     pub kind: ImageKind,
     /// User and password of the image server.
     pub basic_auth: Option<BasicAuth>,
-    /// Whether its servers may be shown what the agent's configuration has for servers of images without any.
+    /// Whether its servers may receive the configured credentials for images without their own.
     pub configured_auth: ConfiguredAuth,
-    /// A whole `Authorization` header; stronger than user and password.
+    /// Complete `Authorization` header; it takes precedence over user and password.
     pub authorization: Option<Secret<String>>,
-    /// The proxies of this node.
+    /// Proxies of this node.
     pub proxies: Proxies,
-    /// The config drive, where Ironic does not give it beside the image.
+    /// Config drive, where Ironic does not send it separately.
     pub config_drive: Option<Secret<String>>,
 }
 
-/// What an image fills.
+/// Extent of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageKind {
-    /// One partition; the table is to be made.
+    /// One partition; its table must be created.
     Partition,
     /// The whole disk.
     WholeDisk,
 }
 
-/// Checksums as Ironic gave them; at least one is good to verify with.
+/// Checksums from Ironic; at least one is usable for verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checksums {
-    /// The old field: hex digits or the URL of a checksum file.
+    /// Value of the old field: hex digits or the URL of a checksum file.
     pub checksum: Option<String>,
-    /// Algorithm and value (or URL of a file with it).
+    /// Algorithm and value (or the URL of a file with it).
     pub os_hash: Option<(String, String)>,
 }
 
-/// Whether servers of an image may be shown the configuration's user and password (`image_server_*`).
+/// Whether servers of an image may receive the configured user and password (`image_server_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfiguredAuth {
-    /// Ironic names the servers.
+    /// Sent: Ironic names the servers.
     Shown,
-    /// Somebody else does, whom a policy lets write images: the password is not theirs.
+    /// Not sent: another client, which a policy allows to write images, names the servers. It must
+    /// not obtain the password.
     Withheld,
 }
 
-/// Whether MD5 is good enough (`md5_enabled`).
+/// Whether MD5 is permitted (`md5_enabled`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Md5 {
-    /// The operator says so.
+    /// The operator permits MD5.
     Allowed,
-    /// As it should be.
+    /// MD5 is not permitted (recommended).
     Refused,
 }
 
 impl ImageInfo {
-    /// Reads and checks `image_info`. The rules, their order and their texts are IPA's (`standby._validate_image_info`).
+    /// Parses and validates `image_info`. The rules, their order and their texts are IPA's
+    /// (`standby._validate_image_info`).
     ///
     /// # Errors
-    /// [`Error`] names the first field that is wrong.
+    /// [`Error`] names the first invalid field.
     pub fn parse(info: &Map<String, Value>, md5: Md5) -> Result<Self, Error> {
         let id = info.get("id").ok_or(Error::Missing("id"))?;
         let urls = info.get("urls").ok_or(Error::Missing("urls"))?;
@@ -111,7 +113,7 @@ impl Checksums {
             Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
             Some(_) => return Err(Error::NotText("checksum")),
         };
-        // Empty texts are none, as they are for Python.
+        // Empty texts count as missing, as in Python.
         let given = |name| {
             let value = info.get(name).filter(|value| !value.is_null());
             value.is_some_and(|value| value.as_str() != Some(""))
@@ -135,7 +137,7 @@ impl Checksums {
     }
 }
 
-/// Whether a checksum field is the place of the checksum. As in IPA the scheme is lower case.
+/// Checks whether a checksum field is a URL. As in IPA the scheme must be lower case.
 pub(super) fn is_url(text: &str) -> bool {
     text.starts_with("http://") || text.starts_with("https://")
 }
@@ -180,16 +182,16 @@ fn proxies(info: &Map<String, Value>) -> Proxies {
     }
 }
 
-/// Why an `image_info` is not good.
+/// Errors of an invalid `image_info`.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The header is not base64 of a text; what it is is not told.
+    /// The header is not base64 of a text; the message omits its value.
     #[error("Image 'image_request_authorization' must be base64 of a header value.")]
     Authorization,
-    /// A field is not there.
+    /// A field is missing.
     #[error("Image is missing '{0}' field.")]
     Missing(&'static str),
-    /// Nothing to verify the image with.
+    /// The image has no usable checksum.
     #[error(
         "Image checksum is not available, either the 'checksum' field or the 'os_hash_algo' and 'os_hash_value' fields pair must be set for image verification."
     )]
@@ -197,10 +199,10 @@ pub enum Error {
     /// A field is no text, or an empty one.
     #[error("Image '{0}' must be a non-empty string.")]
     NotText(&'static str),
-    /// Not a place to fetch from.
+    /// A URL of the image is invalid.
     #[error("Image 'urls' has an element that cannot be used")]
     Url(#[source] source::Error),
-    /// Not a list of texts.
+    /// The field is not a list of texts.
     #[error("Image 'urls' must be a list with at least one element.")]
     Urls,
 }

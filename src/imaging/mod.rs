@@ -1,26 +1,26 @@
-//! Images: fetch, verify, decode, write; config drives.
+//! Images: download, verification, decoding and writing; config drives.
 //!
 //! ```text
-//! attempts ─► fetch ─► [hash] ─► [decode: raw, qcow2] ─► writer ─► target (the disk)
-//!                └─ the first 34 KiB ─► formats::detect: refused before a byte is written
+//! failover ─► download ─► [hash] ─► [decode: raw, qcow2] ─► writer ─► target (the disk)
+//!                └─ the first 34 KiB ─► formats::image_format: refused before a byte is written
 //! ```
 //!
-//! An image never lies anywhere in between: it goes from the network to the disk through a fixed number of buffers.
-//! [`write_image`] is the way in. How often things are tried, and why: a download that fails is tried as `attempts`
-//! says. A download that came whole with a wrong checksum is tried once more (from the next URL if there is one): a
-//! damaged transfer is repaired by that, a wrong image stays wrong however often it is written. (IPA writes it ten times.)
+//! An image is never stored in between: a fixed number of buffers carries it from the network to
+//! the disk. [`write_image`] is the entry point. A failed download is retried by the rules of
+//! `failover`. A complete download with a wrong checksum is repeated once, from the next URL if
+//! there is one. This repairs a damaged transfer, but no wrong image. (IPA writes it ten times.)
 
 pub mod checksum;
 pub mod configdrive;
 pub mod credentials;
-pub mod fetch;
+pub mod download;
 pub mod info;
 pub mod source;
 
-mod attempts;
 mod buffer;
 mod encoding;
 mod error;
+mod failover;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod gunzip;
@@ -31,67 +31,69 @@ mod target;
 mod writer;
 mod zeroes;
 
-pub use crate::formats::detect::{Format, Rules};
+pub use crate::formats::image_format::{Format, Rules};
 pub use checksum::Expected;
 pub use credentials::BasicAuth;
+pub use download::Network;
 pub use error::Error;
-pub use fetch::Network;
 pub use info::{ConfiguredAuth, ImageInfo, ImageKind, Md5};
 
-use crate::formats::detect::{self, Decoding, Finding};
+use crate::formats::image_format::{self, Decoding, Finding};
 use crate::formats::qcow2::{self, Pass};
 use crate::progress::{Cancel, Reporter};
 use crate::storage::chosen::Chosen;
-use attempts::Attempts;
 use buffer::Buffer;
 use checksum::Hasher;
-use fetch::{Download, Fetcher, Remedy, TimeLimit};
+use download::{Download, Fetcher, Remedy, TimeLimit};
+use failover::Attempts;
 use pipeline::{BLOCK, Decoder, Outcome};
 use source::Source;
 use std::time::Duration;
 use target::Target;
 use writer::Writer;
 
-/// What an operator decides about images.
+/// Operator settings for images.
 #[derive(Debug)]
 pub struct Settings {
-    /// How image servers are reached.
+    /// Network settings for image servers.
     pub network: Network,
-    /// How often a URL is tried again (`image_download_connection_retries`).
+    /// Number of retries of a URL (`image_download_connection_retries`).
     pub retries: u32,
-    /// The pause before that (`image_download_connection_retry_interval`).
+    /// Pause before a retry (`image_download_connection_retry_interval`).
     pub interval: Duration,
-    /// The most that all downloads of an image may take, without what the disk takes (`image_download_max_duration`); `None`
-    /// has no end.
+    /// Limit of all downloads of an image, without the time of the disk
+    /// (`image_download_max_duration`); `None` means no limit.
     pub max_duration: Option<Duration>,
-    /// User and password for images that bring none (`image_server_*`), if the strategy is `http_basic`.
+    /// User and password for images without their own (`image_server_*`), if the strategy is
+    /// `http_basic`.
     pub basic_auth: Option<BasicAuth>,
-    /// Whether MD5 is good enough.
+    /// Whether MD5 is permitted.
     pub md5: Md5,
-    /// What may be written.
+    /// Rules for permitted images.
     pub rules: Rules,
 }
 
-/// What was written.
+/// Description of a written image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     /// Bytes of the image file.
     pub bytes: u64,
-    /// Bytes of the disk it describes.
+    /// Bytes of the disk that the image describes.
     pub virtual_size: u64,
-    /// What it is.
+    /// Format of the image.
     pub format: Format,
-    /// What it was verified with, and its hash.
+    /// Verified hash and its algorithm.
     pub checksum: Expected,
 }
 
-/// Writes a whole-disk image onto a disk and returns when it is verified and on the medium.
+/// Writes a whole-disk image to a disk and returns after it is verified and on the medium.
 ///
-/// Blocks; the caller must not be a task of the network's runtime. After an error the disk is as it was, or has no partition
-/// table; where it does not take that either, [`Error::NotCleared`] says so.
+/// Blocks; the caller must not be a task of the network's runtime. After an error the disk is
+/// unchanged, or has no partition table. If clearing the table fails too, the error is
+/// [`Error::NotCleared`].
 ///
 /// # Errors
-/// [`Error`], which says what failed, where from, and what became of the disk.
+/// [`Error`], with the failed step, its source and the state of the disk.
 pub fn write_image(
     info: &ImageInfo,
     device: &Chosen,
@@ -127,7 +129,7 @@ pub fn write_image(
     Ok(written)
 }
 
-/// Makes the disk what the verified image says, or leaves no partition table on it.
+/// Commits the verified image to the disk, or leaves no partition table on it.
 fn conclude(
     mut writer: Writer,
     attempt: Result<Written, Error>,
@@ -141,7 +143,7 @@ fn conclude(
     outcome.map_err(|error| abandon(writer, error))
 }
 
-/// What an image must hash to, downloading that where Ironic gives its place.
+/// Determines the expected hash of an image, and downloads it where Ironic sends its URL.
 ///
 /// # Errors
 /// [`Error::Checksum`], [`Error::Fetch`].
@@ -165,7 +167,7 @@ fn fetcher(info: &ImageInfo, settings: &Settings, cancel: &Cancel) -> Result<Fet
     );
     let limit = settings.max_duration.map(TimeLimit::new);
     authorization
-        .map_err(fetch::Error::Credentials)
+        .map_err(download::Error::Credentials)
         .and_then(|value| Fetcher::new(&settings.network, &info.proxies, value, limit, cancel))
         .map_err(Error::Fetch)
 }
@@ -217,7 +219,7 @@ fn abandon(writer: Writer, cause: Error) -> Error {
     }
 }
 
-/// One image on its way to one disk.
+/// The write of one image to one disk.
 struct Job<'a> {
     info: &'a ImageInfo,
     settings: &'a Settings,
@@ -229,7 +231,7 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Tries until the image is on the disk and verified, or nothing is left to try.
+    /// Retries until the image is on the disk and verified, or all attempts failed.
     fn attempt_all(&mut self) -> Result<Written, Error> {
         let (retries, interval) = (self.settings.retries, self.settings.interval);
         let mut attempts = Attempts::new(&self.info.urls, retries, interval);
@@ -256,12 +258,13 @@ impl Job<'_> {
         })
     }
 
-    /// Zeroes what the image has of empty areas: now, when no server waits for the next read.
+    /// Zeroes the empty areas of the image. The download is complete, so no server waits for the
+    /// next read.
     fn zero_rest(&mut self) -> Result<(), Error> {
         self.writer.begin_zeroing();
         while self.writer.zero_next()? {
             if self.cancel.is_cancelled() {
-                return Err(Error::Fetch(fetch::Error::Cancelled));
+                return Err(Error::Fetch(download::Error::Cancelled));
             }
         }
         Ok(())
@@ -271,7 +274,7 @@ impl Job<'_> {
         let mut download = self.fetcher.open(source).map_err(Error::Fetch)?;
         let mut first = first_block(&mut download)?;
         let announced = self.info.disk_format.as_deref();
-        let found = detect::inspect(first.bytes(), announced, &self.settings.rules)?;
+        let found = image_format::inspect(first.bytes(), announced, &self.settings.rules)?;
         let size = size(&found, &download);
         if size == Some(0) || first.bytes().is_empty() {
             return Err(Error::Empty(source.to_string()));
@@ -298,7 +301,7 @@ impl Job<'_> {
         }
     }
 
-    /// One pass over the file, verified.
+    /// Runs one pass over the file and verifies it.
     fn pass(
         &mut self,
         first: Buffer,
@@ -336,7 +339,7 @@ fn first_block(download: &mut Download<'_>) -> Result<Buffer, Error> {
     Ok(first)
 }
 
-/// Bytes of the disk the image describes, where they are known beforehand.
+/// Returns the size in bytes of the disk that the image describes, if it is known beforehand.
 fn size(found: &Finding, download: &Download<'_>) -> Option<u64> {
     match &found.decoding {
         Decoding::Raw => download.length,
@@ -370,7 +373,8 @@ mod tests {
 
     const MIB: usize = 1 << 20;
 
-    /// A disk of 16 MiB with a verified image of 12, but for what is written last.
+    /// Creates a disk of 16 MiB with a verified image of 12 MiB, without the regions that are
+    /// written last.
     fn written(file: &Path) -> (Writer, Written) {
         fs::write(file, vec![0xD1; 16 * MIB]).unwrap();
         let image = vec![0xA5; 12 * MIB];
@@ -389,7 +393,7 @@ mod tests {
         (writer, written)
     }
 
-    /// Whether each MiB is all of one byte, and of which.
+    /// Returns the byte of which each MiB consists.
     fn mebibytes(file: &Path) -> Vec<u8> {
         let disk = fs::read(file).unwrap();
         let plain = |mib: &[u8]| mib.iter().all(|byte| *byte == mib[0]);

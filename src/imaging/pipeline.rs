@@ -1,39 +1,39 @@
-//! One pass of a download to the disk, in four threads: network → hash → decode → write.
+//! Writes one download to the disk in four threads: network → hash → decode → write.
 //!
-//! Every byte in flight lies in one of ten buffers that go round, so memory does not depend on the image, and a slow disk
-//! slows the network down. A stage that fails drops its channels, which ends the others; the reason is taken from the
-//! stage that had one.
+//! All data in flight is in ten buffers that circulate. So memory use does not depend on the image,
+//! and a slow disk slows the network down. A stage that fails drops its channels, which ends the
+//! others. The reported error is that of a stage that failed by itself.
 
 use super::buffer::{Buffer, Pool, Return};
 use super::checksum::Hasher;
-use super::fetch::{self, Download};
+use super::download::{self, Download};
 use super::target;
 use super::writer::{Writer, ZERO_STEP};
-use crate::formats::qcow2::{self, Pass, Sink, Stopped};
+use crate::formats::qcow2::{self, Pass, Sink, SinkClosed};
 use crate::progress::Cancel;
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle, scope};
 
-/// How the file's bytes become the guest's.
+/// Decoder from the file's bytes to the guest's.
 #[derive(Debug)]
 pub(super) enum Decoder {
     Qcow2(Box<qcow2::Decoder>),
     Raw { position: u64 },
 }
 
-/// What a pass over the whole file found.
+/// Outcome of a pass over the whole file.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    /// Whether the file is needed once more.
+    /// Whether another pass over the file is needed.
     pub(super) pass: Pass,
     /// Bytes of the file.
     pub(super) received: u64,
-    /// Its hash, as hex digits.
+    /// Hash of the file, as hex digits.
     pub(super) digits: String,
 }
 
-/// Runs one pass. `first` holds the first bytes of the download, which were inspected before.
+/// Runs one pass. `first` has the first bytes of the download, which were inspected before.
 pub(super) fn run(
     first: Buffer,
     download: &mut Download<'_>,
@@ -47,7 +47,7 @@ pub(super) fn run(
     let (to_hash, received) = sync_channel(BLOCKS);
     let (to_decode, hashed) = sync_channel(BLOCKS);
     let (to_write, decoded) = sync_channel(PIECES);
-    let assembler = Assembler {
+    let assembler = WriteCoalescer {
         pool: pieces,
         out: to_write,
         current: None,
@@ -66,10 +66,11 @@ pub(super) fn run(
         drop((to_hash, blocks));
         let hashed = finish(hashing);
         let decoded = finish(decoding);
-        // The disk's reasons come first, then the decoder's, then the network's: each makes the ones before it stop.
+        // The disk's errors take precedence, then the decoder's, then the network's: each stage
+        // stops the ones before it.
         finish(writing)?;
         let pass = match (decoded, read) {
-            (Err(Error::Decode(qcow2::Error::Stopped(_))), Err(error)) => return Err(error),
+            (Err(Error::Decode(qcow2::Error::SinkClosed(_))), Err(error)) => return Err(error),
             (decoded, read) => {
                 let pass = decoded?;
                 read?;
@@ -85,19 +86,19 @@ pub(super) fn run(
     })
 }
 
-/// A buffer's way down; the end is told apart from a stage that broke off.
+/// A message to the next stage: it distinguishes the end from a stage that failed.
 enum Message {
     Block(Buffer),
     End,
 }
 
-/// What the decoder made.
-enum Piece {
+/// Output of the decoder.
+enum WriteOp {
     Data { offset: u64, buffer: Buffer },
     Zero { offset: u64, length: u64 },
 }
 
-/// The network. Its thread is the caller's own.
+/// Reads from the network, in the caller's own thread.
 fn read(
     first: Buffer,
     download: &mut Download<'_>,
@@ -112,7 +113,7 @@ fn read(
             .refill(|room| download.fill(room))
             .map_err(Error::Fetch)?;
     }
-    // A block that is not full is the last one.
+    // A partly filled block is the last one.
     to_hash.send(Message::Block(block)).map_err(stopped)?;
     to_hash.send(Message::End).map_err(stopped)
 }
@@ -121,7 +122,7 @@ fn hash(
     mut hasher: Hasher,
     received: &Receiver<Message>,
     to_decode: &SyncSender<Message>,
-) -> Result<(u64, String), Stopped> {
+) -> Result<(u64, String), SinkClosed> {
     let mut bytes = 0;
     for message in received {
         if let Message::Block(block) = &message {
@@ -129,19 +130,19 @@ fn hash(
             bytes += length(block.bytes());
         }
         let end = matches!(message, Message::End);
-        to_decode.send(message).map_err(|_| Stopped)?;
+        to_decode.send(message).map_err(|_| SinkClosed)?;
         if end {
             return Ok((bytes, hasher.finish()));
         }
     }
-    Err(Stopped)
+    Err(SinkClosed)
 }
 
 fn decode(
     decoder: &mut Decoder,
     hashed: &Receiver<Message>,
     used: &Return,
-    mut assembler: Assembler,
+    mut assembler: WriteCoalescer,
 ) -> Result<Pass, Error> {
     for message in hashed {
         let Message::Block(block) = message else {
@@ -150,34 +151,34 @@ fn decode(
             return Ok(pass);
         };
         decoder.push(block.bytes(), &mut assembler)?;
-        used.give(block);
+        used.recycle(block);
     }
-    Err(Error::Decode(Stopped.into()))
+    Err(Error::Decode(SinkClosed.into()))
 }
 
 fn write(
     writer: &mut Writer,
-    decoded: &Receiver<Piece>,
+    decoded: &Receiver<WriteOp>,
     used: &Return,
     cancel: &Cancel,
 ) -> Result<(), Error> {
     for piece in decoded {
         if cancel.is_cancelled() {
-            return Err(Error::Fetch(fetch::Error::Cancelled));
+            return Err(Error::Fetch(download::Error::Cancelled));
         }
         match piece {
-            Piece::Data { offset, buffer } => {
+            WriteOp::Data { offset, buffer } => {
                 writer.data(offset, buffer.bytes())?;
-                used.give(buffer);
+                used.recycle(buffer);
             }
-            Piece::Zero { offset, length } => writer.zero(offset, length)?,
+            WriteOp::Zero { offset, length } => writer.zero(offset, length)?,
         }
     }
     Ok(())
 }
 
 impl Decoder {
-    fn push(&mut self, bytes: &[u8], sink: &mut Assembler) -> Result<(), qcow2::Error> {
+    fn push(&mut self, bytes: &[u8], sink: &mut WriteCoalescer) -> Result<(), qcow2::Error> {
         match self {
             Self::Qcow2(decoder) => decoder.push(bytes, sink),
             Self::Raw { position } => {
@@ -188,7 +189,7 @@ impl Decoder {
         }
     }
 
-    fn end(&mut self, sink: &mut Assembler) -> Result<Pass, qcow2::Error> {
+    fn end(&mut self, sink: &mut WriteCoalescer) -> Result<Pass, qcow2::Error> {
         match self {
             Self::Qcow2(decoder) => decoder.end(sink),
             Self::Raw { .. } => Ok(Pass::Complete),
@@ -196,26 +197,26 @@ impl Decoder {
     }
 }
 
-/// Makes large writes out of what lies together.
-struct Assembler {
+/// Coalesces adjacent data into large writes.
+struct WriteCoalescer {
     pool: Pool,
-    out: SyncSender<Piece>,
+    out: SyncSender<WriteOp>,
     current: Option<(u64, Buffer)>,
 }
 
-impl Assembler {
-    fn flush(&mut self) -> Result<(), Stopped> {
+impl WriteCoalescer {
+    fn flush(&mut self) -> Result<(), SinkClosed> {
         let Some((offset, buffer)) = self.current.take() else {
             return Ok(());
         };
         self.out
-            .send(Piece::Data { offset, buffer })
-            .map_err(|_| Stopped)
+            .send(WriteOp::Data { offset, buffer })
+            .map_err(|_| SinkClosed)
     }
 }
 
-impl Sink for Assembler {
-    fn data(&mut self, mut offset: u64, mut bytes: &[u8]) -> Result<(), Stopped> {
+impl Sink for WriteCoalescer {
+    fn data(&mut self, mut offset: u64, mut bytes: &[u8]) -> Result<(), SinkClosed> {
         while !bytes.is_empty() {
             let (from, mut buffer) = match self.current.take() {
                 Some((from, buffer)) if from + length(buffer.bytes()) == offset => (from, buffer),
@@ -243,15 +244,15 @@ impl Sink for Assembler {
         Ok(())
     }
 
-    fn zero(&mut self, offset: u64, length: u64) -> Result<(), Stopped> {
+    fn zero(&mut self, offset: u64, length: u64) -> Result<(), SinkClosed> {
         let mut done = 0;
         while done < length {
             let now = (length - done).min(ZERO_STEP);
-            let piece = Piece::Zero {
+            let piece = WriteOp::Zero {
                 offset: offset + done,
                 length: now,
             };
-            self.out.send(piece).map_err(|_| Stopped)?;
+            self.out.send(piece).map_err(|_| SinkClosed)?;
             done += now;
         }
         Ok(())
@@ -267,7 +268,7 @@ fn spawn<'scope, T: Send + 'scope>(
     builder.spawn_scoped(scope, work).map_err(Error::Thread)
 }
 
-/// A stage's result. A stage that panicked makes the command panic, which fails the command alone.
+/// Returns a stage's result. A panic of a stage is propagated, which fails only the command.
 fn finish<T>(stage: ScopedJoinHandle<'_, T>) -> T {
     match stage.join() {
         Ok(outcome) => outcome,
@@ -276,16 +277,16 @@ fn finish<T>(stage: ScopedJoinHandle<'_, T>) -> T {
 }
 
 fn stopped<T>(_: T) -> Error {
-    Error::Decode(Stopped.into())
+    Error::Decode(SinkClosed.into())
 }
 
-/// Why a pass did not come to its end.
+/// Errors that end a pass.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("decoding the image")]
     Decode(#[from] qcow2::Error),
     #[error("downloading the image")]
-    Fetch(#[source] fetch::Error),
+    Fetch(#[source] download::Error),
     #[error("writing the image")]
     Target(#[from] target::Error),
     #[error("starting a thread")]
@@ -296,12 +297,12 @@ fn length(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
-/// Bytes read from the network before they are handed on.
+/// Bytes read from the network before they are passed on.
 pub(super) const BLOCK: usize = 1 << 20;
-/// Blocks in flight, beside the first.
+/// Number of blocks in flight, beside the first.
 const BLOCKS: usize = 6;
 /// Bytes of a write.
 const PIECE: usize = 1 << 20;
 const PIECE_BYTES: u64 = 1 << 20;
-/// Writes in flight.
+/// Number of writes in flight.
 const PIECES: usize = 4;

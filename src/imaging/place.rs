@@ -1,22 +1,22 @@
-//! Where an answer comes from, after redirects, and how that is told.
+//! Origin of a response, after redirects, and its form in logs.
 
 use super::credentials::{Authorization, repeats_credentials, without_credentials};
 use super::source::Source;
 use std::fmt;
 
-/// A place of a download. Where a redirect leads is a text of its server's, who may put into it what it was shown: a path for
-/// those whose password is wrong.
+/// A place of a download. Its server controls the target of a redirect and may include received
+/// credentials in it, such as a path for wrong passwords.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     source: Source,
-    /// From the first one on.
+    /// Places before this one, beginning with the first.
     before: Vec<Source>,
     shown: String,
     has_secret_host: bool,
 }
 
 impl Place {
-    /// The place that somebody names, and nobody redirects to.
+    /// Creates the place of a request that no redirect led to.
     pub(super) fn first(source: &Source) -> Self {
         Self {
             source: source.clone(),
@@ -26,7 +26,7 @@ impl Place {
         }
     }
 
-    /// The place that this one redirects to.
+    /// Returns the place that this one redirects to.
     pub(super) fn redirected(self, to: Source, authorization: Option<&Authorization>) -> Self {
         let mut before = self.before;
         before.push(self.source);
@@ -48,12 +48,12 @@ impl Place {
         &self.source
     }
 
-    /// Whether its host must not be told.
+    /// Returns whether its host must not appear in logs.
     pub(super) fn has_secret_host(&self) -> bool {
         self.has_secret_host
     }
 
-    /// A server's words without what it and those before it were shown.
+    /// Masks in a server's text the credentials sent to this place and those before it.
     pub(super) fn without_credentials(
         &self,
         text: &str,
@@ -85,7 +85,7 @@ mod tests {
             ("/for/Pa$word", "http://host/for/Pa$word", false),
             ("/for/5iGnature/b", "http://host/for/******/b", false),
             ("/for/Pa%24%22word", "http://host/for/******", false),
-            // As the library writes it, and as others do.
+            // In the library's form, and in other forms.
             ("/for/Pa$\"word", hidden, false),
             ("/for/%50a%24%22word", hidden, false),
             ("http://5ignature.example/", hidden, true),
@@ -95,7 +95,7 @@ mod tests {
             assert_eq!(place.to_string(), shown, "{location}");
             assert_eq!(place.has_secret_host(), has_secret_host, "{location}");
         }
-        // Those before the last one count too.
+        // Credentials of earlier places count too.
         let next = source.join(b"http://other/c?key=0ther5ecret").unwrap();
         let place = Place::first(&source).redirected(next, None);
         let next = place.source().join(b"/5iGnature/0ther5ecret").unwrap();

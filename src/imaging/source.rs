@@ -1,11 +1,12 @@
-//! Where an image or a checksum comes from, shown without its secrets.
+//! URL of an image or a checksum, displayed without its secrets.
 
 use crate::redact::is_plain_url;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 use url::Url;
 
-/// An `http` or `https` URL. It shows itself without user, password and query: a query is where signed URLs keep theirs.
+/// An `http` or `https` URL. It is displayed without user, password and query: the query contains
+/// the secrets of signed URLs.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Source(Url);
 
@@ -14,8 +15,9 @@ impl Source {
         &self.0
     }
 
-    /// The place that a redirect from here leads to. Bytes outside of ASCII, which many servers send as they are, are meant
-    /// percent-encoded. User and password go along where the place has none of its own and may see them.
+    /// Resolves the target of a redirect. Bytes outside of ASCII, which many servers send raw, are
+    /// percent-encoded. User and password apply to the target if it has none of its own and shares
+    /// credentials with this place.
     pub(super) fn join(&self, location: &[u8]) -> Result<Self, Error> {
         let mut text = String::with_capacity(location.len());
         for byte in location {
@@ -29,15 +31,16 @@ impl Source {
         let mut place = Self::try_from(url).map_err(|_| Error::Redirect)?;
         let has_own = !place.0.username().is_empty() || place.0.password().is_some();
         if !has_own && self.shares_credentials_with(&place) {
-            // These fail only for URLs without a host, which `try_from` does not let in.
+            // These fail only for URLs without a host, which `try_from` refuses.
             let _ = place.0.set_username(self.0.username());
             let _ = place.0.set_password(self.0.password());
         }
         Ok(place)
     }
 
-    /// Whether what one is shown may be shown to the other: the same server by the same protocol, or by TLS from now on, where
-    /// both have the protocols' own ports. As with requests (`should_strip_auth`), and so with IPA.
+    /// Checks whether credentials for one place may be sent to the other. Both must be the same
+    /// server by the same protocol, or the second uses TLS, with default ports for both. As with
+    /// requests (`should_strip_auth`), and so with IPA.
     pub(super) fn shares_credentials_with(&self, other: &Self) -> bool {
         let place = |source: &Self| {
             let port = source.0.port_or_known_default();
@@ -48,15 +51,15 @@ impl Source {
                 || (place(self), place(other)) == ((false, Some(80)), (true, Some(443))))
     }
 
-    /// The last part of the path.
+    /// Returns the last component of the path.
     pub(super) fn file_name(&self) -> &str {
         self.0.path().rsplit('/').next().unwrap_or_default()
     }
 
-    /// The same place without user and password, for requests that carry a header of their own.
+    /// Returns the URL without user and password, for requests that carry a header of their own.
     pub(super) fn without_credentials(&self) -> Self {
         let mut url = self.0.clone();
-        // These fail only for URLs without a host, which `try_from` does not let in.
+        // These fail only for URLs without a host, which `try_from` refuses.
         let _ = url.set_username("");
         let _ = url.set_password(None);
         Self(url)
@@ -99,21 +102,22 @@ impl fmt::Debug for Source {
     }
 }
 
-/// Why a text is no place to fetch from.
+/// Errors of an invalid source.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Another scheme: files of the ramdisk and the like are none of an image's business.
+    /// The scheme is unsupported: files of the ramdisk and the like are not valid sources.
     #[error("only http and https URLs are allowed, not {0}")]
     Scheme(String),
-    /// A redirect to another scheme, which is not quoted: it is a text of the server's, who was shown secrets.
+    /// A redirect to an unsupported scheme. The message omits it, because the server controls it
+    /// and has received secrets.
     #[error("it redirects to a URL that is neither http nor https")]
     Redirect,
-    /// It can be read in two ways: see [`is_plain_url`].
+    /// The URL is ambiguous: see [`is_plain_url`].
     #[error(
         "the URL must have two slashes behind its scheme, and neither backslashes nor control characters"
     )]
     NotPlain,
-    /// No URL at all.
+    /// The text is no URL.
     #[error("the URL is malformed")]
     Syntax(#[source] url::ParseError),
 }
@@ -187,7 +191,7 @@ mod tests {
         for (location, place) in [
             (&b"/c"[..], "https://host/c"),
             ("/größe".as_bytes(), "https://host/gr%C3%B6%C3%9Fe"),
-            // Latin-1: the server knows what it means.
+            // Latin-1: only the server can interpret it.
             (b"b/caf\xe9?x=\xe9", "https://host/b/caf%E9?x=%E9"),
             (b"//user@other/", "https://user@other/"),
         ] {

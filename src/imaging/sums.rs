@@ -1,6 +1,7 @@
-//! Checksum files, as `sha256sum`, `shasum --tag` and `openssl dgst` write them, or with nothing but the digits.
+//! Parses checksum files: output of `sha256sum`, `shasum --tag` and `openssl dgst`, or only the
+//! digits.
 
-/// A line's hex digits, and what it calls the function that they are of.
+/// Hex digits of a line, and the name of their function in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sum<'a> {
     pub(super) digits: &'a str,
@@ -8,7 +9,7 @@ pub(super) struct Sum<'a> {
 }
 
 impl Sum<'_> {
-    /// Whether it may be of a function, by the name `hashlib` gives it: most lines name none.
+    /// Checks whether the sum may be of a function, by its name in `hashlib`: most lines name none.
     pub(super) fn may_be(&self, name: &str) -> bool {
         let plain = |name: &[u8]| -> Vec<u8> {
             let characters = name.iter().filter(|c| c.is_ascii_alphanumeric());
@@ -16,15 +17,15 @@ impl Sum<'_> {
         };
         self.function.is_none_or(|function| {
             let (function, name) = (plain(function), plain(name.as_bytes()));
-            // OpenSSL says SHA2-256.
+            // OpenSSL writes SHA2-256.
             let bits = function.strip_prefix(b"sha2");
             function == name || bits.is_some_and(|bits| [b"sha", bits].concat() == name)
         })
     }
 }
 
-/// The sums of an image in a file, in order. `image` is its name in a URL: the file may have it so, or plain. A line that
-/// cannot be read, in whatever encoding, is none.
+/// Lists the sums of an image in a file, in order. `image` is its name in a URL: the file may
+/// contain it encoded or decoded. Unreadable lines, in any encoding, are skipped.
 pub(super) fn of_image<'a>(file: &'a [u8], image: &str) -> impl Iterator<Item = Sum<'a>> {
     let file = file.strip_prefix(BYTE_ORDER_MARK).unwrap_or(file);
     let mut lines = file
@@ -58,7 +59,7 @@ fn of_line<'a>(line: &'a [u8], names: &[Vec<u8>]) -> Option<Sum<'a>> {
             return is_image(name.strip_prefix(b"*").unwrap_or(name)).then_some(sum);
         }
     }
-    // `SHA256 (<name>) = <digits>`; OpenSSL has no blank before its parenthesis.
+    // `SHA256 (<name>) = <digits>`; OpenSSL writes no space before its parenthesis.
     let open = line.iter().position(|byte| *byte == b'(')?;
     let close = line.iter().rposition(|byte| *byte == b')')?;
     let name = line.get(open + 1..close)?;
@@ -69,12 +70,12 @@ fn of_line<'a>(line: &'a [u8], names: &[Vec<u8>]) -> Option<Sum<'a>> {
 }
 
 fn sum<'a>(digits: &'a [u8], function: Option<&'a [u8]>) -> Option<Sum<'a>> {
-    let is_sum = digits.len() >= SHORTEST && digits.iter().all(u8::is_ascii_hexdigit);
+    let is_sum = digits.len() >= MIN_LEN && digits.iter().all(u8::is_ascii_hexdigit);
     let digits = std::str::from_utf8(digits).ok().filter(|_| is_sum)?;
     Some(Sum { digits, function })
 }
 
-/// What stands encoded in a URL.
+/// Decodes percent-encoding.
 fn percent_decoded(mut text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     while let Some((&byte, rest)) = text.split_first() {
@@ -92,8 +93,8 @@ fn percent_decoded(mut text: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// MD5's digits; nothing that counts has fewer.
-const SHORTEST: usize = 32;
+/// Length of MD5's digits; no supported function has fewer.
+const MIN_LEN: usize = 32;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 #[cfg(test)]
@@ -151,7 +152,7 @@ mod tests {
         for image in ["gr%C3%B6%c3%9fe%201.img", "caf%E9.img"] {
             assert_eq!(found(&file, image), [&*good], "{image}");
         }
-        // A name that has such characters itself, and what is no encoding.
+        // A name that contains such characters itself, and invalid encodings.
         for name in ["a%20b", "100%", "%zz", "%"] {
             let file = format!("{good}  {name}\n{good}  x\n");
             assert_eq!(found(file.as_bytes(), name), [&*good], "{name}");

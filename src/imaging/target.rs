@@ -1,4 +1,5 @@
-//! The disk as a place for bytes: large writes past the page cache, zeroes by the device's own means.
+//! Access to the target disk: large writes past the page cache, and zeroing by the device's own
+//! means.
 
 use super::buffer::{ALIGNMENT, Buffer};
 use crate::storage::disk;
@@ -13,21 +14,21 @@ use std::path::{Path, PathBuf};
 pub(super) struct Target {
     path: PathBuf,
     size: u64,
-    /// Through the page cache: for pieces that are not aligned.
+    /// File for unaligned pieces, through the page cache.
     cached: File,
-    /// Past the page cache, so that written data never fills the memory of a small machine.
+    /// File past the page cache, so that written data never fills the memory of a small machine.
     direct: Option<File>,
-    /// Bytes in the page cache since it was last emptied.
+    /// Bytes in the page cache since the last flush.
     dirty: u64,
-    /// Whether each of the next flushes fails, as a dying device's do.
+    /// Whether each of the next flushes fails, as on a failing device.
     #[cfg(test)]
     failing_flushes: std::collections::VecDeque<bool>,
-    /// The kernel's ways to zero that have not failed yet, the cheapest first.
+    /// Methods of the kernel to zero that have not failed yet, the cheapest first.
     means: Vec<FallocateFlags>,
 }
 
 impl Target {
-    /// Opens a disk for nobody else: the kernel refuses one that is mounted or part of an array.
+    /// Opens a disk exclusively: the kernel refuses one that is mounted or part of an array.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Open {
             device: path.to_owned(),
@@ -67,7 +68,7 @@ impl Target {
         &self.path
     }
 
-    /// What is open, to see that it is the disk that is meant.
+    /// Returns the open file, to check that it is the intended disk.
     pub(super) fn file(&self) -> &File {
         &self.cached
     }
@@ -108,29 +109,30 @@ impl Target {
         self.cached.write_all_at(bytes, offset)?;
         self.dirty += length(bytes);
         if self.dirty > MAX_DIRTY {
-            self.empty_cache()?;
+            self.flush_page_cache()?;
         }
         Ok(())
     }
 
-    fn empty_cache(&mut self) -> io::Result<()> {
+    fn flush_page_cache(&mut self) -> io::Result<()> {
         self.cached.sync_data()?;
-        // Advice alone: what is written stays in memory until the kernel needs the room.
+        // Only advice: otherwise the data stays in memory until the kernel needs the space.
         let _ = posix_fadvise(&self.cached, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
         self.dirty = 0;
         Ok(())
     }
 
-    /// Makes a range read as zeroes, if the device can do that without writing them: it gives its blocks back where it
-    /// promises zeroes for blocks given back. `false` where it cannot, or does not.
+    /// Zeroes a range if the device can do that without writing. The device deallocates the blocks,
+    /// if it guarantees zeroes for deallocated blocks. Returns `false` if it cannot, or fails.
     ///
-    /// For a block device the kernel answers a hole-punching `fallocate` by `blkdev_issue_zeroout` with
-    /// `BLKDEV_ZERO_NOFALLBACK` (block/fops.c): only the device's own command, and only if zeroes are certain.
+    /// For a block device the kernel implements a hole-punching `fallocate` by
+    /// `blkdev_issue_zeroout` with `BLKDEV_ZERO_NOFALLBACK` (block/fops.c). It uses only the
+    /// device's own command, and only if zeroes are guaranteed.
     pub(super) fn punch(&mut self, offset: u64, length: u64) -> bool {
         self.allocate(PUNCH, offset, length)
     }
 
-    /// Makes a range read as zeroes: by the device's own means, by the kernel writing them, or by writing them here.
+    /// Zeroes a range: by the device's own means, by writes of the kernel, or by writes here.
     pub(super) fn zero(&mut self, offset: u64, length: u64) -> Result<(), Error> {
         if self.punch(offset, length) || self.allocate(ZERO_RANGE, offset, length) {
             return Ok(());
@@ -139,7 +141,7 @@ impl Target {
     }
 
     fn write_zeroes(&mut self, offset: u64, length: u64) -> Result<(), Error> {
-        // Made when it is needed: as a constant it was an eighth of the whole program.
+        // Allocated on demand: as a constant it was an eighth of the whole program.
         let zeroes = Buffer::zeroes(size(length).min(ZEROES));
         let mut done = 0;
         while done < length {
@@ -151,8 +153,9 @@ impl Target {
         Ok(())
     }
 
-    /// Whether the kernel zeroed a range this way. Whatever keeps it from that, the zeroes can be written: an error that matters
-    /// comes again then. A way that failed is not tried again, for a device may take half a minute to say no.
+    /// Zeroes a range by a method of the kernel and returns whether it succeeded. After any failure
+    /// the zeroes can be written instead; a relevant error then recurs. A failed method is not
+    /// retried, because a device may need half a minute to fail.
     fn allocate(&mut self, way: FallocateFlags, offset: u64, length: u64) -> bool {
         let (Ok(from), Ok(count)) = (i64::try_from(offset), i64::try_from(length)) else {
             return false;
@@ -167,7 +170,7 @@ impl Target {
             count,
         ) {
             Ok(()) => true,
-            // Not in whole sectors: others may be.
+            // The range is not in whole sectors: others may be.
             Err(nix::Error::EINVAL) => false,
             Err(error) => {
                 tracing::debug!(device = %self.path.display(), ?way, %error, "the device does not zero this way");
@@ -177,14 +180,14 @@ impl Target {
         }
     }
 
-    /// Waits until everything written is on the medium.
+    /// Flushes everything written to the medium.
     pub(super) fn sync(&mut self) -> Result<(), Error> {
-        let written = self.empty_cache();
+        let written = self.flush_page_cache();
         let flushed = match &self.direct {
             Some(direct) => direct.sync_all(),
             None => self.cached.sync_all(),
         };
-        // Both are asked in any case: each file remembers an error until it was told.
+        // Both are always called: each file stores an error until it is reported.
         let done = written.and(flushed);
         #[cfg(test)]
         let done = match self.failing_flushes.pop_front() {
@@ -198,8 +201,9 @@ impl Target {
     }
 }
 
-/// The same disk past the page cache; `None` where it has no direct writes, which is no error. Without `O_EXCL`: the claim is the
-/// first one's. And not by its name, which may be another disk's by now.
+/// Opens the same disk past the page cache; `None` where direct writes are unsupported, which is no
+/// error. Without `O_EXCL`, because the first file has the claim. Not by its name, which may be
+/// another disk's by now.
 fn direct(cached: &File) -> Option<File> {
     OpenOptions::new()
         .write(true)
@@ -208,48 +212,48 @@ fn direct(cached: &File) -> Option<File> {
         .ok()
 }
 
-/// Why the disk does not do what it should.
+/// Errors of the target disk.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Neither a disk nor a file.
+    /// The path is neither a disk nor a file.
     #[error("{} is not a disk", .0.display())]
     NotADisk(PathBuf),
-    /// It cannot be opened for this process alone.
+    /// The disk cannot be opened exclusively.
     #[error("opening {} for exclusive writing", device.display())]
     Open {
-        /// The disk.
+        /// Path of the disk.
         device: PathBuf,
-        /// What the kernel says.
+        /// Error from the kernel.
         #[source]
         source: io::Error,
     },
     /// Written data did not reach the medium.
     #[error("syncing {}", device.display())]
     Sync {
-        /// The disk.
+        /// Path of the disk.
         device: PathBuf,
-        /// What the kernel says.
+        /// Error from the kernel.
         #[source]
         source: io::Error,
     },
     /// The image is larger than the disk.
     #[error("the image needs {needed} bytes but {} has {size}; choose a larger disk (root device hints) or a smaller image", device.display())]
     TooSmall {
-        /// The disk.
+        /// Path of the disk.
         device: PathBuf,
-        /// The image's size, as far as it is known.
+        /// Size of the image in bytes, as far as it is known.
         needed: u64,
-        /// The disk's size.
+        /// Size of the disk in bytes.
         size: u64,
     },
     /// A write failed.
     #[error("writing to {} at byte {offset}", device.display())]
     Write {
-        /// The disk.
+        /// Path of the disk.
         device: PathBuf,
-        /// Where on it.
+        /// Offset of the write on the disk.
         offset: u64,
-        /// What the kernel says.
+        /// Error from the kernel.
         #[source]
         source: io::Error,
     },
@@ -265,9 +269,9 @@ fn size(length: u64) -> usize {
 
 const PUNCH: FallocateFlags = FallocateFlags::FALLOC_FL_PUNCH_HOLE;
 const ZERO_RANGE: FallocateFlags = FallocateFlags::FALLOC_FL_ZERO_RANGE;
-/// Dirty pages that are let stand.
+/// Maximum of dirty bytes in the page cache before a flush.
 const MAX_DIRTY: u64 = 16 << 20;
-/// Bytes of zeroes that are written at once.
+/// Bytes of zeroes per write.
 const ZEROES: usize = 1 << 20;
 
 #[cfg(test)]
@@ -290,7 +294,8 @@ mod tests {
         assert!(std::fs::read(&path).unwrap() == expected);
     }
 
-    /// A disk of `OLD` bytes whose kernel answers `EBADF` to every `fallocate`: its file is open for reading alone.
+    /// Creates a disk of `OLD` bytes whose kernel returns `EBADF` to every `fallocate`: its file is
+    /// open only for reading.
     fn without_means(path: &Path, bytes: usize) -> Target {
         std::fs::write(path, vec![OLD; bytes]).unwrap();
         let direct = OpenOptions::new().write(true).open(path).unwrap();
@@ -317,7 +322,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("disk");
         let mut target = without_means(&path, ZEROES);
-        // EINVAL: a range of nothing.
+        // EINVAL: an empty range.
         assert!(!target.punch(0, 0));
         assert_eq!(target.means, [PUNCH, ZERO_RANGE]);
         assert!(!target.punch(0, 4096));
@@ -346,7 +351,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("disk");
         std::fs::write(&path, vec![OLD; ZEROES]).unwrap();
-        // Writing fails with EBADF, which is not what a device without direct writes says.
+        // Writing fails with EBADF, which is not the error of a device without direct writes.
         let mut target = Target {
             direct: Some(File::open(&path).unwrap()),
             ..Target::open(&path).unwrap()

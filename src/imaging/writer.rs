@@ -1,14 +1,17 @@
-//! Puts a guest's bytes on a disk such that nothing can boot from it, nor be found on it, until the image is verified.
+//! Writes a guest's bytes to a disk such that nothing can boot from it, or be found on it, before
+//! the image is verified.
 //!
-//! 1. The disk's first and last MiB are zeroed: there lie the signatures of what was on it before (partition tables, md, LVM).
-//! 2. The image is written, but for what belongs into these two MiB: a partition table at the front, its backup at the
-//!    back. That waits in memory.
-//! 3. When all of it came and was verified, what of it is empty is made zeroes: no server waits for a disk that does that.
-//! 4. When the whole image is on the medium, the two MiB are written, the front last. If that fails, also in the last flush,
-//!    they are zeroed again.
+//! 1. The disk's first and last MiB are zeroed: they have the signatures of its earlier contents
+//!    (partition tables, md, LVM).
+//! 2. The image is written, except for its data in these two MiB: a partition table at the front,
+//!    its backup at the back. That stays in memory.
+//! 3. After the download is complete and verified, the empty areas of the image are zeroed: no
+//!    server waits for the disk then.
+//! 4. After the whole image is on the medium, the two MiB are written, the front last. If that
+//!    fails, also in the last flush, they are zeroed again.
 //!
-//! So a power failure at any moment leaves a disk without a table, and a wrong checksum never shows itself as one. An
-//! image that ends before the disk does has its backup table in between; giving up zeroes that too.
+//! So a power failure at any moment leaves a disk without a table, and so does a wrong checksum.
+//! The backup table of an image smaller than the disk lies in between; `abandon` zeroes it too.
 
 use super::target::{Error, Target};
 use super::zeroes::PendingZeroes;
@@ -16,28 +19,28 @@ use crate::progress::Reporter;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A disk that is being written.
+/// Writer of an image to a disk.
 #[derive(Debug)]
 pub(super) struct Writer {
     target: Target,
     reporter: Reporter,
-    head: Held,
-    tail: Held,
-    /// The first bytes of the disk up to here were made zeroes before anything was written there.
+    head: DeferredRegion,
+    tail: DeferredRegion,
+    /// End of the area at the disk's start that was zeroed before any write there.
     blank: u64,
-    /// Where that must end: with the image.
+    /// Limit of pre-zeroing: the end of the image.
     blank_end: u64,
-    /// How much is made blank next; nothing where that does not pay.
+    /// Bytes of the next pre-zeroing step; zero where pre-zeroing is not worthwhile.
     blank_step: u64,
-    /// Where the data ends that this attempt wrote.
+    /// End of the data that this attempt wrote.
     written: u64,
-    /// Where the data of all attempts ends.
-    furthest: u64,
+    /// End of the data of all attempts.
+    high_water_mark: u64,
     zeroes: PendingZeroes,
-    /// Bytes of the guest dealt with.
+    /// Bytes of the guest processed so far.
     done: u64,
-    /// When the log was told last.
-    told: Instant,
+    /// Time of the last log line.
+    last_logged: Instant,
     state: State,
 }
 
@@ -47,9 +50,9 @@ enum State {
     Writing,
 }
 
-/// A part of the disk that waits in memory.
+/// A region of the disk that stays in memory until the commit.
 #[derive(Debug)]
-struct Held {
+struct DeferredRegion {
     start: u64,
     bytes: Vec<u8>,
 }
@@ -57,22 +60,22 @@ struct Held {
 impl Writer {
     pub(super) fn new(target: Target, reporter: &Reporter) -> Self {
         let head = target.size().min(HELD);
-        // Aligned, so that what lies before it can be written directly.
+        // Aligned, so that the data before it can be written directly.
         let tail = target.size().saturating_sub(HELD).max(head) / ALIGNMENT * ALIGNMENT;
         let tail = tail.max(head);
         Self {
-            head: Held::new(0, head),
-            tail: Held::new(tail, target.size() - tail),
+            head: DeferredRegion::new(0, head),
+            tail: DeferredRegion::new(tail, target.size() - tail),
             target,
             reporter: reporter.clone(),
             blank: 0,
             blank_end: 0,
             blank_step: 0,
             written: 0,
-            furthest: 0,
+            high_water_mark: 0,
             zeroes: PendingZeroes::default(),
             done: 0,
-            told: Instant::now(),
+            last_logged: Instant::now(),
             state: State::Untouched,
         }
     }
@@ -86,7 +89,7 @@ impl Writer {
         self.target.fail_flushes(which);
     }
 
-    /// Begins anew with an image of this size, where it is known.
+    /// Starts an attempt with an image of this size, if it is known.
     pub(super) fn begin(&mut self, size: Option<u64>) -> Result<(), Error> {
         self.check_end(size.unwrap_or(0))?;
         self.state = State::Writing;
@@ -101,11 +104,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Has the device make the place of what comes next zeroes, if that costs it nothing: what the image has of zeroes need not
-    /// be written then. A device that really writes them shows it by its pace, and would have to write everything twice.
+    /// Pre-zeroes the place of the next data if the device does that at no cost: zeroes of the
+    /// image need not be written then. A device that takes too long is writing the zeroes and would
+    /// write everything twice, so pre-zeroing ends.
     ///
-    /// One step at a time, and the first one small: a server waits meanwhile.
-    fn make_blank(&mut self, from: u64, to: u64) {
+    /// It zeroes one step at a time, and the first one is small, because a server waits meanwhile.
+    fn pre_zero(&mut self, from: u64, to: u64) {
         let is_next = from <= self.blank && self.written <= self.blank && self.blank < to;
         let step = self
             .blank_end
@@ -125,50 +129,50 @@ impl Writer {
         }
     }
 
-    /// Bytes of the guest.
+    /// Writes bytes of the guest.
     pub(super) fn data(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
         let end = offset.saturating_add(length(bytes));
         self.check_end(end)?;
         self.head.put(offset, bytes);
         self.tail.put(offset, bytes);
-        // Both cuts lie inside the bytes or at one of their ends.
+        // Both cuts are inside the bytes or at one of their ends.
         let from = self.head.end().clamp(offset, end);
         let to = self.tail.start.clamp(from, end);
         let middle = bytes
             .get(size(from - offset)..size(to - offset))
             .unwrap_or_default();
-        self.make_blank(from, to);
+        self.pre_zero(from, to);
         if to > self.blank || !is_zero(middle) {
             self.target.write(from, middle)?;
             self.written = self.written.max(to);
         }
-        self.furthest = self.furthest.max(end);
+        self.high_water_mark = self.high_water_mark.max(end);
         self.report(length(bytes));
         Ok(())
     }
 
-    /// A part of the guest that reads as zeroes, or a piece of one. It is left for [`Writer::zero_next`].
+    /// Records a range of the guest that reads as zeroes, for [`Writer::zero_next`].
     pub(super) fn zero(&mut self, offset: u64, length: u64) -> Result<(), Error> {
         let end = offset.saturating_add(length);
         self.check_end(end)?;
-        // What waits in memory was zeroes from the attempt's beginning.
+        // The deferred regions are zero from the start of the attempt.
         let from = self.head.end().max(self.blank).clamp(offset, end);
         let to = self.tail.start.clamp(from, end);
-        // More than the list takes is done at once, and a server may have to wait.
+        // If the list is full, the range is zeroed immediately, and a server may have to wait.
         if from < to && !self.zeroes.push(from, to) {
             self.target.zero(from, to - from)?;
         }
         Ok(())
     }
 
-    /// Begins to zero what was left for the end.
+    /// Begins to zero the recorded ranges.
     pub(super) fn begin_zeroing(&mut self) {
         self.done = 0;
         self.zeroes.sort();
         self.reporter.phase("zeroing", Some(self.zeroes.bytes()));
     }
 
-    /// Zeroes the next piece of that; `false` when nothing is left.
+    /// Zeroes the next piece of the recorded ranges; `false` when none is left.
     pub(super) fn zero_next(&mut self) -> Result<bool, Error> {
         let Some((from, to)) = self.zeroes.pop(ZERO_STEP) else {
             return Ok(false);
@@ -178,8 +182,8 @@ impl Writer {
         Ok(true)
     }
 
-    /// Makes the disk what the image says. The image was verified. After an error the disk may have its whole table: the last
-    /// flush fails behind it.
+    /// Writes the deferred regions of the verified image. After an error the disk may have its
+    /// complete table: the last flush follows the last write.
     pub(super) fn commit(&mut self) -> Result<(), Error> {
         self.target.sync()?;
         for held in [&self.tail, &self.head] {
@@ -189,15 +193,18 @@ impl Writer {
         Ok(())
     }
 
-    /// Leaves no partition table behind. Returns whether the disk had been touched at all. Where a part of that fails, the rest is
-    /// still done.
+    /// Removes the partition table from the disk. Returns whether the disk had been written to. If
+    /// one part fails, the rest is still attempted.
     pub(super) fn abandon(mut self) -> Result<bool, Error> {
         if self.state == State::Untouched {
             return Ok(false);
         }
         let ends = self.clear_ends();
-        let from = self.furthest.saturating_sub(HELD).max(self.head.end());
-        let to = self.furthest.min(self.tail.start);
+        let from = self
+            .high_water_mark
+            .saturating_sub(HELD)
+            .max(self.head.end());
+        let to = self.high_water_mark.min(self.tail.start);
         let backup = if from < to {
             let zeroed = self.target.zero(from, to - from);
             let flushed = self.target.sync();
@@ -233,14 +240,14 @@ impl Writer {
     fn report(&mut self, bytes: u64) {
         self.done = self.done.saturating_add(bytes);
         self.reporter.bytes(self.done);
-        if self.told.elapsed() >= TELL_EVERY {
-            self.told = Instant::now();
-            self.tell();
+        if self.last_logged.elapsed() >= LOG_INTERVAL {
+            self.last_logged = Instant::now();
+            self.log_progress();
         }
     }
 
-    /// One line for whoever watches the console.
-    fn tell(&self) {
+    /// Logs one line of progress for the console.
+    fn log_progress(&self) {
         let Some(progress) = self.reporter.latest() else {
             return;
         };
@@ -258,7 +265,7 @@ impl Writer {
     }
 }
 
-impl Held {
+impl DeferredRegion {
     fn new(start: u64, length: u64) -> Self {
         Self {
             start,
@@ -270,7 +277,7 @@ impl Held {
         self.start + length(&self.bytes)
     }
 
-    /// The held bytes between two places of the disk.
+    /// Returns the deferred bytes between two offsets of the disk.
     fn between(&mut self, from: u64, to: u64) -> &mut [u8] {
         let from = from.clamp(self.start, self.end());
         let to = to.clamp(from, self.end());
@@ -289,16 +296,17 @@ impl Held {
     }
 }
 
-/// How much is made blank after a step of this size, which took so long or failed.
+/// Returns the size of the next pre-zeroing step after one of `step` bytes. `took` is its duration,
+/// or `None` if it failed.
 fn next_blank_step(step: u64, took: Option<Duration>) -> u64 {
     match took {
-        Some(took) if took <= PATIENCE => (step * 2).min(LAST_BLANK_STEP),
+        Some(took) if took <= TIMEOUT => (step * 2).min(LAST_BLANK_STEP),
         _ => 0,
     }
 }
 
 fn is_zero(bytes: &[u8]) -> bool {
-    // Comparing memory with itself, shifted by one: as fast as memory goes, in every build.
+    // Comparing memory with itself, shifted by one, runs at the speed of memory in every build.
     match bytes {
         [] => true,
         [first, rest @ ..] => *first == 0 && bytes.get(..rest.len()) == Some(rest),
@@ -313,18 +321,20 @@ fn size(length: u64) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
-/// Covers both GPTs with sectors of 512 and 4096 bytes, md superblocks of every version, and LVM labels.
+/// Size of a deferred region. It covers both GPTs with sectors of 512 and 4096 bytes, md
+/// superblocks of every version, and LVM labels.
 const HELD: u64 = 1 << 20;
 const ALIGNMENT: u64 = 4096;
-/// A slow disk that writes these takes a second.
+/// Size of the first step: a slow disk that writes the zeroes takes a second.
 const FIRST_BLANK_STEP: u64 = 8 << 20;
-/// 256 MiB in an eighth of a second: faster than any disk writes.
+/// Maximum size of a step. 256 MiB in an eighth of a second is faster than any disk writes.
 const LAST_BLANK_STEP: u64 = 256 << 20;
-/// A kernel call that zeroes cannot be interrupted; this much takes a slow disk a few seconds.
+/// Bytes of one zeroing call. The call cannot be interrupted, and a slow disk takes a few seconds
+/// for this many.
 pub(super) const ZERO_STEP: u64 = 256 << 20;
-/// Seconds between two lines in the log.
-const TELL_EVERY: Duration = Duration::from_secs(5);
-const PATIENCE: Duration = Duration::from_millis(125);
+/// Interval between two log lines.
+const LOG_INTERVAL: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_millis(125);
 
 #[cfg(test)]
 mod tests {
@@ -338,11 +348,11 @@ mod tests {
     fn the_log_is_told_every_few_seconds_how_far_the_image_is() {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(8 << 20).unwrap();
-        let text = crate::logging::tests::told(crate::logging::Verbosity::Info, || {
+        let text = crate::logging::tests::captured(crate::logging::Verbosity::Info, || {
             let mut writer = Writer::new(Target::open(file.path()).unwrap(), &Reporter::default());
             writer.begin(Some(8 << 20)).unwrap();
             writer.report(1 << 20);
-            writer.told = writer.told.checked_sub(TELL_EVERY).unwrap();
+            writer.last_logged = writer.last_logged.checked_sub(LOG_INTERVAL).unwrap();
             writer.report(1 << 20);
             writer.report(1 << 20);
         });
@@ -396,7 +406,7 @@ mod tests {
         (file, writer, reporter)
     }
 
-    /// One byte of each MiB between two of them.
+    /// Returns one byte of each MiB between two of them.
     fn samples(disk: &tempfile::NamedTempFile, from: usize, to: usize) -> Vec<u8> {
         let bytes = fs::read(disk.path()).unwrap();
         (from..to).map(|place| bytes[place * MIB + 9]).collect()
@@ -412,11 +422,11 @@ mod tests {
         assert_eq!((writer.blank, writer.written), (9 * M, 2 * M));
         let ahead = [&[7][..], &[0; 7], &[0xd1; 3]].concat();
         assert_eq!(samples(&disk, 1, 12), ahead);
-        // Inside of what is blank, and up to its very end.
+        // Inside the pre-zeroed area, and up to its end.
         writer.data(2 * M, &vec![0; 6 * MIB]).unwrap();
         writer.data(8 * M, &vec![0; MIB]).unwrap();
         assert_eq!((writer.blank, writer.written), (9 * M, 2 * M));
-        // Where nothing more is made blank, zeroes are written.
+        // Where pre-zeroing has ended, zeroes are written.
         writer.blank_step = 0;
         writer.data(9 * M, &vec![0; 2 * MIB]).unwrap();
         assert_eq!((writer.blank, writer.written), (9 * M, 11 * M));
@@ -445,8 +455,8 @@ mod tests {
 
     #[test]
     fn steps_grow_while_the_device_is_quick() {
-        let soon = Some(PATIENCE);
-        let late = Some(PATIENCE + Duration::from_nanos(1));
+        let soon = Some(TIMEOUT);
+        let late = Some(TIMEOUT + Duration::from_nanos(1));
         assert_eq!(next_blank_step(FIRST_BLANK_STEP, soon), 16 << 20);
         assert_eq!(next_blank_step(LAST_BLANK_STEP, soon), LAST_BLANK_STEP);
         assert_eq!(next_blank_step(FIRST_BLANK_STEP, late), 0);
@@ -463,13 +473,13 @@ mod tests {
         let seals = FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_FUTURE_WRITE);
         fcntl(&sealed, seals).unwrap();
         let path = format!("/proc/self/fd/{}", sealed.as_raw_fd());
-        let text = crate::logging::tests::told(crate::logging::Verbosity::Debug, || {
+        let text = crate::logging::tests::captured(crate::logging::Verbosity::Debug, || {
             let target = Target::open(Path::new(&path)).unwrap();
             let mut writer = Writer::new(target, &Reporter::default());
             writer.blank = M;
             (writer.blank_end, writer.blank_step) = (8 * M, FIRST_BLANK_STEP);
             for _ in 0..2 {
-                writer.make_blank(M, 2 * M);
+                writer.pre_zero(M, 2 * M);
             }
             assert_eq!((writer.blank, writer.blank_step), (M, 0));
         });

@@ -1,18 +1,19 @@
-//! What of a disk has still to be made zeroes: a bounded list, kept until the image is there.
+//! Pending zero ranges of a disk: a bounded list, stored until the image is complete.
 //!
-//! A disk may need minutes for the empty areas of an image that is downloaded in seconds, and no server waits for minutes
-//! until its client reads on. So they wait: they cost no memory but this list's.
+//! A disk may need minutes for the empty areas of an image that is downloaded in seconds. A server
+//! does not wait for minutes until its client continues reading. So zeroing is deferred; its only
+//! memory is this list.
 
-/// Ranges of a disk that overlap neither each other nor anything that is written.
+/// Ranges of a disk that overlap neither each other nor any written data.
 #[derive(Debug, Default)]
 pub(super) struct PendingZeroes {
-    /// First byte, and the first behind.
+    /// Offset of the first byte, and of the first byte after the range.
     ranges: Vec<(u64, u64)>,
     bytes: u64,
 }
 
 impl PendingZeroes {
-    /// Takes a range in; `false` if there is no room for more.
+    /// Adds a range; `false` if the list is full.
     pub(super) fn push(&mut self, from: u64, to: u64) -> bool {
         let is_full = self.ranges.len() >= MAX_RANGES;
         match self.ranges.last_mut() {
@@ -24,7 +25,7 @@ impl PendingZeroes {
         true
     }
 
-    /// Bytes of all ranges.
+    /// Returns the bytes of all ranges.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -33,12 +34,12 @@ impl PendingZeroes {
         *self = Self::default();
     }
 
-    /// Brings the ranges into the order in which a disk with heads likes them.
+    /// Sorts the ranges into disk order, which suits rotating disks.
     pub(super) fn sort(&mut self) {
         self.ranges.sort_unstable_by(|one, other| other.cmp(one));
     }
 
-    /// Takes out the first range, or as much of it as is done at once.
+    /// Removes the first range, or at most `most` bytes of it.
     pub(super) fn pop(&mut self, most: u64) -> Option<(u64, u64)> {
         let (from, to) = self.ranges.pop()?;
         let end = to.min(from.saturating_add(most));
@@ -52,14 +53,14 @@ impl PendingZeroes {
 
 #[cfg(test)]
 impl PendingZeroes {
-    /// One that takes nothing more.
+    /// Creates a full list.
     pub(super) fn full() -> Self {
         let ranges = vec![(0, 0); MAX_RANGES];
         Self { ranges, bytes: 0 }
     }
 }
 
-/// 8 MiB. An ordinary image has a few thousand.
+/// Maximum number of ranges: 8 MiB of memory. An ordinary image has a few thousand.
 const MAX_RANGES: usize = 512 << 10;
 
 #[cfg(test)]

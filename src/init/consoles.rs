@@ -83,12 +83,12 @@ impl Consoles {
                 Ok(Some(line)) => one_line(&line) + "\n",
                 Err(error) => {
                     tracing::error!(%error, "cannot read what is printed for the consoles");
-                    let _never = Cancel::default().wait(LOOK_INTERVAL);
+                    let _never = Cancel::default().wait(POLL_INTERVAL);
                     continue;
                 }
             };
             // Some consoles come with a driver.
-            if looked_at.is_none_or(|at: Instant| at.elapsed() >= LOOK_INTERVAL) {
+            if looked_at.is_none_or(|at: Instant| at.elapsed() >= POLL_INTERVAL) {
                 self.look(root);
                 looked_at = Some(Instant::now());
             }
@@ -144,7 +144,7 @@ impl Consoles {
 /// own it would be whatever is in the middle of another, such as words of a user's.
 fn read_line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
     let mut line = Vec::new();
-    reader.take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+    reader.take(MAX_LINE_LEN).read_until(b'\n', &mut line)?;
     if line.is_empty() {
         return Ok(None);
     }
@@ -218,9 +218,9 @@ fn open(path: &PathBuf) -> io::Result<File> {
 }
 
 /// Bytes of a line. Those of the log have fewer (`logging::event`).
-const LONGEST_LINE: u64 = 20 << 10;
+const MAX_LINE_LEN: u64 = 20 << 10;
 /// How often new consoles are looked for, while there are lines for them.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// For all consoles together, when the machine ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 const LAST_LINE: Duration = Duration::from_millis(100);
@@ -233,7 +233,7 @@ mod tests {
     use std::sync::mpsc::channel;
     use tempfile::TempDir;
 
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
     /// A machine with these consoles, of which those that are named twice are there.
     fn machine(active: &str, there: &[&str]) -> (TempDir, Root) {
@@ -272,7 +272,7 @@ mod tests {
         }
 
         fn next(&self) -> String {
-            self.0.recv_timeout(PATIENCE).unwrap()
+            self.0.recv_timeout(STALL_TIMEOUT).unwrap()
         }
     }
 
@@ -310,7 +310,7 @@ mod tests {
         let screen = Screen::of(&root, "ttyS0");
         let (reader, mut writer) = io::pipe().unwrap();
         let _consoles = Consoles::feed_from(&root, reader).unwrap();
-        let longest = usize::try_from(LONGEST_LINE).unwrap();
+        let longest = usize::try_from(MAX_LINE_LEN).unwrap();
         let fits = "x".repeat(longest);
         for (line, expected) in [
             (fits.clone(), fits.clone()),

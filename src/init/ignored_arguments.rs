@@ -45,12 +45,12 @@ const NO_LOGIN: &str = "there is no login before a rescue: use Ironic's rescue";
 mod tests {
     use super::*;
     use crate::logging::Verbosity;
-    use crate::logging::tests::told;
+    use crate::logging::tests::captured;
 
     #[test]
     fn arguments_without_effect_are_logged_without_their_values() {
         let line = "quiet vlan=eth0.5:eth0 bond=bond0 rootpwd=\"hush\" sshkey=\"ssh-rsa AAAA\" ip=dhcp vlan";
-        let text = told(Verbosity::Info, || log(&KernelArgs::parse(line.to_owned())));
+        let text = captured(Verbosity::Info, || log(&KernelArgs::parse(line.to_owned())));
         let arguments: Vec<_> = text
             .lines()
             .map(|line| line.split(" argument=").nth(1).unwrap())
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn other_arguments_are_nothing_to_log() {
-        let text = told(Verbosity::Info, || {
+        let text = captured(Verbosity::Info, || {
             log(&KernelArgs::parse(
                 "ip=dhcp BOOTIF=x ipa-api-url=mdns vlan".to_owned(),
             ));

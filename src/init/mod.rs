@@ -28,13 +28,13 @@ mod shutdown;
 
 use crate::config::KernelArgs;
 use crate::error::chain;
-use crate::handover::{Handover, Keeper, LogTail};
+use crate::handover::{Handover, LogTail, StateHolder};
 use crate::logging::Log;
 use crate::network::Readiness;
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::supervisor::invocation::Invocation;
-use crate::supervisor::{Child, Inherited, Order, Program, keep_running};
+use crate::supervisor::{Child, Inherited, Program, StopSignal, supervise};
 use crate::sys::process;
 use consoles::Consoles;
 use modules::Modules;
@@ -51,28 +51,28 @@ use std::time::Duration;
 /// Call this as process 1 of a ramdisk, before any other thread exists, and start logging before.
 pub fn run(log: &Log) -> ! {
     let root = Root::machine();
-    let order = Arc::new(Order::default());
-    let begun = defended(|| begin(&root, log, &order)).unwrap_or_default();
+    let order = Arc::new(StopSignal::default());
+    let begun = catch_panic(|| begin(&root, log, &order)).unwrap_or_default();
     let mut network = Child::new(Program::network(), begun.network);
-    let _defended = defended(|| prepare(&root, &mut network, &order));
+    let _defended = catch_panic(|| prepare(&root, &mut network, &order));
     let mut agent = Child::new(Program::agent(Invocation::default()), begun.agent);
     loop {
-        let _defended = defended(|| keep(&root, &mut agent, &mut network, &order));
+        let _defended = catch_panic(|| keep(&root, &mut agent, &mut network, &order));
         // The thread that gave the order ends the machine. Where the kernel refuses, the machine goes on.
         order.wait_withdrawn();
-        let _never = Cancel::default().wait(AFTER_DEFECT);
+        let _never = Cancel::default().wait(PANIC_DELAY);
     }
 }
 
 /// Keeps the agent running until it has handed the machine over, and the logins from then on; the network always. Returns when the
 /// order to end was given and nothing runs any more.
-fn keep(root: &Root, agent: &mut Child, network: &mut Child, order: &Order) {
-    if !rescue::is_wished(root) {
+fn keep(root: &Root, agent: &mut Child, network: &mut Child, order: &StopSignal) {
+    if !rescue::is_requested(root) {
         // The network may end while the agent still writes what the rescue needs.
-        let enough = |ended: &Program, _| ended.is_agent() && rescue::is_wished(root);
-        keep_running(&mut [agent, network], order, enough);
+        let enough = |ended: &Program, _| ended.is_agent() && rescue::is_requested(root);
+        supervise(&mut [agent, network], order, enough);
     }
-    if order.is_given() {
+    if order.is_sent() {
         return;
     }
     // What it left is gone before anybody logs in.
@@ -81,14 +81,14 @@ fn keep(root: &Root, agent: &mut Child, network: &mut Child, order: &Order) {
         .into_iter()
         .map(|login| Child::new(login, Inherited::default()))
         .collect();
-    network.tell(Signal::SIGHUP);
+    network.signal(Signal::SIGHUP);
     tracing::info!("This machine is a rescue system now");
     let mut children: Vec<_> = logins.iter_mut().chain([network]).collect();
-    keep_running(&mut children, order, |_, _| false);
+    supervise(&mut children, order, |_, _| false);
 }
 
 /// Does a part of what process 1 does; a defect in it is no reason to end.
-fn defended<T>(part: impl FnOnce() -> T) -> Option<T> {
+fn catch_panic<T>(part: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(part))
         .inspect_err(|_defect| {
             tracing::error!("Process 1 met a defect of its own; it goes on as things are");
@@ -104,14 +104,14 @@ struct Begun {
 }
 
 /// What must be done before there is any other process or thread: secrets are put where nobody else reads them.
-fn begin(root: &Root, log: &Log, order: &Arc<Order>) -> Begun {
+fn begin(root: &Root, log: &Log, order: &Arc<StopSignal>) -> Begun {
     // Before there is any other thread but the log's, which takes no signal.
     let blocked = shutdown::block_signals();
     mounts::mount_all(root);
     let consoles = consoles::take_over(root);
-    told("keep signals for process 1", blocked);
+    log_error("keep signals for process 1", blocked);
     let consoles = consoles.unwrap_or_else(|error| {
-        told("open the consoles", Err(error));
+        log_error("open the consoles", Err(error));
         Consoles::default()
     });
     let version = env!("CARGO_PKG_VERSION");
@@ -121,9 +121,9 @@ fn begin(root: &Root, log: &Log, order: &Arc<Order>) -> Begun {
             |error| tracing::error!(%error, "An agent that ends will leave nothing to the next"),
         )
         .ok();
-    scrub_cmdline::cover(root, handover.as_ref().map(|left| &left.vault));
-    scrub_kmsg::purge(root);
-    told("close process 1 to others", process::harden());
+    scrub_cmdline::mask(root, handover.as_ref().map(|left| &left.vault));
+    scrub_kmsg::scrub(root);
+    log_error("close process 1 to others", process::harden());
     let create_log = |name| {
         let without = |error: &io::Error| {
             tracing::error!(%error, "The log archive will hold only a part of the log");
@@ -140,37 +140,37 @@ fn begin(root: &Root, log: &Log, order: &Arc<Order>) -> Begun {
     }
     let other_logs = [own_for_agent, network_for_agent];
     let other_logs = other_logs.into_iter().flatten().flatten().collect();
-    told(
+    log_error(
         "listen to the power button",
         shutdown::listen(root, order, &consoles),
     );
-    let keeper = handover.and_then(|left| Keeper::of(&left).ok());
+    let keeper = handover.and_then(|left| StateHolder::of(&left).ok());
     Begun {
         agent: Inherited::agent(keeper, other_logs),
         network: Inherited::logging_to(network_log),
     }
 }
 
-fn prepare(root: &Root, network: &mut Child, order: &Order) {
+fn prepare(root: &Root, network: &mut Child, order: &StopSignal) {
     let etc = root.path("etc");
     let hosts = fs::create_dir_all(&etc).and_then(|()| fs::write(etc.join("hosts"), HOSTS));
-    told("write /etc/hosts", hosts);
+    log_error("write /etc/hosts", hosts);
 
     ignored_arguments::log(&KernelArgs::of_kernel(root).unwrap_or_default());
-    told("offer a rescue system", rescue::offer(root));
-    told("wait for entropy", start_entropy(root));
+    log_error("offer a rescue system", rescue::enable(root));
+    log_error("wait for entropy", start_entropy(root));
     // The two wait for each other's interfaces, so neither waits here.
     let modules = Modules::start(root, ALWAYS);
     let ready = Readiness::of_first_start(network);
     network.start_if_due(order);
     match &modules {
-        Ok(modules) => modules.settle(DRIVERS_PATIENCE),
+        Ok(modules) => modules.run_with_timeout(DRIVERS_TIMEOUT),
         Err(error) => tracing::error!(error = chain(error), "No drivers are loaded"),
     }
     mounts::mount_firmware_variables(root);
-    told(
+    log_error(
         "wait for the network",
-        ready.and_then(|ready| ready.wait(NETWORK_PATIENCE)),
+        ready.and_then(|ready| ready.wait(NETWORK_TIMEOUT)),
     );
 }
 
@@ -182,18 +182,18 @@ fn start_entropy(root: &Root) -> io::Result<()> {
         Ok(()) => tracing::debug!("Random numbers are ready"),
         Err(error) => tracing::error!(%error, "There are no random numbers"),
     };
-    beside("entropy", wait)
+    spawn_detached("entropy", wait)
 }
 
 /// Does something on a thread of its own: nothing waits for it.
-fn beside(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+fn spawn_detached(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new()
         .name(name.into())
         .spawn(work)
         .map(|_| ())
 }
 
-fn told(what: &str, result: io::Result<()>) {
+fn log_error(what: &str, result: io::Result<()>) {
     if let Err(error) = result {
         tracing::error!(what, %error, "A part of the start failed");
     }
@@ -220,10 +220,10 @@ const ALWAYS: &[&str] = &[
 ];
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
 /// Until the modules of `ALWAYS` are there; slow controllers go on loading beside the agent.
-const DRIVERS_PATIENCE: Duration = Duration::from_secs(30);
+const DRIVERS_TIMEOUT: Duration = Duration::from_secs(30);
 /// After this the agent starts without an address: it says itself, to whoever reads the console, what it lacks.
-const NETWORK_PATIENCE: Duration = Duration::from_secs(70);
-const AFTER_DEFECT: Duration = Duration::from_secs(10);
+const NETWORK_TIMEOUT: Duration = Duration::from_secs(70);
+const PANIC_DELAY: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -274,17 +274,17 @@ mod tests {
 
         let left = Handover::create().unwrap();
         let token = AgentToken::from_operator("hush".into()).unwrap();
-        assert!(left.vault.keep_token(token).matches(b"hush"));
+        assert!(left.vault.store_token(token).matches(b"hush"));
         let vault = Vault::of(left.vault.descriptor().try_clone_to_owned().unwrap()).unwrap();
-        let keeper = Keeper::of(&left).unwrap();
+        let keeper = StateHolder::of(&left).unwrap();
         let mut agent = Child::new(agent, Inherited::agent(Some(keeper), Vec::new()));
         let mut network = Child::new(shell(&network), Inherited::default());
-        let order = Arc::new(Order::default());
+        let order = Arc::new(StopSignal::default());
         let end = Arc::clone(&order);
         let owner = thread::spawn(move || {
             let login = fs::read_to_string(logged_in).unwrap();
             let has_token = vault.token().is_some();
-            end.give(Signal::SIGTERM);
+            end.send(Signal::SIGTERM);
             (login, has_token)
         });
         keep(&root, &mut agent, &mut network, &order);

@@ -89,14 +89,14 @@ impl Modules {
         watcher::spawn("devices", find).map_err(Error::Thread)?;
         for _ in 0..WORKERS {
             let worker = modules.clone();
-            watcher::spawn("modules", move || worker.load_for_ever()).map_err(Error::Thread)?;
+            watcher::spawn("modules", move || worker.watch_uevents()).map_err(Error::Thread)?;
         }
         Ok(modules)
     }
 
     /// Waits until the modules that are always loaded are there, at most so long. The drivers of the devices found so far
     /// are there, too, or at least asked to wake their hardware.
-    pub(super) fn settle(&self, patience: Duration) {
+    pub(super) fn run_with_timeout(&self, patience: Duration) {
         let unsettled =
             |work: &mut Work| !work.walked || !work.others.is_empty() || work.others_loading > 0;
         let (_work, timeout) = self
@@ -180,7 +180,7 @@ impl Modules {
         self.0.changed.notify_all();
     }
 
-    fn load_for_ever(&self) {
+    fn watch_uevents(&self) {
         loop {
             let mut work = self
                 .0

@@ -8,14 +8,14 @@ use std::io;
 /// Mounts what needs no module, in order. What fails is told and left out: the rest may be enough.
 pub(super) fn mount_all(root: &Root) {
     for point in POINTS {
-        point.mount_or_tell(root);
+        point.mount_or_log(root);
     }
 }
 
 /// Mounts the firmware's variables where the firmware is UEFI. The kernel loads the module for it.
 pub(super) fn mount_firmware_variables(root: &Root) {
     if root.path("sys/firmware/efi").is_dir() {
-        FIRMWARE_VARIABLES.mount_or_tell(root);
+        FIRMWARE_VARIABLES.mount_or_log(root);
     }
 }
 
@@ -27,7 +27,7 @@ struct Point {
 }
 
 impl Point {
-    fn mount_or_tell(&self, root: &Root) {
+    fn mount_or_log(&self, root: &Root) {
         if let Err(error) = self.mount(root) {
             tracing::error!(path = self.path, kind = self.kind, %error, "Cannot mount a file system");
         }

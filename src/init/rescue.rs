@@ -23,7 +23,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// The folder for the password cannot be made.
-pub(super) fn offer(root: &Root) -> io::Result<()> {
+pub(super) fn enable(root: &Root) -> io::Result<()> {
     let exists = |path: &str| root.path(path).exists();
     if !exists(SHELL) || !(exists(SSH_SERVER) || exists(GETTY)) {
         tracing::debug!("This ramdisk has no logins to offer");
@@ -36,7 +36,7 @@ pub(super) fn offer(root: &Root) -> io::Result<()> {
 }
 
 /// Whether the agent has handed the machine over.
-pub(super) fn is_wished(root: &Root) -> bool {
+pub(super) fn is_requested(root: &Root) -> bool {
     root.rescue_mark().exists()
 }
 
@@ -230,7 +230,7 @@ mod tests {
         }
 
         fn offers(&self) -> bool {
-            offer(&self.root()).unwrap();
+            enable(&self.root()).unwrap();
             self.0.path().join("etc/ipa-rescue-config").is_dir()
         }
     }
@@ -259,9 +259,9 @@ mod tests {
         ramdisk.file("sys/class/tty/console/active", "tty0 ttyS0 hvc7\n");
         ramdisk.file("dev/tty1", "");
         ramdisk.file("dev/ttyS0", "");
-        assert!(!is_wished(&ramdisk.root()));
+        assert!(!is_requested(&ramdisk.root()));
         ramdisk.file("etc/.rescued", "");
-        assert!(is_wished(&ramdisk.root()));
+        assert!(is_requested(&ramdisk.root()));
 
         let programs = begin(&ramdisk.root());
         let program = |path: &str, arguments: &[&str], restart| Program {

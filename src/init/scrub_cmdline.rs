@@ -43,7 +43,7 @@ enum Error {
 
 /// Takes the token into the vault and covers the line. What fails is told: the machine must go on. To be called before this
 /// process is closed to others, because then it cannot reach its own environment.
-pub(super) fn cover(root: &Root, vault: Option<&Vault>) {
+pub(super) fn mask(root: &Root, vault: Option<&Vault>) {
     match try_cover(root, vault) {
         Ok(true) => tracing::info!(
             "The kernel's command line is covered: nobody reads the agent token there"
@@ -90,7 +90,7 @@ fn keep_token(line: &KernelArgs, vault: Option<&Vault>) -> Result<(), Error> {
         return Ok(());
     };
     let vault = vault.ok_or(Error::NoRoom)?;
-    drop(vault.keep_boot_token(token));
+    drop(vault.store_boot_token(token));
     vault.boot_token().map(drop).ok_or(Error::NoRoom)
 }
 

@@ -7,17 +7,17 @@
 //! What this does not do: the kernel has said the same to its console long before process 1, as far as `quiet` and `loglevel`
 //! let it.
 
-use crate::formats::kernel_log::Record;
+use crate::formats::kmsg::Record;
 use crate::redact::MASK;
 use crate::root::Root;
-use crate::sys::kernel_log::{Keep, QuietConsole, Start, clear, records, size};
+use crate::sys::kernel_log::{QuietConsole, Retain, Start, clear, records, size};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Takes the secrets out of the kernel's log, and closes it to everybody but root. What fails is told: the machine must go on.
-pub(super) fn purge(root: &Root) {
+pub(super) fn scrub(root: &Root) {
     let start = Instant::now();
     match try_purge(&root.path(LOG), root) {
         Ok(0) => {}
@@ -35,21 +35,21 @@ pub(super) fn purge(root: &Root) {
 
 /// How many lines were told again: none where there is no secret.
 fn try_purge(path: &Path, root: &Root) -> io::Result<usize> {
-    let old = records(path, Start::Oldest, Keep::Oldest(LARGEST))?;
+    let old = records(path, Start::Oldest, Retain::Oldest(MAX_LOG_LEN))?;
     if !old.iter().any(has_secret) {
         return Ok(0);
     }
     let _quiet = QuietConsole::new()?;
-    let _obeyed = ObeyedLevel::of(root);
+    let _obeyed = PrintkLevelGuard::of(root);
     let mut log = Log::open(path)?;
     for _ in 0..=size()?.div_ceil(FILLER) {
-        log.tell(&filler())?;
+        log.write(&filler())?;
     }
     clear()?;
     for record in &old {
-        log.tell(&again(record))?;
+        log.write(&again(record))?;
     }
-    let still = records(path, Start::Oldest, Keep::Oldest(LARGEST))?;
+    let still = records(path, Start::Oldest, Retain::Oldest(MAX_LOG_LEN))?;
     if still.iter().any(has_secret) {
         return Err(io::Error::other("the kernel keeps what should be gone"));
     }
@@ -82,7 +82,7 @@ fn again(record: &Record) -> String {
         ..record.clone()
     };
     let mut line = format!("<{level}>{masked}");
-    line.truncate(line.floor_char_boundary(LONGEST));
+    line.truncate(line.floor_char_boundary(MAX_LINE_LEN));
     line
 }
 
@@ -107,7 +107,7 @@ impl<'a> Log<'a> {
     }
 
     /// One line, one record: without its end the kernel would wait for more of it.
-    fn tell(&mut self, line: &str) -> io::Result<()> {
+    fn write(&mut self, line: &str) -> io::Result<()> {
         if self.left == 0 {
             *self = Self::open(self.path)?;
         }
@@ -118,9 +118,9 @@ impl<'a> Log<'a> {
 
 /// Levels are obeyed while it lives, even where the kernel was told to ignore them: a slow console would take many seconds for
 /// what nobody wants to read.
-struct ObeyedLevel(Option<PathBuf>);
+struct PrintkLevelGuard(Option<PathBuf>);
 
-impl ObeyedLevel {
+impl PrintkLevelGuard {
     fn of(root: &Root) -> Self {
         let path = root.path(IGNORED_LEVEL);
         let ignored = fs::read_to_string(&path).is_ok_and(|word| word.trim() == "Y");
@@ -128,7 +128,7 @@ impl ObeyedLevel {
     }
 }
 
-impl Drop for ObeyedLevel {
+impl Drop for PrintkLevelGuard {
     fn drop(&mut self) {
         if let Some(path) = &self.0
             && let Err(error) = fs::write(path, "Y")
@@ -144,9 +144,9 @@ const LOG: &str = "dev/kmsg";
 const RESTRICTION: &str = "proc/sys/kernel/dmesg_restrict";
 const IGNORED_LEVEL: &str = "sys/module/printk/parameters/ignore_loglevel";
 /// The kernel's log is smaller on all machines but the largest.
-const LARGEST: usize = 16 << 20;
+const MAX_LOG_LEN: usize = 16 << 20;
 /// A line that is longer is refused (linux/printk.h, older kernels' `LOG_LINE_MAX`).
-const LONGEST: usize = 960;
+const MAX_LINE_LEN: usize = 960;
 /// The characters of a line that only takes room.
 const FILLER: usize = 900;
 /// What no console shows unless it was told to.
@@ -210,7 +210,10 @@ mod tests {
 
     #[test]
     fn every_line_is_as_short_as_the_kernel_wants_it() {
-        assert_eq!(again(&record(Some(6), &"ä".repeat(3000))).len(), LONGEST);
+        assert_eq!(
+            again(&record(Some(6), &"ä".repeat(3000))).len(),
+            MAX_LINE_LEN
+        );
         assert_eq!(filler().len(), FILLER + 3);
     }
 
@@ -233,7 +236,7 @@ mod tests {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         for word in ["Y\n", "N\n"] {
             fs::write(&path, word).unwrap();
-            let obeyed = ObeyedLevel::of(&root);
+            let obeyed = PrintkLevelGuard::of(&root);
             assert_eq!(fs::read_to_string(&path).unwrap().trim(), "N");
             drop(obeyed);
             assert_eq!(fs::read_to_string(&path).unwrap().trim(), word.trim());

@@ -18,7 +18,7 @@ use crate::formats::process_status::is_running_program;
 use crate::machine::power::{self, PowerAction};
 use crate::progress::Cancel;
 use crate::root::Root;
-use crate::supervisor::Order;
+use crate::supervisor::StopSignal;
 use crate::supervisor::watcher;
 use crate::sys::input::{KEY_POWER, Keys};
 use crate::sys::uevent::Uevents;
@@ -52,7 +52,7 @@ fn signals() -> SigSet {
 ///
 /// # Errors
 /// The kernel gives no thread.
-pub(super) fn listen(root: &Root, order: &Arc<Order>, consoles: &Consoles) -> io::Result<()> {
+pub(super) fn listen(root: &Root, order: &Arc<StopSignal>, consoles: &Consoles) -> io::Result<()> {
     // Otherwise the kernel itself restarts the machine at once, whatever is being written.
     if let Err(error) = set_cad_enabled(false) {
         tracing::warn!(%error, "Ctrl-Alt-Del restarts this machine without any order");
@@ -73,7 +73,7 @@ pub(super) fn listen(root: &Root, order: &Arc<Order>, consoles: &Consoles) -> io
 
 struct Machine {
     root: Root,
-    order: Arc<Order>,
+    order: Arc<StopSignal>,
     consoles: Consoles,
 }
 
@@ -90,7 +90,7 @@ impl Machine {
     fn end(&self, request: Request) {
         let Request { cause, action } = request;
         tracing::warn!(cause, ?action, "ending the machine as requested");
-        self.order.give(Signal::SIGTERM);
+        self.order.send(Signal::SIGTERM);
         // Whether their ends are noticed or not: the main thread may be busy with the start.
         let is_running = || {
             let mut running = self.order.running().into_iter();
@@ -135,7 +135,7 @@ fn wait_while(is_so: impl Fn() -> bool, timeout: Duration) -> bool {
         if Instant::now() >= end {
             return false;
         }
-        let _never = Cancel::default().wait(LOOK_INTERVAL);
+        let _never = Cancel::default().wait(POLL_INTERVAL);
     }
     true
 }
@@ -323,7 +323,7 @@ const REQUESTS: [(Signal, Request); 4] = [
 const PROGRAMS_TIMEOUT: Duration = Duration::from_secs(20);
 /// For shells and what they run, for each signal.
 const PROCESSES_TIMEOUT: Duration = Duration::from_secs(3);
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {

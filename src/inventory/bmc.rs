@@ -1,4 +1,4 @@
-//! The management controller's addresses, asked of the controller itself.
+//! Addresses of the management controller, queried over IPMI from the controller itself.
 
 use crate::formats::ipmi::{self, Parameter, Response};
 use crate::root::Root;
@@ -10,32 +10,32 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// An address of the controller, as far as it is known.
+/// Address of the controller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Address<T> {
-    /// It has this one.
+    /// The address.
     Found(T),
-    /// It responded, and has none on any channel.
+    /// The controller responded, and has no address on any channel.
     NotConfigured,
-    /// It did not respond in time.
+    /// The controller did not respond in time.
     #[default]
     Unknown,
 }
 
-/// A management controller's network (IPA's `get_bmc_address`, `get_bmc_v6address`, `get_bmc_mac`): of the first channel with an
-/// address.
+/// Network of the management controller (IPA's `get_bmc_address`, `get_bmc_v6address`,
+/// `get_bmc_mac`): that of the first channel with an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bmc {
-    /// Its IPv4 address.
+    /// IPv4 address.
     pub address: Address<Ipv4Addr>,
-    /// Its IPv6 address.
+    /// IPv6 address.
     pub v6_address: Address<Ipv6Addr>,
-    /// Its MAC address.
+    /// MAC address.
     pub mac: Address<String>,
 }
 
 impl Bmc {
-    /// Whether the controller responded to everything that matters.
+    /// Returns whether the controller responded to all required queries.
     fn is_complete(&self) -> bool {
         self.address != Address::Unknown
             && self.v6_address != Address::Unknown
@@ -43,18 +43,19 @@ impl Bmc {
     }
 }
 
-/// Asks the controller once; `None` on a machine without one, or where it may not be asked.
+/// Queries the controller once; `None` if the machine has none, or it may not be queried.
 #[must_use]
 pub fn find(root: &Root) -> Option<Bmc> {
     Detection::default().bmc(root)
 }
 
-/// Asks a slow controller over several inventories: responses are kept, and what is missing is asked again later.
+/// Queries of a slow controller over several inventories: responses are cached, and missing ones
+/// are queried again later.
 #[derive(Debug, Default)]
 pub struct Detection {
     responses: BTreeMap<Request, Vec<u8>>,
     latest: Option<Detected>,
-    /// That there is no controller was logged: it is looked for at each inventory.
+    /// Whether a missing controller was logged already: it is looked for at each inventory.
     is_logged: bool,
 }
 
@@ -65,7 +66,8 @@ struct Detected {
 }
 
 impl Detection {
-    /// Returns what is known of the controller; `None` on a machine without one, which may still come.
+    /// Returns the known addresses of the controller. Returns `None` without a controller, which
+    /// may still appear.
     pub fn bmc(&mut self, root: &Root) -> Option<Bmc> {
         if let Some(bmc) = self.cached(Instant::now()) {
             return Some(bmc);
@@ -96,7 +98,7 @@ impl Detection {
         Some(bmc)
     }
 
-    /// Returns the latest result while it is complete or new.
+    /// Returns the latest result while it is complete or recent.
     fn cached(&self, now: Instant) -> Option<Bmc> {
         let latest = self.latest.as_ref()?;
         let is_new = now.saturating_duration_since(latest.at) < RETRY_INTERVAL;
@@ -122,14 +124,14 @@ impl Detection {
     }
 }
 
-/// One round of questions.
+/// One round of queries.
 struct Questions<'a> {
     ask: Ask<'a>,
     responses: &'a mut BTreeMap<Request, Vec<u8>>,
 }
 
 impl Questions<'_> {
-    /// Asks channel by channel, until one has an address.
+    /// Queries channel by channel, until one has an address.
     fn bmc(&mut self) -> Bmc {
         let mut bmc = Bmc {
             address: Address::NotConfigured,
@@ -142,7 +144,7 @@ impl Questions<'_> {
                     bmc = Bmc::default();
                     continue;
                 }
-                // No LAN: nothing else of the channel is worth the time.
+                // The channel is no LAN: skip its other queries.
                 Answer::Refused => continue,
                 Answer::Value(value) => ipmi::address(&value),
             };
@@ -171,7 +173,8 @@ impl Questions<'_> {
         }
     }
 
-    /// What the channel configured by itself comes before what an administrator set.
+    /// Returns the IPv6 address of a channel. Autoconfigured addresses take precedence over static
+    /// ones.
     fn v6_address(&mut self, channel: u8) -> Address<Ipv6Addr> {
         match self.ask(channel, Parameter::Ipv6Enables) {
             Answer::Missing => return Address::Unknown,
@@ -198,7 +201,7 @@ impl Questions<'_> {
         Address::NotConfigured
     }
 
-    /// Asks the controller, unless it has answered this before.
+    /// Queries the controller, unless the response is cached.
     fn ask(&mut self, channel: u8, parameter: Parameter) -> Answer {
         let request = parameter.request(channel);
         let response = match self.responses.get(&request) {
@@ -222,9 +225,9 @@ impl Questions<'_> {
     }
 }
 
-/// The controller's answer to a question.
+/// Response of the controller to a query.
 enum Answer {
-    /// None in time.
+    /// The controller did not respond in time.
     Missing,
     Refused,
     Value(Vec<u8>),
@@ -234,16 +237,17 @@ type Request = [u8; 4];
 type Ask<'a> = &'a mut dyn FnMut(&Request) -> io::Result<Vec<u8>>;
 
 const DEVICES: &[&str] = &["dev/ipmi0", "dev/ipmi/0", "dev/ipmidev/0"];
-/// For all questions of one inventory: Ironic waits a minute for it.
+/// Timeout of all queries of one inventory: Ironic waits a minute for it.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(15);
-/// Controllers are slow; those that hang must not hold the inventory.
+/// Timeout of one query. Controllers are slow; one that hangs must not delay the inventory.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Until a controller that did not respond is asked again: a hung one must not slow every inventory down.
+/// Interval until a controller that did not respond is queried again: one that hangs must not slow
+/// down every inventory.
 const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 impl Detection {
-    /// A detection that has the answers of a controller.
+    /// Returns a detection with the responses of a controller.
     pub(crate) fn finished(bmc: Bmc) -> Self {
         Self {
             latest: Some(Detected {
@@ -270,7 +274,7 @@ mod tests {
         Err(io::ErrorKind::TimedOut.into())
     }
 
-    /// A LAN with IPv4 alone on this channel.
+    /// Responses of a controller with an IPv4 LAN on this channel alone.
     fn lan_on(channel: u8, request: &Request) -> Vec<u8> {
         match *request {
             [c, 3, ..] if c == channel => completed(&[10, 0, 0, 5]),
@@ -343,7 +347,7 @@ mod tests {
             Ok(lan_on(8, request))
         };
         assert_eq!(Detection::default().detect(&mut ask), lan());
-        // At 0.8 s a message these are 8 s.
+        // Ten messages at 0.8 s each: 8 s.
         let addresses = (1..=8).map(|channel| Parameter::Address.request(channel));
         let of_the_lan = [Parameter::Ipv6Enables, Parameter::Mac];
         let expected: Vec<_> = addresses

@@ -1,4 +1,4 @@
-//! The machine's processors.
+//! Processors of the machine.
 
 use std::collections::BTreeSet;
 
@@ -7,28 +7,28 @@ use sysinfo::{CpuRefreshKind, RefreshKind, System};
 use crate::root::Root;
 use crate::storage::sysfs;
 
-/// The processors, of which a machine has one model.
+/// Processors of a machine, which all have one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cpu {
-    /// Model; empty where unknown.
+    /// Model; empty if unknown.
     pub model_name: String,
-    /// Highest frequency in MHz, as text; empty where unknown.
+    /// Maximum frequency in MHz, as text; empty if unknown.
     pub frequency: String,
-    /// Logical processors.
+    /// Number of logical processors.
     pub count: u64,
-    /// Architecture: `x86_64`.
+    /// Architecture, for example `x86_64`.
     pub architecture: &'static str,
-    /// Features.
+    /// Feature flags.
     pub flags: Vec<String>,
-    /// Sockets.
+    /// Number of sockets.
     pub socket_count: u64,
 }
 
-/// The processors, from `/proc/cpuinfo` and sysfs.
+/// Reads the processors from `/proc/cpuinfo` and sysfs.
 #[must_use]
 pub fn cpu(root: &Root) -> Cpu {
     let info = sysfs::text(&root.path("proc/cpuinfo")).unwrap_or_default();
-    // The flags of a machine's many processors are the same text again and again: the first stands for all.
+    // The flags are the same for every processor: the first entry represents all.
     let field = |wanted: &str| {
         fields(&info)
             .find_map(|(name, value)| (name == wanted && !value.is_empty()).then_some(value))
@@ -36,7 +36,8 @@ pub fn cpu(root: &Root) -> Cpu {
     let model = field("model name").map(str::to_owned);
     let frequency =
         highest_frequency(root).or_else(|| field("cpu MHz").and_then(|text| text.parse().ok()));
-    // ARM's kernel tells numbers instead of names, which sysinfo knows; only of the machine it runs on.
+    // ARM's kernel reports numbers instead of model names, which sysinfo maps to names. It can only
+    // do so for the running machine.
     let known = ((model.is_none() || frequency.is_none()) && root.is_machine())
         .then(asked_sysinfo)
         .flatten();
@@ -56,7 +57,7 @@ pub fn cpu(root: &Root) -> Cpu {
     }
 }
 
-/// The names and values of `/proc/cpuinfo`.
+/// Returns the names and values of `/proc/cpuinfo`.
 fn fields(info: &str) -> impl Iterator<Item = (&str, &str)> {
     info.lines().filter_map(|line| {
         let (name, value) = line.split_once(':')?;
@@ -71,7 +72,7 @@ fn count(info: &str, wanted: &str) -> u64 {
         .sum()
 }
 
-/// The number of processors there are, by the kernel's list of ranges: `0-3,8-11`.
+/// Returns the number of present processors, by the kernel's list of ranges: `0-3,8-11`.
 fn present(root: &Root) -> Option<u64> {
     let list = sysfs::text(&root.path("sys/devices/system/cpu/present"))?;
     let mut count: u64 = 0;
@@ -83,7 +84,7 @@ fn present(root: &Root) -> Option<u64> {
     Some(count)
 }
 
-/// The highest frequency any processor may run at, in MHz.
+/// Returns the maximum frequency of any processor, in MHz.
 fn highest_frequency(root: &Root) -> Option<f64> {
     let khz = processors(root)
         .filter_map(|folder| sysfs::number(&folder.join("cpufreq/cpuinfo_max_freq")))
@@ -92,7 +93,7 @@ fn highest_frequency(root: &Root) -> Option<f64> {
     Some(f64::from(khz) / 1000.0)
 }
 
-/// The number of sockets: distinct packages, of which VMs sometimes tell none (-1).
+/// Returns the number of sockets: distinct packages, which some VMs do not report (-1).
 fn sockets(root: &Root, info: &str) -> u64 {
     let packages: BTreeSet<u64> = processors(root)
         .filter_map(|folder| sysfs::number(&folder.join("topology/physical_package_id")))
@@ -117,7 +118,7 @@ fn processors(root: &Root) -> impl Iterator<Item = std::path::PathBuf> {
     names.map(move |name| folder.join(name))
 }
 
-/// Model and frequency in MHz as sysinfo knows them.
+/// Returns model and frequency in MHz by sysinfo.
 fn asked_sysinfo() -> Option<(String, Option<f64>)> {
     let kind = CpuRefreshKind::nothing().with_frequency();
     let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(kind));

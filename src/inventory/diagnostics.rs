@@ -1,26 +1,26 @@
-//! What helps to find a fault afterwards: the kernel's log and its view of disks, mounts and network.
+//! Diagnostics for the log archive: the kernel's log and its view of disks, mounts and network.
 
 use crate::redact::redact_lines;
 use crate::root::Root;
-use crate::sys::kernel_log::{Keep, Start, records};
+use crate::sys::kernel_log::{Retain, Start, records};
 use std::fs::File;
 use std::io::{self, Read};
 
 /// A file of the log archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Its name there.
+pub struct LogFile {
+    /// Name in the archive.
     pub name: &'static str,
-    /// Its text, secrets masked.
+    /// Text with secrets masked.
     pub text: String,
 }
 
-/// Most bytes taken of one source.
-const LARGEST: u64 = 4 << 20;
-/// Most bytes taken of the kernel's log: its newest.
-const LARGEST_LOG: usize = 4 << 20;
+/// Maximum bytes per source.
+const MAX_LEN: u64 = 4 << 20;
+/// Maximum bytes of the kernel's log; the newest are used.
+const MAX_LOG_LEN: usize = 4 << 20;
 
-/// Small texts of the kernel's, under the names IPA gives to the like.
+/// Small text files of the kernel, under the names that IPA uses for similar ones.
 const FILES: &[(&str, &str)] = &[
     ("agent_status", "proc/self/status"),
     ("cmdline", "proc/cmdline"),
@@ -40,15 +40,15 @@ const FILES: &[(&str, &str)] = &[
     ("scsi", "proc/scsi/scsi"),
 ];
 
-/// Collects them; what cannot be read is left out.
+/// Collects the files; those that cannot be read are left out.
 #[must_use]
-pub fn collect(root: &Root) -> Vec<Member> {
+pub fn collect(root: &Root) -> Vec<LogFile> {
     let kernel_log = kernel_log(root).ok().map(|text| ("dmesg", text));
     let files = FILES.iter().filter_map(|(name, path)| {
         let mut text = Vec::new();
         File::open(root.path(path))
             .ok()?
-            .take(LARGEST)
+            .take(MAX_LEN)
             .read_to_end(&mut text)
             .ok()?;
         Some((*name, String::from_utf8_lossy(&text).into_owned()))
@@ -56,17 +56,18 @@ pub fn collect(root: &Root) -> Vec<Member> {
     kernel_log
         .into_iter()
         .chain(files)
-        .map(|(name, text)| Member {
+        .map(|(name, text)| LogFile {
             name,
             text: redact_lines(&text),
         })
         .collect()
 }
 
-/// The kernel's log as `dmesg` prints it. Where process 1 has told it again, that is where it begins.
+/// Returns the kernel's log as `dmesg` prints it. If process 1 rewrote the log without secrets,
+/// only the rewritten part is used.
 fn kernel_log(root: &Root) -> io::Result<String> {
     let path = root.path("dev/kmsg");
-    let keep = Keep::Newest(LARGEST_LOG);
+    let keep = Retain::Newest(MAX_LOG_LEN);
     let records =
         records(&path, Start::Cleared, keep).or_else(|_| records(&path, Start::Oldest, keep))?;
     Ok(records.iter().map(|record| format!("{record}\n")).collect())
@@ -88,7 +89,7 @@ mod tests {
         .unwrap();
         assert_eq!(
             collect(&Root::at(folder.path())),
-            [Member {
+            [LogFile {
                 name: "cmdline",
                 text: "quiet ipa-agent-token=******\n".into()
             }]
@@ -99,13 +100,13 @@ mod tests {
     fn of_a_large_kernel_log_the_newest_records_are_collected() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("dev")).unwrap();
-        // As long as what is read at once, as the kernel hands out one record a read.
+        // Records as long as one read, because the kernel returns one record per read.
         let record = |number: usize| {
             let mut record = format!("6,{number},2000000,-;{number:.<8192}");
             record.truncate(8191);
             record + "\n"
         };
-        let all = LARGEST_LOG / 8192 + 8;
+        let all = MAX_LOG_LEN / 8192 + 8;
         let log: String = (0..all).map(record).collect();
         fs::write(folder.path().join("dev/kmsg"), log).unwrap();
         let members = collect(&Root::at(folder.path()));

@@ -1,19 +1,19 @@
-//! What the machine does not tell of itself is worth a line, and none at each look: whoever may read the inventory could displace
-//! the rest of the log.
+//! Suppression of repeated log messages about missing values. Every inventory would log them again,
+//! so a client with read access could displace the rest of the log.
 
 use std::sync::{Mutex, PoisonError};
 
-/// What this process logged last about one thing.
+/// Last logged message about one subject.
 #[derive(Debug)]
 pub(super) struct LastLogged(Mutex<Option<String>>);
 
 impl LastLogged {
-    /// Nothing was logged yet.
+    /// Returns the state before any message.
     pub(super) const fn new() -> Self {
         Self(Mutex::new(None))
     }
 
-    /// Whether this is something else than was logged last.
+    /// Returns whether a message differs from the last one, and stores it.
     pub(super) fn is_new(&self, text: &str) -> bool {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if last.as_deref() == Some(text) {

@@ -1,20 +1,20 @@
-//! The machine's memory.
+//! Memory of the machine.
 
 use crate::formats::smbios;
 use crate::inventory::last_logged::LastLogged;
 use crate::root::Root;
 use crate::storage::sysfs;
 
-/// How much memory there is.
+/// Amount of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// What the kernel has, in bytes.
+    /// Memory available to the kernel, in bytes.
     pub total: Option<u64>,
-    /// What is fitted, in MiB, where the firmware says it.
+    /// Installed memory in MiB, if the firmware reports it.
     pub physical_mb: Option<u64>,
 }
 
-/// The memory the kernel has and the firmware tells of.
+/// Reads the amount of memory from the kernel and the firmware's tables.
 #[must_use]
 pub fn memory(root: &Root) -> Memory {
     let info = sysfs::text(&root.path("proc/meminfo")).unwrap_or_default();
@@ -29,10 +29,10 @@ pub fn memory(root: &Root) -> Memory {
     }
 }
 
-/// Whether it was said already.
+/// Whether missing firmware data was logged.
 static NO_FITTED_MEMORY: LastLogged = LastLogged::new();
 
-/// `MemTotal` in bytes.
+/// Returns `MemTotal` in bytes.
 fn total(info: &str) -> Option<u64> {
     let line = info
         .lines()

@@ -1,6 +1,7 @@
-//! The inventory: all that Ironic asks a machine about itself.
+//! The inventory: everything that Ironic inspects about a machine.
 //!
-//! Collecting never fails. What the machine does not tell is absent, and a part that cannot be read leaves the others alone.
+//! Collecting never fails. Unknown values are absent, and a part that cannot be read does not
+//! affect the others.
 
 pub mod bmc;
 pub mod cpu;
@@ -21,7 +22,7 @@ use memory::Memory;
 use network::Interface;
 use system::{BootMode, SystemVendor};
 
-/// What the machine is.
+/// Inventory of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inventory {
     /// Network interfaces.
@@ -32,19 +33,20 @@ pub struct Inventory {
     pub disks: Vec<BlockDevice>,
     /// Memory.
     pub memory: Memory,
-    /// Maker and firmware.
+    /// Manufacturer and firmware.
     pub system_vendor: SystemVendor,
-    /// How it was started.
+    /// Boot mode.
     pub boot_mode: BootMode,
-    /// The interface it was started from, as the boot loader wrote it (`BOOTIF`).
+    /// Interface the machine booted from, as written by the boot loader (`BOOTIF`).
     pub pxe_interface: Option<String>,
-    /// Its name.
+    /// Host name.
     pub hostname: String,
-    /// Its management controller's addresses, where it has one that was asked.
+    /// Addresses of the management controller, if there is one and it was queried.
     pub bmc: Option<Bmc>,
 }
 
-/// Collects the inventory; the management controller is slow, so whoever wants it asked does so before.
+/// Collects the inventory. The management controller is slow, so the caller queries it beforehand
+/// if needed.
 #[must_use]
 pub fn collect(root: &Root, pxe_interface: Option<&str>, bmc: Option<Bmc>) -> Inventory {
     let disks = device::list(root).inspect_err(|error| {
@@ -66,5 +68,5 @@ pub fn collect(root: &Root, pxe_interface: Option<&str>, bmc: Option<Bmc>) -> In
     }
 }
 
-/// Why there were none when it was last said.
+/// Last logged error of listing disks.
 static NO_DISKS: LastLogged = LastLogged::new();

@@ -1,4 +1,4 @@
-//! The machine's network interfaces.
+//! Network interfaces of the machine.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,33 +12,33 @@ use crate::storage::sysfs;
 use crate::sys::address::{self, InterfaceAddress};
 use crate::sys::ethtool;
 
-/// A network interface that stands for hardware, a bond or a VLAN.
+/// A network interface of hardware, a bond or a VLAN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
-    /// The kernel's name: `eth0`.
+    /// Kernel's name, for example `eth0`.
     pub name: String,
-    /// The address it was made with, or else the one it has: `52:54:00:12:34:56`.
+    /// Permanent address, or else the current one: `52:54:00:12:34:56`.
     pub mac_address: String,
-    /// Its first IPv4 address.
+    /// First IPv4 address.
     pub ipv4_address: Option<String>,
-    /// Its first IPv6 address, with `%interface` where it is only valid on the link.
+    /// First IPv6 address, with `%interface` if it is link-local.
     pub ipv6_address: Option<String>,
-    /// Whether it is up and connected.
+    /// Whether the interface is up and has a carrier.
     pub has_carrier: bool,
     /// PCI vendor: `0x8086`.
     pub vendor: Option<String>,
     /// PCI device: `0x1572`.
     pub product: Option<String>,
-    /// Speed of the link in Mbit/s.
+    /// Link speed in Mbit/s.
     pub speed_mbps: Option<u64>,
-    /// The name of its device on its bus: `0000:00:03.0`, `virtio0`.
+    /// Name of its device on the bus: `0000:00:03.0`, `virtio0`.
     pub pci_address: Option<String>,
-    /// Its driver.
+    /// Driver of the interface.
     pub driver: Option<String>,
 }
 
-/// The interfaces, in the order in which the kernel found them. One without a MAC address is left out: Ironic knows
-/// interfaces by nothing else.
+/// Returns the interfaces in the order in which the kernel found them. Interfaces without a MAC
+/// address are left out, because Ironic identifies interfaces by it.
 #[must_use]
 pub fn interfaces(root: &Root) -> Vec<Interface> {
     let folder = root.path("sys/class/net");
@@ -57,7 +57,7 @@ pub fn interfaces(root: &Root) -> Vec<Interface> {
     interfaces.collect()
 }
 
-/// The MAC addresses in the inventory's order, each once: what a lookup asks with.
+/// Returns the MAC addresses in the inventory's order, without duplicates; the lookup sends them.
 #[must_use]
 pub fn mac_addresses(root: &Root) -> Vec<String> {
     let mut addresses: Vec<String> = Vec::new();
@@ -69,15 +69,15 @@ pub fn mac_addresses(root: &Root) -> Vec<String> {
     addresses
 }
 
-/// Why there were none when it was last said.
+/// Last logged error of reading addresses.
 static NO_ADDRESSES: LastLogged = LastLogged::new();
 
-/// What only the kernel can say, not a file. A [`Root`] that is not the machine's own describes another machine, of which
-/// this kernel knows nothing.
+/// State that only the kernel reports, not files. Empty for a [`Root`] of another machine, which
+/// this kernel does not know.
 #[derive(Default)]
 struct Kernel {
     addresses: Vec<InterfaceAddress>,
-    /// The addresses that interfaces were made with, by the interfaces' names.
+    /// Permanent MAC addresses by interface name.
     permanent_macs: BTreeMap<String, Vec<u8>>,
 }
 
@@ -137,7 +137,7 @@ fn interface(folder: &Path, name: String, kernel: &Kernel) -> Option<Interface> 
         has_carrier: sysfs::flag(&folder.join("carrier")),
         vendor: sysfs::text(&device.join("vendor")),
         product: sysfs::text(&device.join("device")),
-        // Unknown is -1, or unreadable while the interface is down; virtual links may say 0.
+        // Unknown is -1, or unreadable while the interface is down; virtual links may report 0.
         speed_mbps: sysfs::number(&folder.join("speed"))
             .filter(|speed| (1..u64::from(u32::MAX)).contains(speed)),
         pci_address: sysfs::target_name(&device),
@@ -146,7 +146,8 @@ fn interface(folder: &Path, name: String, kernel: &Kernel) -> Option<Interface> 
     })
 }
 
-/// Whether an interface stands for hardware, a bond, or a VLAN (which is told by its name: `eth0.100`).
+/// Returns whether an interface is hardware, a bond, or a VLAN, which is recognized by its name
+/// (`eth0.100`).
 fn is_hardware(folder: &Path, name: &str) -> bool {
     let vlan = name.split_once('.').is_some_and(|(_, vlan)| {
         !vlan.is_empty() && vlan.bytes().all(|byte| byte.is_ascii_digit())
@@ -240,7 +241,7 @@ mod tests {
         assert_eq!(kernel.first_ip("eth1", IpAddr::is_ipv4), None);
     }
 
-    /// A bond gives its members one address, and an operator may set another.
+    /// A bond assigns one address to its members, and an operator may set another one.
     #[test]
     fn the_address_an_interface_was_made_with_counts() {
         let machine = Machine::new();
@@ -262,7 +263,7 @@ mod tests {
         );
     }
 
-    /// Two interfaces of the kernel say the same of each interface of this machine.
+    /// Two kernel interfaces report the same for each interface of this machine.
     #[test]
     fn the_kernel_is_asked_for_the_addresses_that_interfaces_were_made_with() {
         let links = crate::sys::netlink::Netlink::open()

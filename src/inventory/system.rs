@@ -1,43 +1,43 @@
-//! The machine as a whole: its maker, its firmware, its boot mode, its name.
+//! The machine as a whole: manufacturer, firmware, boot mode, host name.
 
 use crate::root::Root;
 use crate::storage::sysfs;
 
-/// Who made the machine. Empty texts where the firmware does not say.
+/// Manufacturer of the machine. Texts are empty if the firmware does not report them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SystemVendor {
-    /// Product.
+    /// Product name.
     pub product_name: String,
     /// Serial number.
     pub serial_number: String,
-    /// Maker.
+    /// Name of the manufacturer.
     pub manufacturer: String,
-    /// Its firmware.
+    /// Firmware of the machine.
     pub firmware: Firmware,
 }
 
-/// The machine's firmware.
+/// Firmware of the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Firmware {
-    /// Who made it.
+    /// Vendor of the firmware.
     pub vendor: String,
-    /// Its version.
+    /// Version of the firmware.
     pub version: String,
-    /// Its date, as its maker writes dates.
+    /// Build date, in the vendor's format.
     pub build_date: String,
 }
 
-/// How the machine was started.
+/// Boot mode of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BootMode {
-    /// By a BIOS.
+    /// Booted by a BIOS.
     Bios,
-    /// By UEFI.
+    /// Booted by UEFI.
     Uefi,
 }
 
 impl BootMode {
-    /// Ironic's word for it.
+    /// Returns Ironic's name of the boot mode.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl BootMode {
     }
 }
 
-/// Maker and firmware, from the firmware's tables.
+/// Reads manufacturer and firmware from the firmware's tables.
 #[must_use]
 pub fn vendor(root: &Root) -> SystemVendor {
     let told =
@@ -64,7 +64,7 @@ pub fn vendor(root: &Root) -> SystemVendor {
     }
 }
 
-/// How the machine was started.
+/// Returns the boot mode of the machine.
 #[must_use]
 pub fn boot_mode(root: &Root) -> BootMode {
     if root.path("sys/firmware/efi").is_dir() {
@@ -74,7 +74,7 @@ pub fn boot_mode(root: &Root) -> BootMode {
     }
 }
 
-/// The host name.
+/// Returns the host name.
 #[must_use]
 pub fn hostname(root: &Root) -> String {
     sysfs::text(&root.path("proc/sys/kernel/hostname")).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The inventory as Ironic reads it: the JSON of `list_hardware_info` of IPA, name by name.
+//! JSON of the inventory for Ironic, with the names of IPA's `list_hardware_info`.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::inventory::network::Interface;
 use crate::inventory::system::SystemVendor;
 use crate::storage::device::BlockDevice;
 
-/// The inventory's JSON.
+/// Returns the inventory as JSON.
 #[must_use]
 pub fn inventory(inventory: &Inventory) -> Value {
     let bmc = inventory.bmc.as_ref();
@@ -18,7 +18,8 @@ pub fn inventory(inventory: &Inventory) -> Value {
         "cpu": cpu(&inventory.cpu),
         "disks": inventory.disks.iter().map(disk).collect::<Vec<_>>(),
         "memory": {"total": inventory.memory.total, "physical_mb": inventory.memory.physical_mb},
-        // IPA's words for a controller that has no address, and for one that cannot be asked (`get_bmc_address`, `get_bmc_v6address`).
+        // IPA's values for a controller without an address, and for one that cannot be queried
+        // (`get_bmc_address`, `get_bmc_v6address`).
         "bmc_address": bmc.and_then(|bmc| address(&bmc.address, "0.0.0.0")),
         "bmc_v6address": bmc.and_then(|bmc| address(&bmc.v6_address, "::/0")),
         "system_vendor": system_vendor(&inventory.system_vendor),
@@ -41,7 +42,7 @@ fn address<T: ToString>(address: &Address<T>, none: &str) -> Option<String> {
     }
 }
 
-/// A disk's JSON.
+/// Returns a disk as JSON.
 #[must_use]
 pub fn disk(disk: &BlockDevice) -> Value {
     json!({

@@ -1,4 +1,4 @@
-//! Requests to Keystone, and what its answers mean.
+//! Requests to Keystone, and the interpretation of its responses.
 
 use super::error::Error;
 use super::wire;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 use zeroize::Zeroizing;
 
-/// The HTTP client. Each request brings or fetches a token, so no connection is kept.
+/// The HTTP client. Each request sends or fetches a token, so no connection is reused.
 pub(super) struct Client(http::Client);
 
 impl Client {
@@ -27,8 +27,8 @@ impl Client {
         client.map(Self).map_err(Error::Client)
     }
 
-    /// Asks about a token, as the owner of another or of the same.
-    pub(super) async fn look(
+    /// Requests the validation of a token, authorized by the same or another token.
+    pub(super) async fn validate_token(
         &self,
         keystone: &Url,
         own: &HeaderValue,
@@ -45,7 +45,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// Asks for a token of the agent's own, with a catalogue.
+    /// Requests a token for the agent itself, with a catalogue.
     pub(super) async fn authenticate(
         &self,
         keystone: &Url,
@@ -84,7 +84,7 @@ fn request(method: Method, url: Url, headers: HeaderMap, body: Option<Bytes>) ->
     }
 }
 
-/// Where tokens are made and looked at.
+/// Returns the URL for creating and validating tokens.
 fn tokens(keystone: &Url) -> Url {
     let mut url = keystone.clone();
     let path = format!("{}/auth/tokens", url.path().trim_end_matches('/'));
@@ -92,44 +92,45 @@ fn tokens(keystone: &Url) -> Url {
     url
 }
 
-/// What Keystone answered.
+/// A response of Keystone.
 pub(super) struct Answer {
-    /// Who.
+    /// URL of the request.
     url: String,
     pub(super) status: StatusCode,
-    /// The token that was asked about or made.
+    /// The token that was validated or created.
     pub(super) token: Option<HeaderValue>,
-    /// Whether a refusal is worded as Keystone does.
+    /// Whether an error body has Keystone's format.
     is_keystones: bool,
     response: Response,
 }
 
 impl Answer {
-    /// Whose the token is that was asked about.
+    /// Returns the result of a validation.
     pub(super) fn verdict(&self) -> Result<Verdict, Error> {
         match self.status {
             StatusCode::OK => verdict(self.document()?).map_err(|what| self.malformed(what)),
             StatusCode::NOT_FOUND => self.refused(UNKNOWN),
-            // A token that no server takes as a header.
+            // The server does not accept the token as a header.
             StatusCode::BAD_REQUEST
             | StatusCode::PAYLOAD_TOO_LARGE
             | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
-                Ok(Verdict::Nobody("it does not take the token as a header"))
+                Ok(Verdict::Invalid("it does not take the token as a header"))
             }
             StatusCode::FORBIDDEN => Err(self.no_credentials()),
             _ => Err(self.failure()),
         }
     }
 
-    /// Nobody's, where it is Keystone that says so: anything else at a wrong URL has its own 401 and 404.
+    /// Returns that the token is invalid, if the error is Keystone's own. Other services at a wrong
+    /// URL have their own 401 and 404.
     pub(super) fn refused(&self, reason: &'static str) -> Result<Verdict, Error> {
         if !self.is_keystones {
             return Err(self.failure());
         }
-        Ok(Verdict::Nobody(reason))
+        Ok(Verdict::Invalid(reason))
     }
 
-    /// The body, where it is what was asked for.
+    /// Returns the body of a successful response.
     pub(super) fn document(&self) -> Result<&[u8], Error> {
         self.response.document().map_err(|http::TooLarge(most)| {
             let url = self.url.clone();
@@ -144,13 +145,13 @@ impl Answer {
         }
     }
 
-    /// Masks a secret that was sent in what a refusal says: "Could not find token: …".
+    /// Masks a secret of the request in the error message: "Could not find token: …".
     pub(super) fn hide(&mut self, secret: &[u8]) {
         let secret = String::from_utf8_lossy(secret).into_owned();
         self.response.hide(Zeroizing::new(secret));
     }
 
-    /// That the agent is not let in itself.
+    /// Returns the error that the agent's own credentials are not accepted.
     pub(super) fn no_credentials(&self) -> Error {
         Error::Credentials {
             url: self.url.clone(),
@@ -168,13 +169,14 @@ impl Answer {
     }
 }
 
-/// Scheme, host, port and path: there is no user and no secret in it.
+/// Formats scheme, host, port and path, without user information or secrets.
 fn shown(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
-/// A token has some kilobytes, a large cloud's catalogue some dozens.
+/// Maximum length of a body in bytes. A token has some kilobytes, the catalogue of a large cloud
+/// some dozens.
 const MAX_BODY_LEN: usize = 256 * 1024;
 pub(super) const UNKNOWN: &str = "the token is unknown, expired or revoked";

@@ -1,70 +1,70 @@
-//! Why Keystone gave no answer that can be used.
+//! Errors of requests to Keystone.
 
 use crate::{http, tls};
 
-/// Why Keystone gave no answer that can be used.
+/// Reason why a request to Keystone gave no usable response.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It answered, but not with what was asked for.
+    /// The response has an unexpected status.
     #[error("{url} answers {code}: {text}")]
     Answer {
-        /// Who.
+        /// URL of the request.
         url: String,
         /// The HTTP status.
         code: u16,
         /// The server's message.
         text: String,
     },
-    /// The HTTP client cannot be made.
+    /// The HTTP client cannot be created.
     #[error("making the client of Keystone")]
     Client(#[source] http::BuildError),
-    /// No connection, or one that broke.
+    /// The connection failed or broke.
     #[error("asking {url}")]
     Connect {
-        /// Who was asked.
+        /// URL of the request.
         url: String,
-        /// What the HTTP client says.
+        /// The HTTP client's error.
         #[source]
         source: tls::client::RequestError,
     },
-    /// Keystone does not know the agent by its own credentials, or does not let it ask.
+    /// Keystone rejects the agent's own credentials, or does not permit it to validate tokens.
     #[error(
         "Keystone does not take the agent's own credentials ([keystone_authtoken]): {url} answers {code}: {text}"
     )]
     Credentials {
-        /// Who.
+        /// URL of the request.
         url: String,
         /// The HTTP status.
         code: u16,
         /// The server's message.
         text: String,
     },
-    /// The answer is not the JSON it should be. Its text is not repeated.
+    /// The response is not the expected JSON. Its text is not repeated.
     #[error("understanding the answer of {url}: {what}")]
     Malformed {
-        /// Who answered.
+        /// URL of the request.
         url: String,
-        /// What kind of fault it is.
+        /// Kind of error in the response.
         what: &'static str,
     },
-    /// There is no Keystone to ask.
+    /// No Keystone is configured.
     #[error("[keystone_authtoken] auth_url is not set")]
     NoUrl,
-    /// No whole answer in time.
+    /// No complete response in time.
     #[error("{url} gives no answer in time")]
     Silent {
-        /// Who was asked.
+        /// URL of the request.
         url: String,
     },
     /// TLS settings cannot be used.
     #[error("setting up TLS for Keystone")]
     Tls(#[source] tls::Error),
-    /// The answer is longer than any honest one.
+    /// The response exceeds the maximum length.
     #[error("the answer of {url} has more than {most} bytes")]
     TooLarge {
-        /// Who answered.
+        /// URL of the request.
         url: String,
-        /// How many it may have.
+        /// Maximum length in bytes.
         most: usize,
     },
 }

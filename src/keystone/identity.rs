@@ -1,25 +1,26 @@
-//! Somebody whom Keystone knows, as rules of oslo.policy see him.
+//! Users known to Keystone, as seen by oslo.policy rules.
 
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Who shows a token.
+/// The identity that a token stands for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Identity {
-    /// oslo.policy's credentials: what Ironic's context gives of the same token (`ironic/common/context.py`,
-    /// `to_policy_values`).
+    /// oslo.policy's credentials: the values of Ironic's context for the same token
+    /// (`ironic/common/context.py`, `to_policy_values`).
     pub attributes: Map<String, Value>,
     /// The user for a log: `name@domain`.
     pub user: String,
-    /// What the token is for, for a log: `system all`, `project name@domain`, `domain name` or `no scope`.
+    /// The token's scope for a log: `system all`, `project name@domain`, `domain name` or
+    /// `no scope`.
     pub scope: String,
-    /// When the token ends: time since 1970.
+    /// Expiry of the token: time since 1970.
     pub(super) expires: Duration,
 }
 
 impl Identity {
-    /// Names of the user's roles.
+    /// Returns the names of the user's roles.
     #[must_use]
     pub fn roles(&self) -> Vec<&str> {
         let roles = self.attributes.get("roles").and_then(Value::as_array);
@@ -30,12 +31,12 @@ impl Identity {
             .collect()
     }
 
-    /// Whether the token has ended at that time since 1970.
+    /// Returns whether the token has expired at that time since 1970.
     pub(super) fn has_expired(&self, now: Duration) -> bool {
         now >= self.expires
     }
 
-    /// What makes it another than one seen before.
+    /// Returns a text that identifies user, scope and roles, for comparison with earlier ones.
     pub(super) fn summary(&self) -> String {
         let id = self.attributes.get("user_id").and_then(Value::as_str);
         let id = id.unwrap_or_default();
@@ -43,16 +44,16 @@ impl Identity {
     }
 }
 
-/// Why a token lets nobody in.
+/// Reason for rejecting a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It is nobody's: unknown, expired, revoked, or no token at all.
+    /// The token is unknown, expired, revoked or malformed.
     #[error("Keystone knows no such token")]
     Invalid,
-    /// Nobody knows: Keystone gives no usable answer in time, or is asked too much already.
+    /// Keystone gives no usable response in time, or too many requests are pending.
     #[error("Keystone cannot be asked now")]
     Unavailable,
 }
 
-/// What became of a question.
+/// Outcome of a validation.
 pub(super) type Outcome = Result<Arc<Identity>, Refusal>;

@@ -1,23 +1,25 @@
-//! Whose a token is that a caller of the agent's API shows: Keystone is asked, and what it says is remembered for a while.
+//! Validates Keystone tokens of the agent API's clients, and caches the results.
 //!
 //! ```text
-//! token ─► remembered? ─► asked by another caller? ─► four at a time ─► GET /v3/auth/tokens ─► Identity
-//!          (answers)       (flights)                   (door)           (client, wire; as whom: account)
+//! token ─► cached? ─► already in flight? ─► 4 at a time ─► GET /v3/auth/tokens ─► Identity
+//!          (cache)    (single_flight)       (concurrency_  (client, wire;
+//!                                            limit)         credentials: service_account)
 //! ```
 //!
-//! The behaviour is keystonemiddleware's (`auth_token`), in the agent's measure: callers are strangers until Keystone has
-//! answered, so whatever they can make the agent do is bounded, in time too, and no answer means no entry. A token is never kept.
+//! The behaviour is keystonemiddleware's (`auth_token`), with tighter bounds. Clients are
+//! unauthenticated until Keystone has responded, so the work they can cause is bounded, in time
+//! too. Without a response access is denied. A token is never stored.
 
-mod account;
-mod answers;
+mod cache;
+mod circuit_breaker;
 mod client;
-mod door;
+mod concurrency_limit;
 mod error;
-mod flights;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod health;
 mod identity;
+mod service_account;
+mod single_flight;
 mod wire;
 
 pub use error::Error;
@@ -27,15 +29,15 @@ use crate::clock;
 use crate::config::KeystoneAuth;
 use crate::root::Root;
 use crate::tls::client::ClientOptions;
-use account::Account;
-use answers::{Answers, key};
+use cache::{TokenCache, key};
+use circuit_breaker::CircuitBreaker;
 use client::{Client, UNKNOWN};
-use door::Door;
-use flights::Flights;
-use health::Health;
+use concurrency_limit::ConcurrencyLimit;
 use identity::Outcome;
 use reqwest::StatusCode;
 use reqwest::header::HeaderValue;
+use service_account::ServiceAccount;
+use single_flight::SingleFlight;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,92 +45,96 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 use wire::token::Verdict;
 
-/// The Keystone that knows who shows a token.
+/// Validator of tokens, backed by the operator's Keystone.
 pub struct Keystone {
     client: Client,
-    /// Ends with the API's version.
+    /// Base URL, including the API version.
     url: Url,
-    /// Without one, each token is asked about by itself.
-    account: Option<Account>,
-    /// How long one validation may take.
-    patience: Duration,
-    answers: Answers,
-    flights: Flights,
-    door: Door,
-    health: Health,
+    /// Service account of the agent. Without it, each token authorizes its own validation.
+    account: Option<ServiceAccount>,
+    /// Timeout of one validation.
+    timeout: Duration,
+    answers: TokenCache,
+    single_flight: SingleFlight,
+    door: ConcurrencyLimit,
+    health: CircuitBreaker,
 }
 
 impl Keystone {
-    /// The Keystone of the operator's choice. It is not asked before somebody shows a token.
+    /// Creates a validator for the configured Keystone. It sends no request before a client
+    /// presents a token.
     ///
     /// # Errors
-    /// [`Error::NoUrl`] where none is configured; [`Error::Tls`] and [`Error::Client`] when settings cannot be used.
+    /// [`Error::NoUrl`] where none is configured; [`Error::Tls`] and [`Error::Client`] when
+    /// settings cannot be used.
     pub fn new(config: &KeystoneAuth, tls: &ClientOptions, root: &Root) -> Result<Self, Error> {
         let url = wire::versioned(config.auth_url.as_ref().ok_or(Error::NoUrl)?);
         let tls = config.tls_client(tls, root).map_err(Error::Tls)?;
         Ok(Self {
             client: Client::new(&tls, root)?,
-            account: Account::of(config, &url),
+            account: ServiceAccount::of(config, &url),
             url,
-            patience: config.http_connect_timeout,
-            answers: Answers::kept_for(config.token_cache_time),
-            flights: Flights::default(),
-            door: Door::default(),
-            health: Health::default(),
+            timeout: config.http_connect_timeout,
+            answers: TokenCache::with_ttl(config.token_cache_time),
+            single_flight: SingleFlight::default(),
+            door: ConcurrencyLimit::default(),
+            health: CircuitBreaker::default(),
         })
     }
 
-    /// Who shows this token, the bytes of an `X-Auth-Token` header.
+    /// Validates a token, given as the bytes of an `X-Auth-Token` header.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] where it is no token that counts now, [`Refusal::Unavailable`] where that cannot be known.
+    /// [`Refusal::Invalid`] if the token is not valid now, [`Refusal::Unavailable`] if that cannot
+    /// be determined.
     pub async fn validate(&self, token: &[u8]) -> Result<Arc<Identity>, Refusal> {
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.timeout;
         let token = header(token).ok_or(Refusal::Invalid)?;
         let key = key(token.as_bytes());
         if let Some(known) = self.answers.find(&key, clock::since_epoch()) {
             return known;
         }
-        let flight = self.flights.join(key);
-        // Whoever comes second waits here, and finds the answer of the first; or asks himself, where the first is gone.
+        let flight = self.single_flight.join(key);
+        // Later callers wait here and get the first one's outcome. If the first was cancelled, the
+        // next one performs the request.
         let mut outcome = timeout_at(deadline, flight.outcome())
             .await
             .map_err(|_| Refusal::Unavailable)?;
         if let Some(outcome) = &*outcome {
             return outcome.clone();
         }
-        // Between the first look and our turn, a question may have come to its end.
+        // Since the first lookup another request may have completed.
         if let Some(known) = self.answers.find(&key, clock::since_epoch()) {
             return known;
         }
         let asked = timeout_at(deadline, self.ask(&token, deadline))
             .await
             .unwrap_or(Err(Refusal::Unavailable));
-        self.answers.keep(key, &asked);
+        self.answers.store(key, &asked);
         *outcome = Some(asked.clone());
         asked
     }
 
     async fn ask(&self, token: &HeaderValue, deadline: Instant) -> Outcome {
-        if self.health.is_left_alone() {
+        if self.health.is_open() {
             return Err(Refusal::Unavailable);
         }
         let _permit = self
             .door
-            .enter(deadline)
+            .acquire(deadline)
             .await
             .ok_or(Refusal::Unavailable)?;
-        // It may have failed those who were before us.
-        if self.health.is_left_alone() {
+        // The requests before this one may have opened the circuit breaker.
+        if self.health.is_open() {
             return Err(Refusal::Unavailable);
         }
         match self.exchange(token, deadline).await {
             Ok(verdict) => {
-                self.health.answers();
+                self.health.record_success();
                 self.judge(verdict)
             }
             Err(error) => {
-                self.health.fails(&error);
+                self.health.record_failure(&error);
                 Err(Refusal::Unavailable)
             }
         }
@@ -136,10 +142,14 @@ impl Keystone {
 
     async fn exchange(&self, token: &HeaderValue, deadline: Instant) -> Result<Verdict, Error> {
         let Some(account) = &self.account else {
-            let answer = self.client.look(&self.url, token, token, deadline).await?;
+            let answer = self
+                .client
+                .validate_token(&self.url, token, token, deadline)
+                .await?;
             return match answer.status {
                 StatusCode::UNAUTHORIZED => answer.refused(UNKNOWN),
-                // Of trusts that impersonate, seen with Keystone 30: its rule compares the trustor with the trustee.
+                // Happens for impersonating trusts, seen with Keystone 30: its rule compares the
+                // trustor with the trustee.
                 StatusCode::FORBIDDEN => answer.refused("the token may not be asked about itself"),
                 _ => answer.verdict(),
             };
@@ -147,16 +157,16 @@ impl Keystone {
         let own = account.token(&self.client, deadline).await?;
         let answer = self
             .client
-            .look(&own.url, &own.header()?, token, deadline)
+            .validate_token(&own.url, &own.header()?, token, deadline)
             .await?;
-        if answer.status != StatusCode::UNAUTHORIZED || !account.forget(&own).await {
+        if answer.status != StatusCode::UNAUTHORIZED || !account.invalidate(&own).await {
             return answer.verdict();
         }
         self.health.forgets();
         let own = account.token(&self.client, deadline).await?;
         let answer = self
             .client
-            .look(&own.url, &own.header()?, token, deadline)
+            .validate_token(&own.url, &own.header()?, token, deadline)
             .await?;
         answer.verdict()
     }
@@ -164,7 +174,7 @@ impl Keystone {
     fn judge(&self, verdict: Verdict) -> Outcome {
         let identity = match verdict {
             Verdict::Known(identity) => identity,
-            Verdict::Nobody(reason) => {
+            Verdict::Invalid(reason) => {
                 self.health.refuses(reason);
                 return Err(Refusal::Invalid);
             }
@@ -186,19 +196,20 @@ impl fmt::Debug for Keystone {
     }
 }
 
-/// A token as a header that no log shows; `None` for what cannot be one. Blanks around it do not count (keystonemiddleware:
-/// `_do_fetch_token`).
+/// Converts a token to a header that is excluded from logs; `None` if it cannot be one. Surrounding
+/// blanks are ignored (keystonemiddleware: `_do_fetch_token`).
 fn header(token: &[u8]) -> Option<HeaderValue> {
     let token = token.trim_ascii();
     let may_be =
-        !token.is_empty() && token.len() <= LONGEST_TOKEN && token.iter().all(u8::is_ascii_graphic);
+        !token.is_empty() && token.len() <= MAX_TOKEN_LEN && token.iter().all(u8::is_ascii_graphic);
     let mut header = HeaderValue::from_bytes(token).ok().filter(|_| may_be)?;
     header.set_sensitive(true);
     Some(header)
 }
 
-/// Those of Keystone have some hundred bytes; servers take headers of 8 KiB.
-const LONGEST_TOKEN: usize = 8 * 1024;
+/// Maximum length of a token in bytes. Keystone's have some hundred bytes; servers accept headers
+/// of 8 KiB.
+const MAX_TOKEN_LEN: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -207,7 +218,7 @@ mod tests {
     #[test]
     fn what_cannot_be_a_token_is_never_shown_to_keystone() {
         assert_eq!(header(b" gAAAA\t").unwrap(), "gAAAA");
-        assert!(header(&vec![b'a'; LONGEST_TOKEN]).unwrap().is_sensitive());
+        assert!(header(&vec![b'a'; MAX_TOKEN_LEN]).unwrap().is_sensitive());
         for wrong in [
             &b""[..],
             b"  ",
@@ -215,7 +226,7 @@ mod tests {
             b"a\r\nX-Auth-Token: b",
             "ä".as_bytes(),
             b"\xff",
-            &vec![b'a'; LONGEST_TOKEN + 1],
+            &vec![b'a'; MAX_TOKEN_LEN + 1],
         ] {
             assert_eq!(header(wrong), None, "{wrong:?}");
         }

@@ -1,10 +1,11 @@
-//! Bounds how many log lines one kind of caller causes: the log is a ring, and what one caller repeats must not displace all else.
+//! Limits the log lines of one kind of client: the log is a ring, and repeated lines must not
+//! displace all others.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// So many lines a minute.
+/// Budget of lines per minute.
 pub(crate) struct LogBudget {
     max: u32,
     minute: Mutex<Minute>,
@@ -18,14 +19,15 @@ impl LogBudget {
         }
     }
 
-    /// Takes one line, if there is one left: the number of lines before it that were suppressed.
+    /// Takes one line from the budget. Returns the number of suppressed lines before it, or nothing
+    /// if the budget is exhausted.
     pub(crate) fn take(&self) -> Option<u64> {
         let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
         minute.take(self.max, Instant::now())
     }
 }
 
-/// What was logged in this minute, and what was not since the last line.
+/// Number of lines in the current minute, and of lines suppressed since the last one.
 #[derive(Debug)]
 pub(crate) struct Minute {
     begin: Instant,
@@ -42,7 +44,7 @@ impl Minute {
         }
     }
 
-    /// Takes one line of so many: the number of lines before it that were suppressed.
+    /// Takes one line, of at most `max` a minute. Returns the number of suppressed lines before it.
     pub(crate) fn take(&mut self, max: u32, now: Instant) -> Option<u64> {
         if self.is_over(now) {
             self.begin = now;
@@ -56,17 +58,17 @@ impl Minute {
         Some(std::mem::take(&mut self.suppressed))
     }
 
-    /// Whether the next line begins another minute.
+    /// Returns whether the next line starts a new minute.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.begin) >= MINUTE
     }
 
-    /// Lines that were suppressed since the last one.
+    /// Returns the number of lines suppressed since the last one.
     pub(super) const fn suppressed(&self) -> u64 {
         self.suppressed
     }
 
-    /// Counts a line that is not to be logged.
+    /// Counts a line that is not logged.
     pub(crate) fn suppress(&mut self) {
         self.suppressed = self.suppressed.saturating_add(1);
     }

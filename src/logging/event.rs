@@ -1,4 +1,4 @@
-//! One event, read once, in the forms that outputs want it in: a line of text or of JSON.
+//! Log event, converted once to the forms of the outputs: a line of text or of JSON.
 
 use crate::clock;
 use crate::redact::{MASK, is_secret, one_line, redact};
@@ -10,25 +10,26 @@ use std::fmt::{self, Write as _};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-/// An event. All its texts are redacted, and one line each: a stranger's line breaks cannot forge another event.
-pub(super) struct Told {
+/// A log event. All its texts are redacted and single-line: line breaks in foreign text cannot
+/// forge another event.
+pub(super) struct Record {
     pub(super) time: Option<Timestamp>,
     pub(super) level: Level,
-    /// Which room it is of.
+    /// Module that logged it, without the crate's prefix.
     pub(super) room: String,
     pub(super) sentence: String,
     pub(super) fields: Vec<Pair>,
 }
 
-/// A field of an event.
+/// Field of an event.
 pub(super) struct Pair {
     pub(super) name: &'static str,
     pub(super) value: String,
-    /// In a line it needs quotes, to end where it ends.
+    /// Whether the value needs quotes in a line to mark its end.
     pub(super) quoted: bool,
 }
 
-impl Told {
+impl Record {
     pub(super) fn of(event: &Event<'_>) -> Self {
         let metadata = event.metadata();
         let target = metadata.target();
@@ -46,18 +47,18 @@ impl Told {
         told
     }
 
-    /// `time level where: sentence key=value …`, with its line break.
+    /// Returns `time level where: sentence key=value …`, with a line break.
     pub(super) fn line(&self, date_format: Option<&str>) -> String {
         let time = self.date(date_format);
         let mut line = format!("{time} {:5} {}: {}", self.level, self.room, self.text());
-        if line.len() > LONGEST_LINE {
-            line.truncate(line.floor_char_boundary(LONGEST_LINE - "\u{2026}".len()));
+        if line.len() > MAX_LINE_LEN {
+            line.truncate(line.floor_char_boundary(MAX_LINE_LEN - "\u{2026}".len()));
             line.push('\u{2026}');
         }
         line + "\n"
     }
 
-    /// The sentence and the fields.
+    /// Returns the sentence and the fields.
     pub(super) fn text(&self) -> String {
         let mut text = self.sentence.clone();
         for Pair {
@@ -70,7 +71,7 @@ impl Told {
             text.push_str(name);
             text.push('=');
             if *quoted {
-                // Writing to a text cannot fail.
+                // Writing to a string cannot fail.
                 let _infallible = write!(text, "{value:?}");
             } else {
                 text.push_str(value);
@@ -79,7 +80,8 @@ impl Told {
         text
     }
 
-    /// An object with oslo.log's names where both have the same, and its line break.
+    /// Returns a JSON object with a line break. Its keys are those of oslo.log where both have the
+    /// same.
     pub(super) fn json(&self, date_format: Option<&str>) -> String {
         let fields: Map<String, Value> = self
             .fields
@@ -96,7 +98,7 @@ impl Told {
         format!("{event}\n")
     }
 
-    /// The time of day: `2026-11-23T04:20:11.250Z` unless it is wanted otherwise.
+    /// Formats the time: `2026-11-23T04:20:11.250Z`, unless a format is configured.
     fn date(&self, format: Option<&str>) -> String {
         let Some(time) = self.time else {
             return "-".to_owned();
@@ -108,7 +110,7 @@ impl Told {
     }
 }
 
-/// A time in strftime's words; `None` where they are none.
+/// Formats a time by a strftime format; `None` if that is invalid.
 pub(super) fn strftime(format: &str, time: Timestamp) -> Option<String> {
     strtime::format(format, &time.to_zoned(TimeZone::UTC)).ok()
 }
@@ -118,7 +120,7 @@ fn now() -> Option<Timestamp> {
     Timestamp::from_millisecond(millis).ok()
 }
 
-impl Visit for Told {
+impl Visit for Record {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.take(field, value, true);
     }
@@ -128,8 +130,9 @@ impl Visit for Told {
     }
 }
 
-impl Told {
-    /// The only way in: no output has what the redactor has not seen, as it comes, and as the one line that it becomes.
+impl Record {
+    /// Adds a field. All values pass through here: they are redacted as received, and again as the
+    /// single line they become.
     fn take(&mut self, field: &Field, value: &str, is_text: bool) {
         let name = field.name();
         let value = if is_secret(name) {
@@ -139,7 +142,7 @@ impl Told {
         };
         let mut value = redact(&one_line(&value));
         self.cut(&mut value);
-        // Others' words may be in what shows itself, too.
+        // Values with their own format may contain foreign text, too.
         let quoted = match is_text {
             true => value.contains(|letter: char| letter == '"' || letter.is_whitespace()),
             false => value
@@ -157,11 +160,12 @@ impl Told {
         });
     }
 
-    /// Leaves of a text what there is room for: the log is a ring, and one line must not displace all others.
+    /// Truncates a text to the space that is left: the log is a ring, and one line must not
+    /// displace all others.
     fn cut(&self, text: &mut String) {
         let values = self.fields.iter().map(|pair| width(&pair.value));
         let taken = values.fold(width(&self.sentence), usize::saturating_add);
-        let left = MOST_OF_TEXTS.saturating_sub(taken).max(SHORT);
+        let left = MAX_TEXTS_LEN.saturating_sub(taken).max(SHORT);
         let mut written = 0;
         let end = text.char_indices().find(|(_, char)| {
             written += width_of(*char);
@@ -172,12 +176,13 @@ impl Told {
         };
         let more = text.len() - end;
         text.truncate(end);
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _infallible = write!(text, "\u{2026}({more} more bytes)");
     }
 }
 
-/// The most bytes that a text takes in any form of an event: in quotes, some of its characters are written as several.
+/// Returns the maximum number of bytes of a text in any form of an event. In quotes, some
+/// characters take several.
 fn width(text: &str) -> usize {
     text.chars().map(width_of).sum()
 }
@@ -190,10 +195,10 @@ fn width_of(char: char) -> usize {
     escaped.max(char.len_utf8())
 }
 
-/// Bytes of a line, its end apart.
-const LONGEST_LINE: usize = 16 << 10;
-/// Bytes of an event's texts, as they are written. What is longer is cut, its last fields first. The rest of the line is for its time, the
-/// names, and [`SHORT`] fields.
-const MOST_OF_TEXTS: usize = LONGEST_LINE - (1 << 10);
-/// Bytes that every field may have.
+/// Maximum length of a line in bytes, without its line break.
+const MAX_LINE_LEN: usize = 16 << 10;
+/// Maximum length in bytes of an event's texts, as written. Beyond it they are truncated, the last
+/// fields first. The rest of the line is for the time, the names, and [`SHORT`] fields.
+const MAX_TEXTS_LEN: usize = MAX_LINE_LEN - (1 << 10);
+/// Minimum length in bytes to which a field may be truncated.
 const SHORT: usize = 64;

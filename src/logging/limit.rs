@@ -1,24 +1,24 @@
-//! A limit of lines, for a process in which any host on a link can cause them.
+//! Limits log lines, for a process in which any host on a link can cause them.
 //!
-//! Counts by the place in the code and the interface that an event speaks of: a flood on one link hides nothing of another's, and no
-//! line needs a limit of its own. Knows no output.
+//! It counts by the source location and the interface of an event. A flood on one link therefore
+//! hides no event of another, and no line needs its own limit. It is independent of the outputs.
 
 use super::budget::Minute;
-use super::event::{Pair, Told};
+use super::event::{Pair, Record};
 use std::collections::HashMap;
 use tokio::time::Instant;
 use tracing::{Level, Metadata};
 
-/// The lines of the last minute.
+/// Line counts of the last minute.
 #[derive(Debug, Default)]
 pub(super) struct Limit(HashMap<(Place, Option<String>), Minute>);
 
-/// A module and a line in it.
+/// Source location: a module and a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place(&'static str, Option<u32>);
 
 impl Place {
-    /// Where an event comes from.
+    /// Returns the source location of an event.
     pub(super) fn of(metadata: &Metadata<'static>) -> Self {
         Self(
             metadata.module_path().unwrap_or_else(|| metadata.target()),
@@ -28,9 +28,9 @@ impl Place {
 }
 
 impl Limit {
-    /// What is to be logged where this would be: the event, how many like it were left out in an earlier minute, that more of
-    /// them will be in this one, or nothing.
-    pub(super) fn pass(&mut self, place: Place, told: Told, now: Instant) -> Vec<Told> {
+    /// Returns the records to log for this one. They are the record itself, the number of lines
+    /// suppressed in an earlier minute, a notice that further lines are suppressed, or nothing.
+    pub(super) fn pass(&mut self, place: Place, told: Record, now: Instant) -> Vec<Record> {
         if self.0.len() >= MAX_PLACES {
             self.0.retain(|_, minute| !minute.is_over(now));
         }
@@ -52,14 +52,14 @@ impl Limit {
     }
 }
 
-impl Told {
+impl Record {
     fn interface(&self) -> Option<&str> {
         let mut fields = self.fields.iter();
         let interface = fields.find(|field| field.name == "interface");
         interface.map(|field| field.value.as_str())
     }
 
-    /// A line about lines such as this one.
+    /// Creates a record about lines like this one.
     fn like(&self, sentence: &str, lines: Option<u64>) -> Self {
         let pair = |name, value: &str, quoted| Pair {
             name,
@@ -80,9 +80,10 @@ impl Told {
     }
 }
 
-/// Of one place and interface.
+/// Maximum number of lines a minute, per location and interface.
 const MAX_LINES: u32 = 20;
-/// When those that were quiet for a minute are forgotten. Places are the program's, and interfaces the machine's.
+/// Number of entries at which those that were quiet for a minute are removed. Locations are finite
+/// in the program, and interfaces in the machine.
 const MAX_PLACES: usize = 256;
 
 #[cfg(test)]
@@ -94,7 +95,7 @@ mod tests {
     use std::time::Duration;
 
     fn texts(limit: &mut Limit, interface: &str, now: Instant) -> Vec<String> {
-        let told = Told {
+        let told = Record {
             time: None,
             level: Level::INFO,
             room: "network".to_owned(),
@@ -106,7 +107,7 @@ mod tests {
             }],
         };
         let logged = limit.pass(Place("ferrite::network", Some(1)), told, now);
-        logged.iter().map(Told::text).collect()
+        logged.iter().map(Record::text).collect()
     }
 
     #[test]
@@ -126,7 +127,7 @@ mod tests {
             let last = end - Duration::from_millis(1);
             assert_eq!(texts(&mut limit, "eth0", last), [""; 0]);
         }
-        // Another interface's are counted by themselves.
+        // Lines of another interface are counted separately.
         assert_eq!(
             texts(&mut limit, "eth1", start),
             ["got an address interface=eth1"]

@@ -1,9 +1,10 @@
-//! Log events: to the console or wherever the operator wants them, and the latest in a ring buffer from which log collection
-//! takes them.
+//! Logs events: to the console or the configured outputs, and the latest into a ring buffer for log
+//! collection.
 //!
-//! A line is `time level where: sentence key=value …`. What is secret rarely gets here: secret types print as `[redacted]`,
-//! and the rooms that see secrets in texts (a request's query) mask them before they make an event. What gets here all the same
-//! is masked by the redactor before any output has it. Every output gets the same texts, so that none says more than the console.
+//! A line is `time level where: sentence key=value …`. Secrets rarely get here: secret types print
+//! as `[redacted]`, and modules that handle secrets in texts (a request's query) mask them before
+//! they log. The redactor masks the remaining ones before any output. Every output receives the
+//! same texts, so that none reveals more than the console.
 
 mod budget;
 mod event;
@@ -17,11 +18,11 @@ mod stderr;
 pub(crate) use budget::{LogBudget, Minute};
 pub use outputs::Settings;
 pub use queue::{LineQueue, Sink};
-pub use ring::{Line, Mirror, Ring, Source};
+pub use ring::{Line, Ring, Source, Tee};
 pub use stderr::{flush, print};
 
 use crate::root::Root;
-use event::Told;
+use event::Record;
 use limit::{Limit, Place};
 use outputs::Outputs;
 use std::panic::Location;
@@ -33,16 +34,16 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-/// Which events are told.
+/// Log level of the agent's events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
-    /// What an operator needs to follow a deployment.
+    /// Events that an operator needs to follow a deployment.
     Info,
-    /// How it is done, too.
+    /// Additionally the details of operation.
     Debug,
 }
 
-/// The process's log, once started.
+/// Log of the process, once started.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
     /// The latest lines.
@@ -53,20 +54,20 @@ pub struct Log {
 }
 
 impl Log {
-    /// Changes which events are told from now on.
+    /// Changes the log level.
     pub fn set_verbosity(&self, verbosity: Verbosity) {
         self.debug
             .store(verbosity == Verbosity::Debug, Ordering::Relaxed);
     }
 
-    /// Logs at most 20 lines a minute from now on of each place in the code and each interface that it speaks of, and counts the
-    /// others: for a process in which any host on a link can cause lines.
+    /// Limits the log to 20 lines a minute for each source location and interface, and counts the
+    /// suppressed ones. It is for a process in which any host on a link can cause lines.
     pub fn limit_lines(&self) {
         let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
         limit.get_or_insert_default();
     }
 
-    /// Sends events where the operator wants them from now on. What cannot be used is told, and standard error takes its place.
+    /// Switches to the configured outputs. Unusable ones are logged and replaced by standard error.
     pub fn send_to(&self, root: &Root, settings: &Settings) {
         let (outputs, problems) = Outputs::open(root, settings);
         *self.outputs.write().unwrap_or_else(PoisonError::into_inner) = outputs;
@@ -76,21 +77,22 @@ impl Log {
     }
 }
 
-/// Starts logging for the whole process, as an operator needs it: to standard error and into the ring. Only the first call
-/// counts; a later one's log stays empty.
+/// Starts logging for the whole process, at level `info`, to standard error and into the ring. Only
+/// the first call takes effect; the log of a later one stays empty.
 ///
-/// A panic is told by its place alone from then on: its text may hold whatever was at hand, and the usual hook prints it.
+/// From then on a panic is logged by its location only. Its text may contain anything, and the
+/// default hook prints it.
 #[must_use]
 pub fn start() -> Log {
     let log = Log::default();
     let subscriber = tracing_subscriber::registry().with(Console(log.clone()));
-    // Only a second start fails, and then the first one's subscriber goes on.
+    // Only a second call fails; the first subscriber stays in use.
     let _already_started = tracing::subscriber::set_global_default(subscriber);
-    std::panic::set_hook(Box::new(|panic| tell_panic(panic.location())));
+    std::panic::set_hook(Box::new(|panic| log_panic(panic.location())));
     log
 }
 
-fn tell_panic(place: Option<&Location<'_>>) {
+fn log_panic(place: Option<&Location<'_>>) {
     let place = place.map(ToString::to_string).unwrap_or_default();
     tracing::error!(place, "a defect in the agent: a thread panicked");
 }
@@ -98,8 +100,9 @@ fn tell_panic(place: Option<&Location<'_>>) {
 struct Console(Log);
 
 impl Console {
-    /// Ours at the chosen level, the libraries' only when something is wrong.
-    fn tells(&self, target: &str, level: Level) -> bool {
+    /// Returns whether to log an event: the agent's at the chosen level, those of libraries at
+    /// `warn` or above.
+    fn is_enabled(&self, target: &str, level: Level) -> bool {
         let ours = target.starts_with("ferrite");
         let limit = match self.0.debug.load(Ordering::Relaxed) {
             _ if !ours => Level::WARN,
@@ -109,8 +112,8 @@ impl Console {
         level <= limit
     }
 
-    /// What is to be logged of an event.
-    fn within_limit(&self, event: &Event<'_>, told: Told) -> Vec<Told> {
+    /// Returns the records to log for an event.
+    fn within_limit(&self, event: &Event<'_>, told: Record) -> Vec<Record> {
         let mut limit = self.0.limit.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(limit) = &mut *limit else {
             return vec![told];
@@ -120,22 +123,23 @@ impl Console {
 }
 
 impl<S: Subscriber> Layer<S> for Console {
-    /// The verbosity changes while the process runs: no answer of [`Self::enabled`] may be kept.
+    /// Disables caching of [`Self::enabled`]: the log level changes while the process runs.
     fn register_callsite(&self, _: &'static tracing::Metadata<'static>) -> Interest {
         Interest::sometimes()
     }
 
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
-        self.tells(metadata.target(), *metadata.level())
+        self.is_enabled(metadata.target(), *metadata.level())
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let told = Told::of(event);
+        let told = Record::of(event);
         for told in self.within_limit(event, told) {
-            // First where it outlives this process: what the console shows is never missing from the log archive.
+            // First into the ring, whose lines outlive this process: the log archive then contains
+            // all that the console shows.
             self.0.ring.push(told.line(None));
             let outputs = self.0.outputs.read();
-            outputs.unwrap_or_else(PoisonError::into_inner).tell(&told);
+            outputs.unwrap_or_else(PoisonError::into_inner).write(&told);
         }
     }
 }
@@ -145,7 +149,7 @@ pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The log of what is done with it.
+    /// Returns the log of the events that the closure logs.
     pub(crate) fn log_of(verbosity: Verbosity, tell: impl FnOnce(&Log)) -> Log {
         let log = Log::default();
         log.set_verbosity(verbosity);
@@ -154,14 +158,14 @@ pub(crate) mod tests {
         log
     }
 
-    /// What the log says of it.
-    pub(crate) fn told(verbosity: Verbosity, tell: impl FnOnce()) -> String {
+    /// Returns the text of the events that the closure logs.
+    pub(crate) fn captured(verbosity: Verbosity, tell: impl FnOnce()) -> String {
         log_of(verbosity, |_| tell()).ring.text()
     }
 
     #[test]
     fn an_event_is_one_line_with_its_fields() {
-        let text = told(Verbosity::Info, || {
+        let text = captured(Verbosity::Info, || {
             tracing::info!(target: "ferrite::imaging", device = "/dev/sda", bytes = 5, "image written");
         });
         assert!(
@@ -172,7 +176,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_line_break_in_a_value_cannot_forge_another_line() {
-        let text = told(Verbosity::Info, || {
+        let text = captured(Verbosity::Info, || {
             tracing::info!(target: "ferrite::api", agent = %"a\nb\u{1b}[2J", "request\r\nanswered");
         });
         assert_eq!(text.lines().count(), 1, "{text}");
@@ -217,14 +221,14 @@ pub(crate) mod tests {
             tracing::debug!(target: "ferrite::api", "ours");
             tracing::info!(target: "hyper", "theirs");
         };
-        assert_eq!(told(Verbosity::Info, events), "");
-        assert!(told(Verbosity::Debug, events).ends_with("DEBUG api: ours\n"));
+        assert_eq!(captured(Verbosity::Info, events), "");
+        assert!(captured(Verbosity::Debug, events).ends_with("DEBUG api: ours\n"));
     }
 
     #[test]
     fn a_panic_is_told_by_its_place() {
         let place = Location::caller();
-        let text = told(Verbosity::Info, || tell_panic(Some(place)));
+        let text = captured(Verbosity::Info, || log_panic(Some(place)));
         assert!(
             text.ends_with(&format!(
                 " ERROR logging: a defect in the agent: a thread panicked place={place}\n"
@@ -251,8 +255,8 @@ pub(crate) mod tests {
         assert_eq!(log.ring.text().lines().count(), 1);
     }
 
-    /// What each output is made of, of events that somebody put secrets into.
-    fn told_with(secret: &str, level: Level) -> String {
+    /// Returns the text of all outputs for events that contain a secret.
+    fn captured_with(secret: &str, level: Level) -> String {
         let text = format!(
             "the body {{\"agent_token\": \"{secret}\"}} of https://me:{secret}@h/x?sig={secret}"
         );
@@ -292,9 +296,9 @@ pub(crate) mod tests {
         #[test]
         fn a_secret_in_an_event_of_any_level_reaches_no_output(secret in "Canary[A-Za-z0-9]{12,30}") {
             for level in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
-                let told = told_with(&secret, level);
+                let told = captured_with(&secret, level);
                 prop_assert!(!told.contains("Canary"), "{}", told);
-                // Trace events are not told at all; the others are in the ring and in each file.
+                // Trace events are not logged; the others are in the ring and in each file.
                 let lines = if level == Level::TRACE { 0 } else { 4 };
                 prop_assert_eq!(told.matches("agent_token").count(), lines * 2, "{}", told);
             }
@@ -333,7 +337,8 @@ pub(crate) mod tests {
     fn a_line_is_bounded_whatever_its_texts_are_written_as() {
         let log = log_of(Verbosity::Info, |log| {
             let folder = tempfile::tempdir().unwrap();
-            // Of which each is written as two bytes, or as more; and many fields that may all be there.
+            // Characters that are written as two bytes or more, and many fields that may all be
+            // present.
             for char in ["\"", "\\", "\u{301}", "x"] {
                 let text = char.repeat(16 << 10);
                 tracing::info!(target: "ferrite::imaging", image = text, size = 5, "writing the image");
@@ -363,14 +368,14 @@ pub(crate) mod tests {
     #[test]
     fn what_shows_itself_forges_no_field_either() {
         let name = "eve@Default untold=0 caller=alice";
-        let text = told(Verbosity::Info, || {
+        let text = captured(Verbosity::Info, || {
             tracing::info!(target: "ferrite::api", caller = %name, url = %"http://h/?a=b", reason = %"x is disallowed", paths = ?["a"], "told");
         });
         let expected = " INFO  api: told caller=\"eve@Default untold=0 caller=alice\" url=http://h/?a=b reason=x is disallowed paths=[\"a\"]\n";
         assert!(text.ends_with(expected), "{text}");
         // White space that is not ASCII's.
         let name = "eve\u{3000}caller=alice";
-        let text = told(Verbosity::Info, || {
+        let text = captured(Verbosity::Info, || {
             tracing::info!(target: "ferrite::api", caller = %name, other = name, "told");
         });
         let quoted = "\"eve\u{3000}caller=alice\"";
@@ -381,7 +386,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_texts_white_space_forges_no_field_and_parts_no_name_from_its_secret() {
-        let text = told(Verbosity::Info, || {
+        let text = captured(Verbosity::Info, || {
             tracing::info!(target: "ferrite::api", name = "host\tcaller=conductor", error = "auth_token:\n hush", "told");
         });
         let expected =
@@ -391,7 +396,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_field_with_a_secrets_name_is_masked_whatever_it_holds() {
-        let text = told(Verbosity::Info, || {
+        let text = captured(Verbosity::Info, || {
             tracing::info!(target: "ferrite::api", agent_token = 5, token_required = true, "told");
         });
         assert!(

@@ -1,6 +1,6 @@
-//! Where events go: standard error, a file, syslog, the journal.
+//! Log outputs: standard error, a file, syslog, the journal.
 
-use super::event::{Told, strftime};
+use super::event::{Record, strftime};
 use super::sockets::Listener;
 use super::stderr;
 use crate::root::Root;
@@ -10,24 +10,24 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-/// Where the operator wants events, and how. Nothing chosen means text on standard error.
+/// Configured log outputs. The default is text on standard error.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// To this file.
+    /// Log file.
     pub file: Option<PathBuf>,
-    /// To the journal.
+    /// Whether to log to the journal.
     pub journal: bool,
-    /// To syslog, as of this facility.
+    /// Syslog facility, to log to syslog.
     pub syslog: Option<u8>,
-    /// To standard error beside another output.
+    /// Whether to log to standard error besides another output.
     pub standard_error: bool,
-    /// As JSON, to the file and to standard error.
+    /// Whether the file and standard error receive JSON.
     pub json: bool,
-    /// The time, in strftime's words.
+    /// Time format, as for strftime.
     pub date_format: Option<String>,
 }
 
-/// Outputs that are open.
+/// Open outputs.
 #[derive(Debug)]
 pub(super) struct Outputs {
     file: Option<File>,
@@ -50,7 +50,7 @@ impl Default for Outputs {
 }
 
 impl Outputs {
-    /// Opens what is wanted, and says what cannot be had.
+    /// Opens the configured outputs. Returns them and the problems with those that are unusable.
     pub(super) fn open(root: &Root, settings: &Settings) -> (Self, Vec<String>) {
         let mut problems = Vec::new();
         let mut outputs = Self {
@@ -94,9 +94,9 @@ impl Outputs {
         (outputs, problems)
     }
 
-    /// Tells everybody; standard error where one of them could not be told. A console that is gone or slow does not stop the
-    /// agent: the ring has the line.
-    pub(super) fn tell(&self, told: &Told) {
+    /// Writes to all outputs, and to standard error if one of them fails. A console that is gone or
+    /// slow does not block the agent: the ring has the line.
+    pub(super) fn write(&self, told: &Record) {
         let date_format = self.date_format.as_deref();
         let line = if self.json {
             told.json(date_format)
@@ -107,7 +107,7 @@ impl Outputs {
             .file
             .as_ref()
             .map(|mut file| file.write_all(line.as_bytes()));
-        let sent = self.listeners.iter().map(|listener| listener.tell(told));
+        let sent = self.listeners.iter().map(|listener| listener.write(told));
         let failed = to_file
             .into_iter()
             .chain(sent)
@@ -140,7 +140,7 @@ mod tests {
     use crate::logging::tests::log_of;
     use std::os::unix::net::UnixDatagram;
 
-    /// What a listener at this place is told of two events.
+    /// Returns what a listener on this socket receives for two events.
     fn listened(place: &str, settings: &Settings) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
@@ -195,7 +195,7 @@ mod tests {
         );
     }
 
-    /// A log file after one event.
+    /// Returns the contents of a log file after one event.
     fn file(settings: Settings) -> String {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());

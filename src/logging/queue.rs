@@ -1,7 +1,7 @@
-//! Lines on their way to an output that may be slow, or takes nothing at all.
+//! Queue of lines for an output that may be slow or blocked.
 //!
-//! Who logs never waits: the queue is bounded, and what finds no room is left out and counted. A thread of the output's own
-//! writes.
+//! Logging never blocks: the queue is bounded, and lines that do not fit are dropped and counted.
+//! Each output has its own writer thread.
 
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-/// A bounded queue of lines for one output.
+/// Bounded queue of lines for one output.
 #[derive(Debug, Default)]
 pub struct LineQueue {
     state: Mutex<State>,
@@ -22,25 +22,25 @@ pub struct LineQueue {
 struct State {
     lines: VecDeque<String>,
     bytes: usize,
-    /// Lines that found no room and were not reported yet.
+    /// Number of dropped lines that are not reported yet.
     dropped: u64,
     /// A line was taken and is not written yet.
     is_writing: bool,
     has_writer: bool,
-    /// The thread that reports what was left out, which always finds room for that: it does so seldom.
+    /// Thread that reports dropped lines. Its own lines always fit, because it reports rarely.
     reporter: Option<ThreadId>,
 }
 
-/// Where the lines of a queue go.
+/// Output of a queue.
 pub trait Sink: Send {
-    /// Writes a line with its end; may take as long as it likes.
+    /// Writes a line with its line break; may block for any time.
     fn write(&mut self, line: &str);
-    /// Takes note that lines were left out.
+    /// Reports the number of dropped lines.
     fn report_dropped(&mut self, lines: u64);
 }
 
 impl LineQueue {
-    /// Appends a line, or counts it where there is no room. Returns at once.
+    /// Appends a line, or counts it as dropped if it does not fit. It never blocks.
     pub fn push(&self, line: String) {
         let mut state = self.state();
         let is_full = state.bytes.saturating_add(line.len()) > MAX_BYTES;
@@ -54,7 +54,7 @@ impl LineQueue {
         self.changed.notify_all();
     }
 
-    /// Waits until everything was written, at most so long; whether it was.
+    /// Waits until everything is written, up to a timeout. Returns whether it was.
     pub fn flush(&self, timeout: Duration) -> bool {
         let is_busy = |state: &mut State| state.is_writing || !state.lines.is_empty();
         let (_state, waited) = self
@@ -64,10 +64,10 @@ impl LineQueue {
         !waited.timed_out()
     }
 
-    /// Starts the thread that writes to `sink` for as long as the process lives, unless there is one.
+    /// Starts the thread that writes to `sink` until the process exits, unless there is one.
     ///
     /// # Errors
-    /// The kernel gives no thread.
+    /// The kernel cannot create a thread.
     pub fn start_writer(
         self: &Arc<Self>,
         name: &str,
@@ -80,7 +80,7 @@ impl LineQueue {
         let queue = Arc::clone(self);
         spawn_without_signals(name, move || {
             loop {
-                // A panic in a sink costs the line that it was at.
+                // A panic in a sink loses the line that it was writing.
                 let _panicked = catch_unwind(AssertUnwindSafe(|| queue.write_to(&mut sink)));
             }
         })?;
@@ -88,8 +88,8 @@ impl LineQueue {
         Ok(())
     }
 
-    /// Writes line by line for ever. Lines that were left out are reported when the output has caught up, or now and then while it
-    /// does not.
+    /// Writes line by line, without end. Dropped lines are reported when the output has caught up,
+    /// or at intervals while it has not.
     fn write_to(&self, sink: &mut impl Sink) {
         let mut last_report: Option<Instant> = None;
         loop {
@@ -102,7 +102,7 @@ impl LineQueue {
                 self.state().reporter = Some(thread::current().id());
                 sink.report_dropped(dropped);
             }
-            // Only now: who flushes waits for the report, too.
+            // Only now, because a flush includes the report.
             let mut state = self.state();
             state.reporter = None;
             state.is_writing = false;
@@ -141,8 +141,8 @@ impl LineQueue {
     }
 }
 
-/// Starts a thread that no signal is delivered to: one that another thread waits for, or that is to end the process in an orderly way,
-/// would be lost on it.
+/// Starts a thread with all signals blocked. Otherwise it could receive a signal for which another
+/// thread waits, or which is to shut the process down in order.
 fn spawn_without_signals(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     let spawned = thread::Builder::new().name(name.into()).spawn(work);
@@ -150,9 +150,10 @@ fn spawn_without_signals(name: &str, work: impl FnOnce() + Send + 'static) -> io
     spawned.map(drop)
 }
 
-/// Of lines that wait: at 9600 baud about a minute's worth. A console that is further behind shows the past.
+/// Maximum size in bytes of queued lines: about a minute at 9600 baud. A console that is further
+/// behind shows the past.
 const MAX_BYTES: usize = 64 << 10;
-/// How often an output that never catches up is reported.
+/// Interval of reports about an output that never catches up.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -161,9 +162,9 @@ mod tests {
     use nix::sys::signal::Signal;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const TIMEOUT: Duration = Duration::from_secs(60);
 
-    /// A sink that writes a line for each permit, and panics when it is told to.
+    /// Sink that writes a line for each permit, and panics on [`Permit::Panic`].
     struct Gated {
         permits: Receiver<Permit>,
         written: Sender<String>,
@@ -187,7 +188,7 @@ mod tests {
         }
     }
 
-    /// A queue, the permits of its sink, and what that wrote.
+    /// Returns a queue, the permits of its sink, and the lines that the sink wrote.
     fn gated() -> (Arc<LineQueue>, Sender<Permit>, Receiver<String>) {
         let (permit, permits) = channel();
         let (sender, written) = channel();
@@ -209,7 +210,7 @@ mod tests {
         assert!(!queue.flush(Duration::from_millis(1)), "nothing is written");
         permit.send(Permit::Write).unwrap();
         permit.send(Permit::Write).unwrap();
-        assert!(queue.flush(PATIENCE));
+        assert!(queue.flush(TIMEOUT));
         assert_eq!(
             written.try_iter().collect::<Vec<_>>(),
             ["first\n", "second\n"]
@@ -224,7 +225,7 @@ mod tests {
         for _ in 0..100 {
             queue.push(line.clone());
         }
-        // One may be in the sink's hands, four wait.
+        // The sink may be writing one, four are queued.
         let kept = |state: &State| state.lines.len() + usize::from(state.is_writing);
         let (waiting, dropped) = {
             let state = queue.state();
@@ -235,10 +236,10 @@ mod tests {
         for _ in 0..waiting {
             permit.send(Permit::Write).unwrap();
         }
-        assert!(queue.flush(PATIENCE));
+        assert!(queue.flush(TIMEOUT));
         queue.push("last\n".into());
         permit.send(Permit::Write).unwrap();
-        assert!(queue.flush(PATIENCE));
+        assert!(queue.flush(TIMEOUT));
         let told: Vec<_> = written.try_iter().collect();
         assert_eq!(told.iter().filter(|told| **told == line).count(), waiting);
         assert!(told.contains(&format!("{dropped} left out")), "{told:?}");
@@ -252,8 +253,8 @@ mod tests {
         queue.push("next\n".into());
         permit.send(Permit::Panic).unwrap();
         permit.send(Permit::Write).unwrap();
-        assert_eq!(written.recv_timeout(PATIENCE).unwrap(), "next\n");
-        assert!(queue.flush(PATIENCE));
+        assert_eq!(written.recv_timeout(TIMEOUT).unwrap(), "next\n");
+        assert!(queue.flush(TIMEOUT));
     }
 
     #[test]
@@ -263,7 +264,7 @@ mod tests {
             let _ = sender.send(SigSet::thread_get_mask().unwrap());
         })
         .unwrap();
-        let mask = mask.recv_timeout(PATIENCE).unwrap();
+        let mask = mask.recv_timeout(TIMEOUT).unwrap();
         for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1] {
             assert!(mask.contains(signal));
             assert!(!SigSet::thread_get_mask().unwrap().contains(signal));

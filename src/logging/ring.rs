@@ -1,4 +1,5 @@
-//! The latest lines of the log, for log collection: this process's own, and those of the processes around it.
+//! Ring buffer of the latest log lines for log collection: those of this process and of related
+//! processes.
 
 use crate::clock;
 use std::collections::VecDeque;
@@ -6,10 +7,10 @@ use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Bytes of log text kept for collection: several deployments' worth, little beside a machine's memory.
+/// Size of the ring in bytes: enough for several deployments, and little beside a machine's memory.
 const RING_BYTES: usize = 2 << 20;
 
-/// The latest lines of the log; clones share them.
+/// The latest log lines; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Ring(Arc<Mutex<Lines>>);
 
@@ -18,37 +19,37 @@ struct Lines {
     lines: VecDeque<Line>,
     bytes: usize,
     dropped: u64,
-    mirror: Option<Box<dyn Mirror>>,
+    mirror: Option<Box<dyn Tee>>,
     sources: Vec<Arc<dyn Source>>,
 }
 
-/// A line of a log.
+/// Line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// When it was logged, since the machine started: wall time may be set in between.
+    /// Time of the event since boot: wall time may be set in between.
     pub at: Duration,
-    /// Its text with its end.
+    /// Text with its line break.
     pub text: String,
 }
 
-/// Who is told every line, so that it outlives this process.
-pub trait Mirror: fmt::Debug + Send {
-    /// Takes a line.
-    fn tell(&self, line: &Line);
+/// Receives a copy of every line, so that it outlives this process.
+pub trait Tee: fmt::Debug + Send {
+    /// Writes a line.
+    fn write(&self, line: &Line);
 }
 
-/// The log of another process.
+/// Log of another process.
 pub trait Source: fmt::Debug + Send + Sync {
-    /// Reads its lines, oldest first.
+    /// Reads the lines, oldest first.
     fn lines(&self) -> Vec<Line>;
 }
 
 impl Ring {
-    /// Goes on where a process before this one ended: its lines come before what was said here, and `mirror` is told all of this
-    /// process.
-    pub fn resume(&self, earlier: Vec<Line>, mirror: Box<dyn Mirror>) {
+    /// Continues the log of a previous process: its lines precede those logged here, and `mirror`
+    /// receives all lines of this process.
+    pub fn resume(&self, earlier: Vec<Line>, mirror: Box<dyn Tee>) {
         let mut ring = self.lines();
-        ring.lines.iter().for_each(|line| mirror.tell(line));
+        ring.lines.iter().for_each(|line| mirror.write(line));
         for line in earlier.into_iter().rev() {
             ring.bytes += line.text.len();
             ring.lines.push_front(line);
@@ -61,16 +62,16 @@ impl Ring {
         self.lines().sources.push(source);
     }
 
-    /// Keeps a line; the oldest leave when there are too many.
+    /// Adds a line; removes the oldest ones beyond the limit.
     pub fn push(&self, text: String) {
         let mut ring = self.lines();
-        // Within the lock: lines are in the order of their times.
+        // Within the lock, so that lines are in the order of their times.
         let line = Line {
             at: clock::since_boot(),
             text,
         };
         if let Some(mirror) = &ring.mirror {
-            mirror.tell(&line);
+            mirror.write(&line);
         }
         ring.bytes += line.text.len();
         ring.lines.push_back(line);
@@ -83,10 +84,11 @@ impl Ring {
         }
     }
 
-    /// All lines kept here and by the other processes, oldest first; says how many older ones are gone.
+    /// Returns all lines of this ring and of the other processes, oldest first, with the number of
+    /// removed lines.
     #[must_use]
     pub fn text(&self) -> String {
-        // Nobody who logs waits for the others to be read.
+        // The lock is released while the other logs are read, so that logging does not block.
         let sources = self.lines().sources.clone();
         let others: Vec<_> = sources.iter().flat_map(|source| source.lines()).collect();
         let ring = self.lines();
@@ -124,8 +126,8 @@ mod tests {
     #[derive(Debug, Default)]
     struct Heard(Arc<Mutex<String>>);
 
-    impl Mirror for Heard {
-        fn tell(&self, line: &Line) {
+    impl Tee for Heard {
+        fn write(&self, line: &Line) {
             self.0.lock().unwrap().push_str(&line.text);
         }
     }

@@ -1,12 +1,12 @@
-//! The datagrams of syslog and of the journal.
+//! Sends datagrams to syslog and the journal.
 
-use super::event::{Pair, Told, strftime};
+use super::event::{Pair, Record, strftime};
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use tracing::Level;
 
-/// Somebody who takes events as datagrams.
+/// Receiver of events as datagrams.
 #[derive(Debug)]
 pub(super) struct Listener {
     socket: UnixDatagram,
@@ -21,19 +21,19 @@ enum Form {
 }
 
 impl Listener {
-    /// The journal's own protocol (systemd: "Native Journal Protocol").
+    /// Creates a sender for the journal's native protocol (systemd: "Native Journal Protocol").
     pub(super) fn journal(path: PathBuf) -> io::Result<Self> {
         Self::of(path, Form::Journal)
     }
 
-    /// Syslog as it is written locally: RFC 3164 without a host name.
+    /// Creates a sender for local syslog: RFC 3164 without a host name.
     pub(super) fn syslog(path: PathBuf, facility: u8) -> io::Result<Self> {
         Self::of(path, Form::Syslog { facility })
     }
 
     fn of(path: PathBuf, form: Form) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
-        // A listener that does not read must not stop the agent.
+        // A listener that does not read must not block the agent.
         socket.set_nonblocking(true)?;
         Ok(Self { socket, path, form })
     }
@@ -42,8 +42,9 @@ impl Listener {
         &self.path
     }
 
-    /// Sends an event; the listener may be another one each time.
-    pub(super) fn tell(&self, told: &Told) -> io::Result<()> {
+    /// Sends an event. The path is resolved each time, so that the listener may have been
+    /// restarted.
+    pub(super) fn write(&self, told: &Record) -> io::Result<()> {
         let datagram = match self.form {
             Form::Journal => journal(told),
             Form::Syslog { facility } => syslog(told, facility),
@@ -54,8 +55,8 @@ impl Listener {
     }
 }
 
-/// `<priority>Mmm dd hh:mm:ss name[process]: room: text`.
-fn syslog(told: &Told, facility: u8) -> String {
+/// Formats `<priority>Mmm dd hh:mm:ss name[process]: room: text`.
+fn syslog(told: &Record, facility: u8) -> String {
     let priority = u32::from(facility) * 8 + severity(told.level);
     let time = told.time.and_then(|time| strftime("%b %e %H:%M:%S", time));
     let time = time.map(|time| time + " ").unwrap_or_default();
@@ -65,14 +66,14 @@ fn syslog(told: &Told, facility: u8) -> String {
         told.room,
         told.text()
     );
-    cut(text, LONGEST_SYSLOG)
+    cut(text, MAX_SYSLOG_LEN)
 }
 
-/// `FIELD=value` lines; none of our texts has a line break, so none needs the form for those.
-fn journal(told: &Told) -> String {
+/// Formats `FIELD=value` lines. No text contains a line break, so none needs the binary form.
+fn journal(told: &Record) -> String {
     let mut datagram = format!(
         "MESSAGE={}\nPRIORITY={}\nSYSLOG_IDENTIFIER={NAME}\nLOGGER={}\n",
-        cut(told.text(), LONGEST_JOURNAL),
+        cut(told.text(), MAX_JOURNAL_LEN),
         severity(told.level),
         told.room,
     );
@@ -88,14 +89,14 @@ fn journal(told: &Told) -> String {
             })
             .collect();
         let line = format!("FERRITE_{name}={value}\n");
-        if datagram.len() + line.len() <= LONGEST_JOURNAL * 2 {
+        if datagram.len() + line.len() <= MAX_JOURNAL_LEN * 2 {
             datagram.push_str(&line);
         }
     }
     datagram
 }
 
-/// RFC 5424, section 6.2.1.
+/// Returns the severity of RFC 5424, section 6.2.1.
 fn severity(level: Level) -> u32 {
     match level {
         Level::ERROR => 3,
@@ -111,10 +112,10 @@ fn cut(mut text: String, longest: usize) -> String {
 }
 
 const NAME: &str = "ferrite";
-/// What common daemons take in one message.
-const LONGEST_SYSLOG: usize = 8 * 1024;
-/// Well below what a socket takes in one datagram.
-const LONGEST_JOURNAL: usize = 48 * 1024;
+/// Maximum message size in bytes that common daemons accept.
+const MAX_SYSLOG_LEN: usize = 8 * 1024;
+/// Well below the maximum datagram size of a socket, in bytes.
+const MAX_JOURNAL_LEN: usize = 48 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -129,8 +130,8 @@ mod tests {
         }
     }
 
-    fn told() -> Told {
-        Told {
+    fn told() -> Record {
+        Record {
             time: Timestamp::from_second(1_763_871_611).ok(),
             level: Level::WARN,
             room: "imaging".into(),
@@ -164,7 +165,7 @@ mod tests {
         let mut long = told();
         long.sentence = "ä".repeat(100_000);
         long.fields.push(pair("long", &"b".repeat(100_000)));
-        assert!(syslog(&long, 1).len() <= LONGEST_SYSLOG);
-        assert!(journal(&long).len() <= LONGEST_JOURNAL * 2);
+        assert!(syslog(&long, 1).len() <= MAX_SYSLOG_LEN);
+        assert!(journal(&long).len() <= MAX_JOURNAL_LEN * 2);
     }
 }

@@ -1,18 +1,18 @@
-//! Standard error, written by a thread of its own: a serial console takes a second for a kilobyte, and one that is held up takes
-//! nothing at all. No answer of the agent waits for it.
+//! Standard error, written by its own thread. A serial console takes a second for a kilobyte, and a
+//! blocked one accepts nothing. No response of the agent waits for it.
 
 use super::queue::{LineQueue, Sink};
 use std::io::{self, Write as _};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-/// Prints whole lines on standard error, in the order of all that is printed there. Nothing waits for them: call [`flush`] before
-/// the process ends.
+/// Prints whole lines on standard error, in the order of all output there. It does not wait until
+/// they are written: call [`flush`] before the process exits.
 pub fn print(lines: &str) {
     push(lines.to_owned());
 }
 
-/// Waits until standard error has taken all that was printed and logged, but not for ever.
+/// Waits until standard error has taken all printed and logged lines, with a timeout.
 pub fn flush() {
     let _too_slow = QUEUE.flush(FLUSH_TIMEOUT);
 }
@@ -28,7 +28,7 @@ struct Stderr;
 
 impl Sink for Stderr {
     fn write(&mut self, line: &str) {
-        // Nobody is left to be told that standard error is gone.
+        // There is no other output to report that standard error is gone.
         let _gone = io::stderr().lock().write_all(line.as_bytes());
     }
 
@@ -40,7 +40,7 @@ impl Sink for Stderr {
     }
 }
 
-/// The process has one.
+/// Queue of the process.
 static QUEUE: LazyLock<Arc<LineQueue>> = LazyLock::new(Arc::default);
-/// For a console that takes its time; one that is stuck must not keep a process from its end.
+/// Enough for a slow console; a blocked one must not prevent the process from exiting.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);

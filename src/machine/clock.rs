@@ -1,13 +1,15 @@
-//! The machine's clocks: set by a time server at the start and before the end, when the hardware's clock is set, too.
+//! The machine's clocks. The kernel's clock is set from a time server (SNTP) at the start and
+//! before shutdown; the hardware clock is set before shutdown, too.
 //!
-//! IPA runs chrony or ntpdate and hwclock. Here the server is asked in process (SNTP); hardware clocks are kept in UTC.
+//! IPA runs chrony or ntpdate and hwclock. Here the agent sends the queries itself; hardware clocks
+//! are set to UTC.
 
-use super::permit::{Permit, Refusal};
+use super::permit::{Permit, PermitDenied};
 use crate::clock::since_epoch;
 use crate::dns::{self, Resolver};
 use crate::formats::ntp;
 use crate::root::Root;
-use crate::sys::rtc::{self, Moment};
+use crate::sys::rtc::{self, CalendarTime};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::fs::File;
@@ -17,65 +19,65 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// What the operator wants of the clocks.
+/// Clock settings of the operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
-    /// The time server, as it was given.
+pub struct ClockSettings {
+    /// Time server, as configured.
     pub server: Option<String>,
-    /// Whether a clock that cannot be set is a failure.
+    /// Whether failing to set a clock is an error.
     pub needed: bool,
 }
 
-/// Why a clock was not set.
+/// Error of setting a clock.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The time server is said to live before this program was written.
+    /// The server's time is before `EARLIEST`.
     #[error("the time server {0} tells a time that is long past")]
-    Early(SocketAddr),
-    /// The machine's own clock.
+    ImplausibleTime(SocketAddr),
+    /// The hardware clock cannot be set.
     #[error("cannot set the hardware clock {0}")]
     Hardware(PathBuf, #[source] io::Error),
-    /// Not ours to set.
+    /// The machine runs an installed system, and there is no permit.
     #[error(transparent)]
-    Installed(Refusal),
-    /// A name with other characters than names have.
+    Installed(PermitDenied),
+    /// The server's name contains invalid characters.
     #[error("Invalid NTP server address: {0:?}")]
     Name(String),
-    /// The name has no address, or no name server answers.
+    /// The name has no address, or no name server responds.
     #[error(transparent)]
     Resolve(dns::Error),
-    /// The kernel's clock.
+    /// The kernel's clock cannot be set.
     #[error("cannot set the clock")]
     Set(#[source] io::Error),
-    /// Nothing useful came.
+    /// The server sent no valid reply.
     #[error("the time server {address} does not tell the time")]
-    Silent {
-        /// Who was asked.
+    NoReply {
+        /// Address of the server.
         address: SocketAddr,
-        /// What came instead.
+        /// Cause of the failure.
         #[source]
         cause: Cause,
     },
 }
 
-/// What a server did instead of telling the time.
+/// Cause of a missing reply.
 #[derive(Debug, thiserror::Error)]
 pub enum Cause {
-    /// It could not be asked, or was silent.
+    /// The query could not be sent, or timed out.
     #[error(transparent)]
     Io(io::Error),
-    /// It answered something else.
+    /// The reply is invalid.
     #[error(transparent)]
     Reply(ntp::Error),
 }
 
-/// Sets the kernel's clock by a time server.
+/// Sets the kernel's clock from a time server.
 ///
 /// # Errors
 /// See [`Error`]; the clock is as before.
 pub fn set(root: &Root, server: &str, _: Permit) -> Result<(), Error> {
     let addresses = addresses(root, server)?;
-    let told = ask_all(&addresses, PATIENCE)?;
+    let told = ask_all(&addresses, TIMEOUT)?;
     let before = since_epoch();
     let now = told.now();
     rtc::set_clock(now).map_err(Error::Set)?;
@@ -85,10 +87,10 @@ pub fn set(root: &Root, server: &str, _: Permit) -> Result<(), Error> {
     Ok(())
 }
 
-/// Sets the hardware's clock by the kernel's.
+/// Sets the hardware clock from the kernel's clock.
 ///
 /// # Errors
-/// There is none, or it does not let itself be set.
+/// [`Error::Hardware`] if there is no hardware clock, or it cannot be set.
 pub fn set_hardware(root: &Root, _: Permit) -> Result<(), Error> {
     let path = root.path("dev/rtc0");
     let set = || -> io::Result<()> {
@@ -98,11 +100,11 @@ pub fn set_hardware(root: &Root, _: Permit) -> Result<(), Error> {
     set().map_err(|error| Error::Hardware(path.clone(), error))
 }
 
-fn moment(since_epoch: Duration) -> io::Result<Moment> {
+fn moment(since_epoch: Duration) -> io::Result<CalendarTime> {
     let time = Timestamp::from_second(since_epoch.as_secs().cast_signed())
         .map_err(io::Error::other)?
         .to_zoned(TimeZone::UTC);
-    Ok(Moment {
+    Ok(CalendarTime {
         year: time.year(),
         month: time.month(),
         day: time.day(),
@@ -112,40 +114,41 @@ fn moment(since_epoch: Duration) -> io::Result<Moment> {
     })
 }
 
-/// The server's addresses: IPA's law for names, then the resolver.
+/// Returns the server's addresses: validates the name as IPA does, then resolves it.
 fn addresses(root: &Root, server: &str) -> Result<Vec<SocketAddr>, Error> {
     if let Ok(address) = server.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, NTP_PORT)]);
     }
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte);
-    if server.is_empty() || server.len() > LONGEST_NAME || !server.bytes().all(fits) {
+    if server.is_empty() || server.len() > MAX_NAME_LEN || !server.bytes().all(fits) {
         return Err(Error::Name(server.to_owned()));
     }
     let mut found = Resolver::new(root)
         .lookup_blocking(server)
         .map_err(Error::Resolve)?;
-    found.truncate(MOST_ADDRESSES);
+    found.truncate(MAX_ADDRESSES);
     found
         .iter_mut()
         .for_each(|address| address.set_port(NTP_PORT));
     Ok(found)
 }
 
-/// A time, and the moment it was so late.
+/// Time of a server, with the moment of its arrival.
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Sample {
     time: Duration,
     at: Instant,
 }
 
-impl Told {
+impl Sample {
     fn now(self) -> Duration {
         self.time + self.at.elapsed()
     }
 }
 
-/// The first address that tells the time. A lost datagram is nobody's fault: each is asked some times.
-fn ask_all(addresses: &[SocketAddr], patience: Duration) -> Result<Told, Error> {
+/// Queries the addresses in turn until one replies. Datagrams may be lost, so each address is tried
+/// [`ATTEMPTS`] times.
+fn ask_all(addresses: &[SocketAddr], patience: Duration) -> Result<Sample, Error> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
         for address in addresses {
@@ -162,22 +165,22 @@ fn ask_all(addresses: &[SocketAddr], patience: Duration) -> Result<Told, Error> 
     Err(last.unwrap_or_else(|| Error::Name(String::new())))
 }
 
-fn ask(address: SocketAddr, patience: Duration) -> Result<Told, Error> {
-    let told = exchange(address, patience).map_err(|cause| Error::Silent { address, cause })?;
+fn ask(address: SocketAddr, patience: Duration) -> Result<Sample, Error> {
+    let told = exchange(address, patience).map_err(|cause| Error::NoReply { address, cause })?;
     if told.time < EARLIEST {
-        return Err(Error::Early(address));
+        return Err(Error::ImplausibleTime(address));
     }
     Ok(told)
 }
 
-/// One question, and the first answer to it; what others send meanwhile is not listened to.
-fn exchange(address: SocketAddr, patience: Duration) -> Result<Told, Cause> {
+/// Sends one query and waits for a valid reply; datagrams from other addresses are dropped.
+fn exchange(address: SocketAddr, patience: Duration) -> Result<Sample, Cause> {
     let any: IpAddr = match address {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
     let socket = UdpSocket::bind((any, 0)).map_err(Cause::Io)?;
-    // Only this address' datagrams come in from now on.
+    // From now on the kernel drops datagrams from other addresses.
     socket.connect(address).map_err(Cause::Io)?;
     let mark = random_mark().map_err(Cause::Io)?;
     let asked = Instant::now();
@@ -189,7 +192,7 @@ fn exchange(address: SocketAddr, patience: Duration) -> Result<Told, Cause> {
             return Err(cause);
         }
         socket.set_read_timeout(Some(left)).map_err(Cause::Io)?;
-        let mut bytes = [0; LARGEST_ANSWER];
+        let mut bytes = [0; MAX_ANSWER_LEN];
         let length = match socket.recv(&mut bytes) {
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(cause),
@@ -201,7 +204,7 @@ fn exchange(address: SocketAddr, patience: Duration) -> Result<Told, Cause> {
                 let inside = reply.sent.saturating_sub(reply.received);
                 let under_way = at.duration_since(asked).saturating_sub(inside);
                 let time = reply.sent + under_way / 2;
-                return Ok(Told { time, at });
+                return Ok(Sample { time, at });
             }
             Err(error) => cause = Cause::Reply(error),
         }
@@ -215,15 +218,15 @@ fn random_mark() -> io::Result<u64> {
 }
 
 const NTP_PORT: u16 = 123;
-/// Of a host's name, as IPA has it.
-const LONGEST_NAME: usize = 253;
-const MOST_ADDRESSES: usize = 4;
+/// Maximum length of a host name, as in IPA.
+const MAX_NAME_LEN: usize = 253;
+const MAX_ADDRESSES: usize = 4;
 const ATTEMPTS: u32 = 3;
-/// For one answer.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// With extensions and a signature nobody asked for.
-const LARGEST_ANSWER: usize = 512;
-/// 2026-01-01 UTC: this file is younger.
+/// Timeout of one query.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// Room for extensions and a signature that were not requested.
+const MAX_ANSWER_LEN: usize = 512;
+/// 2026-01-01 UTC. This file is younger, so no correct time is earlier.
 const EARLIEST: Duration = Duration::from_secs(1_767_225_600);
 
 #[cfg(test)]
@@ -236,10 +239,10 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(200);
     const LONG: Duration = Duration::from_secs(30);
 
-    /// The datagrams that answer a question.
+    /// Datagrams in reply to a query.
     type Answers = fn(&[u8]) -> Vec<Vec<u8>>;
 
-    /// A server that answers each question as the next of these does.
+    /// Starts a server that replies to each query with the next of these functions.
     fn server(answers: Vec<Answers>) -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
@@ -259,7 +262,7 @@ mod tests {
         vec![answer(question, NOW).to_vec()]
     }
 
-    fn is_now(told: Told) -> bool {
+    fn is_now(told: Sample) -> bool {
         told.time >= NOW && told.time < NOW + LONG
     }
 
@@ -355,7 +358,7 @@ mod tests {
 
     #[test]
     fn the_hardwares_clock_is_set_in_utc() {
-        let expected = Moment {
+        let expected = CalendarTime {
             year: 2027,
             month: 1,
             day: 15,
@@ -370,7 +373,7 @@ mod tests {
     fn a_machine_without_a_hardware_clock_is_told_of() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
-        let permit = Permit::ask(&root, crate::machine::InstalledSystem::Allowed).unwrap();
+        let permit = Permit::obtain(&root, crate::machine::InstalledSystem::Allowed).unwrap();
         let error = set_hardware(&root, permit).unwrap_err();
         assert!(
             chain(&error).starts_with(&format!(

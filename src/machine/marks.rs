@@ -1,7 +1,8 @@
-//! Marks of what Ironic told the machine to become, set before Ironic hears that it will: an agent that dies afterwards is followed
-//! by one that finds the mark, serves nobody, and does it.
+//! Marks for lockdown and shutdown, written before Ironic gets the response to its command. If the
+//! agent crashes after that, its successor finds the mark, serves no requests, and finishes the
+//! job.
 //!
-//! That of a rescue has a file of its own (`rescue.rs`): others look for it, too.
+//! The mark of a rescue has a file of its own (`rescue.rs`): other programs look for it, too.
 
 use super::permit::Permit;
 use super::power::PowerAction;
@@ -12,13 +13,14 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-/// A mark cannot be set.
+/// Error of writing a mark.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the mark {0}")]
 pub struct Error(PathBuf, #[source] io::Error);
 
-/// What Ironic wants is done all the same, for the mark is of use only where this agent dies before.
-pub fn tell_if_unset(marked: Result<(), Error>) {
+/// Logs a mark that could not be written. The command continues, because the mark matters only if
+/// this agent crashes before it is done.
+pub fn log_if_unset(marked: Result<(), Error>) {
     if let Err(error) = marked {
         let error = chain(&error);
         tracing::error!(
@@ -28,42 +30,43 @@ pub fn tell_if_unset(marked: Result<(), Error>) {
     }
 }
 
-/// Marks the machine as locked down. From then on `ferrite network` switches no interface on.
+/// Marks the machine as locked down. From then on `ferrite network` brings no interface up.
 ///
 /// # Errors
-/// [`Error`]: the next agent would serve again.
+/// [`Error`]: a restarted agent would serve requests again.
 pub fn lock_down(root: &Root, _: Permit) -> Result<(), Error> {
     write(root.lockdown_mark(), "")
 }
 
-/// Whether the machine was locked down.
+/// Returns whether the machine is locked down.
 #[must_use]
 pub fn is_locked_down(root: &Root) -> bool {
     root.lockdown_mark().exists()
 }
 
-/// Marks the machine as one that is to end.
+/// Marks the machine for a power action.
 ///
 /// # Errors
-/// [`Error`]: the next agent would serve again.
+/// [`Error`]: a restarted agent would serve requests again.
 pub fn end(root: &Root, _: Permit, action: PowerAction) -> Result<(), Error> {
-    let mark = root.ending_mark();
+    let mark = root.shutdown_mark();
     match boot(root) {
         Ok(boot) => write(mark, &format!("{} {boot}", name(action))),
         Err(error) => Err(Error(mark, error)),
     }
 }
 
-/// Whether there is a mark of any kind: no agent may serve any more.
+/// Returns whether there is a mark of any kind, with which no agent may serve requests.
 #[must_use]
 pub fn is_marked(root: &Root) -> bool {
-    rescue::is_finished(root) || is_locked_down(root) || ending(root).is_some()
+    rescue::is_finished(root) || is_locked_down(root) || shutdown(root).is_some()
 }
 
-/// How the machine is to end, where it was marked in this boot: a /run that outlives its boot ends no other.
+/// Returns the power action for which the machine was marked in this boot. A mark in a /run that
+/// outlives its boot is ignored.
 #[must_use]
-pub fn ending(root: &Root) -> Option<PowerAction> {
-    let text = fs::read_to_string(root.ending_mark()).ok()?;
+pub fn shutdown(root: &Root) -> Option<PowerAction> {
+    let text = fs::read_to_string(root.shutdown_mark()).ok()?;
     let (end, marked) = text.split_once(' ')?;
     let is_this_boot = boot(root).is_ok_and(|boot| boot == marked);
     let known = [
@@ -84,7 +87,8 @@ const fn name(action: PowerAction) -> &'static str {
     }
 }
 
-/// What the kernel calls this boot (Documentation/admin-guide/sysctl/kernel.rst, "random").
+/// Returns the kernel's identifier of this boot (Documentation/admin-guide/sysctl/kernel.rst,
+/// "random").
 fn boot(root: &Root) -> io::Result<String> {
     let id = fs::read_to_string(root.path("proc/sys/kernel/random/boot_id"))?;
     match id.trim() {
@@ -119,7 +123,7 @@ mod tests {
     }
 
     fn permit(root: &Root) -> Permit {
-        Permit::ask(root, InstalledSystem::Allowed).unwrap()
+        Permit::obtain(root, InstalledSystem::Allowed).unwrap()
     }
 
     #[test]
@@ -128,13 +132,13 @@ mod tests {
         assert!(!is_locked_down(&root));
         lock_down(&root, permit(&root)).unwrap();
         assert!(is_locked_down(&root));
-        assert_eq!(ending(&root), None);
+        assert_eq!(shutdown(&root), None);
     }
 
     #[test]
     fn an_ending_is_known_in_the_boot_that_it_was_marked_in_and_in_no_other() {
         let (_folder, root) = machine("one");
-        assert_eq!(ending(&root), None);
+        assert_eq!(shutdown(&root), None);
         for end_of_it in [
             PowerAction::Halt,
             PowerAction::PowerOff,
@@ -142,16 +146,16 @@ mod tests {
         ] {
             restart(&root, "one");
             end(&root, permit(&root), end_of_it).unwrap();
-            assert_eq!(ending(&root), Some(end_of_it));
+            assert_eq!(shutdown(&root), Some(end_of_it));
             restart(&root, "two");
-            assert_eq!(ending(&root), None);
+            assert_eq!(shutdown(&root), None);
         }
     }
 
     #[test]
     fn a_mark_that_cannot_be_written_is_told() {
         let (_folder, root) = machine("");
-        // A boot without a name cannot be told from another.
+        // Without an identifier, a boot cannot be distinguished from another.
         assert!(end(&root, permit(&root), PowerAction::PowerOff).is_err());
         fs::write(root.path("run"), "no folder").unwrap();
         let error = lock_down(&root, permit(&root)).unwrap_err();

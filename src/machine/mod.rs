@@ -1,5 +1,5 @@
-//! What is done with the machine as a whole: its clocks, its hand-over to an owner, its end, what marks both, and the permit for
-//! all of it. It also waits for hardware that shows up late.
+//! Operations on the machine as a whole: clocks, rescue, power actions, the marks of both, and the
+//! permit for all of them. This module also waits for hardware that appears late.
 
 pub mod clock;
 pub mod marks;
@@ -10,4 +10,4 @@ pub mod rescue;
 pub mod shutdown;
 pub mod wait;
 
-pub use permit::{InstalledSystem, Permit, Refusal};
+pub use permit::{InstalledSystem, Permit, PermitDenied};

@@ -1,7 +1,8 @@
-//! Leave to do harm: given only on a machine that was booted for it.
+//! Permit for destructive operations, granted only on a machine that was booted for them.
 //!
-//! Whatever writes to disks, firmware or the power state asks for a [`Permit`]. There is one only where the root file system
-//! is a ramdisk, or where the operator said `--allow-installed-system`.
+//! Everything that writes to disks, firmware or the power state requires a [`Permit`]. One is
+//! granted only if the root file system is a ramdisk, or if the operator set
+//! `--allow-installed-system`.
 
 use crate::error::{AgentError, ErrorClass};
 use crate::formats::mount_table::Mount;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permit(());
 
-/// Whether the operator lets the agent loose on an installed system.
+/// Whether the operator allows changes on an installed system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstalledSystem {
     /// `--allow-installed-system`.
@@ -22,26 +23,27 @@ pub enum InstalledSystem {
     Protected,
 }
 
-/// Why there is no permit.
+/// Reason for denying a permit: the root file system.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "refused: this machine was not booted into a ramdisk (its root file system is {0}), so the agent writes to no disk, \
      firmware or power state of it; boot the agent's ramdisk, or start the agent with --allow-installed-system"
 )]
-pub struct Refusal(String);
+pub struct PermitDenied(String);
 
-impl From<Refusal> for AgentError {
-    fn from(refusal: Refusal) -> Self {
+impl From<PermitDenied> for AgentError {
+    fn from(refusal: PermitDenied) -> Self {
         Self::new(ErrorClass::CommandExecutionError, refusal.to_string())
     }
 }
 
 impl Permit {
-    /// A permit for this machine, or why there is none.
+    /// Obtains a permit for this machine.
     ///
     /// # Errors
-    /// [`Refusal`] when `/` is not a ramdisk, or cannot be told to be one, and the operator did not allow it.
-    pub fn ask(root: &Root, installed: InstalledSystem) -> Result<Self, Refusal> {
+    /// [`PermitDenied`] if `/` is not a ramdisk or cannot be verified as one, and the operator did
+    /// not allow an installed system.
+    pub fn obtain(root: &Root, installed: InstalledSystem) -> Result<Self, PermitDenied> {
         if installed == InstalledSystem::Allowed {
             return Ok(Self(()));
         }
@@ -57,25 +59,25 @@ impl Permit {
                 mount,
             ) {
                 None => Ok(Self(())),
-                Some(reason) => Err(Refusal(reason)),
+                Some(reason) => Err(PermitDenied(reason)),
             },
-            None => Err(Refusal(
+            None => Err(PermitDenied(
                 "unknown: /proc/self/mountinfo does not tell".to_owned(),
             )),
         }
     }
 }
 
-/// The mounts as this process sees them.
+/// Mounts in this process' mount namespace.
 struct Seen<'a> {
     root: &'a Root,
-    /// The one at `/`.
+    /// Mount at `/`.
     top: &'a Mount,
     mounts: &'a [Mount],
 }
 
-/// What speaks against a ramdisk: one is in memory itself, with all of the system, or an overlay that writes into memory and shows live
-/// media beneath. `None` where nothing does.
+/// Returns the reason why a mount is not a ramdisk; `None` if it is one. A ramdisk is either in
+/// memory with the whole system, or an overlay that writes to memory over live media.
 fn installed_by(seen: &Seen<'_>, mount: &Mount) -> Option<String> {
     match mount.file_system.as_str() {
         _ if is_one_of(IN_MEMORY, mount) => system_elsewhere(seen),
@@ -84,13 +86,14 @@ fn installed_by(seen: &Seen<'_>, mount: &Mount) -> Option<String> {
     }
 }
 
-/// A part of the system that is installed, below a root in memory (`systemd.volatile=yes`, a container's, `/nix`).
+/// Returns a part of the system that is installed on a mount below a root in memory
+/// (`systemd.volatile=yes`, a container's, `/nix`).
 fn system_elsewhere(seen: &Seen<'_>) -> Option<String> {
     let program = fs::read_link(seen.root.path("proc/self/exe")).ok();
-    // One that lies outside of what can be seen here says nothing of it.
+    // A program outside of the visible file system is no evidence.
     let program = program.filter(|program| seen.root.path(program).exists());
     let places = SYSTEM.iter().map(PathBuf::from).chain(program);
-    let holders = places.map(|place| (seen.top.holder(seen.mounts, &place), place));
+    let holders = places.map(|place| (seen.top.containing_mount(seen.mounts, &place), place));
     let mut below = holders.filter(|(holder, _)| holder.id != seen.top.id);
     below.find_map(|(holder, place)| {
         let reason = match holder.file_system.as_str() {
@@ -102,7 +105,7 @@ fn system_elsewhere(seen: &Seen<'_>) -> Option<String> {
     })
 }
 
-/// A layer of an overlay that is installed, or cannot be told not to be.
+/// Returns a layer of an overlay that is installed, or cannot be ruled out to be.
 fn layer_elsewhere(seen: &Seen<'_>, mount: &Mount) -> Option<String> {
     let Some(upper) = mount.upper() else {
         return Some("an overlay that writes nowhere".to_owned());
@@ -117,9 +120,10 @@ fn layer_elsewhere(seen: &Seen<'_>, mount: &Mount) -> Option<String> {
             .map(|lower| (lower, "what it shows", [IN_MEMORY, LIVE_MEDIA])),
     );
     layers.into_iter().find_map(|(path, what, harmless)| {
-        let holder = seen.top.holder(seen.mounts, &path);
+        let holder = seen.top.containing_mount(seen.mounts, &path);
         let shown = path.display();
-        // The overlay's paths are those of who mounted it: of the host of a container, say.
+        // The overlay's paths are those of the process that mounted it, for example on a
+        // container's host.
         let is_here = path.is_absolute() && seen.root.path(&path).is_dir();
         if holder.id == mount.id || !is_here {
             Some(format!(
@@ -141,9 +145,10 @@ fn is_one_of(known: &[&str], mount: &Mount) -> bool {
 }
 
 const IN_MEMORY: &[&str] = &["ramfs", "rootfs", "tmpfs"];
-/// Where a system is, and a ramdisk has nothing of its own mounted (hier(7); file-hierarchy(7); Nix).
+/// Folders of an installed system. A ramdisk has no mounts of its own there (hier(7);
+/// file-hierarchy(7); Nix).
 const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix", "/gnu"];
-/// What nothing is installed on, because nothing writes to it.
+/// Read-only file systems, on which no system is installed.
 const LIVE_MEDIA: &[&str] = &["cramfs", "erofs", "iso9660", "squashfs"];
 
 #[cfg(test)]
@@ -151,7 +156,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn ask(mounts: &str) -> Result<Permit, Refusal> {
+    fn ask(mounts: &str) -> Result<Permit, PermitDenied> {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("proc/self")).unwrap();
         fs::write(folder.path().join("proc/self/mountinfo"), mounts).unwrap();
@@ -171,7 +176,7 @@ mod tests {
             folder.path().join("proc/self/exe"),
         )
         .unwrap();
-        Permit::ask(&Root::at(folder.path()), InstalledSystem::Protected)
+        Permit::obtain(&Root::at(folder.path()), InstalledSystem::Protected)
     }
 
     #[test]
@@ -212,17 +217,17 @@ mod tests {
     #[test]
     fn an_installed_system_is_refused_with_its_reason() {
         let refusal = ask("25 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n").unwrap_err();
-        assert_eq!(refusal, Refusal("ext4".into()));
+        assert_eq!(refusal, PermitDenied("ext4".into()));
         assert!(refusal.to_string().contains("--allow-installed-system"));
     }
 
     #[test]
     fn what_is_mounted_over_the_ramdisk_counts() {
         let mounts = "1 1 0:2 / / rw - rootfs rootfs rw\n25 1 8:1 / / rw - xfs /dev/sda1 rw\n";
-        assert_eq!(ask(mounts).unwrap_err(), Refusal("xfs".into()));
+        assert_eq!(ask(mounts).unwrap_err(), PermitDenied("xfs".into()));
     }
 
-    /// A root of the options, with these mounts on it.
+    /// Returns the mount table of an overlay root with these options, and further mounts.
     fn overlay(options: &str, mounts: &[(&str, &str)]) -> String {
         let root = format!("25 1 0:30 / / rw - overlay overlay rw,{options}\n");
         let mounts = mounts.iter().zip(26..).map(|((point, file_system), id)| {
@@ -276,7 +281,7 @@ mod tests {
                 format!("an overlay, and /media/ro with what it shows is on {installed}")
             );
         }
-        // One that is installed is enough.
+        // One installed layer is enough.
         let options =
             "lowerdir=/run/live/image:/media/ro,upperdir=/media/rw/up,workdir=/media/rw/work";
         let mounts = [
@@ -292,13 +297,14 @@ mod tests {
 
     #[test]
     fn an_overlay_whose_folders_are_another_systems_is_refused() {
-        // systemd.volatile=overlay shows /sysroot, which is nothing when the system runs.
+        // systemd.volatile=overlay uses /sysroot, which does not exist in the running system.
         let volatile = "lowerdir=/sysroot,upperdir=/media/rw/up,workdir=/media/rw/work";
         assert_eq!(
             reason(&overlay(volatile, &[("/media/rw", "tmpfs")])),
             "an overlay, and /sysroot with what it shows is out of sight"
         );
-        // A container's are the host's, whatever is mounted in the container above the same path.
+        // The paths of a container's overlay are the host's, whatever is mounted at them in the
+        // container.
         let docker = "lowerdir=/var/lib/docker/overlay2/l/A,upperdir=/var/lib/docker/overlay2/b/diff,workdir=/var/lib/w";
         for mounts in [&[][..], &[("/var/lib", "tmpfs")]] {
             assert_eq!(
@@ -331,6 +337,6 @@ mod tests {
     #[test]
     fn the_operator_may_allow_it() {
         let nowhere = Root::at("/nonexistent");
-        assert!(Permit::ask(&nowhere, InstalledSystem::Allowed).is_ok());
+        assert!(Permit::obtain(&nowhere, InstalledSystem::Allowed).is_ok());
     }
 }

@@ -1,8 +1,8 @@
-//! The machine's end, in order: nothing unwritten, nothing mounted, then the kernel is told.
+//! Power actions: writes back all data, unmounts disks, then calls reboot(2).
 //!
-//! The agent calls this itself once it has said good-bye, and process 1 when it was asked to (`init::shutdown`). It needs `CAP_SYS_BOOT`,
-//! not process 1's help, and so works as well in a ramdisk that another init started. Whether the machine may be switched off at all
-//! is not asked here.
+//! The agent calls this itself after its shutdown, and process 1 on request (`init::shutdown`). It
+//! needs `CAP_SYS_BOOT`, but not the help of process 1, so it also works in a ramdisk with another
+//! init. Permission for the power action is not checked here.
 
 use crate::formats::mount_table::Mount;
 use crate::logging;
@@ -16,26 +16,26 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// What becomes of the machine.
+/// Power action for the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PowerAction {
-    /// Still on, with nothing that runs.
+    /// Halt: the machine stays on, with nothing running.
     Halt,
-    /// Off.
+    /// Power off.
     PowerOff,
-    /// Off and on again.
+    /// Reboot.
     Reboot,
 }
 
-/// Why the machine did not end.
+/// Error of a power action.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Neither the system call nor the emergency key did it; the cause is the system call's.
+    /// Neither reboot(2) nor SysRq worked; the source is the error of reboot(2).
     #[error("the kernel does not end the machine")]
     Refused(#[source] io::Error),
 }
 
-/// Ends the machine. Returns only when that failed.
+/// Performs a power action. Returns only on failure.
 pub fn end(root: &Root, action: PowerAction) -> Error {
     tracing::info!(end = ?action, "The machine ends");
     let is_flushed = sync(SYNC_TIMEOUT);
@@ -43,12 +43,13 @@ pub fn end(root: &Root, action: PowerAction) -> Error {
     let left = unmount_all(disk_mounts(&mounts), UNMOUNT_TIMEOUT, |point| {
         umount2(point, MntFlags::empty())
     });
-    // Unmounting writes, too; a disk that did not respond before is not waited for twice.
+    // Unmounting writes, too. A disk that did not respond before is not waited for twice.
     if let (true, Some(left)) = (is_flushed, left) {
         sync(left);
     }
     logging::flush();
-    // Where standard error is process 1's pipe, it has only taken the lines: let it show them.
+    // If standard error is a pipe to process 1, it has only accepted the lines: give it time to
+    // print them.
     let _never = Cancel::default().wait(CONSOLE_PAUSE);
     let mode = match action {
         PowerAction::Halt => RebootMode::RB_HALT_SYSTEM,
@@ -57,28 +58,30 @@ pub fn end(root: &Root, action: PowerAction) -> Error {
     };
     let Err(refusal) = reboot(mode);
     tracing::error!(error = %refusal, "The kernel refuses; pressing its emergency key");
-    if press_emergency_key(root, action).is_ok() {
-        // The key works from the kernel's own work queue.
-        let _never = Cancel::default().wait(KEY_PATIENCE);
+    if trigger_sysrq(root, action).is_ok() {
+        // SysRq runs asynchronously, from the kernel's work queue.
+        let _never = Cancel::default().wait(KEY_TIMEOUT);
     }
     Error::Refused(refusal.into())
 }
 
-/// The kernel's "magic SysRq" (Documentation/admin-guide/sysrq.rst), which asks for no rights but to write to the file.
-fn press_emergency_key(root: &Root, action: PowerAction) -> io::Result<()> {
+/// Triggers the kernel's SysRq (Documentation/admin-guide/sysrq.rst), which needs only write
+/// permission for the file.
+fn trigger_sysrq(root: &Root, action: PowerAction) -> io::Result<()> {
     let key = match action {
         PowerAction::Halt => return Err(io::ErrorKind::Unsupported.into()),
         PowerAction::PowerOff => "o",
         PowerAction::Reboot => "b",
     };
-    // Never a new file: on a machine without the key nothing was pressed.
+    // Never create the file: without SysRq that would look like success.
     OpenOptions::new()
         .write(true)
         .open(root.path("proc/sysrq-trigger"))?
         .write_all(key.as_bytes())
 }
 
-/// Writes everything back, but waits for no disk for ever: one that does not respond must not hold the machine.
+/// Writes back all data. The timeout bounds the wait for a disk that does not respond. Returns
+/// whether the data was written in time.
 fn sync(timeout: Duration) -> bool {
     let is_done = sync_within(timeout).is_some();
     if !is_done {
@@ -87,9 +90,11 @@ fn sync(timeout: Duration) -> bool {
     is_done
 }
 
-/// Unmounts file systems one after the other, which writes to their disks: all of them together may take so long. Of the time that is
-/// left each may take its share, so that one that does not respond leaves the others theirs. Returns what is left; `None` where one was
-/// not unmounted in time.
+/// Unmounts file systems one after the other, within a common timeout, because unmounting writes to
+/// their disks.
+///
+/// Each file system gets an equal share of the time left, so that one that does not respond leaves
+/// time for the others. Returns the time left; `None` if one was not unmounted in time.
 fn unmount_all(
     points: Vec<PathBuf>,
     timeout: Duration,
@@ -115,7 +120,7 @@ fn unmount_all(
     are_all_in_time.then(left)
 }
 
-/// The mount points of block devices, the latest mount first.
+/// Returns the mount points of block devices, the latest mount first.
 fn disk_mounts(table: &[u8]) -> Vec<PathBuf> {
     Mount::parse_all(table)
         .into_iter()
@@ -125,12 +130,13 @@ fn disk_mounts(table: &[u8]) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Time for the data of a large image to reach a slow disk.
+/// Allows the data of a large image to reach a slow disk.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(120);
-/// For all file systems together, and for what unmounting wrote: the rest was written before.
+/// Timeout for unmounting all file systems and for writing back what that wrote: everything else is
+/// written before.
 const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(20);
 const CONSOLE_PAUSE: Duration = Duration::from_millis(200);
-const KEY_PATIENCE: Duration = Duration::from_secs(10);
+const KEY_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -176,12 +182,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
         let path = root.path("proc/sysrq-trigger");
-        assert!(press_emergency_key(&root, PowerAction::PowerOff).is_err() && !path.exists());
+        assert!(trigger_sysrq(&root, PowerAction::PowerOff).is_err() && !path.exists());
         fs::create_dir(folder.path().join("proc")).unwrap();
-        assert!(press_emergency_key(&root, PowerAction::Halt).is_err());
+        assert!(trigger_sysrq(&root, PowerAction::Halt).is_err());
         for (action, key) in [(PowerAction::PowerOff, "o"), (PowerAction::Reboot, "b")] {
             fs::write(&path, "").unwrap();
-            press_emergency_key(&root, action).unwrap();
+            trigger_sysrq(&root, action).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), key);
         }
     }

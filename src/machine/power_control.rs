@@ -1,30 +1,30 @@
-//! Whether this process has the power to end the machine: asked before Ironic is told that it ends.
+//! Checks whether this process can power off or reboot the machine, before Ironic gets a response.
 
 use crate::error::{AgentError, ErrorClass};
 use crate::formats::process_status::effective_capabilities;
 use crate::root::Root;
 use std::fs::{self, OpenOptions};
 
-/// It has not.
+/// Error: this process can neither call reboot(2) nor trigger SysRq.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "this process may neither tell the kernel to end the machine (it has no CAP_SYS_BOOT) nor press its emergency key \
      (/proc/sysrq-trigger)"
 )]
-pub struct Powerless;
+pub struct NoPowerControl;
 
-impl From<Powerless> for AgentError {
-    fn from(error: Powerless) -> Self {
+impl From<NoPowerControl> for AgentError {
+    fn from(error: NoPowerControl) -> Self {
         Self::caused(ErrorClass::SystemRebootError, &error)
     }
 }
 
-/// Whether one of the two ways to end the machine is open.
+/// Checks that one of the two ways to end the machine is available.
 ///
 /// # Errors
-/// [`Powerless`].
-pub fn check(root: &Root) -> Result<(), Powerless> {
-    // To open the emergency key is not to press it.
+/// [`NoPowerControl`].
+pub fn check(root: &Root) -> Result<(), NoPowerControl> {
+    // Opening the file does not trigger SysRq.
     let key = || {
         OpenOptions::new()
             .write(true)
@@ -33,12 +33,13 @@ pub fn check(root: &Root) -> Result<(), Powerless> {
     if may_reboot(root) || key().is_ok() {
         Ok(())
     } else {
-        Err(Powerless)
+        Err(NoPowerControl)
     }
 }
 
-/// The right counts where the process' user namespace is the machine's own: there every user stands for itself. A machine that
-/// does not tell is given the chance.
+/// Returns whether reboot(2) is permitted. The capability counts only in the initial user
+/// namespace, where all user IDs map to themselves. If the kernel does not report them, assumes
+/// yes.
 fn may_reboot(root: &Root) -> bool {
     let read = |path: &str| fs::read_to_string(root.path(path)).ok();
     let capable = read("proc/self/status").and_then(|status| {
@@ -52,7 +53,7 @@ fn may_reboot(root: &Root) -> bool {
     capable.unwrap_or(true) && own.unwrap_or(true)
 }
 
-/// `linux/capability.h`.
+/// Value from `linux/capability.h`.
 const CAP_SYS_BOOT: u32 = 22;
 const EVERY_USER: &str = "4294967295";
 
@@ -60,7 +61,7 @@ const EVERY_USER: &str = "4294967295";
 mod tests {
     use super::*;
 
-    fn check_with(files: &[(&str, &str)]) -> Result<(), Powerless> {
+    fn check_with(files: &[(&str, &str)]) -> Result<(), NoPowerControl> {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("proc/self")).unwrap();
         for (path, text) in files {
@@ -85,12 +86,12 @@ mod tests {
 
     #[test]
     fn without_either_there_is_no_power() {
-        assert_eq!(check_with(&[NONE, OWN]), Err(Powerless));
-        assert_eq!(check_with(&[ALL_BUT_BOOT, OWN]), Err(Powerless));
+        assert_eq!(check_with(&[NONE, OWN]), Err(NoPowerControl));
+        assert_eq!(check_with(&[ALL_BUT_BOOT, OWN]), Err(NoPowerControl));
     }
 
     #[test]
     fn the_right_within_a_namespace_of_ones_own_is_none() {
-        assert_eq!(check_with(&[ALL, OTHERS]), Err(Powerless));
+        assert_eq!(check_with(&[ALL, OTHERS]), Err(NoPowerControl));
     }
 }

@@ -1,6 +1,6 @@
-//! Handing the machine to its owner: the password that the ramdisk makes a login of, and the mark that silences the agent.
+//! Rescue: writes the password for the ramdisk's login, and the mark that stops the agent.
 //!
-//! What happens next is the ramdisk's matter: process 1 in ours, a service that watches the file in others.
+//! The ramdisk does the rest: process 1 in Ferrite's, a service that watches the file in others.
 
 use super::permit::Permit;
 use crate::error::{AgentError, ErrorClass};
@@ -12,44 +12,44 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// The password of the user `rescue`.
+/// Password of the user `rescue`.
 #[derive(Debug)]
 pub enum Password {
-    /// As /etc/shadow holds it: what Ironic sends.
+    /// Hash for /etc/shadow, as Ironic sends it.
     Hashed(Secret<String>),
-    /// As the user types it.
+    /// Password in plain text.
     Plain(Secret<String>),
 }
 
-/// Why the machine stays the agent's.
+/// Error of a rescue; the agent keeps running.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A machine open to everybody is never meant.
+    /// The password is empty, which would open the machine to everyone.
     #[error("the rescue password is empty")]
     Empty,
-    /// The mark would silence the agent.
+    /// The mark cannot be written.
     #[error("cannot write the rescue mark {0}")]
     Mark(PathBuf, #[source] io::Error),
-    /// Nobody would read the password.
+    /// The ramdisk has no login programs that would read the password.
     #[error(
         "nobody could log in to this ramdisk: it brings no login programs (there is no folder {0})"
     )]
     NoLogin(PathBuf),
-    /// It would end the line it stands in.
+    /// The hash contains a character that would break its line in /etc/shadow.
     #[error("the hashed rescue password holds a character that no hash has")]
     NoHash,
-    /// The ramdisk's SSH server would refuse it.
+    /// The password is too long for the ramdisk's SSH server.
     #[error(
         "the rescue password has {0} bytes, and the ramdisk's SSH server takes no more than {MAX_PASSWORD}: choose a shorter one"
     )]
     TooLong(usize),
-    /// No login program could check it.
+    /// No login program supports the hash.
     #[error("nobody could log in by the hashed rescue password: it is no hash that crypt(5) knows")]
     UnknownHash,
-    /// The file for the ramdisk.
+    /// The password file for the ramdisk cannot be written.
     #[error("cannot write the rescue password to {0}")]
     Password(PathBuf, #[source] io::Error),
-    /// Random numbers for the salt.
+    /// There are no random numbers for the salt.
     #[error("there are no random numbers for the rescue password's salt")]
     Salt,
 }
@@ -66,10 +66,11 @@ impl From<Error> for AgentError {
     }
 }
 
-/// Writes the password, hashed, to where the ramdisk looks for it, then the mark. The agent must end afterwards.
+/// Writes the hashed password where the ramdisk looks for it, then the mark. The agent must exit
+/// afterwards.
 ///
 /// # Errors
-/// See [`Error`]. Without the password there is no mark.
+/// See [`Error`]. Without the password no mark is written.
 pub fn finish(root: &Root, _: Permit, password: &Password) -> Result<(), Error> {
     let path = root.rescue_password();
     let folder = path.parent().unwrap_or(&path);
@@ -84,7 +85,7 @@ pub fn finish(root: &Root, _: Permit, password: &Password) -> Result<(), Error> 
     Ok(())
 }
 
-/// Whether the machine was handed over, be it to another agent's word.
+/// Returns whether the machine was handed over, by this or another agent.
 #[must_use]
 pub fn is_finished(root: &Root) -> bool {
     root.rescue_mark().exists()
@@ -122,7 +123,8 @@ fn hashed(password: &Password) -> Result<Secret<String>, Error> {
     }
 }
 
-/// Which of the ramdisk's logins can check a hash: busybox's at the console has a crypt(3) of its own, dropbear has libxcrypt's.
+/// Ramdisk logins that support a hash: busybox at the console has a crypt(3) of its own, dropbear
+/// uses libxcrypt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Logins {
     All,
@@ -130,7 +132,7 @@ enum Logins {
 }
 
 impl Logins {
-    /// By the hash's prefix (crypt(5)).
+    /// Returns the logins that support a hash, by its prefix (crypt(5)); `None` if no login does.
     fn that_check(hash: &str) -> Option<Self> {
         let is_digit = |byte: u8| DIGITS.contains(&byte);
         let Some(rest) = hash.strip_prefix('$') else {
@@ -152,7 +154,7 @@ impl Logins {
     }
 }
 
-/// `$5$salt$hash`: SHA-crypt with SHA-256 and its customary 5,000 rounds, as IPA makes it.
+/// Returns `$5$salt$hash`: SHA-crypt with SHA-256 and its default of 5,000 rounds, as in IPA.
 fn sha256_hash(password: &[u8], salt: &[char]) -> String {
     let salt: String = salt.iter().collect();
     let digest = sha256_crypt(password, salt.as_bytes(), Params::RECOMMENDED);
@@ -164,7 +166,7 @@ fn sha256_hash(password: &[u8], salt: &[char]) -> String {
             word >>= 6;
         }
     };
-    // The specification's own order: the three places of each group turn round by one.
+    // Byte order of the SHA-crypt specification: the three bytes of each group rotate by one.
     for group in 0..10 {
         let places = match group % 3 {
             0 => [group, group + 10, group + 20],
@@ -178,13 +180,14 @@ fn sha256_hash(password: &[u8], salt: &[char]) -> String {
     text
 }
 
-/// A digit of crypt's base 64, by the lowest six bits.
+/// Returns the digit of crypt's base 64 for the lowest six bits.
 fn digit(word: u32) -> char {
     let place = usize::try_from(word & 0x3F).unwrap_or_default();
     char::from(DIGITS.get(place).copied().unwrap_or_default())
 }
 
-/// Readable by root alone from its first byte on, whatever lay there before.
+/// Writes a file that is readable by root alone from its first byte on, even if it existed with
+/// another mode.
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
@@ -196,17 +199,17 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-/// Bytes of a password that dropbear reads (`DROPBEAR_MAX_PASSWORD_LEN`).
+/// Maximum length of a password for dropbear, in bytes (`DROPBEAR_MAX_PASSWORD_LEN`).
 const MAX_PASSWORD: usize = 100;
 const DIGITS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// The longest that SHA-crypt looks at.
+/// Maximum salt length of SHA-crypt.
 const SALT_LENGTH: usize = 16;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::logging::Verbosity;
-    use crate::logging::tests::told;
+    use crate::logging::tests::captured;
     use crate::machine::InstalledSystem;
     use tempfile::TempDir;
 
@@ -221,7 +224,7 @@ mod tests {
     }
 
     fn permit(root: &Root) -> Permit {
-        Permit::ask(root, InstalledSystem::Allowed).unwrap()
+        Permit::obtain(root, InstalledSystem::Allowed).unwrap()
     }
 
     fn plain(text: &str) -> Password {
@@ -271,7 +274,7 @@ mod tests {
         assert_ne!(seen[0], seen[1]);
     }
 
-    /// Hashes that glibc made.
+    /// Compared with hashes from glibc.
     #[test]
     fn the_hash_is_the_one_that_login_programs_make() {
         for (password, salt, hash) in [
@@ -290,7 +293,7 @@ mod tests {
         }
     }
 
-    /// Tried with busybox 1.35's login and dropbear 2022.83 as Debian 12 has them.
+    /// Tried with busybox 1.35's login and dropbear 2022.83 of Debian 12.
     #[test]
     fn a_hash_that_only_ssh_checks_is_taken_and_told() {
         const WARNING: &str = "the console's login cannot check such a hash";
@@ -322,7 +325,7 @@ mod tests {
         ] {
             let (_folder, root) = ramdisk();
             let mut finished = Ok(());
-            let log = told(Verbosity::Info, || {
+            let log = captured(Verbosity::Info, || {
                 finished = finish(&root, permit(&root), &hash(text));
             });
             finished.unwrap();

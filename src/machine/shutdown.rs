@@ -1,31 +1,31 @@
-//! How the agent is told to end, and how it exits: one request from whoever wants it, one exit of the process.
+//! Shutdown requests for the agent, and how its process exits.
 
 use super::power::PowerAction;
 
-/// Why the agent is to end.
+/// Cause of the agent's shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShutdownRequest {
-    /// Ironic: serve no more, take the network down, stay.
+    /// Ironic: stop serving, take the network down, stay.
     Lockdown,
-    /// Ironic: end the machine.
+    /// Ironic: perform a power action.
     Power(PowerAction),
-    /// Ironic: serve no more, for the ramdisk belongs to the machine's owner now.
+    /// Ironic: stop serving, because the ramdisk now belongs to the machine's owner.
     Rescue,
-    /// A signal to the process.
+    /// Signal to the process.
     Signal,
 }
 
-/// How the agent's process ends.
+/// Exit of the agent's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// And the machine with it.
+    /// Exit with a power action for the machine.
     Machine(PowerAction),
-    /// Alone.
+    /// Exit of the process alone.
     Process,
 }
 
 impl ShutdownRequest {
-    /// Returns how the process exits once it serves no more; `None` where it stays.
+    /// Returns how the process exits after it stopped serving; `None` if it stays.
     #[must_use]
     pub const fn exit(self) -> Option<Exit> {
         match self {

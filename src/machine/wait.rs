@@ -1,33 +1,34 @@
-//! Waiting for hardware that shows up late: disks behind controllers that start slowly, network drivers.
+//! Waits for hardware that appears late: disks behind slow controllers, network drivers.
 //!
-//! Looks often at first and then ever more seldom, so that hardware which is nearly there costs no whole pause.
+//! Polls often at first and then with growing pauses, so that hardware that is nearly ready costs
+//! no full pause.
 
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
 use crate::inventory::network;
-use crate::node::root_device::{self, Wishes};
+use crate::node::root_device::{self, DiskSelection};
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::storage::device::{self, BlockDevice};
 
-/// How long to wait for disks: IPA's `disk_wait_attempts` and `disk_wait_delay`.
+/// Wait for disks: IPA's `disk_wait_attempts` and `disk_wait_delay`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// How often IPA would look; zero looks once, as one does.
+pub struct WaitPolicy {
+    /// Number of IPA's attempts; zero polls once, like one.
     pub attempts: u32,
-    /// How long it would pause between.
+    /// IPA's delay between attempts.
     pub delay: Duration,
 }
 
-/// The disk for the operating system, waited for. When it does not come, or the wait is cancelled, the last refusal.
+/// Waits for the root device and returns it. On timeout or cancellation, returns the last error.
 ///
 /// # Errors
-/// [`Error`]: the disks are not known, or none is fit.
+/// [`Error`] if the disks cannot be listed, or none matches.
 pub fn root_device(
     root: &Root,
-    wishes: &Wishes,
-    patience: Patience,
+    wishes: &DiskSelection,
+    patience: WaitPolicy,
     cancel: &Cancel,
 ) -> Result<BlockDevice, Error> {
     let limit = patience
@@ -44,7 +45,8 @@ pub fn root_device(
     found
 }
 
-/// Waits for a network interface with a MAC address; `false` when none came within a minute or the wait is cancelled.
+/// Waits for a network interface with a MAC address. Returns `false` if none appears within a
+/// minute or the wait is cancelled.
 pub fn interface(root: &Root, cancel: &Cancel) -> bool {
     let look = || {
         let addresses = network::mac_addresses(root);
@@ -59,13 +61,13 @@ pub fn interface(root: &Root, cancel: &Cancel) -> bool {
     found
 }
 
-/// Why there is no disk for the operating system.
+/// Reason for a missing root device.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// None is fit.
+    /// No disk matches.
     #[error(transparent)]
     Choice(#[from] root_device::Error),
-    /// The disks are not known.
+    /// The disks cannot be listed.
     #[error(transparent)]
     Devices(#[from] device::Error),
 }
@@ -79,7 +81,7 @@ impl From<Error> for crate::error::AgentError {
     }
 }
 
-/// Looks until there is something, the pauses are used up, or the wait is cancelled.
+/// Polls until a result is found, the pauses are used up, or the wait is cancelled.
 fn poll<T, E>(
     pauses: impl Iterator<Item = Duration>,
     cancel: &Cancel,
@@ -95,11 +97,11 @@ fn poll<T, E>(
     seen
 }
 
-/// Pauses that double from [`FIRST_PAUSE`] up to the longest and are as long as the limit together.
+/// Returns pauses that double from [`FIRST_PAUSE`] up to `longest`, with `limit` as their sum.
 fn pauses(limit: Duration, longest: Duration) -> impl Iterator<Item = Duration> {
     let backoff = Backoff {
         first: FIRST_PAUSE,
-        longest,
+        max: longest,
     };
     backoff.within(limit)
 }
@@ -115,7 +117,7 @@ mod tests {
     use crate::error::{AgentError, ErrorClass};
     use crate::storage::device::fixture::{GIB, Machine};
 
-    const ONCE: Patience = Patience {
+    const ONCE: WaitPolicy = WaitPolicy {
         attempts: 1,
         delay: Duration::from_secs(3),
     };
@@ -140,11 +142,19 @@ mod tests {
         cancel.cancel();
         let machine = Machine::new_with_no_disks();
         assert!(!interface(&machine.root(), &cancel));
-        let patience = Patience {
+        let patience = WaitPolicy {
             attempts: 10,
             delay: Duration::from_secs(3600),
         };
-        assert!(root_device(&machine.root(), &Wishes::default(), patience, &cancel).is_err());
+        assert!(
+            root_device(
+                &machine.root(),
+                &DiskSelection::default(),
+                patience,
+                &cancel
+            )
+            .is_err()
+        );
     }
 
     #[test]
@@ -154,7 +164,7 @@ mod tests {
         machine.nic("eth0", 2, "52:54:00:12:34:56");
         let cancel = Cancel::default();
         assert!(interface(&machine.root(), &cancel));
-        let found = root_device(&machine.root(), &Wishes::default(), ONCE, &cancel).unwrap();
+        let found = root_device(&machine.root(), &DiskSelection::default(), ONCE, &cancel).unwrap();
         assert_eq!(found.name, "/dev/sda");
     }
 
@@ -163,7 +173,7 @@ mod tests {
         let cancel = Cancel::default();
         let class = |machine: &Machine| {
             let error =
-                root_device(&machine.root(), &Wishes::default(), ONCE, &cancel).unwrap_err();
+                root_device(&machine.root(), &DiskSelection::default(), ONCE, &cancel).unwrap_err();
             AgentError::from(error).class
         };
         assert_eq!(

@@ -20,7 +20,7 @@ pub(super) enum Action {
     /// Send a message: to everybody, or to the server that gave the lease.
     Send(Box<Message>, Option<Ipv4Addr>),
     /// Take the address away.
-    Withdraw,
+    Deconfigure,
 }
 
 /// Why there is no address yet although a server answered.
@@ -153,7 +153,7 @@ impl Client {
         let seconds = now.saturating_duration_since(self.began).as_secs();
         let mut options = Options::default();
         options.insert(code::MESSAGE_TYPE, [kind.to_byte()]);
-        options.insert(code::MAX_MESSAGE_SIZE, LARGEST_MESSAGE.to_be_bytes());
+        options.insert(code::MAX_MESSAGE_SIZE, MAX_MESSAGE_LEN.to_be_bytes());
         options.insert(code::PARAMETER_REQUEST_LIST, WANTED);
         Message {
             operation: Operation::Request,
@@ -188,7 +188,7 @@ impl DhcpClient for Client {
                 self.deadline = now + pause(tries);
                 vec![self.discover(now)]
             }
-            State::Requesting { offer, tries } if tries >= MOST_REQUESTS => {
+            State::Requesting { offer, tries } if tries >= MAX_REQUESTS => {
                 self.note_failure(offer.server);
                 self.start_over(now);
                 vec![Action::Log(Refusal::Unanswered(offer.server))]
@@ -219,7 +219,7 @@ impl DhcpClient for Client {
                 let end = since + lease.lifetime.unwrap_or(FOREVER);
                 if now >= end {
                     self.start_over(now);
-                    return vec![Action::Withdraw];
+                    return vec![Action::Deconfigure];
                 }
                 self.deadline = between(now, end);
                 vec![self.extend(&lease, None, now)]
@@ -275,7 +275,7 @@ impl DhcpClient for Client {
             }
             (State::Renewing(..) | State::Rebinding(..), Some(MessageType::Nak)) => {
                 self.start_over(now);
-                vec![nak(message), Action::Withdraw]
+                vec![nak(message), Action::Deconfigure]
             }
             // Further offers, when one is taken already, and repeated answers are nothing odd.
             (_, Some(MessageType::Offer | MessageType::Ack | MessageType::Nak)) => Vec::new(),
@@ -314,9 +314,9 @@ const WANTED: [u8; 11] = [
     code::RENEWAL_TIME,
     code::REBINDING_TIME,
 ];
-const MOST_REQUESTS: u32 = 4;
+const MAX_REQUESTS: u32 = 4;
 const MAX_FAILED: usize = 8;
-const LARGEST_MESSAGE: u16 = 1472;
+const MAX_MESSAGE_LEN: u16 = 1472;
 
 #[cfg(test)]
 mod tests {
@@ -484,7 +484,7 @@ mod tests {
         let mut client = client(now);
         client.on_timeout(now);
         client.on_message(&answer(&client, MessageType::Offer), now);
-        for _ in 1..MOST_REQUESTS {
+        for _ in 1..MAX_REQUESTS {
             now = client.deadline();
             assert_eq!(sent(&client.on_timeout(now)), [REQUEST]);
         }
@@ -537,7 +537,7 @@ mod tests {
         loop {
             let now = client.deadline();
             let actions = client.on_timeout(now);
-            if actions == [Action::Withdraw] {
+            if actions == [Action::Deconfigure] {
                 assert_eq!(now, start + seconds(3600));
                 break;
             }
@@ -556,7 +556,10 @@ mod tests {
         client.on_timeout(now);
         assert_eq!(
             client.on_message(&answer(&client, MessageType::Nak), now),
-            [Action::Log(Refusal::Nak(String::new())), Action::Withdraw]
+            [
+                Action::Log(Refusal::Nak(String::new())),
+                Action::Deconfigure
+            ]
         );
     }
 

@@ -3,7 +3,7 @@
 //! Knows no socket and no interface; [`super::worker6`] carries out what it says. Whether to ask at all is the router's word.
 
 use super::driver::DhcpClient;
-use super::lease6::{ASSOCIATION, Duid, Lease, Unusable, Wish};
+use super::lease6::{ASSOCIATION, Duid, Lease, Request, Unusable};
 use crate::formats::dhcp6::{Association, AssociationAddress, Message, MessageType, Options, code};
 use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv6Addr;
@@ -20,7 +20,7 @@ pub(super) enum Action {
     /// Send a message to all servers of the link.
     Send(Box<Message>),
     /// Take the address away.
-    Withdraw,
+    Deconfigure,
 }
 
 /// Why there is no address yet although a server answered.
@@ -46,7 +46,7 @@ pub(super) enum Refusal {
 #[derive(Debug)]
 pub(super) struct Client {
     identity: Vec<u8>,
-    wish: Wish,
+    wish: Request,
     xid: [u8; 3],
     began: Instant,
     deadline: Instant,
@@ -79,7 +79,7 @@ enum State {
 
 impl Client {
     /// A client that has something to say at once; `xid` is a random number.
-    pub(super) fn new(mac: [u8; 6], xid: [u8; 3], wish: Wish, now: Instant) -> Self {
+    pub(super) fn new(mac: [u8; 6], xid: [u8; 3], wish: Request, now: Instant) -> Self {
         // DUID-LL (RFC 8415 section 11.4), hardware type 1: Ethernet.
         let mut identity = vec![0, 3, 0, 1];
         identity.extend(mac);
@@ -105,7 +105,7 @@ impl Client {
         self.note_failure(lease.server.clone());
         self.new_exchange(now);
         self.state = State::Declining { lease, tries: 0 };
-        let mut actions = vec![Action::Withdraw];
+        let mut actions = vec![Action::Deconfigure];
         actions.extend(self.on_timeout(now));
         actions
     }
@@ -114,7 +114,7 @@ impl Client {
     /// where it was one. Any server may advertise, answer an Information-request, and extend a lease that is being rebound.
     fn answering(&self, message: &Message) -> Result<Duid, Refusal> {
         let expected = match (&self.state, self.wish) {
-            (State::Asking { .. }, Wish::Address) => MessageType::Advertise,
+            (State::Asking { .. }, Request::Address) => MessageType::Advertise,
             _ => MessageType::Reply,
         };
         if message.message_type != expected {
@@ -147,7 +147,7 @@ impl Client {
             State::Renewing(..) | State::Rebinding(..)
                 if matches!(reason, Unusable::NoAddress(_)) =>
             {
-                actions.push(Action::Withdraw);
+                actions.push(Action::Deconfigure);
                 self.start_over(now);
             }
             _ => {}
@@ -195,7 +195,7 @@ impl Client {
         options.push(code::ELAPSED_TIME, hundredths.to_be_bytes());
         let wanted = [code::NAME_SERVERS, code::DOMAIN_SEARCH].map(u16::to_be_bytes);
         options.push(code::OPTION_REQUEST, wanted.concat());
-        if self.wish == Wish::Address {
+        if self.wish == Request::Address {
             let mut association = Association {
                 id: ASSOCIATION,
                 ..Association::default()
@@ -236,12 +236,12 @@ impl DhcpClient for Client {
                 self.state = State::Asking { tries: tries + 1 };
                 self.deadline = now + pause(tries);
                 let kind = match self.wish {
-                    Wish::Address => MessageType::Solicit,
-                    Wish::Facts => MessageType::InformationRequest,
+                    Request::Address => MessageType::Solicit,
+                    Request::InformationOnly => MessageType::InformationRequest,
                 };
                 vec![self.ask(kind, None, now)]
             }
-            State::Requesting { offer, tries } if tries >= MOST_REQUESTS => {
+            State::Requesting { offer, tries } if tries >= MAX_REQUESTS => {
                 self.note_failure(offer.server.clone());
                 self.start_over(now);
                 vec![Action::Log(Refusal::Unanswered(offer.server))]
@@ -265,7 +265,7 @@ impl DhcpClient for Client {
                 };
                 vec![request]
             }
-            State::Bound(..) if self.wish == Wish::Facts => {
+            State::Bound(..) if self.wish == Request::InformationOnly => {
                 self.start_over(now);
                 self.on_timeout(now)
             }
@@ -288,7 +288,7 @@ impl DhcpClient for Client {
             State::Rebinding(lease, since, tries) => {
                 let end = since + lease.lifetime();
                 if now >= end {
-                    let mut actions = vec![Action::Withdraw];
+                    let mut actions = vec![Action::Deconfigure];
                     actions.extend(self.start_over(now));
                     return actions;
                 }
@@ -357,7 +357,7 @@ fn long_pause(tries: u32) -> Duration {
     Duration::from_secs((10 << tries.min(6)).min(600))
 }
 
-const MOST_REQUESTS: u32 = 5;
+const MAX_REQUESTS: u32 = 5;
 const MAX_FAILED: usize = 8;
 /// DEC_MAX_RC.
 const MAX_DECLINES: u32 = 4;
@@ -369,7 +369,7 @@ mod tests {
     const MAC: [u8; 6] = [0x52, 0x54, 0, 1, 2, 3];
     const ADDRESS: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x77);
 
-    fn client(wish: Wish, now: Instant) -> Client {
+    fn client(wish: Request, now: Instant) -> Client {
         Client::new(MAC, [1, 2, 3], wish, now)
     }
 
@@ -436,7 +436,7 @@ mod tests {
     }
 
     fn bound(start: Instant) -> Client {
-        let mut client = client(Wish::Address, start);
+        let mut client = client(Request::Address, start);
         assert_eq!(kinds(&client.on_timeout(start)), [MessageType::Solicit]);
         let offer = answer(&client, MessageType::Advertise, Some(ADDRESS));
         assert_eq!(
@@ -455,7 +455,7 @@ mod tests {
 
     /// A client that requests the address that server 7 offered.
     fn requesting(start: Instant) -> Client {
-        let mut client = client(Wish::Address, start);
+        let mut client = client(Request::Address, start);
         client.on_timeout(start);
         let offer = answer(&client, MessageType::Advertise, Some(ADDRESS));
         assert_eq!(
@@ -564,9 +564,9 @@ mod tests {
     #[test]
     fn an_answer_to_another_kind_of_question_is_logged_and_changes_nothing() {
         let start = Instant::now();
-        let mut asking = client(Wish::Address, start);
+        let mut asking = client(Request::Address, start);
         asking.on_timeout(start);
-        let mut facts = client(Wish::Facts, start);
+        let mut facts = client(Request::InformationOnly, start);
         facts.on_timeout(start);
         let mut renewing = bound(start);
         let now = renewing.deadline();
@@ -660,7 +660,7 @@ mod tests {
     #[test]
     fn an_address_that_was_not_asked_for_is_not_used() {
         let start = Instant::now();
-        let mut client = client(Wish::Facts, start);
+        let mut client = client(Request::InformationOnly, start);
         client.on_timeout(start);
         let reply = answer(&client, MessageType::Reply, Some(ADDRESS));
         let actions = client.on_message(&reply, start);
@@ -693,7 +693,7 @@ mod tests {
         loop {
             let now = client.deadline();
             let actions = client.on_timeout(now);
-            if actions == [Action::Withdraw] {
+            if actions == [Action::Deconfigure] {
                 assert_eq!(now, start + Duration::from_secs(1000));
                 break;
             }
@@ -713,7 +713,7 @@ mod tests {
         let reason = Refusal::Unusable(Unusable::NoAddress(Some(status)));
         assert_eq!(
             client.on_message(&reply, now),
-            [Action::Log(reason), Action::Withdraw]
+            [Action::Log(reason), Action::Deconfigure]
         );
         assert_eq!(client.state, State::Asking { tries: 0 });
     }
@@ -723,7 +723,7 @@ mod tests {
         let start = Instant::now();
         let mut client = bound(start);
         let actions = client.decline(start);
-        assert_eq!(actions.first(), Some(&Action::Withdraw));
+        assert_eq!(actions.first(), Some(&Action::Deconfigure));
         assert_eq!(kinds(&actions), [MessageType::Decline]);
         let Some(Action::Send(decline)) = actions.last() else {
             panic!("{actions:?}")
@@ -754,14 +754,14 @@ mod tests {
     #[test]
     fn nothing_is_declined_without_an_address() {
         let start = Instant::now();
-        let mut client = client(Wish::Address, start);
+        let mut client = client(Request::Address, start);
         assert_eq!(client.decline(start), []);
     }
 
     #[test]
     fn facts_alone_take_one_question() {
         let start = Instant::now();
-        let mut client = client(Wish::Facts, start);
+        let mut client = client(Request::InformationOnly, start);
         assert_eq!(
             kinds(&client.on_timeout(start)),
             [MessageType::InformationRequest]
@@ -785,11 +785,11 @@ mod tests {
     #[test]
     fn requests_without_an_answer_lead_back_to_the_beginning() {
         let start = Instant::now();
-        let mut client = client(Wish::Address, start);
+        let mut client = client(Request::Address, start);
         client.on_timeout(start);
         let offer = answer(&client, MessageType::Advertise, Some(ADDRESS));
         client.on_message(&offer, start);
-        for _ in 1..MOST_REQUESTS {
+        for _ in 1..MAX_REQUESTS {
             let now = client.deadline();
             assert_eq!(kinds(&client.on_timeout(now)), [MessageType::Request]);
         }
@@ -806,14 +806,14 @@ mod tests {
     #[test]
     fn messages_for_others_change_nothing() {
         let start = Instant::now();
-        let mut client = client(Wish::Address, start);
+        let mut client = client(Request::Address, start);
         client.on_timeout(start);
         let offer = answer(&client, MessageType::Advertise, Some(ADDRESS));
         let other = Message {
             xid: [client.xid[0].wrapping_add(1), 0, 0],
             ..offer.clone()
         };
-        let another_client = Client::new([1; 6], client.xid, Wish::Address, start);
+        let another_client = Client::new([1; 6], client.xid, Request::Address, start);
         let stranger = answer(&another_client, MessageType::Advertise, Some(ADDRESS));
         let from_client = Message {
             message_type: MessageType::Solicit,
@@ -828,7 +828,7 @@ mod tests {
     #[test]
     fn refusals_are_logged_and_the_next_offer_is_taken() {
         let start = Instant::now();
-        let mut client = client(Wish::Address, start);
+        let mut client = client(Request::Address, start);
         client.on_timeout(start);
         let mut no_server = answer(&client, MessageType::Advertise, Some(ADDRESS));
         no_server.options = {

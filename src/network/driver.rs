@@ -60,9 +60,9 @@ pub(super) fn drive<S: Session>(
     session: &mut S,
 ) -> io::Result<()> {
     let mut client = session.new_client()?;
-    let mut moves = network.moves();
+    let mut moves = network.rebind_generation();
     loop {
-        let asked = std::mem::replace(&mut moves, network.moves());
+        let asked = std::mem::replace(&mut moves, network.rebind_generation());
         if asked != moves {
             tracing::info!(
                 interface = interface.name,

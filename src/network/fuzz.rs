@@ -11,6 +11,6 @@ pub(crate) fn router_options(bytes: &[u8]) {
     for options in [bytes, one, two] {
         dns.learn(options, now);
         dns.expire(now);
-        let _ = dns.said("eth0");
+        let _ = dns.dns_config("eth0");
     }
 }

@@ -59,7 +59,7 @@ impl Lease {
             let seconds = seconds.filter(|seconds| *seconds < u32::MAX);
             seconds.map(|seconds| Duration::from_secs(seconds.into()))
         };
-        let lifetime = seconds(code::LEASE_TIME).map(|life| life.max(SHORTEST_LEASE));
+        let lifetime = seconds(code::LEASE_TIME).map(|life| life.max(MIN_LEASE));
         let whole = lifetime.unwrap_or(FOREVER);
         let rebind = seconds(code::REBINDING_TIME)
             .filter(|rebind| *rebind < whole)
@@ -86,8 +86,8 @@ impl Lease {
             lifetime,
             malformed: reader.malformed,
             server,
-            renew: renew.max(SHORTEST_RENEWAL),
-            rebind: rebind.max(SHORTEST_RENEWAL * 2),
+            renew: renew.max(MIN_RENEWAL),
+            rebind: rebind.max(MIN_RENEWAL * 2),
         })
     }
 }
@@ -190,8 +190,8 @@ pub(super) fn is_host(address: Ipv4Addr) -> bool {
     !special
 }
 
-const SHORTEST_LEASE: Duration = Duration::from_secs(60);
-const SHORTEST_RENEWAL: Duration = Duration::from_secs(20);
+const MIN_LEASE: Duration = Duration::from_secs(60);
+const MIN_RENEWAL: Duration = Duration::from_secs(20);
 /// Longer than any machine stays in its ramdisk.
 pub(super) const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
@@ -316,11 +316,7 @@ mod tests {
         ]);
         assert_eq!(
             (odd.lifetime, odd.renew, odd.rebind),
-            (
-                Some(SHORTEST_LEASE),
-                seconds(30),
-                Duration::from_millis(52_500)
-            )
+            (Some(MIN_LEASE), seconds(30), Duration::from_millis(52_500))
         );
     }
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 /// What is to be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum Request {
     /// An address, and all else ("managed").
     Address,
     /// Only what is not an address ("other").
-    Facts,
+    InformationOnly,
 }
 
 /// What a server gave.
@@ -69,13 +69,13 @@ impl Lease {
     pub(super) fn from_message(
         message: &Message,
         server: Duid,
-        wish: Wish,
+        request: Request,
         wanted: Option<Ipv6Addr>,
     ) -> Result<Self, Unusable> {
         let options = &message.options;
-        let association = match wish {
-            Wish::Address => options.association(ASSOCIATION),
-            Wish::Facts => None,
+        let association = match request {
+            Request::Address => options.association(ASSOCIATION),
+            Request::InformationOnly => None,
         };
         let given = association.as_ref().and_then(|association| {
             let addresses = association.options.addresses();
@@ -87,11 +87,11 @@ impl Lease {
         if let Some(status) = options.status().filter(|status| status.code != 0) {
             return Err(Unusable::Status(status));
         }
-        if address.is_none() && wish == Wish::Address {
+        if address.is_none() && request == Request::Address {
             let status = association.and_then(|association| association.options.status());
             return Err(Unusable::NoAddress(status));
         }
-        let whole = address.map_or(REFRESH, |(_, valid)| valid.max(SHORTEST));
+        let whole = address.map_or(REFRESH, |(_, valid)| valid.max(MIN_TIME));
         let seconds = |given: Option<u32>| {
             given
                 .filter(|seconds| *seconds > 0)
@@ -134,4 +134,4 @@ pub(super) const ASSOCIATION: u32 = 1;
 const MAX_DUID: usize = 130;
 /// IRT_DEFAULT: facts without an address are asked for again.
 const REFRESH: Duration = Duration::from_secs(24 * 3600);
-const SHORTEST: Duration = Duration::from_secs(60);
+const MIN_TIME: Duration = Duration::from_secs(60);

@@ -10,13 +10,13 @@ mod driver;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod kernel_ip;
 mod lease4;
 mod lease6;
-mod names;
-mod options;
 mod process;
 mod random;
 mod refusals;
+mod resolver;
 mod router_dns;
 mod view;
 mod worker4;
@@ -31,8 +31,8 @@ use crate::logging;
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::sys::netlink::{Change, Changes, Link, Netlink};
-use names::{Origin, Source};
-use options::Options;
+use kernel_ip::Options;
+use resolver::{DnsSource, Source};
 use router_dns::RouterDns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -63,7 +63,7 @@ impl Network {
         let mut refused = Refused::default();
         let mut routers = BTreeMap::new();
         loop {
-            let mut timeout = LOOK_AGAIN;
+            let mut timeout = POLL_INTERVAL;
             match self.options().look(&mut netlink) {
                 Ok(view) => {
                     let links = view.links.clone();
@@ -79,7 +79,7 @@ impl Network {
                     } else {
                         refused.retain(&links);
                         for link in new {
-                            self.take_up(&mut netlink, &mut refused, &link);
+                            self.bring_up(&mut netlink, &mut refused, &link);
                         }
                         for link in refused.due(&links, Instant::now()) {
                             switch_on(&mut netlink, &mut refused, link);
@@ -120,7 +120,7 @@ impl Network {
         new
     }
 
-    fn take_up(&self, netlink: &mut Netlink, refused: &mut Refused, link: &Link) {
+    fn bring_up(&self, netlink: &mut Netlink, refused: &mut Refused, link: &Link) {
         switch_on(netlink, refused, link);
         let Some(mac) = link.mac.filter(|_| link.ethernet) else {
             return;
@@ -148,18 +148,18 @@ impl Network {
 
     /// Takes over what routers said, and forgets what they did not say again in time.
     fn learn_from_routers(&self, routers: &mut BTreeMap<u32, RouterDns>) {
-        let links = self.look(|view| view.links.clone());
+        let links = self.snapshot(|view| view.links.clone());
         routers.retain(|index, _| links.contains_key(index));
         for (index, dns) in routers {
             let Some(link) = links.get(index) else {
                 continue;
             };
             dns.expire(Instant::now());
-            let origin = Origin {
+            let origin = DnsSource {
                 metric: self.options().metric(link),
                 source: Source::Router,
             };
-            self.learn(origin, dns.said(&link.name));
+            self.learn(origin, dns.dns_config(&link.name));
         }
     }
 }
@@ -247,5 +247,5 @@ fn is_lockdown_answered(root: &Root) -> bool {
 /// For the answer to the command that locked the machine down.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// Should a change ever get lost.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_secs(60);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use crate::handover::LogTail;
 use crate::logging::{self, Log};
 use crate::root::Root;
 use crate::supervisor::Child;
-use crate::sys::{inherited, process};
+use crate::sys::{inherited_fd, process};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -36,8 +36,12 @@ pub fn serve(
     }
     end_with_any_thread();
     log.limit_lines();
-    let ready: Vec<_> = handed_over.iter().copied().map(inherited::take).collect();
-    match own_log.map(|number| LogTail::of(inherited::take(number)?)) {
+    let ready: Vec<_> = handed_over
+        .iter()
+        .copied()
+        .map(inherited_fd::take)
+        .collect();
+    match own_log.map(|number| LogTail::of(inherited_fd::take(number)?)) {
         None => {}
         Some(Ok(tail)) => log.ring.resume(Vec::new(), Box::new(tail)),
         Some(Err(error)) => {
@@ -55,12 +59,12 @@ pub fn serve(
         .map_err(|error| Error::Signals(error.into()))?;
     let network = Network::start(root, &KernelArgs::of_kernel(root).unwrap_or_default())?;
     if !ready.is_empty() {
-        network.wait_ready(PATIENCE);
+        network.wait_ready(TIMEOUT);
         drop(ready);
     }
     loop {
         moves.wait().map_err(|error| Error::Signals(error.into()))?;
-        network.move_elsewhere().map_err(Error::Thread)?;
+        network.rebind().map_err(Error::Thread)?;
     }
 }
 
@@ -113,13 +117,13 @@ impl Readiness {
 
 /// After this the network's process goes on without having an address; process 1 may have gone on before.
 /// Slow controllers may need half a minute before there is an interface at all.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::supervisor::invocation::Invocation;
-    use crate::supervisor::{Inherited, Order, Program, Restart};
+    use crate::supervisor::{Inherited, Program, Restart, StopSignal};
     use crate::sys::netlink::{Changes, Netlink};
     use std::thread;
 
@@ -138,7 +142,7 @@ mod tests {
     fn a_process_that_ended_is_not_waited_for() {
         let mut network = ends_at_once();
         let ready = Readiness::of_first_start(&mut network).unwrap();
-        network.start_if_due(&Order::default());
+        network.start_if_due(&StopSignal::default());
         ready.wait(Duration::from_secs(3600)).unwrap();
     }
 

@@ -1,7 +1,7 @@
 //! DNS configuration from router advertisements (RFC 8106): the kernel hands on each option by
 //! itself, and forgets it.
 
-use super::names::Said;
+use super::resolver::DnsConfig;
 use crate::formats::domain_name::{self, Compression};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
@@ -53,10 +53,10 @@ impl RouterDns {
     }
 
     /// All of it, of the link with this name.
-    pub(super) fn said(&self, link: &str) -> Said {
+    pub(super) fn dns_config(&self, link: &str) -> DnsConfig {
         let servers = self.servers.iter().map(|(server, _)| IpAddr::V6(*server));
         let domains = self.domains.iter().map(|(domain, _)| domain.clone());
-        Said::new(servers, link, domains)
+        DnsConfig::new(servers, link, domains)
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
     }
 
     fn said(dns: &RouterDns) -> (Vec<String>, Vec<String>) {
-        let said = dns.said("eth0");
+        let said = dns.dns_config("eth0");
         (said.servers, said.search)
     }
 

@@ -1,7 +1,7 @@
 //! The network as all its threads see it: what the kernel said last, and what is asked of the workers.
 
-use super::names::{Names, Origin, Said};
-use super::options::{Fixed, Options};
+use super::kernel_ip::{Options, StaticAddress};
+use super::resolver::{DnsConfig, DnsSource, Names};
 use crate::progress::Cancel;
 use crate::root::Root;
 use crate::sys::netlink::{Address, Link, Netlink};
@@ -90,10 +90,10 @@ impl Network {
     ///
     /// # Errors
     /// There is no thread for it.
-    pub(super) fn move_elsewhere(&self) -> io::Result<()> {
+    pub(super) fn rebind(&self) -> io::Result<()> {
         let network = self.clone();
         let watch = move || {
-            for pause in MOVES {
+            for pause in REBIND_DELAYS {
                 network.change(|view| view.moves += 1);
                 let _never = Cancel::default().wait(pause);
             }
@@ -111,7 +111,7 @@ impl Network {
     }
 
     /// The static address that is meant for an interface.
-    pub(super) fn fixed_for(&self, interface: &Interface) -> Option<Fixed> {
+    pub(super) fn fixed_for(&self, interface: &Interface) -> Option<StaticAddress> {
         let Options {
             fixed, boot_mac, ..
         } = &self.0.options;
@@ -137,7 +137,7 @@ impl Network {
         let wanted = self.0.options.fixed.iter();
         for wanted in wanted.filter_map(|fixed| fixed.device.as_deref()) {
             let is_there = |view: &View| view.links.values().any(|link| link.name == wanted);
-            if !self.look(is_there) {
+            if !self.snapshot(is_there) {
                 tracing::warn!(
                     interface = interface.name,
                     wanted,
@@ -147,7 +147,7 @@ impl Network {
         }
     }
 
-    pub(super) fn learn(&self, origin: Origin, said: Said) {
+    pub(super) fn learn(&self, origin: DnsSource, said: DnsConfig) {
         let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
         names.learn(&self.0.root, origin, said);
     }
@@ -157,13 +157,13 @@ impl Network {
         names.learn_host(name);
     }
 
-    pub(super) fn moves(&self) -> u32 {
-        self.look(|view| view.moves)
+    pub(super) fn rebind_generation(&self) -> u32 {
+        self.snapshot(|view| view.moves)
     }
 
     /// Reads the view. Its guard never leaves this function and the two below: as a temporary of an
     /// expression it would be held while the rest of the expression takes the lock again.
-    pub(super) fn look<T>(&self, read: impl FnOnce(&View) -> T) -> T {
+    pub(super) fn snapshot<T>(&self, read: impl FnOnce(&View) -> T) -> T {
         let view = self.0.view.lock().unwrap_or_else(PoisonError::into_inner);
         read(&view)
     }
@@ -264,7 +264,7 @@ fn is_reachable(address: &Address) -> bool {
 /// How long another interface's address waits for the interface booted from.
 const BOOT_GRACE: Duration = Duration::from_secs(10);
 /// What lies between two questions after a move: Ironic's part takes seconds, a switch's may take a minute.
-const MOVES: [Duration; 6] = [
+const REBIND_DELAYS: [Duration; 6] = [
     Duration::from_secs(10),
     Duration::from_secs(20),
     Duration::from_secs(30),

@@ -2,11 +2,11 @@
 
 use super::dhcp4::{Action, Client};
 use super::driver::{self, Session};
+use super::kernel_ip::StaticAddress;
 use super::lease4::{Lease, Route, in_order};
-use super::names::{Origin, Said, Source};
-use super::options::Fixed;
 use super::random::random;
 use super::refusals::Refusals;
+use super::resolver::{DnsConfig, DnsSource, Source};
 use super::view::{Interface, Network, View};
 use crate::formats::dhcp4::Message;
 use crate::sys::netlink::{Netlink, NewAddress, NewRoute};
@@ -171,7 +171,7 @@ impl Worker<'_> {
         }
     }
 
-    fn configure_fixed(&self, fixed: &Fixed) -> io::Result<()> {
+    fn configure_fixed(&self, fixed: &StaticAddress) -> io::Result<()> {
         let mut netlink = Netlink::open()?;
         let interface = &self.interface.name;
         self.add_address(&mut netlink, fixed.address, fixed.prefix, None)?;
@@ -193,13 +193,15 @@ impl Worker<'_> {
     }
 
     fn learn(&self, servers: &[Ipv4Addr], search: Vec<String>, host: Option<&str>) {
-        let origin = Origin {
+        let origin = DnsSource {
             metric: self.interface.metric,
             source: Source::Dhcp4,
         };
         let servers = servers.iter().copied().map(IpAddr::V4);
-        self.network
-            .learn(origin, Said::new(servers, &self.interface.name, search));
+        self.network.learn(
+            origin,
+            DnsConfig::new(servers, &self.interface.name, search),
+        );
         if let Some(host) = host {
             self.network.learn_host(host);
         }
@@ -268,7 +270,7 @@ impl Session for Dhcp<'_, '_> {
                 self.choose_socket(client)?;
                 self.send(&message, to);
             }
-            Action::Withdraw => self.worker.withdraw()?,
+            Action::Deconfigure => self.worker.withdraw()?,
         }
         Ok(Vec::new())
     }

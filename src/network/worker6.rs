@@ -2,10 +2,10 @@
 
 use super::dhcp6::{Action, Client};
 use super::driver::{self, Session};
-use super::lease6::{Lease, Wish};
-use super::names::{Origin, Said, Source};
+use super::lease6::{Lease, Request};
 use super::random::random;
 use super::refusals::Refusals;
+use super::resolver::{DnsConfig, DnsSource, Source};
 use super::view::{Interface, Network, View};
 use crate::formats::dhcp6::Message;
 use crate::sys::netlink::{Address, Changes, Netlink, NewAddress, RouterAdvice};
@@ -23,7 +23,7 @@ pub(super) fn run(network: &Network, interface: &Interface) {
         refusals: Refusals::default(),
     };
     loop {
-        let wish = network.wait(Duration::MAX, |view| match worker.wish(view) {
+        let wish = network.wait(Duration::MAX, |view| match worker.wanted(view) {
             Some(wish) => Some(Some(wish)),
             None => view.is_gone(interface.index).then_some(None),
         });
@@ -54,18 +54,18 @@ enum Configured {
 
 impl Worker<'_> {
     /// What the router tells us to ask for, while there is a carrier.
-    fn wish(&self, view: &View) -> Option<Wish> {
+    fn wanted(&self, view: &View) -> Option<Request> {
         let link = view.links.get(&self.interface.index)?;
         match link.router {
             _ if !link.carrier => None,
-            RouterAdvice { managed: true, .. } => Some(Wish::Address),
-            RouterAdvice { other: true, .. } => Some(Wish::Facts),
+            RouterAdvice { managed: true, .. } => Some(Request::Address),
+            RouterAdvice { other: true, .. } => Some(Request::InformationOnly),
             _ => None,
         }
     }
 
     /// Asks as long as the wish stays the same.
-    fn serve(&mut self, wish: Wish) -> io::Result<()> {
+    fn serve(&mut self, wish: Request) -> io::Result<()> {
         let socket = self.socket()?;
         let (network, interface) = (self.network, self.interface);
         let mut session = Dhcp {
@@ -109,12 +109,12 @@ impl Worker<'_> {
     }
 
     fn learn(&self, servers: &[Ipv6Addr], search: Vec<String>) {
-        let origin = Origin {
+        let origin = DnsSource {
             metric: self.interface.metric,
             source: Source::Dhcp6,
         };
         let servers = servers.iter().copied().map(IpAddr::V6);
-        let said = Said::new(servers, &self.interface.name, search);
+        let said = DnsConfig::new(servers, &self.interface.name, search);
         self.network.learn(origin, said);
     }
 
@@ -170,7 +170,7 @@ fn add_and_check(new: &NewAddress) -> io::Result<Configured> {
 /// DHCPv6 while the routers say the same.
 struct Dhcp<'a, 'b> {
     worker: &'b mut Worker<'a>,
-    wish: Wish,
+    wish: Request,
     socket: UdpSocket,
 }
 
@@ -184,7 +184,7 @@ impl Session for Dhcp<'_, '_> {
     }
 
     fn is_wanted(&self, view: &View) -> bool {
-        self.worker.wish(view) == Some(self.wish)
+        self.worker.wanted(view) == Some(self.wish)
     }
 
     fn receive(&mut self, _: &Client, timeout: Duration) -> io::Result<Option<Message>> {
@@ -211,7 +211,7 @@ impl Session for Dhcp<'_, '_> {
                     tracing::debug!(interface = interface.name, %error, "Cannot send");
                 }
             }
-            Action::Withdraw => self.worker.withdraw()?,
+            Action::Deconfigure => self.worker.withdraw()?,
         }
         Ok(Vec::new())
     }

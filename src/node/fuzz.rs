@@ -1,10 +1,10 @@
-//! Any bytes as root device hints.
+//! Fuzzing entry point for root device hints.
 
 use super::hints::Hints;
 use crate::json::Json;
 use crate::storage::device::{BlockDevice, Kind};
 
-/// Hints in JSON, and whether a disk meets them.
+/// Parses any bytes as hints in JSON and matches a disk against them.
 pub(crate) fn hints(bytes: &[u8]) {
     if let Some(hints) = Json::parse(bytes)
         && let Some(hints) = hints.field().members()

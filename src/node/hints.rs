@@ -1,9 +1,11 @@
-//! Root device hints: which disk an operator means.
+//! Root device hints, which select a disk.
 //!
-//! The language is the one of `oslo_utils.specs_matcher` as `ironic_python_agent.device_hints` uses it, with its corners: texts are
-//! compared in lower case and percent-encoded, `=` means at least, a missing attribute is the text `none`. Where the
-//! Python code ends with an exception that no operator understands, the error here names the hint. A disk with several serial
-//! numbers matches by any of them, and is "not" one (`s!=`) only where it has none that is; IPA takes it for both.
+//! The syntax is that of `oslo_utils.specs_matcher` as `ironic_python_agent.device_hints` uses it.
+//! Its special cases are the same. Strings are compared in lower case and percent-encoded, `=`
+//! means at least, and a missing attribute is the string `none`. Where the Python code raises an
+//! exception without a usable message, the error here names the hint. A disk with several serial
+//! numbers matches by any of them. It matches `s!=` only if none of them is equal; in IPA it
+//! matches both.
 
 mod error;
 mod expression;
@@ -14,15 +16,15 @@ use crate::json::Field;
 use crate::storage::device::BlockDevice;
 use expression::{Expression, Operator, Relation};
 
-/// Hints that were understood: conditions a disk meets all of.
+/// Parsed hints: conditions that a disk must all meet.
 #[derive(Clone, Debug)]
 pub struct Hints(Vec<(Attribute, Condition)>);
 
 impl Hints {
-    /// Understands hints as Ironic stores them: `{"size": ">= 10", "rotational": false}`.
+    /// Parses hints as Ironic stores them: `{"size": ">= 10", "rotational": false}`.
     ///
     /// # Errors
-    /// When a hint is unknown or its value has not the form its attribute asks for.
+    /// [`Error`] if a hint is unknown, or its value is invalid for its attribute.
     pub fn parse<'a>(hints: impl Iterator<Item = (&'a str, Field<'a>)>) -> Result<Self, Error> {
         let conditions = hints.map(|(name, value)| {
             let attribute = ATTRIBUTES
@@ -39,7 +41,7 @@ impl Hints {
         conditions.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether a disk meets all conditions.
+    /// Returns whether a disk meets all conditions.
     #[must_use]
     pub fn matches(&self, device: &BlockDevice) -> bool {
         self.0.iter().all(|(attribute, condition)| match attribute {
@@ -54,7 +56,7 @@ impl Hints {
     }
 }
 
-/// What a hint looks at.
+/// Attribute of a disk that a hint refers to.
 #[derive(Clone, Copy, Debug)]
 enum Attribute {
     Rotational,
@@ -62,15 +64,15 @@ enum Attribute {
     Text(fn(&BlockDevice) -> Vec<&str>),
 }
 
-/// What a hint asks for.
+/// Condition of a hint.
 #[derive(Clone, Debug, PartialEq)]
 enum Condition {
     Contains(String),
-    /// Numbers: GiB for a size.
+    /// Comparison of numbers: GiB for a size.
     Number(Relation, f64),
     OneOf(Vec<String>),
     Rotational(bool),
-    /// Whole GiB.
+    /// Comparison of sizes in whole GiB.
     Size(Relation, u64),
     Text(Relation, String),
 }
@@ -83,8 +85,8 @@ impl Condition {
         relation.holds(Some(u128::from(bytes).cmp(&(u128::from(*gib) << 30))))
     }
 
-    /// Whether a disk with these texts for one attribute is meant. With "is not" none of them may be the one named: what a disk
-    /// is called besides does not make it another disk.
+    /// Returns whether a disk matches with these values of one attribute. For "not equal", no value
+    /// may be equal: further names of a disk do not make it another disk.
     fn accepts_texts(&self, values: impl Iterator<Item = String>) -> bool {
         let verdicts = values.filter_map(|value| self.accepts_text(&percent_encoded(&value)));
         let verdict = match self {
@@ -96,7 +98,8 @@ impl Condition {
         verdict == Some(true)
     }
 
-    /// Whether it holds for a text; `None` where a number is asked for and this is none.
+    /// Returns whether a string meets the condition; `None` if the condition needs a number and the
+    /// string is none.
     fn accepts_text(&self, value: &str) -> Option<bool> {
         match self {
             Self::Contains(part) => Some(value.contains(part)),
@@ -111,7 +114,7 @@ impl Condition {
     }
 }
 
-/// The condition of a text attribute.
+/// Parses the condition of a text attribute.
 fn text(hint: &str, value: Field<'_>) -> Result<Condition, Error> {
     let Some(expression) = value.text() else {
         return Err(Error::NotText {
@@ -149,7 +152,7 @@ fn text(hint: &str, value: Field<'_>) -> Result<Condition, Error> {
     })
 }
 
-/// The condition of a size: every value a positive integer, in GiB.
+/// Parses the condition of a size: every value is a positive integer, in GiB.
 fn size(hint: &str, value: Field<'_>) -> Result<Condition, Error> {
     let shown = shown(value);
     let expression = Expression::parse(hint, &shown)?;
@@ -177,7 +180,7 @@ fn size(hint: &str, value: Field<'_>) -> Result<Condition, Error> {
     }
 }
 
-/// A truth value, by oslo's strict words.
+/// Parses a boolean by oslo's strict words.
 fn boolean(hint: &str, value: Field<'_>) -> Result<bool, Error> {
     match shown(value).trim().to_lowercase().as_str() {
         "1" | "t" | "true" | "on" | "y" | "yes" => Ok(true),
@@ -189,14 +192,14 @@ fn boolean(hint: &str, value: Field<'_>) -> Result<bool, Error> {
     }
 }
 
-/// A JSON value as text: texts without their quotes.
+/// Returns a JSON value as text: strings without their quotes.
 fn shown(value: Field<'_>) -> String {
     value
         .text()
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A text as Python's `urllib.parse.quote` writes it.
+/// Percent-encodes a text as Python's `urllib.parse.quote` does.
 fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -209,24 +212,24 @@ fn percent_encoded(text: &str) -> String {
     encoded
 }
 
-/// The text of an attribute; a missing one is Python's `None` as text.
+/// Returns the value of an attribute; Python's `None` as text if it is missing.
 fn or_none(value: &Option<String>) -> Vec<&str> {
     vec![value.as_deref().unwrap_or("None")]
 }
 
-/// All known texts of an attribute; none where there is none.
+/// Returns all known values of an attribute; empty if there is none.
 fn any_of<'a>(first: &'a Option<String>, others: &'a [String]) -> Vec<&'a str> {
     first.iter().chain(others).map(String::as_str).collect()
 }
 
-/// The by-path names; where there is none, Python's `None` as text.
+/// Returns the by-path names; Python's `None` as text if there is none.
 fn by_paths(device: &BlockDevice) -> Vec<&str> {
     let mut names = or_none(&device.by_path);
     names.extend(device.other_by_paths.iter().map(String::as_str));
     names
 }
 
-/// The attributes a hint may name.
+/// Attributes that hints may refer to.
 const ATTRIBUTES: [(&str, Attribute); 12] = [
     ("by_path", Attribute::Text(by_paths)),
     ("hctl", Attribute::Text(|device| or_none(&device.hctl))),
@@ -291,7 +294,7 @@ mod tests {
         }
     }
 
-    /// A has 10.5 GiB, B 10: the two disks IPA 13.0.0 was measured with.
+    /// The two disks with which IPA 13.0.0 was measured: A has 10.5 GiB, B has 10 GiB.
     fn disks() -> [BlockDevice; 2] {
         let a = BlockDevice {
             size: (10 << 30) + (1 << 29),
@@ -327,7 +330,7 @@ mod tests {
         parse(hint, value).map(drop)
     }
 
-    /// Which of A and B hints find: "", "a", "b", "ab".
+    /// Returns which of A and B match: "", "a", "b", "ab".
     fn found(hint: &str, value: &Value) -> String {
         let hints = parse(hint, value).unwrap();
         let [a, b] = disks();
@@ -459,7 +462,7 @@ mod tests {
         for (hint, value, expected) in [
             ("serial", "s1", "a"),
             ("serial", "samsung_s1", "a"),
-            // A disk that bears the name by any of its names is not another one.
+            // A disk is not "another one" if any of its names is equal.
             ("serial", "s!= s1", ""),
             ("serial", "s!= samsung_s1", ""),
             ("serial", "s!= s2", "a"),

@@ -1,4 +1,4 @@
-//! The node as Ironic describes it: parsed once, and what follows from it for the disks.
+//! Ironic's node: parsed once, with the selection of disks that follows from it.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

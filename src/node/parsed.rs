@@ -1,41 +1,43 @@
-//! The node as Ironic sent it, parsed once where it comes in. What is used has a field and a type; everything else is passed over,
-//! and a member of another type than the expected one is taken for missing.
+//! Parser of Ironic's node, used once where the node is received. Every member in use has a typed
+//! field; others are ignored. A member of an unexpected type counts as missing.
 
-use super::root_device::{self, Wishes};
+use super::root_device::{self, DiskSelection};
 use crate::error::{AgentError, ErrorClass};
 use crate::json::Json;
 
-/// A node, without the secrets that Ironic masks in what it sends (ironic/objects/node.py: `Node.as_dict`), should it send them one
-/// day. Its properties stay: the files to inject are there.
+/// A node without secrets. Ironic masks them in its messages (ironic/objects/node.py:
+/// `Node.as_dict`); they are masked here, too, in case that changes. Properties are not masked:
+/// they contain the files to inject.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Which one it is.
+    /// UUID of the node.
     pub uuid: String,
-    /// Its owner, for rules of the policy to compare with; of whatever kind.
+    /// Owner of the node, for comparison in policy rules; of any JSON type.
     pub owner: Option<Json>,
-    /// Its lessee, likewise.
+    /// Lessee of the node, likewise.
     pub lessee: Option<Json>,
-    /// Whose the machine is to be.
+    /// UUID of the instance for which the machine is deployed.
     pub instance_uuid: Option<String>,
-    /// What it says of its disks. That they cannot be understood is an error of what needs them.
-    pub disks: Result<Wishes, root_device::Error>,
-    /// `driver_internal_info.wipe_special_filesystems`: whether shared file systems are erased, too.
+    /// Disk selection of the node. A parse error is returned by the operations that need it.
+    pub disks: Result<DiskSelection, root_device::Error>,
+    /// `driver_internal_info.wipe_special_filesystems`: `false` disables the guard of shared file
+    /// systems.
     pub wipe_special_filesystems: Option<bool>,
-    /// `properties.inject_files`, for the step to read.
+    /// `properties.inject_files`, parsed by the step.
     pub inject_files: Option<Json>,
-    /// The whole, as it came: templates of URLs name anything in it.
+    /// The whole document: URL templates may refer to anything in it.
     pub document: Json,
 }
 
-/// A node as its caller describes it: not to be remembered.
+/// A node as the caller of a command describes it, with its secrets; it is not stored.
 #[derive(Clone, Debug)]
 pub struct WithSecrets(Node);
 
 impl Node {
-    /// Parses a node.
+    /// Parses a node and masks its secrets.
     ///
     /// # Errors
-    /// [`Error`].
+    /// [`Error`] if it has no UUID.
     pub fn parse(mut document: Json) -> Result<Self, Error> {
         for name in ["driver_info", "instance_info", "driver_internal_info"] {
             document.mask_secrets_in(name);
@@ -52,7 +54,7 @@ impl Node {
             owner: node.member("owner").map(|owner| owner.json()),
             lessee: node.member("lessee").map(|lessee| lessee.json()),
             instance_uuid: text("instance_uuid"),
-            disks: Wishes::of_node(node),
+            disks: DiskSelection::of_node(node),
             wipe_special_filesystems: within("driver_internal_info", "wipe_special_filesystems")
                 .and_then(|wipe| wipe.flag()),
             inject_files: within("properties", "inject_files").map(|files| files.json()),
@@ -62,22 +64,22 @@ impl Node {
 }
 
 impl WithSecrets {
-    /// Parses a node.
+    /// Parses a node without masking its secrets.
     ///
     /// # Errors
-    /// [`Error`].
+    /// [`Error`] if it has no UUID.
     pub fn parse(document: Json) -> Result<Self, Error> {
         Node::of(document).map(Self)
     }
 
-    /// Hands it to the command that it came with.
+    /// Returns the node for the command that it came with.
     #[must_use]
     pub fn into_node(self) -> Node {
         self.0
     }
 }
 
-/// A node without a name.
+/// Error: the node has no UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the parameter node has no uuid")]
 pub struct Error;
@@ -111,7 +113,7 @@ mod tests {
         assert_eq!(node.instance_uuid.as_deref(), Some("7"));
         assert_eq!(node.wipe_special_filesystems, Some(false));
         assert_eq!(node.inject_files, Some(json!([7]).into()));
-        assert!(node.disks.unwrap().name_a_disk());
+        assert!(node.disks.unwrap().has_hints());
         assert_eq!(node.document.into_value(), document);
     }
 
@@ -132,7 +134,7 @@ mod tests {
                 (node.owner, node.lessee, node.inject_files),
                 (None, None, None)
             );
-            assert!(!node.disks.unwrap().name_a_disk());
+            assert!(!node.disks.unwrap().has_hints());
         }
     }
 

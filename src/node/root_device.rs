@@ -1,6 +1,7 @@
-//! Which disk gets the operating system, and which disks are not to be touched.
+//! Selection of the root device, and of the disks that must not be changed.
 //!
-//! The node says it by `root_device` (in `instance_info`, else in `properties`) and `properties.skip_block_devices`.
+//! The node configures them by `root_device` (in `instance_info`, else in `properties`) and
+//! `properties.skip_block_devices`.
 
 use std::fmt;
 
@@ -9,23 +10,23 @@ use crate::json::Field;
 use crate::node::hints::{self, Hints};
 use crate::storage::device::BlockDevice;
 
-/// A node's wishes about its disks. Those of an unknown node are the default: none.
+/// Disk selection of a node. The default for an unknown node has no hints and no skip list.
 #[derive(Clone, Debug, Default)]
-pub struct Wishes {
+pub struct DiskSelection {
     root_device: Option<(Hints, String)>,
     skip: Vec<Hints>,
 }
 
-impl Wishes {
-    /// Reads the wishes of a node as Ironic sends it.
+impl DiskSelection {
+    /// Parses the disk selection of a node.
     ///
     /// # Errors
-    /// When hints cannot be understood, or disks are to be kept by the name of an array on them: arrays' names are not read yet, so
-    /// nothing on that machine can be said to be free.
+    /// [`Error`] if hints are invalid, or if the skip list names an array (`volume_name`). The
+    /// names of arrays are not read yet, so any disk of the machine could belong to it.
     pub fn of_node(node: Field<'_>) -> Result<Self, Error> {
         let wish = |object: &str, name: &str| {
             let wish = node.member(object)?.member(name);
-            // What Python takes for false: then the next place counts.
+            // A value that is false in Python is skipped, and the next place counts.
             wish.filter(|wish| !wish.is_empty())
         };
         let root_device = ["instance_info", "properties"]
@@ -38,27 +39,29 @@ impl Wishes {
         })
     }
 
-    /// Whether the node says which disk is for the operating system.
+    /// Returns whether the node has root device hints.
     #[must_use]
-    pub const fn name_a_disk(&self) -> bool {
+    pub const fn has_hints(&self) -> bool {
         self.root_device.is_some()
     }
 
-    /// The disks that may be changed: all but those the node wants left alone.
+    /// Returns the disks that may be changed: all except those in the skip list.
     #[must_use]
-    pub fn without_skipped(&self, mut devices: Vec<BlockDevice>) -> Vec<BlockDevice> {
+    pub fn exclude_skipped(&self, mut devices: Vec<BlockDevice>) -> Vec<BlockDevice> {
         devices.retain(|device| !self.skips(device));
         devices
     }
 
-    /// The disk for the operating system.
+    /// Selects the root device.
     ///
-    /// With hints the first that matches; without, the smallest of at least 4 GiB. As with IPA it does not matter whether it is
-    /// removable: internal SD modules and disks at eSATA ports say so, and a machine that IPA deployed is to get its next system
-    /// on the same disk. Never a disk to be left alone, a read-only one or virtual media.
+    /// With hints, it is the first disk that matches; without, the smallest one of at least 4 GiB.
+    /// As in IPA, removable disks are included: internal SD modules and disks at eSATA ports are
+    /// marked as removable. A machine that IPA deployed must get its next system on the same disk.
+    /// Disks in the skip list, read-only disks and virtual media are excluded.
     ///
     /// # Errors
-    /// When there is none: the conductor's `DeviceNotFound`, with the reason for each disk.
+    /// [`Error`] if there is none: `DeviceNotFound` for the conductor, with the reason for each
+    /// disk.
     pub fn root_device(&self, devices: Vec<BlockDevice>) -> Result<BlockDevice, Error> {
         let mut suitable = Vec::new();
         let mut unsuitable = Unsuitable(Vec::new());
@@ -84,7 +87,7 @@ impl Wishes {
         }
     }
 
-    /// Why a disk cannot be the one for the operating system.
+    /// Returns why a disk cannot be the root device.
     fn reason_against(&self, device: &BlockDevice) -> Option<Reason> {
         if self.skips(device) {
             Some(Reason::Skipped)
@@ -99,7 +102,8 @@ impl Wishes {
         }
     }
 
-    /// What stands on a disk to be left alone is to be left alone, too: its bytes are that disk's.
+    /// Returns whether a disk is in the skip list, or lies on a disk that is: its bytes are that
+    /// disk's.
     fn skips(&self, device: &BlockDevice) -> bool {
         std::iter::once(device)
             .chain(&device.below)
@@ -107,24 +111,24 @@ impl Wishes {
     }
 }
 
-/// Why a disk is not the one for the operating system.
+/// Reason why a disk is not the root device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
-    /// It refuses writes.
+    /// The disk is read-only.
     #[error("is read-only")]
     ReadOnly,
-    /// The node wants it left alone.
+    /// The disk is in the skip list.
     #[error("is in {SKIP}")]
     Skipped,
-    /// It has less than 4 GiB, and was not asked for.
+    /// The disk has less than 4 GiB, and no hints select it.
     #[error("is smaller than {MINIMUM}B")]
     TooSmall,
-    /// A management controller shows it.
+    /// The disk is virtual media of a management controller.
     #[error("is virtual media")]
     VirtualMedia,
 }
 
-/// Disks by name that could have been meant, and why each is not the one for the operating system.
+/// Disks that were considered, by name, and why each is not the root device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsuitable(Vec<(String, Reason)>);
 
@@ -139,66 +143,66 @@ impl Unsuitable {
 
 impl fmt::Display for Unsuitable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (name, reason)) in self.0.iter().take(MOST_NAMED).enumerate() {
+        for (index, (name, reason)) in self.0.iter().take(MAX_NAMED).enumerate() {
             let before = if index == 0 { ": " } else { ", " };
             write!(f, "{before}{name} {reason}")?;
         }
-        match self.0.len().checked_sub(MOST_NAMED) {
+        match self.0.len().checked_sub(MAX_NAMED) {
             Some(more @ 1..) => write!(f, ", and {more} more"),
             _ => Ok(()),
         }
     }
 }
 
-/// Why there is no disk for the operating system. The sentences are those of IPA, which operators search for.
+/// Reason for a missing root device. Operators search for IPA's sentences.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Root device hints are not understood.
+    /// The root device hints are invalid.
     #[error(
         "No devices could be found using the root device hints {hints} because they failed to validate"
     )]
     Hints {
-        /// The hints, as JSON.
+        /// Hints as JSON.
         hints: String,
-        /// What is wrong with them.
+        /// Error of parsing them.
         source: hints::Error,
     },
-    /// No hints and no disk large enough.
+    /// There are no hints, and no disk is large enough.
     #[error(
         "No suitable device was found for deployment - root device hints were not provided and all found block devices are \
          smaller than {MINIMUM}B."
     )]
     NoneLargeEnough,
-    /// No disk matches the hints, or none that does is suitable.
+    /// No disk matches the hints, or none that matches is suitable.
     #[error("No suitable device was found for deployment using these hints {hints}{unsuitable}")]
     NoneMatches {
-        /// The hints, as JSON.
+        /// Hints as JSON.
         hints: String,
-        /// Those that match.
+        /// Disks that match but are not suitable.
         unsuitable: Unsuitable,
     },
-    /// No hints and no suitable disk; there are some of enough size.
+    /// There are no hints and no suitable disk, but some disk is large enough.
     #[error(
         "No suitable device was found for deployment - root device hints were not provided and no block device is suitable{0}"
     )]
     NoneSuitable(Unsuitable),
-    /// Hints are not an object of names and values.
+    /// The hints are not an object of names and values.
     #[error("{property} of the node has not the form of root device hints: {value}")]
     NotHints {
-        /// Where the node has it.
+        /// Path of the property in the node.
         property: &'static str,
-        /// What it says.
+        /// Value of the property.
         value: String,
     },
-    /// The hints of disks to be left alone are not understood.
+    /// The hints in the skip list are invalid.
     #[error("{SKIP} of the node cannot be understood")]
     Skip(#[source] hints::Error),
-    /// Disks are to be kept by the name of an array.
+    /// The skip list names an array.
     #[error(
         "{SKIP} of the node names the RAID volume {volume}: arrays cannot be kept by name yet, so no disk is touched"
     )]
     SkipVolume {
-        /// The array's name.
+        /// Name of the array.
         volume: String,
     },
 }
@@ -250,10 +254,10 @@ fn object<'a>(
 }
 
 const SKIP: &str = "properties.skip_block_devices";
-/// Nothing smaller is taken for a place of an operating system without being asked for.
+/// Minimum size of a root device that no hints select.
 const MINIMUM: u64 = 4 << 30;
-/// A storage network shows hundreds.
-const MOST_NAMED: usize = 16;
+/// Maximum number of disks in a message: a storage network may have hundreds.
+const MAX_NAMED: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -263,8 +267,8 @@ mod tests {
     use crate::storage::device::list;
     use serde_json::{Value, json};
 
-    fn wishes(node: &Value) -> Result<Wishes, Error> {
-        Wishes::of_node(Json::from(node.clone()).field())
+    fn wishes(node: &Value) -> Result<DiskSelection, Error> {
+        DiskSelection::of_node(Json::from(node.clone()).field())
     }
 
     fn machine() -> Machine {
@@ -310,12 +314,13 @@ mod tests {
         assert_eq!(chosen(&machine(), &node).as_deref(), Ok("/dev/sdc"));
         let left = wishes(&node)
             .unwrap()
-            .without_skipped(list(&machine().root()).unwrap());
+            .exclude_skipped(list(&machine().root()).unwrap());
         let names: Vec<_> = left.iter().map(|device| device.name.as_str()).collect();
         assert_eq!(names, ["/dev/sdc", "/dev/sdd"]);
     }
 
-    /// A disk to be kept, and what stands on it: a multipath device, an array, or an array on an encrypted partition.
+    /// Returns a machine with a skipped disk and a device on it: a multipath device, an array, or
+    /// an array on an encrypted partition.
     fn with_device_on_kept_disk(device: &str) -> Machine {
         let machine = Machine::new();
         machine.sas_disk(
@@ -352,7 +357,7 @@ mod tests {
             let node = json!({"properties": {"skip_block_devices": [{"serial": "KEEP"}]}});
             let left = wishes(&node)
                 .unwrap()
-                .without_skipped(list(&machine.root()).unwrap());
+                .exclude_skipped(list(&machine.root()).unwrap());
             assert_eq!(left, [], "{device}");
             let error = chosen(&machine, &node).unwrap_err();
             let reason = format!("/dev/{device} is in properties.skip_block_devices");
@@ -385,7 +390,7 @@ mod tests {
         assert!(chosen(&machine, &json!({})).is_err());
     }
 
-    /// IPA's choice: a machine that it deployed is to get its next system on the same disk.
+    /// As in IPA: a machine that it deployed must get its next system on the same disk.
     #[test]
     fn a_removable_disk_is_chosen_like_any_other() {
         let machine = Machine::new();
@@ -459,7 +464,7 @@ mod tests {
             let node = json!({"properties": {"skip_block_devices": [{"serial": serial}]}});
             let left = wishes(&node)
                 .unwrap()
-                .without_skipped(list(&machine.root()).unwrap());
+                .exclude_skipped(list(&machine.root()).unwrap());
             let names: Vec<_> = left.iter().map(|device| device.name.as_str()).collect();
             assert_eq!(names, ["/dev/sdb"], "{serial}");
             assert_eq!(chosen(&machine, &node).as_deref(), Ok("/dev/sdb"));

@@ -1,4 +1,4 @@
-//! What rules are asked about.
+//! Attributes of credentials and targets.
 
-/// What is known of whoever asks, or of what is asked for.
+/// Attributes of a caller's credentials or of a request's target.
 pub type Attributes = serde_json::Map<String, serde_json::Value>;

@@ -1,10 +1,11 @@
-//! Who asks, as rules see them: the attributes of callers whom the agent knows by itself. Those of Keystone's users are Keystone's.
+//! Credentials of the callers that the agent authenticates itself, as rules see them. Credentials
+//! of Keystone users come from Keystone.
 
 use super::attributes::Attributes;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 
-/// Whoever shows the agent token: an administrator of the whole system.
+/// Credentials of a client with the agent token: an administrator with system scope.
 pub static AGENT: LazyLock<Attributes> = LazyLock::new(|| {
     attributes(json!({
         "is_agent_token": true,
@@ -13,7 +14,7 @@ pub static AGENT: LazyLock<Attributes> = LazyLock::new(|| {
     }))
 });
 
-/// Whoever shows the observer's secret: an observer of the whole system.
+/// Credentials of a client with the observer's secret: an observer with system scope.
 pub static OBSERVER: LazyLock<Attributes> = LazyLock::new(|| {
     attributes(json!({
         "is_agent_token": false,
@@ -22,8 +23,8 @@ pub static OBSERVER: LazyLock<Attributes> = LazyLock::new(|| {
     }))
 });
 
-/// Whoever shows nothing.
-pub static NOBODY: LazyLock<Attributes> = LazyLock::new(|| {
+/// Credentials of an unauthenticated client.
+pub static ANONYMOUS: LazyLock<Attributes> = LazyLock::new(|| {
     attributes(json!({
         "is_agent_token": false,
         "roles": [],

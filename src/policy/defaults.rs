@@ -1,12 +1,14 @@
-//! The rules as they are without a file: one row each, and no operation of the API without a row.
+//! Default rules: one row per rule, and at least one row per operation of the API.
 //!
-//! Whoever shows the agent token is Ironic's conductor and may do everything. Whoever the identity service knows as an
-//! administrator of the whole system may, too; an observer of the whole system reads what is no secret; everybody else sees what
-//! a stranger sees. The names of roles and scopes are Ironic's (`common/policy.py`) and Keystone's.
+//! The agent token identifies Ironic's conductor, which may do everything. An administrator of the
+//! whole system by the identity service may do everything, too. An observer of the whole system may
+//! read everything that is not secret. All other callers have the rights of an unauthenticated
+//! client. The names of roles and scopes are Ironic's (`common/policy.py`) and Keystone's.
 
 use super::rule::{DeprecatedRule, Deprecation, Operation, RuleDefault, Scope};
 
-/// Every rule: first the names that others are made of, then what is asked of the API, then what is in a command's body.
+/// All rules: first the ones that others refer to, then those for API requests, then those for
+/// commands in a request's body.
 pub static DEFAULTS: &[RuleDefault] = &[
     RuleDefault {
         name: "agent_token",
@@ -246,7 +248,7 @@ pub static DEFAULTS: &[RuleDefault] = &[
     ),
 ];
 
-/// The rule for whatever is asked of the API before its body is read.
+/// Names of the rules that are evaluated for API requests before the body is read.
 pub mod names {
     /// `GET /`.
     pub const ROOT_GET: &str = "baremetal:agent:root:get";
@@ -264,15 +266,15 @@ pub mod names {
     pub const INVENTORY_GET: &str = "baremetal:agent:inventory:get";
     /// `GET /v1/log`.
     pub const LOG_GET: &str = "baremetal:agent:log:get";
-    /// Secrets in results.
+    /// Showing secrets in results.
     pub const SECRETS_SHOW: &str = "baremetal:agent:secrets:show";
-    /// Before a command's name.
+    /// Prefix of the rules for commands.
     pub const COMMAND: &str = "baremetal:agent:command:";
-    /// Before a step's name.
+    /// Prefix of the rules for steps.
     pub const STEP: &str = "baremetal:agent:step:";
 }
 
-/// A row without anything.
+/// An empty row.
 const RULE: RuleDefault = RuleDefault {
     name: "",
     check: "!",
@@ -283,7 +285,8 @@ const RULE: RuleDefault = RuleDefault {
     deprecated_for_removal: None,
 };
 
-/// An operation: nobody is asked by a token of a domain. A stranger has the scope of no project, which oslo.policy takes for a project's.
+/// Defaults of a row for an operation. Tokens with domain scope are refused. An unauthenticated
+/// client has no scope, which oslo.policy takes for project scope.
 const OPERATION: RuleDefault = RuleDefault {
     scope_types: &[Scope::System, Scope::Project],
     ..RULE

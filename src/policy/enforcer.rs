@@ -1,35 +1,36 @@
-//! What is in force: the program's rules, what files say instead, and the answer to a question.
+//! Enforcement of the policy in force: the program's rules, overridden by policy files.
 //!
-//! Kept from `policy.py` of oslo.policy 6.0.1: `Enforcer.load_rules`, `_handle_deprecated_rule`, `_enforce_scope` and `enforce`.
-//! Stricter than there: a file that cannot be read or understood, a construction that is not accepted, a circle of rules, and a rule
-//! that asks a server are errors, and what was in force stays.
+//! Ported from `policy.py` of oslo.policy 6.0.1: `Enforcer.load_rules`, `_handle_deprecated_rule`,
+//! `_enforce_scope` and `enforce`. This is stricter than oslo.policy. An unreadable or malformed
+//! file, an unsupported construct, a cycle of rules and a rule that queries a server are errors.
+//! The policy in force then stays.
 
 use super::attributes::Attributes;
-use super::file::{Error, InForce, PolicyFile, Trace, traces};
-use super::language::{is_never, is_true};
+use super::file::{ActivePolicy, Error, FileStamp, PolicyFile, traces};
+use super::language::{always_denies, is_true};
 use super::rule::{RuleDefault, Scope};
 use super::settings::Settings;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-/// That something is not allowed.
+/// Denial of a request by the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
-    /// The rule that was asked.
+    /// Rule that was evaluated.
     pub rule: String,
-    /// What it says.
+    /// Reason for the denial.
     pub why: Refusal,
 }
 
-/// Why something is not allowed.
+/// Reason for a denial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The rule does not hold.
+    /// The rule evaluates to false.
     NotAllowed,
-    /// There is no such rule, and no default one.
+    /// Neither the rule nor a default rule exists.
     UnknownRule,
-    /// The token is of a scope that the rule is not for.
+    /// The token's scope is not among the rule's scope types.
     WrongScope,
 }
 
@@ -48,32 +49,33 @@ impl fmt::Display for Denied {
 
 impl std::error::Error for Denied {}
 
-/// What a look at the files came to.
+/// Result of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reload {
-    /// They were changed, and what they say is in force.
+    /// The files changed, and their rules are in force.
     Replaced,
-    /// They are as they were.
+    /// The files did not change.
     Unchanged,
 }
 
-/// Answers what is allowed. Questions never wait for files: rules are replaced as a whole.
+/// Policy of the program, which evaluates rules for requests. Evaluation never waits for files: the
+/// policy is replaced as a whole.
 #[derive(Debug)]
 pub struct Enforcer {
     defaults: &'static [RuleDefault],
     by_name: HashMap<&'static str, &'static RuleDefault>,
     settings: Settings,
-    in_force: RwLock<Arc<InForce>>,
-    /// Held by whoever reads files.
+    in_force: RwLock<Arc<ActivePolicy>>,
+    /// Locked while files are read.
     seen: Mutex<Seen>,
 }
 
-/// How the files were when they were last read.
+/// State of the files at the last read.
 #[derive(Debug, Default)]
 struct Seen {
-    accepted: Vec<Trace>,
-    /// What was refused is not read again before it was changed.
-    refused: Option<(Vec<Trace>, Error)>,
+    accepted: Vec<FileStamp>,
+    /// Refused files and their error: they are read again only after a change.
+    refused: Option<(Vec<FileStamp>, Error)>,
 }
 
 impl Enforcer {
@@ -81,11 +83,12 @@ impl Enforcer {
     ///
     /// # Errors
     ///
-    /// A file cannot be used, as [`Error`] says.
+    /// [`Error`] if a file cannot be used.
     pub fn load(defaults: &'static [RuleDefault], settings: Settings) -> Result<Self, Error> {
-        // Looked at before they are read: what changes meanwhile is seen the next time.
+        // Stamps are taken before the files are read, so the next reload sees a change made
+        // meanwhile.
         let traces = traces(&settings)?;
-        let in_force = InForce::load(defaults, &settings, &traces)?;
+        let in_force = ActivePolicy::load(defaults, &settings, &traces)?;
         Ok(Self {
             defaults,
             by_name: defaults.iter().map(|rule| (rule.name, rule)).collect(),
@@ -98,11 +101,11 @@ impl Enforcer {
         })
     }
 
-    /// Whether a rule allows these credentials to do something with this target.
+    /// Evaluates a rule for these credentials and this target.
     ///
     /// # Errors
     ///
-    /// It does not.
+    /// [`Denied`] if the rule does not allow the request.
     pub fn enforce(
         &self,
         rule: &str,
@@ -131,19 +134,22 @@ impl Enforcer {
         }
     }
 
-    /// Whether nobody can ever pass a rule, because it is `!` or comes to it.
+    /// Returns whether a rule provably denies every request: it is `!` or reduces to it.
     #[must_use]
-    pub fn is_never(&self, rule: &str) -> bool {
+    pub fn always_denies(&self, rule: &str) -> bool {
         let in_force = self.in_force();
         let rules = &in_force.rules;
-        rules.find(rule).is_none_or(|check| is_never(rules, check))
+        rules
+            .find(rule)
+            .is_none_or(|check| always_denies(rules, check))
     }
 
-    /// Looks whether files were changed, and puts in force what they say. Cheap when they were not.
+    /// Reloads the files if they changed and puts their rules in force. Cheap without a change.
     ///
     /// # Errors
     ///
-    /// What they say cannot be used, and what was in force stays. It is said again until they are changed.
+    /// [`Error`] if the files cannot be used; the policy in force stays. The error is returned
+    /// again until the files change.
     pub fn reload_if_changed(&self) -> Result<Reload, Error> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let traces = traces(&self.settings)?;
@@ -156,7 +162,7 @@ impl Enforcer {
         {
             return Err(error.clone());
         }
-        match InForce::load(self.defaults, &self.settings, &traces) {
+        match ActivePolicy::load(self.defaults, &self.settings, &traces) {
             Ok(in_force) => {
                 *self
                     .in_force
@@ -169,7 +175,8 @@ impl Enforcer {
                 Ok(Reload::Replaced)
             }
             Err(error) => {
-                // What the file system refuses may come back without a trace.
+                // I/O errors are not cached: the file may become readable without a change of its
+                // stamp.
                 if !matches!(error, Error::Read { .. }) {
                     seen.refused = Some((traces, error.clone()));
                 }
@@ -178,19 +185,19 @@ impl Enforcer {
         }
     }
 
-    /// What an operator should know of the files in force.
+    /// Returns warnings for the operator about the files in force.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         self.in_force().warnings.clone()
     }
 
-    /// The files in force, in the order they were read.
+    /// Returns the files in force, in the order they were read.
     #[must_use]
     pub fn files(&self) -> Vec<PolicyFile> {
         self.in_force().files.clone()
     }
 
-    /// The names of all rules in force, in the order of the alphabet.
+    /// Returns the names of all rules in force, sorted.
     #[must_use]
     pub fn rules(&self) -> Vec<String> {
         let in_force = self.in_force();
@@ -200,13 +207,13 @@ impl Enforcer {
         names
     }
 
-    pub(super) fn in_force(&self) -> Arc<InForce> {
+    pub(super) fn in_force(&self) -> Arc<ActivePolicy> {
         let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&in_force)
     }
 }
 
-/// How credentials tell what a token is for (`_enforce_scope`).
+/// Returns the scope of a token by its credentials (`_enforce_scope`).
 fn scope_of(credentials: &Attributes) -> Scope {
     let says = |name| credentials.get(name).is_some_and(is_true);
     if says("system_scope") || says("system") {

@@ -1,4 +1,4 @@
-//! Entry points of fuzzing for policies; `crate::fuzzing` lists them.
+//! Fuzzing entry points for policies; `crate::fuzzing` lists them.
 
 #![allow(clippy::expect_used, reason = "what fuzzing finds is a panic")]
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-/// Any bytes as a policy file: it is refused with a reason, or in force.
+/// Loads any bytes as a policy file: either it is refused with a reason, or it is in force.
 pub(crate) fn policy_file(bytes: &[u8]) {
     std::fs::write(&*FILE, bytes).expect("a file for the bytes");
     let settings = Settings {
@@ -21,7 +21,7 @@ pub(crate) fn policy_file(bytes: &[u8]) {
         Ok(enforcer) => {
             let nobody = Attributes::new();
             let allowed = enforcer.enforce("wipe", &nobody, &nobody).is_ok();
-            assert!(!(allowed && enforcer.is_never("wipe")));
+            assert!(!(allowed && enforcer.always_denies("wipe")));
             assert!(
                 enforcer
                     .warnings()
@@ -32,7 +32,8 @@ pub(crate) fn policy_file(bytes: &[u8]) {
     }
 }
 
-/// Any text as a rule, and as a check of the old lists: it is refused, or answered, and never with yes together with its opposite.
+/// Parses any text as a rule, and as a check of the old list syntax. It is refused or evaluated,
+/// and never allows both itself and its negation.
 pub(crate) fn policy_rule(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;

@@ -1,17 +1,21 @@
-//! Who may do what: the policies of OpenStack, as oslo.policy 6.0.1 understands them.
+//! OpenStack policies: a reimplementation of oslo.policy 6.0.1.
 //!
-//! A rule is a small sentence about the credentials of whoever asks and the target of what is asked: `role:admin and
-//! project_id:%(node.owner)s`. The program registers its rules with what they are by default ([`RuleDefault`]), files say
-//! otherwise, and an [`Enforcer`] answers. [`Rules`] is the language alone.
+//! A rule is an expression over the caller's credentials and the request's target:
+//! `role:admin and project_id:%(node.owner)s`. The program registers its rules with defaults
+//! ([`RuleDefault`]), and policy files override them. An [`Enforcer`] evaluates them. [`Rules`] is
+//! the policy language alone.
 //!
-//! Of the literals and formats of Python that oslo.policy takes, the simple ones are accepted (`language/selector.rs`,
-//! `language/template.rs`), and a file with another one is refused when it is loaded.
+//! oslo.policy accepts any literal and format of Python. Only the simple ones are accepted here
+//! (`language/selector.rs`, `language/template.rs`); a file with another one is refused when it is
+//! loaded.
 //!
-//! `language/` makes trees of rules and answers questions; `file/` reads policy files and lays them over the program's rules; `tools/`
-//! is for whoever writes such files. Each uses those before it.
+//! `language/` parses and evaluates rules; `file/` reads policy files and merges them with the
+//! program's rules; `tools/` holds the command line tools for policy files. Each depends only on
+//! those before it.
 //!
-//! The room knows no requests, tokens or options. What the real library does when it raises an exception is "no" here; what it
-//! would ask of a server over HTTP is refused when a file is loaded. `tests/oslo_policy` compares both on millions of cases.
+//! This module knows no requests, tokens or options. Where oslo.policy raises an exception, the
+//! result here is a denial. A check that would query a server over HTTP is refused when a file is
+//! loaded. `tests/oslo_policy` compares both implementations on millions of cases.
 //!
 //! ```
 //! use ferrite::policy::Rules;
@@ -30,7 +34,7 @@ mod enforcer;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod guard;
+mod invariants;
 mod language;
 mod rule;
 mod settings;
@@ -40,7 +44,7 @@ pub use attributes::Attributes;
 pub use defaults::{DEFAULTS, names};
 pub use enforcer::{Denied, Enforcer, Refusal, Reload};
 pub use file::{Error, PolicyFile};
-pub use guard::Unfit;
+pub use invariants::Violation;
 pub use language::{RuleError, Rules};
 pub use rule::{DeprecatedRule, Deprecation, Operation, RuleDefault, Scope};
 pub use settings::{Found, Settings};

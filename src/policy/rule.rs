@@ -1,62 +1,62 @@
-//! What a policy can be about: the table's rows that a program registers.
+//! Rules that a program registers.
 
 use std::fmt;
 
-/// A rule as the program has it when no file says otherwise.
+/// A registered rule with its default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuleDefault {
-    /// As files call it.
+    /// Name of the rule in policy files.
     pub name: &'static str,
-    /// In the policy language.
+    /// Default check, in the policy language.
     pub check: &'static str,
-    /// For whoever writes a policy.
+    /// Description for authors of policy files.
     pub description: &'static str,
-    /// What is allowed by it.
+    /// Operations that the rule allows.
     pub operations: &'static [Operation],
-    /// The scopes of a token it is for; none means every one.
+    /// Token scopes that the rule accepts; empty for all.
     pub scope_types: &'static [Scope],
-    /// What this rule was before.
+    /// Former form of this rule.
     pub deprecated_rule: Option<DeprecatedRule>,
-    /// Why it will be gone.
+    /// Reason and version of the deprecation, if the rule will be removed.
     pub deprecated_for_removal: Option<Deprecation>,
 }
 
-/// As a policy file has it.
+/// Formats the rule as a policy file has it.
 impl fmt::Display for RuleDefault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\": \"{}\"", self.name, self.check)
     }
 }
 
-/// Something that a rule allows.
+/// An operation that a rule allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// A command of Ironic's, `standby.sync`.
+    /// Command of Ironic's, for example `standby.sync`.
     Command(&'static str),
     /// A request to the agent's API.
     Request {
-        /// `GET`, `POST`.
+        /// HTTP method: `GET`, `POST`.
         method: &'static str,
-        /// With names for what varies: `/v1/commands/{id}`.
+        /// Path with names for the variable parts: `/v1/commands/{id}`.
         path: &'static str,
     },
-    /// A step of cleaning, deployment or service.
+    /// Step of cleaning, deployment or service.
     Step(&'static str),
 }
 
-/// What a token is for.
+/// Scope of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// A domain.
     Domain,
-    /// A project, or nothing that is told.
+    /// A project; also the scope of credentials without any.
     Project,
-    /// The whole installation.
+    /// The whole system.
     System,
 }
 
 impl Scope {
-    /// Its name in Keystone's terms.
+    /// Returns the scope's name in Keystone's terms.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -67,24 +67,24 @@ impl Scope {
     }
 }
 
-/// The rule that another one takes the place of.
+/// A rule that was replaced by another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeprecatedRule {
-    /// Its name, which may be the same.
+    /// Name of the old rule, which may equal the new one's.
     pub name: &'static str,
-    /// What it was by default.
+    /// Default check of the old rule.
     pub check: &'static str,
-    /// Why it was given up.
+    /// Reason for the deprecation.
     pub reason: &'static str,
-    /// In which version.
+    /// Version of the deprecation.
     pub since: &'static str,
 }
 
-/// That a rule will be gone.
+/// Deprecation of a rule that will be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deprecation {
-    /// Why.
+    /// Reason for the removal.
     pub reason: &'static str,
-    /// In which version it was said.
+    /// Version that announced the removal.
     pub since: &'static str,
 }

@@ -1,4 +1,5 @@
-//! What a program says of its policy: where files are, who may have written them, and what holds without them.
+//! Settings of a program's policy: its files, the trust check for them, and the rules without
+//! files.
 
 use nix::sys::statfs::{Statfs, fstatfs};
 use nix::sys::statvfs::fstatvfs;
@@ -6,22 +7,23 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::path::PathBuf;
 
-/// A file of a policy, or a folder by which it is found.
+/// Metadata of a policy file, or of a folder on the path to it.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// What it is, whose, and who may write to it.
+    /// Type, owner and mode.
     pub metadata: Metadata,
-    /// What it lies on: device numbers do not tell (btrfs and overlayfs have none of a disk's).
+    /// File system that holds the file. Device numbers do not identify one: those of btrfs and
+    /// overlayfs are anonymous, not a disk's.
     pub file_system: Statfs,
-    /// Which one that is: all files of a stack of others (overlayfs) have its identifier.
+    /// Identifier of that file system. All files of a stacked file system (overlayfs) share it.
     pub file_system_id: u64,
 }
 
 impl Found {
-    /// Looks at what is open.
+    /// Reads the metadata of an open file.
     ///
     /// # Errors
-    /// The kernel's.
+    /// The kernel's error of `fstat`, `fstatfs` or `fstatvfs`.
     pub(super) fn of(file: &File) -> io::Result<Self> {
         Ok(Self {
             metadata: file.metadata()?,
@@ -31,23 +33,25 @@ impl Found {
     }
 }
 
-/// Where policies are, and how they are read.
+/// Location of the policies, and how they are read.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What a rule was before it was replaced is not allowed besides.
+    /// Whether the deprecated form of a rule is no longer allowed besides the new one.
     pub enforce_new_defaults: bool,
-    /// A token of another scope than a rule is for is refused.
+    /// Whether a token whose scope is not among a rule's scope types is refused.
     pub enforce_scope: bool,
-    /// The rule that stands for those that do not exist; empty for none.
+    /// Name of the rule that is evaluated in place of a missing one; empty for none.
     pub default_rule: String,
-    /// Rules in the place of the program's, which files replace: names and what they are.
-    pub given: Vec<(&'static str, &'static str)>,
-    /// Whether a file or a folder with files may be believed; the reason why not is told.
-    pub believed: fn(&Found) -> Result<(), &'static str>,
-    /// Files that must be there.
+    /// Overrides of the program's defaults by options, as name and check; files override them in
+    /// turn.
+    pub option_rules: Vec<(&'static str, &'static str)>,
+    /// Trust check for a policy file or a folder on its path. The error is the reason, which is
+    /// reported.
+    pub is_trusted: fn(&Found) -> Result<(), &'static str>,
+    /// Files that must exist.
     pub files: Vec<PathBuf>,
-    /// Directories with more files, which are read after those in the order of their names. They must be there, too: where one goes,
-    /// what it said holds on.
+    /// Directories with further files, read after `files` and sorted by name. They must exist: if
+    /// one disappears, the policy that was loaded from it stays in force.
     pub directories: Vec<PathBuf>,
 }
 
@@ -57,8 +61,8 @@ impl Default for Settings {
             enforce_new_defaults: true,
             enforce_scope: true,
             default_rule: "default".to_owned(),
-            given: Vec::new(),
-            believed: |_| Ok(()),
+            option_rules: Vec::new(),
+            is_trusted: |_| Ok(()),
             files: Vec::new(),
             directories: Vec::new(),
         }

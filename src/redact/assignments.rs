@@ -1,5 +1,6 @@
-//! Values with names: `name=value`, `"name": "value"`, `name: value`, `('name', 'value')`, in queries, options, JSON, Python's
-//! and Rust's ways of showing things, XML.
+//! Masks values by their names: `name=value`, `"name": "value"`, `name: value`,
+//! `('name', 'value')`. They appear in queries, options, JSON, XML and the debug formats of Python
+//! and Rust.
 
 use super::bounds::{byte, part};
 use super::elements::element;
@@ -12,7 +13,7 @@ use super::values::{bare, bracketed, credentials, is_harmless, line, quoted};
 use super::yaml::indented;
 use std::str::from_utf8;
 
-/// The text with the value of every secret name masked.
+/// Returns the text with the value of every secret name masked.
 pub(super) fn mask(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut masked = String::with_capacity(text.len());
@@ -39,14 +40,15 @@ pub(super) fn mask(text: &str) -> String {
     masked
 }
 
-/// A secret value's place. It gets quotes where its name has some and it has none, so that JSON stays JSON.
+/// Span of a secret value. It gets quotes if its name has some and it has none, so that JSON stays
+/// valid.
 struct Value<'a> {
     from: usize,
     to: usize,
     quote: &'a str,
 }
 
-/// The secret that the name has, if it has one that can be seen.
+/// Returns the name's secret, if it is a secret name with a visible value.
 fn value_of(text: &str, start: usize, end: usize) -> Option<Value<'_>> {
     let bytes = text.as_bytes();
     let name = part(text, start, end);
@@ -94,7 +96,7 @@ fn value_of(text: &str, start: usize, end: usize) -> Option<Value<'_>> {
     })
 }
 
-/// A value that needs no quotes, unless it is masked already.
+/// Returns a value to which no quotes are added, unless it is masked already.
 fn unquoted(text: &str, from: usize, to: usize) -> Option<Value<'_>> {
     let value = Value {
         from,
@@ -104,7 +106,8 @@ fn unquoted(text: &str, from: usize, to: usize) -> Option<Value<'_>> {
     Some(value).filter(|_| !is_masked(part(text, from, to)))
 }
 
-/// The end of a name that begins here; percent-encoded characters are part of it, but not those that separate.
+/// Returns the end of a name that begins here. Percent-encoded characters are part of it, except
+/// for encoded separators.
 fn name_end(bytes: &[u8], start: usize) -> usize {
     let mut at = start;
     loop {
@@ -121,7 +124,7 @@ fn is_hex(bytes: &[u8], at: usize) -> bool {
     byte(bytes, at).is_ascii_hexdigit() && byte(bytes, at + 1).is_ascii_hexdigit()
 }
 
-/// The length of a percent-encoded character that separates, also one that is percent-encoded again.
+/// Returns the length of a percent-encoded separator, also of one that is encoded several times.
 fn separating(bytes: &[u8], at: usize) -> Option<usize> {
     let found = escape(bytes, at).filter(|found| found.depth > 0)?;
     b" \"&',/:;=?{}"
@@ -129,20 +132,21 @@ fn separating(bytes: &[u8], at: usize) -> Option<usize> {
         .then_some(found.length)
 }
 
-/// `?name`, `&name`, however these are written; JSON's escape is part of the name.
+/// Returns whether `?` or `&` precedes the name, in any encoding. JSON's escape is part of the
+/// name.
 fn is_after_query_mark(bytes: &[u8], start: usize) -> bool {
     let before = bytes.get(..start).unwrap_or_default();
     matches!(before.last(), Some(b'?' | b'&' | b'\\'))
         || escape_before(bytes, start).is_some_and(|found| matches!(found.byte, b'&' | b'?'))
 }
 
-/// `('name`: Python's way of showing headers.
+/// Returns whether the name is in a tuple, `('name`: Python's format of headers.
 fn is_in_tuple(bytes: &[u8], start: usize) -> bool {
     let before = bytes.get(..start).unwrap_or_default();
     before.ends_with(b"('") || before.ends_with(b"(\"")
 }
 
-/// The name begins its line, as in files of options: `name = value with spaces`.
+/// Returns whether the name begins its line, as in option files: `name = value with spaces`.
 fn is_option_line(bytes: &[u8], start: usize, separator: &Separator<'_>) -> bool {
     let before = bytes.get(..start).unwrap_or_default().iter().rev();
     let mut before = before.skip_while(|byte| matches!(**byte, b' ' | b'\t'));
@@ -150,7 +154,8 @@ fn is_option_line(bytes: &[u8], start: usize, separator: &Separator<'_>) -> bool
     begins && separator.spaced && separator.quote.is_none()
 }
 
-/// `setting the password: permission denied` is a sentence; `the password: hush` is none.
+/// Returns whether the text is a sentence, such as `setting the password: permission denied`.
+/// `the password: hush` is none.
 fn is_prose(
     bytes: &[u8],
     start: usize,
@@ -164,7 +169,7 @@ fn is_prose(
     one_word && is_after_word(bytes, start) && colon && goes_on
 }
 
-/// `the name`.
+/// Returns whether a word precedes the name: `the name`.
 fn is_after_word(bytes: &[u8], start: usize) -> bool {
     let before = start.checked_sub(2).and_then(|from| bytes.get(from..start));
     before.is_some_and(|two| matches!(two, [word, b' '] if word.is_ascii_alphanumeric()))

@@ -1,21 +1,22 @@
-//! Secrets that are known by their own form: hashes of passwords (crypt(5)), private keys in PEM (RFC 7468) and signed tokens
-//! (RFC 7519).
+//! Masks secrets with a known form: password hashes (crypt(5)), private keys in PEM (RFC 7468) and
+//! signed tokens (RFC 7519).
 
 use super::bounds::{byte, part};
 use super::mask::MASK;
 
-/// The text with hashes, private keys and signed tokens masked.
+/// Returns the text with hashes, private keys and signed tokens masked.
 pub(super) fn mask(text: &str) -> String {
     mask_tokens(&mask_hashes(&mask_keys(text)))
 }
 
-/// From `-----BEGIN … PRIVATE KEY…-----` to its end, or to the text's where that was cut off.
+/// Masks from `-----BEGIN … PRIVATE KEY…-----` to its end; if that is cut off, to the end of the
+/// text.
 fn mask_keys(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(BEGIN) {
         masked.push_str(before);
-        let label = part(after, 0, after.floor_char_boundary(LONGEST_LABEL));
+        let label = part(after, 0, after.floor_char_boundary(MAX_LABEL_LEN));
         let label = label.split_once(DASHES).map_or("", |(label, _)| label);
         if !label.contains(PRIVATE) {
             masked.push_str(BEGIN);
@@ -30,7 +31,7 @@ fn mask_keys(text: &str) -> String {
     masked
 }
 
-/// Whether a private key begins in this line and does not end in it.
+/// Returns whether a private key begins in this line and does not end in it.
 pub(super) fn leaves_key_open(line: &str) -> bool {
     let Some((_, after)) = line.rsplit_once(BEGIN) else {
         return false;
@@ -39,8 +40,9 @@ pub(super) fn leaves_key_open(line: &str) -> bool {
     label.contains(PRIVATE) && !after.contains(END)
 }
 
-/// Whether a line after the beginning of a key can be part of it: base64 (RFC 7468 section 2), a header (RFC 1421 section 4.6) or
-/// nothing, perhaps behind what a log puts in front of each line.
+/// Returns whether a line after the beginning of a key can be part of it. That is base64 (RFC 7468
+/// section 2), a header (RFC 1421 section 4.6) or an empty line. A log's line prefix may precede
+/// it.
 pub(super) fn is_of_key(line: &str) -> bool {
     let Some(last) = line.split_whitespace().last() else {
         return true;
@@ -52,21 +54,22 @@ pub(super) fn is_of_key(line: &str) -> bool {
         || (last.bytes().all(is_base64) && (is_whole || last.len() >= BASE64_LINE))
 }
 
-/// Whether a key's end is in this line.
+/// Returns whether a key's end is in this line.
 pub(super) fn ends_key(line: &str) -> bool {
     line.contains(END)
 }
 
 const HEADERS: &[&str] = &["Proc-Type:", "DEK-Info:"];
-/// What a key's whole lines have (RFC 7468 section 2); only the last one is shorter, and stands alone in most texts.
+/// Length of a key's full lines (RFC 7468 section 2). Only the last line is shorter, and in most
+/// texts it is the only one.
 const BASE64_LINE: usize = 64;
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 const PRIVATE: &str = "PRIVATE KEY";
-const LONGEST_LABEL: usize = 64;
+const MAX_LABEL_LEN: usize = 64;
 
-/// `$6$salt$hash` and its like.
+/// Masks `$6$salt$hash` and similar hashes.
 fn mask_hashes(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut masked = String::with_capacity(text.len());
@@ -77,7 +80,7 @@ fn mask_hashes(text: &str) -> String {
             at += 1;
             continue;
         }
-        if length >= SHORTEST_HASH {
+        if length >= MIN_HASH_LEN {
             masked.push_str(part(text, copied, at));
             masked.push_str(MASK);
             copied = at + length;
@@ -88,7 +91,7 @@ fn mask_hashes(text: &str) -> String {
     masked
 }
 
-/// `header.claims.signature` in base64url, where the first two are JSON.
+/// Masks `header.claims.signature` in base64url, where the first two are JSON.
 fn mask_tokens(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
@@ -118,16 +121,16 @@ fn token_length(text: &str) -> Option<usize> {
     is_one.then_some(header + 1 + length + 1 + last)
 }
 
-/// How many characters of base64url (RFC 4648 section 5) it begins with.
+/// Returns the length of the base64url prefix (RFC 4648 section 5).
 fn run(text: &str) -> usize {
     let is_one = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     text.bytes().take_while(|byte| is_one(byte)).count()
 }
 
-/// What base64 makes of `{"`.
+/// `{"` in base64.
 const JSON_OBJECT: &str = "eyJ";
 
-/// Bytes of what looks like a hash and begins here; 0 where there is none.
+/// Returns the length in bytes of a password hash that begins here; 0 if there is none.
 fn hash_length(bytes: &[u8]) -> usize {
     if byte(bytes, 0) != b'$' {
         return 0;
@@ -148,5 +151,5 @@ fn is_hash(byte: u8) -> bool {
 const METHODS: &[&[u8]] = &[
     b"1$", b"2a$", b"2b$", b"2x$", b"2y$", b"5$", b"6$", b"7$", b"y$", b"gy$", b"sha1$", b"argon2",
 ];
-/// Shorter than any hash, longer than `$1$2` in somebody's script.
-const SHORTEST_HASH: usize = 24;
+/// Minimum length of a hash: longer than `$1$2` in a script.
+const MIN_HASH_LEN: usize = 24;

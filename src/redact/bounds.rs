@@ -1,11 +1,11 @@
-//! Looks at places of a text that may lie outside of it.
+//! Bounds-checked access to bytes and parts of a text.
 
-/// The byte there; none is a zero.
+/// Returns the byte at this position; zero outside of the text.
 pub(super) fn byte(text: &[u8], at: usize) -> u8 {
     text.get(at).copied().unwrap_or_default()
 }
 
-/// The part of a text; its ends are between characters.
+/// Returns a part of a text; its ends must be between characters.
 pub(super) fn part(text: &str, from: usize, to: usize) -> &str {
     text.get(from..to).unwrap_or_default()
 }

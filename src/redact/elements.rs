@@ -1,11 +1,12 @@
-//! Elements of XML and HTML: `<password>hush</password>`, also where their brackets are escaped.
+//! Finds elements of XML and HTML: `<password>hush</password>`, also with escaped brackets.
 
 use super::bounds::{byte, part};
 use super::escapes::{character, escape, escape_before};
 use super::separators::count;
 
-/// The text of an element whose name stands here. It goes to the next tag, or where a text was cut off to its end; without a tag
-/// that follows, a name in brackets is somebody's place holder: `--token <TOKEN> [PATH]`.
+/// Returns the span of the text in the element with this name. It ends at the next tag, or at the
+/// end of a text that was cut off. A name in brackets without a following tag is a placeholder:
+/// `--token <TOKEN> [PATH]`.
 pub(super) fn element(text: &str, start: usize, end: usize) -> Option<(usize, usize)> {
     let bytes = text.as_bytes();
     if !opens(bytes, start) {
@@ -39,7 +40,8 @@ pub(super) fn element(text: &str, start: usize, end: usize) -> Option<(usize, us
     }
 }
 
-/// Whether the name is the one of a tag that opens: after its bracket, or the colon of a prefix after it.
+/// Returns whether the name is that of an opening tag: directly after its bracket, or after a
+/// namespace prefix with a colon.
 fn opens(bytes: &[u8], start: usize) -> bool {
     let before = bytes.get(..start).unwrap_or_default();
     let is_bracket = |end: usize| {
@@ -54,16 +56,16 @@ fn opens(bytes: &[u8], start: usize) -> bool {
     let Some((b':', before)) = before.split_last() else {
         return false;
     };
-    let prefix = before.iter().rev().take(LONGEST_PREFIX);
+    let prefix = before.iter().rev().take(MAX_PREFIX_LEN);
     let prefix = prefix.take_while(|b| b.is_ascii_alphanumeric()).count();
     is_bracket(before.len() - prefix)
 }
 
-/// Where the bracket is that ends a tag's name and its attributes.
+/// Returns the position of the bracket that ends a tag's name and attributes.
 fn end_of_tag(bytes: &[u8], end: usize) -> Option<usize> {
     let mut at = end;
     let has_attributes = byte(bytes, at).is_ascii_whitespace();
-    while at < end + LONGEST_ATTRIBUTES && at < bytes.len() {
+    while at < end + MAX_ATTRIBUTES_LEN && at < bytes.len() {
         let here = character(bytes, at);
         match here.byte {
             b'>' => return Some(at),
@@ -76,8 +78,8 @@ fn end_of_tag(bytes: &[u8], end: usize) -> Option<usize> {
 }
 
 const CDATA: &str = "<![CDATA[";
-const LONGEST_PREFIX: usize = 32;
-const LONGEST_ATTRIBUTES: usize = 256;
+const MAX_PREFIX_LEN: usize = 32;
+const MAX_ATTRIBUTES_LEN: usize = 256;
 
 #[cfg(test)]
 mod tests {

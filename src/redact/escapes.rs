@@ -1,19 +1,20 @@
-//! Characters as languages write them that carry texts: percent-encoded, also again and again, JSON's `\u003d` and `\/`, HTML's `&#61;`.
+//! Decodes escaped characters: percent-encoding, also several times, JSON's `\u003d` and `\/`,
+//! HTML's `&#61;`.
 
 use super::bounds::byte;
 
-/// A character of ASCII, or one byte of another.
+/// An ASCII character, or one byte of another character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Character {
     pub(super) byte: u8,
-    /// The bytes by which it is written.
+    /// Length of its encoded form in bytes.
     pub(super) length: usize,
-    /// How many times it is percent-encoded.
+    /// Number of times it is percent-encoded.
     pub(super) depth: usize,
 }
 
 impl Character {
-    /// Whether neither a parameter of a query nor a text between quotation marks goes on over it.
+    /// Returns whether it ends a query parameter and a quoted text.
     pub(super) fn ends_parameter(self) -> bool {
         matches!(
             self.byte,
@@ -22,7 +23,7 @@ impl Character {
     }
 }
 
-/// The character that begins here, however it is written.
+/// Returns the character that begins here, in any encoding.
 pub(super) fn character(bytes: &[u8], at: usize) -> Character {
     escape(bytes, at).unwrap_or_else(|| Character {
         byte: byte(bytes, at),
@@ -31,7 +32,7 @@ pub(super) fn character(bytes: &[u8], at: usize) -> Character {
     })
 }
 
-/// The character that is written here by more than itself.
+/// Returns the character that begins here, if it is escaped.
 pub(super) fn escape(bytes: &[u8], at: usize) -> Option<Character> {
     match byte(bytes, at) {
         b'%' => percent(bytes, at),
@@ -41,18 +42,18 @@ pub(super) fn escape(bytes: &[u8], at: usize) -> Option<Character> {
     }
 }
 
-/// The escape that ends here.
+/// Returns the escaped character that ends here.
 pub(super) fn escape_before(bytes: &[u8], end: usize) -> Option<Character> {
-    (2..=LONGEST).find_map(|length| {
+    (2..=MAX_LEN).find_map(|length| {
         let at = end.checked_sub(length)?;
         escape(bytes, at).filter(|found| found.length == length)
     })
 }
 
-/// `%3d`, `%253d`, `%25253d`.
+/// Decodes `%3d`, `%253d`, `%25253d`.
 fn percent(bytes: &[u8], at: usize) -> Option<Character> {
     let (mut digits, mut depth) = (at + 1, 1);
-    while depth < DEEPEST
+    while depth < MAX_DEPTH
         && bytes.get(digits..digits + 2) == Some(b"25")
         && pair(bytes, digits + 2).is_some()
     {
@@ -66,9 +67,9 @@ fn percent(bytes: &[u8], at: usize) -> Option<Character> {
     })
 }
 
-/// `\u003d` and `\/`, with more backslashes in a text within a text.
+/// Decodes `\u003d` and `\/`, with more backslashes in nested texts.
 fn backslashes(bytes: &[u8], at: usize) -> Option<Character> {
-    let run = bytes.iter().skip(at).take(MOST_BACKSLASHES);
+    let run = bytes.iter().skip(at).take(MAX_BACKSLASHES);
     let after = at + run.take_while(|byte| **byte == b'\\').count();
     let (byte, end) = match byte(bytes, after) {
         b'/' => (b'/', after + 1),
@@ -84,9 +85,9 @@ fn backslashes(bytes: &[u8], at: usize) -> Option<Character> {
     })
 }
 
-/// `&#61;`, `&#x3d;`, `&equals;`.
+/// Decodes `&#61;`, `&#x3d;`, `&equals;`.
 fn entity(bytes: &[u8]) -> Option<Character> {
-    let length = bytes.iter().take(LONGEST).position(|byte| *byte == b';')? + 1;
+    let length = bytes.iter().take(MAX_LEN).position(|byte| *byte == b';')? + 1;
     let name = std::str::from_utf8(bytes.get(1..length - 1)?).ok()?;
     let byte = match name.strip_prefix('#') {
         Some(number) => match number.strip_prefix(['x', 'X']) {
@@ -102,13 +103,13 @@ fn entity(bytes: &[u8]) -> Option<Character> {
     })
 }
 
-/// The byte of two hexadecimal digits.
+/// Returns the byte of two hexadecimal digits.
 fn pair(bytes: &[u8], at: usize) -> Option<u8> {
     let digit = |at| char::from(byte(bytes, at)).to_digit(16);
     u8::try_from(digit(at)? * 16 + digit(at + 1)?).ok()
 }
 
-/// Those that may stand around names and values.
+/// Entities that may surround names and values.
 const ENTITIES: &[(&str, u8)] = &[
     ("amp", b'&'),
     ("apos", b'\''),
@@ -120,11 +121,11 @@ const ENTITIES: &[(&str, u8)] = &[
     ("quot", b'"'),
     ("sol", b'/'),
 ];
-const DEEPEST: usize = 4;
-/// What four levels of quoting make of one.
-const MOST_BACKSLASHES: usize = 8;
+const MAX_DEPTH: usize = 4;
+/// One backslash after four levels of quoting.
+const MAX_BACKSLASHES: usize = 8;
 /// Backslashes, `u` and four digits.
-const LONGEST: usize = MOST_BACKSLASHES + 5;
+const MAX_LEN: usize = MAX_BACKSLASHES + 5;
 
 #[cfg(test)]
 mod tests {

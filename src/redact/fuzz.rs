@@ -1,9 +1,9 @@
-//! Any text as what a log may show.
+//! Fuzzes the redactor with arbitrary texts.
 
 use super::{mask_json, one_line, redact, redact_lines};
 use serde_json::Value;
 
-/// Redacts it, whole and by lines, and as JSON: doing so once more changes nothing.
+/// Redacts the text, whole, by lines and as JSON: a second pass changes nothing.
 pub(crate) fn log_text(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let redacted = redact(&text);

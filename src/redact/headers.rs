@@ -1,11 +1,12 @@
-//! Credentials of HTTP wherever they stand: `Bearer …`, `Basic …` (RFC 9110, section 11.4).
+//! Masks HTTP credentials anywhere: `Bearer …`, `Basic …` (RFC 9110, section 11.4).
 
 use super::bounds::{byte, part};
 use super::mask::{MASK, is_masked};
 
 const SCHEMES: &[&str] = &["Bearer ", "bearer ", "BEARER ", "Basic ", "BASIC "];
 
-/// The text with the credentials after these words masked, but for words of a sentence (`Basic authentication`).
+/// Returns the text with the credentials after these schemes masked, except for words of a sentence
+/// (`Basic authentication`).
 pub(super) fn mask(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut masked = String::with_capacity(text.len());
@@ -29,7 +30,7 @@ pub(super) fn mask(text: &str) -> String {
     masked
 }
 
-/// Where the value begins, if a scheme is at this place and begins a word there.
+/// Returns where the value begins, if a scheme is at this position and begins a word.
 fn value_after_scheme(bytes: &[u8], at: usize) -> Option<usize> {
     if !matches!(byte(bytes, at), b'B' | b'b') {
         return None;
@@ -45,17 +46,18 @@ fn value_after_scheme(bytes: &[u8], at: usize) -> Option<usize> {
     Some(at + scheme.len() + spaces.count())
 }
 
-/// RFC 9110's `token68`, and the stars of a mask.
+/// Returns whether the byte is allowed in RFC 9110's `token68`, or is a mask's asterisk.
 fn is_credential(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/=*".contains(&byte)
 }
 
-/// A word of a sentence: letters, only the first of them a capital, perhaps at the sentence's end.
+/// Returns whether the value is a word of a sentence: letters, only the first of them a capital,
+/// perhaps with a full stop.
 fn is_word(value: &str) -> bool {
     let letters = value.trim_end_matches('.');
     let mut rest = letters.chars();
     let first = rest.next().is_none_or(|c| c.is_ascii_alphabetic());
-    first && rest.all(|c| c.is_ascii_lowercase() || c == '-') && letters.len() <= LONGEST_WORD
+    first && rest.all(|c| c.is_ascii_lowercase() || c == '-') && letters.len() <= MAX_WORD_LEN
 }
 
-const LONGEST_WORD: usize = 20;
+const MAX_WORD_LEN: usize = 20;

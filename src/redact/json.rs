@@ -1,4 +1,4 @@
-//! Secrets in JSON: values by their names, texts by what stands in them.
+//! Masks secrets in JSON: values by their names, texts by their content.
 
 use super::mask::MASK;
 use super::names::is_secret;
@@ -6,8 +6,8 @@ use super::pairs::is_name;
 use super::text::redact;
 use serde_json::{Map, Value};
 
-/// Masks every secret in a document in place: what has a secret's name, whatever its kind, and what of a text is one. Null and
-/// yes or no are none. Tells whether something was masked.
+/// Masks every secret in a document in place: values of any kind with a secret name, and secrets
+/// within texts. Null and booleans are not secret. Returns whether anything was masked.
 pub fn mask(value: &mut Value) -> bool {
     match value {
         Value::String(text) => {
@@ -44,7 +44,8 @@ fn is_known(name: &str) -> bool {
     SECRETS.contains(&name) || is_secret(name)
 }
 
-/// Members that Ironic and IPA give secrets in, and whose names tell nothing: files' contents, and the password of a rescue.
+/// Members in which Ironic and IPA send secrets under neutral names: files' contents, and the
+/// rescue password.
 const SECRETS: &[&str] = &["adminPass", "content"];
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! What a secret is replaced by, and how that is told again.
+//! The mask of secrets, and its detection.
 
-/// What stands in the place of a secret.
+/// Replacement of a secret.
 pub const MASK: &str = "******";
 
-/// Whether a value is fit to be seen as it is: nothing, or masked by somebody already.
+/// Returns whether a value is safe to show: empty, or masked already.
 pub(super) fn is_masked(value: &str) -> bool {
     value.bytes().all(|byte| byte == b'*') || value == "[redacted]"
 }

@@ -1,9 +1,11 @@
-//! The one redactor: every text that leaves the agent passes it, be it a log line, an error or a member of the log archive.
+//! The redactor: every text that leaves the agent passes it, such as a log line, an error or a
+//! member of the log archive.
 //!
-//! It knows how secrets look in texts that others wrote: values by their names (`assignments`), who asks in URLs
-//! (`url`), credentials of HTTP (`headers`), hashes of passwords and private keys (`blocks`). It does not know the
-//! secrets themselves; who has one takes it out of what its server repeats (`mask_known`). Where it is in doubt it masks: a
-//! reader misses a word rather than a stranger finds one.
+//! It detects secrets by their form in texts of any origin. The forms are values by their names
+//! (`assignments`), user information in URLs (`url`), HTTP credentials (`headers`), and password
+//! hashes and private keys (`blocks`). It does not know the secrets themselves. A caller that has
+//! one masks it in the server's responses (`mask_known`). In doubt it masks: a lost word is better
+//! than a leaked secret.
 //!
 //! ```
 //! use ferrite::redact::redact;

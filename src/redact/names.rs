@@ -1,9 +1,9 @@
-//! Which names have secrets as their values.
+//! Names whose values are secrets.
 
 use super::bounds::byte;
 use super::escapes::character;
 
-/// A name with one of these in it has a secret.
+/// Parts of secret names, at any position.
 const ANYWHERE: &[&str] = &[
     "accesskeyid",
     "access_key",
@@ -27,19 +27,20 @@ const ANYWHERE: &[&str] = &[
     "x_goog_signature",
 ];
 
-/// A name that ends like this has one.
+/// Ends of secret names.
 const AT_THE_END: &[&str] = &[
     "_pass",
     "_psk",
     "configdrive",
     "config_drive",
     "image_server_user",
-    // IPA's argument for a login of the ramdisk.
+    // IPA's argument for a login to the ramdisk.
     "rootpwd",
 ];
 
-/// Names that end like this only tell of a secret: `agent_token_required`, `password_file`, `systemd-ask-password.path`.
-const TELLING: &[&str] = &[
+/// Ends of names that only describe a secret: `agent_token_required`, `password_file`,
+/// `systemd-ask-password.path`.
+const REVEALING: &[&str] = &[
     "_algorithm",
     "_cache_time",
     "_count",
@@ -63,8 +64,9 @@ const TELLING: &[&str] = &[
     ".txt",
 ];
 
-/// Parameters of temporary URLs, whose names mean something else anywhere else: Azure's shared access signatures, and the
-/// signatures of S3 (version 2), CloudFront, Google, Tencent's and Akamai's.
+/// Parameters of temporary URLs, whose names have another meaning elsewhere. They are those of
+/// Azure's shared access signatures, and of the signatures of S3 (version 2), CloudFront, Google,
+/// Tencent and Akamai.
 const IN_QUERIES: &[&str] = &[
     "expires",
     "googleaccessid",
@@ -91,25 +93,26 @@ const IN_QUERIES: &[&str] = &[
     "sv",
 ];
 
-/// Parameters of temporary URLs by the ends of their names, each store with a prefix of its own (`X-Oss-Signature`, `X-Obs-Expires`,
-/// `q-signature`).
+/// Ends of names of temporary URLs' parameters, where each store has its own prefix
+/// (`X-Oss-Signature`, `X-Obs-Expires`, `q-signature`).
 const AT_THE_END_IN_QUERIES: &[&str] = &["_expires", "_sig", "_sign", "signature"];
 
-/// No name is longer.
-const LONGEST: usize = 256;
+/// Maximum length of a name.
+const MAX_LEN: usize = 256;
 
-/// Whether what has this name is a secret, in any case, with dashes or underscores, percent-encoded or not.
+/// Returns whether the value of this name is a secret. Names match in any case, with dashes or
+/// underscores, percent-encoded or not.
 #[must_use]
 pub fn is_secret(name: &str) -> bool {
     let name = normal(name);
-    ANYWHERE.iter().any(|word| name.contains(word)) && !is_telling(&name)
+    ANYWHERE.iter().any(|word| name.contains(word)) && !is_revealing(&name)
         || AT_THE_END.iter().any(|end| name.ends_with(end))
 }
 
-/// Whether a parameter of a URL's query with this name is a secret.
+/// Returns whether a URL's query parameter with this name is a secret.
 pub(super) fn is_secret_in_query(name: &str) -> bool {
     let name = normal(name);
-    // The escapes that JSON may have for the ampersand and the question mark before the name.
+    // JSON's escapes of the ampersand and the question mark may precede the name.
     let name = name
         .strip_prefix("u0026")
         .or_else(|| name.strip_prefix("u003f"))
@@ -117,18 +120,20 @@ pub(super) fn is_secret_in_query(name: &str) -> bool {
     IN_QUERIES.contains(&name) || AT_THE_END_IN_QUERIES.iter().any(|end| name.ends_with(end))
 }
 
-/// Whether the name is of HTTP's header or of the option like it: its value may be two words.
+/// Returns whether the name is that of the HTTP header or a similar option: its value may be two
+/// words.
 pub(super) fn is_authorization(name: &str) -> bool {
     normal(name).contains("authorization")
 }
 
-fn is_telling(name: &str) -> bool {
-    TELLING.iter().any(|end| name.ends_with(end))
+fn is_revealing(name: &str) -> bool {
+    REVEALING.iter().any(|end| name.ends_with(end))
 }
 
-/// Lower case, underscores, percent-encoding undone. What is too long is told by its end.
+/// Normalizes a name: lower case, underscores, percent-encoding removed. Of an overlong name only
+/// the end is used.
 fn normal(name: &str) -> String {
-    let start = name.ceil_char_boundary(name.len().saturating_sub(LONGEST));
+    let start = name.ceil_char_boundary(name.len().saturating_sub(MAX_LEN));
     let mut rest = name.as_bytes().get(start..).unwrap_or_default();
     let mut normal = String::with_capacity(rest.len());
     while !rest.is_empty() {

@@ -1,15 +1,17 @@
-//! A name and its value side by side: `{"name": "password", "value": "hush"}`, `<x name="password" value="hush"/>`.
+//! Finds a value beside its name: `{"name": "password", "value": "hush"}`,
+//! `<x name="password" value="hush"/>`.
 
 use super::bounds::byte;
 use super::separators::count;
 use super::values::quoted;
 
-/// Whether a member of this name has a name as its value.
+/// Returns whether a member of this name has a name as its value.
 pub(super) fn is_name(member: &str) -> bool {
     member.eq_ignore_ascii_case("name") || member.eq_ignore_ascii_case("key")
 }
 
-/// The inside of the value whose name stands here, and is itself the value of a `name` or `key`; the value comes next.
+/// Returns the inside of the value that follows its name, where the name is itself the value of a
+/// `name` or `key`.
 pub(super) fn named_value(bytes: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
     let slashes = count(bytes, end, |byte| byte == b'\\');
     let quote = byte(bytes, end + slashes);
@@ -36,7 +38,7 @@ pub(super) fn named_value(bytes: &[u8], start: usize, end: usize) -> Option<(usi
     )
 }
 
-/// What stands before is `"name": "`.
+/// Returns whether `"name": "` precedes this position.
 fn is_of_name(bytes: &[u8], start: usize) -> bool {
     let before = bytes.get(..start).unwrap_or_default();
     let before = trimmed(before, is_quoting);
@@ -47,7 +49,7 @@ fn is_of_name(bytes: &[u8], start: usize) -> bool {
     let before = trimmed(before, |byte| {
         is_quoting(byte) || byte.is_ascii_whitespace()
     });
-    let member = before.len().saturating_sub(LONGEST);
+    let member = before.len().saturating_sub(MAX_LEN);
     let member = before.get(member..).unwrap_or_default();
     let letters = member
         .iter()
@@ -68,5 +70,5 @@ fn is_quoting(byte: u8) -> bool {
 }
 
 const VALUE: &[u8] = b"value";
-/// One more than the longest member that has a name.
-const LONGEST: usize = 5;
+/// One more than the length of the longest member that has a name.
+const MAX_LEN: usize = 5;

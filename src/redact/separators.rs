@@ -1,21 +1,21 @@
-//! What stands between a name and its value.
+//! Separators between a name and its value.
 
 use super::bounds::byte;
 use super::escapes::escape;
 
-/// A separator.
+/// A separator between a name and its value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Separator<'a> {
-    /// Where the value begins.
+    /// Start of the value.
     pub(super) value: usize,
     /// The quote that closes the name, with its backslashes.
     pub(super) quote: Option<&'a [u8]>,
     pub(super) form: Form,
-    /// There is a space before the value.
+    /// Whether a space precedes the value.
     pub(super) spaced: bool,
 }
 
-/// Which one.
+/// Kind of separator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     Colon,
@@ -25,7 +25,7 @@ pub(super) enum Form {
     Equals,
 }
 
-/// The separator after a name that ends here.
+/// Returns the separator after a name that ends here.
 pub(super) fn separator(bytes: &[u8], end: usize, in_tuple: bool) -> Option<Separator<'_>> {
     let slashes = count(bytes, end, |byte| byte == b'\\');
     let quote_at = end + slashes;
@@ -76,7 +76,7 @@ pub(super) fn separator(bytes: &[u8], end: usize, in_tuple: bool) -> Option<Sepa
     })
 }
 
-/// How many bytes from there on are such.
+/// Counts the bytes from this position on that satisfy `such`.
 pub(super) fn count(bytes: &[u8], from: usize, such: impl Fn(u8) -> bool) -> usize {
     let bytes = bytes.get(from..).unwrap_or_default();
     bytes.iter().take_while(|byte| such(**byte)).count()

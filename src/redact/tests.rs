@@ -1,4 +1,4 @@
-//! What the redactor promises: a corpus of real lines, and properties of any text.
+//! Tests of the redactor: a corpus of real lines, and properties of any text.
 
 use super::*;
 use proptest::prelude::*;
@@ -30,7 +30,7 @@ fn the_corpus_is_redacted_as_it_says() {
     assert!(lines > 70, "only {lines} lines");
 }
 
-/// Every form in which a secret is known; `§` is its place.
+/// Every known form of a secret; `§` is its position.
 const FORMS: &[&str] = &[
     "/v1/commands/?agent_token=§&wait=true",
     "/?wait=true&agent%5ftoken=§",
@@ -88,7 +88,7 @@ fn secret() -> impl Strategy<Value = String> {
     "Canary[A-Za-z0-9]{12,30}"
 }
 
-/// Texts that look like what the redactor looks for.
+/// Generates texts that resemble secrets and their surroundings.
 fn fragments() -> impl Strategy<Value = String> {
     let pieces = prop_oneof![
         Just("token"),
@@ -176,7 +176,7 @@ proptest! {
 
 #[test]
 fn much_hostile_text_is_read_in_one_go() {
-    // With a scanner that reads anything again for each name, each of these takes minutes.
+    // A scanner that rereads the rest for each name takes minutes for each of these.
     for piece in [
         "token=(",
         "the token: (",

@@ -1,9 +1,9 @@
-//! A whole text, or its lines, through all that knows how secrets look.
+//! Redacts a whole text, or its lines, with all detectors.
 
 use super::mask::MASK;
 use super::{assignments, blocks, headers, url};
 
-/// The text with every secret that can be told from its surroundings replaced by [`MASK`].
+/// Returns the text with every secret that its surroundings reveal replaced by [`MASK`].
 ///
 /// It takes time in proportion to the text's length. Redacting the result changes nothing.
 #[must_use]
@@ -16,12 +16,12 @@ pub fn redact(text: &str) -> String {
         }
         text = masked;
     }
-    // No honest text gets here, so nobody misses it.
+    // No legitimate text needs this many rounds.
     MASK.to_owned()
 }
 
-/// A text of lines that others wrote, each redacted for itself: what one of them leaves open, a quotation mark or a bracket, hides
-/// nothing of the next. Only a private key goes over several lines.
+/// Redacts each line of untrusted text separately. An unclosed quotation mark or bracket in one
+/// line hides nothing in the next. Only a private key spans several lines.
 #[must_use]
 pub fn redact_lines(text: &str) -> String {
     let mut redacted = String::with_capacity(text.len());
@@ -43,8 +43,8 @@ pub fn redact_lines(text: &str) -> String {
     redacted
 }
 
-/// A mask may bring together what stood apart, and so make something else look like a secret: the text is read until
-/// nothing changes, but no more often than this.
+/// Maximum number of passes. A mask may join separate parts, so that another part looks like a
+/// secret. Passes are therefore repeated until the text is stable.
 const ROUNDS: usize = 8;
 
 fn once(text: &str) -> String {

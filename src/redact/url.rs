@@ -1,12 +1,14 @@
-//! Who asks, in URLs: the user information before the host's name (RFC 3986, section 3.2.1).
+//! Masks user information in URLs, before the host's name (RFC 3986, section 3.2.1).
 
 use super::bounds::part;
 use super::escapes::{Character, character};
 use super::mask::MASK;
 
-/// Whether a text has the one form in which everybody reads the same host and user information from it: a scheme, two slashes, and
-/// then no third, no backslash and no control character. URLs that browsers, and the library here, mend in silence
-/// (`http:///user:password@host`, `http:\user:password@host`; WHATWG's URL Standard, section 4.4) are shown unmasked by those who do not.
+/// Returns whether all parsers read the same host and user information from a URL. It must have a
+/// scheme, two slashes and no third one, no backslash and no control character. Browsers and the
+/// library used here silently repair `http:///user:password@host` and `http:\user:password@host`
+/// (WHATWG's URL Standard, section 4.4). Software that does not repair them would show them
+/// unmasked.
 #[must_use]
 pub fn is_plain_url(text: &str) -> bool {
     let text = text.trim();
@@ -15,8 +17,8 @@ pub fn is_plain_url(text: &str) -> bool {
         && !text.contains(|c: char| c == '\\' || c.is_control())
 }
 
-/// The text with user name and password of every URL in it masked: also of one whose slashes JSON escaped, that is percent-encoded,
-/// a parameter of another one, or that has no scheme.
+/// Returns the text with user name and password of every URL masked. It includes URLs with slashes
+/// escaped by JSON, percent-encoded ones, parameters of other URLs, and URLs without a scheme.
 pub(super) fn mask(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut masked = String::with_capacity(text.len());
@@ -37,16 +39,16 @@ pub(super) fn mask(text: &str) -> String {
     masked
 }
 
-/// What comes after the two slashes of a URL.
+/// The part of a URL after the two slashes.
 struct Authority {
     from: usize,
-    /// How many times its slashes are percent-encoded, and so all that separates its parts.
+    /// Number of times its slashes, and so all its separators, are percent-encoded.
     depth: usize,
-    /// What stands before the slashes of a URL without a scheme.
+    /// The byte before the slashes of a URL without a scheme.
     before: Option<u8>,
 }
 
-/// The authority after the colon or, without a scheme, the slashes that begin here.
+/// Returns the authority after the colon that begins here; without a scheme, after the slashes.
 fn authority(bytes: &[u8], at: usize, previous: u8) -> Option<Authority> {
     let first = character(bytes, at);
     let (at, before) = match first.byte {
@@ -58,7 +60,7 @@ fn authority(bytes: &[u8], at: usize, previous: u8) -> Option<Authority> {
     let at = at + one.length;
     let other = Some(character(bytes, at)).filter(|found| found.byte == b'/')?;
     let mut from = at + other.length;
-    // Libraries that take a third slash for a slip read what follows as the authority.
+    // Libraries that ignore a third slash read what follows as the authority.
     while character(bytes, from).byte == b'/' {
         from += character(bytes, from).length;
     }
@@ -69,7 +71,8 @@ fn authority(bytes: &[u8], at: usize, previous: u8) -> Option<Authority> {
     })
 }
 
-/// What may stand before a URL without a scheme: not a path, which may have two slashes in its middle.
+/// Returns whether the byte may precede a URL without a scheme. It excludes paths, which may
+/// contain two slashes.
 fn stands_before(byte: u8) -> bool {
     byte.is_ascii_whitespace()
         || matches!(
@@ -79,10 +82,11 @@ fn stands_before(byte: u8) -> bool {
 }
 
 impl Authority {
-    /// Where the user information is, if there is some. Without a scheme it has a password: `//me@host` is anything.
+    /// Returns the span of the user information, if there is some. Without a scheme it must have a
+    /// password: `//me@host` is ambiguous.
     ///
-    /// It is read to the last `@` before the host's end. Each of these is part of a like one's end, so nothing is read more often
-    /// than there are depths.
+    /// It extends to the last `@` before the end of the host. The slashes of a URL with equal depth
+    /// end the scan of an earlier one. No byte is therefore read more often than there are depths.
     fn user(&self, bytes: &[u8]) -> Option<(usize, usize)> {
         let (mut at, mut end) = (self.from, None);
         let mut has_password = self.before.is_none();
@@ -113,7 +117,7 @@ impl Authority {
     /// do not, so that the whole is repeated as a value of no use.
     fn late_end(&self, bytes: &[u8], from: usize) -> Option<usize> {
         let mut at = from;
-        while at < bytes.len().min(from + LONGEST_PASSWORD) {
+        while at < bytes.len().min(from + MAX_PASSWORD_LEN) {
             let here = character(bytes, at);
             match here.byte {
                 b'@' if here.depth <= self.depth => return Some(at),
@@ -142,7 +146,7 @@ fn is_no_port(bytes: &[u8], from: usize, to: usize) -> bool {
 }
 
 /// Bytes in which the `@` behind a password is looked for.
-const LONGEST_PASSWORD: usize = 512;
+const MAX_PASSWORD_LEN: usize = 512;
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,12 @@
-//! A secret that is known, wherever a text repeats it.
+//! Masks a known secret wherever a text repeats it.
 
 use super::mask::MASK;
 use std::cmp::Reverse;
 use std::ops::Range;
 use zeroize::Zeroizing;
 
-/// The text with a known secret masked, under whatever name or none: as it is, and as JSON writes it, also JSON within JSON,
-/// whichever of its characters the writer escapes.
+/// Returns the text with a known secret masked, regardless of its name. It finds the secret
+/// verbatim and in JSON, also nested JSON, whichever characters the writer escapes.
 #[must_use]
 pub fn mask_known(text: &str, secret: &str) -> String {
     if secret.is_empty() {
@@ -14,14 +14,14 @@ pub fn mask_known(text: &str, secret: &str) -> String {
     }
     let mut seen = Seen::of(text);
     let mut places = seen.places_of(secret);
-    for _ in 0..DEEPEST {
+    for _ in 0..MAX_DEPTH {
         seen = seen.unescaped();
         places.extend(seen.places_of(secret));
     }
     places.sort_by_key(|place| (place.start, Reverse(place.end)));
     let (mut masked, mut end) = (String::with_capacity(text.len()), 0);
     for place in places {
-        // One that begins within another is a part of it, or goes on where it ends.
+        // A match within the previous one is part of it, or extends it.
         if place.start >= end {
             masked.push_str(text.get(end..place.start).unwrap_or_default());
             masked.push_str(MASK);
@@ -32,7 +32,7 @@ pub fn mask_known(text: &str, secret: &str) -> String {
     masked
 }
 
-/// The text with several known secrets masked.
+/// Returns the text with several known secrets masked.
 #[must_use]
 pub fn mask_each_known(text: &str, secrets: &[Zeroizing<String>]) -> String {
     let mut secrets: Vec<_> = secrets.iter().collect();
@@ -44,10 +44,10 @@ pub fn mask_each_known(text: &str, secrets: &[Zeroizing<String>]) -> String {
         .fold(text, |text, secret| mask_known(&text, secret))
 }
 
-/// A text as a reader of JSON sees it, and where in the text each byte of that stands.
+/// A text as decoded by a JSON parser, with the source position of each byte.
 struct Seen {
     text: Zeroizing<String>,
-    /// One more than there are bytes.
+    /// Source position of each byte of `text`, and of its end.
     places: Vec<usize>,
 }
 
@@ -59,7 +59,7 @@ impl Seen {
         }
     }
 
-    /// What a text of JSON means that holds this.
+    /// Decodes the JSON string that has this content.
     fn unescaped(&self) -> Self {
         // It never grows, and so leaves no copy behind.
         let mut text = Zeroizing::new(String::with_capacity(self.text.len()));
@@ -89,7 +89,8 @@ impl Seen {
     }
 }
 
-/// The character that an escape of JSON stands for (RFC 8259, section 7), and the length of the escape, if one begins here.
+/// Returns the character of a JSON escape that begins here (RFC 8259, section 7), and the escape's
+/// length.
 fn escaped(text: &str) -> Option<(char, usize)> {
     let meant = match text.strip_prefix('\\')?.chars().next()? {
         'b' => '\u{8}',
@@ -110,7 +111,7 @@ fn escaped(text: &str) -> Option<(char, usize)> {
     Some((meant, 2))
 }
 
-/// `\u00e4`: a unit of UTF-16.
+/// Decodes `\u00e4`: a UTF-16 code unit.
 fn unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     let is_digit = |byte: u8| byte.is_ascii_hexdigit();
@@ -118,10 +119,10 @@ fn unit(text: &str) -> Option<u16> {
     u16::from_str_radix(digits, 16).ok()
 }
 
-/// The length of a unit's escape.
+/// Length of a code unit's escape.
 const UNIT: usize = 6;
-/// JSON within JSON within JSON.
-const DEEPEST: usize = 3;
+/// Maximum nesting: JSON within JSON within JSON.
+const MAX_DEPTH: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -149,7 +150,7 @@ mod tests {
         assert_eq!(mask_known("text", ""), "text");
     }
 
-    /// Writes a text as JSON does; as Python does, as PHP does, as Go does, or with capital digits.
+    /// Writes a text as JSON in the way of Python, PHP or Go, or with capital digits.
     fn written(text: &str, is_escaped: impl Fn(char) -> bool, capital: bool) -> String {
         let mut json = serde_json::Value::from(text).to_string();
         for character in text.chars().filter(|c| is_escaped(*c)) {
@@ -180,7 +181,7 @@ mod tests {
             for capital in [false, true] {
                 let mut text = format!("bad {secret} end");
                 let mut masked = "bad ****** end".to_owned();
-                for _ in 0..=DEEPEST {
+                for _ in 0..=MAX_DEPTH {
                     assert_eq!(mask_known(&text, secret), masked, "{text}");
                     text = written(&text, writer, capital);
                     masked = written(&masked, writer, capital);

@@ -1,13 +1,14 @@
-//! Where a value ends: quoted at any depth, in brackets, or bare.
+//! Finds the end of a value: quoted at any depth, in brackets, or bare.
 
 use super::bounds::{byte, part};
 use super::escapes::{Character, escape};
 use super::mask::is_masked;
 use super::separators::{Form, count};
 
-/// The inside of a quoted value, from after its quote, if one begins here: `"…"`, `\"…\"` (a text within a text), `b'…'`.
+/// Returns the inside of a quoted value, from after its quote, if one begins here. Forms are `"…"`,
+/// `\"…\"` (a nested text) and `b'…'`.
 ///
-/// It ends at the like quote, wherever that is, and at the text's end if that was cut off.
+/// It ends at the matching quote, or at the end of a text that was cut off.
 pub(super) fn quoted(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     let prefix = usize::from(
         matches!(byte(bytes, at), b'b' | b'u' | b'B' | b'U')
@@ -23,7 +24,7 @@ pub(super) fn quoted(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     Some((from, closing(bytes, from, quote, depth)))
 }
 
-/// Where the closing quote begins, with its backslashes.
+/// Returns where the closing quote begins, with its backslashes.
 fn closing(bytes: &[u8], from: usize, quote: u8, depth: usize) -> usize {
     let mut slashes = 0;
     for (at, found) in bytes.iter().enumerate().skip(from) {
@@ -38,7 +39,8 @@ fn closing(bytes: &[u8], from: usize, quote: u8, depth: usize) -> usize {
     bytes.len()
 }
 
-/// Each level of quoting doubles the backslashes before a quote and adds one.
+/// Returns whether a quote with these backslashes closes the value. Each level of quoting doubles
+/// the backslashes before a quote and adds one.
 fn closes(slashes: usize, depth: usize) -> bool {
     let outer = depth > 0 && slashes.is_multiple_of(2);
     let alike = slashes
@@ -47,7 +49,8 @@ fn closes(slashes: usize, depth: usize) -> bool {
     outer || slashes < depth || alike
 }
 
-/// The end of what is in brackets, if they open here; quotes inside are respected. `Some(…)` is in brackets, too.
+/// Returns the end of a bracketed value, if a bracket opens here; quotes inside are respected.
+/// `Some(…)` is bracketed, too.
 pub(super) fn bracketed(bytes: &[u8], at: usize) -> Option<usize> {
     let word = match byte(bytes, at) {
         b'A'..=b'Z' => count(bytes, at, |byte| byte.is_ascii_alphanumeric()),
@@ -74,7 +77,7 @@ pub(super) fn bracketed(bytes: &[u8], at: usize) -> Option<usize> {
     Some(here.min(bytes.len()))
 }
 
-/// The end of a bare value.
+/// Returns the end of a bare value.
 pub(super) fn bare(bytes: &[u8], at: usize, form: Form) -> usize {
     let mut end = at;
     while end < bytes.len() && !ends_bare(bytes, end, form) {
@@ -86,7 +89,7 @@ pub(super) fn bare(bytes: &[u8], at: usize, form: Form) -> usize {
 fn ends_bare(bytes: &[u8], at: usize, form: Form) -> bool {
     match byte(bytes, at) {
         b'"' | b'\'' | b'`' => true,
-        // What stands for another character is a part of the value.
+        // An escape of another character is part of the value.
         b'&' => escape(bytes, at).is_none_or(Character::ends_parameter),
         b',' | b';' | b')' | b']' | b'}' => form == Form::Colon,
         b'\\' => match byte(bytes, at + 1) {
@@ -100,14 +103,14 @@ fn ends_bare(bytes: &[u8], at: usize, form: Form) -> bool {
     }
 }
 
-/// The end of a bare value that is the rest of its line: as files of options have it.
+/// Returns the end of a bare value that is the rest of its line, as in option files.
 pub(super) fn line(bytes: &[u8], at: usize) -> usize {
     let end = at + count(bytes, at, |byte| !matches!(byte, b'\n' | b'\r'));
     let blank = bytes.get(at..end).unwrap_or_default().iter().rev();
     end - blank.take_while(|byte| byte.is_ascii_whitespace()).count()
 }
 
-/// The end of an `Authorization` that is not quoted: the scheme's word does not stand alone.
+/// Returns the end of an unquoted `Authorization` value: the scheme's word is followed by another.
 pub(super) fn credentials(text: &str, at: usize, form: Form) -> usize {
     let bytes = text.as_bytes();
     let end = bare(bytes, at, form);
@@ -125,15 +128,15 @@ pub(super) fn credentials(text: &str, at: usize, form: Form) -> usize {
 
 const SCHEMES: &[&str] = &["basic", "bearer", "negotiate", "ntlm", "token"];
 
-/// Whether the value is fit to be seen.
+/// Returns whether the value is safe to show.
 pub(super) fn is_harmless(value: &str) -> bool {
     is_masked(value) || HARMLESS.iter().any(|word| value.eq_ignore_ascii_case(word))
 }
 
-/// Words that are no secret of anybody's; `show` ends the name of a rule (`baremetal:agent:secrets:show`).
+/// Words that are never a secret; `show` ends the name of a rule (`baremetal:agent:secrets:show`).
 const HARMLESS: &[&str] = &["false", "no", "none", "null", "show", "true", "yes"];
 
-/// A sentence's punctuation after a value is not part of it.
+/// Returns the end without a sentence's punctuation, which is not part of the value.
 fn trimmed(bytes: &[u8], from: usize, to: usize) -> usize {
     let value = bytes.get(from..to).unwrap_or_default().iter().rev();
     to - value.take_while(|byte| b",;)]}.:".contains(byte)).count()

@@ -1,13 +1,13 @@
-//! Characters that a reader does not see for what they are: they move the cursor, hide or reorder their neighbours.
+//! Invisible characters: they move the cursor, or hide or reorder their neighbours.
 
-/// A text in one line, as a reader may see it: line breaks and tabs become blanks, what cannot be seen becomes U+FFFD. What
-/// somebody else wrote can forge neither a second line nor another reading of its own.
+/// Returns a text in one visible line: line breaks and tabs become blanks, invisible characters
+/// become U+FFFD. Untrusted text can then forge neither a second line nor a misleading display.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     text.chars().map(visible).collect()
 }
 
-/// The character as [`one_line`] has it.
+/// Returns the replacement of one character in [`one_line`].
 #[must_use]
 pub fn visible(character: char) -> char {
     match character {
@@ -17,7 +17,8 @@ pub fn visible(character: char) -> char {
     }
 }
 
-/// The general categories Cf, Zl and Zp of Unicode 16 (`DerivedGeneralCategory.txt`).
+/// Returns whether the general category is Cf, Zl or Zp in Unicode 16
+/// (`DerivedGeneralCategory.txt`).
 fn is_invisible(character: char) -> bool {
     matches!(
         character,
@@ -57,7 +58,7 @@ mod tests {
     }
 
     proptest! {
-        /// Rust's own idea of what can be printed is stricter, and an independent judge.
+        /// Rust's definition of printable characters is stricter, and an independent reference.
         #[test]
         fn what_can_be_printed_stays_and_a_line_is_one_line(text in "\\PC{0,30}", any: String) {
             let seen: String = text.chars().filter(|c| c.escape_debug().count() == 1).collect();

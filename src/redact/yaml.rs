@@ -1,10 +1,10 @@
-//! Values of YAML in the lines after their names.
+//! Finds YAML values in the lines after their names.
 
 use super::bounds::byte;
 use super::separators::count;
 
-/// The value in the line, or after `|` or `>` the lines, below the name's and further to the right. What would be its place in
-/// the name's line is given, and is empty.
+/// Returns the value in the next line; after `|` or `>`, all lines further to the right than the
+/// name. `at` is the position of a value in the name's line, where none is.
 pub(super) fn indented(bytes: &[u8], name: usize, at: usize) -> Option<(usize, usize)> {
     let indicator = usize::from(matches!(byte(bytes, at), b'|' | b'>'));
     let after = at + indicator;
@@ -16,7 +16,7 @@ pub(super) fn indented(bytes: &[u8], name: usize, at: usize) -> Option<(usize, u
     let mut line = after + line_break(bytes, after)?;
     let least = indentation_of_line(bytes, name);
     let mut value: Option<(usize, usize)> = None;
-    for _ in 0..MOST_LINES {
+    for _ in 0..MAX_LINES {
         let indentation = count(bytes, line, is_blank);
         let from = line + indentation;
         let to = end_of_line(bytes, from);
@@ -35,7 +35,7 @@ pub(super) fn indented(bytes: &[u8], name: usize, at: usize) -> Option<(usize, u
     value
 }
 
-/// How far to the right the line begins that has this place; the dashes of lists are before it.
+/// Returns the indentation of the line with this position, including the dashes of lists.
 fn indentation_of_line(bytes: &[u8], at: usize) -> usize {
     let begins = |from: &usize| {
         let before = bytes.get(..*from).unwrap_or_default();
@@ -46,7 +46,7 @@ fn indentation_of_line(bytes: &[u8], at: usize) -> usize {
     count(bytes, line, |byte| is_blank(byte) || byte == b'-')
 }
 
-/// The length of a line's end, also of one that a text within a text has.
+/// Returns the length of a line break, also of an escaped one in a nested text.
 fn line_break(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = bytes.get(at..)?;
     let ends: [&[u8]; 4] = [b"\r\n", b"\n", b"\\r\\n", b"\\n"];
@@ -69,8 +69,8 @@ fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// A block of more is no password.
-const MOST_LINES: usize = 64;
+/// Maximum number of lines in a block: a longer one is no password.
+const MAX_LINES: usize = 64;
 
 #[cfg(test)]
 mod tests {

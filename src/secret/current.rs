@@ -1,20 +1,21 @@
-//! The agent token that is valid now.
+//! The agent token that is currently valid.
 
 use super::{AgentToken, Vault};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// The token that every command must show, if there is one; clones share it.
+/// The token that every command must present, if there is one; clones share it.
 ///
-/// It changes only where there is no Ironic to look up: there, a command may bring what the lookup would have told.
+/// It changes only without an Ironic to look up. There, a command may bring what the lookup
+/// response would have contained.
 #[derive(Clone, Debug, Default)]
 pub struct CurrentToken {
     token: Arc<RwLock<Option<Arc<AgentToken>>>>,
-    /// Where one that replaces it is kept for the next agent, too.
+    /// Vault that stores a replacement, for the next agent too.
     vault: Option<Vault>,
 }
 
 impl CurrentToken {
-    /// With this token, or none; one that replaces it is this process's alone.
+    /// Creates it with this token, or none. A replacement stays in this process.
     #[must_use]
     pub fn new(token: Option<Arc<AgentToken>>) -> Self {
         Self {
@@ -23,16 +24,16 @@ impl CurrentToken {
         }
     }
 
-    /// The same where one that replaces it is kept in the vault, and nowhere else.
+    /// Creates it with this token, or none. A replacement is stored in the vault, and nowhere else.
     #[must_use]
-    pub fn kept_in(vault: &Vault, token: Option<Arc<AgentToken>>) -> Self {
+    pub fn stored_in(vault: &Vault, token: Option<Arc<AgentToken>>) -> Self {
         Self {
             vault: Some(vault.clone()),
             ..Self::new(token)
         }
     }
 
-    /// The token as it is now.
+    /// Returns the current token.
     #[must_use]
     pub fn get(&self) -> Option<Arc<AgentToken>> {
         self.token
@@ -41,11 +42,11 @@ impl CurrentToken {
             .clone()
     }
 
-    /// From now on this one, and none before it any more: not for the next agent either.
+    /// Replaces the token. Earlier ones are no longer valid, not for the next agent either.
     pub fn replace(&self, token: AgentToken) {
         let mut current = self.token.write().unwrap_or_else(PoisonError::into_inner);
         let token = match &self.vault {
-            Some(vault) => vault.keep_token(token),
+            Some(vault) => vault.store_token(token),
             None => token,
         };
         *current = Some(Arc::new(token));
@@ -71,8 +72,8 @@ mod tests {
     fn a_token_that_replaces_one_in_the_vault_is_there_in_its_place() {
         let token = |text: &str| AgentToken::from_operator(text.into()).unwrap();
         let vault = Vault::create().unwrap();
-        let first = Arc::new(vault.keep_token(token("first")));
-        let current = CurrentToken::kept_in(&vault, Some(first));
+        let first = Arc::new(vault.store_token(token("first")));
+        let current = CurrentToken::stored_in(&vault, Some(first));
         current.replace(token("second"));
         assert!(current.get().unwrap().matches(b"second"));
         assert!(vault.token().unwrap().matches(b"second"));

@@ -1,13 +1,13 @@
-//! A request's body with a secret in it.
+//! Request bodies that contain a secret.
 
 use bytes::Bytes;
 use serde::Serialize;
 use std::io;
 use zeroize::Zeroizing;
 
-/// The JSON of a body in memory of its exact size, which is wiped when the request is done.
-pub fn document(body: &impl Serialize) -> Bytes {
-    // Texts always are JSON, and memory takes them.
+/// Serializes a body to JSON in memory of its exact size, which is wiped when the request is done.
+pub fn json_body(body: &impl Serialize) -> Bytes {
+    // These bodies are always serializable, and writes to memory succeed.
     written(body).map_or_else(Bytes::new, Bytes::from_owner)
 }
 
@@ -22,7 +22,7 @@ fn written(body: &impl Serialize) -> Option<Zeroizing<Vec<u8>>> {
     Some(buffer)
 }
 
-/// Counts what is written.
+/// Counts the bytes written.
 struct Length(usize);
 
 impl io::Write for Length {
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn a_body_has_memory_of_its_exact_size() {
-        // Longer than any buffer is at its first growth.
+        // Longer than the buffer's capacity after its first growth.
         let body = BTreeMap::from([("agent_token", "x".repeat(100)), ("url", "y".repeat(7))]);
         let text = format!(
             "{{\"agent_token\":\"{}\",\"url\":\"{}\"}}",
@@ -53,11 +53,11 @@ mod tests {
         let buffer = written(&body).unwrap();
         assert_eq!(buffer.as_slice(), text.as_bytes());
         assert_eq!(buffer.capacity(), text.len());
-        assert_eq!(document(&body), text);
+        assert_eq!(json_body(&body), text);
     }
 
     #[test]
     fn what_is_no_json_is_an_empty_body() {
-        assert_eq!(document(&BTreeMap::from([([1, 2], 3)])), "");
+        assert_eq!(json_body(&BTreeMap::from([([1, 2], 3)])), "");
     }
 }

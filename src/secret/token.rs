@@ -1,27 +1,28 @@
 //! The agent token (Ironic's administrator guide, chapter "Agent Token").
 
-use super::held::Held;
+use super::secret_bytes::SecretBytes;
 use super::vault::Item;
 use std::fmt;
 use subtle::{Choice, ConstantTimeEq};
 
-/// The value that proves the conductor to the agent and the agent to the conductor. Ironic makes 43 characters of URL-safe
-/// base64; the length is a default of Ironic's, not a law.
-pub struct AgentToken(Held);
+/// The secret that authenticates the conductor to the agent and the agent to the conductor. Ironic
+/// generates 43 characters of URL-safe base64; the length is only Ironic's default.
+pub struct AgentToken(SecretBytes);
 
 impl AgentToken {
-    /// What Ironic answers instead of a token that was handed out before.
+    /// Ironic's placeholder for a token that was issued before.
     pub const MASKED: &'static str = "******";
-    /// Fewest characters of a token from a lookup (IPA: `agent.process_lookup_data`).
+    /// Minimum number of characters of a token from a lookup (IPA: `agent.process_lookup_data`).
     pub const MINIMUM_FROM_LOOKUP: usize = 32;
 
-    /// A token that the operator or the boot media gave: taken as it was written, but never empty and never the mask.
+    /// Accepts a token from the operator or the boot media, unchanged, but never empty and never
+    /// the mask.
     ///
     /// # Errors
-    /// [`TokenError`] when the text cannot be anybody's token.
+    /// [`TokenError`] when the text cannot be a token.
     pub fn from_operator(text: String) -> Result<Self, TokenError> {
-        let token = Self(Held::own(text.into()));
-        token.reveal(|text| match text {
+        let token = Self(SecretBytes::own(text.into()));
+        token.expose_with(|text| match text {
             "" => Err(TokenError::Empty),
             Self::MASKED => Err(TokenError::Masked),
             _ => Ok(()),
@@ -29,24 +30,26 @@ impl AgentToken {
         Ok(token)
     }
 
-    /// A token from a lookup's answer: at least [`AgentToken::MINIMUM_FROM_LOOKUP`] characters.
+    /// Accepts a token from a lookup response: at least [`AgentToken::MINIMUM_FROM_LOOKUP`]
+    /// characters.
     ///
     /// # Errors
-    /// [`TokenError::Masked`] when somebody took the token before us; another [`TokenError`] when the text is none.
+    /// [`TokenError::Masked`] when the token was issued to another client before; another
+    /// [`TokenError`] when the text is none.
     pub fn from_lookup(text: String) -> Result<Self, TokenError> {
         let token = Self::from_operator(text)?;
-        match token.reveal(|text| text.chars().count()) {
+        match token.expose_with(|text| text.chars().count()) {
             n if n < Self::MINIMUM_FROM_LOOKUP => Err(TokenError::Short(n)),
             _ => Ok(token),
         }
     }
 
-    /// Whether a caller's text is this token. Takes the same time wherever, and in what, the two differ: as many steps as this
-    /// token has bytes.
+    /// Returns whether a client's text is this token. The time does not depend on where or how the
+    /// two differ: it takes as many steps as this token has bytes.
     #[must_use]
     pub fn matches(&self, presented: &[u8]) -> bool {
-        self.0.reveal(|own| {
-            // A vault that was wiped holds the empty text, which is nobody's token.
+        self.0.expose_with(|own| {
+            // A wiped vault yields the empty text, which is never a valid token.
             let is_there = Choice::from(u8::from(!own.is_empty()));
             let as_long = own.len().ct_eq(&presented.len());
             let padding = std::iter::repeat(&0);
@@ -59,20 +62,20 @@ impl AgentToken {
         })
     }
 
-    /// Whether both are the same text.
+    /// Returns whether both are the same text.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
-        self.reveal(|text| other.matches(text.as_bytes()))
+        self.expose_with(|text| other.matches(text.as_bytes()))
     }
 
-    /// Does something with the token itself, in its place: for the heartbeat's body alone.
-    pub fn reveal<R>(&self, look: impl FnOnce(&str) -> R) -> R {
-        // It came from a text.
+    /// Calls `look` with the token in place: only for the heartbeat's body.
+    pub fn expose_with<R>(&self, look: impl FnOnce(&str) -> R) -> R {
+        // The bytes came from a text.
         self.0
-            .reveal(|bytes| look(std::str::from_utf8(bytes).unwrap_or_default()))
+            .expose_with(|bytes| look(std::str::from_utf8(bytes).unwrap_or_default()))
     }
 
-    pub(super) fn held(held: Held) -> Self {
+    pub(super) fn held(held: SecretBytes) -> Self {
         Self(held)
     }
 
@@ -87,16 +90,16 @@ impl fmt::Debug for AgentToken {
     }
 }
 
-/// Why a text is not a token.
+/// Reason why a text is not a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Nothing was given.
+    /// The text is empty.
     #[error("the agent token is empty")]
     Empty,
-    /// Ironic's mask: the token was handed out before.
+    /// The text is Ironic's mask: the token was issued before.
     #[error("the agent token is masked: it was handed out before")]
     Masked,
-    /// Fewer characters than a token from a lookup has.
+    /// The text has fewer characters than a token from a lookup.
     #[error("the agent token has {0} characters, fewer than {min}", min = AgentToken::MINIMUM_FROM_LOOKUP)]
     Short(usize),
 }

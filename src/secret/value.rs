@@ -1,14 +1,15 @@
 //! A secret value in a locked page of its own.
 
-use crate::sys::sealed::SealedMemory;
+use crate::sys::locked_memory::LockedMemory;
 use std::fmt;
 use std::marker::PhantomData;
 use zeroize::{Zeroize, Zeroizing};
 
-/// A secret value. It leaves only through [`Secret::expose`], a word one can search for.
+/// A secret value. It is accessible only through [`Secret::expose`], a name that is easy to search
+/// for.
 ///
-/// Small ones have a locked page of their own. A config drive of megabytes stays where it was made and is wiped there: a
-/// copy of it would be one more.
+/// Small values have a locked page of their own. A config drive of megabytes stays where it was
+/// created and is wiped there: sealing it would add a copy.
 pub struct Secret<T: Sealable> {
     place: Place,
     kind: PhantomData<fn() -> T>,
@@ -17,12 +18,12 @@ pub struct Secret<T: Sealable> {
 enum Place {
     /// Not sealed: too large, or the kernel gave no page.
     Heap(Zeroizing<Vec<u8>>),
-    /// The first so many bytes.
-    Page(SealedMemory, usize),
+    /// A locked page, and the length of the value in bytes.
+    Page(LockedMemory, usize),
 }
 
 impl<T: Sealable> Secret<T> {
-    /// Takes a value in, and wipes where it was. The caller must hold no other copy.
+    /// Takes ownership of a value, and wipes its former memory. The caller must hold no other copy.
     pub fn new(value: T) -> Self {
         let bytes = Zeroizing::new(value.into_bytes());
         Self {
@@ -31,7 +32,7 @@ impl<T: Sealable> Secret<T> {
         }
     }
 
-    /// The value itself: for the last moment before it goes onto the wire or into a comparison.
+    /// Returns the value. Call it at the last moment, before the value is sent or compared.
     pub fn expose(&self) -> &T::View {
         T::view(match &self.place {
             Place::Heap(bytes) => bytes,
@@ -41,10 +42,10 @@ impl<T: Sealable> Secret<T> {
 }
 
 fn sealed(bytes: &[u8]) -> Option<Place> {
-    if bytes.len() > LARGEST_SEALED {
+    if bytes.len() > MAX_SEALED_LEN {
         return None;
     }
-    let mut memory = SealedMemory::new(bytes.len()).ok()?;
+    let mut memory = LockedMemory::new(bytes.len()).ok()?;
     let place = memory.bytes_mut().get_mut(..bytes.len())?;
     place.copy_from_slice(bytes);
     Some(Place::Page(memory, bytes.len()))
@@ -56,15 +57,15 @@ impl<T: Sealable> fmt::Debug for Secret<T> {
     }
 }
 
-/// What can be a secret: a text, or bytes.
+/// Types of secrets: text, or bytes.
 pub trait Sealable: Zeroize {
-    /// How the value is looked at.
+    /// Type of the exposed view.
     type View: ?Sized;
 
-    /// The value's bytes, in the memory they are in.
+    /// Returns the value's bytes, in the same memory.
     fn into_bytes(self) -> Vec<u8>;
 
-    /// The value in its bytes.
+    /// Returns the view of the value's bytes.
     fn view(bytes: &[u8]) -> &Self::View;
 }
 
@@ -76,7 +77,7 @@ impl Sealable for String {
     }
 
     fn view(bytes: &[u8]) -> &str {
-        // They came from a text.
+        // The bytes came from a text.
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 }
@@ -93,8 +94,9 @@ impl Sealable for Vec<u8> {
     }
 }
 
-/// Tokens, passwords and keys have less; what has more is a file or a config drive.
-const LARGEST_SEALED: usize = 16 * 1024;
+/// Maximum length of a sealed value in bytes. Tokens, passwords and keys are shorter; longer values
+/// are files or config drives.
+const MAX_SEALED_LEN: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

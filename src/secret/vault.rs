@@ -1,13 +1,15 @@
-//! The memory that outlives an agent: what its successor must know so that Ironic notices no change.
+//! Memory that outlives an agent: the state its successor needs so that Ironic notices no change.
 //!
-//! It is a memory file (see [`crate::sys::sealed`]): process 1, or another keeper, holds its descriptor and never looks inside, but
-//! wipes it when the machine goes to its owner; the agent maps it, and its secrets have no other place. An agent without a keeper
-//! has one of its own, which ends with it.
+//! It is a memory file (see [`crate::sys::locked_memory`]). PID 1, or another holder, holds its
+//! descriptor. The holder never reads it, but wipes it when the machine is handed to its owner. The
+//! agent maps it, and its secrets are stored nowhere else. An agent without a holder has a vault of
+//! its own, which ends with it.
 //!
-//! Each item has a fixed room: four bytes of length (little endian), then its bytes. An item is written bytes first and its
-//! length last, and removed the other way round, so that an agent which dies half-way leaves all of it or nothing.
+//! Each item has a fixed slot: four bytes of length (little endian), then its bytes. A write stores
+//! the bytes first and the length last; a removal clears the length first. An agent that dies
+//! half-way therefore leaves a complete item or none.
 
-use crate::sys::sealed::{SealedMemory, memory_file};
+use crate::sys::locked_memory::{LockedMemory, memory_file};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,31 +17,31 @@ use std::sync::atomic::{Ordering, compiler_fence};
 use std::sync::{Arc, PoisonError, RwLock};
 use zeroize::Zeroize;
 
-/// What an agent leaves to the next; clones share it.
+/// State that an agent leaves to the next; clones share it.
 #[derive(Clone)]
 pub struct Vault(Arc<Shared>);
 
 struct Shared {
     file: OwnedFd,
-    memory: RwLock<SealedMemory>,
+    memory: RwLock<LockedMemory>,
 }
 
-/// What is in it.
+/// Item of the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Item {
-    /// The token that the kernel's command line brought.
+    /// The token from the kernel's command line.
     BootToken,
-    /// For whom the certificate was made, and its PEM text.
+    /// The name that the certificate was issued for, and its PEM text.
     Certificate,
     /// The certificate's key, as PKCS #8 in DER.
     Key,
-    /// That Ironic answered a lookup.
+    /// Whether Ironic answered a lookup.
     Lookup,
-    /// What virtual media said that are no longer looked at; their token is the boot's.
+    /// Text of virtual media that are not read again; their token is stored as the boot token.
     Media,
-    /// The node and where Ironic was told to call.
+    /// The node, and the callback URL that Ironic was given.
     Session,
-    /// The token that was settled with Ironic.
+    /// The token that was agreed with Ironic.
     Token,
 }
 
@@ -54,8 +56,8 @@ impl Item {
         Self::Token,
     ];
 
-    /// Where its room begins, and the most bytes it has.
-    const fn room(self) -> (usize, usize) {
+    /// Returns the offset of its slot and the maximum length of its bytes.
+    const fn slot(self) -> (usize, usize) {
         match self {
             Self::BootToken => (64, 1024),
             Self::Token => (2048, 1024),
@@ -63,16 +65,16 @@ impl Item {
             Self::Lookup => (7168, 64),
             Self::Key => (8192, 2048),
             Self::Certificate => (12288, 3072),
-            Self::Media => (16384, MOST_MEDIA_BYTES + 1024),
+            Self::Media => (16384, MAX_MEDIA_BYTES + 1024),
         }
     }
 }
 
 impl Vault {
-    /// A new, empty one.
+    /// Creates an empty vault.
     ///
     /// # Errors
-    /// What the kernel says when it has no memory.
+    /// The kernel's error when it has no memory.
     pub fn create() -> io::Result<Self> {
         let file = memory_file(BYTES)?;
         let vault = Self::map(file)?;
@@ -80,10 +82,10 @@ impl Vault {
         Ok(vault)
     }
 
-    /// The one that an earlier agent left.
+    /// Opens the vault that an earlier agent left.
     ///
     /// # Errors
-    /// The descriptor is none of a vault of this release.
+    /// The descriptor is not that of a vault of this release.
     pub fn of(file: OwnedFd) -> io::Result<Self> {
         let vault = Self::map(file)?;
         let ours = vault.look(|bytes| bytes.starts_with(MARK));
@@ -96,28 +98,28 @@ impl Vault {
     }
 
     fn map(file: OwnedFd) -> io::Result<Self> {
-        let memory = SealedMemory::of_file(file.as_fd(), BYTES)?;
+        let memory = LockedMemory::of_file(file.as_fd(), BYTES)?;
         Ok(Self(Arc::new(Shared {
             file,
             memory: RwLock::new(memory),
         })))
     }
 
-    /// What a keeper holds, and the next agent inherits.
+    /// Returns the descriptor, which a holder holds and the next agent inherits.
     #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.0.file.as_fd()
     }
 
-    /// Forgets everything: nobody is to come after this agent, and nothing is to be said any more.
+    /// Removes all items: no agent is to follow this one, and no secret is needed from here on.
     pub fn wipe(&self) {
         Item::ALL.into_iter().for_each(|item| self.remove(item));
     }
 
-    /// Does something with an item's bytes in their place; none where it is not there.
+    /// Calls `look` with an item's bytes in place; with an empty slice if it is missing.
     pub(super) fn read<R>(&self, item: Item, look: impl FnOnce(&[u8]) -> R) -> R {
         self.look(|bytes| {
-            let (at, most) = item.room();
+            let (at, most) = item.slot();
             let room = bytes.get(at..).unwrap_or_default();
             let item = room.split_first_chunk().and_then(|(length, rest)| {
                 let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
@@ -128,7 +130,7 @@ impl Vault {
     }
 
     pub(super) fn write(&self, item: Item, value: &[u8]) -> io::Result<()> {
-        let (at, most) = item.room();
+        let (at, most) = item.slot();
         let length = u32::try_from(value.len()).ok();
         let length = length
             .filter(|_| value.len() <= most)
@@ -143,7 +145,7 @@ impl Vault {
     }
 
     pub(super) fn remove(&self, item: Item) {
-        let (at, most) = item.room();
+        let (at, most) = item.slot();
         self.change(|bytes| {
             replace(bytes, at, &[0; LENGTH]);
             compiler_fence(Ordering::SeqCst);
@@ -176,13 +178,14 @@ fn replace(bytes: &mut [u8], at: usize, value: &[u8]) {
     }
 }
 
-/// The most that `parameters.txt` on virtual media may have, so that there is room for what it said, masks in the places of secrets
-/// included. The kernel's command line, which says the same, has 4 KiB at most.
-pub const MOST_MEDIA_BYTES: usize = 32 * 1024;
-/// Of the length before each item.
+/// Maximum length of `parameters.txt` on virtual media, so that its effective text fits the slot,
+/// with masks in place of secrets. The kernel's command line, which has the same content, has 4 KiB
+/// at most.
+pub const MAX_MEDIA_BYTES: usize = 32 * 1024;
+/// Size of the length before each item.
 const LENGTH: usize = 4;
 const BYTES: usize = 52 * 1024;
-/// What it begins with; another arrangement has another number.
+/// Magic bytes at the start; a different layout has a different number.
 const MARK: &[u8] = b"ferrite vault 3\n";
 
 #[cfg(test)]
@@ -194,14 +197,14 @@ mod tests {
         AgentToken::from_operator(text.into()).unwrap()
     }
 
-    /// What a successor finds.
+    /// Opens the vault as the next agent does.
     fn next(vault: &Vault) -> Vault {
         Vault::of(vault.descriptor().try_clone_to_owned().unwrap()).unwrap()
     }
 
     #[test]
     fn rooms_do_not_overlap_and_lie_within_the_memory() {
-        let mut rooms: Vec<_> = Item::ALL.iter().map(|item| item.room()).collect();
+        let mut rooms: Vec<_> = Item::ALL.iter().map(|item| item.slot()).collect();
         rooms.sort_unstable();
         let mut free = MARK.len();
         for (at, most) in rooms {
@@ -214,7 +217,7 @@ mod tests {
     #[test]
     fn nothing_is_left_when_it_was_wiped() {
         let vault = Vault::create().unwrap();
-        let kept = vault.keep_token(token("hush"));
+        let kept = vault.store_token(token("hush"));
         vault.wipe();
         assert!(!kept.matches(b"hush") && !kept.matches(b""));
         assert!(next(&vault).token().is_none());
@@ -224,7 +227,7 @@ mod tests {
     #[test]
     fn an_item_that_is_removed_is_gone_whole_and_alone() {
         for item in Item::ALL {
-            let (vault, (at, most)) = (Vault::create().unwrap(), item.room());
+            let (vault, (at, most)) = (Vault::create().unwrap(), item.slot());
             vault.change(|bytes| bytes.fill(0xFF));
             vault.remove(item);
             let room = at..at + LENGTH + most;
@@ -234,7 +237,7 @@ mod tests {
                     assert_eq!(*byte, expected, "{item:?} {place}");
                 }
             });
-            // It takes all of its room.
+            // A value may fill the whole slot.
             vault.write(item, &vec![7; most]).unwrap();
             assert_eq!(vault.read(item, <[u8]>::to_vec), vec![7; most]);
             assert!(vault.write(item, &vec![7; most + 1]).is_err());
@@ -253,7 +256,7 @@ mod tests {
     fn a_length_that_cannot_be_is_nothing() {
         let vault = Vault::create().unwrap();
         for length in [1025_u32, u32::MAX] {
-            vault.change(|bytes| replace(bytes, Item::Token.room().0, &length.to_le_bytes()));
+            vault.change(|bytes| replace(bytes, Item::Token.slot().0, &length.to_le_bytes()));
             assert!(vault.token().is_none());
         }
     }

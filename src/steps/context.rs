@@ -1,26 +1,27 @@
-//! What a step is run with besides its arguments.
+//! Context of a step, besides its arguments.
 
 use crate::json::Json;
 use crate::progress::{Cancel, Reporter};
 
-/// Who wants a change of the machine: what a user does to a disk is not told, or taken, as Ironic's work.
+/// Commander of a change to the machine. A user's change to a disk is neither reported nor reused
+/// as Ironic's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Commander {
-    /// Ironic, or whoever else shows the agent token.
+    /// Ironic, or another client with the agent token.
     Ironic,
-    /// Somebody whom the policy lets run commands.
+    /// A user that the policy allows to run commands.
     User,
 }
 
-/// What a step is run with besides its arguments.
+/// Context of a step, besides its arguments.
 #[derive(Clone, Copy, Debug)]
 pub struct StepContext<'a> {
-    /// Who wants it.
+    /// Commander of the step.
     pub commander: Commander,
-    /// The node's ports, as Ironic sends them: a list of objects.
+    /// Ports of the node, as Ironic sends them: a list of objects.
     pub ports: &'a Json,
-    /// Whether it is to stop.
+    /// Cancellation of the step.
     pub cancel: &'a Cancel,
-    /// Where it says how far it is.
+    /// Reporter of the step's progress.
     pub progress: &'a Reporter,
 }

@@ -1,4 +1,4 @@
-//! The steps that erase.
+//! Steps that erase disks.
 
 use super::context::StepContext;
 use super::machine::Machine;
@@ -11,7 +11,7 @@ use crate::storage::erase::metadata::{self, ArrayMembers, ReadOnly, Shared};
 use serde_json::Value;
 
 pub(super) static STEPS: &[StepSpec] = &[
-    // Priorities are IPA's.
+    // Priorities as in IPA.
     StepSpec {
         name: "erase_devices_metadata",
         interface: "deploy",
@@ -41,19 +41,21 @@ fn erase_devices_metadata(
         state.node().and_then(|node| node.wipe_special_filesystems)
     };
     let rules = metadata::Rules {
-        // Unlike IPA, which would leave half of a tenant's mirror readable: nothing here assembles arrays, so none is in
-        // use, and a node that wants volumes kept is refused as a whole (`Wishes::of_node`).
+        // IPA would leave half of a tenant's mirror readable. Nothing here assembles arrays, so
+        // none is in use. A node with a volume in its skip list is refused as a whole
+        // (`DiskSelection::of_node`).
         array_members: ArrayMembers::Erase,
         shared: if machine.settings.guard_shared_file_systems && wipes_shared != Some(false) {
             Shared::Protect
         } else {
             Shared::Erase
         },
-        // As IPA: only erasing whole disks (`agent_erase_skip_read_only`) has a choice here.
+        // As in IPA: only erasing whole disks (`agent_erase_skip_read_only`) has an option for
+        // this.
         read_only: ReadOnly::Skip,
     };
     let all = machine.disks()?;
-    let disks = machine.wishes()?.without_skipped(all.clone());
+    let disks = machine.disk_selection()?.exclude_skipped(all.clone());
     for disk in all.iter().filter(|disk| !disks.contains(disk)) {
         tracing::info!(
             disk = disk.name,
@@ -72,7 +74,7 @@ fn erase_devices_metadata(
         .iter()
         .map(|disk| Chosen::new(&machine.root, disk))
         .collect();
-    // Even when some disk cannot be erased, the one with the image may be.
+    // Even if some disk cannot be erased, the one with the image may be.
     machine.state().written = None;
     metadata::erase(&machine.root, &disks, rules, context.cancel)?;
     Ok(Value::Null)

@@ -1,4 +1,4 @@
-//! A machine whose steps can be run, for tests.
+//! Test fixture: a machine that runs steps.
 
 use super::context::{Commander, StepContext};
 use super::machine::{Machine, Priorities, Settings};
@@ -7,7 +7,7 @@ use crate::error::AgentError;
 use crate::formats::gpt;
 use crate::formats::guid::Guid;
 use crate::imaging::{self, configdrive};
-use crate::machine::wait::Patience;
+use crate::machine::wait::WaitPolicy;
 use crate::machine::{InstalledSystem, clock};
 use crate::node::Node;
 use crate::progress::{Cancel, Reporter};
@@ -28,10 +28,10 @@ use tokio::runtime::Runtime;
 pub(super) const NODE: &str = "1be26c0b-03f2-4d2e-ae87-c02d7f33c123";
 pub(super) const MIB: usize = 1 << 20;
 
-/// A machine of files with one disk: `/dev/sdx`, behind which is a loop device.
+/// A machine of files with one disk: `/dev/sdx`, backed by a loop device.
 pub(super) struct Lab {
     pub(super) machine: Machine,
-    /// Who runs steps.
+    /// Commander of the steps.
     pub(super) commander: Commander,
     pub(super) files: Files,
     pub(super) disk: TestDisk,
@@ -39,12 +39,12 @@ pub(super) struct Lab {
 }
 
 impl Lab {
-    /// A ramdisk.
+    /// Returns a machine that booted a ramdisk.
     pub(super) fn new() -> Self {
         Self::on("1 1 0:2 / / rw - rootfs rootfs rw\n")
     }
 
-    /// A machine with these mounts.
+    /// Returns a machine with these mounts.
     pub(super) fn on(mounts: &str) -> Self {
         let disk = test_disk();
         let files = Files::new();
@@ -74,14 +74,14 @@ impl Lab {
                     permitted: vec!["raw".into(), "gpt".into(), "qcow2".into()],
                 },
             },
-            config_drive: configdrive::Form::AsItIs,
+            config_drive: configdrive::Form::Verbatim,
             guard_shared_file_systems: true,
-            disk_patience: Patience {
+            disk_wait: WaitPolicy {
                 attempts: 0,
                 delay: Duration::ZERO,
             },
             installed_system: InstalledSystem::Protected,
-            clock: clock::Wishes::default(),
+            clock: clock::ClockSettings::default(),
             priorities: Priorities::new(),
             boot_interface: None,
             skip_bmc: false,
@@ -95,12 +95,12 @@ impl Lab {
         }
     }
 
-    /// Remembers a node as the lookup does.
+    /// Stores a node as the lookup does.
     pub(super) fn remember_node(&self, node: Value) {
         self.machine.remember_node(parsed(node));
     }
 
-    /// One disk more, `/dev/sdy`, like the first one, which the node wants left alone.
+    /// Adds a second disk, `/dev/sdy`, like the first one, and puts it in the node's skip list.
     pub(super) fn kept_disk(&self) -> TestDisk {
         let kept = test_disk();
         show(&self.files, "sdy", &kept);
@@ -111,7 +111,8 @@ impl Lab {
         kept
     }
 
-    /// What has the disks `/dev/sdx` and `/dev/sdy` and their partitions exchange their names.
+    /// Returns a function that swaps the names of the disks `/dev/sdx` and `/dev/sdy` and their
+    /// partitions.
     pub(super) fn exchange_of_names(&self) -> impl FnMut() + Send + 'static {
         let root = self.files.root();
         move || {
@@ -129,8 +130,8 @@ impl Lab {
         }
     }
 
-    /// The error for a disk that is not the chosen one any more.
-    pub(super) fn told_of_another(&self, node: &str) -> String {
+    /// Returns the error for a device that is no longer the chosen one.
+    pub(super) fn node_of_another(&self, node: &str) -> String {
         format!(
             "{} is another disk now than when it was chosen; nothing was written to it",
             self.files.root().path("dev").join(node).display()
@@ -165,14 +166,14 @@ impl Lab {
         self.machine.run_step(phase, step, arguments, context)
     }
 
-    /// Number, first byte and bytes of each partition.
+    /// Returns number, first byte and length in bytes of each partition.
     pub(super) fn partitions(&self) -> Vec<(u32, u64, u64)> {
         let layout = partition::list(&self.files.root().path("dev/sdx")).unwrap();
         let partitions = layout.partitions.into_iter();
         partitions.map(|p| (p.number, p.start, p.bytes)).collect()
     }
 
-    /// The test's disk before anything is done to it.
+    /// Asserts that the test's disk is unchanged.
     pub(super) fn assert_untouched(&self) {
         let mib = 1 << 20;
         assert_eq!(
@@ -194,7 +195,7 @@ fn test_disk() -> TestDisk {
     )
 }
 
-/// Gives a disk a name among the files of a machine, with the kernel's number of it.
+/// Adds a disk under a name to the files of a machine, with the kernel's sequence number of it.
 pub(super) fn show(files: &Files, name: &str, disk: &TestDisk) {
     files.plain_disk(name, 8 * GIB);
     let node = disk.path();
@@ -211,19 +212,19 @@ pub(super) fn show(files: &Files, name: &str, disk: &TestDisk) {
     }
 }
 
-/// All bytes of a disk.
+/// Returns all bytes of a disk.
 pub(super) fn all_bytes(disk: &TestDisk) -> Vec<u8> {
     disk.bytes(0, 200 * MIB)
 }
 
-/// The bytes of a disk with one partition, full of a byte.
+/// Returns the bytes of a disk with one partition, filled with a byte.
 pub(super) fn image(byte: u8) -> Vec<u8> {
     let mut bytes = divided(&[(Guid::LINUX_DATA, 1, 4)]);
     bytes[MIB..5 * MIB].fill(byte);
     bytes
 }
 
-/// The bytes of a disk of eight mebibytes with these partitions.
+/// Returns the bytes of a disk of 8 MiB with these partitions.
 pub(super) fn divided(partitions: &[(Guid, u64, u64)]) -> Vec<u8> {
     let file = tempfile::tempfile().unwrap();
     file.set_len(8 << 20).unwrap();
@@ -233,17 +234,17 @@ pub(super) fn divided(partitions: &[(Guid, u64, u64)]) -> Vec<u8> {
     bytes
 }
 
-/// Serves bytes so often, at the URL it gives.
+/// Serves bytes a number of times, at the URL that is returned.
 pub(super) fn served(bytes: Vec<u8>, times: usize) -> String {
     served_and_heard(bytes, times).0
 }
 
-/// Serves bytes once, and does something before it answers.
+/// Serves bytes once, and calls a function before the response.
 pub(super) fn served_after(bytes: Vec<u8>, before: impl FnMut() + Send + 'static) -> String {
     serve(bytes, 1, before).0
 }
 
-/// The same, with what each request shows of who asks.
+/// Serves bytes like [`served`], and returns a receiver of each request's `Authorization` header.
 pub(super) fn served_and_heard(bytes: Vec<u8>, times: usize) -> (String, Receiver<Option<String>>) {
     serve(bytes, times, || ())
 }
@@ -266,7 +267,7 @@ fn serve(
                 let (name, value) = line.split_once(": ")?;
                 (name.eq_ignore_ascii_case("authorization")).then(|| value.to_owned())
             });
-            // Not every test listens.
+            // Not every test receives.
             let _ = heard.send(shown);
             before();
             let head = format!(
@@ -284,7 +285,7 @@ pub(super) fn served_once(bytes: Vec<u8>) -> String {
     served(bytes, 1)
 }
 
-/// `image_info` of bytes that are served once.
+/// Returns an `image_info` whose bytes are served once.
 pub(super) fn info_of(bytes: Vec<u8>) -> Value {
     let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
     let sum: String = sum.as_ref().iter().map(|b| format!("{b:02x}")).collect();

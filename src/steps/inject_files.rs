@@ -1,4 +1,4 @@
-//! The step `inject_files`: files into file systems of the deployed system, before it ever runs.
+//! The step `inject_files`: writes files to file systems of the deployed system, from the ramdisk.
 
 mod files;
 
@@ -12,15 +12,15 @@ use crate::progress::Cancel;
 use crate::secret::Secret;
 use crate::storage::chosen::Chosen;
 use crate::storage::disk::{Access, Disk};
-use crate::storage::mounted::{Mounted, Purpose};
+use crate::storage::mount::{MountGuard, Purpose};
 use crate::storage::partition::{self, Kind, Partition};
-use crate::storage::{self, foreign};
-use files::{Change, Content, Injection, Names, Place};
+use crate::storage::{self, confined_fs};
+use files::{Change, Content, Injection, Place, UrlVariables};
 use serde_json::Value;
 use std::error::Error;
 use std::path::Path;
 
-/// Its priority is the operator's: `inject_files_priority`.
+/// The operator sets its priority: `inject_files_priority`.
 pub(super) static STEPS: &[StepSpec] = &[StepSpec {
     name: "inject_files",
     interface: "deploy",
@@ -47,7 +47,7 @@ const VERIFY_CA: ArgSpec = ArgSpec {
     required: false,
 };
 
-/// Writes and deletes the files of the node's properties and of the step.
+/// Writes and deletes the files of the node's properties and of the step's arguments.
 fn inject_files(
     machine: &Machine,
     mut arguments: ParamReader<'_>,
@@ -56,7 +56,7 @@ fn inject_files(
     let wanted = arguments.any(FILES.name);
     let verify = arguments.flag(VERIFY_CA.name)?.unwrap_or(true);
     let node = machine.state().node().cloned();
-    let names = Names {
+    let names = UrlVariables {
         node: node.as_ref().map(|node| &node.document),
         ports: context.ports,
     };
@@ -85,7 +85,8 @@ impl Machine {
         verify: bool,
         cancel: &Cancel,
     ) -> Result<(), AgentError> {
-        // Open from here on: it is this one that gets the file, whatever has its name when the content is there.
+        // The device stays open from here on. So it gets the file even if its name refers to
+        // another device after the download.
         let device = self.device_of(&file.place, disk, cancel)?;
         let failed = |error: &(dyn Error + 'static)| {
             AgentError::new(
@@ -93,7 +94,7 @@ impl Machine {
                 format!("Failed to process {}: {}", file.name, chain(error)),
             )
         };
-        // Nothing is opened for writing before the content is there.
+        // No file system is mounted for writing before the content is complete.
         let content = match &file.change {
             Change::Delete => None,
             Change::Write(content, attributes) => {
@@ -102,12 +103,12 @@ impl Machine {
             }
         };
         go_on(device.path(), cancel)?;
-        let mounted = Mounted::mount(&self.root, &device, Purpose::Write);
+        let mounted = MountGuard::mount(&self.root, &device, Purpose::Write);
         let mounted = mounted.map_err(|error| failed(&error))?;
         match content {
-            None => foreign::delete(mounted.top(), &file.path),
+            None => confined_fs::delete(mounted.top(), &file.path),
             Some((bytes, attributes)) => {
-                foreign::write(mounted.top(), &file.path, bytes.expose(), attributes)
+                confined_fs::write(mounted.top(), &file.path, bytes.expose(), attributes)
             }
         }
         .map_err(|error| failed(&error))?;
@@ -119,7 +120,7 @@ impl Machine {
         content: &Content,
         verify: bool,
         cancel: &Cancel,
-    ) -> Result<Secret<Vec<u8>>, imaging::fetch::Error> {
+    ) -> Result<Secret<Vec<u8>>, imaging::download::Error> {
         let url = match content {
             Content::Bytes(bytes) => return Ok(Secret::new(bytes.expose().to_vec())),
             Content::Url(url) => url,
@@ -128,8 +129,14 @@ impl Machine {
         let mut network = settings.network.clone();
         network.tls.insecure |= !verify;
         let patience = (settings.retries, settings.interval);
-        imaging::fetch::small_again(url.expose(), MOST_CONTENT, &network, patience, cancel)
-            .map(Secret::new)
+        imaging::download::fetch_bytes_with_retry(
+            url.expose(),
+            MAX_CONTENT,
+            &network,
+            patience,
+            cancel,
+        )
+        .map(Secret::new)
     }
 
     fn device_of(&self, place: &Place, disk: &Chosen, cancel: &Cancel) -> Result<Disk, AgentError> {
@@ -147,7 +154,7 @@ impl Machine {
         }
     }
 
-    /// Opens a partition of the chosen disk that is where the table says.
+    /// Opens a partition of the chosen disk after checking that it matches the table.
     fn open_partition(&self, disk: &Chosen, partition: &Partition) -> Result<Disk, storage::Error> {
         partition::check_node(&self.root, &disk.path(), partition)?;
         disk.open_partition(&partition.node, Access::Read)
@@ -166,16 +173,17 @@ impl Machine {
             let mounted = if is_lvm(partition) {
                 Err("it belongs to a volume group of LVM".into())
             } else {
-                // Replaying a log writes.
+                // Even a read-only mount writes if it replays a log, so the partition is verified
+                // first.
                 self.open_partition(disk, partition)
                     .map_err(|error| chain(&error))
                     .and_then(|device| {
-                        let mounted = Mounted::mount(&self.root, &device, Purpose::Look);
+                        let mounted = MountGuard::mount(&self.root, &device, Purpose::Read);
                         Ok((mounted.map_err(|error| chain(&error))?, device))
                     })
             };
             match mounted {
-                Ok((mounted, device)) if foreign::is_folder(mounted.top(), folder) => {
+                Ok((mounted, device)) if confined_fs::is_folder(mounted.top(), folder) => {
                     return Ok(device);
                 }
                 Ok(_) => {}
@@ -201,7 +209,8 @@ impl Machine {
     }
 }
 
-/// A mount replays the log of the file system, which takes as long as it takes.
+/// Checks for cancellation before a mount, which replays the log of the file system and may take
+/// long.
 fn go_on(device: &Path, cancel: &Cancel) -> Result<(), storage::Error> {
     match cancel.is_cancelled() {
         true => Err(storage::Error::Cancelled(device.into())),
@@ -209,7 +218,7 @@ fn go_on(device: &Path, cancel: &Cancel) -> Result<(), storage::Error> {
     }
 }
 
-/// What lies in a volume group is no file system.
+/// Returns whether a partition belongs to a volume group, so that it has no file system of its own.
 fn is_lvm(partition: &Partition) -> bool {
     match partition.kind {
         Kind::Gpt(kind) => kind == crate::formats::guid::Guid::LINUX_LVM,
@@ -218,8 +227,8 @@ fn is_lvm(partition: &Partition) -> bool {
 }
 
 const LVM_OF_MBR: u8 = 0x8E;
-/// It is held in memory until the file system takes it.
-const MOST_CONTENT: usize = 256 << 20;
+/// Maximum length of a content, in bytes: it is in memory until the file system accepts it.
+const MAX_CONTENT: usize = 256 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -229,7 +238,7 @@ mod tests {
     use base64::prelude::BASE64_STANDARD;
     use serde_json::json;
 
-    /// Mounts of this thread are its own from here on.
+    /// Makes the mounts of this thread private.
     fn keep_mounts_to_oneself() {
         use nix::mount::{MsFlags, mount};
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)
@@ -238,7 +247,7 @@ mod tests {
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
     }
 
-    /// Makes an ext4 file system on a partition of the lab's disk and these folders in it.
+    /// Creates an ext4 file system with these folders on a partition of the lab's disk.
     #[expect(
         clippy::disallowed_methods,
         reason = "the file system is a tenant's, made as tenants make it"
@@ -258,7 +267,7 @@ mod tests {
         }
     }
 
-    /// What somebody finds who mounts the partition.
+    /// Mounts a partition and calls a function with its mount point.
     fn look_into<T>(lab: &Lab, partition: &str, look: impl FnOnce(&Path) -> T) -> T {
         use nix::mount::{MsFlags, mount, umount};
         let place = tempfile::tempdir().unwrap();
@@ -277,7 +286,7 @@ mod tests {
         seen
     }
 
-    /// Nothing of the disk is mounted.
+    /// Asserts that nothing of the disk is mounted.
     fn assert_unused(lab: &Lab) {
         Disk::open(lab.disk.path(), Access::Write).unwrap();
     }
@@ -307,7 +316,7 @@ mod tests {
         for phase in [Phase::Deploy, Phase::Service] {
             let mut files = files.clone();
             if phase == Phase::Service {
-                // Nobody serves it any more.
+                // The URL is no longer served.
                 files[2]["content"] = json!("");
             }
             let result = lab.run(phase, "inject_files", json!({"files": files}));
@@ -323,7 +332,7 @@ mod tests {
             let text = |path: &str| std::fs::read_to_string(top.join(path)).unwrap();
             assert_eq!(text("etc/motd"), "from the node");
             assert_eq!(text("etc/app/app.conf"), "hush");
-            // Where the tenant's own link leads within the tenant's own system.
+            // The target of the tenant's own link, resolved within the tenant's system.
             assert_eq!(text("run/resolv.conf"), "nameserver 192.0.2.1\n");
             assert!(!top.join("etc/machine-id").exists());
             let file = std::fs::metadata(top.join("etc/app/app.conf")).unwrap();
@@ -383,7 +392,7 @@ mod tests {
         keep_mounts_to_oneself();
         let lab = Lab::new();
         tenants_system(&lab, "sdx2", &["etc"]);
-        // The second partition of the table is nowhere, and the first one's node is the second's place.
+        // For the kernel, the second partition's node lies at the first partition's place.
         let kernel = lab.files.root().path("sys/class");
         std::fs::remove_file(kernel).unwrap();
         let node = crate::storage::disk::kernel_name(&lab.files.root().path("dev/sdx2"));
@@ -457,7 +466,7 @@ mod tests {
             {"path": "/etc/second", "partition": 2, "content": BASE64_STANDARD.encode("second")},
         ]});
         let error = lab.run(Phase::Deploy, "inject_files", files).unwrap_err();
-        assert_eq!(error.details, lab.told_of_another("sdx"));
+        assert_eq!(error.details, lab.node_of_another("sdx"));
         assert!(all_bytes(&kept) == before);
         // The partition that was open when the names were exchanged.
         look_into(&lab, "sdy2", |top| {

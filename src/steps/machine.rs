@@ -1,19 +1,19 @@
-//! The machine as commands and steps see it: its node, the disk for the operating system, what was written.
+//! The machine as commands and steps see it: its node, the root device, and the written image.
 
 pub(super) mod boot_loader;
-mod ending;
 pub(super) mod lent;
 mod refresh;
+mod shutdown;
 
 use super::context::Commander;
 use crate::error::{AgentError, ErrorClass};
 use crate::imaging::configdrive;
 use crate::imaging::{self, Expected, ImageInfo};
 use crate::inventory::{self, bmc, wire};
-use crate::machine::wait::{self, Patience};
-use crate::machine::{InstalledSystem, Permit, Refusal, clock};
+use crate::machine::wait::{self, WaitPolicy};
+use crate::machine::{InstalledSystem, Permit, PermitDenied, clock};
 use crate::node::Node;
-use crate::node::root_device::Wishes;
+use crate::node::root_device::DiskSelection;
 use crate::progress::{Cancel, run_with_timeout};
 use crate::root::Root;
 use crate::storage::chosen::Chosen;
@@ -29,30 +29,30 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How the machine is to be treated: plain values from configuration and lookup.
+/// Settings of the machine: plain values from configuration and lookup.
 #[derive(Debug)]
 pub struct Settings {
-    /// How images are fetched and which are accepted.
+    /// Download settings and accepted formats of images.
     pub imaging: imaging::Settings,
-    /// Whether config drives are written as they come.
+    /// Form in which config drives are written.
     pub config_drive: configdrive::Form,
-    /// Whether disks with shared file systems are guarded.
+    /// Whether disks with shared file systems are protected.
     pub guard_shared_file_systems: bool,
-    /// How long to wait for the first disk.
-    pub disk_patience: Patience,
-    /// Which clocks are set, and whether they must be.
-    pub clock: clock::Wishes,
-    /// The steps' priorities, where the operator sets them.
+    /// Wait for the first disk.
+    pub disk_wait: WaitPolicy,
+    /// Clocks to set, and whether failures are errors.
+    pub clock: clock::ClockSettings,
+    /// Priorities of steps that the operator configured.
     pub priorities: Priorities,
-    /// Whether an installed system may be written to.
+    /// Whether changes of an installed system are allowed.
     pub installed_system: InstalledSystem,
-    /// The interface the machine was booted from, as the boot loader wrote it.
+    /// Interface the machine booted from, as written by the boot loader.
     pub boot_interface: Option<String>,
-    /// Whether the management controller is left alone (`agent_skip_bmc_detect` of the lookup).
+    /// Whether the management controller is not queried (`agent_skip_bmc_detect` of the lookup).
     pub skip_bmc: bool,
 }
 
-/// Priorities by the steps' names.
+/// Priorities by step name.
 pub type Priorities = BTreeMap<&'static str, u32>;
 
 /// The machine.
@@ -61,75 +61,75 @@ pub struct Machine {
     pub(super) root: Root,
     pub(super) settings: Settings,
     state: Mutex<State>,
-    /// The management controller is slow: its responses are kept.
+    /// Cached responses of the management controller, which is slow.
     bmc: Mutex<bmc::Detection>,
     node_source: Option<Box<dyn NodeSource>>,
 }
 
-/// Where the node can be had anew.
+/// Source of the current node.
 pub trait NodeSource: Debug + Send + Sync {
-    /// The node; `None` when it cannot be had. May take long.
+    /// Returns the current node; `None` if it is unavailable. May block for long.
     fn node(&self) -> Option<Node>;
 }
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// The node as Ironic last sent it.
+    /// Node as last sent by Ironic.
     node: Option<Arc<Node>>,
-    /// The node that a command of somebody else is about, while it runs.
+    /// Node of a user's command, while the command runs.
     lent: Option<Arc<Node>>,
-    /// The node whose disks were waited for.
+    /// UUID of the node whose disks were waited for.
     waited_for: Option<String>,
     pub(super) written: Option<Written>,
 }
 
-/// What the last deployment put where.
+/// Image and disk of the last deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Written {
     pub(super) image: String,
-    /// As Ironic announced it.
+    /// Format in Ironic's `image_info`.
     pub(super) format: Option<String>,
     pub(super) checksum: Expected,
     pub(super) disk: Chosen,
     pub(super) root_uuid: String,
-    /// Who had it written.
+    /// Commander of the deployment.
     pub(super) by: Commander,
     pub(super) whole_for: WholeFor,
 }
 
-/// For whom what was written is still that image, and nothing of somebody else's.
+/// Instances for which the written image is intact, without another instance's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum WholeFor {
-    /// Nothing was changed since.
+    /// Unchanged since it was written.
     Anyone,
-    /// It got the config drive or files of this instance, by its `instance_uuid`.
+    /// Changed by the config drive or files of this instance, by its `instance_uuid`.
     Instance(String),
-    /// A user changed something, or it is not known whose it is.
-    Nobody,
+    /// Changed by a user, or for an unknown instance.
+    Unknown,
 }
 
 impl WholeFor {
-    /// The same when an instance's own was put beside it.
+    /// Returns the value after data of an instance was written.
     pub(super) fn with_own_of(&self, instance: Option<&str>) -> Self {
         match (self, instance) {
             (Self::Anyone, Some(instance)) => Self::Instance(instance.to_owned()),
             (Self::Instance(known), Some(instance)) if known == instance => self.clone(),
-            _ => Self::Nobody,
+            _ => Self::Unknown,
         }
     }
 
-    /// Whether an instance finds the image there.
+    /// Returns whether the image is intact for an instance.
     pub(super) fn is_for(&self, instance: Option<&str>) -> bool {
         match self {
             Self::Anyone => true,
             Self::Instance(known) => instance == Some(known),
-            Self::Nobody => false,
+            Self::Unknown => false,
         }
     }
 }
 
 impl Machine {
-    /// The machine below `root`.
+    /// Returns a machine with the files below `root`.
     #[must_use]
     pub fn new(root: Root, settings: Settings) -> Self {
         Self {
@@ -141,44 +141,45 @@ impl Machine {
         }
     }
 
-    /// Remembers the node that the lookup found: until a command tells more of it.
+    /// Stores the node that the lookup found, until a command sends a newer one.
     pub fn remember_node(&self, node: Node) {
         let mut state = self.state();
         state.node = Some(Arc::new(node));
-        // What Ironic says of it now is newer than what somebody else said.
+        // Ironic's node is newer than a user's.
         state.lent = None;
     }
 
-    /// Looks at the node as Ironic last sent it.
+    /// Calls a function with the node as last sent by Ironic.
     pub fn with_node<R>(&self, look: impl FnOnce(Option<&Node>) -> R) -> R {
         look(self.state().node.as_deref())
     }
 
-    /// Leave to write to disks, firmware and the power state.
+    /// Obtains a permit to write to disks, firmware and the power state.
     ///
     /// # Errors
-    /// See [`Permit::ask`].
-    pub fn permit(&self) -> Result<Permit, Refusal> {
-        Permit::ask(&self.root, self.settings.installed_system)
+    /// See [`Permit::obtain`].
+    pub fn permit(&self) -> Result<Permit, PermitDenied> {
+        Permit::obtain(&self.root, self.settings.installed_system)
     }
 
-    /// Remembers the node that Ironic speaks of. Waits for disks when it is another than before.
-    pub fn take_node(&self, node: Node, cancel: &Cancel) {
+    /// Stores the node of Ironic's command. Waits for disks if the node is another than before.
+    pub fn set_node(&self, node: Node, cancel: &Cancel) {
         let uuid = node.uuid.clone();
         let wishes = {
             let mut state = self.state();
             state.node = Some(Arc::new(node));
             let known = state.waited_for.replace(uuid.clone());
-            (known.as_ref() != Some(&uuid)).then(|| wishes(&state))
+            (known.as_ref() != Some(&uuid)).then(|| disk_selection(&state))
         };
-        // A machine without disks can still be asked for its steps, and says why when it is to use one.
+        // A machine without disks can still list its steps. The error is returned when a step uses
+        // a disk.
         if let Some(Ok(wishes)) = wishes {
-            let patience = self.settings.disk_patience;
+            let patience = self.settings.disk_wait;
             let _told = wait::root_device(&self.root, &wishes, patience, cancel);
         }
     }
 
-    /// What the machine is, as Ironic's inventory.
+    /// Returns the inventory as Ironic reads it.
     #[must_use]
     pub fn inventory(&self) -> Value {
         let bmc = match self.settings.skip_bmc {
@@ -192,7 +193,7 @@ impl Machine {
         wire::inventory(&inventory::collect(&self.root, boot_interface, bmc))
     }
 
-    /// Reads and checks `image_info`.
+    /// Parses and checks `image_info`.
     ///
     /// # Errors
     /// `InvalidCommandParamsError` with IPA's texts.
@@ -200,10 +201,10 @@ impl Machine {
         Ok(ImageInfo::parse(info, self.settings.imaging.md5)?)
     }
 
-    /// Writes what is cached to the disks.
+    /// Flushes cached writes to the disks.
     ///
     /// # Errors
-    /// `CommandExecutionError` when a disk does not take it, or does not respond.
+    /// `CommandExecutionError` if a disk fails or does not respond.
     pub fn flush(&self) -> Result<(), AgentError> {
         self.flush_with(block::sync_within)
     }
@@ -223,9 +224,9 @@ impl Machine {
             })?
     }
 
-    /// The disk for the operating system.
+    /// Returns the root device.
     pub(super) fn install_device(&self) -> Result<Chosen, AgentError> {
-        let device = self.wishes()?.root_device(self.disks()?)?;
+        let device = self.disk_selection()?.root_device(self.disks()?)?;
         Ok(Chosen::new(&self.root, &device))
     }
 
@@ -233,21 +234,23 @@ impl Machine {
         Ok(device::list(&self.root)?)
     }
 
-    pub(super) fn wishes(&self) -> Result<Wishes, AgentError> {
-        wishes(&self.state())
+    pub(super) fn disk_selection(&self) -> Result<DiskSelection, AgentError> {
+        disk_selection(&self.state())
     }
 
-    /// Something on a disk is about to be changed. Ironic knows what it changes itself; what a user changes is no more the
-    /// image that Ironic had written, and is not left there when Ironic wants that image again.
+    /// Records that a disk is about to be changed. Ironic knows its own changes. After a user's
+    /// change, the disk no longer holds Ironic's image, and the image is written again when Ironic
+    /// requests it.
     pub(super) fn changes(&self, commander: Commander) {
         if commander == Commander::User
             && let Some(written) = &mut self.state().written
         {
-            written.whole_for = WholeFor::Nobody;
+            written.whole_for = WholeFor::Unknown;
         }
     }
 
-    /// The disk is about to get what is one instance's: its config drive, its files. Another one must not find them there.
+    /// Records that the disk is about to get data of one instance: its config drive or files.
+    /// Another instance must not find them there.
     pub(super) fn gets_own_of_instance(&self) {
         let mut state = self.state();
         let instance = state.instance().map(str::to_owned);
@@ -262,18 +265,18 @@ impl Machine {
 }
 
 impl State {
-    /// The node that the command of this moment is about.
+    /// Returns the node of the running command.
     pub(super) fn node(&self) -> Option<&Arc<Node>> {
         self.lent.as_ref().or(self.node.as_ref())
     }
 
-    /// Whose the machine is to be.
+    /// Returns the instance for which the machine is deployed.
     pub(super) fn instance(&self) -> Option<&str> {
         self.node()?.instance_uuid.as_deref()
     }
 }
 
-fn wishes(state: &State) -> Result<Wishes, AgentError> {
+fn disk_selection(state: &State) -> Result<DiskSelection, AgentError> {
     Ok(state
         .node()
         .map(|node| node.disks.clone())
@@ -294,7 +297,7 @@ fn flush_buffers(disk: &Path) -> io::Result<()> {
     block::flush_buffers(File::open(disk)?.as_fd())
 }
 
-/// Time for the data of a large image to reach a slow disk.
+/// Allows the data of a large image to reach a slow disk.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(120);
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! The hardware managers: which steps they offer, and under which versions.
+//! Hardware managers, with their steps and versions.
 //!
-//! One manager, with IPA's names, so that steps stored by Ironic mean the same here: `GenericHardwareManager`, declared as
-//! `generic_hardware_manager` 1.2. Its steps are rows of the files that do their work.
+//! There is one manager with IPA's names, so that steps stored by Ironic mean the same here:
+//! `GenericHardwareManager`, declared as `generic_hardware_manager` 1.2. Its steps are the rows of
+//! the files that implement them.
 
 use super::machine::Priorities;
 use super::spec::{Phase, StepSpec};
@@ -10,20 +11,20 @@ use serde_json::{Map, Value, json};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// A hardware manager of IPA's, as far as Ironic sees it.
+/// A hardware manager, as in IPA's interface to Ironic.
 pub(super) trait HardwareManager: Sync {
-    /// Its class, which its steps are listed under.
+    /// Class name, under which its steps are listed.
     fn class(&self) -> &str;
-    /// Its declared name, which its version is listed under.
+    /// Declared name, under which its version is listed.
     fn name(&self) -> &str;
     fn version(&self) -> &str;
-    /// How well it knows the hardware: 1 for any, more for what it was written for.
+    /// Hardware support: 1 for any hardware, more for a specific one.
     fn support(&self) -> u8;
-    /// Its steps, one slice a file.
+    /// Steps of the manager, one slice per file.
     fn steps(&self) -> &[&[StepSpec]];
 }
 
-/// What works on any machine.
+/// Manager for any machine.
 struct GenericHardwareManager;
 
 impl HardwareManager for GenericHardwareManager {
@@ -48,11 +49,11 @@ impl HardwareManager for GenericHardwareManager {
     }
 }
 
-/// Ironic is offered them in this order.
+/// Steps in the order in which Ironic gets them.
 static GENERIC: &[&[StepSpec]] = &[erase::STEPS, write_image::STEPS, inject_files::STEPS];
 static MANAGERS: &[&dyn HardwareManager] = &[&GenericHardwareManager];
 
-/// Returns the answer to `get_T_steps`.
+/// Returns the response to `get_T_steps`.
 pub(super) fn offer(phase: Phase, priorities: &Priorities) -> Value {
     let mut steps = BTreeMap::<_, Vec<_>>::new();
     for offered in offered(MANAGERS, phase, priorities) {
@@ -65,7 +66,7 @@ pub(super) fn offer(phase: Phase, priorities: &Priorities) -> Value {
     })
 }
 
-/// Finds a step among those that are offered.
+/// Returns an offered step by its name.
 pub(super) fn find(phase: Phase, name: &str, priorities: &Priorities) -> Option<&'static StepSpec> {
     let mut steps = offered(MANAGERS, phase, priorities).into_iter();
     steps
@@ -73,7 +74,7 @@ pub(super) fn find(phase: Phase, name: &str, priorities: &Priorities) -> Option<
         .map(|offered| offered.step)
 }
 
-/// The hardware managers' versions, by declared name.
+/// Returns the hardware managers' versions by declared name.
 #[must_use]
 pub fn versions() -> Map<String, Value> {
     let managers = MANAGERS.iter();
@@ -82,13 +83,13 @@ pub fn versions() -> Map<String, Value> {
         .collect()
 }
 
-/// Whether the steps Ironic holds were offered by the same versions; without versions (null) they are taken for it.
+/// Returns whether Ironic's steps are from the same versions; true without versions (null).
 #[must_use]
 pub fn is_same_version(given: &Value) -> bool {
     given.is_null() || given.as_object() == Some(&versions())
 }
 
-/// A manager's step in a phase.
+/// An offered step, with its manager.
 #[derive(Clone, Copy)]
 struct Offered<'a> {
     manager: &'a dyn HardwareManager,
@@ -97,8 +98,8 @@ struct Offered<'a> {
     abortable: Option<bool>,
 }
 
-/// Returns the steps of a phase, each name once: of the manager that knows the hardware better, else the one with the higher
-/// priority, else of the class that comes first in the alphabet.
+/// Returns the steps of a phase, each name once. Conflicts are resolved by the manager's hardware
+/// support, then by the higher priority, then by the alphabetical order of the classes.
 fn offered<'a>(
     managers: &[&'a dyn HardwareManager],
     phase: Phase,
@@ -232,7 +233,7 @@ mod tests {
         );
     }
 
-    /// A manager with steps for cleaning, by their names and priorities.
+    /// A manager with cleaning steps, by their names and priorities.
     struct Site {
         class: &'static str,
         support: u8,
@@ -314,7 +315,7 @@ mod tests {
         ];
         assert_eq!(kept(Phase::Clean, Priorities::new()), expected);
         assert_eq!(kept(Phase::Deploy, Priorities::new()), []);
-        // What the configuration says counts for all of them.
+        // A configured priority applies to all managers.
         let configured = Priorities::from([("priority", 7)]);
         let expected = [
             ("Alike", "name", 5),

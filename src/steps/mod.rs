@@ -1,4 +1,4 @@
-//! The steps that Ironic asks for: which are offered, what each does, and the machine as commands see it.
+//! Steps that Ironic runs: the offered ones, their functions, and the machine as commands see it.
 
 mod context;
 mod erase;

@@ -1,4 +1,4 @@
-//! Runs a step by its name.
+//! Running a step by its name.
 
 use super::context::StepContext;
 use super::machine::Machine;
@@ -9,7 +9,7 @@ use crate::params::ParamReader;
 use serde_json::{Map, Value};
 
 impl Machine {
-    /// Returns the answer to `get_T_steps`.
+    /// Returns the response to `get_T_steps`.
     #[must_use]
     pub fn offer(&self, phase: Phase) -> Value {
         managers::offer(phase, &self.settings.priorities)
@@ -26,14 +26,14 @@ impl Machine {
         arguments: Map<String, Value>,
         context: StepContext<'_>,
     ) -> Result<Value, AgentError> {
-        // Only what is offered can be run: a step is no way to any function by its name.
+        // Only offered steps can be run: no other function is reachable by its name.
         let Some(step) = managers::find(phase, name, &self.settings.priorities) else {
             return Err(AgentError::new(
                 ErrorClass::HardwareManagerMethodNotFound,
                 format!("Could not find method: {name}"),
             ));
         };
-        // A misspelt argument would otherwise be a config drive that is silently not there.
+        // Otherwise a misspelt argument could silently drop the config drive.
         let arguments = ParamReader::for_step(step.name, arguments)
             .only(|name| step.args.iter().any(|arg| arg.name == name))?;
         (step.run)(self, arguments, context)

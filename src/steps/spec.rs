@@ -1,4 +1,5 @@
-//! What a step is: its name, when it is offered, its arguments and its function. One row of the file that does its work.
+//! Specification of a step: name, phases, arguments and function. It is one row in the file that
+//! implements the step.
 
 use super::context::StepContext;
 use super::machine::Machine;
@@ -6,19 +7,19 @@ use crate::error::AgentError;
 use crate::params::ParamReader;
 use serde_json::{Map, Value, json};
 
-/// When steps are run: the `T` of the commands `T.get_T_steps` and `T.execute_T_step`.
+/// Phase in which steps are run: the `T` of the commands `T.get_T_steps` and `T.execute_T_step`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Cleaning a machine.
+    /// Cleaning of a machine.
     Clean,
-    /// Deploying it.
+    /// Deployment of a machine.
     Deploy,
-    /// Changing a deployed machine.
+    /// Service of a deployed machine.
     Service,
 }
 
 impl Phase {
-    /// The word in commands and results: `clean`.
+    /// Returns the name in commands and results: `clean`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -29,47 +30,48 @@ impl Phase {
     }
 }
 
-/// A step.
+/// Specification of a step.
 #[derive(Debug)]
 pub(super) struct StepSpec {
-    /// Its name, also in the rules of the policy.
+    /// Name of the step, also in the policy's rules.
     pub(super) name: &'static str,
-    /// The driver interface it belongs to.
+    /// Driver interface of the step.
     pub(super) interface: &'static str,
-    /// When it is offered, once a phase.
+    /// Offers of the step, one per phase.
     pub(super) offers: &'static [Offer],
-    /// Whether the machine must be started anew afterwards.
+    /// Whether the machine must reboot afterwards.
     pub(super) reboot_requested: bool,
-    /// All its arguments: others are refused.
+    /// Arguments of the step: all others are refused.
     pub(super) args: &'static [ArgSpec],
-    /// Whether its offer lists the arguments; Ironic then refuses others itself.
+    /// Whether the offer lists the arguments; Ironic then refuses others itself.
     pub(super) lists_args: bool,
-    /// The work: blocking code, which asks `context.cancel`.
+    /// Function of the step: blocking code, which polls `context.cancel`.
     pub(super) run: fn(&Machine, ParamReader<'_>, StepContext<'_>) -> Result<Value, AgentError>,
 }
 
-/// A phase in which a step is offered.
+/// Offer of a step in a phase.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Offer {
     pub(super) phase: Phase,
-    /// Higher ones run first; zero only when asked for. The configuration may say otherwise (`Settings::priorities`).
+    /// Default priority: higher ones run first, zero only on request. The configuration may
+    /// override it (`Settings::priorities`).
     pub(super) default_priority: u32,
-    /// Whether it may be stopped; deployments have no such thing.
+    /// Whether the step may be aborted; `None` in deployments, which have no such property.
     pub(super) abortable: Option<bool>,
 }
 
-/// An argument of a step.
+/// Argument of a step.
 #[derive(Debug)]
 pub(super) struct ArgSpec {
     pub(super) name: &'static str,
-    /// What it is for, shown to the operator.
+    /// Description for the operator.
     pub(super) description: &'static str,
-    /// Whether the step cannot do without.
+    /// Whether the argument is required.
     pub(super) required: bool,
 }
 
 impl StepSpec {
-    /// Returns the step as Ironic reads it in the answer to `get_T_steps`.
+    /// Returns the step in the form of the response to `get_T_steps`.
     pub(super) fn offered(&self, priority: u32, abortable: Option<bool>) -> Value {
         let mut step = Map::from_iter([
             ("step".to_owned(), self.name.into()),
@@ -92,7 +94,7 @@ impl StepSpec {
 }
 
 impl Offer {
-    /// Offers a step that runs only when it is asked for.
+    /// Returns an offer of a step that runs only on request.
     pub(super) const fn on_request(phase: Phase) -> Self {
         Self {
             phase,

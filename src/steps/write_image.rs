@@ -1,4 +1,5 @@
-//! The step `write_image`: the image onto the disk and its config drive, and what Ironic asks about it afterwards.
+//! The step `write_image`: writes the image and its config drive to the disk, and answers Ironic's
+//! queries about it.
 //!
 //! The command `standby.prepare_image` does the same.
 
@@ -19,7 +20,8 @@ use crate::storage::partition::{self, Partition};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-/// As with IPA its offer lists no arguments: Ironic's own step of the same name calls it with what it knows.
+/// As in IPA, the offer lists no arguments: Ironic's own step of the same name passes any that it
+/// knows.
 pub(super) static STEPS: &[StepSpec] = &[StepSpec {
     name: "write_image",
     interface: "deploy",
@@ -56,10 +58,11 @@ fn write_image(
 }
 
 impl Machine {
-    /// Writes an image and its config drive to the disk for the operating system: Ironic's sentence about it.
+    /// Writes an image and its config drive to the root device. Returns Ironic's sentence about it.
     ///
     /// # Errors
-    /// See [`imaging::write_image`] and [`configdrive::install`]; no disk; no partition table after writing.
+    /// See [`imaging::write_image`] and [`configdrive::install`]. Also if there is no disk, or no
+    /// partition table after writing.
     pub fn prepare_image(
         &self,
         mut image: ImageInfo,
@@ -73,14 +76,15 @@ impl Machine {
             ..
         } = context;
         if commander == Commander::User {
-            // Its servers are the user's.
+            // The image servers are the user's: the configured credentials must not go there.
             image.configured_auth = ConfiguredAuth::Withheld;
         }
         self.permit()?;
         self.refresh_node()?;
         let disk = self.install_device()?;
         let config_drive = config_drive.as_ref().or(image.config_drive.as_ref());
-        // Looked into before the disk is touched: a drive that is no drive must not cost what is there.
+        // Checked before the disk is touched: an invalid config drive must not cost the disk's
+        // content.
         let drive = config_drive
             .map(|text| {
                 Drive::from_text(text.expose(), &self.node_uuid(), &|url| {
@@ -104,7 +108,7 @@ impl Machine {
             {
                 let mut state = self.state();
                 written.whole_for = written.whole_for.with_own_of(state.instance());
-                // Half of one is nobody's.
+                // A partly written config drive belongs to no instance.
                 state.written = None;
             }
             configdrive::install(
@@ -119,14 +123,14 @@ impl Machine {
         self.state().written = Some(written);
         Ok(format!(
             "image ({}) written to device {} root_uuid={root_uuid}",
-            // Ironic names an image after its address, with what signs that.
+            // Ironic uses a URL as image ID, possibly with its signature.
             redact(&image.id),
             disk.name()
         ))
     }
 
-    /// What Ironic asks after writing: names with spaces are the protocol's. Empty before, and for Ironic where it was a user who
-    /// had the last image written.
+    /// Returns the identifiers that Ironic queries after writing; names with spaces are the
+    /// protocol's. Empty before, and for Ironic if a user had the last image written.
     #[must_use]
     pub fn partition_uuids(&self, asker: Commander) -> Map<String, Value> {
         let written = self.state().written.clone();
@@ -137,9 +141,10 @@ impl Machine {
             .collect()
     }
 
-    /// What was written to the disk, if it is this image: the same bytes, read in the same way. A name is not enough, for it is
-    /// the end of an address, and what lies there changes. What a user had written or changed is written over, and what another
-    /// instance got.
+    /// Returns the written image, if the disk holds the requested one: the same bytes in the same
+    /// format. The image's name does not suffice: it is the end of a URL, whose content may change.
+    /// An image is written again if a user wrote or changed it, or if it got another instance's
+    /// data.
     fn already_written(
         &self,
         image: &ImageInfo,
@@ -175,7 +180,7 @@ impl Machine {
         let StepContext {
             cancel, progress, ..
         } = context;
-        // Whatever happens now, what was there before is no more.
+        // Whatever happens now, the previous image is gone.
         self.state().written = None;
         let written = imaging::write_image(image, disk, &self.settings.imaging, cancel, progress)?;
         let open = disk.open(Access::Write)?;
@@ -205,9 +210,9 @@ impl Machine {
         url: &Url,
         cancel: &Cancel,
     ) -> Result<Secret<Vec<u8>>, configdrive::FetchError> {
-        let limit = usize::try_from(configdrive::MOST_ENCODED_BYTES)?;
+        let limit = usize::try_from(configdrive::MAX_ENCODED_BYTES)?;
         let network = &self.settings.imaging.network;
-        Ok(Secret::new(imaging::fetch::small(
+        Ok(Secret::new(imaging::download::fetch_bytes(
             url.as_str(),
             limit,
             network,
@@ -222,15 +227,16 @@ impl Machine {
     }
 }
 
-/// Fits the image's partition table to its disk and tells the kernel: the partitions.
+/// Adapts the image's partition table to the disk and lets the kernel read it. Returns the
+/// partitions.
 fn settle_table(disk: &Disk, cancel: &Cancel) -> Result<Vec<Partition>, storage::Error> {
-    let fixed = partition::fix_gpt(disk)?;
+    let fixed = partition::repair_gpt(disk)?;
     tracing::debug!(device = %disk.path().display(), ?fixed, "the GUID partition table was looked at");
     partition::rescan(disk, cancel)?;
     Ok(partition::layout(disk)?.partitions)
 }
 
-/// Operators search for IPA's sentence; a table of the wrong sector size looks like none.
+/// Operators search for IPA's sentence. With a wrong sector size, a table is not found.
 fn no_table(error: storage::Error) -> AgentError {
     match error {
         storage::Error::NoTable(_) | storage::Error::Gpt(..) => AgentError::new(
@@ -252,7 +258,7 @@ mod tests {
         served_once,
     };
     use super::*;
-    use crate::formats::tree::fixture::{FAT, unpacked};
+    use crate::formats::safe_name::fixture::{FAT, unpacked};
     use base64::Engine;
     use base64::prelude::BASE64_STANDARD;
 
@@ -274,7 +280,8 @@ mod tests {
             uuids
         );
 
-        // Nobody serves it any more: what is on the disk stays, and gets the config drive that came with the image.
+        // The URL is no longer served: the image on the disk stays, and gets the config drive of
+        // this request.
         info["configdrive"] = Value::from(BASE64_STANDARD.encode(FAT));
         let result = lab
             .run(Phase::Deploy, "write_image", json!({"image_info": info}))
@@ -337,7 +344,7 @@ mod tests {
         let error = lab
             .run(Phase::Deploy, "write_image", json!({"image_info": info}))
             .unwrap_err();
-        assert_eq!(error.details, lab.told_of_another("sdx"));
+        assert_eq!(error.details, lab.node_of_another("sdx"));
         assert_eq!(error.class, ErrorClass::BlockDeviceError);
         assert!([all_bytes(&lab.disk), all_bytes(&kept)] == before);
     }
@@ -354,7 +361,7 @@ mod tests {
         let error = lab
             .run(Phase::Deploy, "write_image", json!({"image_info": info}))
             .unwrap_err();
-        assert_eq!(error.details, lab.told_of_another("sdx"));
+        assert_eq!(error.details, lab.node_of_another("sdx"));
         assert!([all_bytes(&lab.disk), all_bytes(&kept)] == before);
     }
 
@@ -370,7 +377,7 @@ mod tests {
         let error = lab
             .run(Phase::Deploy, "write_image", json!({"image_info": info}))
             .unwrap_err();
-        assert_eq!(error.details, lab.told_of_another("sdx"));
+        assert_eq!(error.details, lab.node_of_another("sdx"));
         assert!(all_bytes(&kept) == before);
         assert_eq!(lab.disk.bytes(1 << 20, 4 * MIB), vec![7; 4 * MIB]);
         assert_eq!(lab.machine.partition_uuids(Commander::Ironic), Map::new());
@@ -387,14 +394,14 @@ mod tests {
         assert_eq!(write(&info_of(image(7))), Ok(7));
         assert_eq!(write(&info_of(image(8))), Ok(8));
 
-        // The same bytes announced as another format: not what is on the disk.
+        // The same bytes announced as another format do not match the disk.
         let mut info = info_of(image(8));
         info["disk_format"] = "qcow2".into();
         assert_eq!(
             write(&info),
             Err("Security: Expected format was qcow2, but image was actually gpt".into())
         );
-        // After a refusal nothing is known to be on the disk.
+        // After an error, the disk's content is unknown.
         assert_eq!(lab.machine.partition_uuids(Commander::Ironic), Map::new());
     }
 
@@ -404,7 +411,7 @@ mod tests {
         let write = |byte| {
             let mut info = info_of(image(byte));
             let sum = info["os_hash_value"].as_str().unwrap().to_owned();
-            // The same place, as long as a server keeps its name and not its content.
+            // The URL of the checksum file is not the content: a server may change it.
             let sums = served(format!("{sum}  disk.img\n").into_bytes(), 2);
             info["os_hash_value"] = sums.into();
             lab.run(Phase::Deploy, "write_image", json!({"image_info": info}))
@@ -427,14 +434,14 @@ mod tests {
         };
         assert_eq!(told(&lab), [Map::new(), uuids.clone()]);
 
-        // The same image, by its announcement: what the disk holds is the user's word.
+        // The same image by its announcement, but a user's command wrote the disk's content.
         lab.disk.write(1 << 20, &[9; 512]);
         lab.commander = Commander::Ironic;
         lab.run(Phase::Deploy, "write_image", info()).unwrap();
         assert_eq!(lab.disk.bytes(1 << 20, 512), [7; 512]);
         assert_eq!(told(&lab), [uuids.clone(), uuids.clone()]);
 
-        // Nor is it left there for a user.
+        // Nor is it reused for a user.
         lab.disk.write(1 << 20, &[9; 512]);
         lab.commander = Commander::User;
         lab.run(Phase::Deploy, "write_image", info()).unwrap();
@@ -456,7 +463,7 @@ mod tests {
             let files = json!([{"path": "/a", "content": "Yg==", "partition": 1}]);
             let error = lab.run(Phase::Deploy, "inject_files", json!({"files": files}));
             error.expect_err("there is no file system");
-            // What it could have done.
+            // What the step could have written.
             lab.disk.write(1 << 20, &[9; 512]);
         };
         let uuids = Map::from_iter([("root uuid".to_owned(), json!("0x47d04a15"))]);

@@ -1,7 +1,8 @@
-//! A disk that was chosen, and what tells it from another that has its name later.
+//! Chosen disks, and the identity that distinguishes a disk from another with its name later.
 //!
-//! A name is a disk's for a moment: minutes pass between the choice and a write, and a disk that is plugged or reset meanwhile
-//! can take another's name. So the disk behind a name is compared at each open, on the descriptor that is then written to.
+//! The kernel can reassign a disk's name. Minutes pass between the choice and a write, and a disk
+//! that is plugged or reset meanwhile can take another's name. So each open compares the disk
+//! behind the name, on the descriptor that is then written to.
 
 use super::Error;
 use super::device::{self, BlockDevice};
@@ -22,14 +23,14 @@ pub struct Chosen {
     identity: Identity,
 }
 
-/// What tells a disk from others.
+/// Identity of a disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Identity {
-    /// The kernel's number of this disk with this medium, which it gives but once (`diskseq`, Linux 5.15).
+    /// Number that the kernel assigns once to this disk with this medium (`diskseq`, Linux 5.15).
     Sequence(u64),
-    /// What an older kernel has.
+    /// Attributes of the disk, for older kernels.
     Facts(Facts),
-    /// A file that stands for a disk: its file system and inode.
+    /// A file that represents a disk: its file system and inode.
     File(u64, u64),
 }
 
@@ -42,7 +43,7 @@ struct Facts {
 }
 
 impl Chosen {
-    /// A disk of the list.
+    /// Chooses a disk of the list.
     #[must_use]
     pub fn new(root: &Root, device: &BlockDevice) -> Self {
         let facts = || Identity::Facts(Facts::of(device));
@@ -53,7 +54,8 @@ impl Chosen {
         }
     }
 
-    /// Whatever disk has this name now, or a file that stands for one: for tests, which have disks that are on no list.
+    /// Chooses the disk that has this name now, or a file that represents one. For tests, whose
+    /// disks are on no list.
     ///
     /// # Errors
     /// [`Error::Open`].
@@ -73,13 +75,13 @@ impl Chosen {
         })
     }
 
-    /// Its name when it was chosen: `/dev/sda`.
+    /// Returns the disk's name at the time of the choice: `/dev/sda`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its device node.
+    /// Returns the path of the device node.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.root.path(&self.name)
@@ -93,7 +95,7 @@ impl Chosen {
         self.open_partition(&self.path(), access)
     }
 
-    /// Opens a partition of it.
+    /// Opens a partition of the disk.
     ///
     /// # Errors
     /// [`Error::AnotherDisk`]; as [`Disk::open`].
@@ -103,7 +105,8 @@ impl Chosen {
         Ok(open)
     }
 
-    /// Compares what is open with the disk that was chosen. To be done before anything is written through it.
+    /// Compares an open device with the chosen disk. Call it before writing anything through the
+    /// descriptor.
     ///
     /// # Errors
     /// [`Error::AnotherDisk`].
@@ -123,7 +126,7 @@ impl Chosen {
         }
     }
 
-    /// The facts of an open disk, or of the one that an open partition is on.
+    /// Reads the attributes of an open disk, or of the disk of an open partition.
     fn facts(&self, open: &File) -> Option<Facts> {
         let number = open.metadata().ok()?.rdev();
         let number = format!("{}:{}", major(number), minor(number));
@@ -156,7 +159,8 @@ mod tests {
     use crate::storage::fixture::TestDisk;
     use crate::storage::partition;
 
-    /// A machine on which a loop disk is `/dev/sda` and its first partition `/dev/sda1`, and what is chosen there.
+    /// Creates a machine on which a loop disk is `/dev/sda` and its first partition `/dev/sda1`,
+    /// and chooses the disk.
     fn machine_with(disk: &TestDisk) -> Machine {
         let machine = Machine::new();
         machine.virtio_disk("sda", GIB, Some("ONE"));
@@ -176,7 +180,7 @@ mod tests {
         Chosen::new(&machine.root(), &device)
     }
 
-    /// Whether the disk and its partition may be opened.
+    /// Checks whether the disk and its partition may be opened.
     fn opens(chosen: &Chosen) -> [Result<(), String>; 2] {
         ["dev/sda", "dev/sda1"].map(|node| {
             let open = chosen.open_partition(&chosen.root.path(node), Access::Write);

@@ -1,10 +1,11 @@
-//! The machine's disks as sysfs shows them: no udev, no programs.
+//! Lists the machine's disks from sysfs, without udev or other programs.
 //!
-//! Knows which block devices count as disks and where each attribute lives; `identity` knows serial numbers and world wide
-//! names, `path` the way from the processor to the disk. Nothing here opens a device node or changes anything.
+//! This module decides which block devices count as disks and where each attribute is found.
+//! `identity` reads serial numbers and world wide names; `path` reads the path from the processor
+//! to the disk. Nothing here opens a device node or changes anything.
 //!
-//! Attributes have the values `lsblk` and udev's data base give on the same machine, because root device hints were written
-//! against those.
+//! Attributes have the values that `lsblk` and udev's database give on the same machine, because
+//! root device hints were written against those.
 
 mod identity;
 mod path;
@@ -21,14 +22,16 @@ use crate::error::{AgentError, ErrorClass};
 use crate::root::Root;
 use crate::storage::sysfs;
 
-/// The disks of the machine: driver by driver as `lsblk` lists them (SCSI before virtio before NVMe), each driver's in natural order
-/// of their names (`sda`, `sdb`, … `sdz`, `sdaa`).
+/// Lists the disks of the machine. They are grouped by driver as `lsblk` lists them (SCSI before
+/// virtio before NVMe). Within a driver they are in natural order of their names (`sda`, `sdb`, …
+/// `sdz`, `sdaa`).
 ///
-/// Disks, assembled arrays and multipath devices; not floppies, optical drives, memory and loop devices, empty drives and
-/// the paths below a multipath device. A disk that disappears meanwhile is left out.
+/// The list has disks, assembled arrays and multipath devices. It omits floppies, optical drives,
+/// memory and loop devices, empty drives and the paths below a multipath device. A disk that
+/// disappears meanwhile is left out.
 ///
 /// # Errors
-/// When `/sys/block` cannot be read: no disks and no knowledge of disks are different things.
+/// When `/sys/block` cannot be read: an unreadable list differs from an empty one.
 pub fn list(root: &Root) -> Result<Vec<BlockDevice>, Error> {
     let folder = root.path("sys/block");
     let entries = fs::read_dir(&folder).map_err(|source| Error::List {
@@ -43,20 +46,21 @@ pub fn list(root: &Root) -> Result<Vec<BlockDevice>, Error> {
     Ok(disks)
 }
 
-/// A disk and what tells it from others. Texts are as the disk gave them, without padding.
+/// A disk and its identifying attributes. Texts are as the disk reports them, without padding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockDevice {
-    /// The device node: `/dev/sda`. Below a [`Root`], as every path.
+    /// Device node: `/dev/sda`. Below a [`Root`], as every path.
     pub name: String,
-    /// What stands behind it.
+    /// Kind of the block device.
     pub kind: Kind,
-    /// Model, whole even where the SCSI inquiry cuts it.
+    /// Model, complete even where the SCSI inquiry truncates it.
     pub model: Option<String>,
     /// Size in bytes, never zero.
     pub size: u64,
-    /// Whether it has turning platters (or says so).
+    /// Whether the disk reports rotating platters.
     pub rotational: bool,
-    /// World wide name, the longer form where there are two: `0x5000c500a1b2c3d4`, `eui.0025388b710116a1`.
+    /// World wide name, the longer form where there are two: `0x5000c500a1b2c3d4`,
+    /// `eui.0025388b710116a1`.
     pub wwn: Option<String>,
     /// Serial number.
     pub serial: Option<String>,
@@ -64,11 +68,12 @@ pub struct BlockDevice {
     pub vendor: Option<String>,
     /// The world wide name with its vendor extension (udev's `ID_WWN_WITH_EXTENSION`).
     pub wwn_with_extension: Option<String>,
-    /// The extension alone (udev's `ID_WWN_VENDOR_EXTENSION`).
+    /// Vendor extension alone (udev's `ID_WWN_VENDOR_EXTENSION`).
     pub wwn_vendor_extension: Option<String>,
     /// SCSI host, channel, target and unit: `0:0:0:0`.
     pub hctl: Option<String>,
-    /// The link udev would make below `/dev/disk/by-path`; only the name, there is no such link here.
+    /// Name of the link that udev would create below `/dev/disk/by-path`; the link does not exist
+    /// here.
     pub by_path: Option<String>,
     /// Size of a logical sector in bytes.
     pub logical_sectors: u32,
@@ -80,39 +85,42 @@ pub struct BlockDevice {
     pub read_only: bool,
     /// Whether the medium can be taken out.
     pub removable: bool,
-    /// Further by-path names that udev makes or made, likewise only names; hints may name any of them.
+    /// Further by-path names that udev creates or created, likewise only names; hints may use any
+    /// of them.
     pub other_by_paths: Vec<String>,
-    /// Further serial numbers, likewise.
+    /// Further serial numbers, which hints may use.
     pub other_serials: Vec<String>,
-    /// Further world wide names, likewise.
+    /// Further world wide names, which hints may use.
     pub other_wwns: Vec<String>,
     /// Major and minor number: `8:0`.
     pub number: Option<String>,
-    /// The kernel's number of this disk with this medium, which no other gets (Linux 5.15).
+    /// Number that the kernel assigns only to this disk with this medium (Linux 5.15).
     pub sequence: Option<u64>,
-    /// The disks that an array or multipath device stands on, through all layers; they themselves have none here.
+    /// Disks below an array or multipath device, through all layers; their own lists are empty
+    /// here.
     pub below: Vec<Self>,
 }
 
-/// What a [`BlockDevice`] is made of.
+/// Kind of a [`BlockDevice`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// One disk.
+    /// A single disk.
     Disk,
-    /// One disk seen over several paths.
+    /// A single disk seen over several paths.
     Multipath,
     /// An assembled array.
     Raid,
 }
 
 impl BlockDevice {
-    /// The name without its folder: `sda`.
+    /// Returns the name without its folder: `sda`.
     #[must_use]
     pub fn kernel_name(&self) -> &str {
         self.name.strip_prefix(DEV).unwrap_or(&self.name)
     }
 
-    /// Whether this is a medium that a management controller shows as a USB disk: never a place for an operating system.
+    /// Checks whether this is virtual media that a management controller presents as a USB disk.
+    /// Such a disk is never a target for an operating system.
     #[must_use]
     pub fn is_virtual_media(&self) -> bool {
         let says = |text: &Option<String>, word: &str| {
@@ -126,7 +134,7 @@ impl BlockDevice {
     }
 }
 
-/// Why the disks are not known.
+/// Errors of listing the disks.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The folder of block devices could not be read.
@@ -134,7 +142,7 @@ pub enum Error {
     List {
         /// The folder.
         folder: PathBuf,
-        /// What the kernel said.
+        /// Error from the kernel.
         source: io::Error,
     },
 }
@@ -145,7 +153,7 @@ impl From<Error> for AgentError {
     }
 }
 
-/// A disk of the list by its kernel name.
+/// Finds a disk of the list by its kernel name.
 #[must_use]
 pub fn find(root: &Root, name: &str) -> Option<BlockDevice> {
     if SKIPPED.iter().any(|prefix| has_number_after(name, prefix)) {
@@ -173,14 +181,14 @@ pub fn find(root: &Root, name: &str) -> Option<BlockDevice> {
     Some(disk)
 }
 
-/// What a block device is called and how it is made; not what it stands on.
+/// Reads the attributes of a block device, but not the disks below it.
 fn describe(root: &Root, name: &str, kind: Kind, size: u64) -> BlockDevice {
     let folder = root.path("sys/block").join(name);
     let sectors = |attribute: &str| {
         sysfs::number(&folder.join("queue").join(attribute)).and_then(|size| size.try_into().ok())
     };
     let logical_sectors = sectors("logical_block_size").unwrap_or(512);
-    let way = path::Way::of(root, &folder);
+    let way = path::DevicePath::of(root, &folder);
     let identity = identity::read(&folder, name, &way);
     let by_path = way.by_path();
     let tran = way.transport(name);
@@ -216,7 +224,7 @@ fn describe(root: &Root, name: &str, kind: Kind, size: u64) -> BlockDevice {
     }
 }
 
-/// Gives a multipath device the serial numbers and world wide names of its paths, which are one disk.
+/// Adds the serial numbers and world wide names of a multipath device's paths, which are one disk.
 fn take_names_of_paths(disk: &mut BlockDevice) {
     let add = |first: &mut Option<String>, others: &mut Vec<String>, names: Vec<String>| {
         for name in names {
@@ -238,7 +246,8 @@ fn take_names_of_paths(disk: &mut BlockDevice) {
     }
 }
 
-/// What a block device is, by the rules `lsblk` names its TYPE by; `None` for what does not count as a disk.
+/// Classifies a block device by the rules for `lsblk`'s TYPE column; `None` for what does not count
+/// as a disk.
 fn kind_of(folder: &Path, name: &str) -> Option<Kind> {
     if let Some(uuid) = sysfs::text(&folder.join("dm/uuid")) {
         let maker = uuid
@@ -259,15 +268,16 @@ fn kind_of(folder: &Path, name: &str) -> Option<Kind> {
         let level = sysfs::text(&folder.join("md/level"))?;
         return level.contains("raid").then_some(Kind::Raid);
     }
-    // SPC-6 table 142; those that have a name of their own for `lsblk` (util-linux `lib/blkdev.c`, `blkdev_scsi_type_to_name`) are no
-    // disks. Of what is left, 0x14 is a zoned disk that its host manages. 0xe, a simplified disk, is "rbc" there, and a disk here.
+    // SPC-6 table 142. Types that `lsblk` names otherwise are no disks (util-linux `lib/blkdev.c`,
+    // `blkdev_scsi_type_to_name`). Of the rest, 0x14 is a host-managed zoned disk. 0xe, a
+    // simplified disk, is "rbc" there, and a disk here.
     match sysfs::number(&folder.join("device/type")) {
         Some(1..=9 | 0xc | 0xd | 0x11 | 0x7f) => None,
         _ => Some(Kind::Disk),
     }
 }
 
-/// Whether a multipath device stands on this one: the same disk is then in the list already.
+/// Checks whether a multipath device uses this one: then the list already has the same disk.
 fn is_path_of_multipath(root: &Root, folder: &Path) -> bool {
     sysfs::names(&folder.join("holders")).iter().any(|holder| {
         let uuid = root.path("sys/block").join(holder).join("dm/uuid");
@@ -275,21 +285,23 @@ fn is_path_of_multipath(root: &Root, folder: &Path) -> bool {
     })
 }
 
-/// Whether a name is a prefix and then a digit: `ram0`, but not `ramdisk`.
+/// Checks whether a name is a prefix followed by a digit: `ram0`, but not `ramdisk`.
 fn has_number_after(name: &str, prefix: &str) -> bool {
     name.strip_prefix(prefix)
         .is_some_and(|rest| rest.starts_with(is_digit))
 }
 
-/// A key for the list's order. The first disk that matches root device hints is taken, so it is the order of `lsblk`, which is that of
-/// device numbers; the names decide within a driver, where numbers follow the accidents of discovery.
+/// Returns a sort key for the list. The first disk that matches root device hints is taken, so the
+/// order is that of `lsblk`: by device number. Within a driver the names decide, because numbers
+/// depend on the order of discovery.
 fn place_in_list(root: &Root, name: &str) -> (Option<u64>, Vec<(usize, String)>) {
     let number = sysfs::text(&root.path("sys/block").join(name).join("dev"));
     let major = number.and_then(|number| number.split_once(':')?.0.parse().ok());
     (major, natural_order(name))
 }
 
-/// A key that orders names as one counts: letters like the columns of a sheet, numbers by value.
+/// Returns a sort key for natural order: letters like the columns of a spreadsheet, numbers by
+/// value.
 fn natural_order(name: &str) -> Vec<(usize, String)> {
     let mut parts: Vec<(usize, String)> = Vec::new();
     for letter in name.chars() {
@@ -309,11 +321,12 @@ fn is_digit(letter: char) -> bool {
 }
 
 const DEV: &str = "/dev/";
-/// The unit of sysfs sizes, whatever the disk's sectors are.
+/// Unit of sysfs sizes in bytes, independent of the disk's sector size.
 const SECTOR: u64 = 512;
-/// Floppies, memory, loop devices, optical drives.
+/// Prefixes of floppies, memory and loop devices, and optical drives.
 const SKIPPED: [&str; 5] = ["fd", "loop", "ram", "sr", "zram"];
-/// What USB disks of management controllers call themselves: iDRAC, iLO, AMI, XClarity ("Virtual …"), OpenBMC.
+/// Model and vendor words of USB disks of management controllers: iDRAC, iLO, AMI, XClarity
+/// ("Virtual …"), OpenBMC.
 const VIRTUAL_MEDIA: [&str; 3] = ["virtual", "file-stor", "file-cd"];
 
 #[cfg(test)]
@@ -538,7 +551,7 @@ mod tests {
         }
         let disks = list(&machine.root()).unwrap();
         let names: Vec<_> = disks.iter().map(|disk| disk.name.as_str()).collect();
-        // A disk, a simplified one, and a zoned one that its host manages.
+        // A disk, a simplified one, and a host-managed zoned one.
         assert_eq!(names, ["/dev/sda", "/dev/sdh", "/dev/sdj"]);
     }
 

@@ -1,4 +1,4 @@
-//! An open disk: its node, size and sector, and the bytes on it.
+//! Access to an open disk: its node, size and sector, and its bytes.
 
 use super::Error;
 use crate::root::Root;
@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// A block device, open.
+/// An open block device.
 #[derive(Debug)]
 pub struct Disk {
     path: PathBuf,
@@ -18,12 +18,13 @@ pub struct Disk {
     sector: u32,
 }
 
-/// What a disk is opened for.
+/// Access mode of an open disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Only reading.
+    /// Read-only.
     Read,
-    /// Reading and writing, with nobody else holding it: not mounted, no array, no partition of it in use.
+    /// Read and write with exclusive access: the disk is not mounted, in no array, and no partition
+    /// of it is in use.
     Write,
 }
 
@@ -31,7 +32,7 @@ impl Disk {
     /// Opens a device node.
     ///
     /// # Errors
-    /// [`Error::InUse`] with the names of what holds it, [`Error::Open`].
+    /// [`Error::InUse`] with the names of the holders, [`Error::Open`].
     pub fn open(path: &Path, access: Access) -> Result<Self, Error> {
         let mut options = OpenOptions::new();
         options.read(true);
@@ -53,43 +54,43 @@ impl Disk {
         })
     }
 
-    /// Its node.
+    /// Returns the path of the device node.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its size in bytes.
+    /// Returns the size in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Bytes of its logical sector.
+    /// Returns the size of the logical sector in bytes.
     #[must_use]
     pub fn sector(&self) -> u32 {
         self.sector
     }
 
-    /// The open file.
+    /// Returns the open file.
     #[must_use]
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// Its kernel name: `sda`.
+    /// Returns the kernel name: `sda`.
     #[must_use]
     pub fn name(&self) -> String {
         kernel_name(&self.path)
     }
 
-    /// A path of the open device itself: whatever has its name by now, the kernel finds this one there.
+    /// Returns a path of the open device itself: it stays valid when another disk gets the name.
     #[must_use]
     pub fn itself(&self) -> PathBuf {
         itself(&self.file)
     }
 
-    /// Brings everything written to the medium.
+    /// Flushes everything written to the medium.
     ///
     /// # Errors
     /// [`Error::Write`]: some earlier write did not reach the medium.
@@ -100,13 +101,13 @@ impl Disk {
     }
 }
 
-/// A path of an open file itself, to open or mount it once more.
+/// Returns a path of an open file itself, to open or mount it once more.
 #[must_use]
 pub fn itself(open: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()))
 }
 
-/// The kernel's name of a device node, links followed.
+/// Returns the kernel's name of a device node, links followed.
 #[must_use]
 pub fn kernel_name(node: &Path) -> String {
     let real = fs::canonicalize(node).unwrap_or_else(|_| node.into());
@@ -115,7 +116,7 @@ pub fn kernel_name(node: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// A run of a disk's bytes, seen as a file of its own.
+/// A range of a disk's bytes, presented as a file.
 #[derive(Debug)]
 pub struct Window<'a> {
     file: &'a File,
@@ -125,7 +126,7 @@ pub struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    /// `length` bytes of `file` from `start`.
+    /// Covers `length` bytes of `file` from `start`.
     #[must_use]
     pub fn new(file: &'a File, start: u64, length: u64) -> Self {
         Self {
@@ -187,7 +188,7 @@ impl Seek for Window<'_> {
     }
 }
 
-/// What the kernel knows to hold a device or one of its partitions: `md0`, `dm-1`.
+/// Lists the holders that the kernel has of a device or one of its partitions: `md0`, `dm-1`.
 fn holders(node: &Path) -> Vec<String> {
     let device = Root::machine().path(format!("sys/class/block/{}", kernel_name(node)));
     let names = |folder: PathBuf| -> Vec<PathBuf> {

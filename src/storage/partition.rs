@@ -1,5 +1,6 @@
-//! Partition tables on disks: what is there, the backup table at a grown disk's end, one partition more, and the kernel's
-//! view brought up to date. There is no udev here: the kernel's devtmpfs makes the nodes.
+//! Partition tables on disks. This module lists partitions, moves the backup table to a grown
+//! disk's end, adds a partition, and updates the kernel's view. There is no udev here: the kernel's
+//! devtmpfs creates the nodes.
 
 use super::Error;
 use super::disk::{Access, Disk, Window, kernel_name};
@@ -16,16 +17,16 @@ use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What a disk is divided into.
+/// Partition layout of a disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// The kind of table.
+    /// Kind of the table.
     pub label: Label,
-    /// The partitions that can hold data, by number.
+    /// Partitions that can hold data, by number.
     pub partitions: Vec<Partition>,
 }
 
-/// The kind of a partition table.
+/// Kind of a partition table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Label {
     /// GUID partition table.
@@ -34,33 +35,34 @@ pub enum Label {
     Mbr,
 }
 
-/// A partition.
+/// A partition of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
-    /// Its number in the table.
+    /// Number in the table.
     pub number: u32,
-    /// Its first byte on the disk.
+    /// Offset of the first byte on the disk.
     pub start: u64,
-    /// Its size in bytes, as far as it is on the disk: none where it begins beyond the end.
+    /// Size in bytes on the disk. The part beyond the disk's end does not count; zero where the
+    /// partition begins there.
     pub bytes: u64,
-    /// What the table says it is for.
+    /// Type according to the table.
     pub kind: Kind,
-    /// The kernel's `PARTUUID`.
+    /// Identifier that the kernel exports as `PARTUUID`.
     pub id: String,
-    /// Its device node.
+    /// Path of the device node.
     pub node: PathBuf,
 }
 
-/// What a partition is for.
+/// Type of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A GUID of a GUID partition table.
+    /// Type GUID of a GUID partition table.
     Gpt(Guid),
-    /// A code of an MBR.
+    /// Type code of an MBR.
     Mbr(u8),
 }
 
-/// What [`fix_gpt`] found.
+/// Outcome of [`repair_gpt`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GptFix {
     /// The backup table was moved to the disk's end.
@@ -90,7 +92,7 @@ pub fn layout(disk: &Disk) -> Result<Layout, Error> {
         Partition {
             number,
             start,
-            // The kernel cuts it, too (block/partitions/core.c: blk_add_partition).
+            // The kernel truncates it, too (block/partitions/core.c: blk_add_partition).
             bytes: sectors
                 .saturating_mul(sector)
                 .min(disk.bytes().saturating_sub(start)),
@@ -132,11 +134,12 @@ pub fn layout(disk: &Disk) -> Result<Layout, Error> {
     }
 }
 
-/// Moves the backup GUID partition table to the disk's end when it is not there: an image is smaller than its disk.
+/// Moves the backup GUID partition table to the disk's end when it is elsewhere, because an image
+/// is smaller than its disk.
 ///
 /// # Errors
 /// [`Error::Gpt`] when the table is damaged or does not fit the disk, a failed read or write.
-pub fn fix_gpt(disk: &Disk) -> Result<GptFix, Error> {
+pub fn repair_gpt(disk: &Disk) -> Result<GptFix, Error> {
     let Some(mut gpt) = gpt(disk)? else {
         return Ok(GptFix::NotGpt);
     };
@@ -150,7 +153,8 @@ pub fn fix_gpt(disk: &Disk) -> Result<GptFix, Error> {
     Ok(GptFix::Moved)
 }
 
-/// The identifier of the disk's MBR as Ironic stores it for whole-disk images: `0x%08x` of the four bytes at 440.
+/// Reads the identifier of the disk's MBR as Ironic stores it for whole-disk images: `0x%08x` of
+/// the four bytes at 440.
 ///
 /// # Errors
 /// [`Error::Read`].
@@ -161,12 +165,12 @@ pub fn disk_identifier(disk: &Disk) -> Result<String, Error> {
     Ok(format!("0x{:08x}", u32::from_le_bytes(bytes)))
 }
 
-/// Adds a partition of at least `bytes` bytes at the disk's end: of type Linux data and with this identifier on GPT, FAT32 on
-/// MBR. The kernel is told.
+/// Adds a partition of at least `bytes` bytes at the disk's end and notifies the kernel. On GPT its
+/// type is Linux data and its identifier is `id`; on MBR its type is FAT32.
 ///
 /// # Errors
-/// [`Error::NoTable`], [`Error::Gpt`] and [`Error::AddPartition`] when there is no place, [`Error::Rescan`], a failed read
-/// or write.
+/// [`Error::NoTable`], [`Error::Gpt`] and [`Error::AddPartition`] when there is no place,
+/// [`Error::Rescan`], a failed read or write.
 pub fn add_last(disk: &Disk, bytes: u64, id: Guid, cancel: &Cancel) -> Result<Partition, Error> {
     let number = match table(disk)? {
         Table::Gpt(mut gpt) => {
@@ -174,7 +178,7 @@ pub fn add_last(disk: &Disk, bytes: u64, id: Guid, cancel: &Cancel) -> Result<Pa
             refuse_backup_only(&gpt).map_err(wrong)?;
             let kind = Guid::LINUX_DATA;
             let added = gpt
-                .add_last(&gpt::Wanted { bytes, kind, id })
+                .add_last(&gpt::NewPartition { bytes, kind, id })
                 .map_err(wrong)?;
             gpt.write(&mut whole(disk)).map_err(wrong)?;
             added.number
@@ -199,8 +203,9 @@ pub fn add_last(disk: &Disk, bytes: u64, id: Guid, cancel: &Cancel) -> Result<Pa
     added.ok_or_else(|| Error::NodeMissing(disk.path().into(), number))
 }
 
-/// Has the kernel read the disk's partition table again, waiting a while for whoever uses a partition. What it does not find
-/// by itself, because it lacks the kind of table, it is told. A device that cannot have partitions has nothing to forget.
+/// Makes the kernel read the disk's partition table again, and retries while a partition is in use.
+/// Partitions that the kernel does not find, because it does not support the kind of table, are
+/// added individually. A device that cannot have partitions needs no rescan.
 ///
 /// # Errors
 /// [`Error::Rescan`], [`Error::Cancelled`].
@@ -217,7 +222,7 @@ pub fn rescan(disk: &Disk, cancel: &Cancel) -> Result<(), Error> {
         }
     }
     let partitions = layout(disk).map_or_else(|_| Vec::new(), |layout| layout.partitions);
-    for p in partitions.iter().take(MOST_TOLD) {
+    for p in partitions.iter().take(MAX_LOGGED) {
         match block::add_partition(disk.file().as_fd(), p.number, p.start, p.bytes) {
             Err(error) if error.kind() != io::ErrorKind::ResourceBusy => {
                 tracing::debug!(partition = %p.node.display(), %error, "the kernel does not take a partition");
@@ -228,7 +233,7 @@ pub fn rescan(disk: &Disk, cancel: &Cancel) -> Result<(), Error> {
     Ok(())
 }
 
-/// Waits until a partition is known to the kernel and its device node is there, and compares the two.
+/// Waits until the kernel has a partition and its device node exists, and compares the two.
 ///
 /// # Errors
 /// [`Error::NodeMissing`] after 15 s, [`Error::NodeElsewhere`], [`Error::Cancelled`].
@@ -250,11 +255,12 @@ pub fn wait_for_node(
     Err(Error::NodeMissing(disk.into(), partition.number))
 }
 
-/// Compares a partition of the table with what the kernel has behind its node: the number alone says little, for the kernel
-/// counts by itself. To be done before anything opens the node to write.
+/// Compares a partition of the table with the kernel's partition behind its node. The number alone
+/// is not sufficient, because the kernel numbers partitions itself. Call it before opening the node
+/// for writing.
 ///
 /// # Errors
-/// [`Error::NodeMissing`]: it is not there, perhaps not yet; [`Error::NodeElsewhere`].
+/// [`Error::NodeMissing`]: the node does not exist, perhaps not yet; [`Error::NodeElsewhere`].
 pub fn check_node(root: &Root, disk: &Path, partition: &Partition) -> Result<(), Error> {
     let folder = root.path("sys/class/block");
     let folder = folder.join(kernel_name(&partition.node));
@@ -274,7 +280,8 @@ pub fn check_node(root: &Root, disk: &Path, partition: &Partition) -> Result<(),
     }
 }
 
-/// The node of a disk's partition: `sda1`, and with a `p` where the disk's own name ends in a digit, `nvme0n1p1`.
+/// Returns the node of a disk's partition: `sda1`, or with a `p` where the disk's own name ends in
+/// a digit, `nvme0n1p1`.
 #[must_use]
 pub fn node(disk: &Path, number: u32) -> PathBuf {
     let name = disk.as_os_str().to_string_lossy();
@@ -283,7 +290,8 @@ pub fn node(disk: &Path, number: u32) -> PathBuf {
     PathBuf::from(format!("{name}{p}{number}"))
 }
 
-/// What lies at the disk's end may be an earlier owner's: a damaged first copy is not to be healed with it.
+/// Refuses a table of which only the backup is valid. The backup at the disk's end may be an
+/// earlier owner's and must not repair the primary table.
 fn refuse_backup_only(gpt: &Gpt) -> Result<(), gpt::Error> {
     match gpt.copies() {
         Copies::BackupOnly => Err(gpt::Error::Damaged("its first copy is not whole")),
@@ -320,13 +328,13 @@ fn whole(disk: &Disk) -> Window<'_> {
     Window::new(disk.file(), 0, disk.bytes())
 }
 
-/// The unit of sysfs, whatever the disk's sectors are.
+/// Unit of sysfs sizes in bytes, independent of the disk's sector size.
 const SYSFS_SECTOR: u64 = 512;
 const PAUSE: Duration = Duration::from_millis(100);
-/// 5 s: something on the machine may just be looking at a partition.
+/// 5 s: another process may briefly have a partition open.
 const RESCANS: u32 = 50;
-/// As many partitions as the kernel itself looks for on a GPT disk.
-const MOST_TOLD: usize = 256;
+/// Number of partitions that the kernel itself examines on a GPT disk.
+const MAX_LOGGED: usize = 256;
 /// 15 s, as IPA waits for its partition.
 const WAITS: u32 = 150;
 
@@ -350,8 +358,8 @@ mod tests {
                 file.set_len(300 << 20).unwrap();
             });
             let path = disk.path();
-            assert_eq!(fix_gpt(&open(path)).unwrap(), GptFix::Moved);
-            assert_eq!(fix_gpt(&open(path)).unwrap(), GptFix::Unneeded);
+            assert_eq!(repair_gpt(&open(path)).unwrap(), GptFix::Moved);
+            assert_eq!(repair_gpt(&open(path)).unwrap(), GptFix::Unneeded);
             assert_eq!(disk_identifier(&open(path)).unwrap(), "0x47d04a15");
             let added = add_last(&open(path), 64 << 20, NEW_ID, &Cancel::default()).unwrap();
             wait_for_node(&Root::machine(), path, &added, &Cancel::default()).unwrap();
@@ -394,10 +402,10 @@ mod tests {
         };
         assert_eq!(added, wanted);
         wait_for_node(&Root::machine(), disk.path(), &added, &Cancel::default()).unwrap();
-        assert_eq!(fix_gpt(&open(disk.path())).unwrap(), GptFix::NotGpt);
+        assert_eq!(repair_gpt(&open(disk.path())).unwrap(), GptFix::NotGpt);
     }
 
-    /// The kernel follows a chain out of its extended partition.
+    /// The kernel follows a chain beyond its extended partition.
     #[test]
     fn a_partition_is_not_added_over_a_logical_one_outside_of_the_extended() {
         let table = |entries: &[(usize, u8, u32, u32)]| {
@@ -441,7 +449,7 @@ mod tests {
         assert!(matches!(error, Error::Cancelled(_)), "{error}");
     }
 
-    /// The kernel's words on a partition of this number: its folder in sysfs, made of files.
+    /// Creates the sysfs folder of a partition of this number, with the given start and size.
     fn kernel_says(partition: &Partition, start: u64, bytes: u64) -> (tempfile::TempDir, Root) {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());

@@ -1,12 +1,14 @@
-//! Reading the small files of sysfs and procfs: one value a file, absent where the kernel has nothing to say.
+//! Reads the small files of sysfs and procfs: one value a file, or `None` where the kernel has no
+//! value.
 //!
-//! Absence is an answer here, not an error: attributes come and go with drivers and kernel versions.
+//! A missing attribute is not an error: attributes depend on drivers and kernel versions.
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// The text of an attribute without surrounding white space; `None` where it is missing, unreadable or empty.
+/// Reads the text of an attribute without surrounding white space; `None` where it is missing,
+/// unreadable or empty.
 #[must_use]
 pub fn text(path: &Path) -> Option<String> {
     let bytes = bytes(path)?;
@@ -15,19 +17,19 @@ pub fn text(path: &Path) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// The decimal number of an attribute.
+/// Reads an attribute as a decimal number.
 #[must_use]
 pub fn number(path: &Path) -> Option<u64> {
     text(path)?.parse().ok()
 }
 
-/// Whether an attribute says `1`; a missing one does not.
+/// Checks whether an attribute is `1`; a missing one is not.
 #[must_use]
 pub fn flag(path: &Path) -> bool {
     text(path).is_some_and(|text| text == "1")
 }
 
-/// The first 4 MiB of a file.
+/// Reads the first 4 MiB of a file.
 #[must_use]
 pub fn bytes(path: &Path) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -39,7 +41,7 @@ pub fn bytes(path: &Path) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The names in a folder, in no order; none where there is no such folder.
+/// Lists the names in a folder, unordered; empty where the folder is missing.
 #[must_use]
 pub fn names(folder: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder) else {
@@ -50,14 +52,15 @@ pub fn names(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// The last part of the path a link points at: how sysfs names a driver, a bus, a device.
+/// Returns the last component of a link's target: sysfs names a driver, a bus or a device this way.
 #[must_use]
 pub fn target_name(link: &Path) -> Option<String> {
     let target: PathBuf = fs::read_link(link).ok()?;
     Some(target.file_name()?.to_str()?.to_owned())
 }
 
-/// No attribute we read is longer: a SMBIOS table of a large server is about 30 KiB, `/proc/cpuinfo` of one CPU 2 KiB.
+/// Maximum size of a file. Attributes read here are shorter: a SMBIOS table of a large server is
+/// about 30 KiB, `/proc/cpuinfo` of one CPU 2 KiB.
 const LIMIT: u64 = 4 << 20;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Options and variables with which a supervisor starts each of its agents. A secret among them is in pages of its own, and in the
-//! clear only while an agent is started.
+//! Options and variables with which a supervisor starts its agents. Secrets among them are in
+//! separate pages, and in the clear only while an agent is started.
 
 use crate::config;
 use crate::secret::Secret;
@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// Options and variables; clones share the secrets among them.
+/// Options and environment variables; clones share the secrets among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Invocation {
     options: Vec<Word>,
@@ -23,7 +23,7 @@ enum Word {
 }
 
 impl Invocation {
-    /// These, of which the caller keeps no copy.
+    /// Stores these options and variables; the caller must hold no copy.
     pub(crate) fn new(
         options: impl IntoIterator<Item = OsString>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
@@ -39,16 +39,16 @@ impl Invocation {
         }
     }
 
-    /// The options in the clear.
+    /// Returns the options in the clear.
     pub(crate) fn options(&self) -> impl Iterator<Item = OsString> {
         self.options.iter().map(Word::in_the_clear)
     }
 
-    /// The variables in the clear: name and value.
+    /// Returns names and values of the variables in the clear.
     pub(crate) fn variables(&self) -> impl Iterator<Item = (OsString, OsString)> {
         self.variables.iter().filter_map(|word| {
             let mut name = Zeroizing::new(word.in_the_clear().into_vec());
-            // A name may begin with the sign (std::env::vars_os).
+            // A name may start with `=` (std::env::vars_os).
             let end = 1 + name.iter().skip(1).position(|byte| *byte == b'=')?;
             let value = name.split_off(end + 1);
             name.truncate(end);
@@ -87,7 +87,7 @@ impl Word {
     }
 }
 
-/// Secrets are the same where they are one: what they say is not compared.
+/// Secrets are equal if they are the same object: their contents are not compared.
 impl PartialEq for Word {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {

@@ -1,20 +1,21 @@
-//! Process 1's children: kept running, started again whenever they end; and the burial of everybody else's children.
+//! Restarts the children of PID 1 and reaps orphans.
 //!
-//! There are two: the agent and the network, the same file as process 1, so that the ramdisk needs nothing else. A machine that
-//! was handed to its owner has logins instead of the agent. What an agent leaves to the next is in memory files that it inherits,
-//! their numbers its last argument; they are not looked into here, but for the log when agents end again and again.
+//! There are two children: the agent and the network. Both run the same file as PID 1, so that the
+//! ramdisk needs nothing else. A rescued machine has logins instead of the agent. An agent's state
+//! for the next one is in memory files that it inherits; their descriptor numbers are its last
+//! argument. The supervisor reads only the log among them, when agents exit repeatedly.
 //!
-//! [`supervise`] does it for the agent alone, on machines with an init of their own.
+//! [`supervise`] supervises the agent alone, on machines with another init.
 
 pub(crate) mod invocation;
 pub mod supervise;
 pub(crate) mod watcher;
 
 use crate::backoff::Backoff;
-use crate::handover::{Keeper, LogTail};
+use crate::handover::{LogTail, StateHolder};
 use crate::logging;
 use crate::progress::Cancel;
-use crate::sys::inherited;
+use crate::sys::inherited_fd;
 use crate::sys::process::unblock_signals;
 use invocation::Invocation;
 use nix::errno::Errno;
@@ -28,48 +29,50 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A program, and how it is started.
+/// Program to supervise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Program {
-    /// Its file.
+    /// Path of the executable.
     pub(crate) path: PathBuf,
-    /// What it is told.
+    /// Arguments.
     pub(crate) arguments: Vec<String>,
-    /// Its home.
+    /// Home directory.
     pub(crate) home: &'static str,
-    /// More arguments; and its variables, beside its home and where programs are.
+    /// Further arguments, and environment variables besides the home directory and the search path.
     pub(crate) invocation: Invocation,
-    /// How it is kept running.
+    /// Restart policy.
     pub(crate) restart: Restart,
 }
 
-/// When a program that ended is started again.
+/// Restart policy of a program that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Restart {
-    /// At once after a session: its user left, or none came in time. After a pause when it could not run at all.
+    /// At once after a session: the user logged out, or the login timed out. After a pause if the
+    /// program could not run at all.
     Login,
-    /// After a pause: it should not have ended.
+    /// After a pause: the program should not have ended.
     Service,
 }
 
 impl Restart {
-    /// Whether this was the end of a session. The exit code is that of its user's last command, so a run of some seconds
-    /// counts as one, too.
+    /// Returns whether a session ended. The exit code is that of the user's last command, so a run
+    /// of [`MIN_SESSION`] counts as a session, too.
     fn is_session_end(self, end: WaitStatus, run: Duration) -> bool {
-        self == Self::Login && (matches!(end, WaitStatus::Exited(_, 0)) || run >= SHORTEST_SESSION)
+        self == Self::Login && (matches!(end, WaitStatus::Exited(_, 0)) || run >= MIN_SESSION)
     }
 
-    /// Has a program end. A login may have become an interactive shell by now, which ends by the hang-up of its terminal alone.
+    /// Stops a program. A login may have become an interactive shell, which exits only on a hang-up
+    /// of its terminal.
     fn end(self, pid: Pid, signal: Signal) {
-        tell(pid, signal);
+        send_signal(pid, signal);
         if self == Self::Login {
-            tell(pid, Signal::SIGHUP);
+            send_signal(pid, Signal::SIGHUP);
         }
     }
 }
 
 impl Program {
-    /// The agent in the file that this process runs.
+    /// Returns the agent, in the executable of this process.
     pub(crate) fn agent(invocation: Invocation) -> Self {
         Self {
             path: Path::new("/proc/self/exe").into(),
@@ -84,7 +87,7 @@ impl Program {
         self.arguments.first().is_some_and(|name| name == AGENT)
     }
 
-    /// The network, likewise.
+    /// Returns the network process, in the executable of this process.
     pub(crate) fn network() -> Self {
         Self {
             path: Path::new("/proc/self/exe").into(),
@@ -95,7 +98,7 @@ impl Program {
         }
     }
 
-    /// Starts it with what it inherits, and is told the numbers of.
+    /// Starts the program with its inherited files, and passes their descriptor numbers.
     fn start_with(&self, inherited: &Inherited) -> io::Result<Pid> {
         let mut program = self.clone();
         let mut all = Vec::new();
@@ -110,7 +113,7 @@ impl Program {
                 .extend([option.to_owned(), numbers.join(",")]);
             all.extend(files);
         }
-        inherited::started_with(&all, || program.start())
+        inherited_fd::started_with(&all, || program.start())
     }
 
     #[expect(
@@ -129,29 +132,29 @@ impl Program {
             .env("LC_ALL", "C")
             .current_dir("/")
             .spawn()?;
-        // Dropping a `Child` does not wait for it: `bury` does.
+        // Dropping a `Child` does not wait for it: `reap` does.
         i32::try_from(child.id())
             .map(Pid::from_raw)
             .map_err(io::Error::other)
     }
 }
 
-/// What a program inherits besides its standard streams.
+/// Files that a program inherits besides its standard streams.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
-    /// What an agent leaves to the next.
-    keeper: Option<Keeper>,
-    /// At the first start alone: what it closes once it is ready.
+    /// State of the agent for the next one.
+    keeper: Option<StateHolder>,
+    /// File for the first start only, which the program closes once it is ready.
     once: Option<OwnedFd>,
-    /// Its log, where nothing else keeps that.
+    /// Log of the program, if it is not part of the state.
     own_log: Option<LogTail>,
-    /// The logs of other processes, for an agent to collect.
+    /// Logs of other processes, which an agent collects.
     other_logs: Vec<OwnedFd>,
 }
 
 impl Inherited {
-    /// What an agent is started with.
-    pub(crate) fn agent(keeper: Option<Keeper>, other_logs: Vec<OwnedFd>) -> Self {
+    /// Returns the files of an agent.
+    pub(crate) fn agent(keeper: Option<StateHolder>, other_logs: Vec<OwnedFd>) -> Self {
         Self {
             keeper,
             other_logs,
@@ -159,7 +162,7 @@ impl Inherited {
         }
     }
 
-    /// What another process of ours is started with.
+    /// Returns the files of another process of Ferrite.
     pub(crate) fn logging_to(own_log: Option<LogTail>) -> Self {
         Self {
             own_log,
@@ -167,9 +170,9 @@ impl Inherited {
         }
     }
 
-    /// The options that tell the numbers of files, and the files.
+    /// Returns the options for descriptor numbers, with their files.
     fn options(&self) -> [(&'static str, Vec<BorrowedFd<'_>>); 3] {
-        let kept = self.keeper.iter().flat_map(Keeper::files);
+        let kept = self.keeper.iter().flat_map(StateHolder::files);
         let once = self.once.iter().map(AsFd::as_fd);
         let own_log = self.own_log.iter().map(LogTail::descriptor);
         let other_logs = self.other_logs.iter().map(AsFd::as_fd);
@@ -180,7 +183,7 @@ impl Inherited {
         ]
     }
 
-    /// What the program logged last; `None` where that is not kept.
+    /// Returns the last log lines of the program; `None` if they are not stored.
     fn last_lines(&self) -> Option<io::Result<Vec<String>>> {
         match (&self.keeper, &self.own_log) {
             (Some(keeper), _) => Some(keeper.last_lines(LAST_LINES)),
@@ -190,18 +193,18 @@ impl Inherited {
     }
 }
 
-/// Keeps the programs running, until one has ended and by its end it is enough, or until it is told to end. Runs on the
-/// process's main thread: only one starts programs.
-pub(crate) fn keep_running(
+/// Supervises the programs until one ends and `enough` returns true, or until they have ended after
+/// a stop signal. It runs on the process's main thread: only that one starts programs.
+pub(crate) fn supervise(
     children: &mut [&mut Child],
-    order: &Order,
+    order: &StopSignal,
     enough: impl Fn(&Program, WaitStatus) -> bool,
 ) {
     for child in &mut *children {
         child.resume();
     }
     loop {
-        if !order.is_given() {
+        if !order.is_sent() {
             for child in &mut *children {
                 child.start_if_due(order);
             }
@@ -209,9 +212,9 @@ pub(crate) fn keep_running(
             return;
         }
         let idle = children.iter().all(|child| child.is_running());
-        let Some(status) = bury(idle) else {
-            // Somebody waits for a start: nobody's end is waited for.
-            let _never = Cancel::default().wait(LOOK_AROUND);
+        let Some(status) = reap(idle) else {
+            // A program is due later, so it must not block in `waitpid`.
+            let _never = Cancel::default().wait(POLL_INTERVAL);
             continue;
         };
         for child in &mut *children {
@@ -225,23 +228,23 @@ pub(crate) fn keep_running(
     }
 }
 
-/// The order to end, given from another thread, and who it is passed on to.
+/// Stop signal from another thread, and the programs that receive it.
 #[derive(Debug, Default)]
-pub(crate) struct Order {
-    given: Mutex<Given>,
+pub(crate) struct StopSignal {
+    given: Mutex<Sent>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Given {
+struct Sent {
     signal: Option<Signal>,
     running: Vec<(Pid, Restart)>,
 }
 
-impl Order {
-    /// Tells the running programs, and starts none any more.
-    pub(crate) fn give(&self, signal: Signal) {
-        let mut given = self.given();
+impl StopSignal {
+    /// Sends the signal to the running programs, and prevents further starts.
+    pub(crate) fn send(&self, signal: Signal) {
+        let mut given = self.sent();
         given.signal = Some(signal);
         given
             .running
@@ -249,32 +252,32 @@ impl Order {
             .for_each(|(pid, restart)| restart.end(*pid, signal));
     }
 
-    /// Takes it back: programs are started again.
+    /// Withdraws the signal: programs are restarted.
     pub(crate) fn withdraw(&self) {
-        self.given().signal = None;
+        self.sent().signal = None;
         self.changed.notify_all();
     }
 
-    pub(crate) fn is_given(&self) -> bool {
-        self.given().signal.is_some()
+    pub(crate) fn is_sent(&self) -> bool {
+        self.sent().signal.is_some()
     }
 
-    /// The programs that run, as far as their ends were noticed.
+    /// Returns the running programs, including those whose end is not noticed yet.
     pub(crate) fn running(&self) -> Vec<Pid> {
-        self.given().running.iter().map(|(pid, _)| *pid).collect()
+        self.sent().running.iter().map(|(pid, _)| *pid).collect()
     }
 
-    /// Waits while the order stands.
+    /// Waits until the signal is withdrawn.
     pub(crate) fn wait_withdrawn(&self) {
-        let is_given = |given: &mut Given| given.signal.is_some();
+        let is_given = |given: &mut Sent| given.signal.is_some();
         let _given = self
             .changed
-            .wait_while(self.given(), is_given)
+            .wait_while(self.sent(), is_given)
             .unwrap_or_else(PoisonError::into_inner);
     }
 
     fn note_start(&self, pid: Pid, restart: Restart) {
-        let mut given = self.given();
+        let mut given = self.sent();
         given.running.push((pid, restart));
         if let Some(signal) = given.signal {
             restart.end(pid, signal);
@@ -282,22 +285,23 @@ impl Order {
     }
 
     fn note_end(&self, ended: Pid) {
-        self.given().running.retain(|(pid, _)| *pid != ended);
+        self.sent().running.retain(|(pid, _)| *pid != ended);
     }
 
-    fn given(&self) -> MutexGuard<'_, Given> {
+    fn sent(&self) -> MutexGuard<'_, Sent> {
         self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn tell(pid: Pid, signal: Signal) {
+fn send_signal(pid: Pid, signal: Signal) {
     if let Err(error) = kill(pid, signal) {
         tracing::warn!(pid = pid.as_raw(), %signal, %error, "A program cannot be sent a signal");
     }
 }
 
-/// The end of a child of any kind, orphans of ours among them. `None` when there is none now and none is to be waited for.
-fn bury(wait: bool) -> Option<WaitStatus> {
+/// Reaps a child, including orphans. Returns `None` if none has ended and `wait` is false, or if
+/// there are no children.
+fn reap(wait: bool) -> Option<WaitStatus> {
     let flags = if wait {
         WaitPidFlag::empty()
     } else {
@@ -316,12 +320,12 @@ fn bury(wait: bool) -> Option<WaitStatus> {
     }
 }
 
-/// A program while it is kept running.
+/// Supervised program.
 pub(crate) struct Child {
     program: Program,
     inherited: Inherited,
     state: State,
-    pause: Pause,
+    pause: RestartBackoff,
 }
 
 enum State {
@@ -336,11 +340,12 @@ impl Child {
             program,
             inherited,
             state: State::Due(Instant::now()),
-            pause: Pause::default(),
+            pause: RestartBackoff::default(),
         }
     }
 
-    /// Nobody is to come after it: what it left is wiped, for it may have died before it could, and closed.
+    /// Wipes and closes the state: there is no next agent, and this one may have died before it
+    /// could.
     pub(crate) fn leave_nothing(&mut self) {
         let inherited = mem::take(&mut self.inherited);
         if let Some(keeper) = inherited.keeper
@@ -350,19 +355,19 @@ impl Child {
         }
     }
 
-    /// At its next start it inherits this, too.
+    /// Adds a file that the program inherits only at its next start.
     pub(crate) fn inherits_once(&mut self, file: OwnedFd) {
         self.inherited.once = Some(file);
     }
 
-    /// Sends it a signal, where it runs.
-    pub(crate) fn tell(&self, signal: Signal) {
+    /// Sends a signal to the program, if it runs.
+    pub(crate) fn signal(&self, signal: Signal) {
         if let State::Running { pid, .. } = self.state {
-            tell(pid, signal);
+            send_signal(pid, signal);
         }
     }
 
-    /// One that has ended when it was enough is to run again.
+    /// Makes a program due that ended when `enough` stopped the supervision.
     fn resume(&mut self) {
         if let State::Ended { .. } = self.state {
             self.state = State::Due(Instant::now());
@@ -373,7 +378,7 @@ impl Child {
         matches!(self.state, State::Running { .. })
     }
 
-    pub(crate) fn start_if_due(&mut self, order: &Order) {
+    pub(crate) fn start_if_due(&mut self, order: &StopSignal) {
         let now = Instant::now();
         if !matches!(self.state, State::Due(at) if at <= now) {
             return;
@@ -383,10 +388,10 @@ impl Child {
         self.inherited.once = None;
         match started {
             Ok(pid) => {
-                // The others may be secrets.
+                // The other arguments may be secrets.
                 let argument = self.program.arguments.first();
                 match self.program.restart {
-                    // It begins with a prompt of its own, where this line would be in the way.
+                    // A login starts with its own prompt, which this line would disturb.
                     Restart::Login => {
                         tracing::debug!(%program, pid = pid.as_raw(), "started a login");
                     }
@@ -404,17 +409,17 @@ impl Child {
         }
     }
 
-    /// Whether this is the end of ours.
-    fn note_end(&mut self, end: WaitStatus, order: &Order) -> bool {
+    /// Records the end of a child. Returns whether it was this program.
+    fn note_end(&mut self, end: WaitStatus, order: &StopSignal) -> bool {
         match self.state {
             State::Running { pid, since } if end.pid() == Some(pid) => {
                 order.note_end(pid);
                 let program = self.program.path.display();
                 let run = since.elapsed();
                 if self.program.restart.is_session_end(end, run) {
-                    tracing::debug!(%program, end = how(end), "a session ended");
+                    tracing::debug!(%program, end = exit_reason(end), "a session ended");
                 } else {
-                    tracing::warn!(%program, end = how(end), "A program ended");
+                    tracing::warn!(%program, end = exit_reason(end), "A program ended");
                 }
                 self.state = State::Ended { run };
                 true
@@ -423,29 +428,29 @@ impl Child {
         }
     }
 
-    /// Makes the program that has ended due again, and says what is known where that happens again and again.
+    /// Schedules the restart of the ended program, and logs its last lines if it exits repeatedly.
     fn start_again(&mut self, end: WaitStatus) {
         let State::Ended { run } = self.state else {
             return;
         };
         if self.program.restart.is_session_end(end, run) {
-            self.pause = Pause::default();
-            // A program that does nothing at all must not take the processor.
+            self.pause = RestartBackoff::default();
+            // A program that exits at once must not use all the processor.
             self.state = State::Due(Instant::now() + PAUSES.first.saturating_sub(run));
             return;
         }
         let pause = self.start_again_after(run);
-        if self.pause.quick_ends >= MANY {
+        if self.pause.rapid_exits >= MANY {
             let program = self.program.path.display();
             tracing::error!(
                 %program,
-                times = self.pause.quick_ends,
-                end = how(end),
+                times = self.pause.rapid_exits,
+                end = exit_reason(end),
                 "THIS PROGRAM ENDS AGAIN AND AGAIN soon after its start. Its last lines follow: put right what they name, in the \
                  configuration or in the image. It is tried every {} seconds all the same",
                 pause.as_secs(),
             );
-            self.tell_last_lines();
+            self.log_last_lines();
         }
     }
 
@@ -457,8 +462,8 @@ impl Child {
         pause
     }
 
-    /// What the program said last, so that it stays in sight.
-    fn tell_last_lines(&self) {
+    /// Prints the program's last lines, so that they stay visible.
+    fn log_last_lines(&self) {
         match self.inherited.last_lines() {
             None => {}
             Some(Ok(lines)) => {
@@ -470,8 +475,8 @@ impl Child {
     }
 }
 
-/// An end in words.
-fn how(end: WaitStatus) -> String {
+/// Describes an exit status.
+fn exit_reason(end: WaitStatus) -> String {
     match end {
         WaitStatus::Exited(_, code) => format!("exit code {code}"),
         WaitStatus::Signaled(_, signal, _) => format!("killed by {signal}"),
@@ -479,48 +484,49 @@ fn how(end: WaitStatus) -> String {
     }
 }
 
-/// The pause before the next start: longer after each quick end, short again after a good run.
+/// Pause before a restart: longer after each rapid exit, short again after a stable run.
 #[derive(Debug, Default)]
-struct Pause {
-    quick_ends: u32,
+struct RestartBackoff {
+    rapid_exits: u32,
 }
 
-impl Pause {
+impl RestartBackoff {
     fn after(&mut self, run: Duration) -> Duration {
-        if run >= GOOD_RUN {
-            self.quick_ends = 0;
+        if run >= STABLE_RUN {
+            self.rapid_exits = 0;
         }
-        let pause = PAUSES.pause(self.quick_ends);
-        self.quick_ends = self.quick_ends.saturating_add(1);
-        if self.quick_ends >= MANY {
-            return PAUSES.longest;
+        let pause = PAUSES.pause(self.rapid_exits);
+        self.rapid_exits = self.rapid_exits.saturating_add(1);
+        if self.rapid_exits >= MANY {
+            return PAUSES.max;
         }
         pause
     }
 }
 
-/// Faster than this nobody logs in and out.
-const SHORTEST_SESSION: Duration = Duration::from_secs(5);
+/// Minimum duration of a session: no user logs in and out faster.
+const MIN_SESSION: Duration = Duration::from_secs(5);
 const PAUSES: Backoff = Backoff {
     first: Duration::from_secs(1),
-    // What systemd waits in front of the Python agent.
-    longest: Duration::from_secs(30),
+    // Pause of systemd before it restarts the Python agent.
+    max: Duration::from_secs(30),
 };
-const GOOD_RUN: Duration = Duration::from_secs(120);
-/// So many quick ends in a row are no accident.
+const STABLE_RUN: Duration = Duration::from_secs(120);
+/// Number of rapid exits in a row that cannot be accidental.
 const MANY: u32 = 5;
-/// Of a program that ends again and again: what fits on a screen beside what was said around it.
+/// Lines of a program that exits repeatedly: they fit on a screen beside the surrounding messages.
 const LAST_LINES: usize = 20;
-/// The subcommand.
+/// Subcommand of the agent.
 const AGENT: &str = "agent";
-/// The option that tells an agent the numbers of the memory files, and the network of what it closes.
+/// Option for the descriptor numbers of an agent's memory files, and of the file that the network
+/// closes.
 const HANDED_OVER: &str = "--handed-over";
-/// The option that tells a process of ours the number of its log's memory file.
+/// Option for the descriptor number of a process's own log.
 const OWN_LOG: &str = "--own-log";
-/// The option that tells an agent the numbers of the other processes' logs.
+/// Option for the descriptor numbers of other processes' logs.
 const OTHER_LOGS: &str = "--other-logs";
-/// How often children are buried while a program waits for its start.
-const LOOK_AROUND: Duration = Duration::from_millis(250);
+/// Interval at which children are reaped while a program waits for its start.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {
@@ -542,7 +548,7 @@ mod tests {
 
     #[test]
     fn the_pause_grows_with_quick_ends_and_is_short_after_a_good_run() {
-        let mut pause = Pause::default();
+        let mut pause = RestartBackoff::default();
         let mut seconds = |run| pause.after(Duration::from_secs(run)).as_secs();
         assert_eq!(
             [0, 0, 0, 0, 0, 0, 0].map(&mut seconds),
@@ -553,13 +559,13 @@ mod tests {
 
     #[test]
     fn the_end_of_a_program_is_noticed_and_it_is_due_again() {
-        let (program, order) = (program("/bin/false"), Order::default());
+        let (program, order) = (program("/bin/false"), StopSignal::default());
         let mut child = Child::new(program, Inherited::default());
         child.start_if_due(&order);
         let State::Running { pid, .. } = child.state else {
             panic!("it does not run");
         };
-        // Not `bury`: it would bury other tests' children, too.
+        // Not `reap`: it would reap the children of other tests, too.
         let end = waitpid(pid, None).unwrap();
         assert_eq!(end, WaitStatus::Exited(pid, 1));
         let other = WaitStatus::Exited(Pid::from_raw(1), 0);
@@ -574,9 +580,9 @@ mod tests {
 
     #[test]
     fn a_program_that_is_started_after_the_order_to_end_is_told_too() {
-        let order = Order::default();
-        order.give(Signal::SIGTERM);
-        assert!(order.is_given());
+        let order = StopSignal::default();
+        order.send(Signal::SIGTERM);
+        assert!(order.is_sent());
         let program = Program {
             arguments: vec!["1000".into()],
             ..program("/bin/sleep")
@@ -588,17 +594,17 @@ mod tests {
         };
         let end = waitpid(pid, None).unwrap();
         assert_eq!(end, WaitStatus::Signaled(pid, Signal::SIGTERM, false));
-        assert_eq!(how(end), "killed by SIGTERM");
+        assert_eq!(exit_reason(end), "killed by SIGTERM");
     }
 
-    /// Descriptors of this process that every program inherits, whoever opened them.
+    /// Returns the descriptors of this process that every program inherits, whatever opened them.
     fn inherited_by_all() -> BTreeSet<i32> {
         let folder = fs::read_dir("/proc/self/fd").unwrap();
         let numbers = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         numbers
             .map(|number| number.parse().unwrap())
             .filter(|number| {
-                // One that is gone by now is none.
+                // One that is closed by now does not count.
                 let info = fs::read_to_string(format!("/proc/self/fdinfo/{number}"));
                 info.is_ok_and(|info| flags(&info) & libc::O_CLOEXEC == 0)
             })
@@ -624,7 +630,7 @@ mod tests {
         };
         let numbers_of_next_start = |child: &mut Child| {
             child.state = State::Due(Instant::now());
-            child.start_if_due(&Order::default());
+            child.start_if_due(&StopSignal::default());
             let State::Running { pid, .. } = child.state else {
                 panic!("it does not run");
             };
@@ -640,7 +646,7 @@ mod tests {
             format!("{} {told}", sorted.join(" ")).trim_end().to_owned()
         };
 
-        let keeper = Keeper::create().unwrap();
+        let keeper = StateHolder::create().unwrap();
         let log = LogTail::create(c"test-log").unwrap();
         let other_log = log.read_only().unwrap();
         let other = other_log.as_raw_fd();
@@ -687,7 +693,7 @@ mod tests {
     fn a_program_that_is_not_there_is_tried_again() {
         let program = program("/nonexistent");
         let mut child = Child::new(program, Inherited::default());
-        child.start_if_due(&Order::default());
+        child.start_if_due(&StopSignal::default());
         assert!(matches!(child.state, State::Due(at) if at > Instant::now()));
     }
 
@@ -699,7 +705,7 @@ mod tests {
         before.thread_block().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let status = folder.path().join("status");
-        // No shell, which would unblock them itself.
+        // Not a shell, which would unblock the signals itself.
         let program = Program {
             arguments: vec!["/proc/self/status".into(), status.display().to_string()],
             ..program("/bin/cp")
@@ -712,7 +718,7 @@ mod tests {
 
     #[test]
     fn an_order_ends_an_interactive_shell_that_a_login_became() {
-        let order = Order::default();
+        let order = StopSignal::default();
         let folder = tempfile::tempdir().unwrap();
         let [ready, never] = ["ready", "never"].map(|name| folder.path().join(name));
         for fifo in [&ready, &never] {
@@ -734,14 +740,14 @@ mod tests {
             panic!("it does not run");
         };
         assert_eq!(fs::read_to_string(ready).unwrap(), "\n");
-        order.give(Signal::SIGTERM);
+        order.send(Signal::SIGTERM);
         let end = waitpid(pid, None).unwrap();
         assert_eq!(end, WaitStatus::Signaled(pid, Signal::SIGHUP, false));
     }
 
     #[test]
     fn an_order_knows_who_runs_and_can_be_withdrawn() {
-        let order = Order::default();
+        let order = StopSignal::default();
         let (one, two) = (Pid::from_raw(1_000_001), Pid::from_raw(1_000_002));
         order.note_start(one, Restart::Service);
         order.note_start(two, Restart::Service);
@@ -749,15 +755,15 @@ mod tests {
         order.note_end(one);
         assert_eq!(order.running(), [two]);
         order.note_end(two);
-        assert!(order.running().is_empty() && !order.is_given());
-        order.give(Signal::SIGTERM);
-        assert!(order.is_given());
+        assert!(order.running().is_empty() && !order.is_sent());
+        order.send(Signal::SIGTERM);
+        assert!(order.is_sent());
         order.withdraw();
         order.wait_withdrawn();
-        assert!(!order.is_given());
+        assert!(!order.is_sent());
     }
 
-    /// How long the next start is waited for after a run of so many seconds that ended so.
+    /// Returns the pause before the next start, after a run of so many seconds with this end.
     fn pause_after(child: &mut Child, seconds: u64, end: WaitStatus) -> Duration {
         child.state = State::Ended {
             run: Duration::from_secs(seconds),
@@ -767,7 +773,7 @@ mod tests {
         let State::Due(at) = child.state else {
             panic!("it is not due");
         };
-        // Whole seconds: the rest is what the test itself takes.
+        // Whole seconds: the rest is the duration of the test itself.
         Duration::from_secs((at - now).as_secs())
     }
 
@@ -783,7 +789,7 @@ mod tests {
     fn a_login_comes_back_at_once_after_a_session() {
         let pid = Pid::from_raw(7);
         let mut login = login();
-        // A session of any length that ended well, one whose last command failed, one that was cut off.
+        // Sessions that end normally, with a failed last command, or by a hang-up.
         for (seconds, end) in [
             (1, WaitStatus::Exited(pid, 0)),
             (60, WaitStatus::Exited(pid, 0)),

@@ -1,11 +1,11 @@
-//! An agent kept running where no init of ours does: what an agent that ends leaves to the next is handed over as process 1
-//! hands it over.
+//! Supervises an agent on systems with another init. Its state is handed over to the next agent in
+//! the same way as by PID 1.
 
 use super::invocation::Invocation;
 use super::watcher;
-use super::{Child, Inherited, Order, Program, keep_running};
+use super::{Child, Inherited, Program, StopSignal, supervise};
 use crate::config;
-use crate::handover::{Keeper, LogTail};
+use crate::handover::{LogTail, StateHolder};
 use crate::logging::Log;
 use crate::sys::process::{self, Arguments};
 use nix::sys::signal::{SigSet, Signal};
@@ -16,27 +16,28 @@ use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 
-/// Keeps an agent with these options running until this process is told to end, or until the agent ended because it was told
-/// to, or because its configuration cannot be used. Answers with the exit code of that end, 0 or [`UNUSABLE`]. Call this before
-/// any other thread exists, and start logging before; of secrets among the options the caller keeps no copy.
+/// Supervises an agent with these options and returns the exit code, 0 or [`UNUSABLE`]. It returns
+/// when this process receives a stop signal, or the agent exits on request or because its
+/// configuration is invalid. Call it before any other thread exists, and start logging before. The
+/// caller must hold no copy of secrets in the options.
 ///
 /// # Errors
-/// The kernel gives no memory to keep anything in, or no thread to hear signals on.
+/// The kernel cannot create a memory file for the state, or a thread for signals.
 pub fn run(options: impl IntoIterator<Item = OsString>, log: &Log) -> io::Result<u8> {
-    let keeper = Keeper::create()?;
+    let keeper = StateHolder::create()?;
     let tail = LogTail::create(c"ferrite-supervisor-log")?;
     let own_log = tail.read_only();
     log.ring.resume(Vec::new(), Box::new(tail));
-    let order = Arc::new(Order::default());
+    let order = Arc::new(StopSignal::default());
     pass_signals_on(&order)?;
     let variables = env::vars_os().filter(|(name, _)| !MANAGERS.iter().any(|own| name == own));
     let agent = Program::agent(Invocation::new(options, variables));
-    // The agent covers its own; from here on ours are needed no more.
+    // The agent masks its own arguments; the supervisor's are no longer needed from here on.
     let covered = Arguments::reach().and_then(|own| own.mask(config::places_of_secrets));
     if let Err(error) = covered {
         tracing::warn!(%error, "secrets among this process's arguments and variables stay there to be seen");
     }
-    // The files of the vault are open here, too.
+    // The files of the vault are open in this process, too.
     if let Err(error) = process::harden() {
         tracing::warn!(%error, "this process cannot be closed to others");
     }
@@ -46,7 +47,7 @@ pub fn run(options: impl IntoIterator<Item = OsString>, log: &Log) -> io::Result
     let inherited = Inherited::agent(Some(keeper), own_log.into_iter().collect());
     let mut agent = Child::new(agent, inherited);
     let last = Cell::new(0);
-    keep_running(&mut [&mut agent], &order, |_, end| {
+    supervise(&mut [&mut agent], &order, |_, end| {
         let WaitStatus::Exited(_, code) = end else {
             return false;
         };
@@ -54,7 +55,7 @@ pub fn run(options: impl IntoIterator<Item = OsString>, log: &Log) -> io::Result
         last.set(code);
         matches!(code, 0 | UNUSABLE)
     });
-    if last.get() == UNUSABLE && !order.is_given() {
+    if last.get() == UNUSABLE && !order.is_sent() {
         tracing::error!(
             "the agent cannot use its configuration, which does not change by itself: it is not started again"
         );
@@ -64,27 +65,28 @@ pub fn run(options: impl IntoIterator<Item = OsString>, log: &Log) -> io::Result
     Ok(0)
 }
 
-/// How an agent ends that cannot use its command line or configuration.
+/// Exit code of an agent with an invalid command line or configuration.
 pub const UNUSABLE: u8 = 2;
 
-/// Hears the signals that are to end this process on a thread of its own, for as long as the process lives.
-fn pass_signals_on(order: &Arc<Order>) -> io::Result<()> {
+/// Waits for stop signals on a separate thread, until the process exits.
+fn pass_signals_on(order: &Arc<StopSignal>) -> io::Result<()> {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGTERM);
     signals.add(Signal::SIGINT);
-    // Of every thread from now on; the agent opens itself to them again.
+    // Blocked in all threads from now on; the agent unblocks them again.
     signals.thread_block()?;
     let order = Arc::clone(order);
     let hear = move || {
         while let Ok(signal) = signals.wait() {
             tracing::info!(%signal, "Told to end: so is the agent");
-            order.give(signal);
+            order.send(signal);
         }
     };
     watcher::spawn("signals", hear)
 }
 
-/// What systemd says to one process: its socket, its store and its watchdog are not the agent's.
+/// Variables of systemd's protocols for one process: its sockets, descriptor store and watchdog are
+/// not the agent's.
 const MANAGERS: [&str; 6] = [
     "LISTEN_FDNAMES",
     "LISTEN_FDS",

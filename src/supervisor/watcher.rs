@@ -1,8 +1,8 @@
-//! Threads of process 1 that watch for as long as the machine runs.
+//! Watcher threads of PID 1, which run until the machine stops.
 //!
-//! A panic ends a thread, not its process. A child of process 1 ends itself then, and is started
-//! again; process 1 cannot, because its end is the machine's. So its watchers are started again in
-//! place, with what they shared: their locks outlive a panic.
+//! A panic ends a thread, not its process. A child of PID 1 exits then, and is restarted. PID 1
+//! cannot exit, because that stops the machine. Its watchers are therefore restarted in place, with
+//! their shared state: its locks survive a panic.
 
 use crate::progress::Cancel;
 use std::io;
@@ -10,10 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
-/// Runs `watch` on a thread of its own, and again after a pause whenever it returns or panics.
+/// Runs `watch` on its own thread, and again after a pause whenever it returns or panics.
 ///
 /// # Errors
-/// There is no thread for it.
+/// The thread cannot be created.
 pub(crate) fn spawn(name: &'static str, watch: impl Fn() + Send + 'static) -> io::Result<()> {
     let run = move || {
         loop {
@@ -33,7 +33,7 @@ pub(crate) fn spawn(name: &'static str, watch: impl Fn() + Send + 'static) -> io
         .map(drop)
 }
 
-/// So that one which ends at once does not fill the log.
+/// Limits the log lines of a watcher that ends at once.
 const RESTART_PAUSE: Duration = if cfg!(test) {
     Duration::from_millis(1)
 } else {

@@ -1,25 +1,25 @@
-//! The addresses of the network interfaces (`getifaddrs`).
+//! Lists the addresses of network interfaces (`getifaddrs`).
 
 use std::io;
 use std::net::IpAddr;
 
 use nix::ifaddrs::getifaddrs;
 
-/// An address of an interface.
+/// Address of a network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InterfaceAddress {
-    /// The interface's name.
+    /// Name of the interface.
     pub interface: String,
-    /// The address.
+    /// IP address.
     pub ip: IpAddr,
-    /// The number of the link an IPv6 address is bound to; zero for those that are valid everywhere.
+    /// Scope ID of a link-local IPv6 address; zero for an address that is valid everywhere.
     pub scope: u32,
 }
 
-/// All IP addresses, in the kernel's order.
+/// Returns all IP addresses, in the kernel's order.
 ///
 /// # Errors
-/// What the kernel says.
+/// The error of `getifaddrs`.
 pub fn list() -> io::Result<Vec<InterfaceAddress>> {
     let addresses = getifaddrs()?.filter_map(|entry| {
         let address = entry.address?;
@@ -37,10 +37,10 @@ pub fn list() -> io::Result<Vec<InterfaceAddress>> {
     Ok(addresses.collect())
 }
 
-/// The number of the interface of this name.
+/// Returns the index of the interface with this name.
 ///
 /// # Errors
-/// What the kernel says; there may be no such interface.
+/// The kernel's error, for instance that no interface has this name.
 pub fn link_index(name: &str) -> io::Result<u32> {
     Ok(nix::net::if_::if_nametoindex(name)?)
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-/// The device's size in bytes (`BLKGETSIZE64`).
+/// Returns the device's size in bytes (`BLKGETSIZE64`).
 ///
 /// # Errors
 /// The file is not a block device, or is gone.
@@ -17,7 +17,7 @@ pub fn size(device: BorrowedFd<'_>) -> io::Result<u64> {
     u64::try_from(bytes).map_err(io::Error::other)
 }
 
-/// Bytes of a logical sector, the unit of partition tables (`BLKSSZGET`).
+/// Returns the bytes of a logical sector, the unit of partition tables (`BLKSSZGET`).
 ///
 /// # Errors
 /// The file is not a block device, or is gone.
@@ -28,7 +28,7 @@ pub fn logical_sector(device: BorrowedFd<'_>) -> io::Result<u32> {
     u32::try_from(bytes).map_err(io::Error::other)
 }
 
-/// Bytes of a physical sector, below which a write costs a read (`BLKPBSZGET`).
+/// Returns the bytes of a physical sector; smaller writes cost a read first (`BLKPBSZGET`).
 ///
 /// # Errors
 /// The file is not a block device, or is gone.
@@ -39,7 +39,7 @@ pub fn physical_sector(device: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(bytes)
 }
 
-/// Whether the kernel refuses writes to the device (`BLKROGET`).
+/// Returns whether the kernel refuses writes to the device (`BLKROGET`).
 ///
 /// # Errors
 /// The file is not a block device, or is gone.
@@ -50,11 +50,13 @@ pub fn is_read_only(device: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(flag != 0)
 }
 
-/// The kernel's number of this disk with its present medium, which no other has had since it was booted; a partition has its
-/// disk's (`BLKGETDISKSEQ`, Linux 5.15).
+/// Returns the sequence number of this disk with its present medium (`BLKGETDISKSEQ`, Linux 5.15).
+///
+/// The kernel does not reuse the number until it is rebooted. A partition has the number of its
+/// disk.
 ///
 /// # Errors
-/// The file is not a block device, or is gone; an older kernel.
+/// The file is not a block device, or is gone, or the kernel is older.
 pub fn sequence(device: BorrowedFd<'_>) -> io::Result<u64> {
     let mut number: u64 = 0;
     // SAFETY: the kernel writes one `u64` to the pointer, which outlives the call.
@@ -62,7 +64,7 @@ pub fn sequence(device: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(number)
 }
 
-/// Makes the kernel forget the disk's partitions and read its table again (`BLKRRPART`).
+/// Drops the disk's partitions in the kernel and reads its partition table again (`BLKRRPART`).
 ///
 /// # Errors
 /// `EBUSY` while a partition is in use; `EINVAL` for a device that cannot have partitions.
@@ -72,10 +74,11 @@ pub fn reread_partitions(device: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the kernel a partition that it has not found by itself (`BLKPG`), in bytes.
+/// Adds a partition to the kernel's list (`BLKPG`); start and length are in bytes.
 ///
 /// # Errors
-/// `EBUSY` when it already knows a partition of this number or place, `EINVAL` for a place that is not on the device.
+/// `EBUSY` if the kernel already has a partition with this number or range; `EINVAL` for a range
+/// outside the device.
 pub fn add_partition(
     device: BorrowedFd<'_>,
     number: u32,
@@ -94,15 +97,17 @@ pub fn add_partition(
         length: 0,
         data: &raw mut partition,
     };
-    // SAFETY: the kernel reads the request and the partition that it points to; both outlive the call.
+    // SAFETY: the kernel reads the request and the partition that it points to; both outlive the
+    // call.
     unsafe { ioctl::partition(device.as_raw_fd(), &raw const request) }?;
     Ok(())
 }
 
-/// Tells the device that a range is unused (`BLKDISCARD`). What it then reads as is the device's own affair.
+/// Marks a range as unused (`BLKDISCARD`). What it reads as afterwards depends on the device.
 ///
 /// # Errors
-/// `EOPNOTSUPP` where the device has no discard, `EINVAL` for a range not aligned to logical sectors.
+/// `EOPNOTSUPP` if the device does not support discard; `EINVAL` for a range not aligned to logical
+/// sectors.
 pub fn discard(device: BorrowedFd<'_>, start: u64, length: u64) -> io::Result<()> {
     let range = [start, length];
     // SAFETY: the kernel reads two `u64` from the pointer, which outlives the call.
@@ -110,7 +115,7 @@ pub fn discard(device: BorrowedFd<'_>, start: u64, length: u64) -> io::Result<()
     Ok(())
 }
 
-/// Makes a range read as zeroes, by the device's own command where it has one (`BLKZEROOUT`).
+/// Zeroes a range, by the device's own command if it has one (`BLKZEROOUT`).
 ///
 /// # Errors
 /// `EINVAL` for a range not aligned to logical sectors; a write error.
@@ -121,7 +126,8 @@ pub fn zero_out(device: BorrowedFd<'_>, start: u64, length: u64) -> io::Result<(
     Ok(())
 }
 
-/// Writes back and drops what the kernel has cached of the device, so that the next read asks the device (`BLKFLSBUF`).
+/// Writes back and drops the kernel's cache of the device, so that the next read reaches the device
+/// (`BLKFLSBUF`).
 ///
 /// # Errors
 /// The file is not a block device, or the caller is not root.
@@ -131,8 +137,9 @@ pub fn flush_buffers(device: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes what is cached of all disks to them (`sync(2)`). `None` when that is not done in time: a disk that does not respond
-/// would hold the caller for ever.
+/// Writes the cached data of all disks back (`sync(2)`), waiting up to `timeout`.
+///
+/// Returns `None` on timeout: a disk that does not respond would block the caller forever.
 #[expect(
     clippy::disallowed_methods,
     reason = "here it is waited for no longer than its caller says"
@@ -165,7 +172,7 @@ const _: () = assert!(size_of::<Partition>() == 152 && size_of::<PartitionReques
 /// `BLKPG_ADD_PARTITION`.
 const ADD_PARTITION: c_int = 1;
 
-/// The request numbers, as `linux/fs.h` writes them: most carry no size, whatever they point to.
+/// Request numbers as defined in `linux/fs.h`: most encode no size, whatever their argument.
 mod ioctl {
     use super::PartitionRequest;
     use nix::libc::{c_int, c_uint};

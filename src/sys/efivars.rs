@@ -1,7 +1,7 @@
 //! EFI variables of the global vendor, through the kernel's efivarfs.
 //!
-//! A file there is four bytes of attributes and the value; one `write` is one `SetVariable`. The kernel marks most files
-//! immutable against mishaps: the flag is taken away before a change.
+//! A file there is four bytes of attributes and the value; one `write` is one `SetVariable`. The
+//! kernel marks most files immutable to prevent accidents, so the flag is cleared before a change.
 
 use nix::errno::Errno;
 use nix::libc::c_long;
@@ -10,18 +10,18 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-/// The folder where efivarfs is mounted.
+/// Mount point of efivarfs.
 #[derive(Clone, Debug)]
 pub struct EfiVars(PathBuf);
 
 impl EfiVars {
-    /// The variables below a mounted efivarfs: `/sys/firmware/efi/efivars`.
+    /// Uses the efivarfs mounted at `folder`, such as `/sys/firmware/efi/efivars`.
     #[must_use]
     pub fn at(folder: &Path) -> Self {
         Self(folder.into())
     }
 
-    /// The names of the global variables, sorted.
+    /// Returns the names of the global variables, sorted.
     ///
     /// # Errors
     /// The folder cannot be listed.
@@ -44,8 +44,10 @@ impl EfiVars {
         Ok(names)
     }
 
-    /// A variable's value; `None` where there is no such variable. An empty file is none either: the kernel makes the file before
-    /// it asks the firmware for the variable (`fs/efivarfs/file.c`, "uncommitted variables").
+    /// Returns a variable's value, or `None` if the variable does not exist.
+    ///
+    /// An empty file is no variable either. The kernel creates the file before it requests the
+    /// variable from the firmware (`fs/efivarfs/file.c`, "uncommitted variables").
     ///
     /// # Errors
     /// The file cannot be read, or is shorter than its attributes.
@@ -56,7 +58,7 @@ impl EfiVars {
             Err(error) => return Err(error),
         };
         let mut bytes = Vec::new();
-        file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+        file.take(MAX_BYTES).read_to_end(&mut bytes)?;
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -66,11 +68,13 @@ impl EfiVars {
             .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
-    /// Sets a variable that outlives power and is visible to boot loaders and systems. One that was not there and is not taken
-    /// leaves nothing; an old one keeps its value.
+    /// Sets a non-volatile variable that boot loaders and operating systems can read.
+    ///
+    /// If the firmware refuses a new variable, its file is removed. An existing variable retains
+    /// its value.
     ///
     /// # Errors
-    /// The firmware refuses, or has no room (`ENOSPC`).
+    /// The firmware refuses, or its storage is full (`ENOSPC`).
     pub fn write(&self, name: &str, value: &[u8]) -> io::Result<()> {
         let path = self.path(name);
         let is_new = matches!(self.read(name), Ok(None));
@@ -89,7 +93,7 @@ impl EfiVars {
     /// Deletes a variable.
     ///
     /// # Errors
-    /// The firmware refuses, or there is no such variable.
+    /// The firmware refuses, or the variable does not exist.
     pub fn remove(&self, name: &str) -> io::Result<()> {
         let path = self.path(name);
         make_mutable(&path)?;
@@ -101,19 +105,20 @@ impl EfiVars {
     }
 }
 
-/// Gives the whole file these bytes by one write.
+/// Replaces the file's content by one `write`.
 fn write_at_once(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Not truncated before: an empty file is a variable that is not there, and a kernel from 6.14 on hides it when it is closed.
+    // Not truncated first: an empty file is a variable that does not exist, and kernels since 6.14
+    // hide it when it is closed.
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .open(path)?;
-    // Not `write_all`: a second write would be another variable value.
+    // Not `write_all`: a second `write` would set another value.
     if file.write(bytes)? != bytes.len() {
         return Err(io::ErrorKind::WriteZero.into());
     }
-    // efivarfs has the new length already.
+    // On efivarfs the file has the new length already.
     let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     if file.metadata()?.len() > length {
         file.set_len(length)?;
@@ -121,7 +126,7 @@ fn write_at_once(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the immutable flag from a file that has it; a file that is not there yet has none.
+/// Clears a file's immutable flag; does nothing if the file does not exist.
 fn make_mutable(path: &Path) -> io::Result<()> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -129,10 +134,11 @@ fn make_mutable(path: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     let mut flags: c_long = 0;
-    // SAFETY: the kernel writes an `int`, which is no larger than the `long` that the request was defined with.
+    // SAFETY: the kernel writes an `int`, which fits into the `long` that the request is defined
+    // with.
     match unsafe { ioctl::flags(file.as_raw_fd(), &raw mut flags) } {
         Ok(_) => {}
-        // A file system without flags has no immutable files.
+        // A file system without flags (`ENOTTY`, `EOPNOTSUPP`) has no immutable files.
         Err(Errno::ENOTTY | Errno::EOPNOTSUPP) => return Ok(()),
         Err(error) => return Err(error.into()),
     }
@@ -159,8 +165,8 @@ const GLOBAL: &str = "-8be4df61-93ca-11d2-aa0d-00e098032b8c";
 const ATTRIBUTES: [u8; 4] = [7, 0, 0, 0];
 /// `FS_IMMUTABLE_FL`.
 const IMMUTABLE: c_long = 0x10;
-/// Far more than a boot record has.
-const MOST_BYTES: u64 = 1 << 16;
+/// Far more than a load option needs.
+const MAX_BYTES: u64 = 1 << 16;
 
 #[cfg(test)]
 mod tests {
@@ -213,7 +219,7 @@ mod tests {
         mount(none, folder.path(), kind, MsFlags::empty(), one_block).unwrap();
         fs::write(folder.path().join("filler"), "x").unwrap();
         let variables = EfiVars::at(folder.path());
-        // A hole takes no block, until something is written into it.
+        // A sparse file occupies no block until data is written to it.
         let hole = File::create(variables.path("BootOrder"));
         hole.unwrap().set_len(6).unwrap();
         for name in ["BootOrder", "Boot0001"] {
@@ -227,7 +233,7 @@ mod tests {
 
     #[test]
     fn an_immutable_variable_can_be_changed() {
-        // The checkout's own file system, because a tmpfs may have no flags.
+        // On the checkout's file system, because a tmpfs may not support flags.
         let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let variables = EfiVars::at(folder.path());
         variables.write("Boot0001", &[1]).unwrap();

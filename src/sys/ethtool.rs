@@ -1,4 +1,4 @@
-//! Network interfaces by the `SIOCETHTOOL` request.
+//! Network interface queries by the `SIOCETHTOOL` request.
 
 use std::ffi::CString;
 use std::io;
@@ -6,11 +6,13 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::libc;
 
-/// The address an interface was made with, whatever it was set to since (`ETHTOOL_GPERMADDR`); `None` where the driver knows
-/// none. Any socket will do.
+/// Returns an interface's permanent hardware address, whatever address is set at present
+/// (`ETHTOOL_GPERMADDR`).
+///
+/// Returns `None` if the driver reports no address. `socket` may be a socket of any type.
 ///
 /// # Errors
-/// What the kernel says: no such interface, not supported by its driver.
+/// The kernel's error: the interface does not exist, or its driver does not support the request.
 pub fn permanent_address(socket: BorrowedFd<'_>, interface: &str) -> io::Result<Option<Vec<u8>>> {
     let mut answer = PermanentAddress {
         command: ETHTOOL_GPERMADDR,
@@ -29,8 +31,9 @@ pub fn permanent_address(socket: BorrowedFd<'_>, interface: &str) -> io::Result<
         *to = libc::c_char::from_ne_bytes([*from]);
     }
     request.ifr_ifru.ifru_data = (&raw mut answer).cast();
-    // SAFETY: SIOCETHTOOL reads `ifr_name`, follows `ifru_data` to `answer`, which lives until the end of this function and has
-    // room for the `size` bytes it announces, and writes only there.
+    // SAFETY: SIOCETHTOOL reads `ifr_name`, follows `ifru_data` to `answer`, and writes only there.
+    // `answer` lives until the end of this function and has space for the `size` bytes it
+    // announces.
     unsafe { ioctl::ethtool(socket.as_raw_fd(), &raw mut request) }?;
     let size = usize::try_from(answer.size).unwrap_or_default();
     let address = answer.data.get(..size).unwrap_or(&answer.data);
@@ -46,7 +49,7 @@ mod ioctl {
     nix::ioctl_readwrite_bad!(ethtool, libc::SIOCETHTOOL, libc::ifreq);
 }
 
-/// `struct ethtool_perm_addr` of `linux/ethtool.h` with room for the longest address.
+/// `struct ethtool_perm_addr` of `linux/ethtool.h` with space for the longest address.
 #[repr(C)]
 struct PermanentAddress {
     command: u32,

@@ -1,4 +1,4 @@
-//! Input devices: keys of `linux/input-event-codes.h`, read as `linux/input.h` writes them.
+//! Input devices: reads key events (`linux/input.h`, `linux/input-event-codes.h`).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -6,27 +6,28 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// A device with keys, open for reading without waiting.
+/// Input device with keys, open for non-blocking reads.
 #[derive(Debug)]
 pub struct Keys(File);
 
 impl Keys {
-    /// Opens an event device; `None` where it has no such key.
+    /// Opens an event device; returns `None` if it does not have the key.
     ///
     /// # Errors
-    /// It is no event device, or is gone.
+    /// The file is not an event device, or is gone.
     pub fn open(path: &Path, key: u16) -> io::Result<Option<Self>> {
         let file = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_NONBLOCK)
             .open(path)?;
         let mut bits = [0_u8; KEY_BYTES];
-        // SAFETY: the kernel writes at most as many bytes as the request's number tells, which is the length of `bits`.
+        // SAFETY: the kernel writes at most as many bytes as the request number encodes, which is
+        // the length of `bits`.
         unsafe { ioctl::key_bits(file.as_raw_fd(), &mut bits) }?;
         Ok(has_bit(&bits, key).then_some(Self(file)))
     }
 
-    /// Reads which keys went down since the last call.
+    /// Returns the keys that were pressed since the last call.
     ///
     /// # Errors
     /// The device is gone.
@@ -59,7 +60,8 @@ fn has_bit(bits: &[u8], bit: u16) -> bool {
     byte.is_some_and(|byte| byte & 1 << (bit % 8) != 0)
 }
 
-/// The key of a `struct input_event` that says that one went down: 1, where 0 is up and 2 is held.
+/// Returns the key of a `struct input_event` for a press: value 1, where 0 is a release and 2 a
+/// repeat.
 fn pressed_key(event: &[u8]) -> Option<u16> {
     let (_time, event) = event.split_at_checked(size_of::<libc::timeval>())?;
     let [t0, t1, c0, c1, value @ ..] = event else {
@@ -75,13 +77,13 @@ mod ioctl {
     nix::ioctl_read_buf!(key_bits, b'E', 0x20 + super::EV_KEY, u8);
 }
 
-/// The power button of the machine.
+/// Key code of the power button.
 pub const KEY_POWER: u16 = 116;
 const EV_KEY: u16 = 1;
 /// `KEY_MAX` is 0x2ff.
 const KEY_BYTES: usize = 0x300 / 8;
 const EVENT: usize = size_of::<libc::input_event>();
-/// As many at a time.
+/// Maximum number of events per read.
 const EVENTS: usize = 64;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The management controller's device: the ioctls of `linux/ipmi.h`.
+//! BMC access through the IPMI device: the ioctls of `linux/ipmi.h`.
 
 use nix::libc::{c_int, c_long, c_short, c_uchar, c_uint, c_ushort};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -6,11 +6,13 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-/// Asks this machine's own controller one thing; the answer begins with the completion code. One request at a time: an answer
-/// to an earlier one that was given up is passed over.
+/// Sends one request to this machine's own BMC and returns the response, which begins with the
+/// completion code.
+///
+/// Only one request may be open at a time. Late responses to earlier requests are discarded.
 ///
 /// # Errors
-/// What the kernel says, and a time-out when the controller keeps silent for so long.
+/// The kernel's error; a timeout if the BMC does not respond within `patience`.
 pub fn ask(
     device: BorrowedFd<'_>,
     number: u16,
@@ -32,8 +34,8 @@ pub fn ask(
             data: data.as_mut_ptr(),
         },
     };
-    // SAFETY: the kernel reads `request`, `address` and `data`, which live until the end of this function, for the lengths
-    // they announce.
+    // SAFETY: the kernel reads `request`, `address` and `data`, which live until the end of this
+    // function, for the lengths they announce.
     unsafe { ioctl::send_command(device.as_raw_fd(), &raw mut request) }?;
     let begin = Instant::now();
     for _ in 0..STALE_ANSWERS {
@@ -51,7 +53,7 @@ pub fn ask(
     Err(io::ErrorKind::TimedOut.into())
 }
 
-/// The next answer with the number of its request.
+/// Receives the next response and the number of its request.
 fn receive(device: BorrowedFd<'_>) -> io::Result<(c_long, Vec<u8>)> {
     let mut data = vec![0; MAX_MESSAGE];
     let mut address = OWN_CONTROLLER;
@@ -67,8 +69,8 @@ fn receive(device: BorrowedFd<'_>) -> io::Result<(c_long, Vec<u8>)> {
             data: data.as_mut_ptr(),
         },
     };
-    // SAFETY: the kernel writes `answer`, at most `address_length` bytes of `address` and at most `length` bytes of `data`;
-    // all of them live until the end of this function.
+    // SAFETY: the kernel writes `answer`, at most `address_length` bytes of `address` and at most
+    // `length` bytes of `data`. All of them live until the end of this function.
     unsafe { ioctl::receive_message(device.as_raw_fd(), &raw mut answer) }?;
     data.truncate(usize::from(answer.message.length));
     Ok((answer.number, data))
@@ -138,7 +140,7 @@ const OWN_CONTROLLER: Address = Address {
 };
 /// `IPMI_MAX_MSG_LENGTH`.
 const MAX_MESSAGE: usize = 272;
-/// So many answers to requests that were given up may come first.
+/// Maximum number of late responses to earlier requests before the wanted one.
 const STALE_ANSWERS: usize = 16;
 
 #[cfg(test)]

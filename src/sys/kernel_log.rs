@@ -1,6 +1,6 @@
-//! The kernel's log: its records, its size, and how loud it is on the console.
+//! The kernel log: its records, its size and its console output.
 
-use crate::formats::kernel_log::Record;
+use crate::formats::kmsg::Record;
 use nix::unistd::{Whence, lseek};
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
@@ -9,29 +9,29 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::ptr;
 
-/// Where reading begins.
+/// Position of the first record to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// With the oldest record there is.
+    /// The oldest record in the buffer.
     Oldest,
-    /// With the first after the log was cleared; the oldest, where it never was.
+    /// The first record since the log was cleared; the oldest if it never was.
     Cleared,
 }
 
-/// Which records count where there are more than so many bytes of them.
+/// Which records to return if their total exceeds the given number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// The newest.
+pub enum Retain {
+    /// The newest records.
     Newest(usize),
-    /// The oldest.
+    /// The oldest records.
     Oldest(usize),
 }
 
-/// Reads the records that are in the log now: one a read, until there are no more.
+/// Reads the log's present records, one per `read`, until the kernel has no further one.
 ///
 /// # Errors
-/// `/dev/kmsg`, here `path`, cannot be read.
-pub fn records(path: &Path, start: Start, keep: Keep) -> io::Result<Vec<Record>> {
+/// `/dev/kmsg` (`path`) cannot be read.
+pub fn records(path: &Path, start: Start, keep: Retain) -> io::Result<Vec<Record>> {
     let mut log = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
@@ -39,13 +39,13 @@ pub fn records(path: &Path, start: Start, keep: Keep) -> io::Result<Vec<Record>>
     if start == Start::Cleared {
         lseek(&log, 0, Whence::SeekData)?;
     }
-    let (Keep::Newest(most) | Keep::Oldest(most)) = keep;
+    let (Retain::Newest(most) | Retain::Oldest(most)) = keep;
     let mut records = VecDeque::new();
     let mut bytes = 0_usize;
-    let mut buffer = [0; LONGEST_RECORD];
-    // A kernel that logs faster than it is read has no last record.
+    let mut buffer = [0; MAX_RECORD_LEN];
+    // If the kernel logs faster than this loop reads, the log has no last record.
     for _ in 0..MAX_READS {
-        if bytes >= most && matches!(keep, Keep::Oldest(_)) {
+        if bytes >= most && matches!(keep, Retain::Oldest(_)) {
             break;
         }
         match log.read(&mut buffer) {
@@ -56,12 +56,12 @@ pub fn records(path: &Path, start: Start, keep: Keep) -> io::Result<Vec<Record>>
                 records.push_back((length, record));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            // The record was overwritten while we read: the next one is there.
+            // The record was overwritten before it was read; the next `read` returns a later one.
             Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {}
             Err(error) => return Err(error),
         }
         while bytes > most
-            && matches!(keep, Keep::Newest(_))
+            && matches!(keep, Retain::Newest(_))
             && let Some((length, _)) = records.pop_front()
         {
             bytes = bytes.saturating_sub(length);
@@ -70,31 +70,32 @@ pub fn records(path: &Path, start: Start, keep: Keep) -> io::Result<Vec<Record>>
     Ok(records.into_iter().map(|(_, record)| record).collect())
 }
 
-/// How many bytes of records the log has room for.
+/// Returns the size of the log buffer in bytes.
 ///
 /// # Errors
-/// What the kernel says.
+/// The error of `klogctl`.
 pub fn size() -> io::Result<usize> {
     usize::try_from(control(SIZE_BUFFER)?).map_err(io::Error::other)
 }
 
-/// Lets `dmesg`, and [`records`] from [`Start::Cleared`], begin with what is told from now on. The records stay.
+/// Makes `dmesg`, and [`records`] from [`Start::Cleared`], begin with later records. The existing
+/// records stay in the buffer.
 ///
 /// # Errors
-/// This process may not.
+/// The process lacks permission.
 pub fn clear() -> io::Result<()> {
     control(CLEAR).map(drop)
 }
 
-/// Keeps everything but emergencies from the console while it lives.
+/// Suppresses all console messages but emergencies until it is dropped.
 #[derive(Debug)]
 pub struct QuietConsole(());
 
 impl QuietConsole {
-    /// From now on.
+    /// Sets the console to emergencies only.
     ///
     /// # Errors
-    /// This process may not.
+    /// The process lacks permission.
     pub fn new() -> io::Result<Self> {
         control(CONSOLE_OFF).map(|_| Self(()))
     }
@@ -109,7 +110,7 @@ impl Drop for QuietConsole {
 }
 
 fn control(action: libc::c_int) -> io::Result<libc::c_int> {
-    // SAFETY: the actions of this file take no buffer.
+    // SAFETY: the actions in this file take no buffer.
     match unsafe { libc::klogctl(action, ptr::null_mut(), 0) } {
         -1 => Err(io::Error::last_os_error()),
         answer => Ok(answer),
@@ -122,8 +123,8 @@ const CONSOLE_OFF: libc::c_int = 6;
 const CONSOLE_ON: libc::c_int = 7;
 const SIZE_BUFFER: libc::c_int = 10;
 /// linux/printk.h: `PRINTK_MESSAGE_MAX` is 2 KiB.
-const LONGEST_RECORD: usize = 8192;
-/// More records than the largest log has room for.
+const MAX_RECORD_LEN: usize = 8192;
+/// More records than fit into the largest log buffer.
 const MAX_READS: usize = 1 << 21;
 
 #[cfg(test)]
@@ -136,11 +137,11 @@ mod tests {
         let path = folder.path().join("kmsg");
         std::fs::write(&path, "6,1,2000000,-;hello\n").unwrap();
         for start in [Start::Oldest, Start::Cleared] {
-            let records = records(&path, start, Keep::Oldest(100)).unwrap();
+            let records = records(&path, start, Retain::Oldest(100)).unwrap();
             let texts: Vec<_> = records.iter().map(ToString::to_string).collect();
             assert_eq!(texts, ["[    2.000000] hello"]);
         }
-        for keep in [Keep::Oldest(0), Keep::Newest(0)] {
+        for keep in [Retain::Oldest(0), Retain::Newest(0)] {
             assert_eq!(records(&path, Start::Oldest, keep).unwrap(), []);
         }
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-/// A file attached as a block device, with partitions; detached when dropped.
+/// File attached as a block device with partitions; detached when dropped.
 #[derive(Debug)]
 pub struct LoopDevice {
     device: File,
@@ -16,7 +16,8 @@ impl LoopDevice {
     /// Attaches `backing` as a disk whose logical sectors have `sector` bytes.
     ///
     /// # Errors
-    /// No loop driver, no right to use it, or a sector size that the kernel refuses.
+    /// The loop driver is missing, the caller lacks permission, or the kernel refuses the sector
+    /// size.
     pub fn attach(backing: &File, sector: u32) -> io::Result<Self> {
         let control = OpenOptions::new()
             .read(true)
@@ -25,14 +26,14 @@ impl LoopDevice {
         let backing = u32::try_from(backing.as_raw_fd()).map_err(io::Error::other)?;
         let mut config = Config::new(backing, sector);
         for _ in 0..ATTEMPTS {
-            // SAFETY: the request takes no argument and answers with a number.
+            // SAFETY: the request takes no argument and returns a number.
             let number = unsafe { ioctl::free(control.as_raw_fd()) }?;
             let path = PathBuf::from(format!("/dev/loop{number}"));
             let device = OpenOptions::new().read(true).write(true).open(&path)?;
             // SAFETY: the kernel reads one `loop_config` from the pointer, which outlives the call.
             match unsafe { ioctl::configure(device.as_raw_fd(), &raw mut config) } {
                 Ok(_) => return Ok(Self { device, path }),
-                // Somebody else was faster with this number.
+                // Another process took this number first.
                 Err(nix::errno::Errno::EBUSY) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -40,7 +41,7 @@ impl LoopDevice {
         Err(io::ErrorKind::ResourceBusy.into())
     }
 
-    /// Its node: `/dev/loop0`.
+    /// Returns the path of the device node, such as `/dev/loop0`.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -49,13 +50,14 @@ impl LoopDevice {
 
 impl Drop for LoopDevice {
     fn drop(&mut self) {
-        // A device in use is detached by the kernel when its last user closes it: there is no error to act upon.
+        // The kernel detaches a device in use when its last user closes it. No error here needs
+        // handling.
         // SAFETY: the request takes no argument.
         let _ = unsafe { ioctl::clear(self.device.as_raw_fd()) };
     }
 }
 
-/// `struct loop_config` with its `struct loop_info64`, of which only the flags are ours.
+/// `struct loop_config` with its `struct loop_info64`, of which only the flags are set.
 #[repr(C)]
 struct Config {
     fd: u32,

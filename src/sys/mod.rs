@@ -1,7 +1,7 @@
-//! The kernel's own interfaces: the only room with `unsafe`.
+//! Wraps the kernel's interfaces; the only module with `unsafe`.
 //!
-//! A function here takes a `BorrowedFd` or plain values, makes one call and
-//! returns an owned value or [`std::io::Error`].
+//! A function here takes a `BorrowedFd` or plain values, makes one call and returns an owned value
+//! or [`std::io::Error`].
 #![allow(
     unsafe_code,
     reason = "ioctl and raw system calls live here and nowhere else"
@@ -11,10 +11,11 @@ pub mod address;
 pub mod block;
 pub mod efivars;
 pub mod ethtool;
-pub mod inherited;
+pub mod inherited_fd;
 pub mod input;
 pub mod ipmi;
 pub mod kernel_log;
+pub mod locked_memory;
 pub mod loopdev;
 pub mod module;
 pub mod mount;
@@ -22,6 +23,5 @@ pub mod netlink;
 pub mod packet;
 pub mod process;
 pub mod rtc;
-pub mod sealed;
 pub mod uevent;
 pub mod wiping;

@@ -1,13 +1,14 @@
-//! Kernel modules: hands a file to the kernel.
+//! Loads kernel modules from files.
 
 use nix::kmod::{ModuleInitFlags, finit_module};
 use std::io;
 use std::os::fd::BorrowedFd;
 
-/// Loads the module in `file`. One that is loaded already is no error.
+/// Loads the module in `file`. A module that is loaded already is no error.
 ///
 /// # Errors
-/// What the kernel or the module's own start says, for instance that there is no such device.
+/// The error of the kernel or of the module's init function, for instance that the device does not
+/// exist.
 pub fn load(file: BorrowedFd<'_>) -> io::Result<()> {
     match finit_module(file, c"", ModuleInitFlags::empty()) {
         Ok(()) | Err(nix::Error::EEXIST) => Ok(()),

@@ -1,5 +1,8 @@
-//! Mounting without a place: a file system that is reached by a descriptor alone, and is unmounted by the kernel when the last
-//! descriptor is closed, be it because the process was killed (fsopen(2), fsconfig(2), fsmount(2); Linux 5.2).
+//! Detached mounts, accessible by a descriptor alone (fsopen(2), fsconfig(2), fsmount(2); Linux
+//! 5.2).
+//!
+//! The kernel unmounts the file system when the last descriptor is closed, even if the process was
+//! killed.
 
 use nix::NixPath;
 use std::ffi::{CStr, OsStr};
@@ -7,15 +10,15 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-/// A file system that is about to be mounted.
+/// Configuration of a file system before it is mounted.
 #[derive(Debug)]
 pub struct NewMount(OwnedFd);
 
 impl NewMount {
-    /// Begins with a file system of this kind.
+    /// Creates a configuration for a file system type.
     ///
     /// # Errors
-    /// `ENODEV` where the kernel has no driver for it.
+    /// `ENODEV` if the kernel has no driver for this type.
     pub fn of_kind(kind: &str) -> io::Result<Self> {
         let result = kind.with_nix_path(|kind| {
             // SAFETY: the kernel reads a string up to its zero byte, which outlives the call.
@@ -24,18 +27,18 @@ impl NewMount {
         descriptor(result).map(Self)
     }
 
-    /// Sets an option that is there or not.
+    /// Sets an option that has no value.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error, for instance for an unknown option.
     pub fn set_flag(&self, name: &str) -> io::Result<()> {
         name.with_nix_path(|name| self.configure(libc::FSCONFIG_SET_FLAG, Some(name), None))?
     }
 
-    /// Sets an option, or the device (`source`).
+    /// Sets an option with a value, or the device (`source`).
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error, for instance for an invalid value.
     pub fn set(&self, name: &str, value: impl AsRef<OsStr>) -> io::Result<()> {
         let set = |name: &CStr, value: &CStr| {
             self.configure(libc::FSCONFIG_SET_STRING, Some(name), Some(value))
@@ -44,20 +47,21 @@ impl NewMount {
         name.with_nix_path(|name| value.with_nix_path(|value| set(name, value)))??
     }
 
-    /// Reads the file system.
+    /// Reads the file system's superblock from the device.
     ///
     /// # Errors
-    /// `EINVAL` where another kind of file system is on the device, and whatever else the kernel says.
+    /// `EINVAL` if the device holds another type of file system; otherwise the kernel's error.
     pub fn create(&self) -> io::Result<()> {
         self.configure(libc::FSCONFIG_CMD_CREATE, None, None)
     }
 
-    /// Mounts it nowhere, with these attributes (`MOUNT_ATTR_…`): its top folder, by which other files are opened.
+    /// Creates a detached mount with these attributes (`MOUNT_ATTR_…`). Returns a descriptor of its
+    /// root directory, for `openat`.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error, for instance if [`Self::create`] was not called.
     pub fn mount(self, attributes: u64) -> io::Result<OwnedFd> {
-        // SAFETY: the call takes numbers alone, one of which is an open descriptor.
+        // SAFETY: the call takes only numbers, one of which is an open descriptor.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_fsmount,
@@ -71,8 +75,8 @@ impl NewMount {
 
     fn configure(&self, command: u32, name: Option<&CStr>, value: Option<&CStr>) -> io::Result<()> {
         let pointer = |text: Option<&CStr>| text.map_or(ptr::null(), CStr::as_ptr);
-        // SAFETY: the kernel reads strings up to their zero byte, which outlive the call, and takes a null pointer where the
-        // command wants none.
+        // SAFETY: the kernel reads strings up to their zero byte, which outlive the call, and takes
+        // a null pointer if the command needs no string.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_fsconfig,
@@ -95,7 +99,7 @@ fn descriptor(result: libc::c_long) -> io::Result<OwnedFd> {
     if descriptor < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: a descriptor that the kernel has just made for us.
+    // SAFETY: a descriptor that the kernel has just created; nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
@@ -121,7 +125,7 @@ mod tests {
         assert_eq!(seen.blocks() * seen.fragment_size(), 64 << 10);
         let made = openat(&top, "file", OFlag::O_CREAT, Mode::S_IRWXU);
         assert_eq!(made.unwrap_err(), nix::Error::EROFS);
-        // Not the place of this process.
+        // `.` is the root of the mount, not the working directory of this process.
         let mut folder = fs::File::from(openat(&top, ".", OFlag::O_RDONLY, Mode::empty()).unwrap());
         assert!(folder.read(&mut [0]).is_err());
     }

@@ -1,7 +1,7 @@
 //! Network interfaces, addresses and routes through rtnetlink(7).
 //!
-//! Knows the kernel's route socket and nothing else: who wants which address is the caller's matter. The bytes of messages are
-//! `formats::netlink` and `formats::rtnetlink`.
+//! Covers the kernel's route socket only. Which interface gets which address is the caller's
+//! decision. Message bytes are encoded and decoded by `formats::netlink` and `formats::rtnetlink`.
 //!
 //! ```no_run
 //! let source = ferrite::sys::netlink::Netlink::open()?.route_source([192, 0, 2, 1].into())?;
@@ -22,92 +22,92 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
-/// A network interface as the kernel sees it at one moment.
+/// Snapshot of a network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// The kernel's number for it.
+    /// Index of the interface in the kernel.
     pub index: u32,
-    /// Its name, such as `eth0`.
+    /// Name of the interface, such as `eth0`.
     pub name: String,
-    /// Whether it is an Ethernet interface (which virtual interfaces are, too).
+    /// Whether it is an Ethernet interface, which includes virtual ones.
     pub ethernet: bool,
-    /// The loopback interface.
+    /// Whether it is the loopback interface.
     pub loopback: bool,
     /// Whether it is administratively up.
     pub up: bool,
-    /// Whether it has a carrier, as far as the driver can tell.
+    /// Whether it has a carrier, as far as the driver reports it.
     pub carrier: bool,
-    /// Its present MAC.
+    /// Current MAC address.
     pub mac: Option<[u8; 6]>,
-    /// The MAC that the hardware holds, where the driver says it.
+    /// MAC address stored in the hardware, if the driver reports it.
     pub permanent_mac: Option<[u8; 6]>,
-    /// Its MTU.
+    /// MTU in bytes.
     pub mtu: u32,
-    /// What an IPv6 router told it to do.
+    /// DHCPv6 flags of the last router advertisement.
     pub router: RouterAdvice,
 }
 
-/// What the last router advertisement on an interface said about DHCPv6.
+/// DHCPv6 flags of the last router advertisement on an interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RouterAdvice {
-    /// Whether any advertisement came.
+    /// Whether a router advertisement arrived.
     pub received: bool,
-    /// Addresses are to be had by DHCPv6.
+    /// Whether addresses are available by DHCPv6 (flag M, RFC 4861).
     pub managed: bool,
-    /// Other facts, such as name servers, are to be had by DHCPv6.
+    /// Whether other settings, such as name servers, are available by DHCPv6 (flag O, RFC 4861).
     pub other: bool,
 }
 
 /// An address of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// The interface's index.
+    /// Index of the interface.
     pub link: u32,
-    /// The address itself.
+    /// IP address.
     pub address: IpAddr,
-    /// Bits of the network part.
+    /// Prefix length in bits.
     pub prefix: u8,
-    /// Usable beyond the link.
+    /// Whether the address is usable beyond the link (global scope).
     pub global: bool,
-    /// Still being checked for duplicates, or found to be one.
+    /// Whether duplicate address detection is still running or has failed.
     pub unusable: bool,
-    /// Another host on the link has it.
+    /// Whether duplicate address detection found the address on another host of the link.
     pub duplicate: bool,
 }
 
-/// An address to give to an interface.
+/// Address to add to an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAddress {
-    /// The interface's index.
+    /// Index of the interface.
     pub link: u32,
-    /// The address itself.
+    /// IP address.
     pub address: IpAddr,
-    /// Bits of the network part.
+    /// Prefix length in bits.
     pub prefix: u8,
-    /// When the kernel is to take it away by itself; `None` for never.
+    /// Valid lifetime, after which the kernel removes the address; `None` for no limit.
     pub valid: Option<Duration>,
-    /// Metric of the route to the address's network.
+    /// Metric of the route to the address's prefix.
     pub metric: u32,
 }
 
-/// An IPv4 route to give to an interface.
+/// IPv4 route to add to an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRoute {
-    /// The interface's index.
+    /// Index of the interface.
     pub link: u32,
-    /// Where to: the network and its prefix; `0.0.0.0/0` for the default route.
+    /// Destination network and its prefix length; `0.0.0.0/0` for the default route.
     pub network: (Ipv4Addr, u8),
-    /// The router; `None` where the network is on the link itself.
+    /// Router; `None` if the network is on the link itself.
     pub gateway: Option<Ipv4Addr>,
-    /// Lower is preferred.
+    /// Metric; routes with a lower one are preferred.
     pub metric: u32,
 }
 
-/// An open route socket.
+/// Open rtnetlink socket.
 #[derive(Debug)]
 pub struct Netlink {
     socket: OwnedFd,
-    /// The kernel's name for it, which its answers bear.
+    /// Port ID of the socket, which the kernel repeats in its responses.
     port: u32,
     sequence: u32,
 }
@@ -116,7 +116,7 @@ impl Netlink {
     /// Opens a route socket in the calling thread's network namespace.
     ///
     /// # Errors
-    /// When the kernel gives none.
+    /// The kernel refuses to open the socket.
     pub fn open() -> io::Result<Self> {
         let socket = route_socket(0)?;
         setsockopt(
@@ -132,28 +132,28 @@ impl Netlink {
         })
     }
 
-    /// All interfaces.
+    /// Returns all interfaces.
     ///
     /// # Errors
-    /// When the kernel refuses or its answer cannot be read.
+    /// The kernel refuses, or its response is malformed.
     pub fn links(&mut self) -> io::Result<Vec<Link>> {
         let all = [0; rtnetlink::LINK_HEADER_LEN];
         self.list(rtnetlink::RTM_GETLINK, &all, link)
     }
 
-    /// All addresses of all interfaces.
+    /// Returns all addresses of all interfaces.
     ///
     /// # Errors
-    /// When the kernel refuses or its answer cannot be read.
+    /// The kernel refuses, or its response is malformed.
     pub fn addresses(&mut self) -> io::Result<Vec<Address>> {
         let all = [0; rtnetlink::ADDRESS_HEADER_LEN];
         self.list(rtnetlink::RTM_GETADDR, &all, address)
     }
 
-    /// Switches an interface on.
+    /// Sets an interface administratively up.
     ///
     /// # Errors
-    /// When the kernel or the driver refuses.
+    /// The kernel or the driver refuses.
     pub fn set_up(&mut self, link: u32) -> io::Result<()> {
         self.set_link(&LinkRequest {
             index: link,
@@ -163,10 +163,10 @@ impl Netlink {
         })
     }
 
-    /// Switches an interface off.
+    /// Sets an interface administratively down.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// The kernel refuses.
     pub fn set_down(&mut self, link: u32) -> io::Result<()> {
         self.set_link(&LinkRequest {
             index: link,
@@ -176,10 +176,10 @@ impl Netlink {
         })
     }
 
-    /// Sets the size of an interface's largest packet.
+    /// Sets the MTU of an interface.
     ///
     /// # Errors
-    /// When the driver cannot do it.
+    /// The driver does not support this MTU.
     pub fn set_mtu(&mut self, link: u32, mtu: u32) -> io::Result<()> {
         self.set_link(&LinkRequest {
             index: link,
@@ -189,10 +189,10 @@ impl Netlink {
         })
     }
 
-    /// Gives an interface an address, or a new lifetime to an address that it has.
+    /// Adds an address to an interface, or updates the lifetime of an existing one.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// The kernel refuses.
     pub fn add_address(&mut self, new: &NewAddress) -> io::Result<()> {
         self.order(
             rtnetlink::RTM_NEWADDR,
@@ -201,10 +201,10 @@ impl Netlink {
         )
     }
 
-    /// Takes an address from an interface.
+    /// Removes an address from an interface.
     ///
     /// # Errors
-    /// When the interface does not have it.
+    /// The interface does not have the address.
     pub fn remove_address(&mut self, link: u32, address: IpAddr, prefix: u8) -> io::Result<()> {
         let body = address_request(link, address, prefix).to_bytes();
         self.order(rtnetlink::RTM_DELADDR, 0, &body)
@@ -213,7 +213,7 @@ impl Netlink {
     /// Adds an IPv4 route, replacing one to the same network with the same metric.
     ///
     /// # Errors
-    /// When the kernel refuses, for instance because the gateway cannot be reached.
+    /// The kernel refuses, for instance because the gateway is unreachable.
     pub fn add_route(&mut self, new: &NewRoute) -> io::Result<()> {
         self.order(
             rtnetlink::RTM_NEWROUTE,
@@ -222,10 +222,10 @@ impl Netlink {
         )
     }
 
-    /// The address that a packet to `destination` would be sent from.
+    /// Returns the source address of packets to `destination`.
     ///
     /// # Errors
-    /// When there is no route to it.
+    /// The destination has no route.
     pub fn route_source(&mut self, destination: IpAddr) -> io::Result<IpAddr> {
         let body = RouteRequest::lookup(destination).to_bytes();
         self.ask(rtnetlink::RTM_GETROUTE, 0, &body, source)?
@@ -239,19 +239,19 @@ impl Netlink {
         self.order(rtnetlink::RTM_SETLINK, 0, &request.to_bytes())
     }
 
-    /// Sends a change and waits for the kernel's word on it.
+    /// Sends a change and waits for the kernel's acknowledgement.
     fn order(&mut self, message_type: u16, flags: u16, body: &[u8]) -> io::Result<()> {
         let nothing: Reader<()> = |_| Ok(None);
         self.ask(message_type, flags | netlink::ACK, body, nothing)
             .map(drop)
     }
 
-    /// Asks for all objects of a kind.
+    /// Requests all objects of one type.
     fn list<T>(&mut self, message_type: u16, body: &[u8], read: Reader<T>) -> io::Result<Vec<T>> {
         consistent(|| self.ask(message_type, netlink::DUMP, body, read))
     }
 
-    /// Sends a request and collects its answers until the last one.
+    /// Sends a request and collects its responses up to the last one.
     fn ask<T>(
         &mut self,
         message_type: u16,
@@ -290,10 +290,10 @@ impl Netlink {
     }
 }
 
-/// Makes a value of a message; `None` of one that is about something else.
+/// Decodes a message; returns `None` for a message of another type.
 type Reader<T> = fn(&Message<'_>) -> Result<Option<T>, Malformed>;
 
-/// By what the answers to a request are known, and when they end.
+/// Identity of a request in its responses, and the flags that determine the last response.
 #[derive(Clone, Copy)]
 struct Exchange {
     port: u32,
@@ -301,11 +301,11 @@ struct Exchange {
     flags: u16,
 }
 
-/// What the kernel answered to one request.
+/// Responses of the kernel to one request.
 #[derive(Debug, PartialEq, Eq)]
 struct Answers<T> {
     read: Vec<T>,
-    /// Objects may be missing, or may be there twice.
+    /// Whether objects may be missing or duplicated.
     inconsistent: bool,
 }
 
@@ -318,7 +318,7 @@ impl<T> Default for Answers<T> {
     }
 }
 
-/// Takes over the answers in one datagram; whether the last one was among them.
+/// Appends the responses in one datagram; returns whether the last one was among them.
 fn take_answers<T>(
     datagram: &[u8],
     exchange: &Exchange,
@@ -328,7 +328,7 @@ fn take_answers<T>(
     let many = exchange.flags & netlink::DUMP == netlink::DUMP;
     for message in netlink::messages(datagram) {
         if (message.port, message.sequence) != (exchange.port, exchange.sequence) {
-            continue; // the late answer to a question that was given up
+            continue; // late response to a request that timed out
         }
         answers.inconsistent |= message.flags & netlink::DUMP_INTERRUPTED != 0;
         match message.message_type {
@@ -337,14 +337,14 @@ fn take_answers<T>(
                 errno => return Err(io::Error::from_raw_os_error(errno)),
             },
             netlink::DONE => {
-                // What ended early is there as far as it goes.
+                // A dump that failed early is still valid up to that point.
                 answers.inconsistent |= message.errno() != Ok(0);
                 return Ok(true);
             }
             ..netlink::MIN_TYPE => continue,
             _ => match read(&message) {
                 Ok(value) => answers.read.extend(value),
-                // One interface that cannot be understood is no reason to see none.
+                // A malformed message must not hide the other interfaces.
                 Err(error) if many => {
                     tracing::warn!(%error, "passed over a message of the kernel about interfaces");
                 }
@@ -358,8 +358,10 @@ fn take_answers<T>(
     Ok(false)
 }
 
-/// Repeats a dump that the kernel calls inconsistent. The last one has to do: what changes without end is better known
-/// roughly than not at all, and [`Changes`] tell of each.
+/// Repeats a dump that the kernel marks as inconsistent, up to [`MAX_DUMPS`] times.
+///
+/// The last dump is used even if it is inconsistent: an approximate list is better than none.
+/// [`Changes`] reports each change separately.
 fn consistent<T>(mut dump: impl FnMut() -> io::Result<Answers<T>>) -> io::Result<Vec<T>> {
     let mut answers = dump()?;
     for _ in 1..MAX_DUMPS {
@@ -375,41 +377,41 @@ fn invalid(error: Malformed) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-/// What the kernel says by itself: a socket that wakes when interfaces, addresses or router advertisements change.
+/// Socket that receives notifications when interfaces, addresses or router advertisements change.
 #[derive(Debug)]
 pub struct Changes(OwnedFd);
 
-/// One thing the kernel said.
+/// Notification of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Interfaces or addresses changed: look again.
+    /// Interfaces or addresses changed; the caller must query them.
     Links,
-    /// A router's neighbour-discovery options (RFC 4861 section 4.6) for us to read.
+    /// Neighbour-discovery options of a router (RFC 4861 section 4.6) for user space.
     RouterOptions {
-        /// The interface's index.
+        /// Index of the interface.
         link: u32,
-        /// The options, as they came.
+        /// Undecoded options.
         options: Vec<u8>,
     },
 }
 
 impl Changes {
-    /// Begins to listen.
+    /// Subscribes to notifications.
     ///
     /// # Errors
-    /// When the kernel gives no socket.
+    /// The kernel refuses to open the socket.
     pub fn listen() -> io::Result<Self> {
         Ok(Self(route_socket(GROUPS)?))
     }
 
-    /// Waits for the next change, at most as long as `patience`: `None` when nothing happened.
+    /// Waits up to `patience` for the next change; returns `None` on timeout.
     ///
     /// # Errors
-    /// When the socket is broken. Lost messages are no error: they count as [`Change::Links`].
+    /// The socket failed. Lost messages are no error: they count as [`Change::Links`].
     pub fn wait(&self, patience: Duration) -> io::Result<Option<Change>> {
         let microseconds = i64::from(patience.subsec_micros());
         let seconds = i64::try_from(patience.as_secs()).unwrap_or(i64::MAX);
-        // Zero would mean to wait for ever.
+        // The kernel treats zero as no timeout.
         let patience = TimeVal::new(seconds, microseconds.max(1));
         setsockopt(&self.0, sockopt::ReceiveTimeout, &patience)?;
         let mut buffer = vec![0; BUFFER];
@@ -433,8 +435,9 @@ fn route_socket(groups: u32) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Waits for the next datagram of the kernel; `None` where it was too long for the buffer. Other processes could send to the
-/// socket, too; only the kernel has port 0.
+/// Waits for the kernel's next datagram; returns `None` if it exceeds the buffer.
+///
+/// Other processes can send to the socket too. Only the kernel has port ID 0.
 fn receive<'a>(socket: &OwnedFd, buffer: &'a mut [u8]) -> nix::Result<Option<&'a [u8]>> {
     let (length, cut) = loop {
         let mut parts = [IoSliceMut::new(buffer)];
@@ -518,7 +521,7 @@ fn added_address(new: &NewAddress) -> AddressRequest {
 }
 
 fn address_request(link: u32, address: IpAddr, prefix: u8) -> AddressRequest {
-    // A network of one address or two has no broadcast address (RFC 3021): it would be a host's.
+    // Networks of one or two addresses have no broadcast address (RFC 3021): it would be a host's.
     let broadcast = match address {
         IpAddr::V4(v4) if prefix < 31 => Some((u32::from(v4) | (u32::MAX >> prefix)).into()),
         _ => None,
@@ -550,13 +553,14 @@ fn added_route(new: &NewRoute) -> RouteRequest {
     }
 }
 
-/// Longest wait for an answer: the kernel answers at once or never.
+/// Timeout of one response in seconds: the kernel responds at once or never.
 const ANSWER_SECONDS: i64 = 5;
-/// The kernel's largest datagram for a dump (`netlink_dump`, net/netlink/af_netlink.c).
+/// Size of the kernel's largest dump datagram (`netlink_dump`, net/netlink/af_netlink.c).
 const BUFFER: usize = 32 * 1024;
-/// How often a dump is asked for that changes all the while.
+/// Maximum number of dumps while the objects keep changing.
 const MAX_DUMPS: usize = 5;
-/// `RTMGRP_LINK`, `_IPV4_IFADDR`, `_IPV6_IFADDR`, `_IPV6_IFINFO` and group 20, `RTNLGRP_ND_USEROPT`.
+/// `RTMGRP_LINK`, `_IPV4_IFADDR`, `_IPV6_IFADDR`, `_IPV6_IFINFO` and group 20,
+/// `RTNLGRP_ND_USEROPT`.
 const GROUPS: u32 = 1 | 0x10 | 0x100 | 0x800 | (1 << 19);
 
 #[cfg(test)]
@@ -599,7 +603,7 @@ mod tests {
         }
     }
 
-    /// An answer to request 7.
+    /// Returns a response to request 7.
     fn answer(message_type: u16, flags: u16, body: &[u8]) -> Vec<u8> {
         let message = Message {
             message_type,
@@ -611,7 +615,7 @@ mod tests {
         message.to_bytes()
     }
 
-    /// A link with this index in an answer to request 7; its MTU has so many bytes.
+    /// Returns a response to request 7 with a link of this index; its MTU has `mtu_bytes` bytes.
     fn link_answer(index: u32, mtu_bytes: usize) -> Vec<u8> {
         let request = LinkRequest {
             index,
@@ -635,7 +639,7 @@ mod tests {
         let mut take =
             |datagram: &[u8], exchange| take_answers(datagram, &exchange, link, &mut answers);
         let done = take(&datagram, exchange(7, netlink::DUMP)).unwrap();
-        // The only answer to a question is the answer, or an error; a late one to another is neither.
+        // A malformed response to a query is an error; a late response to another request is not.
         assert!(take(&link_answer(2, 1), exchange(7, 0)).is_err());
         assert!(!take(&link_answer(2, 1), exchange(8, 0)).unwrap());
         assert!(!take(&link_answer(2, 4), exchange(8, netlink::DUMP)).unwrap());
@@ -732,7 +736,8 @@ mod tests {
         assert!(refused.is_err());
     }
 
-    /// What other processes send is not the kernel's word, even if it looks like an answer to the next question.
+    /// Messages of other processes are ignored, even if they look like a response to the next
+    /// request.
     #[test]
     fn a_forged_answer_is_not_taken() {
         unshare(CloneFlags::CLONE_NEWNET).expect("the test needs root");
@@ -770,7 +775,7 @@ mod tests {
         for mtu in 1400..1450 {
             netlink.set_mtu(1, mtu).unwrap();
         }
-        // The loss itself, and what there was room for.
+        // The lost messages count once, and the ones that fit into the buffer count too.
         let mut reported = 0;
         while let Some(change) = changes.wait(Duration::ZERO).unwrap() {
             assert_eq!(change, Change::Links);
@@ -787,7 +792,7 @@ mod tests {
         assert_eq!((broadcast(31), broadcast(32)), (None, None));
     }
 
-    /// Bodies that were recorded on their way to a kernel that accepted them (Linux 6.18).
+    /// Request bodies recorded from requests that a kernel accepted (Linux 6.18).
     #[test]
     fn requests_are_written_as_the_kernel_wants_them() {
         let address = |address: &str, prefix, valid| {

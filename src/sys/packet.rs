@@ -1,7 +1,8 @@
 //! UDP over IPv4 on one interface through packet(7): for a DHCP client that has no address yet.
 //!
-//! A server may send its reply to the offered address (RFC 1542 section 3.1.1). The kernel drops such
-//! a packet, because that address is not configured, and sends ours from another interface's address.
+//! A server may send its reply to the offered address (RFC 1542 section 3.1.1). The kernel drops
+//! such a packet because that address is not configured. It would also send the client's packets
+//! from another interface's address.
 
 use crate::formats::ipv4;
 use socket2::{Domain, SockAddr, SockAddrStorage, SockFilter, Socket, Type};
@@ -9,7 +10,7 @@ use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-/// A socket that receives UDP datagrams to one port, whatever address they are for.
+/// Packet socket that receives UDP datagrams to one port, whatever their destination address.
 #[derive(Debug)]
 pub struct PacketSocket {
     socket: Socket,
@@ -21,22 +22,21 @@ impl PacketSocket {
     /// Opens a socket on the interface with this index.
     ///
     /// # Errors
-    /// The interface is gone or down, or the kernel does not let this process see packets
-    /// (`CAP_NET_RAW`).
+    /// The interface is gone or down, or the process may not open packet sockets (`CAP_NET_RAW`).
     pub fn open(link: u32, port: u16) -> io::Result<Self> {
-        // Without a protocol nothing is received before the filter is there.
+        // Without a protocol the socket receives nothing until the filter is attached.
         let socket = Socket::new(Domain::PACKET, Type::DGRAM, None)?;
         socket.attach_filter(&filter(port))?;
         socket.bind(&link_address(link, [0; 6])?)?;
         Ok(Self { socket, link, port })
     }
 
-    /// The payload of the next datagram; `None` when none came in time.
+    /// Receives the payload of the next datagram; returns `None` on timeout.
     ///
     /// # Errors
-    /// What the kernel says; an interface that is down is no error, but sends nothing.
+    /// The error of `read`. An interface that is down is no error; it receives nothing.
     pub fn receive(&self, timeout: Duration) -> io::Result<Option<Vec<u8>>> {
-        // Zero would mean for ever.
+        // Zero would disable the timeout.
         self.socket
             .set_read_timeout(Some(timeout.max(Duration::from_millis(1))))?;
         let mut buffer = [0; MAX_PACKET];
@@ -58,7 +58,7 @@ impl PacketSocket {
     /// Broadcasts a datagram from the unspecified address.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error, or `InvalidInput` if the payload exceeds a datagram.
     pub fn broadcast(&self, payload: &[u8], port: u16) -> io::Result<()> {
         let from = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, self.port);
         let to = SocketAddrV4::new(Ipv4Addr::BROADCAST, port);
@@ -69,8 +69,10 @@ impl PacketSocket {
     }
 }
 
-/// Lets through whole UDP datagrams to this port, but not those that are for another host or
-/// another VLAN, which some drivers hand over too. A packet begins with its IP header.
+/// Returns a filter that accepts unfragmented UDP datagrams to this port.
+///
+/// It rejects packets to another host or VLAN, which some drivers deliver too. A packet begins with
+/// its IP header.
 fn filter(port: u16) -> [SockFilter; 11] {
     let refuse_unless_equal = |value, behind| SockFilter::new(JUMP_EQUAL, 0, behind, value);
     [
@@ -88,7 +90,7 @@ fn filter(port: u16) -> [SockFilter; 11] {
     ]
 }
 
-/// The address of a MAC on an interface, for IPv4.
+/// Returns the link-layer address of a MAC on an interface, for IPv4.
 fn link_address(link: u32, mac: [u8; 6]) -> io::Result<SockAddr> {
     let index = i32::try_from(link).map_err(io::Error::other)?;
     let [a, b, c, d, e, f] = mac;
@@ -104,14 +106,14 @@ fn link_address(link: u32, mac: [u8; 6]) -> io::Result<SockAddr> {
         sll_addr: [a, b, c, d, e, f, 0, 0],
     };
     let mut storage = SockAddrStorage::zeroed();
-    // SAFETY: the storage is large enough for and aligned as every kind of address, of which this
-    // is one.
+    // SAFETY: the storage has the size and alignment for every type of address, of which this is
+    // one.
     unsafe { *storage.view_as::<libc::sockaddr_ll>() = address };
-    // SAFETY: the storage holds an address of this length, and its family says which kind.
+    // SAFETY: the storage holds an address of this length, and its family identifies the type.
     Ok(unsafe { SockAddr::new(storage, length) })
 }
 
-/// The kernel's largest, but for jumbo frames, which no DHCP message fills.
+/// Maximum size of a received packet. A DHCP message never fills a jumbo frame.
 const MAX_PACKET: usize = 2048;
 /// `AF_PACKET`.
 const FAMILY: libc::sa_family_t = 17;
@@ -123,7 +125,7 @@ const UDP: u32 = 17;
 const LOAD_WORD: u16 = 0x20;
 const LOAD_HALF: u16 = 0x28;
 const LOAD_BYTE: u16 = 0x30;
-/// At an offset from the register that [`LOAD_HEADER_LENGTH`] sets.
+/// Loads from an offset relative to the register that [`LOAD_HEADER_LENGTH`] sets.
 const LOAD_HALF_BEHIND: u16 = 0x48;
 const LOAD_HEADER_LENGTH: u16 = 0xB1;
 const JUMP_EQUAL: u16 = 0x15;
@@ -141,7 +143,7 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(60);
 
-    /// A network of this thread's own, and the index of its loopback interface.
+    /// Creates a network namespace for this thread; returns the index of its loopback interface.
     fn own_network() -> u32 {
         unshare(CloneFlags::CLONE_NEWNET).expect("the test needs root");
         let mut netlink = Netlink::open().unwrap();

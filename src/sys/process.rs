@@ -1,4 +1,4 @@
-//! What this process lets others see of it.
+//! Hides this process's memory, arguments and environment from other processes.
 
 use crate::formats::process_status::effective_capabilities;
 use nix::sys::mman::{MlockAllFlags, mlockall};
@@ -12,47 +12,53 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use zeroize::Zeroizing;
 
-/// Closes this process to everybody else: no core dump, no tracing, no reading of its memory, but by who may trace everything
-/// (`CAP_SYS_PTRACE`). And nothing of it is ever swapped out, where it may lock its memory.
+/// Protects this process's memory: no core dump, no tracing and no reading by other processes,
+/// except with `CAP_SYS_PTRACE`.
+///
+/// If the process may lock memory without limit, its pages are never swapped out.
 ///
 /// # Errors
-/// What the kernel says of the first part that it refuses.
+/// The error of the first part that the kernel refuses.
 pub fn harden() -> io::Result<()> {
     nix::sys::prctl::set_dumpable(false)?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     if may_lock_all() {
-        // Pages are locked when they are first used: stacks are large and mostly never are.
+        // Pages are locked on first use: stacks are large, and most of their pages are never used.
         let flags = MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE;
         mlockall(flags | MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT))?;
     }
     Ok(())
 }
 
-/// Has a program start with no signal blocked, whatever this process has blocked for itself: a shell whose `SIGINT` is blocked
-/// cannot be interrupted, nor can what is started in it.
+/// Unblocks all signals in a program before it starts.
+///
+/// A child inherits the signals that this process blocks. A shell with `SIGINT` blocked cannot be
+/// interrupted, nor can its children.
 pub fn unblock_signals(program: &mut Command) -> &mut Command {
     let unblock = || SigSet::empty().thread_set_mask().map_err(io::Error::from);
-    // SAFETY: between fork and exec the closure makes one call, pthread_sigmask(3), which is async-signal-safe, and allocates
-    // nothing.
+    // SAFETY: between fork and exec the closure makes one call, pthread_sigmask(3). It is
+    // async-signal-safe and allocates nothing.
     unsafe { program.pre_exec(unblock) }
 }
 
-/// Whether this process may lock memory without limit. Under a limit, locking everything would make memory end early.
+/// Returns whether this process may lock memory without limit. Under a limit, locking all pages
+/// would make allocations fail early.
 fn may_lock_all() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     effective_capabilities(&status).is_some_and(|bits| bits & CAP_IPC_LOCK != 0)
 }
 
-/// The arguments and variables that this process was started with, as everybody reads them in `/proc/PID/cmdline` and (of its
-/// user) `environ`.
+/// Arguments and environment of this process, as other processes read them in `/proc/PID/cmdline`
+/// and, for the same user, `environ`.
 #[derive(Debug)]
 pub struct Arguments(File);
 
 impl Arguments {
-    /// Reaches them. To be called before [`harden`], which closes this process's memory even to itself.
+    /// Opens this process's memory. Must be called before [`harden`], which denies that even to the
+    /// process itself.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     pub fn reach() -> io::Result<Self> {
         OpenOptions::new()
             .read(true)
@@ -61,10 +67,11 @@ impl Arguments {
             .map(Self)
     }
 
-    /// Writes over secrets among them; `secrets` finds their places in a text of words that end with a zero byte.
+    /// Overwrites secrets with `*`. `secrets` returns their ranges in a text of zero-terminated
+    /// strings.
     ///
     /// # Errors
-    /// The kernel does not tell where they are, or does not let them be written.
+    /// The addresses cannot be determined, or the memory cannot be read or written.
     pub fn mask(&self, secrets: impl Fn(&[u8]) -> Vec<Range<usize>>) -> io::Result<()> {
         for place in arguments_and_variables()? {
             let length = usize::try_from(place.end - place.start).map_err(io::Error::other)?;
@@ -80,10 +87,10 @@ impl Arguments {
     }
 }
 
-/// `arg_start` to `arg_end`, and `env_start` to `env_end` (proc(5), fields 48 to 51 of `stat`).
+/// Returns `arg_start..arg_end` and `env_start..env_end` (proc(5), fields 48 to 51 of `stat`).
 fn arguments_and_variables() -> io::Result<[Range<u64>; 2]> {
     let stat = fs::read_to_string("/proc/self/stat")?;
-    // The name in parentheses may hold anything.
+    // The process name in parentheses may contain any character.
     let (_, fields) = stat.rsplit_once(')').unwrap_or_default();
     let mut addresses = fields.split_whitespace().skip(45);
     let mut next = || addresses.next()?.parse::<u64>().ok();
@@ -93,7 +100,7 @@ fn arguments_and_variables() -> io::Result<[Range<u64>; 2]> {
     }
 }
 
-/// linux/capability.h: the 15th.
+/// Bit 14 (linux/capability.h).
 const CAP_IPC_LOCK: u64 = 1 << 14;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Clocks: the kernel's, and the machine's own that goes on without power (`linux/rtc.h`).
+//! Sets the system clock and the battery-backed hardware clock (`linux/rtc.h`).
 
 use nix::libc::c_int;
 use nix::sys::time::TimeSpec;
@@ -7,27 +7,27 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-/// A second of the calendar.
+/// Calendar date and time, to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
-    /// Since the birth of Christ.
+pub struct CalendarTime {
+    /// Year AD.
     pub year: i16,
-    /// From 1 on.
+    /// Month, from 1.
     pub month: i8,
-    /// From 1 on.
+    /// Day of the month, from 1.
     pub day: i8,
-    /// From 0 on.
+    /// Hour, from 0.
     pub hour: i8,
-    /// From 0 on.
+    /// Minute, from 0.
     pub minute: i8,
-    /// From 0 on.
+    /// Second, from 0.
     pub second: i8,
 }
 
-/// Sets the kernel's clock to a time since 1970-01-01 UTC.
+/// Sets the system clock to a time since 1970-01-01 UTC.
 ///
 /// # Errors
-/// `EPERM` without the right to; `EINVAL` for what no clock can show.
+/// `EPERM` if the process lacks permission; `EINVAL` for a time out of range.
 pub fn set_clock(now: Duration) -> io::Result<()> {
     let seconds = i64::try_from(now.as_secs()).map_err(io::Error::other)?;
     let time = TimeSpec::new(seconds, now.subsec_nanos().into());
@@ -37,8 +37,9 @@ pub fn set_clock(now: Duration) -> io::Result<()> {
 /// Sets a hardware clock (`RTC_SET_TIME`).
 ///
 /// # Errors
-/// The file is no such clock, the caller may not set it, or the clock cannot show the moment.
-pub fn set_hardware_clock(clock: BorrowedFd<'_>, moment: Moment) -> io::Result<()> {
+/// The file is not a hardware clock, the process lacks permission, or the clock cannot represent
+/// the time.
+pub fn set_hardware_clock(clock: BorrowedFd<'_>, moment: CalendarTime) -> io::Result<()> {
     let time = RtcTime {
         second: moment.second.into(),
         minute: moment.minute.into(),
@@ -46,7 +47,7 @@ pub fn set_hardware_clock(clock: BorrowedFd<'_>, moment: Moment) -> io::Result<(
         day: moment.day.into(),
         month: c_int::from(moment.month) - 1,
         year: c_int::from(moment.year) - 1900,
-        // The kernel works these out itself (drivers/rtc/interface.c).
+        // The kernel computes these itself (drivers/rtc/interface.c).
         ..RtcTime::default()
     };
     // SAFETY: the kernel reads one `struct rtc_time` from the pointer, which outlives the call.
@@ -85,7 +86,7 @@ mod tests {
     #[test]
     fn what_is_no_clock_is_not_set() {
         let file = File::open("/dev/null").unwrap();
-        let moment = Moment {
+        let moment = CalendarTime {
             year: 2026,
             month: 11,
             day: 23,

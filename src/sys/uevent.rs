@@ -1,4 +1,4 @@
-//! The kernel's own announcements of devices (`NETLINK_KOBJECT_UEVENT`): what udev would listen to.
+//! Device events of the kernel (`NETLINK_KOBJECT_UEVENT`), which udev would process.
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{
@@ -8,15 +8,15 @@ use nix::sys::socket::{
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-/// A socket on which the kernel announces devices.
+/// Socket that receives the kernel's device events.
 #[derive(Debug)]
 pub struct Uevents(OwnedFd);
 
 impl Uevents {
-    /// Begins to listen.
+    /// Subscribes to device events.
     ///
     /// # Errors
-    /// When the kernel gives no socket.
+    /// The kernel refuses to open the socket.
     pub fn listen() -> io::Result<Self> {
         let socket = socket(
             AddressFamily::Netlink,
@@ -30,25 +30,28 @@ impl Uevents {
         Ok(Self(socket))
     }
 
-    /// The same socket, on which [`Self::wait`] is an error of the kind `WouldBlock` where there is no announcement.
+    /// Sets the socket to non-blocking: [`Self::wait`] then fails with `WouldBlock` if no event is
+    /// queued.
     ///
     /// # Errors
-    /// The kernel's.
+    /// The error of `fcntl`.
     pub fn without_waiting(self) -> io::Result<Self> {
         fcntl(&self.0, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         Ok(self)
     }
 
-    /// Waits for the next announcement: its text, `action@device` and `KEY=value` words separated by zero bytes.
-    /// `None` when some were lost and the caller had better look for itself.
+    /// Waits for the next event and returns its text: `action@device` and `KEY=value` strings,
+    /// separated by zero bytes.
+    ///
+    /// Returns `None` if events were lost; the caller must then scan the devices itself.
     ///
     /// # Errors
-    /// When the socket is broken.
+    /// The socket failed.
     pub fn wait(&self) -> io::Result<Option<Vec<u8>>> {
-        let mut buffer = vec![0; LONGEST];
+        let mut buffer = vec![0; MAX_LEN];
         loop {
             match recvfrom::<NetlinkAddr>(self.0.as_raw_fd(), &mut buffer) {
-                // Only the kernel has port 0; other processes could send to the group, too.
+                // Only the kernel has port ID 0; other processes can send to the group too.
                 Ok((length, Some(sender))) if sender.pid() == 0 => {
                     buffer.truncate(length);
                     return Ok(Some(buffer));
@@ -67,9 +70,9 @@ impl AsFd for Uevents {
     }
 }
 
-/// Space for the flood of a cold start.
+/// Large enough for the burst of events at a cold start.
 const RECEIVE_BUFFER: usize = 1024 * 1024;
-/// `UEVENT_BUFFER_SIZE` (linux/kobject.h) is 2 KiB; the header comes on top.
-const LONGEST: usize = 8 * 1024;
-/// Group 1 is the kernel's, group 2 was udev's.
+/// `UEVENT_BUFFER_SIZE` (linux/kobject.h) is 2 KiB, to which the header is added.
+const MAX_LEN: usize = 8 * 1024;
+/// Multicast group 1 is the kernel's; group 2 was udev's.
 const KERNEL_GROUP: u32 = 1;

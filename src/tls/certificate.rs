@@ -1,19 +1,24 @@
-//! The agent's own certificate: made at start, told to Ironic with the heartbeat, trusted by nobody else.
+//! The agent's own certificate: generated at start, sent to Ironic with the heartbeat, and trusted
+//! by no other client.
 //!
-//! Ironic stores the certificate of the first heartbeat and then trusts exactly that one for this node, so it is both server
-//! certificate and trust anchor. What that asks of it:
+//! Ironic stores the certificate of the first heartbeat and then trusts only that one for this
+//! node. It is therefore both server certificate and trust anchor, which leads to these
+//! requirements:
 //!
-//! * **Names.** Ironic checks the host of the callback URL, so the subject alternative name holds the advertised address.
-//! * **Strictness.** Python 3.13 turns on OpenSSL's `X509_STRICT`: basic constraints and both key identifiers are present.
-//!   It says `CA:FALSE`, because an authority as a server certificate is refused by others (webpki), and it restricts no key
-//!   usage, because without `keyCertSign` OpenSSL before 3.0 does not take it for its own issuer, and with it one must be an
-//!   authority.
-//! * **Time.** The reader checks validity by *its* clock; ours may stand in 1970, at a firmware's build date, or hours ahead
-//!   in local time. The key lives for one boot and is pinned, so dates protect nothing here: the window is wide on purpose.
+//! * **Names.** Ironic checks the host of the callback URL, so the subject alternative name holds
+//!   the advertised address.
+//! * **Strictness.** Python 3.13 sets OpenSSL's `X509_STRICT`: basic constraints and both key
+//!   identifiers are present. It is marked `CA:FALSE`, because other clients (webpki) refuse a CA
+//!   as a server certificate. Key usage is not restricted: without `keyCertSign`, OpenSSL before
+//!   3.0 does not accept the certificate as its own issuer. With it, the certificate would have to
+//!   be a CA.
+//! * **Time.** The client checks validity by *its* clock. Ours may be at 1970, at a firmware's
+//!   build date, or hours ahead in local time. The key lives for one boot and is pinned, so dates
+//!   protect nothing here: the validity period is wide on purpose.
 
 use super::key::PrivateKey;
 use super::{Error, Identity};
-use crate::secret::Held;
+use crate::secret::SecretBytes;
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, DnType, IsCa, KeyPair};
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -22,7 +27,7 @@ use std::time::Duration;
 use url::Host;
 use zeroize::Zeroizing;
 
-/// The elliptic curve of the key.
+/// Elliptic curve of the key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Curve {
     /// NIST P-256.
@@ -35,7 +40,7 @@ pub enum Curve {
 }
 
 impl Curve {
-    /// Its name in configuration.
+    /// Returns the curve's name in the configuration.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::P256 => "p256",
@@ -58,35 +63,35 @@ impl FromStr for Curve {
     }
 }
 
-/// What the certificate is made for.
+/// Parameters of a certificate to generate.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// The host of the callback URL.
+    /// Host of the callback URL.
     pub address: Host,
-    /// The machine's name.
+    /// Host name of the machine.
     pub host_name: String,
-    /// The key's curve.
+    /// Curve of the key.
     pub curve: Curve,
-    /// How far the clock of the reader may be behind ours, at least.
+    /// Minimum time by which a client's clock may be behind ours.
     pub allowed_clock_skew: Duration,
-    /// Our clock, since 1970.
+    /// Our time since 1970.
     pub now: Duration,
 }
 
-/// A certificate made at start.
+/// Certificate generated at start.
 #[derive(Debug)]
 pub struct SelfSigned {
-    /// Certificate and key, for the server.
+    /// Certificate and key for the server.
     pub identity: Identity,
-    /// The certificate's PEM text with its final newline, for the heartbeat.
+    /// PEM text of the certificate with its final newline, for the heartbeat.
     pub pem: String,
 }
 
 impl SelfSigned {
-    /// Makes a key and its certificate.
+    /// Generates a key and its certificate.
     ///
     /// # Errors
-    /// [`Error::Generate`] when the address is no valid name or the library refuses.
+    /// [`Error::Generate`] if the address is not a valid name or the library refuses.
     pub fn generate(subject: &Subject) -> Result<Self, Error> {
         let key = Zeroizing::new(
             KeyPair::generate_for(match subject.curve {
@@ -103,7 +108,7 @@ impl SelfSigned {
             pem: certificate.pem().replace('\r', ""),
             identity: Identity {
                 chain: vec![certificate.der().clone()],
-                key: Arc::new(PrivateKey::pkcs8(Held::own(key.serialize_der()))),
+                key: Arc::new(PrivateKey::pkcs8(SecretBytes::own(key.serialize_der()))),
             },
         })
     }
@@ -132,10 +137,10 @@ fn parameters(subject: &Subject) -> CertificateParams {
     parameters
 }
 
-/// First and last second of validity, since 1970.
+/// Returns the first and last second of validity, since 1970.
 ///
-/// It begins no later than the year Ferrite was released in, however far ahead our clock is, and ends long after the later of
-/// that and our clock. A clock past [`CLOCK_MAX`] is not believed at all.
+/// It begins no later than Ferrite's release year, however far ahead our clock is. It ends [`LIFE`]
+/// after the later of that year and our clock. A clock past [`CLOCK_MAX`] is ignored.
 fn window(now: Duration, allowed_clock_skew: Duration) -> (Duration, Duration) {
     let now = if now > CLOCK_MAX {
         RELEASED
@@ -146,7 +151,8 @@ fn window(now: Duration, allowed_clock_skew: Duration) -> (Duration, Duration) {
     (begin, now + LIFE)
 }
 
-/// `GeneralNames` with one entry (RFC 5280, section 4.2.1.6), in DER. rcgen would write the extension as not critical.
+/// Encodes `GeneralNames` with one entry in DER (RFC 5280, section 4.2.1.6). rcgen would mark the
+/// extension as not critical.
 fn names(address: &Host) -> Vec<u8> {
     let (tag, value) = match address {
         Host::Ipv4(address) => (IP_ADDRESS, address.octets().to_vec()),
@@ -160,7 +166,8 @@ fn names(address: &Host) -> Vec<u8> {
     element(SEQUENCE, element(tag, value))
 }
 
-/// One DER element; DER writes a length below 128 in one byte, longer ones after their own length.
+/// Encodes one DER element. A length below 128 takes one byte; a longer one follows the number of
+/// its bytes.
 fn element(tag: u8, content: Vec<u8>) -> Vec<u8> {
     let mut der = vec![tag];
     match u8::try_from(content.len()) {
@@ -182,13 +189,13 @@ const DNS_NAME: u8 = 0x82;
 const IP_ADDRESS: u8 = 0x87;
 /// RFC 5280, appendix A.1: `ub-common-name`.
 const COMMON_NAME_MAX: usize = 64;
-/// RFC 1035, section 2.3.4.
+/// Maximum length of a domain name (RFC 1035, section 2.3.4).
 const DNS_NAME_MAX: usize = 253;
-/// 2026-01-01: no clock that reads an earlier date is right.
+/// 2026-01-01: any clock with an earlier date is wrong.
 const RELEASED: Duration = Duration::from_secs(1_767_225_600);
-/// 2100-01-01.
+/// 2100-01-01: a later clock is ignored.
 const CLOCK_MAX: Duration = Duration::from_secs(4_102_444_800);
-/// Ten years.
+/// Validity after the present: ten years.
 const LIFE: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
 #[cfg(test)]
@@ -212,7 +219,7 @@ mod tests {
         }
     }
 
-    /// Client and server through memory: `Ok` when the handshake ends well.
+    /// Performs a handshake in memory; returns the protocol version on success.
     fn handshake(
         server: Arc<rustls::ServerConfig>,
         client: rustls::ClientConfig,

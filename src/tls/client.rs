@@ -1,7 +1,7 @@
-//! Settings of every client the agent makes: of Ironic's API, of Keystone and of image servers.
+//! TLS settings of every client of the agent: for Ironic's API, Keystone and image servers.
 //!
-//! The roots are always ours to choose, never the library's: a ramdisk may hold no bundle, and an operator's `cafile` is
-//! meant to be the only authority.
+//! The trust anchors are always chosen here, never by the library. A ramdisk may have no bundle,
+//! and an operator's `cafile` is meant to be the only authority.
 
 mod authorities;
 mod chain;
@@ -27,26 +27,26 @@ use rustls::crypto::CryptoProvider;
 use std::sync::Arc;
 use verifier::{ServerVerifier, Trust};
 
-/// How servers are verified and what the client shows of itself.
+/// Settings for the verification of servers, and the client's own certificate.
 #[derive(Clone, Debug, Default)]
 pub struct ClientOptions {
-    /// Accept every server, whatever it shows. For laboratories.
+    /// Whether to accept any certificate of a server; pins still apply. For laboratories.
     pub insecure: bool,
-    /// The only authorities that are trusted; without it, the system's.
+    /// The only trusted authorities; without it, the system's.
     pub authorities: Option<Bundle>,
-    /// The keys of which every server must show one, in the place of a chain to an authority.
+    /// Pins of which every server must match one, in place of a chain to an authority.
     pub pins: Option<Pins>,
-    /// What the client shows when a server asks who it is.
+    /// Certificate and key for servers that request a client certificate.
     pub identity: Option<Arc<Identity>>,
-    /// The oldest protocol version that is spoken.
+    /// Minimum protocol version.
     pub min_version: MinVersion,
-    /// The TLS 1.2 suites that may be used; without it, all the provider has.
+    /// Allowed TLS 1.2 cipher suites; without it, all suites of the provider.
     pub cipher_suites: Option<CipherSuites>,
 }
 
 impl ClientOptions {
-    /// A client builder with these TLS settings, our resolver and the environment's proxies; time limits and redirects are the
-    /// caller's to set.
+    /// Returns a client builder with these TLS settings, our resolver and the environment's
+    /// proxies. The caller sets timeouts and redirects.
     ///
     /// # Errors
     /// See [`ClientOptions::config`].
@@ -60,10 +60,11 @@ impl ClientOptions {
         Ok(Proxies::of_environment().set(builder))
     }
 
-    /// The same settings for a bare TLS connection.
+    /// Returns the same settings for a bare TLS connection.
     ///
     /// # Errors
-    /// An [`Error`] when the authorities cannot be read or the client's own certificate and key do not fit together.
+    /// An [`Error`] if the authorities cannot be read, or the client's own certificate and key do
+    /// not match.
     pub fn config(&self, root: &Root) -> Result<ClientConfig, Error> {
         let provider = match &self.cipher_suites {
             Some(suites) => suites.limit(&provider()),

@@ -1,18 +1,19 @@
-//! As much of DER (X.690) and of certificates (RFC 5280) as the TLS library keeps to itself: where a certificate ends, whether
-//! it calls itself an authority, and what its key may be used for.
+//! Parses the parts of DER (X.690) and of certificates (RFC 5280) that the TLS library does not
+//! expose. They are the end of a certificate, its CA flag and its key usage.
 //!
-//! Only bytes that the library also reads as a certificate are believed; what cannot be read here is `None`.
+//! The results count only for bytes that the library also parses as a certificate. What cannot be
+//! parsed here is `None`.
 
 use std::ops::Range;
 
-/// Values that follow one another.
+/// Consecutive DER values.
 #[derive(Clone, Debug)]
 pub(super) struct Values<'a> {
     text: &'a [u8],
     left: Range<usize>,
 }
 
-/// One value and its place in the text.
+/// DER value and its range in the text.
 #[derive(Clone, Debug)]
 pub(super) struct Value<'a> {
     text: &'a [u8],
@@ -27,7 +28,7 @@ impl<'a> Values<'a> {
         Self { text, left }
     }
 
-    /// The next value, if it has this tag.
+    /// Returns the next value if it has this tag.
     pub(super) fn next_of(&mut self, tag: u8) -> Option<Value<'a>> {
         self.next().filter(|value| value.tag == tag)
     }
@@ -45,7 +46,7 @@ impl<'a> Values<'a> {
                     .fold(0, |sum, digit| sum << 8 | usize::from(*digit));
                 (length, rest)
             }
-            // Without a length, or longer than anything that is read here.
+            // Indefinite, or longer than anything parsed here.
             _ => return None,
         };
         let begin = self.left.end - rest.len();
@@ -76,38 +77,38 @@ impl<'a> Value<'a> {
         self.tag
     }
 
-    /// What it holds.
+    /// Returns the content of the value.
     pub(super) fn content(&self) -> &'a [u8] {
         self.text.get(self.content.clone()).unwrap_or_default()
     }
 
-    /// The values it holds.
+    /// Returns the values in the content.
     pub(super) fn values(&self) -> Values<'a> {
         let (text, left) = (self.text, self.content.clone());
         Values { text, left }
     }
 
-    /// Where it is, with tag and length.
+    /// Returns the range of the value, with tag and length.
     pub(super) const fn place(&self) -> Range<usize> {
         self.begin..self.content.end
     }
 }
 
-/// What a certificate says of itself.
+/// Properties that a certificate declares.
 #[derive(Debug)]
 pub(super) struct Certificate<'a> {
     der: &'a [u8],
-    /// What its issuer signed.
+    /// Range of the part that the issuer signs.
     signed: Range<usize>,
-    /// Whether it says anything of being an authority.
+    /// Whether it has basic constraints.
     has_constraints: bool,
-    /// Where it says TRUE to being an authority.
+    /// Position of the CA flag, if it is TRUE.
     authority: Option<usize>,
-    /// The first bits of what its key may be used for; `None` where that is not restricted.
+    /// First byte of the key usage; `None` if the usage is not restricted.
     key_usage: Option<u8>,
-    /// Whether its extended uses, where there are any, have TLS servers among them.
+    /// Whether its extended key usage, if any, includes TLS servers.
     is_of_servers: bool,
-    /// Whether it is of version 1, which knows no authorities, and names itself as its issuer.
+    /// Whether it is of version 1, which has no CA flag, and its issuer is its subject.
     is_old_root: bool,
 }
 
@@ -141,7 +142,7 @@ impl<'a> Certificate<'a> {
                     read.is_of_servers = uses.any(|of| of.content() == SERVER_AUTHENTICATION);
                 }
                 KEY_USAGE => {
-                    // The first byte counts the bits that are missing at the end.
+                    // The first byte is the number of unused bits at the end.
                     let bits = value.next_of(BIT_STRING)?.content().get(1).copied();
                     read.key_usage = Some(bits.unwrap_or_default());
                 }
@@ -151,13 +152,15 @@ impl<'a> Certificate<'a> {
         Some(read)
     }
 
-    /// Whether it calls itself an authority.
+    /// Returns whether it declares itself a CA.
     pub(super) const fn is_authority(&self) -> bool {
         self.authority.is_some()
     }
 
-    /// Whether it may sign for TLS servers where it is trusted. As OpenSSL (`check_ca`, `check_purpose_ssl_server`), and unlike the TLS
-    /// library, which takes any certificate that it is given for an authority's.
+    /// Returns whether it may sign for TLS servers as a trust anchor.
+    ///
+    /// The rules are those of OpenSSL (`check_ca`, `check_purpose_ssl_server`). The TLS library
+    /// would accept any certificate that it is given as a CA.
     pub(super) fn may_sign(&self) -> bool {
         let key_may = self.key_usage.is_none_or(|bits| bits & KEY_CERT_SIGN != 0);
         let is_authority = match self.has_constraints {
@@ -167,7 +170,8 @@ impl<'a> Certificate<'a> {
         key_may && is_authority && self.is_of_servers
     }
 
-    /// The same certificate as one that calls itself no authority. Nobody signed that: see [`Certificate::signed`].
+    /// Returns a copy that declares itself no CA. The signature does not cover the copy: see
+    /// [`Certificate::signed`].
     pub(super) fn without_authority(&self) -> Vec<u8> {
         let mut der = self.der.to_vec();
         if let Some(says_true) = self.authority.and_then(|at| der.get_mut(at)) {
@@ -176,19 +180,21 @@ impl<'a> Certificate<'a> {
         der
     }
 
-    /// The part that its issuer signs, of this certificate or of its changed copy.
+    /// Returns the part that the issuer signs, of this certificate or of its changed copy.
     pub(super) fn signed<'b>(&self, der: &'b [u8]) -> &'b [u8] {
         der.get(self.signed.clone()).unwrap_or_default()
     }
 
-    /// Whether a TLS server may have it. As OpenSSL: it may sign handshakes, or at least encrypt or agree on keys.
+    /// Returns whether a TLS server may use it. As in OpenSSL, its key must be allowed to sign
+    /// handshakes, or at least to encrypt or agree on keys.
     pub(super) fn is_for_servers(&self) -> bool {
         self.key_usage
             .is_none_or(|bits| bits & (DIGITAL_SIGNATURE | KEY_ENCIPHERMENT | KEY_AGREEMENT) != 0)
     }
 }
 
-/// Whether these fields are of a certificate without a version, which is the first one, whose issuer is its subject.
+/// Returns whether the fields are of a certificate of version 1 (no version field) whose issuer is
+/// its subject.
 fn is_old_root(mut fields: Values<'_>) -> bool {
     // Serial number, algorithm, issuer, validity, subject (RFC 5280, section 4.1).
     let has_version = fields.next_of(INTEGER).is_none();
@@ -198,7 +204,7 @@ fn is_old_root(mut fields: Values<'_>) -> bool {
     !has_version && issuer.is_some() && content(issuer) == content(subject)
 }
 
-/// Where the basic constraints say TRUE, if they do.
+/// Returns the position of the CA flag in the basic constraints, if it is TRUE.
 fn true_at(constraints: &Value<'_>) -> Option<usize> {
     let first = constraints.values().next_of(BOOLEAN)?;
     (first.content() == [TRUE]).then_some(first.content.start)
@@ -210,19 +216,19 @@ const BOOLEAN: u8 = 1;
 const INTEGER: u8 = 2;
 const BIT_STRING: u8 = 3;
 const OCTET_STRING: u8 = 4;
-/// `[3]` of the part that is signed.
+/// Tag `[3]` in the signed part.
 const EXTENSIONS: u8 = 0xa3;
-/// A tag with a number that needs more bytes.
+/// Tag bits of a number that needs further bytes.
 const MULTIPLE_BYTES: u8 = 0x1f;
 const TRUE: u8 = 0xff;
 const FALSE: u8 = 0;
-/// 2.5.29.19
+/// OID 2.5.29.19.
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
-/// 2.5.29.15, and its bits.
+/// OID 2.5.29.15.
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
-/// 2.5.29.37
+/// OID 2.5.29.37.
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
-/// 1.3.6.1.5.5.7.3.1
+/// OID 1.3.6.1.5.5.7.3.1.
 const SERVER_AUTHENTICATION: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
 const DIGITAL_SIGNATURE: u8 = 0x80;
 const KEY_CERT_SIGN: u8 = 0x04;
@@ -279,7 +285,8 @@ mod tests {
         }
     }
 
-    /// A certificate of version 1: serial number, algorithm, issuer, validity, subject, key.
+    /// Returns a certificate of version 1: serial number, algorithm, issuer, validity, subject,
+    /// key.
     fn of_version_1(issuer: &str, subject: &str) -> Vec<u8> {
         let value = |tag: u8, content: &[u8]| {
             let mut value = vec![tag, u8::try_from(content.len()).unwrap()];

@@ -1,4 +1,4 @@
-//! Any bytes as a peer's: alone, or as damage to a conversation that began well. And as certificates in PEM.
+//! Fuzzes the TLS server with arbitrary bytes or a damaged session, and the PEM parser.
 
 #![allow(
     clippy::expect_used,
@@ -23,8 +23,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use url::Host;
 
-/// The first byte says what the others are: 0 a client's bytes, 1 PEM, else damage of three bytes each, to what the client (even) or
-/// the server sends: a place, and what is exchanged there.
+/// The first byte selects the input: 0 for bytes of a client, 1 for PEM. Other values damage a
+/// valid session, in groups of three bytes: a position (two bytes) and a mask to XOR there. An even
+/// value damages what the client sends, an odd one what the server sends. The remainders 0 and 1 of
+/// division by 4 select TLS 1.2.
 pub(crate) fn tls_stream(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else {
         return;
@@ -45,12 +47,12 @@ fn read_pem(pem: &[u8]) {
     let _ = options.config(&Root::at("/nonexistent"));
 }
 
-/// One connection, to its end. Nobody waits, because a wire without bytes is at its end.
+/// Serves one connection to its end. It never waits, because a wire without bytes is at its end.
 fn serve(wire: Wire) {
     let conversation = pin!(async {
         let mut stream = ServerStream::accept(Arc::clone(&ENDS.server), wire).await?;
         let mut request = Vec::new();
-        let mut bounded = (&mut stream).take(MOST_BYTES);
+        let mut bounded = (&mut stream).take(MAX_BYTES);
         let read = bounded.read_to_end(&mut request).await;
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
         stream.shutdown().await?;
@@ -60,19 +62,19 @@ fn serve(wire: Wire) {
     let Poll::Ready(outcome) = conversation.poll(&mut cx) else {
         panic!("the connection waits for nothing");
     };
-    // What is damaged is no request any more.
+    // Damage may cut the request short, but never change it.
     if let Ok(request) = outcome {
         assert!(REQUEST.starts_with(&request), "{request:?}");
     }
 }
 
-/// The client's end, in memory.
+/// Client side of a connection, in memory.
 struct Wire {
     client: Option<ClientConnection>,
     is_asked: bool,
-    /// What the client sends.
+    /// Bytes that the client sent.
     sent: io::Cursor<Vec<u8>>,
-    /// Place and damage.
+    /// Positions, and the masks to XOR there.
     to_server: Vec<(usize, u8)>,
     to_client: Vec<(usize, u8)>,
     received: usize,
@@ -97,7 +99,7 @@ impl Wire {
         let damage = damage.chunks_exact(3);
         let damage = damage.map(|change| {
             let place = u16::from_be_bytes([change[0], change[1]]);
-            (usize::from(place) % MOST_DAMAGED, change[2])
+            (usize::from(place) % MAX_DAMAGED, change[2])
         });
         let mut wire = Self::of_bytes(&[]);
         let end = if at_server {
@@ -110,14 +112,14 @@ impl Wire {
         wire
     }
 
-    /// Lets the client say what it has to.
+    /// Lets the client write its pending bytes.
     fn advance(&mut self) -> io::Result<()> {
         let Some(client) = &mut self.client else {
             return Ok(());
         };
         if !client.is_handshaking() && !std::mem::replace(&mut self.is_asked, true) {
             client.writer().write_all(REQUEST)?;
-            // After that the library asserts that it finds no fault.
+            // After `close_notify` the library asserts that it finds no error.
             if self.to_client.is_empty() {
                 client.send_close_notify();
             }
@@ -160,7 +162,7 @@ impl AsyncWrite for Wire {
         if let Some(client) = &mut wire.client
             && let Err(error) = take(client, &bytes)
         {
-            // A client that found a fault is not asked again; its alert is what it says last.
+            // A client that found an error is not used again; its alert is its last output.
             let alert = client.write_tls(wire.sent.get_mut());
             wire.client = None;
             alert?;
@@ -195,7 +197,7 @@ fn damage(bytes: &mut [u8], begin: usize, damage: &[(usize, u8)]) {
     }
 }
 
-/// Settings of both ends that suit each other.
+/// Matching settings of both ends.
 struct Ends {
     server: Arc<ServerConfig>,
     old: Arc<ClientConfig>,
@@ -234,6 +236,6 @@ static ENDS: LazyLock<Ends> = LazyLock::new(|| {
 });
 
 const REQUEST: &[u8] = b"GET /v1/status HTTP/1.1\r\nhost: h\r\n\r\n";
-const MOST_BYTES: u64 = 1 << 20;
-/// As long as a conversation is.
-const MOST_DAMAGED: usize = 2500;
+const MAX_BYTES: u64 = 1 << 20;
+/// Length of a session.
+const MAX_DAMAGED: usize = 2500;

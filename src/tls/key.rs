@@ -1,9 +1,10 @@
-//! A private key in sealed memory: opened for each handshake, for as long as its signature takes.
+//! Private keys in locked memory, opened for each handshake for the time of one signature.
 //!
-//! The TLS library would keep a key of its own for the life of the process. Here it is handed one that holds nothing.
+//! The TLS library would hold its own copy of a key for the life of the process. It gets a key here
+//! that holds no secret.
 
 use super::error::Error;
-use crate::secret::Held;
+use crate::secret::SecretBytes;
 use rustls::SignatureAlgorithm;
 use rustls::SignatureScheme;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
@@ -11,29 +12,29 @@ use rustls::sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
 use std::sync::Arc;
 
-/// A private key. It leaves only as a signature.
+/// Private key; it is only used for signatures.
 #[derive(Debug)]
 pub(super) struct PrivateKey {
     form: Form,
-    der: Held,
+    der: SecretBytes,
 }
 
-/// How the key is written.
+/// Encoding of a private key.
 #[derive(Clone, Copy, Debug)]
 enum Form {
-    /// RFC 8017.
+    /// PKCS #1 (RFC 8017).
     Pkcs1,
-    /// RFC 5958.
+    /// PKCS #8 (RFC 5958).
     Pkcs8,
-    /// RFC 5915.
+    /// SEC 1 (RFC 5915).
     Sec1,
 }
 
 impl PrivateKey {
-    /// Takes a key in; its bytes move into a page of their own.
+    /// Takes ownership of a key; its bytes move into a page of their own.
     ///
     /// # Errors
-    /// [`Error::KeyForm`] where the key is of none of the three forms.
+    /// [`Error::KeyForm`] if the key has none of the three encodings.
     pub(super) fn new(key: PrivateKeyDer<'static>) -> Result<Self, Error> {
         let form = match &key {
             PrivateKeyDer::Pkcs1(_) => Form::Pkcs1,
@@ -41,25 +42,25 @@ impl PrivateKey {
             PrivateKeyDer::Sec1(_) => Form::Sec1,
             _ => return Err(Error::KeyForm),
         };
-        let der = Held::own(key.secret_der().to_vec());
+        let der = SecretBytes::own(key.secret_der().to_vec());
         Ok(Self { form, der })
     }
 
-    /// A key as PKCS #8, where it is held already.
-    pub(super) fn pkcs8(der: Held) -> Self {
+    /// Wraps a PKCS #8 key that is in locked memory already.
+    pub(super) fn pkcs8(der: SecretBytes) -> Self {
         Self {
             form: Form::Pkcs8,
             der,
         }
     }
 
-    pub(super) fn into_held(self) -> Held {
+    pub(super) fn into_held(self) -> SecretBytes {
         self.der
     }
 
-    /// What the TLS library asks of a key; nothing secret is left when it is dropped.
+    /// Creates the library's signing key. No secret remains when it is dropped.
     fn open(&self) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-        self.der.reveal(|der| {
+        self.der.expose_with(|der| {
             any_supported_type(&match self.form {
                 Form::Pkcs1 => PrivateKeyDer::Pkcs1(der.into()),
                 Form::Pkcs8 => PrivateKeyDer::Pkcs8(der.into()),
@@ -69,10 +70,10 @@ impl PrivateKey {
     }
 }
 
-/// The chain with its key, as either end of a handshake wants it.
+/// Returns the chain with its key, in the form that both ends of a handshake need.
 ///
 /// # Errors
-/// [`Error::Handshake`] where they do not belong together, or the key is of no kind that signs.
+/// [`Error::Handshake`] if they do not match, or if the key cannot sign.
 pub(super) fn certified(
     chain: &[CertificateDer<'static>],
     key: &Arc<PrivateKey>,
@@ -88,7 +89,7 @@ pub(super) fn certified(
     Ok(Arc::new(certified.into()))
 }
 
-/// What everybody may know of a key, and where the rest is.
+/// Public part of a key, with a reference to the private part.
 #[derive(Debug)]
 struct Sealed {
     algorithm: SignatureAlgorithm,

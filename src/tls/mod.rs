@@ -1,22 +1,22 @@
-//! TLS: the one provider, client and server settings, the agent's own certificate.
+//! TLS: the cryptographic provider, client and server settings, and the agent's own certificate.
 //!
-//! Every handshake of the agent, in either direction, is set up here; nothing else names a cryptographic library.
+//! Every handshake of the agent, in either direction, is configured here.
 
 pub mod certificate;
+mod cipher_suites;
 pub mod client;
 mod der;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod kept;
 mod key;
 mod pem;
+mod persisted;
 pub mod server;
 pub mod stream;
-mod suites;
 
+pub use cipher_suites::CipherSuites;
 pub use error::Error;
-pub use suites::CipherSuites;
 
 use key::PrivateKey;
 use rustls::SupportedProtocolVersion;
@@ -27,13 +27,14 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// The cryptography of every handshake: aws-lc-rs, with its post-quantum key exchange first.
+/// Returns the cryptography of every handshake: aws-lc-rs, with its post-quantum key exchange
+/// first.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-/// The oldest protocol version that is spoken.
+/// Minimum protocol version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MinVersion {
     /// TLS 1.2 and 1.3.
@@ -64,7 +65,7 @@ impl FromStr for MinVersion {
     }
 }
 
-/// A certificate chain and its private key.
+/// Certificate chain and its private key.
 #[derive(Debug)]
 pub struct Identity {
     chain: Vec<CertificateDer<'static>>,
@@ -72,10 +73,11 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads both from PEM text. The caller wipes the key's text.
+    /// Parses both from PEM text. The caller must zero the text of the key.
     ///
     /// # Errors
-    /// [`Error::CertificatePem`] and [`Error::KeyPem`] when the text holds no such thing.
+    /// [`Error::CertificatePem`] or [`Error::KeyPem`] if a text contains no certificate or no
+    /// private key.
     pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, Error> {
         let chain = certificates(certificate)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(Error::KeyPem)?;
@@ -85,13 +87,13 @@ impl Identity {
         })
     }
 
-    /// What the TLS library is handed; the key itself stays where it is.
+    /// Returns the chain and key for the TLS library; the private key stays in locked memory.
     fn certified(&self) -> Result<Arc<SingleCertAndKey>, Error> {
         key::certified(&self.chain, &self.key)
     }
 }
 
-/// Every certificate in a PEM text; at least one.
+/// Returns every certificate in a PEM text; none is an error.
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
     let found = pem::certificates(pem)
         .map(|section| section.map(|section| section.certificate))

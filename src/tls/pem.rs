@@ -1,21 +1,23 @@
-//! Certificates in PEM text, also in the forms that only OpenSSL writes.
+//! Parses certificates in PEM, including the forms that only OpenSSL writes.
 
 use super::der::{OBJECT_IDENTIFIER, SEQUENCE, Value, Values};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{Error, PemObject};
 use zeroize::Zeroizing;
 
-/// A certificate, and what stands behind it.
+/// Certificate, and the trust settings that follow it.
 #[derive(Debug)]
 pub(super) struct Section {
     pub(super) certificate: CertificateDer<'static>,
-    /// OpenSSL's `X509_CERT_AUX`; empty where there is none.
+    /// OpenSSL's `X509_CERT_AUX`; empty if there is none.
     settings: Vec<u8>,
 }
 
 impl Section {
-    /// Whether what OpenSSL noted beside the certificate lets it vouch for servers: their use is not rejected, and it is among
-    /// the trusted ones, where some are named (`X509_check_trust`).
+    /// Returns whether OpenSSL's trust settings let the certificate vouch for servers
+    /// (`X509_check_trust`).
+    ///
+    /// Server use must not be rejected. If trusted uses are listed, it must be one of them.
     pub(super) fn is_trusted_for_servers(&self) -> bool {
         if self.settings.is_empty() {
             return true;
@@ -33,7 +35,7 @@ impl Section {
     }
 }
 
-/// Every certificate in a text, by any of the three labels that OpenSSL knows for it.
+/// Returns every certificate in a text, with any of the three labels that OpenSSL supports.
 pub(super) fn certificates(pem: &[u8]) -> impl Iterator<Item = Result<Section, Error>> {
     let text = relabelled(pem);
     let found: Vec<_> = CertificateDer::pem_slice_iter(&text).collect();
@@ -49,7 +51,8 @@ fn section(bytes: &CertificateDer<'_>) -> Section {
     }
 }
 
-/// The text with the one label that the library knows. It may hold a private key as well.
+/// Replaces OpenSSL's labels by the one that the library supports. The text may contain a private
+/// key too.
 fn relabelled(pem: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut text = Zeroizing::new(Vec::with_capacity(pem.len()));
     for line in pem.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
@@ -70,13 +73,13 @@ fn relabelled(pem: &[u8]) -> Zeroizing<Vec<u8>> {
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 const LABEL: &[u8] = b"CERTIFICATE-----";
-/// Of `openssl x509 -trustout`, and of its first versions.
+/// Labels of `openssl x509 -trustout`, and of its first versions.
 const OTHER_LABELS: [&[u8]; 2] = [b"TRUSTED CERTIFICATE-----", b"X509 CERTIFICATE-----"];
-/// `[0]`: the uses that are rejected. Those that are trusted are a bare sequence before it.
+/// Tag `[0]` of the rejected uses. The trusted uses are a bare sequence before it.
 const REJECTED: u8 = 0xa0;
-/// 1.3.6.1.5.5.7.3.1
+/// OID 1.3.6.1.5.5.7.3.1.
 const SERVERS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
-/// 2.5.29.37.0
+/// OID 2.5.29.37.0.
 const ANY_USE: &[u8] = &[0x55, 0x1d, 37, 0];
 
 #[cfg(test)]
@@ -84,7 +87,7 @@ mod tests {
     use super::*;
     use crate::tls::der::Certificate;
 
-    /// A self-signed certificate by `openssl x509 -addtrust serverAuth -setalias lab` of OpenSSL 3.0.
+    /// Self-signed certificate by `openssl x509 -addtrust serverAuth -setalias lab` of OpenSSL 3.0.
     const TRUSTED: &str = "\
 -----BEGIN TRUSTED CERTIFICATE-----
 MIIBhDCCASmgAwIBAgIUBaN9ooFxLPtQGW07eIVg9KVqZmswCgYIKoZIzj0EAwIw
@@ -98,7 +101,7 @@ vIh8Scpfj68JU/SvM3yrWFN6fwUdAiEA2Gaf8BQELkr42W+u2omzllSY3zoevB3o
 TK5S31JTRFQwETAKBggrBgEFBQcDAQwDbGFi
 -----END TRUSTED CERTIFICATE-----
 ";
-    /// The same by `-addtrust anyExtendedKeyUsage -addreject serverAuth`.
+    /// The same certificate by `-addtrust anyExtendedKeyUsage -addreject serverAuth`.
     const REJECTED_IN_THE_END: &str = "\
 -----BEGIN TRUSTED CERTIFICATE-----
 MIIBhDCCASmgAwIBAgIUBaN9ooFxLPtQGW07eIVg9KVqZmswCgYIKoZIzj0EAwIw

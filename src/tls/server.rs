@@ -1,13 +1,14 @@
-//! Settings of the agent's own HTTPS server.
+//! TLS settings of the agent's own HTTPS server.
 
 use super::{CipherSuites, Error, Identity, MinVersion, provider};
 use rustls::ServerConfig;
 use std::sync::Arc;
 
-/// A server that shows `identity` and asks for no client certificate (the agent token authenticates the caller).
+/// Returns the settings of a server that presents `identity` and requests no client certificate.
+/// The agent token authenticates the caller.
 ///
 /// # Errors
-/// [`Error::Handshake`] when key and certificate do not fit together.
+/// [`Error::Handshake`] if key and certificate do not match.
 pub fn server_config(
     identity: &Identity,
     min_version: MinVersion,

@@ -1,8 +1,8 @@
-//! The server's end of a TLS connection, with buffers of its own that keep nothing.
+//! Server side of a TLS connection, with buffers that retain no plaintext.
 //!
-//! The library's own stream decrypts in a buffer that it keeps for the connection's life: the last request, with its token, would
-//! stay there while the connection idles. Here a record is wiped as soon as its content is handed on, and the content as
-//! soon as it is read.
+//! The library's own stream decrypts in a buffer that lives as long as the connection. The last
+//! request, with its token, would remain there while the connection is idle. Here a record is
+//! zeroed as soon as its content is passed on, and the content as soon as it is read.
 
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError};
@@ -15,48 +15,49 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use zeroize::{Zeroize, Zeroizing};
 
-/// A TLS connection after its handshake.
+/// TLS connection after its handshake.
 pub struct ServerStream<S> {
     stream: S,
     records: Box<Records>,
 }
 
-/// The protocol, between the bytes of the wire and those of the caller.
+/// TLS state between the encrypted bytes and the caller's plaintext.
 struct Records {
     tls: UnbufferedServerConnection,
-    /// What came and was not processed; beyond `filled` there is nothing.
+    /// Received bytes that are not processed; all bytes from `filled` on are zero.
     incoming: Zeroizing<Vec<u8>>,
     filled: usize,
-    /// What is to be sent; it is encrypted.
+    /// Encrypted bytes to send.
     outgoing: Vec<u8>,
     sent: usize,
-    /// What was decrypted and not read.
+    /// Decrypted bytes that are not read.
     content: Zeroizing<Vec<u8>>,
     read: usize,
-    /// The peer will send nothing more.
+    /// Whether the peer closed its side of the connection.
     ended: bool,
-    /// We shall send nothing more.
+    /// Whether this side closed the connection.
     closing: bool,
-    /// The library reported a fault. It must not see the same bytes again.
+    /// Whether the library reported an error. It must not process the same bytes again.
     broken: bool,
 }
 
-/// What stands in the way of more.
+/// What the connection needs to continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Want {
-    /// Nothing: there may be more to process.
+    /// Another step: there may be more to process.
     Again,
-    /// The handshake needs the peer's next bytes.
+    /// The peer's next handshake bytes.
     Handshake,
-    /// The handshake is over, and everything that came is processed.
+    /// Data to send or receive: the handshake is complete, and all received bytes are processed.
     Traffic,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ServerStream<S> {
-    /// Makes the handshake.
+    /// Performs the handshake.
     ///
     /// # Errors
-    /// The peer speaks no TLS, nothing that suits, or has gone; it is told where that can be.
+    /// The peer does not speak TLS, supports no suitable parameters, or closed the connection. It
+    /// receives an alert if possible.
     pub async fn accept(config: Arc<ServerConfig>, stream: S) -> io::Result<Self> {
         let mut handshake = Handshake::new(config, stream)?;
         loop {
@@ -86,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerStream<S> {
         })
     }
 
-    /// Takes one step. What a fault leaves to be said is sent as far as the peer takes it at once.
+    /// Performs one step. After an error it sends the alert, as far as the peer accepts it at once.
     fn advance(&mut self, cx: &mut Context<'_>) -> io::Result<Want> {
         self.records.usable()?;
         self.records.advance().map_err(|error| {
@@ -111,7 +112,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerStream<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// The peer's next bytes; its end is an error unless it was announced.
+    /// Receives the peer's next bytes. The end of the stream is an error; callers handle an
+    /// announced end first.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let records = &mut *self.records;
         let mut room = ReadBuf::new(records.room()?);
@@ -126,44 +128,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServerStream<S> {
     }
 }
 
-/// A handshake in steps, so that the server decides when it computes for whom.
+/// Handshake in steps, so that the server controls when it spends CPU time on which client.
 pub struct Handshake<S>(ServerStream<S>);
 
-/// How far a handshake is.
+/// State of a handshake after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// The peer's message has an answer, and it has to send the next one.
+    /// The peer's message has a response; the peer's next message is needed.
     Answered,
-    /// It is over.
+    /// The handshake is complete.
     Done,
-    /// The rest of a message is needed.
+    /// The peer's message is incomplete.
     NeedsRest,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
-    /// Begins one.
+    /// Creates a handshake.
     ///
     /// # Errors
-    /// The library cannot make a connection of these settings.
+    /// The library rejects the configuration.
     pub fn new(config: Arc<ServerConfig>, stream: S) -> io::Result<Self> {
         ServerStream::new(config, stream).map(Self)
     }
 
-    /// Waits for the peer's next bytes, once it has ours: whoever waits for them sends none.
+    /// Sends the queued bytes, then waits for the peer's next ones: a peer that waits for ours
+    /// sends none.
     ///
     /// # Errors
-    /// The peer has gone, or sends more than any handshake has.
+    /// The peer closed the connection, or sent more than any handshake needs.
     pub async fn receive(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.0.poll_send(cx)).await?;
         poll_fn(|cx| self.0.poll_receive(cx)).await
     }
 
-    /// Processes what came, without waiting for anything. This is what costs computing.
+    /// Processes the received bytes without waiting. This step is the one that costs CPU time.
     ///
     /// # Errors
-    /// The peer speaks no TLS, or nothing that suits; it is told where that can be.
+    /// The peer does not speak TLS, or supports no suitable parameters. It receives an alert if
+    /// possible.
     pub fn process(&mut self) -> io::Result<Progress> {
-        // Nobody is woken when there is room for the rest of what is sent after a fault: then the connection ends.
+        // The rest of an alert needs no wake-up: the connection ends after the error.
         let mut cx = Context::from_waker(Waker::noop());
         loop {
             match self.0.advance(&mut cx)? {
@@ -180,10 +184,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
         }
     }
 
-    /// Sends what is left and gives the connection.
+    /// Sends the queued bytes and returns the connection.
     ///
     /// # Errors
-    /// The peer has gone.
+    /// The peer closed the connection.
     pub async fn finish(mut self) -> io::Result<ServerStream<S>> {
         poll_fn(|cx| self.0.poll_send(cx)).await?;
         Ok(self.0)
@@ -197,7 +201,7 @@ impl<S> std::fmt::Debug for Handshake<S> {
 }
 
 impl Records {
-    /// Fails once there was a fault.
+    /// Fails after an earlier error.
     fn usable(&self) -> io::Result<()> {
         match self.broken {
             true => Err(io::Error::new(
@@ -208,7 +212,7 @@ impl Records {
         }
     }
 
-    /// Takes the protocol one step on. After a fault this must not be called again.
+    /// Performs one step of the protocol. Must not be called again after an error.
     fn advance(&mut self) -> Result<Want, Error> {
         let want = self.step();
         if want.is_err() {
@@ -233,7 +237,7 @@ impl Records {
                 append(&mut self.outgoing, |room| encoded(&mut data, room)).map(|()| Want::Again)
             }
             Ok(ConnectionState::TransmitTlsData(data)) => {
-                // It is sent before anything that comes after it.
+                // It is sent before any later data.
                 data.done();
                 Ok(Want::Again)
             }
@@ -243,7 +247,7 @@ impl Records {
             }
             Ok(ConnectionState::WriteTraffic(_) | ConnectionState::Closed) => Ok(Want::Traffic),
             Ok(ConnectionState::BlockedHandshake) => Ok(Want::Handshake),
-            // Nobody is offered to send data before the handshake.
+            // The server accepts no data before the handshake is complete.
             Ok(_) => Err(Error::General("early data".into())),
             Err(error) => Err(error),
         };
@@ -251,7 +255,7 @@ impl Records {
         want
     }
 
-    /// Forgets the first bytes that came; nothing of them is left behind the others.
+    /// Removes the first received bytes, and zeroes the space that becomes free behind the others.
     fn discard(&mut self, length: usize) {
         let filled = self.filled.saturating_sub(length);
         if let Some(came) = self.incoming.get_mut(..self.filled)
@@ -265,11 +269,11 @@ impl Records {
         self.filled = filled;
     }
 
-    /// Room for what comes next.
+    /// Returns the free part of the receive buffer, which grows up to [`MAX_LEN`].
     fn room(&mut self) -> io::Result<&mut [u8]> {
         let full = self.filled == self.incoming.len();
         if full {
-            let larger = (self.incoming.len() * 2).clamp(KEPT, LARGEST);
+            let larger = (self.incoming.len() * 2).clamp(KEPT, MAX_LEN);
             if larger <= self.filled {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,
@@ -285,14 +289,14 @@ impl Records {
         Ok(self.incoming.get_mut(self.filled..).unwrap_or_default())
     }
 
-    /// Encrypts what fits into one record.
+    /// Encrypts as many bytes as fit into one record.
     fn encrypt(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         let bytes = bytes.get(..FRAGMENT).unwrap_or(bytes);
         self.with_traffic(|traffic, room| traffic.encrypt(bytes, room))?;
         Ok(bytes.len())
     }
 
-    /// Tells the peer, once, that nothing more will come.
+    /// Queues `close_notify`, once.
     fn close(&mut self) -> Result<(), Error> {
         if std::mem::replace(&mut self.closing, true) || self.broken {
             return Ok(());
@@ -304,7 +308,7 @@ impl Records {
         &mut self,
         mut write: impl FnMut(&mut WriteTraffic<'_>, &mut [u8]) -> Result<usize, EncryptError>,
     ) -> Result<(), Error> {
-        // What came may hold records that change the keys, and must be processed first.
+        // Received records may change the keys, so they must be processed first.
         while self.advance()? == Want::Again {}
         let came = self.incoming.get_mut(..self.filled).unwrap_or_default();
         let status = self.tls.process_tls_records(came);
@@ -326,10 +330,11 @@ impl Records {
         written
     }
 
-    /// After a fault: the alert that tells the peer of it, where there is one. The library is asked once: the next time it would look
-    /// at what is at fault again.
+    /// Queues the alert for an error, if the library has one.
+    ///
+    /// The library is called only once: it would process the invalid bytes again at the next call.
     fn say_what_failed(&mut self) {
-        // It remembers how far into these it is.
+        // The library remembers its position in these bytes.
         let came = self.incoming.get_mut(..self.filled).unwrap_or_default();
         let status = self.tls.process_tls_records(came);
         if let Ok(ConnectionState::EncodeTlsData(mut data)) = status.state {
@@ -349,7 +354,8 @@ fn encoded(data: &mut EncodeData<'_>, room: &mut [u8]) -> Result<usize, Option<u
     })
 }
 
-/// Lets something be written behind a buffer's content, with as much room as it asks for; `Err(None)` is its end.
+/// Appends the output of `write` to a buffer, with as much space as it requests; `Err(None)` means
+/// failure.
 fn append(
     buffer: &mut Vec<u8>,
     mut write: impl FnMut(&mut [u8]) -> Result<usize, Option<usize>>,
@@ -395,7 +401,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for ServerStream<S> {
                 return Poll::Ready(Ok(()));
             }
             if this.advance(cx)? != Want::Again {
-                // An answer to what came, such as new keys, goes before the wait for more.
+                // A response to received records, such as new keys, is sent before waiting for
+                // more.
                 if let Poll::Ready(Err(error)) = this.poll_send(cx) {
                     return Poll::Ready(Err(error));
                 }
@@ -411,7 +418,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerStream<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // Small writes wait for each other until they are flushed; large ones for the peer.
+        // Small writes are buffered until a flush; large ones wait for the peer.
         self.records.usable()?;
         if self.records.outgoing.len() >= FRAGMENT {
             ready!(self.poll_send(cx))?;
@@ -425,7 +432,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerStream<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A connection that is broken is closed without a word.
+        // A broken connection is closed without `close_notify`.
         let _broken = self.records.close();
         ready!(self.poll_send(cx))?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
@@ -438,12 +445,13 @@ impl<S> std::fmt::Debug for ServerStream<S> {
     }
 }
 
-/// Most bytes of a record's content (RFC 8446, section 5.1).
+/// Maximum length of a record's content (RFC 8446, section 5.1).
 const FRAGMENT: usize = 16 * 1024;
-/// What buffers have room for as long as nothing larger comes.
+/// Capacity of buffers while nothing larger arrives.
 const KEPT: usize = 4 * 1024;
-/// A handshake message has at most 64 KiB here (the library's own limit), in records with their heads.
-const LARGEST: usize = 80 * 1024;
+/// Limit of the receive buffer: a handshake message has at most 64 KiB here (the library's own
+/// limit), in records with their headers.
+const MAX_LEN: usize = 80 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -471,7 +479,7 @@ mod tests {
         .unwrap()
     }
 
-    /// Both ends of a connection over a wire that holds so many bytes.
+    /// Returns both ends of a connection over a stream that buffers `wire` bytes.
     async fn connected(
         wire: usize,
         version: MinVersion,
@@ -547,7 +555,7 @@ mod tests {
     async fn a_broken_record_ends_the_connection_and_the_peer_is_told() {
         let (mut server, client) = connected(1 << 16, MinVersion::Tls12).await;
         let (mut wire, _) = client.into_inner();
-        // Application data that nobody encrypted.
+        // Application data that is not encrypted.
         wire.write_all(b"\x17\x03\x03\x00\x20ABCDEFGHIJKLMNOPQRSTUVWXYZ012345")
             .await
             .unwrap();
@@ -562,7 +570,7 @@ mod tests {
     #[tokio::test]
     async fn after_a_fault_no_byte_reaches_the_tls_library_again() {
         let forged: &[u8] = b"\x17\x03\x03\x00\x20ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
-        // A record of no known content type, and one of a protocol that does not exist.
+        // A record of an unknown content type, and one of an unknown protocol version.
         for broken in [forged, b"\x63\x03\x03\x00\x01A", b"\x17\x09\x09\x00\x01A"] {
             for version in [MinVersion::Tls12, MinVersion::Tls13] {
                 let (mut server, client) = connected(1 << 16, version).await;
@@ -582,7 +590,7 @@ mod tests {
                 assert_eq!(server.records.incoming.to_vec(), incoming);
                 let mut sent = Vec::new();
                 wire.read_to_end(&mut sent).await.unwrap();
-                // The alert that tells of the fault is the last record, after at most the tickets of TLS 1.3.
+                // The alert is the last record, after at most the tickets of TLS 1.3.
                 let kinds = record_kinds(&sent);
                 assert_eq!(
                     kinds
@@ -596,7 +604,7 @@ mod tests {
         }
     }
 
-    /// Content type and length of each TLS record.
+    /// Returns the content type and length of each TLS record.
     fn record_kinds(mut bytes: &[u8]) -> Vec<(u8, usize)> {
         let mut kinds = Vec::new();
         while let [kind, _, _, high, low, rest @ ..] = bytes {
@@ -611,13 +619,13 @@ mod tests {
     async fn what_is_no_tls_and_never_ends_is_refused() {
         let (ours, mut theirs) = duplex(1 << 20);
         let config = server::server_config(&made().identity, MinVersion::Tls12, None).unwrap();
-        // Handshake records of a message that is said to be of 16 MiB.
+        // Handshake records of a message with a declared length of 16 MiB.
         let record = [&b"\x16\x03\x01\x40\x00\x01\xff\xff\xff"[..], &[0; 16380]].concat();
         theirs.write_all(&record.repeat(10)).await.unwrap();
         assert!(ServerStream::accept(config, ours).await.is_err());
     }
 
-    /// Something like a record, or nothing of the kind.
+    /// Generates something like a record, or arbitrary bytes.
     fn record() -> impl Strategy<Value = Vec<u8>> {
         let kind = prop_oneof![20_u8..25, any::<u8>()];
         let payload = prop::collection::vec(any::<u8>(), 0..80);

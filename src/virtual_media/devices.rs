@@ -43,13 +43,13 @@ pub(super) fn devices(root: &Root) -> Vec<Result<Device, Unread>> {
     names.sort();
     names
         .iter()
-        .filter(|name| may_be_media(&root.path("sys/class/block").join(name)))
+        .filter(|name| is_candidate(&root.path("sys/class/block").join(name)))
         .filter_map(|name| device(root, name).transpose())
         .collect()
 }
 
 /// A CD, or a USB disk below 4 GiB; never a partition.
-fn may_be_media(sysfs: &Path) -> bool {
+fn is_candidate(sysfs: &Path) -> bool {
     if sysfs.join("partition").exists() {
         return false;
     }
@@ -62,7 +62,7 @@ fn may_be_media(sysfs: &Path) -> bool {
                 path.components()
                     .any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"usb"))
             });
-            usb && sectors > 0 && sectors < LARGEST_SECTORS
+            usb && sectors > 0 && sectors < MAX_SECTORS
         }
         _ => false,
     }
@@ -99,4 +99,4 @@ fn attribute(path: &Path) -> String {
 }
 
 /// 4 GiB in the 512-byte sectors of sysfs.
-pub(super) const LARGEST_SECTORS: u64 = 4 << 21;
+pub(super) const MAX_SECTORS: u64 = 4 << 21;

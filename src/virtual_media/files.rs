@@ -94,7 +94,7 @@ impl Medium {
         for name in names {
             let (path, target) = (from.join(&name), to.join(&name));
             let put = self
-                .find(&path, LARGEST_FILE)
+                .find(&path, MAX_FILE_LEN)
                 .and_then(|found| match found {
                     Found::Fine(bytes) => put(&bytes, &target, existing, copied),
                     Found::Missing => Ok(Err("the link leads nowhere on the medium".into())),
@@ -123,8 +123,8 @@ impl Medium {
             if name == "." || name == ".." {
                 continue;
             }
-            if names.len() == MOST_FILES {
-                tracing::warn!(folder = %folder.display(), files = MOST_FILES, "left further files of the virtual media out");
+            if names.len() == MAX_FILES {
+                tracing::warn!(folder = %folder.display(), files = MAX_FILES, "left further files of the virtual media out");
                 break;
             }
             names.push(name);
@@ -194,8 +194,8 @@ fn put(
     file.write_all(bytes).map(Ok)
 }
 
-const LARGEST_FILE: usize = 1 << 20;
-const MOST_FILES: usize = 256;
+const MAX_FILE_LEN: usize = 1 << 20;
+const MAX_FILES: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -250,8 +250,8 @@ mod tests {
     fn what_is_no_configuration_is_left_out_and_the_rest_is_copied() {
         let lab = Lab::new();
         lab.write("medium/etc/agent/a.conf", "[DEFAULT]");
-        lab.write("medium/etc/agent/full", vec![0; LARGEST_FILE]);
-        lab.write("medium/etc/agent/large", vec![0; LARGEST_FILE + 1]);
+        lab.write("medium/etc/agent/full", vec![0; MAX_FILE_LEN]);
+        lab.write("medium/etc/agent/large", vec![0; MAX_FILE_LEN + 1]);
         fs::create_dir(lab.at("medium/etc/agent/policy.d")).unwrap();
         nix::unistd::mkfifo(
             &lab.at("medium/etc/agent/pipe"),
@@ -285,10 +285,10 @@ mod tests {
     #[test]
     fn further_files_than_may_be_are_left_out() {
         let lab = Lab::new();
-        for number in 0..=MOST_FILES {
+        for number in 0..=MAX_FILES {
             lab.write(&format!("medium/etc/agent/{number}"), "");
         }
-        assert_eq!(lab.copy(Existing::Replaced).len(), MOST_FILES);
+        assert_eq!(lab.copy(Existing::Replaced).len(), MAX_FILES);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 mod devices;
 mod files;
-mod said;
+mod logged;
 mod watch;
 
 use crate::backoff::Backoff;
@@ -15,12 +15,12 @@ use crate::config::{KernelArgs, Known};
 use crate::error::chain;
 use crate::formats::probe::Volume;
 use crate::root::Root;
-use crate::secret::MOST_MEDIA_BYTES;
+use crate::secret::MAX_MEDIA_BYTES;
 use devices::{Device, Unread, devices};
 use files::{Copied, Existing, Medium};
+use logged::Logged;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use said::Said;
 use std::cell::RefCell;
 use std::fs;
 use std::io;
@@ -116,7 +116,7 @@ struct Boot<'a> {
     arguments: &'a KernelArgs,
     known: Known,
     /// What was told while media are waited for.
-    said: RefCell<Said>,
+    said: RefCell<Logged>,
     /// The devices that could be read from, at the last look.
     candidates: RefCell<Steady<Vec<Device>>>,
 }
@@ -189,13 +189,13 @@ impl<'a> Boot<'a> {
     /// Looks until what is expected is there or the time is over; a BMC's USB device takes its time to appear.
     fn find(&self, root: &Root, watch: &dyn Watch) -> Found {
         let patience = match self.is_complete() {
-            true => PATIENCE,
-            false => LONG_PATIENCE,
+            true => TIMEOUT,
+            false => LONG_TIMEOUT,
         };
         let start = watch.elapsed();
         loop {
             let found = Found::among(devices(root), self.arguments.publisher());
-            self.tell_of_others(&found);
+            self.log_others(&found);
             let now = watch.elapsed();
             let is_settled = self.is_settled(&found, now);
             let late = (now - start).saturating_sub(patience);
@@ -234,7 +234,7 @@ impl<'a> Boot<'a> {
     }
 
     /// Tells of devices that cannot be read, and of ISOs that are not this boot's, of each once.
-    fn tell_of_others(&self, found: &Found) -> usize {
+    fn log_others(&self, found: &Found) -> usize {
         let unread = found.unread.iter().filter(|unread| {
             let mut said = self.said.borrow_mut();
             said.is_first_of(format!("{unread:?}"))
@@ -357,7 +357,7 @@ impl Boot<'_> {
         devices: &[Device],
         attach: &dyn Fn(&Device) -> Result<Attached, Error>,
     ) -> Parameters {
-        let Some(device) = self.the_only_one(devices, PARAMETERS) else {
+        let Some(device) = self.unambiguous(devices, PARAMETERS) else {
             return Parameters::Unclear;
         };
         let parameters = attach(device).and_then(|attached| parameters_in(&attached));
@@ -404,12 +404,12 @@ impl Boot<'_> {
     fn iso<'f>(&self, found: &'f Found) -> Option<&'f Device> {
         match found.isos.as_slice() {
             [first, _, ..] if found.published => Some(first),
-            isos => self.the_only_one(isos, "boot ISO"),
+            isos => self.unambiguous(isos, "boot ISO"),
         }
     }
 
     /// One of several would be a stranger's, and nothing says which.
-    fn the_only_one<'d>(&self, devices: &'d [Device], what: &str) -> Option<&'d Device> {
+    fn unambiguous<'d>(&self, devices: &'d [Device], what: &str) -> Option<&'d Device> {
         match devices {
             [] => None,
             [device] => Some(device),
@@ -486,7 +486,7 @@ impl Boot<'_> {
         let Some(parameters) = parameters else {
             return Parameters::Missing;
         };
-        match self.the_only_one(&devices, PARAMETERS) {
+        match self.unambiguous(&devices, PARAMETERS) {
             Some(_) => self
                 .read_or_warn(parameters)
                 .map_or(Parameters::Unclear, Parameters::Read),
@@ -510,7 +510,7 @@ fn parameters_in(attached: &Attached) -> Result<KernelArgs, Error> {
         source,
     };
     let bytes = Medium::open(&attached.path)
-        .and_then(|medium| medium.read(Path::new(PARAMETERS_FILE), MOST_MEDIA_BYTES))
+        .and_then(|medium| medium.read(Path::new(PARAMETERS_FILE), MAX_MEDIA_BYTES))
         .map_err(failed)?;
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(KernelArgs::parse(Zeroizing::new(text.into()))),
@@ -580,9 +580,9 @@ const PARAMETERS_FILE: &str = "parameters.txt";
 const PARAMETERS_LABEL: &str = "ir-vfd-dev";
 const FOLDERS: &[&str] = &["etc/ironic-python-agent", "etc/ironic-python-agent.d"];
 /// For the boot ISO, when the rest is known: it may also be that the firmware booted over HTTP and there is none.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// For parameters.
-const LONG_PATIENCE: Duration = Duration::from_secs(30);
+const LONG_TIMEOUT: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
 /// For so long no other may have come or gone before what nothing vouches for is believed: USB devices appear within a second or two of
 /// each other.
@@ -590,12 +590,12 @@ const SETTLING: Duration = Duration::from_secs(3);
 /// Between two looks at media that are there and do not suffice.
 const BACKOFF: Backoff = Backoff {
     first: Duration::from_secs(1),
-    longest: Duration::from_secs(8),
+    max: Duration::from_secs(8),
 };
 
 #[cfg(test)]
 mod tests {
-    use super::devices::LARGEST_SECTORS;
+    use super::devices::MAX_SECTORS;
     use super::*;
     use nix::sched::{CloneFlags, unshare};
     use std::cell::Cell;
@@ -742,8 +742,8 @@ mod tests {
         let machine = Machine::new();
         let usb = "pci0000:00/usb1/1-1/host2";
         machine.block("pci0000:00/ata1/host1", "sr0", "5", 99, &iso("a", ""));
-        machine.block(usb, "sda", "0", LARGEST_SECTORS - 1, &fat("b"));
-        machine.block(usb, "sdb", "0", LARGEST_SECTORS, &fat("c"));
+        machine.block(usb, "sda", "0", MAX_SECTORS - 1, &fat("b"));
+        machine.block(usb, "sdb", "0", MAX_SECTORS, &fat("c"));
         machine.block(usb, "sdc", "0", 0, &fat("d"));
         machine.block("pci0000:00/ata2/host3", "sdd", "0", 99, &fat("e"));
         machine.block(usb, "sde1", "0", 99, &fat("f"));
@@ -916,17 +916,17 @@ mod tests {
         let found = Found::among(devices(&machine.root()), arguments.publisher());
         assert_eq!(found.isos, []);
         assert!(boot.is_new("two volumes") && !boot.is_new("two volumes"));
-        assert_eq!(boot.tell_of_others(&found), 1);
+        assert_eq!(boot.log_others(&found), 1);
         // A folder opens and cannot be read, like a damaged CD.
         machine.block("ata2", "sr1", "5", 9, b"");
         fs::remove_file(machine.0.path().join("dev/sr1")).unwrap();
         fs::create_dir(machine.0.path().join("dev/sr1")).unwrap();
         let found = Found::among(devices(&machine.root()), arguments.publisher());
         assert_eq!((found.others.len(), found.unread.len()), (1, 1));
-        assert_eq!(boot.tell_of_others(&found), 1);
+        assert_eq!(boot.log_others(&found), 1);
         boot.said.borrow_mut().forget();
         assert!(boot.is_new("two volumes"));
-        assert_eq!(boot.tell_of_others(&found), 0);
+        assert_eq!(boot.log_others(&found), 0);
     }
 
     #[test]
@@ -999,7 +999,7 @@ mod tests {
                 machine.file(&format!("media/{name}/parameters.txt"), parameters);
             };
             let nothing = || {
-                let time = Time::until(3 * LONG_PATIENCE);
+                let time = Time::until(3 * LONG_TIMEOUT);
                 let (media, waited) = wait(&machine, "boot_method=vmedia", Known::default(), &time);
                 assert!(!media.is_something() && waited >= time.end);
                 assert!(!machine.root().path(file).exists());
@@ -1050,10 +1050,10 @@ mod tests {
             // One that comes in the last moment.
             let machine = Machine::new();
             let event = || volume(&machine, "sda");
-            let time = Time::until(hour).with(LONG_PATIENCE, &event);
+            let time = Time::until(hour).with(LONG_TIMEOUT, &event);
             let (media, waited) = wait(&machine, "boot_method=vmedia", known, &time);
             assert_eq!(url(&media).as_deref(), Some("https://sda"));
-            assert_eq!(waited, LONG_PATIENCE + SETTLING);
+            assert_eq!(waited, LONG_TIMEOUT + SETTLING);
         }
     }
 
@@ -1101,14 +1101,14 @@ mod tests {
         let time = Flapping(Time::until(Duration::from_secs(3600)), &machine);
         let media = boot.until_enough(&machine.root(), &time, &machine.attach());
         assert!(media.unwrap().parameters.is_none());
-        assert!(time.elapsed() < LONG_PATIENCE + 2 * SETTLING);
+        assert!(time.elapsed() < LONG_TIMEOUT + 2 * SETTLING);
     }
 
     #[test]
     fn parameters_for_which_the_next_agent_has_no_room_are_not_read() {
         let machine = Machine::new();
         machine.block("usb1", "sda", "0", 9, &fat("ir-vfd-dev"));
-        for (bytes, is_read) in [(MOST_MEDIA_BYTES, true), (40 << 10, false)] {
+        for (bytes, is_read) in [(MAX_MEDIA_BYTES, true), (40 << 10, false)] {
             let text = "ipa-debug=1 ".repeat(bytes)[..bytes].to_owned();
             machine.file("media/sda/parameters.txt", text);
             assert_eq!(take(&machine).unwrap().parameters.is_some(), is_read);

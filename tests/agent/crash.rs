@@ -575,7 +575,7 @@ impl Systemd {
             let [number] = files[..] else {
                 panic!("more than one file: {files:?}");
             };
-            ferrite::sys::inherited::take(number).unwrap()
+            ferrite::sys::inherited_fd::take(number).unwrap()
         });
         let length = message.bytes;
         (String::from_utf8(text[..length].to_vec()).unwrap(), file)

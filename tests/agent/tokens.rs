@@ -219,7 +219,7 @@ async fn trust_in_strangers_and_a_token_in_clear_are_told_loudly() {
     session.agent.until_told(accepted).await;
     let told = session.agent.told();
     for warning in [
-        "WARN  agent::configuration: insecure is set: NEITHER IRONIC'S API NOR IMAGE SERVERS ARE VERIFIED",
+        "WARN  agent::startup: insecure is set: NEITHER IRONIC'S API NOR IMAGE SERVERS ARE VERIFIED",
         "WARN  tls::client: TLS servers, Ironic's API or of images, are NOT verified (insecure is set)",
         "WARN  conductor::client: NO TLS TO IRONIC (http:// in api_url): THE AGENT TOKEN TRAVELS IN CLEAR",
     ] {
@@ -229,7 +229,7 @@ async fn trust_in_strangers_and_a_token_in_clear_are_told_loudly() {
     let in_clear = ["--noenable_auto_tls"];
     let mut agent = start_agent(&conductor, free_port(), &in_clear, &[]);
     agent.until_told(accepted).await;
-    let warning = "WARN  agent::service: NO TLS ON THIS AGENT'S API";
+    let warning = "WARN  agent::serving: NO TLS ON THIS AGENT'S API";
     assert_eq!(agent.told().matches(warning).count(), 1, "{}", agent.told());
     // With none of them, nothing of the kind is said.
     let mut careful = Session::start(&[]).await;

@@ -1,6 +1,6 @@
 //! A served API with a table of test commands, and a client that sees every byte.
 
-use ferrite::api::{self, Credentials, Gate, Limits, State, Subject};
+use ferrite::api::{self, Authenticator, Authorizer, Limits, Resources, State};
 use ferrite::command::{Command, CommandSpec, Dispatcher, Job, Mode, Params};
 use ferrite::config::Sha256Digest;
 use ferrite::error::{AgentError, ErrorClass};
@@ -69,7 +69,7 @@ impl Door<'_> {
 
     fn load(&self) -> Result<Enforcer, policy::Error> {
         let settings = policy::Settings {
-            given: self.rules.clone(),
+            option_rules: self.rules.clone(),
             files: Vec::from_iter(self.file.clone()),
             ..policy::Settings::default()
         };
@@ -81,7 +81,7 @@ impl Door<'_> {
 #[derive(Debug)]
 struct Machine(Arc<Probe>);
 
-impl Subject for Machine {
+impl Resources for Machine {
     fn attributes(&self) -> Attributes {
         Attributes::from_iter([("node.owner".to_owned(), json!("owners-project"))])
     }
@@ -98,7 +98,7 @@ impl Subject for Machine {
 /// The usual limits, but a wrong token is answered at once: what slows it down has tests of its own.
 pub(crate) fn unhurried() -> Limits {
     Limits {
-        refusal_most: Duration::ZERO,
+        failure_delay_max: Duration::ZERO,
         ..Limits::default()
     }
 }
@@ -143,11 +143,11 @@ impl Api {
         let probe = Arc::new(Probe::default());
         let dispatcher = Dispatcher::new(commands(&probe));
         let policy = Arc::new(door.policy());
-        dispatcher.keep_secrets(!policy.is_never(policy::names::SECRETS_SHOW));
+        dispatcher.retain_secrets(!policy.always_denies(policy::names::SECRETS_SHOW));
         let state = State {
             dispatcher: dispatcher.clone(),
-            gate: Gate {
-                credentials: Credentials {
+            gate: Authorizer {
+                credentials: Authenticator {
                     token: CurrentToken::new(door.token.map(agent_token)),
                     observer: door.observer,
                     keystone: door.keystone,

@@ -26,8 +26,8 @@ const NEVER: Duration = Duration::from_secs(3600);
 #[tokio::test]
 async fn a_right_token_is_let_in_at_once_from_the_address_that_showed_wrong_ones() {
     let api = Api::limited(Limits {
-        refusal: NEVER,
-        refusal_most: NEVER,
+        failure_delay: NEVER,
+        failure_delay_max: NEVER,
         ..Limits::default()
     })
     .await;
@@ -57,9 +57,9 @@ async fn a_right_token_is_let_in_at_once_from_the_address_that_showed_wrong_ones
 #[tokio::test]
 async fn no_more_guessers_are_kept_waiting_than_may() {
     let api = Api::limited(Limits {
-        refusal: NEVER,
-        refusal_most: NEVER,
-        refused_waiting: 1,
+        failure_delay: NEVER,
+        failure_delay_max: NEVER,
+        max_delayed: 1,
         ..Limits::default()
     })
     .await;

@@ -11,6 +11,7 @@
 )]
 
 mod imports;
+mod names;
 
 use imports::Modules;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 /// Rooms that every other one may use; they use only one another.
 const FOUNDATION: &[&str] = &[
-    "backoff", "clock", "error", "json", "nearest", "params", "progress", "redact", "root",
+    "backoff", "clock", "error", "json", "suggest", "params", "progress", "redact", "root",
     "secret",
 ];
 
@@ -168,7 +169,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("error", &[]),
     ("json", &[]),
-    ("nearest", &[]),
+    ("suggest", &[]),
     ("params", &[]),
     ("progress", &[]),
     ("redact", &[]),
@@ -182,7 +183,7 @@ const LONGEST_FILE: usize = 600;
 /// Characters of a line that is a comment. rustfmt wraps none on the stable compiler.
 const WIDEST_COMMENT: usize = 140;
 
-/// Files that may take a secret out of its wrapper: `Secret::expose`, `AgentToken::reveal`, `Held::reveal`.
+/// Files that may take a secret out of its wrapper: `Secret::expose`, `AgentToken::expose_with`, `SecretBytes::expose_with`.
 const MAY_EXPOSE: &[&str] = &[
     "src/init/rescue.rs",              // the rescue password, into /etc/shadow
     "src/supervisor/invocation.rs",    // secrets among options, to the agent that is started
@@ -194,13 +195,13 @@ const MAY_EXPOSE: &[&str] = &[
     "src/machine/rescue.rs",           // the rescue password, into its hash and the file
     "src/imaging/configdrive/",        // the config drive's bytes, to be written
     "src/imaging/credentials.rs",      // image servers' passwords, into a header
-    "src/keystone/account.rs", // the agent's own password and token, into requests to Keystone
+    "src/keystone/service_account.rs", // the agent's own password and token, into requests to Keystone
     "src/secret/",
     "src/tls/key.rs", // private keys, into the TLS library for one signature
 ];
 
 /// How that is written.
-const EXPOSES: &[&str] = &[".expose()", ".reveal("];
+const EXPOSES: &[&str] = &[".expose()", ".expose_with("];
 
 /// The one file that starts programs: our own again, and the image's logins on a machine that was handed to its owner.
 const SUPERVISOR: &str = "src/supervisor/mod.rs";
@@ -459,7 +460,7 @@ const ONE_OF_EACH: &[(&str, &[&str], &[&str])] = &[
     (
         "HTTP client of a JSON service (the other is for images)",
         &["redirect::Policy", ".remote_addr()", ".chunk()"],
-        &["src/http.rs", "src/imaging/fetch.rs"],
+        &["src/http.rs", "src/imaging/download.rs"],
     ),
     (
         "verifier of TLS servers",
@@ -506,6 +507,16 @@ fn there_is_one_of_each() {
             );
         }
     }
+}
+
+#[test]
+fn public_names_are_the_fields_words() {
+    let files = sources();
+    let files = files
+        .iter()
+        .map(|file| (file.path.as_path(), file.production.as_str()));
+    let wrong = names::wrong_names(files);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -7,11 +7,11 @@ mod field;
 #[allow(dead_code, reason = "the bench tells, this one only measures")]
 mod report;
 
-use ferrite::sys::wiping::Wiping;
+use ferrite::sys::wiping::ZeroizingAllocator;
 
 /// The program's own.
 #[global_allocator]
-static MEMORY: Wiping = Wiping;
+static MEMORY: ZeroizingAllocator = ZeroizingAllocator;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

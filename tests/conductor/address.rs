@@ -1,7 +1,7 @@
 //! Where Ironic is told to call.
 
 use super::{client, config, dead_url, heartbeat_of, look_up};
-use ferrite::conductor::address::{self, Advertised, Network};
+use ferrite::conductor::address::{self, CallbackAddress, LocalAddresses};
 use ferrite::conductor::{Error, heartbeat};
 use ferrite::config::Scheme;
 use serde_json::json;
@@ -17,7 +17,7 @@ use url::Host;
 /// Routes as a test wants them.
 struct Routes(fn(IpAddr) -> Option<&'static str>);
 
-impl Network for Routes {
+impl LocalAddresses for Routes {
     fn route_source(&self, destination: IpAddr) -> io::Result<IpAddr> {
         let source = (self.0)(destination).ok_or(io::ErrorKind::NetworkUnreachable)?;
         Ok(source.parse().unwrap())
@@ -31,10 +31,10 @@ impl Network for Routes {
     }
 }
 
-async fn advertised(arguments: &str, routes: Routes) -> Result<Advertised, Error> {
+async fn advertised(arguments: &str, routes: Routes) -> Result<CallbackAddress, Error> {
     let config = config(arguments);
     let cancel = CancellationToken::new();
-    address::find(&client(&config), &config, &routes, &cancel).await
+    address::discover(&client(&config), &config, &routes, &cancel).await
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn the_advertised_address_is_the_source_of_the_route_to_an_api_that_answer
         conductor.url()
     );
     let found = advertised(&arguments, routes).await.unwrap();
-    let wanted = Advertised {
+    let wanted = CallbackAddress {
         host: Host::Ipv4(Ipv4Addr::new(192, 0, 2, 9)),
         port: 1234,
     };
@@ -172,7 +172,7 @@ async fn an_api_that_gives_no_answer_is_asked_last_from_then_on() {
     ));
     let (client, cancel) = (client(&config), CancellationToken::new());
     let routes = Routes(|_| Some("192.0.2.9"));
-    address::find(&client, &config, &routes, &cancel)
+    address::discover(&client, &config, &routes, &cancel)
         .await
         .unwrap();
     heartbeat::once(&client, &heartbeat_of(None)).await.unwrap();
@@ -190,7 +190,7 @@ async fn an_api_whose_certificate_is_not_believed_is_not_one_to_be_called_by() {
     let other = Conductor::start().await;
     let config = config(&format!("ipa-api-url={},{}", conductor.url(), other.url()));
     let cancel = CancellationToken::new();
-    address::find(
+    address::discover(
         &client(&config),
         &config,
         &Routes(|_| Some("192.0.2.9")),
@@ -219,7 +219,7 @@ impl Late {
     }
 }
 
-impl Network for Late {
+impl LocalAddresses for Late {
     fn route_source(&self, _: IpAddr) -> io::Result<IpAddr> {
         self.look()
     }
@@ -231,7 +231,7 @@ impl Network for Late {
 }
 
 /// Looks for the address while the clock is moved by the wait between two looks: the looks that it took.
-async fn looks(arguments: &str, up_at: u32) -> (Result<Advertised, Error>, u32) {
+async fn looks(arguments: &str, up_at: u32) -> (Result<CallbackAddress, Error>, u32) {
     let clock = Clock::stop();
     let config = config(&format!("ipa-api-url={} {arguments}", dead_url()));
     let (client, cancel) = (client(&config), CancellationToken::new());
@@ -249,7 +249,7 @@ async fn looks(arguments: &str, up_at: u32) -> (Result<Advertised, Error>, u32) 
         }
     };
     let found = tokio::select! {
-        found = address::find(&client, &config, &network, &cancel) => found,
+        found = address::discover(&client, &config, &network, &cancel) => found,
         () = passing => panic!("it goes on for ever"),
     };
     let looks = *network.looks.borrow();
@@ -283,7 +283,7 @@ async fn looking_for_an_address_ends_when_the_agent_does() {
     let config = config(&format!("ipa-api-url={}", dead_url()));
     let (client, cancel) = (client(&config), CancellationToken::new());
     cancel.cancel();
-    let found = address::find(&client, &config, &Routes(|_| None), &cancel).await;
+    let found = address::discover(&client, &config, &Routes(|_| None), &cancel).await;
     assert!(matches!(found, Err(Error::Cancelled)), "{found:?}");
     assert_eq!(clock.seconds(), 0);
 }
@@ -299,7 +299,7 @@ async fn a_probe_that_is_lost_puts_nobody_before_the_api_that_answered_the_looku
     let (client, cancel) = (client(&config), CancellationToken::new());
     look_up(&config, &client).await.unwrap();
     let routes = Routes(|_| Some("192.0.2.9"));
-    address::find(&client, &config, &routes, &cancel)
+    address::discover(&client, &config, &routes, &cancel)
         .await
         .unwrap();
     heartbeat::once(&client, &heartbeat_of(None)).await.unwrap();

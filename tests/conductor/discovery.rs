@@ -2,8 +2,8 @@
 
 use super::config_with;
 use ferrite::conductor::Error;
-use ferrite::conductor::address::Network;
-use ferrite::conductor::mdns::{self, Asking, Found, Way};
+use ferrite::conductor::address::LocalAddresses;
+use ferrite::conductor::mdns::{self, Found, OutboundInterface, QueryOptions};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use support::responder::{Described, Responder};
 
 struct Anywhere;
 
-impl Network for Anywhere {
+impl LocalAddresses for Anywhere {
     fn route_source(&self, destination: IpAddr) -> io::Result<IpAddr> {
         Ok(destination)
     }
@@ -40,8 +40,8 @@ async fn find(port: u16, attempts: u32) -> Result<Found, Error> {
 }
 
 async fn find_with(port: u16, attempts: u32, in_clear: bool) -> Result<Found, Error> {
-    let asking = Asking {
-        ways: vec![Way::V4(Ipv4Addr::LOCALHOST)],
+    let asking = QueryOptions {
+        interfaces: vec![OutboundInterface::V4(Ipv4Addr::LOCALHOST)],
         port,
         attempts,
         in_clear,

@@ -17,7 +17,7 @@ async fn an_answer_without_end_is_refused_whether_it_tells_its_length_or_not() {
     let config = config(&format!("ipa-api-url={}", conductor.url()));
     for answer in [huge.clone(), huge.chunked(), endless] {
         conductor.on(LOOKUP, [answer]);
-        let error = lookup::once(&client(&config), &machine(), &config, None)
+        let error = lookup::attempt(&client(&config), &machine(), &config, None)
             .await
             .unwrap_err();
         assert!(matches!(error, Error::TooLarge(_)), "{error:?}");
@@ -59,7 +59,7 @@ async fn a_refusal_that_repeats_the_token_under_no_name_does_not_show_it() {
         let error = heartbeat::once(&client, &heartbeat).await.unwrap_err();
         assert_eq!(error.to_string(), right);
         conductor.on(LOOKUP, [refusal()]);
-        let looking = lookup::once(&client, &machine(), &config, Some(&own)).await;
+        let looking = lookup::attempt(&client, &machine(), &config, Some(&own)).await;
         assert_eq!(looking.unwrap_err().to_string(), right);
     }
     // An operator's token may have characters that JSON escapes; Ironic's errors are JSON within JSON.
@@ -67,7 +67,7 @@ async fn a_refusal_that_repeats_the_token_under_no_name_does_not_show_it() {
     let inner = json!({"faultstring": "bad Qz\"Lm\\8 end"}).to_string();
     let document = json!({ "error_message": inner }).to_string();
     conductor.on(LOOKUP, [Answer::bytes(400, document.into_bytes())]);
-    let looking = lookup::once(&client, &machine(), &config, Some(&odd)).await;
+    let looking = lookup::attempt(&client, &machine(), &config, Some(&odd)).await;
     let told = looking.unwrap_err().to_string();
     assert_eq!(told, "error 400: bad ****** end");
 }
@@ -101,7 +101,7 @@ async fn a_refusal_that_repeats_the_token_escaped_does_not_show_it() {
             ),
         ] {
             conductor.on(LOOKUP, [Answer::bytes(400, body.into_bytes())]);
-            let looking = lookup::once(&client, &machine(), &config, Some(&own)).await;
+            let looking = lookup::attempt(&client, &machine(), &config, Some(&own)).await;
             let told = looking.unwrap_err().to_string();
             assert_eq!(told, format!("error 400: {right}"));
         }
@@ -120,7 +120,7 @@ async fn a_refusal_that_repeats_the_password_of_the_url_does_not_show_it() {
         let refusal = || Answer::bytes(401, body.clone().into_bytes());
         let told = "error 401: Login '******' is not known here";
         conductor.on(LOOKUP, [refusal()]).on(HEARTBEAT, [refusal()]);
-        let looking = lookup::once(&client, &machine(), &config, None).await;
+        let looking = lookup::attempt(&client, &machine(), &config, None).await;
         assert_eq!(looking.unwrap_err().to_string(), told);
         let beat = heartbeat::once(&client, &heartbeat_of(None)).await;
         assert_eq!(beat.unwrap_err().to_string(), told);
@@ -168,7 +168,7 @@ async fn a_redirection_does_not_take_the_token_elsewhere() {
     let client = client(&config);
     assert!(heartbeat::once(&client, &heartbeat_of(None)).await.is_err());
     assert!(
-        lookup::once(&client, &machine(), &config, None)
+        lookup::attempt(&client, &machine(), &config, None)
             .await
             .is_err()
     );
@@ -185,7 +185,7 @@ async fn no_error_repeats_what_may_be_the_token() {
         conductor::lookup_with(json!({"agent_token": [TOKEN], "heartbeat_timeout": 1})),
     ] {
         conductor.on(LOOKUP, [answer]);
-        let error = lookup::once(&client(&config), &machine(), &config, None)
+        let error = lookup::attempt(&client(&config), &machine(), &config, None)
             .await
             .unwrap_err();
         assert!(matches!(error, Error::Malformed { .. }), "{error:?}");

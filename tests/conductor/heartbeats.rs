@@ -86,7 +86,7 @@ async fn the_end_of_a_command_brings_the_next_heartbeat_forward() {
     let config = config(&format!("ipa-api-url={}", conductor.url()));
     let (client, cancel) = (client(&config), CancellationToken::new());
     let mut heartbeat = heartbeat_of(None);
-    heartbeat.chance = clock::longest;
+    heartbeat.random = clock::longest;
     let (commands, completions) = watch::channel(0);
     let beating = heartbeat::run(&client, &heartbeat, completions, &cancel);
     let passing = async {

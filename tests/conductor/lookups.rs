@@ -1,8 +1,8 @@
 //! What is asked for the node, and what its answer may be.
 
 use super::{client, config, look_up, machine};
-use ferrite::conductor::lookup::{self, LookupToken, Machine};
-use ferrite::conductor::{Error, Law};
+use ferrite::conductor::lookup::{self, LookupQuery, LookupToken};
+use ferrite::conductor::{Error, RetryPolicy};
 use ferrite::error::chain;
 use ferrite::tls::MinVersion;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ async fn a_lookup_asks_as_ipa_does_and_gives_node_settings_and_token() {
 
     assert_eq!(found.node.uuid.to_string(), NODE);
     assert_eq!(found.settings.tls_min_version, MinVersion::Tls13);
-    let LookupToken::Given(token) = found.token else {
+    let LookupToken::Issued(token) = found.token else {
         panic!("no token: {:?}", found.token);
     };
     assert!(token.matches(TOKEN.as_bytes()));
@@ -101,11 +101,11 @@ async fn a_node_that_inspection_told_is_named() {
     let conductor = Conductor::start().await;
     conductor.on(LOOKUP, [conductor::lookup(json!(TOKEN))]);
     let config = config(&format!("ipa-api-url={}", conductor.url()));
-    let machine = Machine {
+    let machine = LookupQuery {
         node: Some(NODE.parse().unwrap()),
         ..machine()
     };
-    lookup::once(&client(&config), &machine, &config, None)
+    lookup::attempt(&client(&config), &machine, &config, None)
         .await
         .unwrap();
     let line = &conductor.asked(LOOKUP)[0].line;
@@ -182,7 +182,7 @@ async fn every_kind_of_token_field_is_told_apart() {
         (json!(TOKEN), "Given(AgentToken([redacted]))"),
     ] {
         conductor.on(LOOKUP, [conductor::lookup(field)]);
-        let found = lookup::once(&client, &machine(), &config, None)
+        let found = lookup::attempt(&client, &machine(), &config, None)
             .await
             .unwrap();
         assert_eq!(format!("{:?}", found.token), wanted);
@@ -203,17 +203,17 @@ async fn a_node_is_looked_up_again_for_its_own_sake_and_not_for_its_settings() {
         "ipa-api-url={} ipa-lookup-interval=0",
         conductor.url()
     ));
-    let machine = Machine {
+    let machine = LookupQuery {
         node: Some(NODE.parse().unwrap()),
         ..machine()
     };
     let clock = Clock::stop();
-    let law = Law {
-        chance: clock::longest,
-        ..Law::of(&config)
+    let law = RetryPolicy {
+        random: clock::longest,
+        ..RetryPolicy::of(&config)
     };
     let (client, cancel) = (client(&config), CancellationToken::new());
-    let asking = lookup::again(&client, &machine, None, &law, &cancel);
+    let asking = lookup::refresh_node(&client, &machine, None, &law, &cancel);
     let passing = async {
         clock::waits(1).await;
         let quiet = || conductor.asked(LOOKUP).len() == 1;
@@ -231,7 +231,7 @@ async fn a_lookup_ends_when_the_agent_does() {
     conductor.on(LOOKUP, [Answer::silence()]);
     let config = config(&format!("ipa-api-url={}", conductor.url()));
     let (client, machine, cancel) = (client(&config), machine(), CancellationToken::new());
-    let law = Law::of(&config);
+    let law = RetryPolicy::of(&config);
     let (found, ()) = tokio::join!(
         lookup::lookup(&client, &machine, &config, None, &law, &cancel),
         async {

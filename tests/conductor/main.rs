@@ -23,8 +23,8 @@ mod urls;
 
 use ferrite::conductor::client::Client;
 use ferrite::conductor::heartbeat::Heartbeat;
-use ferrite::conductor::lookup::{self, Lookup, Machine};
-use ferrite::conductor::{Error, Law};
+use ferrite::conductor::lookup::{self, Lookup, LookupQuery};
+use ferrite::conductor::{Error, RetryPolicy};
 use ferrite::config::{CommandLine, Config, KernelArgs, Sources, load};
 use ferrite::root::Root;
 use ferrite::secret::AgentToken;
@@ -63,8 +63,8 @@ fn client(config: &Config) -> Client {
     Client::new(config.api_url.urls(), config, &tls, &nowhere()).unwrap()
 }
 
-fn machine() -> Machine {
-    Machine {
+fn machine() -> LookupQuery {
+    LookupQuery {
         addresses: vec!["52:54:00:00:00:01".into(), "52:54:00:00:00:02".into()],
         node: None,
     }
@@ -72,10 +72,10 @@ fn machine() -> Machine {
 
 /// Looks up by a law that never waits.
 async fn look_up(config: &Config, client: &Client) -> Result<Lookup, Error> {
-    let law = Law {
+    let law = RetryPolicy {
         interval: Duration::ZERO,
-        chance: || 0.0,
-        ..Law::of(config)
+        random: || 0.0,
+        ..RetryPolicy::of(config)
     };
     let cancel = CancellationToken::new();
     lookup::lookup(client, &machine(), config, None, &law, &cancel).await
@@ -88,7 +88,7 @@ fn heartbeat_of(verify_ca: Option<&str>) -> Heartbeat {
         token: Arc::new(AgentToken::from_lookup(TOKEN.into()).unwrap()),
         verify_ca: verify_ca.map(str::to_owned),
         timeout: Duration::from_secs(300),
-        chance: || 1.0,
+        random: || 1.0,
     }
 }
 

@@ -39,7 +39,7 @@ async fn a_name_with_an_underscore_is_resolved_by_the_machines_name_server() {
     let folder = machine(&server.line());
     let root = Root::at(folder.path());
     let (conductor, config) = conductor_named("ironic_api.lab").await;
-    lookup::once(&client(&config, &root), &addresses(), &config, None)
+    lookup::attempt(&client(&config, &root), &addresses(), &config, None)
         .await
         .unwrap();
     assert_eq!(conductor.asked(LOOKUP).len(), 1);
@@ -84,7 +84,7 @@ async fn an_unresolved_name_is_one_error_with_name_server_and_remedy() {
     let folder = machine(&format!("{}search example.org\n", server.line()));
     let root = Root::at(folder.path());
     let (conductor, config) = conductor_named("ironic").await;
-    let error = lookup::once(&client(&config, &root), &addresses(), &config, None)
+    let error = lookup::attempt(&client(&config, &root), &addresses(), &config, None)
         .await
         .unwrap_err();
     let port = conductor.address.port();

@@ -41,7 +41,7 @@ async fn each_call_asks_for_no_more_than_it_needs_and_no_more_than_there_is() {
         let beat = &conductor.asked(HEARTBEAT)[0];
         assert_eq!(beat.version(), Some(heartbeat));
         assert_eq!(beat.json().get("agent_verify_ca").is_some(), certificate);
-        assert_eq!(client.takes_certificate().await.unwrap(), certificate);
+        assert_eq!(client.supports_verify_ca().await.unwrap(), certificate);
     }
 }
 
@@ -88,7 +88,7 @@ async fn a_heartbeat_brings_everything_where_the_version_is_hidden() {
     let beat = &conductor.asked(HEARTBEAT)[0];
     assert_eq!(beat.version(), Some("1.68"));
     assert_eq!(beat.json()["agent_verify_ca"], "PEM\n");
-    assert!(client.takes_certificate().await.unwrap());
+    assert!(client.supports_verify_ca().await.unwrap());
 }
 
 /// Ironic was rolled back, or two versions of it are behind one address.

@@ -1,19 +1,19 @@
 //! What Ironic wants of its agents in the lookup's answer, by every generation of conductors.
 
 use super::{client, config, look_up};
-use ferrite::conductor::lookup::Settings;
+use ferrite::conductor::lookup::ConductorSettings;
 use ferrite::tls::MinVersion;
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::conductor::{self, Answer, Conductor, NODE, TOKEN};
 
 /// The settings after a lookup with this `config`, and those of the operator alone.
-async fn settled(wanted: Value) -> (Settings, Settings) {
+async fn settled(wanted: Value) -> (ConductorSettings, ConductorSettings) {
     let conductor = Conductor::start().await;
     conductor.on("GET /v1/lookup", [conductor::lookup_with(wanted)]);
     let config = config(&format!("ipa-api-url={}", conductor.url()));
     let found = look_up(&config, &client(&config)).await.unwrap();
-    (found.settings, Settings::of(&config))
+    (found.settings, ConductorSettings::of(&config))
 }
 
 /// What every conductor says, with what this one says besides.
@@ -87,20 +87,20 @@ async fn the_settings_of_all_eight_generations_are_understood() {
     }
 }
 
-fn set_md5(settings: &mut Settings) {
+fn set_md5(settings: &mut ConductorSettings) {
     settings.md5_enabled = true;
 }
 
-fn set_images(settings: &mut Settings) {
+fn set_images(settings: &mut ConductorSettings) {
     settings.disable_deep_image_inspection = true;
     settings.permitted_image_formats = vec!["raw".into(), "qcow2".into()];
 }
 
-fn set_bmc(settings: &mut Settings) {
+fn set_bmc(settings: &mut ConductorSettings) {
     settings.skip_bmc_detect = true;
 }
 
-fn set_2026_2(settings: &mut Settings) {
+fn set_2026_2(settings: &mut ConductorSettings) {
     settings.enable_bios_bootloader_install = true;
     settings.tls_min_version = MinVersion::Tls13;
 }
@@ -139,9 +139,9 @@ async fn the_lookup_of_old_has_its_one_setting_beside_the_node() {
     let found = look_up(&config, &client(&config)).await.unwrap();
     assert_eq!(
         found.settings,
-        Settings {
+        ConductorSettings {
             heartbeat_timeout: Duration::from_secs(42),
-            ..Settings::of(&config)
+            ..ConductorSettings::of(&config)
         }
     );
 }

@@ -2,7 +2,7 @@
 
 use super::{client, config, heartbeat_of, machine};
 use ferrite::conductor::heartbeat;
-use ferrite::conductor::{Error, Law, lookup};
+use ferrite::conductor::{Error, RetryPolicy, lookup};
 use ferrite::error::chain;
 use serde_json::json;
 use std::time::Duration;
@@ -34,9 +34,9 @@ async fn lookup_waits_and(
     conductor.on(LOOKUP, answers.into_iter().chain([last]));
     let config = config(&format!("ipa-api-url={} {arguments}", conductor.url()));
     let (client, machine, cancel) = (client(&config), machine(), CancellationToken::new());
-    let law = Law {
-        chance: clock::longest,
-        ..Law::of(&config)
+    let law = RetryPolicy {
+        random: clock::longest,
+        ..RetryPolicy::of(&config)
     };
     let looking = lookup::lookup(&client, &machine, &config, None, &law, &cancel);
     let passing = async {
@@ -132,7 +132,7 @@ async fn heartbeat_waits_by(chance: fn() -> f64, answers: Vec<(Answer, u64)>) {
     let config = config(&format!("ipa-api-url={}", conductor.url()));
     let (client, cancel) = (client(&config), CancellationToken::new());
     let mut heartbeat = heartbeat_of(None);
-    heartbeat.chance = chance;
+    heartbeat.random = chance;
     let (_commands, completions) = watch::channel(0);
     let beating = heartbeat::run(&client, &heartbeat, completions, &cancel);
     let passing = async {
@@ -194,7 +194,7 @@ async fn a_clock_that_jumps_ahead_brings_one_heartbeat_and_not_those_it_leaves_o
     let config = config(&format!("ipa-api-url={}", conductor.url()));
     let (client, cancel) = (client(&config), CancellationToken::new());
     let mut heartbeat = heartbeat_of(None);
-    heartbeat.chance = clock::longest;
+    heartbeat.random = clock::longest;
     let (_commands, completions) = watch::channel(0);
     let beating = heartbeat::run(&client, &heartbeat, completions, &cancel);
     let passing = async {

@@ -51,7 +51,7 @@ fn a_machine_is_deployed_with_a_raw_image_by_network_boot() -> Result<()> {
         "network::worker4: The link is up",
         "network::view: The network is there",
         "supervisor: Started a program program=/proc/self/exe argument=agent",
-        "agent::configuration: the agent starts",
+        "agent::startup: the agent starts",
     ] {
         let Some((_, after)) = rest.split_once(line) else {
             bail!("not in the log, or not in its place: {line}\n{log}");

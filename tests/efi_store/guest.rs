@@ -82,7 +82,7 @@ fn scenario(fillers: usize) -> Result<()> {
     for _ in 0..2 {
         let installed = install(&short).map_err(|error| anyhow::anyhow!(chain(&error)))?;
         ensure!(
-            installed == Installed::Records(vec!["ironic1".into()]),
+            installed == Installed::Entries(vec!["ironic1".into()]),
             "{installed:?}"
         );
     }

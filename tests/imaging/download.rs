@@ -4,7 +4,7 @@ use crate::lab::{Lab, MIB, fields, gpt_image, info, noise, sha256};
 use crate::server::{Answer, Server, dripping, silent_after};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ferrite::imaging::{BasicAuth, fetch};
+use ferrite::imaging::{BasicAuth, download};
 use ferrite::secret::Secret;
 use ferrite::tls::client::Bundle;
 use flate2::Compression;
@@ -417,11 +417,11 @@ fn small_encoded(
     encoding: &'static str,
     body: Vec<u8>,
     limit: usize,
-) -> Result<Vec<u8>, fetch::Error> {
+) -> Result<Vec<u8>, download::Error> {
     let lab = Lab::new(MIB);
     let body = Arc::new(body);
     let server = Server::start(move |_| Answer::Encoded(encoding, Arc::clone(&body)));
-    fetch::small(&server.url("x"), limit, &lab.settings.network, &lab.cancel)
+    download::fetch_bytes(&server.url("x"), limit, &lab.settings.network, &lab.cancel)
 }
 
 #[test]
@@ -457,7 +457,7 @@ fn a_small_thing_in_gzip_is_decoded_within_its_limit() {
     );
     assert!(matches!(
         small_encoded("gzip", bomb, 2 * MIB - 1),
-        Err(fetch::Error::TooLarge { limit, .. }) if limit == 2 * MIB - 1
+        Err(download::Error::TooLarge { limit, .. }) if limit == 2 * MIB - 1
     ));
 }
 
@@ -536,7 +536,7 @@ fn a_small_download_over_tls_goes_nowhere_in_clear() {
     let first = Server::start_tls(move |_| Answer::Redirect(away.clone()));
     let mut lab = Lab::new(MIB);
     lab.settings.network.tls.insecure = true;
-    let small = |url: &str| fetch::small(url, 100, &lab.settings.network, &lab.cancel);
+    let small = |url: &str| download::fetch_bytes(url, 100, &lab.settings.network, &lab.cancel);
     let error = small(&first.url("x?sig=hush")).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -725,12 +725,12 @@ fn small_things_have_a_limit() {
     let server = Server::of(&content);
     let network = &lab.settings.network;
     assert_eq!(
-        fetch::small(&server.url("x"), 1000, network, &lab.cancel).unwrap(),
+        download::fetch_bytes(&server.url("x"), 1000, network, &lab.cancel).unwrap(),
         content
     );
     assert!(matches!(
-        fetch::small(&server.url("x"), 999, network, &lab.cancel),
-        Err(fetch::Error::TooLarge { limit: 999, .. })
+        download::fetch_bytes(&server.url("x"), 999, network, &lab.cancel),
+        Err(download::Error::TooLarge { limit: 999, .. })
     ));
 }
 
@@ -742,7 +742,8 @@ fn a_small_download_that_drips_ends_without_a_retry() {
     network.timeout = Duration::from_secs(1);
     let again = (9, Duration::ZERO);
     let error =
-        fetch::small_again(&server.url("x"), 100, &network, again, &lab.cancel).unwrap_err();
+        download::fetch_bytes_with_retry(&server.url("x"), 100, &network, again, &lab.cancel)
+            .unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(

@@ -1,13 +1,14 @@
-//! JSON with a bound on how many values it holds: each takes many times the memory of its text, `0,` 16 times as much.
+//! Parses JSON with a maximum number of values. A value takes many times the memory of its text,
+//! `0,` 16 times as much.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::fmt;
 
-/// Parses a document of at most so many values, those inside others included.
+/// Parses a document of at most `max_values` values, nested ones included.
 ///
 /// # Errors
-/// It is no JSON, is nested too deep, or holds more values.
+/// The text is not JSON, is nested too deep, or holds more values.
 pub(super) fn parse(text: &[u8], max_values: usize) -> serde_json::Result<Value> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let mut left = max_values;
@@ -20,7 +21,7 @@ pub(super) fn parse(text: &[u8], max_values: usize) -> serde_json::Result<Value>
     Ok(value)
 }
 
-/// Makes one value, and counts it.
+/// Parses one value and counts it.
 struct Bounded<'a> {
     left: &'a mut usize,
     max: usize,

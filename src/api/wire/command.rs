@@ -1,4 +1,4 @@
-//! A command's request, its record, and the list of records.
+//! Request to run a command, its record, and the list of records.
 
 use super::{bounded, json};
 use crate::command::{CommandView, Params, State};
@@ -6,7 +6,7 @@ use crate::error::AgentError;
 use serde::Serialize;
 use serde_json::Value;
 
-/// `POST /v1/commands/`: which command, with what.
+/// Body of `POST /v1/commands/`: the command's name and parameters.
 #[derive(Debug, PartialEq)]
 pub(in crate::api) struct RunRequest {
     pub(in crate::api) name: String,
@@ -14,7 +14,8 @@ pub(in crate::api) struct RunRequest {
 }
 
 impl RunRequest {
-    /// Reads the body, of at most so many JSON values. Its other keys are ignored, as IPA does; the error is for the caller.
+    /// Parses the body, of at most `max_values` JSON values. Other keys are ignored, as in IPA. The
+    /// error text is for the client.
     pub(in crate::api) fn parse(body: &[u8], max_values: usize) -> Result<Self, String> {
         let value = bounded::parse(body, max_values)
             .map_err(|error| format!("Failed to decode JSON object: {error}"))?;
@@ -23,7 +24,7 @@ impl RunRequest {
         };
         match (body.remove("name"), body.remove("params")) {
             (Some(Value::String(name)), Some(Value::Object(params)))
-                if name.len() <= LONGEST_NAME =>
+                if name.len() <= MAX_NAME_LEN =>
             {
                 Ok(Self { name, params })
             }
@@ -32,22 +33,23 @@ impl RunRequest {
     }
 }
 
-/// The command's name from the beginning of a body, where it stands before all else, as Ironic writes it.
+/// Parses the command's name from the beginning of a body. It is found only if it comes first, as
+/// Ironic writes it.
 pub(in crate::api) fn name_before_the_rest(begun: &[u8]) -> Option<String> {
     let rest = after(begun, b"{")?;
     let rest = after(rest, br#""name""#)?;
     let rest = after(rest, b":")?.trim_ascii_start();
-    // What follows the text is not here yet, and of no interest.
+    // The rest has not arrived yet and is not parsed.
     let mut texts = serde_json::Deserializer::from_slice(rest).into_iter::<String>();
     let name = texts.next()?.ok()?;
-    (name.len() <= LONGEST_NAME).then_some(name)
+    (name.len() <= MAX_NAME_LEN).then_some(name)
 }
 
 fn after<'a>(text: &'a [u8], sign: &[u8]) -> Option<&'a [u8]> {
     text.trim_ascii_start().strip_prefix(sign)
 }
 
-/// One record; with the secrets in its result where they are there and shown.
+/// Serializes one record, with the secrets in its result if they exist and `with_secrets`.
 pub(in crate::api) fn command(
     view: &CommandView,
     with_secrets: bool,
@@ -55,7 +57,7 @@ pub(in crate::api) fn command(
     json::bytes(&Command::of(view, with_secrets))
 }
 
-/// `GET /v1/commands/`.
+/// Serializes the response to `GET /v1/commands/`.
 pub(in crate::api) fn list(
     views: &[CommandView],
     with_secrets: bool,
@@ -118,7 +120,8 @@ impl<'a> From<&'a AgentError> for Error<'a> {
     }
 }
 
-/// What stands in `command_result`. The conductor reads it of a finished command only: progress is for people.
+/// Content of `command_result`. The conductor reads it only of a finished command; progress is for
+/// people.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Shown<'a> {
@@ -147,13 +150,14 @@ struct Progress {
     rate: u64,
 }
 
-/// JSON values in a request of the conductor's: a node with a thousand ports has a third of it.
+/// Maximum number of JSON values in a request of the conductor. A node with a thousand ports has a
+/// third of it.
 pub(in crate::api) const MAX_VALUES: usize = 100_000;
-/// The same for other callers.
+/// Maximum number of JSON values in a request of another caller.
 pub(in crate::api) const MAX_VALUES_OF_USERS: usize = 10_000;
 const INVALID: &str = "Missing or invalid name or params";
 /// Names are echoed and logged.
-const LONGEST_NAME: usize = 256;
+const MAX_NAME_LEN: usize = 256;
 
 #[cfg(test)]
 mod tests {

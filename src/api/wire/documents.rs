@@ -1,10 +1,10 @@
-//! The three documents everybody may read.
+//! The three public documents.
 
 use super::json;
 use serde::Serialize;
 use std::time::Duration;
 
-/// `GET /`. `base` is the scheme and host of the request.
+/// Serializes the response to `GET /`. `base` is the scheme and host of the request.
 pub(in crate::api) fn root(base: &str) -> serde_json::Result<Vec<u8>> {
     #[derive(Serialize)]
     struct Root<'a> {
@@ -21,7 +21,7 @@ pub(in crate::api) fn root(base: &str) -> serde_json::Result<Vec<u8>> {
     })
 }
 
-/// `GET /v1/`.
+/// Serializes the response to `GET /v1/`.
 pub(in crate::api) fn version(base: &str) -> serde_json::Result<Vec<u8>> {
     #[derive(Serialize)]
     struct Resources {
@@ -53,7 +53,7 @@ pub(in crate::api) fn version(base: &str) -> serde_json::Result<Vec<u8>> {
     })
 }
 
-/// `GET /v1/status`.
+/// Serializes the response to `GET /v1/status`.
 pub(in crate::api) fn status(started_at: Duration, version: &str) -> serde_json::Result<Vec<u8>> {
     #[derive(Serialize)]
     struct Status<'a> {

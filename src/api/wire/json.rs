@@ -1,11 +1,11 @@
-//! JSON as Python's `json.dumps` writes it: ASCII only, a space after `,` and `:`.
+//! Serializes JSON like Python's `json.dumps`: ASCII only, with a space after `,` and `:`.
 
 use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
 use std::io::{self, Write};
 
-/// A value's JSON.
+/// Serializes a value.
 pub(super) fn bytes<T: Serialize>(value: &T) -> serde_json::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     value.serialize(&mut Serializer::with_formatter(&mut bytes, Python))?;

@@ -1,26 +1,26 @@
-//! The API's JSON, exactly as IPA serves and takes it.
+//! JSON formats of the API, exactly as IPA produces and accepts them.
 
+mod anonymous;
 mod bounded;
 mod command;
 mod documents;
 mod json;
-mod open_list;
 
 pub(super) use command::{
     MAX_VALUES, MAX_VALUES_OF_USERS, RunRequest, command, list, name_before_the_rest,
 };
 pub(super) use documents::{root, status, version};
 
-pub(super) use open_list::{open_command, open_list};
+pub(super) use anonymous::{open_command, open_list};
 
 use serde::Serialize;
 
-/// A document as it is.
+/// Serializes any JSON value.
 pub(super) fn json(value: &serde_json::Value) -> serde_json::Result<Vec<u8>> {
     json::bytes(value)
 }
 
-/// The envelope of every answer of 400 and more.
+/// Serializes the envelope of an error response (400 and more).
 pub(super) fn fault(servers: bool, text: &str) -> Vec<u8> {
     #[derive(Serialize)]
     struct Envelope<'a> {
@@ -31,6 +31,6 @@ pub(super) fn fault(servers: bool, text: &str) -> Vec<u8> {
         faultcode: if servers { "Server" } else { "Client" },
         faultstring: text,
     })
-    // Two strings can always be written.
+    // Serializing two strings cannot fail.
     .unwrap_or_default()
 }

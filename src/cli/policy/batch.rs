@@ -1,4 +1,4 @@
-//! `ferrite policy check --batch`: question after question, each with rules of its own.
+//! `ferrite policy check --batch`: a series of queries, each with its own rules.
 
 use super::super::output::print_error;
 use crate::policy::{Attributes, Rules};
@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::io::{self, BufRead, BufWriter, Read, Write};
 use std::process::ExitCode;
 
-/// Answers question after question, in their order.
+/// Answers all queries, in order.
 pub(super) fn run() -> ExitCode {
     let mut answers = BufWriter::new(io::stdout().lock());
     let mut questions = io::stdin().lock();
@@ -20,15 +20,15 @@ pub(super) fn run() -> ExitCode {
     }
 }
 
-/// How many lines were no questions.
+/// Answers all queries and returns the number of malformed lines.
 fn answer_all(questions: &mut impl BufRead, answers: &mut impl Write) -> io::Result<usize> {
     let mut wrong = 0;
     let mut number = 0_usize;
     let mut line = Vec::new();
     while next_line(questions, &mut line)? {
         number += 1;
-        let answer = if line.len() > LONGEST {
-            Err(format!("it is longer than {LONGEST} bytes"))
+        let answer = if line.len() > MAX_LEN {
+            Err(format!("it is longer than {MAX_LEN} bytes"))
         } else {
             question(&line)
         };
@@ -43,10 +43,11 @@ fn answer_all(questions: &mut impl BufRead, answers: &mut impl Write) -> io::Res
     Ok(wrong)
 }
 
-/// The next line, of one that is too long no more than is needed to see that; false at the end.
+/// Reads the next line; returns `false` at the end. An overlong line is truncated just beyond the
+/// limit, so that it is detected.
 fn next_line(questions: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
-    let most = LONGEST as u64 + 1;
+    let most = MAX_LEN as u64 + 1;
     let read = questions.by_ref().take(most).read_until(b'\n', line)?;
     if line.last() == Some(&b'\n') {
         line.pop();
@@ -56,7 +57,8 @@ fn next_line(questions: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<boo
     Ok(read > 0)
 }
 
-/// Answers one question: an object with `allowed`, or, of rules that an agent would not load, with `refused` and why.
+/// Answers one query with an object: `allowed`, or `refused` with the reason if an agent would not
+/// load the rules.
 fn question(line: &[u8]) -> Result<String, String> {
     let question: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let part = |name: &str| {
@@ -86,8 +88,8 @@ fn allowed(is_allowed: bool) -> String {
     format!("{{\"allowed\": {is_allowed}}}")
 }
 
-/// Bytes of a question.
-const LONGEST: usize = 1 << 20;
+/// Maximum length of a query in bytes.
+const MAX_LEN: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -102,7 +104,7 @@ mod tests {
         };
         let good = |role: &str| ask("role:a", role);
         let refused = ask("role:%(level)d", "a");
-        let long = "x".repeat(LONGEST + 5);
+        let long = "x".repeat(MAX_LEN + 5);
         let questions = [
             &good("a"),
             &long,

@@ -1,23 +1,25 @@
-//! `ferrite policy check`: whether an agent would live by policies, and who may do what then.
+//! `ferrite policy check`: whether an agent would load these policies, and which operations they
+//! allow to which caller.
 //!
-//! Lines and their order are oslopolicy-checker's (`shell.py` of oslo.policy). The answers are the agent's own: files are laid over
-//! the built-in rules, scopes count, and what raises an exception there is `failed`. Where the checker's target is the caller's own user
-//! and project, it is nothing here but the command or the step: the agent knows no more of what is asked for, beside the node.
+//! Lines and their order are oslopolicy-checker's (`shell.py` of oslo.policy). The results are the
+//! agent's own: files override the built-in rules, scopes are enforced, and what raises an
+//! exception there is `failed`. The checker's target is the caller's own user and project. Here it
+//! is only the command or step: besides the node, the agent knows nothing else of the target.
 
 use super::super::output::{print_message, print_output};
 use super::sources::{settings, sources, unusable};
-use super::{batch, callers};
+use super::{batch, inputs};
 use crate::error::chain;
-use crate::nearest::nearest;
-use crate::policy::credentials::{AGENT, NOBODY, OBSERVER};
+use crate::policy::credentials::{AGENT, ANONYMOUS, OBSERVER};
 use crate::policy::names::{COMMAND, COMMAND_RUN, SECRETS_SHOW};
 use crate::policy::{Attributes, DEFAULTS, Enforcer, Operation, Refusal, RuleDefault};
 use crate::redact::one_line;
+use crate::suggest::nearest;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// The subcommand with its options.
+/// Returns the subcommand with its options.
 pub(super) fn command() -> Command {
     sources(Command::new("check"))
         .about("Look for errors in policy files, and tell who may do what")
@@ -58,14 +60,14 @@ pub(super) fn command() -> Command {
         .after_help("Exit codes: 0 the policy can be used, 2 the agent would refuse it.")
 }
 
-/// Does what was asked.
+/// Runs the subcommand.
 pub(super) fn run(mut arguments: ArgMatches) -> ExitCode {
     if arguments.get_flag(BATCH) {
         return batch::run();
     }
     match checked(&mut arguments) {
         Ok(text) => {
-            // Names of rules and of files are whoever's.
+            // Names of rules and files are untrusted.
             let lines = text.lines().map(|line| one_line(line) + "\n");
             print_output(&lines.collect::<String>())
         }
@@ -79,7 +81,7 @@ fn checked(arguments: &mut ArgMatches) -> Result<String, String> {
     for warning in enforcer.warnings() {
         print_message(&format!("warning: {warning}"));
     }
-    if !enforcer.is_never(SECRETS_SHOW) {
+    if !enforcer.always_denies(SECRETS_SHOW) {
         print_message(&format!(
             "warning: secrets in results of commands are kept in memory and shown to whoever passes {SECRETS_SHOW}"
         ));
@@ -88,20 +90,20 @@ fn checked(arguments: &mut ArgMatches) -> Result<String, String> {
     let question = Question {
         enforcer: &enforcer,
         target: match target {
-            Some(path) => callers::target(&path)?,
+            Some(path) => inputs::target(&path)?,
             None => Attributes::new(),
         },
     };
     let Some(credentials) = arguments.remove_one::<PathBuf>(CREDENTIALS) else {
         return Ok(question.table());
     };
-    let credentials = callers::credentials(&credentials)?;
+    let credentials = inputs::credentials(&credentials)?;
     match arguments.remove_one::<String>(RULE) {
         Some(rule) => question.line(&rule, &credentials),
         None => {
             let rules = enforcer.rules().into_iter();
             rules
-                // As the checker: a name without a colon is a part of others.
+                // Like the checker: a rule without a colon is only a part of others.
                 .filter(|rule| rule.contains(':'))
                 .map(|rule| question.line(&rule, &credentials))
                 .collect()
@@ -109,7 +111,7 @@ fn checked(arguments: &mut ArgMatches) -> Result<String, String> {
     }
 }
 
-/// Who may do what with a target.
+/// Policy queries with one target.
 struct Question<'a> {
     enforcer: &'a Enforcer,
     target: Attributes,
@@ -131,7 +133,7 @@ impl Question<'_> {
         }
     }
 
-    /// What one rule says, with the target that it is asked with.
+    /// Evaluates one rule, with the target that the agent would pass.
     fn asked(&self, rule: &str, credentials: &Attributes) -> Result<(), Refusal> {
         let mut target = self.target.clone();
         let default = DEFAULTS.iter().find(|default| default.name == rule);
@@ -149,7 +151,7 @@ impl Question<'_> {
         asked.map_err(|denied| denied.why)
     }
 
-    /// Every operation and the agent's own kinds of callers.
+    /// Formats a table of every operation and the agent's own kinds of callers.
     fn table(&self) -> String {
         let operations = DEFAULTS.iter().filter(|rule| !rule.operations.is_empty());
         let rows = operations.map(|rule| {
@@ -157,15 +159,15 @@ impl Question<'_> {
                 true => "yes",
                 false => "no",
             };
-            row([rule.name, may(&AGENT), may(&OBSERVER), may(&NOBODY)])
+            row([rule.name, may(&AGENT), may(&OBSERVER), may(&ANONYMOUS)])
         });
         std::iter::once(row(["RULE", "CONDUCTOR", "OBSERVER", "NOBODY"]))
             .chain(rows)
             .collect()
     }
 
-    /// Whether a caller may do what a rule is about: for a command it takes the rule to run commands too, and for a step that of a
-    /// command which runs steps (`api::gate`).
+    /// Returns whether a caller may perform a rule's operation. A command also requires the rule to
+    /// run commands. A step also requires the rule of a command that runs steps (`api::authorize`).
     fn may(&self, rule: &RuleDefault, credentials: &Attributes) -> bool {
         let passes = |rule: &str| self.asked(rule, credentials).is_ok();
         let run_step = || {
@@ -186,7 +188,7 @@ fn row([rule, conductor, observer, nobody]: [&str; 4]) -> String {
     format!("{rule:RULES$}  {conductor:9}  {observer:8}  {nobody}\n")
 }
 
-/// Letters of the longest rule.
+/// Column width: characters of the longest rule.
 const RULES: usize = 56;
 /// Commands that run a step.
 const STEPS: [&str; 3] = [

@@ -1,10 +1,12 @@
-//! `ferrite policy`: the tools around policies, as oslo.policy has them: a sample, a look at files, rules that could go, old names.
+//! `ferrite policy`: oslo.policy's tools. They print a sample, validate files, list redundant rules
+//! and replace deprecated names.
 //!
-//! Policies hold no secrets, and the redactor would take the names of rules for some (`secrets:show`): messages are said as they are.
+//! Policies hold no secrets, and the redactor would mistake the names of rules for some
+//! (`secrets:show`): messages are not redacted.
 
 mod batch;
-mod callers;
 mod check;
+mod inputs;
 mod sources;
 
 use super::output::{print_message, print_output};
@@ -16,7 +18,7 @@ use sources::{DIRECTORY, FILE, settings, sources, unusable};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// The subcommand with its own.
+/// Returns the subcommand and its own subcommands.
 pub(super) fn command() -> Command {
     let upgraded = Arg::new(FILE)
         .long(FILE)
@@ -50,7 +52,7 @@ pub(super) fn command() -> Command {
         )
 }
 
-/// Does what was asked.
+/// Runs the requested subcommand.
 pub(super) fn run(mut arguments: ArgMatches) -> ExitCode {
     match arguments.remove_subcommand() {
         Some((name, arguments)) if name == "check" => check::run(arguments),

@@ -1,4 +1,4 @@
-//! The options that name policies, for all subcommands alike.
+//! Options that name policies, shared by the subcommands.
 
 use super::super::output::{UNUSABLE, print_message};
 use crate::policy::Settings;
@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// The options that name policies.
+/// Adds the options that name policies.
 pub(super) fn sources(command: Command) -> Command {
     command
         .arg(
@@ -27,7 +27,8 @@ pub(super) fn sources(command: Command) -> Command {
         )
 }
 
-/// The policies that are named. Others may write to them: that is asked where they are to be lived by.
+/// Returns the settings for the named policies. Write permission for other users is checked only
+/// when an agent loads them.
 pub(super) fn settings(arguments: &mut ArgMatches) -> Result<Settings, String> {
     let mut paths = |name| arguments.remove_many(name).into_iter().flatten().collect();
     let settings = Settings {

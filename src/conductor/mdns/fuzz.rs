@@ -1,4 +1,5 @@
-//! Any bytes as packets of a link: two senders' answers, each behind two bytes that say how long it is.
+//! Fuzzes multicast DNS packets of a link: responses of two senders, each after two bytes of
+//! length.
 
 #![allow(
     clippy::expect_used,
@@ -7,16 +8,16 @@
     reason = "what fuzzing finds is a panic"
 )]
 
-use super::told::Told;
+use super::records::ServiceRecords;
 use std::net::IpAddr;
 
-/// Takes them in turn. Whoever is believed, the URLs lead somewhere.
+/// Handles the packets in turn. Whichever records are accepted, their URLs are valid.
 pub(crate) fn multicast_dns(bytes: &[u8]) {
     let Some((first, mut rest)) = bytes.split_first() else {
         return;
     };
     let in_clear = first % 2 == 0;
-    let told = Told::nothing_of("baremetal", 0, in_clear);
+    let told = ServiceRecords::nothing_of("baremetal", 0, in_clear);
     let mut told = told.expect("a name of DNS");
     let mut senders = [IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2])]
         .into_iter()
@@ -24,8 +25,8 @@ pub(crate) fn multicast_dns(bytes: &[u8]) {
     while let Some((length, after)) = rest.split_first_chunk() {
         let length = usize::from(u16::from_be_bytes(*length)).min(after.len());
         let (packet, after) = after.split_at(length);
-        told.hear(packet, senders.next().expect("a cycle"));
-        let _ = (told.question(), told.question_of_rest());
+        told.handle_response(packet, senders.next().expect("a cycle"));
+        let _ = (told.next_query(), told.question_of_rest());
         let _ = told.newly_passed_over();
         rest = after;
     }

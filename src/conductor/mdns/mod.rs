@@ -1,17 +1,19 @@
-//! Asking the network for Ironic (multicast DNS): only where the operator says so, for whoever is on the link may answer.
+//! Discovers Ironic by multicast DNS. It runs only if the operator enables it, because any host on
+//! the link may respond.
 //!
-//! One-shot questions from a port of our own, to which answers come to us alone (RFC 6762, sections 5.1 and 6.7); there is
-//! nothing to join and nothing that listens afterwards.
+//! It sends one-shot queries from an ephemeral port, and responders send unicast responses to it
+//! (RFC 6762, sections 5.1 and 6.7). It joins no group, and no socket remains open afterwards.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod told;
+mod records;
 
-pub use told::Found;
+pub use records::Found;
 
-use super::address::Network;
+use super::address::LocalAddresses;
 use super::error::Error;
 use crate::backoff::Backoff;
+use records::ServiceRecords;
 use socket2::SockRef;
 use std::future;
 use std::io;
@@ -19,42 +21,43 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
-use told::Told;
 
-/// A way out of the machine.
+/// Outbound interface of multicast queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// By the interface with this address.
+pub enum OutboundInterface {
+    /// Interface with this IPv4 address.
     V4(Ipv4Addr),
-    /// By the interface with this number.
+    /// Interface with this index.
     V6(u32),
 }
 
-/// How the network is asked.
+/// Options of a discovery.
 #[derive(Clone, Debug)]
-pub struct Asking {
-    /// By which interfaces.
-    pub ways: Vec<Way>,
-    /// The port of those who answer: [`PORT`], but for tests.
+pub struct QueryOptions {
+    /// Interfaces to query.
+    pub interfaces: Vec<OutboundInterface>,
+    /// UDP port of the responders: [`PORT`], except in tests.
     pub port: u16,
-    /// How often before giving up.
+    /// Number of attempts.
     pub attempts: u32,
-    /// Whether a service without TLS (http) will do.
+    /// Whether a service without TLS (http) is acceptable.
     pub in_clear: bool,
 }
 
-/// Finds a service such as `baremetal`: all that answer within [`MOMENT`] after the first one that can be used.
+/// Finds a service such as `baremetal`: all responders within [`GATHER_TIME`] after the first
+/// usable response.
 ///
 /// # Errors
-/// [`Error::Discovery`] when the network cannot be asked, [`Error::NotDiscovered`] when nobody answers in all attempts,
-/// [`Error::StrangeService`] when nothing that is answered in all attempts can be used.
+/// - [`Error::Discovery`] if no socket can be opened.
+/// - [`Error::NotDiscovered`] if there is no response in all attempts.
+/// - [`Error::InvalidService`] if no response in all attempts is usable.
 pub async fn find(
     service: &'static str,
-    asking: &Asking,
-    network: &impl Network,
+    asking: &QueryOptions,
+    network: &impl LocalAddresses,
 ) -> Result<Found, Error> {
-    let id = u16::from_be_bytes(super::retry::bytes_by_chance());
-    let Some(mut told) = Told::nothing_of(service, id, asking.in_clear) else {
+    let id = u16::from_be_bytes(super::retry::random_bytes());
+    let Some(mut told) = ServiceRecords::nothing_of(service, id, asking.in_clear) else {
         return Err(Error::NotDiscovered { service });
     };
     let sockets = Sockets::open().map_err(Error::Discovery)?;
@@ -65,8 +68,8 @@ pub async fn find(
         sockets.ask(&mut told, asking).await;
         match told.found(reachable) {
             Some(Ok(found)) => return Ok(found),
-            // Ironic may answer later than whoever said this.
-            Some(Err(reason)) => failure = Error::StrangeService { service, reason },
+            // Ironic may respond later than this responder.
+            Some(Err(reason)) => failure = Error::InvalidService { service, reason },
             None => {}
         }
         if attempt < asking.attempts {
@@ -76,7 +79,7 @@ pub async fn find(
     Err(failure)
 }
 
-/// One socket for each family that the kernel has.
+/// One socket for each address family that the kernel supports.
 struct Sockets {
     v4: UdpSocket,
     v6: Option<UdpSocket>,
@@ -90,22 +93,23 @@ impl Sockets {
         })
     }
 
-    /// Asks everybody every second until the attempt is over, and at once for what an answer leaves open. What can be used ends the
-    /// attempt, but not at once: others may answer too, and who is first need not be Ironic.
-    async fn ask(&self, told: &mut Told, asking: &Asking) {
+    /// Queries all responders every second until the attempt ends, and missing records at once.
+    /// After the first usable response the attempt ends within [`GATHER_TIME`]: others may respond
+    /// too, and the first need not be Ironic.
+    async fn ask(&self, told: &mut ServiceRecords, asking: &QueryOptions) {
         let mut over = Instant::now() + ATTEMPT;
         let mut usable = false;
         let mut packet = vec![0; PACKET_MAX];
         while Instant::now() < over {
-            self.send(told.question(), asking).await;
-            let again = Instant::now() + AGAIN;
-            // Looked at before each packet: many of them would keep the time from being over.
+            self.send(told.next_query(), asking).await;
+            let again = Instant::now() + RETRY_INTERVAL;
+            // Checked before each packet: a flood of packets would otherwise prevent the timeout.
             while Instant::now() < over.min(again) {
                 let heard = tokio::time::timeout_at(over.min(again), self.receive(&mut packet));
                 let Ok((answer, from)) = heard.await else {
                     break;
                 };
-                if !told.hear(answer, from) {
+                if !told.handle_response(answer, from) {
                     continue;
                 }
                 for (from, reason) in told.newly_passed_over() {
@@ -117,20 +121,20 @@ impl Sockets {
                 }
                 if !usable && told.has_usable() {
                     usable = true;
-                    over = Instant::now() + MOMENT;
+                    over = Instant::now() + GATHER_TIME;
                 }
                 self.send(told.question_of_rest(), asking).await;
             }
         }
     }
 
-    async fn send(&self, question: Option<Vec<u8>>, asking: &Asking) {
+    async fn send(&self, question: Option<Vec<u8>>, asking: &QueryOptions) {
         let Some(question) = question.as_deref() else {
             return;
         };
-        for way in &asking.ways {
+        for way in &asking.interfaces {
             let sent = match way {
-                Way::V4(address) => {
+                OutboundInterface::V4(address) => {
                     let socket = SockRef::from(&self.v4);
                     let group = SocketAddr::from((GROUP_V4, asking.port));
                     match socket.set_multicast_if_v4(address) {
@@ -138,7 +142,7 @@ impl Sockets {
                         Err(error) => Err(error),
                     }
                 }
-                Way::V6(link) => {
+                OutboundInterface::V6(link) => {
                     let Some(socket) = &self.v6 else { continue };
                     let group = SocketAddr::from((GROUP_V6, asking.port));
                     match SockRef::from(socket).set_multicast_if_v6(*link) {
@@ -153,7 +157,7 @@ impl Sockets {
         }
     }
 
-    /// A packet and who sent it.
+    /// Receives a packet and its sender's address.
     async fn receive<'a>(&self, packet: &'a mut [u8]) -> (&'a [u8], IpAddr) {
         let readable = async {
             match &self.v6 {
@@ -165,7 +169,7 @@ impl Sockets {
             _ = self.v4.readable() => self.v4.try_recv_from(packet).ok(),
             _ = readable => self.v6.as_ref().and_then(|v6| v6.try_recv_from(packet).ok()),
         };
-        // Readiness may be a false alarm: then it was an empty packet.
+        // Readiness may be spurious; the result is then an empty packet.
         let (length, from) = match received {
             Some((length, from)) => (length, from.ip().to_canonical()),
             None => (0, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
@@ -185,22 +189,22 @@ fn open(any: IpAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket)
 }
 
-/// Where everybody is who answers (RFC 6762).
+/// UDP port of multicast DNS responders (RFC 6762).
 pub const PORT: u16 = 5353;
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
-/// RFC 6762, section 11.
+/// IP TTL of multicast DNS packets (RFC 6762, section 11).
 const HOPS: u32 = 255;
-/// RFC 6762, section 17.
+/// Maximum size of a packet in bytes (RFC 6762, section 17).
 const PACKET_MAX: usize = 9000;
-/// How long others may take who answer after the first one that can be used: they take up to 120 ms (RFC 6762, section 6), and as
-/// long again for what is asked of them in turn.
-pub const MOMENT: Duration = Duration::from_millis(500);
-/// As python-zeroconf, which IPA asks by.
+/// Time for further responses after the first usable one. Responders take up to 120 ms (RFC 6762,
+/// section 6), and as long again for queries of missing records.
+pub const GATHER_TIME: Duration = Duration::from_millis(500);
+/// Timeout of one attempt: that of python-zeroconf, which IPA uses.
 const ATTEMPT: Duration = Duration::from_secs(3);
-const AGAIN: Duration = Duration::from_secs(1);
-/// IPA's pauses between attempts, which have a number and no longest pause.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// IPA's pauses between attempts: their number is limited, their length is not.
 const PAUSES: Backoff = Backoff {
     first: Duration::from_millis(100),
-    longest: Duration::MAX,
+    max: Duration::MAX,
 };

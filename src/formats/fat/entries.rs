@@ -1,19 +1,19 @@
 //! The entries of a directory of FAT: labels, short names and long ones.
 
-use crate::formats::{field, tree};
+use crate::formats::{le_bytes, safe_name};
 use std::ops::ControlFlow;
 
 /// The label among a root directory's entries, or `None` where they end without one.
 pub(super) fn label_in(entries: &[u8]) -> ControlFlow<Option<[u8; 11]>> {
     for raw in entries.chunks_exact(32) {
-        let [attributes] = field::array(raw, 11).unwrap_or_default();
-        let file = (field::le16(raw, 20), field::le16(raw, 26)) != (Some(0), Some(0));
+        let [attributes] = le_bytes::array(raw, 11).unwrap_or_default();
+        let file = (le_bytes::le16(raw, 20), le_bytes::le16(raw, 26)) != (Some(0), Some(0));
         match raw.first() {
             Some(0) => return ControlFlow::Break(None),
             Some(0xE5) => {}
             _ if file || attributes & 0x3F == 0x0F => {}
             // Whatever else is set: Windows archives labels.
-            _ if attributes & 0x18 == 0x08 => return ControlFlow::Break(field::array(raw, 0)),
+            _ if attributes & 0x18 == 0x08 => return ControlFlow::Break(le_bytes::array(raw, 0)),
             _ => {}
         }
     }
@@ -33,7 +33,7 @@ pub(super) fn entries_of(bytes: &[u8]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut long = LongName::default();
     for raw in bytes.chunks_exact(32) {
-        let (start, attributes) = (field::array(raw, 0), field::array(raw, 11));
+        let (start, attributes) = (le_bytes::array(raw, 0), le_bytes::array(raw, 11));
         let (Some([start]), Some([attributes])) = (start, attributes) else {
             continue;
         };
@@ -45,7 +45,7 @@ pub(super) fn entries_of(bytes: &[u8]) -> Vec<Entry> {
             _ => {
                 let name = std::mem::take(&mut long).complete(raw);
                 let name = name.or_else(|| short_name(raw)).unwrap_or_default();
-                if tree::is_plain(&name) {
+                if safe_name::is_plain(&name) {
                     entries.extend(Entry::decode(name, attributes, raw));
                 }
             }
@@ -56,12 +56,12 @@ pub(super) fn entries_of(bytes: &[u8]) -> Vec<Entry> {
 
 impl Entry {
     fn decode(name: String, attributes: u8, raw: &[u8]) -> Option<Self> {
-        let high = u32::from(field::le16(raw, 20)?);
+        let high = u32::from(le_bytes::le16(raw, 20)?);
         Some(Self {
             name,
             is_directory: attributes & 0x10 != 0,
-            bytes: field::le32(raw, 28)?,
-            first: high << 16 | u32::from(field::le16(raw, 26)?),
+            bytes: le_bytes::le32(raw, 28)?,
+            first: high << 16 | u32::from(le_bytes::le16(raw, 26)?),
         })
     }
 }
@@ -93,7 +93,7 @@ impl LongName {
             .step_by(2)
             .chain((14..26).step_by(2))
             .chain([28, 30]);
-        let units = places.filter_map(|at| field::le16(raw, at));
+        let units = places.filter_map(|at| le_bytes::le16(raw, at));
         self.pieces
             .push(units.take_while(|unit| *unit != 0).collect());
         self.expected = number - 1;

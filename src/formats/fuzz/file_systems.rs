@@ -6,7 +6,7 @@
 use crate::formats::ext::{self, Ext};
 use crate::formats::fat::{self, Fat};
 use crate::formats::iso9660::{self, Iso};
-use crate::formats::{detect, links, probe, tree};
+use crate::formats::{image_format, links, probe, safe_name};
 use crate::progress::Cancel;
 use flate2::read::GzDecoder;
 use std::io::{Cursor, Read};
@@ -21,7 +21,7 @@ pub(crate) fn file_systems(bytes: &[u8]) {
         Some(made) => made.damaged(rest),
         None => beginning_with(usize::from(*kind), rest),
     };
-    let _ = detect::inspect(&image, None, &rules(true));
+    let _ = image_format::inspect(&image, None, &rules(true));
     let mut device = Cursor::new(&image);
     let volume = probe::Volume::probe(&mut device).expect("memory is read");
     let label = probe::label(&mut device).expect("memory is read");
@@ -40,8 +40,8 @@ pub(crate) fn file_systems(bytes: &[u8]) {
 }
 
 /// What an operator may allow: all that is written as it is.
-pub(super) fn rules(deep_inspection: bool) -> detect::Rules {
-    detect::Rules {
+pub(super) fn rules(deep_inspection: bool) -> image_format::Rules {
+    image_format::Rules {
         deep_inspection,
         permitted: ["raw", "qcow2", "iso", "gpt", "luks"]
             .map(str::to_owned)
@@ -58,7 +58,7 @@ fn read_iso(image: &[u8]) {
         return;
     };
     for file in &files {
-        match iso.read(file, MOST_BYTES, &cancel) {
+        match iso.read(file, MAX_BYTES, &cancel) {
             Ok(bytes) => assert_eq!(bytes.len() as u64, file.bytes),
             Err(error) => assert!(!matches!(error, iso9660::Error::Read(_)), "{error:?}"),
         }
@@ -79,7 +79,7 @@ fn read_fat(image: &[u8]) {
     };
     assert_eq!(fat.files(&cancel).is_ok(), listing.unread.is_empty());
     for file in &listing.files {
-        match fat.read(file, MOST_BYTES, &cancel) {
+        match fat.read(file, MAX_BYTES, &cancel) {
             Ok(bytes) => assert_eq!(bytes.len() as u64, file.bytes),
             Err(error) => assert!(!matches!(error, fat::Error::Read(_)), "{error:?}"),
         }
@@ -97,8 +97,8 @@ fn read_ext(image: &[u8]) {
     let Ok((files, links)) = ext.tree(&cancel) else {
         return;
     };
-    for file in files.iter().take(MOST_FILES) {
-        match ext.read(file, MOST_BYTES, &cancel) {
+    for file in files.iter().take(MAX_FILES) {
+        match ext.read(file, MAX_BYTES, &cancel) {
             Ok(bytes) => assert_eq!(bytes.len() as u64, file.bytes),
             Err(error) => assert!(!matches!(error, ext::Error::Read(_)), "{error:?}"),
         }
@@ -111,10 +111,13 @@ fn read_ext(image: &[u8]) {
 fn check_tree(paths: &[&[String]], links: &[links::Link]) {
     let own = links.iter().map(|link| link.path.as_slice());
     for path in paths.iter().copied().chain(own) {
-        assert!(path.len() <= tree::MOST_DEPTH, "{path:?}");
-        assert!(path.iter().all(|name| tree::is_plain(name)), "{path:?}");
+        assert!(path.len() <= safe_name::MAX_DEPTH, "{path:?}");
+        assert!(
+            path.iter().all(|name| safe_name::is_plain(name)),
+            "{path:?}"
+        );
     }
-    if let Ok(followed) = links::follow(paths, links, MOST_FILES) {
+    if let Ok(followed) = links::follow(paths, links, MAX_FILES) {
         assert!(followed.files.iter().all(|(_, file)| *file < paths.len()));
     }
 }
@@ -174,5 +177,5 @@ const PACKED: [&[u8]; 5] = [
 const BEGINNINGS: [usize; 3] = [0, 1024, 32 << 10];
 const LINE: usize = 32;
 /// What is read of a file; a file of ext may be all hole.
-const MOST_BYTES: u64 = 1 << 20;
-const MOST_FILES: usize = 100;
+const MAX_BYTES: u64 = 1 << 20;
+const MAX_FILES: usize = 100;

@@ -1,7 +1,7 @@
 //! Any bytes as what hosts on the link send: parsed in little memory, or refused; what is parsed and written is parsed as the same.
 
 use crate::formats::domain_name::{self, Compression};
-use crate::formats::{dhcp4, dhcp6, frames, ipv4, kernel_log, ntp};
+use crate::formats::{dhcp4, dhcp6, frames, ipv4, kmsg, ntp};
 
 pub(crate) fn network_packets(bytes: &[u8]) {
     if let Ok(message) = dhcp4::Message::parse(bytes) {
@@ -44,6 +44,6 @@ pub(crate) fn network_packets(bytes: &[u8]) {
         .last_chunk()
         .map_or(0, |mark| u64::from_be_bytes(*mark));
     let _ = ntp::reply(bytes, mark);
-    let _ = kernel_log::Record::parse(bytes);
+    let _ = kmsg::Record::parse(bytes);
     assert!(frames::frames(bytes).map(<[u8]>::len).sum::<usize>() <= bytes.len());
 }

@@ -93,7 +93,7 @@ fn gpt_of(mut disk: Vec<u8>, bytes: &[u8]) {
         return;
     };
     let before = table.partitions();
-    let wanted = gpt::Wanted {
+    let wanted = gpt::NewPartition {
         bytes: 4096,
         kind: Guid::LINUX_DATA,
         id: Guid::LINUX_DATA,

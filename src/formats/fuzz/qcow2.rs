@@ -1,8 +1,8 @@
 //! Any bytes as a qcow2 image, in pieces: decoded within the disk it announces, or refused.
 
 use super::file_systems::rules;
-use crate::formats::detect;
-use crate::formats::qcow2::{Decoder, Header, Pass, Sink, Stopped};
+use crate::formats::image_format;
+use crate::formats::qcow2::{Decoder, Header, Pass, Sink, SinkClosed};
 
 /// A guest's disk of so many bytes, that is not kept.
 struct Guest {
@@ -12,20 +12,20 @@ struct Guest {
 }
 
 impl Guest {
-    fn take(&mut self, offset: u64, length: u64) -> Result<(), Stopped> {
+    fn take(&mut self, offset: u64, length: u64) -> Result<(), SinkClosed> {
         let end = offset.checked_add(length).expect("an end that can be said");
         assert!(end <= self.bytes, "{offset}+{length} of {}", self.bytes);
-        self.left = self.left.checked_sub(1).ok_or(Stopped)?;
+        self.left = self.left.checked_sub(1).ok_or(SinkClosed)?;
         Ok(())
     }
 }
 
 impl Sink for Guest {
-    fn data(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Stopped> {
+    fn data(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SinkClosed> {
         self.take(offset, bytes.len() as u64)
     }
 
-    fn zero(&mut self, offset: u64, length: u64) -> Result<(), Stopped> {
+    fn zero(&mut self, offset: u64, length: u64) -> Result<(), SinkClosed> {
         self.take(offset, length)
     }
 }
@@ -33,10 +33,10 @@ impl Sink for Guest {
 pub(crate) fn qcow2_image(bytes: &[u8]) {
     for announced in [None, Some("raw"), Some("gpt"), Some("iso"), Some("qcow2")] {
         for deep_inspection in [true, false] {
-            let found = detect::inspect(bytes, announced, &rules(deep_inspection));
+            let found = image_format::inspect(bytes, announced, &rules(deep_inspection));
             if let Ok(found) = found {
-                let by_header = matches!(found.decoding, detect::Decoding::Qcow2(_));
-                assert_eq!(by_header, found.format == detect::Format::Qcow2);
+                let by_header = matches!(found.decoding, image_format::Decoding::Qcow2(_));
+                assert_eq!(by_header, found.format == image_format::Format::Qcow2);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Why a qcow2 image cannot be read.
 
-use super::Stopped;
+use super::SinkClosed;
 
 /// Why an image cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ pub enum Error {
     ShortHeader,
     /// Nobody takes the bytes.
     #[error("the decoding was given up")]
-    Stopped(#[from] Stopped),
+    SinkClosed(#[from] SinkClosed),
     /// A table or cluster that does not begin where one can.
     #[error("nothing can begin at byte {0:#x} of the image: it is corrupt")]
     TableOffset(u64),

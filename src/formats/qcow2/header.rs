@@ -6,7 +6,7 @@
 //! Structure: QEMU's `docs/interop/qcow2.txt`, section "Header".
 
 use super::Error;
-use crate::formats::field;
+use crate::formats::le_bytes;
 
 /// A header that was found good.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,13 +154,13 @@ fn first_level(bytes: &[u8], virtual_size: u64, cluster_bits: u32) -> Result<(u6
 }
 
 fn field32(bytes: &[u8], at: usize) -> Result<u32, Error> {
-    field::array(bytes, at)
+    le_bytes::array(bytes, at)
         .map(u32::from_be_bytes)
         .ok_or(Error::ShortHeader)
 }
 
 fn field64(bytes: &[u8], at: usize) -> Result<u64, Error> {
-    field::array(bytes, at)
+    le_bytes::array(bytes, at)
         .map(u64::from_be_bytes)
         .ok_or(Error::ShortHeader)
 }

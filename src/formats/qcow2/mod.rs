@@ -28,28 +28,28 @@
 mod cluster;
 mod error;
 mod header;
-mod past;
+mod lookback;
+mod pending;
 mod plan;
 mod sink;
 mod table;
-mod wanted;
 
 pub use error::Error;
 pub(crate) use header::MAGIC;
 pub use header::{Compression, Header};
 pub use plan::Pass;
-pub use sink::{Sink, Stopped};
+pub use sink::{Sink, SinkClosed};
 
 use cluster::Unpacker;
-use past::Past;
+use lookback::Lookback;
+use pending::{Block, Kind};
 use plan::Plan;
 use std::fmt;
-use wanted::{Kind, Whole};
 
 /// Decodes one image, in one or more passes over its file.
 pub struct Decoder {
     plan: Plan,
-    past: Past,
+    past: Lookback,
     unpacker: Unpacker,
 }
 
@@ -62,7 +62,7 @@ impl Decoder {
         let cluster = usize::try_from(header.cluster_size()).unwrap_or(usize::MAX);
         Ok(Self {
             plan: Plan::new(header)?,
-            past: Past::new(),
+            past: Lookback::new(),
             unpacker: Unpacker::new(header.compression, cluster)?,
         })
     }
@@ -94,7 +94,7 @@ impl Decoder {
                 return Err(Error::Truncated { at });
             }
             let length = at - host;
-            self.read_whole(host, guest, Whole { length, ..whole }, sink)?;
+            self.read_whole(host, guest, Block { length, ..whole }, sink)?;
         }
         self.pass_runs_on(sink)?;
         while let Some(run) = self.plan.wanted.take_run(u64::MAX) {
@@ -113,7 +113,7 @@ impl Decoder {
         &mut self,
         host: u64,
         guest: u64,
-        whole: Whole,
+        whole: Block,
         sink: &mut impl Sink,
     ) -> Result<(), Error> {
         let (past, plan) = (&self.past, &mut self.plan);

@@ -1,15 +1,15 @@
 //! What the tables say: which bytes of the file are wanted, which were missed, which parts of the guest are zeroes.
 
-use super::past::Past;
+use super::lookback::Lookback;
+use super::pending::{Block, Kind, PendingReads, Run};
 use super::table::{Entry, Layout, entries};
-use super::wanted::{Kind, Run, Wanted, Whole};
 use super::{Error, Header, Sink};
 
 /// What the end of the file means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
     /// The same file is needed again, from its beginning.
-    Again,
+    NeedsAnotherPass,
     /// All of the guest was given to the sink.
     Complete,
 }
@@ -18,16 +18,16 @@ pub enum Pass {
 pub(super) struct Plan {
     pub(super) layout: Layout,
     /// What this pass has still to pick.
-    pub(super) wanted: Wanted,
+    pub(super) wanted: PendingReads,
     /// What went by before its table was read: for the next pass.
-    missed: Wanted,
+    missed: PendingReads,
 }
 
 impl Plan {
     pub(super) fn new(header: &Header) -> Result<Self, Error> {
-        let mut wanted = Wanted::default();
+        let mut wanted = PendingReads::default();
         if header.l1_entries > 0 {
-            let first_level = Whole {
+            let first_level = Block {
                 kind: Kind::FirstLevel,
                 length: header.l1_entries * 8,
             };
@@ -36,7 +36,7 @@ impl Plan {
         Ok(Self {
             layout: Layout::new(header),
             wanted,
-            missed: Wanted::default(),
+            missed: PendingReads::default(),
         })
     }
 
@@ -46,13 +46,13 @@ impl Plan {
         if self.wanted.is_empty() {
             return Pass::Complete;
         }
-        Pass::Again
+        Pass::NeedsAnotherPass
     }
 
     pub(super) fn read_first_level(
         &mut self,
         table: &[u8],
-        past: &Past,
+        past: &Lookback,
         sink: &mut impl Sink,
     ) -> Result<(), Error> {
         let mut guest = 0;
@@ -62,7 +62,7 @@ impl Plan {
                 Some(host) => {
                     self.zero(empty.from, empty.length, sink)?;
                     empty = Gap::default();
-                    let second_level = Whole {
+                    let second_level = Block {
                         kind: Kind::SecondLevel,
                         length: self.layout.cluster,
                     };
@@ -79,7 +79,7 @@ impl Plan {
         &mut self,
         table: &[u8],
         from: u64,
-        past: &Past,
+        past: &Lookback,
         sink: &mut impl Sink,
     ) -> Result<(), Error> {
         let mut guest = from;
@@ -98,7 +98,7 @@ impl Plan {
                 Entry::Zero => empty.grow(guest, self.layout.cluster),
                 Entry::Compressed { host, length } => {
                     let kind = Kind::Compressed;
-                    self.want_whole(host, guest, Whole { kind, length }, past)?;
+                    self.want_whole(host, guest, Block { kind, length }, past)?;
                 }
                 Entry::Data { host } => {
                     let next = Run {
@@ -139,7 +139,7 @@ impl Plan {
     }
 
     /// Wants plain data: what is lost waits for the next pass.
-    fn want_run(&mut self, run: Run, past: &Past) -> Result<(), Error> {
+    fn want_run(&mut self, run: Run, past: &Lookback) -> Result<(), Error> {
         let (lost, rest) = run.split(past.lost(run.host, run.length));
         self.missed.want_run(lost)?;
         self.wanted.want_run(rest)
@@ -149,8 +149,8 @@ impl Plan {
         &mut self,
         host: u64,
         guest: u64,
-        whole: Whole,
-        past: &Past,
+        whole: Block,
+        past: &Lookback,
     ) -> Result<(), Error> {
         let map = if past.lost(host, whole.length) > 0 {
             &mut self.missed

@@ -5,17 +5,17 @@ pub trait Sink {
     /// Bytes of the guest at an offset.
     ///
     /// # Errors
-    /// [`Stopped`] when nobody takes bytes any more.
-    fn data(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Stopped>;
+    /// [`SinkClosed`] when nobody takes bytes any more.
+    fn data(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SinkClosed>;
 
     /// A range of the guest that reads as zeroes.
     ///
     /// # Errors
-    /// [`Stopped`] when nobody takes bytes any more.
-    fn zero(&mut self, offset: u64, length: u64) -> Result<(), Stopped>;
+    /// [`SinkClosed`] when nobody takes bytes any more.
+    fn zero(&mut self, offset: u64, length: u64) -> Result<(), SinkClosed>;
 }
 
 /// Whoever takes the bytes has gone; the reason is his to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the receiver of the decoded bytes stopped")]
-pub struct Stopped;
+pub struct SinkClosed;

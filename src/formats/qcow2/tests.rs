@@ -8,12 +8,12 @@ use proptest::prelude::*;
 struct Disk(Vec<u8>);
 
 impl Sink for Disk {
-    fn data(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Stopped> {
+    fn data(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SinkClosed> {
         self.0[size(offset)..][..bytes.len()].copy_from_slice(bytes);
         Ok(())
     }
 
-    fn zero(&mut self, offset: u64, length: u64) -> Result<(), Stopped> {
+    fn zero(&mut self, offset: u64, length: u64) -> Result<(), SinkClosed> {
         self.0[size(offset)..][..size(length)].fill(0);
         Ok(())
     }
@@ -23,11 +23,11 @@ impl Sink for Disk {
 struct Nothing;
 
 impl Sink for Nothing {
-    fn data(&mut self, _: u64, _: &[u8]) -> Result<(), Stopped> {
+    fn data(&mut self, _: u64, _: &[u8]) -> Result<(), SinkClosed> {
         Ok(())
     }
 
-    fn zero(&mut self, _: u64, _: u64) -> Result<(), Stopped> {
+    fn zero(&mut self, _: u64, _: u64) -> Result<(), SinkClosed> {
         Ok(())
     }
 }
@@ -353,7 +353,7 @@ fn memory_does_not_grow_with_the_uses_of_a_place() {
 #[test]
 fn places_that_lie_apart_are_bounded_and_what_is_wanted_of_the_rest_is_lost_at_most() {
     const PLACES: u64 = 200_000;
-    let mut past = Past::new();
+    let mut past = Lookback::new();
     let bytes: Vec<u8> = (0..PLACES * 3).map(|at| at.to_le_bytes()[0]).collect();
     past.push(&bytes);
     // The even ones from behind, so that each has neighbours on one side alone, then all.

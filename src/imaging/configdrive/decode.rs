@@ -1,4 +1,5 @@
-//! From what Ironic sends (base64 of gzip, or a URL) to a file system's bytes, within 64 MiB.
+//! Decodes a config drive from Ironic (base64 of gzip, or a URL) to the bytes of a file system of
+//! at most 64 MiB.
 
 use super::error::{Error, FetchError};
 use crate::formats::fat::Fat;
@@ -13,23 +14,25 @@ use std::io::{self, BufReader, Cursor, Read};
 use url::Url;
 use zeroize::Zeroizing;
 
-/// A config drive's file system.
+/// File system of a config drive.
 #[derive(Debug)]
 pub struct Drive(Secret<Vec<u8>>);
 
-/// Downloads a URL; the answer has at most [`MOST_ENCODED_BYTES`].
+/// Downloads a URL; the response has at most [`MAX_ENCODED_BYTES`].
 pub type Fetch<'a> = dyn Fn(&Url) -> Result<Secret<Vec<u8>>, FetchError> + 'a;
 
-/// The most bytes that a config drive may have on its way: 64 MiB that do not compress, in base64 with line ends.
-pub const MOST_ENCODED_BYTES: u64 = 92 << 20;
+/// Maximum size of an encoded config drive in bytes: 64 MiB of incompressible data, in base64 with
+/// line ends.
+pub const MAX_ENCODED_BYTES: u64 = 92 << 20;
 
-/// What Ironic and cloud-init agree on as the most a config drive has.
+/// Maximum size of a config drive in Ironic and cloud-init.
 pub(super) const SIZE: u64 = 64 << 20;
 
 impl Drive {
-    /// Decodes what Ironic sent for a node: text, or the URL of it, which is fetched.
+    /// Decodes a node's config drive from text, or fetches it if the text is a URL.
     ///
-    /// The text is base64 of gzip, read as leniently as Python's decoder; a URL may also give plain gzip or a plain image.
+    /// The text is base64 of gzip, decoded as leniently as by Python. A URL may also yield plain
+    /// gzip or a plain image.
     ///
     /// # Errors
     /// [`Error::Fetch`], [`Error::Malformed`], [`Error::TooLarge`], [`Error::Url`].
@@ -48,19 +51,19 @@ impl Drive {
         Self::from_bytes(fetched.expose(), node, SIZE)
     }
 
-    /// The bytes, for the moment in which they are written.
+    /// Exposes the bytes while they are written.
     pub(super) fn expose(&self) -> &[u8] {
         self.0.expose()
     }
 
-    /// Its size.
+    /// Returns the size in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         u64::try_from(self.expose().len()).unwrap_or(u64::MAX)
     }
 
-    /// Whether its file system can be used on a disk with sectors of this many bytes: the kernel reads no smaller blocks
-    /// than those.
+    /// Checks whether the file system is usable on a disk with sectors of `sector` bytes: the
+    /// kernel cannot read smaller blocks.
     pub(super) fn usable_with(&self, sector: u32) -> bool {
         block_bytes(self.expose()).is_some_and(|block| block >= u64::from(sector))
     }
@@ -106,7 +109,7 @@ fn is_url(text: &str) -> bool {
     })
 }
 
-/// The smallest unit of the file system in these bytes; `None` for what we do not know.
+/// Returns the smallest allocation unit of the file system; `None` for unknown file systems.
 fn block_bytes(bytes: &[u8]) -> Option<u64> {
     if let Ok(Some(_)) = Iso::open(Cursor::new(bytes)) {
         return Some(2048);
@@ -117,12 +120,13 @@ fn block_bytes(bytes: &[u8]) -> Option<u64> {
     probe::ext_block(bytes)
 }
 
-/// Base64 as Python's `b64decode` reads it: characters outside the alphabet are skipped, the first padding ends it.
+/// Decodes base64 like Python's `b64decode`: characters outside the alphabet are skipped, and the
+/// first padding ends the data.
 fn base64(text: &[u8]) -> impl Read + '_ {
     DecoderReader::new(Alphabet(text), &ENGINE)
 }
 
-/// Only the characters that base64 knows.
+/// Reader that filters out characters outside of base64.
 struct Alphabet<'a>(&'a [u8]);
 
 impl Read for Alphabet<'_> {
@@ -147,8 +151,8 @@ impl Read for Alphabet<'_> {
     }
 }
 
-/// Everything that `reader` gives; `None` when that is more than `most` bytes. What is outgrown is wiped by the allocator
-/// (`sys::wiping`).
+/// Reads `reader` to its end; `None` if it has more than `most` bytes. The allocator zeroizes
+/// outgrown buffers (`sys::wiping`).
 fn bounded(reader: impl Read, most: u64) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let mut reader = reader.take(most + 1);
     let mut bytes = Zeroizing::new(Vec::new());
@@ -172,7 +176,7 @@ static ENGINE: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
-/// How gzip begins.
+/// Magic bytes of gzip.
 const GZIP: [u8; 2] = [0x1F, 0x8B];
 
 #[cfg(test)]
@@ -185,7 +189,7 @@ mod tests {
     use proptest::prelude::*;
     use std::cell::RefCell;
 
-    /// The smallest ISO 9660 that is known as one.
+    /// Builds the smallest image that is recognized as ISO 9660.
     fn image() -> Vec<u8> {
         let mut image = vec![0; 18 * 2048];
         image[16 * 2048..][..6].copy_from_slice(b"\x01CD001");
@@ -242,7 +246,7 @@ mod tests {
         assert_eq!(from_text(&format!("{text}QUJD")).unwrap(), image());
     }
 
-    /// Gives a byte at a time, and each only when asked again.
+    /// Reader that returns one byte at a time, each after an interruption.
     struct Interrupted<'a> {
         bytes: &'a [u8],
         asked: bool,
@@ -283,7 +287,7 @@ mod tests {
             let plain = Drive::from_bytes(&parts, "node-1", SIZE).unwrap();
             assert_eq!(plain.expose(), image());
         }
-        // What follows is neither.
+        // The trailing bytes are neither padding nor a member.
         let junk = [zipped(&image()), b"\0\0junk".to_vec()].concat();
         assert!(matches!(
             from_text(&sent(&junk)),

@@ -1,10 +1,11 @@
-//! Any bytes as a config drive: in the text that Ironic sends, and as the file system itself.
+//! Fuzzes config drives with arbitrary bytes: in the text that Ironic sends, and as the file system
+//! itself.
 
 use super::decode::{Drive, SIZE};
 use super::rebuild;
 use crate::progress::Cancel;
 
-/// Decodes them as text, as what the URL in such a text gives, and reads the files.
+/// Decodes the bytes as text and as the content of a URL in such a text, and reads the files.
 pub(crate) fn config_drive(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let fetched = || crate::secret::Secret::new(bytes.to_vec());

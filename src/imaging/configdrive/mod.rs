@@ -1,8 +1,10 @@
-//! Config drives: what Ironic sends for the instance's first boot, put onto the disk where cloud-init finds it.
+//! Config drives: data from Ironic for the instance's first boot, written to the disk where
+//! cloud-init finds it.
 //!
-//! [`Drive::from_text`] turns what Ironic sent into the file system's bytes, [`install`] writes them into a partition labelled
-//! `config-2`: one that the image brought, or a new one of 64 MiB at the disk's end. The content has passwords and keys in
-//! it: it is a secret from the first byte and never on a temporary file.
+//! [`Drive::from_text`] decodes the data from Ironic into the bytes of a file system. [`install`]
+//! writes them into a partition labelled `config-2`: one from the image, or a new one of 64 MiB at
+//! the disk's end. The content includes passwords and keys. It is treated as a secret from the
+//! first byte and never stored in a temporary file.
 
 mod decode;
 mod error;
@@ -11,7 +13,7 @@ pub(crate) mod fuzz;
 mod paged;
 mod rebuild;
 
-pub use decode::{Drive, Fetch, MOST_ENCODED_BYTES};
+pub use decode::{Drive, Fetch, MAX_ENCODED_BYTES};
 pub use error::{Error, FetchError};
 
 use crate::formats::guid::Guid;
@@ -28,19 +30,19 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
-/// In what form the drive goes onto the disk.
+/// Form in which the drive is written to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// As it came, unless the disk's sectors make its file system useless there.
-    AsItIs,
+    /// Unchanged, unless the disk's sectors make its file system unusable there.
+    Verbatim,
     /// Its files in a new FAT file system.
     Rebuilt,
 }
 
-/// Puts a config drive onto a disk that has just got its image, and answers with the partition it is in.
+/// Writes a config drive to a freshly written disk and returns the node of its partition.
 ///
 /// # Errors
-/// See [`Error`]. A drive that only could not be rebuilt is written as it came, with a warning.
+/// See [`Error`]. A drive that only could not be rebuilt is written unchanged, with a warning.
 pub fn install(
     root: &Root,
     disk: &Chosen,
@@ -70,9 +72,9 @@ pub fn install(
     Ok(place.node)
 }
 
-/// The partition for the drive: the one that has the label, or a new one.
+/// Returns the partition for the drive: the one with the label, or a new one.
 fn place(disk: &Disk, cancel: &Cancel) -> Result<Partition, Error> {
-    partition::fix_gpt(disk).map_err(Error::Partition)?;
+    partition::repair_gpt(disk).map_err(Error::Partition)?;
     match labelled(disk, cancel)? {
         Some(partition) => {
             partition::rescan(disk, cancel).map_err(Error::Partition)?;
@@ -85,12 +87,12 @@ fn place(disk: &Disk, cancel: &Cancel) -> Result<Partition, Error> {
     }
 }
 
-/// The one partition of the disk whose file system is labelled `config-2`.
+/// Finds the only partition of the disk whose file system is labelled `config-2`.
 fn labelled(disk: &Disk, cancel: &Cancel) -> Result<Option<Partition>, Error> {
     let layout = partition::layout(disk).map_err(Error::Partition)?;
     let mut found = None;
     for partition in layout.partitions {
-        // Whoever made the image chose how many there are, and how long each takes.
+        // The image's author controls the number of partitions and the time each takes.
         go_on(disk, cancel)?;
         let mut bytes = Window::new(disk.file(), partition.start, partition.bytes);
         let label = probe::label(&mut bytes)
@@ -104,8 +106,8 @@ fn labelled(disk: &Disk, cancel: &Cancel) -> Result<Option<Partition>, Error> {
     Ok(found)
 }
 
-/// Whether a new file system with the drive's files is on the partition. One that cannot hold them all is better than one that
-/// the system cannot read, and worse than one that it can.
+/// Writes the drive's files to a new file system and returns whether it succeeded. A new file
+/// system without some of the files is used only if the original is unreadable on this disk.
 fn rebuild_or_warn(
     target: &Disk,
     drive: &Drive,
@@ -146,7 +148,8 @@ fn rebuild_or_warn(
     settle(target)?;
     match rebuild::matches(target, &files, cancel) {
         Ok(true) => Ok(true),
-        // A name that FAT keeps in another form. A disk that loses what is written fails the next comparison, too.
+        // FAT stores a name in another form. If the disk loses writes, the next comparison fails,
+        // too.
         Ok(false) => warn(&rebuild::Error::Different, as_it_came),
         Err(_) => {
             go_on(target, cancel)?;
@@ -155,9 +158,9 @@ fn rebuild_or_warn(
     }
 }
 
-/// Those that the log names.
+/// Returns the paths to name in the log.
 fn first(paths: &[String]) -> &[String] {
-    paths.get(..MOST_NAMED).unwrap_or(paths)
+    paths.get(..MAX_NAMED).unwrap_or(paths)
 }
 
 fn write_as_it_is(target: &Disk, drive: &Drive, cancel: &Cancel) -> Result<(), Error> {
@@ -172,7 +175,7 @@ fn write_as_it_is(target: &Disk, drive: &Drive, cancel: &Cancel) -> Result<(), E
     verify(target, drive.expose(), cancel)
 }
 
-/// Reads a drive back.
+/// Compares the device with the drive.
 fn verify(target: &Disk, drive: &[u8], cancel: &Cancel) -> Result<(), Error> {
     let mut window = Window::new(target.file(), 0, target.bytes());
     let mut piece = zeroize::Zeroizing::new(vec![0; PIECE]);
@@ -187,7 +190,7 @@ fn verify(target: &Disk, drive: &[u8], cancel: &Cancel) -> Result<(), Error> {
     Ok(())
 }
 
-/// Zeroes the partition: an earlier owner's config drive may lie behind a shorter one.
+/// Zeroes the partition: an earlier owner's config drive may extend beyond a shorter one.
 fn blank(target: &Disk, cancel: &Cancel) -> Result<(), Error> {
     let mut start = 0;
     while start < target.bytes() {
@@ -207,7 +210,7 @@ fn go_on(target: &Disk, cancel: &Cancel) -> Result<(), Error> {
     }
 }
 
-/// Brings all to the medium, so that what is read next comes from there.
+/// Flushes everything to the medium, so that the next read comes from there.
 fn settle(target: &Disk) -> Result<(), Error> {
     target.sync().map_err(Error::Partition)?;
     block::flush_buffers(target.file().as_fd())
@@ -215,16 +218,16 @@ fn settle(target: &Disk) -> Result<(), Error> {
 }
 
 const LABEL: &str = "config-2";
-/// Files or links that are left out and named.
-const MOST_NAMED: usize = 10;
-/// Bytes that are written or read between two looks at the wish to stop.
+/// Maximum number of omitted files or links to log.
+const MAX_NAMED: usize = 10;
+/// Bytes written or read between two checks for cancellation.
 const PIECE: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::formats::fat::Fat;
-    use crate::formats::tree::fixture::{self, EXT2, EXT4, FAT, ROCK_RIDGE};
+    use crate::formats::safe_name::fixture::{self, EXT2, EXT4, FAT, ROCK_RIDGE};
     use crate::secret::Secret;
     use crate::storage::fixture::TestDisk;
     use std::io;
@@ -267,16 +270,17 @@ mod tests {
     fn a_drive_goes_into_a_new_partition_and_later_into_the_same() {
         let disk = TestDisk::gpt(200, 512, &[(Guid::LINUX_DATA, 1, 20)]);
         let iso = fixture::unpacked(ROCK_RIDGE);
-        let first = put(&disk, &drive(ROCK_RIDGE), Form::AsItIs).unwrap();
+        let first = put(&disk, &drive(ROCK_RIDGE), Form::Verbatim).unwrap();
         assert_eq!((first.number, first.start), (2, 135 << 20));
         assert_eq!(start_of(&disk, &first, iso.len()), iso);
-        // A longer drive would have gone on: up to the partition's end, or just behind the next one.
+        // A longer drive would have left bytes directly behind the new one, and up to the
+        // partition's end.
         let fat = u64::try_from(fixture::unpacked(FAT).len()).unwrap();
         let longer = [(first.start + fat, 3), (first.start + (64 << 20) - 1, 4)];
         for (place, byte) in longer {
             disk.file.write_all_at(&[byte], place).unwrap();
         }
-        let second = put(&disk, &drive(FAT), Form::AsItIs).unwrap();
+        let second = put(&disk, &drive(FAT), Form::Verbatim).unwrap();
         assert_eq!(second, first);
         let fat = fixture::unpacked(FAT);
         assert_eq!(start_of(&disk, &first, fat.len()), fat);
@@ -288,7 +292,7 @@ mod tests {
     #[test]
     fn an_iso_on_large_sectors_is_rebuilt_as_fat() {
         let disk = TestDisk::gpt(200, 4096, &[]);
-        let partition = put(&disk, &drive(ROCK_RIDGE), Form::AsItIs).unwrap();
+        let partition = put(&disk, &drive(ROCK_RIDGE), Form::Verbatim).unwrap();
         assert_eq!(files_of(&disk, &partition), fixture::files());
         let start = start_of(&disk, &partition, 1 << 20);
         assert_eq!(start[11..13], [0, 16], "sectors of 4096 bytes");
@@ -338,7 +342,7 @@ mod tests {
             drive.resize(bytes, 7);
             let fetch = |_: &url::Url| Ok(Secret::new(drive.clone()));
             let given = Drive::from_text("http://x/", "n", &fetch).unwrap();
-            match put(&disk, &given, Form::AsItIs) {
+            match put(&disk, &given, Form::Verbatim) {
                 Ok(partition) => {
                     assert!(fits);
                     assert_eq!(partition.number, 1);
@@ -353,7 +357,7 @@ mod tests {
         }
     }
 
-    /// As long as the device is open, the kernel brings nothing to the medium by itself within seconds.
+    /// While the device is open, the kernel writes nothing to the medium by itself within seconds.
     #[test]
     fn a_drive_is_on_the_medium_before_the_device_is_closed() {
         let disk = TestDisk::new(80, 512, |_| ());
@@ -397,7 +401,7 @@ mod tests {
     fn an_ext_drive_of_small_blocks_is_rebuilt_for_large_sectors_with_what_its_links_lead_to() {
         for packed in [EXT2, EXT4] {
             let disk = TestDisk::gpt(200, 4096, &[]);
-            let partition = put(&disk, &drive(packed), Form::AsItIs).unwrap();
+            let partition = put(&disk, &drive(packed), Form::Verbatim).unwrap();
             let linked = |(path, content): (&str, &str)| (path.to_owned(), content.into());
             let mut expected = fixture::files();
             expected.extend(
@@ -424,8 +428,8 @@ mod tests {
         let drive = Drive::from_text("http://x/", "n", &fetch).unwrap();
         let disk = TestDisk::gpt(200, 4096, &[]);
         let mut found = Vec::new();
-        let told = crate::logging::tests::told(crate::logging::Verbosity::Info, || {
-            let partition = put(&disk, &drive, Form::AsItIs).unwrap();
+        let told = crate::logging::tests::captured(crate::logging::Verbosity::Info, || {
+            let partition = put(&disk, &drive, Form::Verbatim).unwrap();
             found = files_of(&disk, &partition);
         });
         assert_eq!(found, [("user_data".to_owned(), vec![])]);
@@ -461,8 +465,8 @@ mod tests {
         let fetch = |_: &url::Url| Ok(Secret::new(iso.clone()));
         let drive = Drive::from_text("http://x/", "n", &fetch).unwrap();
         let disk = TestDisk::gpt(200, 4096, &[]);
-        let told = crate::logging::tests::told(crate::logging::Verbosity::Info, || {
-            put(&disk, &drive, Form::AsItIs).unwrap();
+        let told = crate::logging::tests::captured(crate::logging::Verbosity::Info, || {
+            put(&disk, &drive, Form::Verbatim).unwrap();
         });
         for line in [named("F"), named("link")] {
             assert!(told.contains(&line), "{line}: {told}");
@@ -493,14 +497,14 @@ mod tests {
         );
         disk.file.write_all_at(&fat, 1 << 20).unwrap();
         disk.file.write_all_at(&fat, 2 << 20).unwrap();
-        let error = put(&disk, &drive(FAT), Form::AsItIs).unwrap_err();
+        let error = put(&disk, &drive(FAT), Form::Verbatim).unwrap_err();
         assert!(matches!(error, Error::Ambiguous(_)), "{error}");
     }
 
-    /// A table of a chain: its place in MiB, and type, start and size of each entry in MiB.
+    /// A table of a chain: its offset in MiB, and type, start and size of each entry in MiB.
     type Table = (u32, &'static [(u8, u32, u32)]);
 
-    /// A disk of 50 MiB with an extended partition and these tables in its chain.
+    /// Creates a disk of 50 MiB with an extended partition and these tables in its chain.
     fn with_logicals(tables: &[Table]) -> TestDisk {
         let extended: Table = (0, &[(0x83, 1, 9), (0x05, 10, 40)]);
         TestDisk::new(50, 512, |file| {
@@ -538,7 +542,7 @@ mod tests {
             let (labelled, tenants) = (21 << 20, 31 << 20);
             disk.file.write_all_at(&fat, labelled).unwrap();
             disk.file.write_all_at(&[0xD1; 4096], tenants).unwrap();
-            let place = put(&disk, &drive(ROCK_RIDGE), Form::AsItIs).unwrap();
+            let place = put(&disk, &drive(ROCK_RIDGE), Form::Verbatim).unwrap();
             assert_eq!((place.number, place.start), (number, labelled));
             let iso = fixture::unpacked(ROCK_RIDGE);
             assert_eq!(start_of(&disk, &place, iso.len()), iso);
@@ -564,7 +568,7 @@ mod tests {
             &root,
             &Chosen::at(disk.path()).unwrap(),
             &drive,
-            Form::AsItIs,
+            Form::Verbatim,
             &Cancel::default(),
         );
         assert_eq!(
@@ -585,7 +589,7 @@ mod tests {
         let mut text = fat;
         text.resize((1 << 20) + 1, 0);
         let large = Drive::from_text("http://x/", "n", &|_| Ok(Secret::new(text.clone()))).unwrap();
-        let error = put(&disk, &large, Form::AsItIs).unwrap_err();
+        let error = put(&disk, &large, Form::Verbatim).unwrap_err();
         assert!(
             matches!(
                 error,

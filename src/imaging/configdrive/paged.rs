@@ -1,21 +1,21 @@
-//! A page of a device in memory: `fatfs` reads and writes directories a few bytes at a time.
+//! Caches one page of a device: `fatfs` reads and writes directories a few bytes at a time.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use zeroize::Zeroizing;
 
-/// A device of which one page is held. What was written is on the device after [`Write::flush`].
+/// A device with one cached page. Writes reach the device by [`Write::flush`].
 pub(super) struct Paged<D> {
     device: D,
     length: u64,
     at: u64,
     page: Zeroizing<Vec<u8>>,
-    /// Where on the device the page begins; `None` before the first.
+    /// Offset of the page on the device; `None` before the first page.
     start: Option<u64>,
     is_dirty: bool,
 }
 
 impl<D: Read + Write + Seek> Paged<D> {
-    /// The first `length` bytes of a device.
+    /// Wraps the first `length` bytes of a device.
     pub(super) fn new(device: D, length: u64) -> Self {
         Self {
             device,
@@ -27,7 +27,7 @@ impl<D: Read + Write + Seek> Paged<D> {
         }
     }
 
-    /// The rest of the page from the current place on; empty at the device's end.
+    /// Returns the rest of the page from the current position; empty at the device's end.
     fn rest(&mut self) -> io::Result<&mut [u8]> {
         let offset = self.at % PAGE_BYTES;
         let start = self.at - offset;
@@ -164,7 +164,7 @@ mod tests {
         done
     }
 
-    /// A device that is read and written at whole pages alone, and how often it is written.
+    /// A device that allows only whole pages, with a count of its writes.
     struct InPages(Cursor<Vec<u8>>, usize);
 
     impl Read for InPages {

@@ -1,11 +1,12 @@
-//! A config drive's files in a new FAT file system, for disks whose sectors are larger than the blocks of the original.
+//! Copies a config drive's files to a new FAT file system, for disks whose sectors are larger than
+//! the blocks of the original.
 
 use super::paged::Paged;
 use crate::formats::ext::{self, Ext};
 use crate::formats::fat::{self, Fat};
 use crate::formats::iso9660::{self, Iso};
 use crate::formats::links::{self, Link};
-use crate::formats::tree::MOST_DEPTH;
+use crate::formats::safe_name::MAX_DEPTH;
 use crate::progress::Cancel;
 use crate::storage::disk::{Disk, Window};
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
@@ -14,10 +15,10 @@ use std::io::{self, Cursor, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
 use zeroize::Zeroizing;
 
-/// A file: its path and content.
+/// Path and content of a file.
 pub(super) type File = (Vec<String>, Zeroizing<Vec<u8>>);
 
-/// Why a drive cannot be rebuilt.
+/// Errors of rebuilding a drive.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("the work was cancelled")]
@@ -33,7 +34,7 @@ pub(super) enum Error {
     #[error("a file system that does not tell upper from lower case has no place for {0}")]
     SameName(String),
     #[error(
-        "it has more than {MAX_FILES} files and links, or its links lead deeper than {MOST_DEPTH} folders"
+        "it has more than {MAX_FILES} files and links, or its links lead deeper than {MAX_DEPTH} folders"
     )]
     TooManyFiles,
     #[error("it has neither an ISO 9660 nor a FAT nor an ext file system")]
@@ -42,18 +43,19 @@ pub(super) enum Error {
     Write(#[source] io::Error),
 }
 
-/// What a FAT file system gets of a drive.
+/// Files of a drive for a FAT file system.
 #[derive(Debug, Default)]
 pub(super) struct Files {
-    /// Sorted by path. No two of them have the same name for FAT.
+    /// Files, sorted by path. No two of them have the same name in FAT.
     pub(super) files: Vec<File>,
-    /// Files whose names differ from another's only in case: paths.
+    /// Paths of files whose names differ from another's only in case.
     pub(super) same_names: Vec<String>,
-    /// Symbolic links that lead to no file of the drive: paths.
+    /// Paths of symbolic links whose target is no file of the drive.
     pub(super) lost_links: Vec<String>,
 }
 
-/// The files of a drive. Behind a symbolic link stands what it leads to, as copying into a file system without links has it.
+/// Reads the files of a drive. A symbolic link is replaced by a copy of its target, as when copying
+/// to a file system without links.
 pub(super) fn files(drive: &[u8], cancel: &Cancel) -> Result<Files, Error> {
     if let Some(mut iso) = Iso::open(Cursor::new(drive)).map_err(Error::Iso)? {
         let (files, links) = iso.tree(cancel).map_err(Error::Iso)?;
@@ -80,14 +82,14 @@ fn read_all<F>(
     mut read: impl FnMut(&F, u64) -> Result<Vec<u8>, Error>,
 ) -> Result<Files, Error> {
     let paths: Vec<&[String]> = files.iter().map(path_of).collect();
-    // `fatfs` searches a directory for each file that it makes there.
+    // The count is limited: `fatfs` searches a directory for each file that it creates there.
     let left = MAX_FILES
         .checked_sub(files.len())
         .ok_or(Error::TooManyFiles)?;
     let followed = links::follow(&paths, links, left).map_err(|_| Error::TooManyFiles)?;
     let own = paths.iter().map(|path| path.to_vec()).zip(0..);
     let mut read_files = Vec::new();
-    let mut left = MOST_BYTES;
+    let mut left = MAX_BYTES;
     for (path, number) in own.chain(followed.files) {
         if let Some(file) = files.get(number) {
             let bytes = Zeroizing::new(read(file, left)?);
@@ -95,7 +97,7 @@ fn read_all<F>(
             read_files.push((path, bytes));
         }
     }
-    let (files, same_names) = tell_apart(read_files);
+    let (files, same_names) = split_links(read_files);
     let lost_links = followed.lost.iter().map(|path| path.join("/"));
     Ok(Files {
         files,
@@ -104,9 +106,9 @@ fn read_all<F>(
     })
 }
 
-/// Sorts files, without those that FAT would take for another, whose paths come second. Of names that differ only in case the one
-/// in lower case stays: that is what cloud-init looks for.
-fn tell_apart(mut files: Vec<File>) -> (Vec<File>, Vec<String>) {
+/// Sorts files and removes those whose names collide in FAT; their paths are the second result. Of
+/// names that differ only in case the one in lower case stays: cloud-init looks for that.
+fn split_links(mut files: Vec<File>) -> (Vec<File>, Vec<String>) {
     let mut known: BTreeMap<(usize, String), Known> = BTreeMap::new();
     let mut same = Vec::new();
     files.sort_by(|one, other| other.0.cmp(&one.0));
@@ -148,24 +150,24 @@ fn tell_apart(mut files: Vec<File>) -> (Vec<File>, Vec<String>) {
     (files, same)
 }
 
-/// A file or folder that FAT knows by its folder's number and its name in capitals.
+/// A file or folder, which FAT identifies by its folder's number and its name in capitals.
 struct Known {
     name: String,
     number: usize,
     is_file: bool,
 }
 
-/// The number of the folder that all are in.
+/// Number of the root folder.
 const TOP: usize = 0;
 
-/// Formats a partition, whose bytes are all zero, and copies the files into it.
+/// Formats a partition of zero bytes and copies the files into it.
 pub(super) fn write(target: &Disk, files: &[File], cancel: &Cancel) -> Result<(), Error> {
     let window = Window::new(target.file(), 0, target.bytes());
     copy(window, (target.bytes(), target.sector()), files, cancel)?;
     tidy(target, cancel)
 }
 
-/// Whether a partition holds exactly these files, read by our own reader.
+/// Checks whether a partition has exactly these files, with the FAT reader of this program.
 pub(super) fn matches(target: &Disk, files: &[File], cancel: &Cancel) -> Result<bool, Error> {
     let window = Window::new(target.file(), 0, target.bytes());
     let Some(mut fat) = Fat::open(window).map_err(Error::Fat)? else {
@@ -177,7 +179,7 @@ pub(super) fn matches(target: &Disk, files: &[File], cancel: &Cancel) -> Result<
         return Ok(false);
     }
     for (found, (path, content)) in found.iter().zip(files) {
-        let bytes = fat.read(found, MOST_BYTES, cancel).map_err(Error::Fat)?;
+        let bytes = fat.read(found, MAX_BYTES, cancel).map_err(Error::Fat)?;
         if found.path != *path || *Zeroizing::new(bytes) != **content {
             return Ok(false);
         }
@@ -185,7 +187,7 @@ pub(super) fn matches(target: &Disk, files: &[File], cancel: &Cancel) -> Result<
     Ok(true)
 }
 
-/// Formats a device of so many bytes, in sectors of so many, and copies the files into it.
+/// Formats a device of the given size and sector size in bytes, and copies the files into it.
 fn copy(
     mut device: impl Read + Write + Seek,
     (bytes, sector): (u64, u32),
@@ -229,7 +231,8 @@ fn put(
     file.flush()
 }
 
-/// Takes away the long names that `fatfs` gives to each directory's `.` and `..`: they have to be its first two entries.
+/// Removes the long names that `fatfs` gives to each directory's `.` and `..`: these must be its
+/// first two entries.
 fn tidy(target: &Disk, cancel: &Cancel) -> Result<(), Error> {
     let window = Window::new(target.file(), 0, target.bytes());
     let Some(mut fat) = Fat::open(window).map_err(Error::Fat)? else {
@@ -251,23 +254,25 @@ fn tidy(target: &Disk, cancel: &Cancel) -> Result<(), Error> {
     Ok(())
 }
 
-/// The first byte of a directory's unused entry.
+/// First byte of an unused directory entry.
 const DELETED: u8 = 0xE5;
-/// No drive holds more; a hostile one may name the same bytes many times.
-const MOST_BYTES: u64 = 64 << 20;
-/// No config drive has more. A rebuilding compares each file with the others of its directory.
+/// Maximum total size of the files. No drive has more, but a hostile one may name the same bytes
+/// many times.
+const MAX_BYTES: u64 = 64 << 20;
+/// Maximum number of files. No config drive has more. Rebuilding compares each file with the others
+/// of its directory.
 const MAX_FILES: usize = 256;
 const LABEL: &[u8; 11] = b"CONFIG-2   ";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::tree::fixture;
+    use crate::formats::safe_name::fixture;
     use crate::storage::disk::Access;
     use crate::storage::fixture::TestDisk;
     use std::io::SeekFrom;
 
-    /// A device that counts how often it is read and written.
+    /// A device that counts its reads and writes.
     struct Counting {
         device: Cursor<Vec<u8>>,
         calls: usize,
@@ -318,7 +323,7 @@ mod tests {
             (parts.collect(), Zeroizing::new(Vec::new()))
         };
         let paths = ["a", "y/a", "z/a", "z/b/a"];
-        let (files, same) = tell_apart(paths.map(file).to_vec());
+        let (files, same) = split_links(paths.map(file).to_vec());
         let found: Vec<_> = files.iter().map(|(path, _)| path.join("/")).collect();
         assert_eq!((found, same), (paths.map(str::to_owned).to_vec(), vec![]));
     }
@@ -381,12 +386,12 @@ mod tests {
             ("a", "A/b"),
             ("a/stra\u{df}e", "a/STRASSE"),
         ] {
-            let (files, same) = tell_apart(vec![file(other), file(one)]);
+            let (files, same) = split_links(vec![file(other), file(one)]);
             assert_eq!(files, [file(one)]);
             assert_eq!(same, [other]);
         }
         let different = vec![file("a/b"), file("a/c"), file("b/b")];
-        let told_apart = tell_apart(different.clone());
+        let told_apart = split_links(different.clone());
         assert_eq!(told_apart, (different, vec![]));
     }
 

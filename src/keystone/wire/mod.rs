@@ -1,6 +1,6 @@
-//! JSON as Keystone speaks it: what all of it has in common, and the two documents.
+//! JSON of Keystone's API: common parts, and the two documents.
 
-pub(super) mod own;
+pub(super) mod auth;
 pub(super) mod token;
 
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use std::time::Duration;
 use url::Url;
 
-/// Whether a refusal is worded as Keystone does.
+/// Returns whether an error body has Keystone's format.
 pub(super) fn is_keystones(body: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Refusal {
@@ -19,13 +19,13 @@ pub(super) fn is_keystones(body: &[u8]) -> bool {
     serde_json::from_slice::<Refusal>(body).is_ok()
 }
 
-/// The message of an error document.
+/// Returns the message of an error document.
 pub(super) fn message_in(document: &Value) -> Option<String> {
     let message = document.pointer("/error/message")?;
     message.as_str().map(str::to_owned)
 }
 
-/// The third version of the API below a URL of Keystone's, of whatever version that is.
+/// Returns the URL of version 3 of the API, from a URL of Keystone with any version or none.
 pub(super) fn versioned(url: &Url) -> Url {
     let path = url.path().trim_end_matches('/');
     let path = ["/v3", "/v2.0"]
@@ -40,7 +40,7 @@ pub(super) fn versioned(url: &Url) -> Url {
     versioned
 }
 
-/// A time since 1970, from ISO 8601.
+/// Deserializes an ISO 8601 time to the time since 1970.
 fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let time: Timestamp = String::deserialize(from)?
         .parse()

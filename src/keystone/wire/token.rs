@@ -1,7 +1,8 @@
-//! What is told of a token.
+//! Token documents of Keystone.
 //!
-//! What of it becomes an attribute is what keystonemiddleware's headers (`auth_token/_request.py`, over keystoneauth1's
-//! `AccessInfoV3`) and oslo.context's `from_environ` make of it on its way into Ironic's context.
+//! Attributes are derived as on the way into Ironic's context. That is keystonemiddleware's headers
+//! (`auth_token/_request.py`, over keystoneauth1's `AccessInfoV3`), then oslo.context's
+//! `from_environ`.
 
 use super::super::Identity;
 use super::time;
@@ -11,18 +12,18 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// What Keystone says of a token.
+/// Result of validating a token.
 pub(in super::super) enum Verdict {
     Known(Identity),
-    /// And why.
-    Nobody(&'static str),
+    /// The token is rejected, with the reason.
+    Invalid(&'static str),
 }
 
-/// `GET /v3/auth/tokens`.
+/// Response to `GET /v3/auth/tokens`.
 #[derive(Deserialize)]
 struct Document {
     token: Option<Token>,
-    /// The second version's.
+    /// Present in tokens of API version 2.
     access: Option<IgnoredAny>,
 }
 
@@ -77,12 +78,12 @@ struct ApplicationCredential {
     access_rules: Option<IgnoredAny>,
 }
 
-/// Whose a token is, from the answer to a question about it.
+/// Parses the response to a validation.
 pub(in super::super) fn verdict(body: &[u8]) -> Result<Verdict, &'static str> {
     let document: Document = http::parse(body).map_err(|error| error.what)?;
     let Some(token) = document.token else {
         return match document.access {
-            Some(_) => Ok(Verdict::Nobody(
+            Some(_) => Ok(Verdict::Invalid(
                 "it is a token of Keystone's second version",
             )),
             None => Err("it tells of no token"),
@@ -93,12 +94,13 @@ pub(in super::super) fn verdict(body: &[u8]) -> Result<Verdict, &'static str> {
         .as_ref()
         .is_some_and(|bind| bind.contains_key("kerberos"))
     {
-        return Ok(Verdict::Nobody("the token is bound to a Kerberos ticket"));
+        return Ok(Verdict::Invalid("the token is bound to a Kerberos ticket"));
     }
     let credential = token.application_credential.as_ref();
     if credential.is_some_and(|credential| credential.access_rules.is_some()) {
-        // As keystonemiddleware without `service_type`: a rule names paths of a service in the catalogue, and that is no agent.
-        return Ok(Verdict::Nobody(
+        // Like keystonemiddleware without `service_type`: a rule names paths of a service in the
+        // catalogue, and the agent is none.
+        return Ok(Verdict::Invalid(
             "the application credential has access rules",
         ));
     }
@@ -106,15 +108,16 @@ pub(in super::super) fn verdict(body: &[u8]) -> Result<Verdict, &'static str> {
 }
 
 impl Identity {
-    /// Whose a token is, from Keystone's answer to `GET /v3/auth/tokens` alone. Whether the token has ended is not asked.
+    /// Parses Keystone's response to `GET /v3/auth/tokens` alone. Whether the token has expired is
+    /// not checked.
     ///
     /// # Errors
     ///
-    /// Why the agent would not take the token, or the answer.
+    /// Reason for which the agent would reject the token or the response.
     pub fn of_answer(body: &[u8]) -> Result<Self, &'static str> {
         match verdict(body)? {
             Verdict::Known(identity) => Ok(identity),
-            Verdict::Nobody(reason) => Err(reason),
+            Verdict::Invalid(reason) => Err(reason),
         }
     }
 }
@@ -143,7 +146,7 @@ impl From<Token> for Identity {
             "service_project_id": null,
             "service_project_domain_id": null,
             "service_roles": [],
-            // Ironic's own.
+            // Set by Ironic itself.
             "project_name": project_name,
             "is_public_api": false,
         });
@@ -168,7 +171,8 @@ impl From<Token> for Identity {
     }
 }
 
-/// Names of roles as they come out of the `X-Roles` header: one with a comma is two.
+/// Returns the names of roles as they result from the `X-Roles` header: one with a comma becomes
+/// two.
 fn through_header(roles: &[String]) -> Vec<String> {
     let header = roles.join(",");
     if header.is_empty() {
@@ -180,7 +184,7 @@ fn through_header(roles: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// What Python takes for yes.
+/// Returns whether the value is true in Python.
 fn is_true(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -212,13 +216,13 @@ mod tests {
     fn known(answer: &Value) -> Identity {
         match verdict(answer.to_string().as_bytes()) {
             Ok(Verdict::Known(identity)) => identity,
-            Ok(Verdict::Nobody(reason)) | Err(reason) => panic!("{reason}"),
+            Ok(Verdict::Invalid(reason)) | Err(reason) => panic!("{reason}"),
         }
     }
 
     fn nobody(answer: &Value) -> &'static str {
         match verdict(answer.to_string().as_bytes()) {
-            Ok(Verdict::Nobody(reason)) => reason,
+            Ok(Verdict::Invalid(reason)) => reason,
             _ => panic!("{answer}"),
         }
     }

@@ -1,78 +1,79 @@
-//! Why hints were not understood.
+//! Errors of parsing hints.
 
-/// Why hints were not understood.
+/// Error of parsing hints.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// There is no value.
+    /// The hint has no value.
     #[error("root device hint \"{hint}\" is empty")]
     Empty {
-        /// The hint.
+        /// Name of the hint.
         hint: String,
     },
-    /// An operator without a value.
+    /// An operator has no value.
     #[error("root device hint \"{hint}\" has no value after \"{operator}\"")]
     NoOperand {
-        /// The hint.
+        /// Name of the hint.
         hint: String,
-        /// The operator.
+        /// Operator of the hint.
         operator: &'static str,
     },
-    /// Not a boolean.
+    /// The value is not a boolean.
     #[error("root device hint \"{hint}\" is not a Boolean value: {value}")]
     NotBoolean {
-        /// The hint.
+        /// Name of the hint.
         hint: String,
-        /// What it says.
+        /// Value of the hint.
         value: String,
     },
-    /// Not an integer.
+    /// The value is not an integer.
     #[error("root device hint \"{hint}\" is not an integer value: {value}")]
     NotInteger {
-        /// The hint.
+        /// Name of the hint.
         hint: String,
-        /// What it says.
+        /// Value of the hint.
         value: String,
     },
-    /// A numeric operator with something that is no number.
+    /// A numeric operator has an operand that is not a number.
     #[error(
         "root device hint \"{hint}\" compares by \"{operator}\" with what is no number: {value}"
     )]
     NotNumber {
-        /// The hint.
+        /// Name of the hint.
         hint: String,
-        /// The operator.
+        /// Operator of the hint.
         operator: &'static str,
-        /// What it is compared with.
+        /// Operand of the operator.
         value: String,
     },
-    /// Zero or less.
+    /// The value is zero or negative.
     #[error("root device hint \"{hint}\" should be a positive integer: {value}")]
     NotPositive {
-        /// The hint.
+        /// Name of the hint.
         hint: String,
-        /// What it says.
+        /// Value of the hint.
         value: String,
     },
-    /// Not a text.
+    /// The value is not a string.
     #[error("root device hint \"{hint}\" is not a string value: {value}")]
     NotText {
-        /// The hint.
+        /// Name of the hint.
         hint: String,
-        /// What it says.
+        /// Value of the hint.
         value: String,
     },
-    /// An attribute no disk has.
+    /// No disk has this attribute.
     #[error("root device hint \"{hint}\" is unknown")]
     Unknown {
-        /// The hint.
+        /// Name of the hint.
         hint: String,
     },
-    /// An operator that can never be true for this attribute: no attribute is a list, sizes are no texts.
+    /// The operator can never be true for this attribute: no attribute is a list, and sizes are not
+    /// strings.
     #[error("root device hint \"{hint}\" cannot be compared by \"{operator}\"")]
     UselessOperator {
-        /// The hint.
+        /// Name of the hint.
         hint: String,
-        /// The operator.
+        /// Operator of the hint.
         operator: &'static str,
     },
 }

@@ -1,19 +1,20 @@
-//! The expressions of hints: an operator and its values, and how two values stand to each other.
+//! Expressions of hints: an operator with its values, and the relations between two values.
 //!
-//! The grammar of `oslo_utils.specs_matcher`; what an operator means for an attribute is the business of the caller.
+//! The grammar is that of `oslo_utils.specs_matcher`. The caller decides what an operator means for
+//! an attribute.
 
 use std::cmp::Ordering;
 
 use super::error::Error;
 
-/// An expression, taken apart.
+/// A parsed expression.
 pub(super) struct Expression {
     pub(super) operator: Option<(&'static str, Operator)>,
     pub(super) values: Vec<String>,
 }
 
 impl Expression {
-    /// Takes an expression apart: an operator, and the values between its repetitions.
+    /// Parses an expression: an operator, and the values between its repetitions.
     pub(super) fn parse(hint: &str, expression: &str) -> Result<Self, Error> {
         let expression = expression.trim().to_lowercase();
         if expression.is_empty() {
@@ -42,13 +43,13 @@ impl Expression {
         })
     }
 
-    /// The value that counts where an operator takes one: further ones are read over, as in IPA.
+    /// Returns the operand of an operator that takes one; further values are ignored, as in IPA.
     pub(super) fn first(&self) -> &str {
         self.values.first().map_or("", String::as_str)
     }
 }
 
-/// What a sign asks for.
+/// Operator of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operator {
     AllIn,
@@ -59,7 +60,7 @@ pub(super) enum Operator {
     Text(Relation),
 }
 
-/// How two values stand to each other.
+/// Relation between two values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relation {
     Equal,
@@ -71,7 +72,8 @@ pub(super) enum Relation {
 }
 
 impl Relation {
-    /// Whether an order of two values is this relation; values without order (not a number) are only unequal.
+    /// Returns whether an ordering satisfies this relation. Values without an ordering (NaN) are
+    /// only unequal.
     pub(super) fn holds(self, order: Option<Ordering>) -> bool {
         match self {
             Self::Equal => order == Some(Ordering::Equal),
@@ -84,7 +86,7 @@ impl Relation {
     }
 }
 
-/// The operator a text begins with.
+/// Returns the operator at the beginning of a text.
 pub(super) fn operator(text: &str) -> Option<(&'static str, Operator)> {
     OPERATORS
         .iter()
@@ -92,7 +94,7 @@ pub(super) fn operator(text: &str) -> Option<(&'static str, Operator)> {
         .find(|(sign, _)| text.starts_with(sign))
 }
 
-/// The operators, longer ones before those they begin with.
+/// Operators, longer ones before their prefixes.
 const OPERATORS: [(&str, Operator); 17] = [
     ("<all-in>", Operator::AllIn),
     ("<range-in>", Operator::RangeIn),

@@ -1,4 +1,4 @@
-//! Files over registered rules, scopes, old names, and what is refused.
+//! Tests of policy files over registered rules, scopes, deprecated names, and refused files.
 
 use super::*;
 use crate::policy::{DeprecatedRule, Deprecation, Found, Operation};
@@ -108,7 +108,7 @@ fn what_is_given_stands_for_a_default_until_a_file_says_otherwise() {
         ("machine:wipe: role:cleaner", false, true),
     ] {
         let settings = Settings {
-            given: vec![("machine:wipe", "role:washer")],
+            option_rules: vec![("machine:wipe", "role:washer")],
             ..place.settings(text)
         };
         let enforcer = Enforcer::load(DEFAULTS, settings).unwrap();
@@ -135,7 +135,7 @@ fn a_file_that_is_not_believed_is_refused_and_so_is_one_that_becomes_so() {
     };
     let load = |text| {
         let settings = Settings {
-            believed,
+            is_trusted: believed,
             ..place.settings(text)
         };
         Enforcer::load(DEFAULTS, settings)
@@ -161,7 +161,7 @@ fn a_file_in_a_folder_where_others_may_replace_it_is_refused() {
     let elsewhere = tempfile::tempdir().unwrap();
     let link = elsewhere.path().join("policy.yaml");
     let mut settings = Settings {
-        believed,
+        is_trusted: believed,
         ..place.settings("machine:wipe: \"@\"")
     };
     let file = settings.files[0].clone();
@@ -185,7 +185,8 @@ fn a_file_in_a_folder_where_others_may_replace_it_is_refused() {
     }
 }
 
-/// Its own folder is closed, and somebody renames that; or it is found by way of a link that somebody replaces.
+/// The file's own folder is closed, but its parent is writable, so the folder can be renamed. Or
+/// the path has a symbolic link that can be replaced.
 #[test]
 fn a_file_that_is_found_by_way_of_an_open_folder_is_refused() {
     let place = Place::new();
@@ -194,12 +195,12 @@ fn a_file_that_is_found_by_way_of_an_open_folder_is_refused() {
         _ => Err("it is open"),
     };
     let mut settings = Settings {
-        believed,
+        is_trusted: believed,
         ..place.settings("machine:wipe: \"@\"")
     };
     let file = settings.files[0].clone();
     let outside = tempfile::tempdir().unwrap();
-    // What is shown of a folder may have links in it itself.
+    // The path of the temporary folder may contain symbolic links itself.
     let outside = outside.path().canonicalize().unwrap();
     let open = outside.join("open");
     let closed = open.join("closed");
@@ -236,7 +237,7 @@ fn a_policy_that_locks_the_conductor_out_is_taken_only_when_its_head_says_so() {
             .to_string()
             .starts_with("it keeps Ironic's conductor")
     );
-    // The rule that lets nobody in is another's reference.
+    // The denying rule is one that the command's rule refers to.
     let error = load("# mine\nagent_admin: \"!\"").unwrap_err().to_string();
     let told = format!(
         "from baremetal:agent:command:list ({}policy.yaml:2), ",
@@ -291,7 +292,7 @@ fn a_policy_that_locks_the_conductor_out_of_some_nodes_is_refused() {
     let name = "\"rule:agent_token and not 'standby.power_off':%(command)s\"";
     let text = format!("\"baremetal:agent:command:standby.sync\": {name}\n");
     assert!(Enforcer::load(crate::policy::DEFAULTS, place.settings(&text)).is_ok());
-    let confirmed = format!("# ferrite: {}\n", crate::policy::guard::LOCKOUT);
+    let confirmed = format!("# ferrite: {}\n", crate::policy::invariants::LOCKOUT);
     let text = format!("{confirmed}\"{}\": rule:mine\n", rules[0]);
     assert!(Enforcer::load(crate::policy::DEFAULTS, place.settings(&text)).is_ok());
 }
@@ -565,7 +566,8 @@ fn what_is_suspicious_is_said() {
     assert!(allows(&enforcer, "machine:old", "anybody"));
 }
 
-/// The real library takes such a part for false: behind `not` it lets in whom the rule was to keep out.
+/// oslo.policy takes such a part for false: behind `not` it would allow requests that the rule was
+/// to deny.
 #[test]
 fn a_rule_that_cannot_be_understood_refuses_the_file_with_its_line() {
     let place = Place::new();
@@ -603,7 +605,7 @@ fn a_construction_that_is_not_accepted_refuses_the_file_with_its_line() {
     for (check, part, instead) in [
         ("[1,2]:x", "[1,2]", left),
         ("{}:x", "{}", left),
-        // Parentheses at the start of a word are words of their own.
+        // Parentheses at the start of a word are tokens of their own.
         ("():x", ")", left),
         ("(1,):x", "1,)", left),
         ("b'x':x", "b'x'", left),
@@ -706,7 +708,7 @@ fn a_changed_file_is_in_force_at_once_and_a_wrong_one_never() {
     assert_eq!(enforcer.reload_if_changed().unwrap(), Reload::Replaced);
     assert!(allows(&enforcer, "machine:wipe", "ccc"));
 
-    // What a directory said that is gone as a whole is not over: built-in rules may allow what it forbids.
+    // A missing directory does not revoke its rules: built-in rules may allow what it forbids.
     let away = place.folder.path().join("away");
     fs::rename(&directory, &away).unwrap();
     assert!(enforcer.reload_if_changed().is_err());
@@ -729,10 +731,10 @@ fn nobody_passes_never() {
     let enforcer = place
         .load("machine:wipe: rule:machine:never and role:a")
         .unwrap();
-    assert!(enforcer.is_never("machine:never"));
-    assert!(enforcer.is_never("machine:wipe"));
-    assert!(enforcer.is_never("nothing"));
-    assert!(!enforcer.is_never("admin_required"));
+    assert!(enforcer.always_denies("machine:never"));
+    assert!(enforcer.always_denies("machine:wipe"));
+    assert!(enforcer.always_denies("nothing"));
+    assert!(!enforcer.always_denies("admin_required"));
 }
 
 #[test]

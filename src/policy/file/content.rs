@@ -1,22 +1,23 @@
-//! What a policy file has.
+//! Content of a policy file.
 
 use super::error::Error;
 use crate::policy::language::{Check, parse_rule};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// A file that was read.
+/// A policy file that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyFile {
-    /// Where it is.
+    /// Path of the file.
     pub path: PathBuf,
-    /// What comment lines above the first rule say to this program: of `# ferrite: allow-conductor-lockout` the last word.
+    /// Options for this program from the comments above the first rule, for example
+    /// `allow-conductor-lockout` of `# ferrite: allow-conductor-lockout`.
     pub options: Vec<String>,
-    /// How many rules it has.
+    /// Number of rules in the file.
     pub rules: usize,
 }
 
-/// A file's rules in its order, later ones winning, and what to say of them.
+/// Rules of a file in its order, where later ones win, and warnings about them.
 #[derive(Debug)]
 pub(in crate::policy) struct Content {
     pub(in crate::policy) rules: Vec<Entry>,
@@ -24,7 +25,7 @@ pub(in crate::policy) struct Content {
     pub(super) warnings: Vec<String>,
 }
 
-/// A rule as a file has it.
+/// A rule of a file.
 #[derive(Debug)]
 pub(in crate::policy) struct Entry {
     pub(in crate::policy) name: String,
@@ -33,7 +34,7 @@ pub(in crate::policy) struct Entry {
 }
 
 impl Entry {
-    /// Parses the rule of a file. A rule in which anything cannot be understood is refused.
+    /// Parses the rule. A rule with a part that cannot be parsed is refused.
     pub(in crate::policy) fn parsed(&self, path: &Path) -> Result<Check, Error> {
         let parsed = parse_rule(&self.rule).map_err(|source| Error::Rule {
             path: path.to_owned(),

@@ -1,103 +1,105 @@
-//! Why policies cannot be used.
+//! Errors of loading policies.
 
-use crate::policy::guard::Unfit;
+use crate::policy::invariants::Violation;
 use crate::policy::language::RuleError;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Why policies cannot be used.
+/// Error of loading policies.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// Rules refer to one another in a circle.
+    /// Rules refer to one another in a cycle.
     #[error(
         "{place}the rules refer to one another in a circle, {}: break it, for no question could ever be answered",
         circle.join(" → ")
     )]
     Circle {
-        /// Where the first of them is from, with a colon and a space; empty if no file has it.
+        /// File and line of the first of them, with a colon and a space; empty if no file has it.
         place: String,
-        /// From its first name back to it.
+        /// Names of the cycle, from the first one back to it.
         circle: Vec<String>,
     },
-    /// It is nothing to be believed.
+    /// The file or directory is not trusted.
     #[error("{} is not taken: {reason}", path.display())]
-    NotBelieved {
-        /// The file or directory.
+    Untrusted {
+        /// Path of the file or directory.
         path: PathBuf,
-        /// Why, and what to do.
+        /// Reason, with the remedy.
         reason: &'static str,
     },
-    /// It is a directory, a pipe, a device.
+    /// The path is a directory, a pipe or a device.
     #[error("{} is no regular file: name a file with rules", path.display())]
     NotAFile {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// A part of a rule is no check. The real library takes it for false, which under `not` lets everybody in.
+    /// A part of a rule is no check. oslo.policy takes it for false, which under `not` allows every
+    /// request.
     #[error("{}:{line}: the rule {name:?} cannot be understood: {doubt}", path.display())]
     NotUnderstood {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Counted from 1.
+        /// Line of the rule, counted from 1.
         line: usize,
-        /// The rule's name.
+        /// Name of the rule.
         name: String,
-        /// The first part of that kind.
+        /// First part that cannot be parsed.
         doubt: String,
     },
-    /// The file system says no.
+    /// The file or directory cannot be read.
     #[error("{} cannot be read", path.display())]
     Read {
-        /// The file or directory.
+        /// Path of the file or directory.
         path: PathBuf,
-        /// What it says.
+        /// Error of the file system.
         #[source]
         source: Arc<io::Error>,
     },
-    /// A rule would ask a server.
+    /// A rule would query a server.
     #[error(
         "{place}the rule {name:?} asks a server ({check}): an agent asks nobody on the network whether it may obey; write the rule \
          with roles and attributes"
     )]
     Remote {
-        /// Where it is from, with a colon and a space; empty if no file has it.
+        /// File and line of the rule, with a colon and a space; empty if no file has it.
         place: String,
-        /// The rule's name.
+        /// Name of the rule.
         name: String,
-        /// The check, as it is written.
+        /// Check as written.
         check: String,
     },
-    /// A rule is one that oslo.policy takes and an agent does not, or none at all.
+    /// A rule uses a construct that oslo.policy supports and the agent does not, or is no rule at
+    /// all.
     #[error("{}:{line}: the rule {name:?} is refused", path.display())]
     Rule {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Counted from 1.
+        /// Line of the rule, counted from 1.
         line: usize,
-        /// The rule's name.
+        /// Name of the rule.
         name: String,
-        /// What is wrong, and what to write.
+        /// Error, with the remedy.
         #[source]
         source: RuleError,
     },
-    /// It is not what a policy file is.
+    /// The text is not a policy file.
     #[error("{}:{line}: {reason}", path.display())]
     Syntax {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Counted from 1.
+        /// Line of the error, counted from 1.
         line: usize,
-        /// What is wrong, and what to do.
+        /// Error, with the remedy.
         reason: String,
     },
-    /// Nobody can live by it.
+    /// The policy violates an invariant.
     #[error(transparent)]
-    Unfit(#[from] Unfit),
-    /// More than anybody would write.
-    #[error("{} is larger than {LONGEST} bytes: no policy needs that many", path.display())]
+    Violation(#[from] Violation),
+    /// The file is longer than `MAX_LEN`.
+    #[error("{} is larger than {MAX_LEN} bytes: no policy needs that many", path.display())]
     TooLarge {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
 }
@@ -111,5 +113,5 @@ impl Error {
     }
 }
 
-/// Bytes of a file.
-pub(super) const LONGEST: u64 = 256 << 10;
+/// Maximum length of a file, in bytes.
+pub(super) const MAX_LEN: u64 = 256 << 10;

@@ -1,48 +1,48 @@
-//! From files and the program's own rules to what is in force.
+//! Merging of policy files and the program's rules into the policy in force.
 
 use super::content::{Content, PolicyFile};
 use super::error::Error;
-use super::read::{believe_folders, read};
-use super::trace::Trace;
-use crate::nearest::nearest;
+use super::read::{check_folders, read};
+use super::trace::FileStamp;
 use crate::policy::attributes::Attributes;
-use crate::policy::credentials::{AGENT, NOBODY};
-use crate::policy::guard::{LOCKOUT, judge};
+use crate::policy::credentials::{AGENT, ANONYMOUS};
+use crate::policy::invariants::{LOCKOUT, check};
 use crate::policy::language::{Check, Rules, built_in, circle, outcomes, references, remote};
 use crate::policy::names::{COMMAND, COMMAND_RUN};
 use crate::policy::rule::RuleDefault;
 use crate::policy::settings::Settings;
+use crate::suggest::nearest;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-/// Everything that is replaced at once.
+/// The policy in force, which is replaced as a whole.
 #[derive(Debug)]
-pub(in crate::policy) struct InForce {
+pub(in crate::policy) struct ActivePolicy {
     pub(in crate::policy) rules: Rules,
     pub(in crate::policy) warnings: Vec<String>,
     pub(in crate::policy) files: Vec<PolicyFile>,
 }
 
-/// A file's rule.
-pub(in crate::policy) struct Written {
+/// A rule of a file.
+pub(in crate::policy) struct FileRule {
     check: Check,
     /// `file:line: `.
     place: String,
 }
 
-impl InForce {
-    /// Reads the files and lays them over the program's own rules.
+impl ActivePolicy {
+    /// Reads the files and merges them with the program's rules.
     pub(in crate::policy) fn load(
         defaults: &'static [RuleDefault],
         settings: &Settings,
-        traces: &[Trace],
+        traces: &[FileStamp],
     ) -> Result<Self, Error> {
         let mut files = Vec::new();
         let mut warnings = Vec::new();
-        let mut written: BTreeMap<String, Written> = BTreeMap::new();
-        for Trace { path, .. } in traces {
-            let content = read(path, settings.believed)?;
-            believe_folders(path, settings.believed)?;
+        let mut written: BTreeMap<String, FileRule> = BTreeMap::new();
+        for FileStamp { path, .. } in traces {
+            let content = read(path, settings.is_trusted)?;
+            check_folders(path, settings.is_trusted)?;
             files.push(PolicyFile {
                 path: path.clone(),
                 options: content.options.clone(),
@@ -54,14 +54,14 @@ impl InForce {
         for (name, rule) in &written {
             rules.insert(name.clone(), rule.check.clone());
         }
-        for (name, rule) in &settings.given {
+        for (name, rule) in &settings.option_rules {
             if !written.contains_key(*name) {
                 rules.insert((*name).to_owned(), built_in(rule));
             }
         }
         for default in defaults {
             if let Some(deprecation) = default.deprecated_for_removal
-                && let Some(Written { place, .. }) = written.get(default.name)
+                && let Some(FileRule { place, .. }) = written.get(default.name)
             {
                 warnings.push(format!(
                     "{place}the rule {:?} will be gone, and what is said of it with it (since {}): {}",
@@ -94,22 +94,22 @@ impl InForce {
             });
         }
         let confirmed = |file: &PolicyFile| file.options.iter().any(|said| said == LOCKOUT);
-        let is_open = rules.allows(COMMAND_RUN, &NOBODY, &Attributes::new());
+        let is_open = rules.allows(COMMAND_RUN, &ANONYMOUS, &Attributes::new());
         let is_confirmed = files.iter().any(confirmed);
         let cause = |rule: &str| cause(&rules, &written, rule);
-        judge(defaults, is_confirmed, is_open, cause, |rule| {
-            // As the gate asks a command's rule: it may be about the command's name.
+        check(defaults, is_confirmed, is_open, cause, |rule| {
+            // As the API evaluates a command's rule: the rule may refer to the command's name.
             let command = rule.strip_prefix(COMMAND).filter(|name| name.contains('.'));
             let known = command.map(|name| ("command".to_owned(), name.into()));
             outcomes(&rules, rule, &AGENT, &known.into_iter().collect())
         })?;
-        if outcomes(&rules, COMMAND_RUN, &NOBODY, &Attributes::new()).holds {
+        if outcomes(&rules, COMMAND_RUN, &ANONYMOUS, &Attributes::new()).holds {
             warnings.push(format!(
                 "{}the rule {COMMAND_RUN:?} is passed without a credential for some nodes: who shows none is refused all the same",
                 place(COMMAND_RUN)
             ));
         }
-        warnings.extend(strangers(&rules, defaults, &written, settings));
+        warnings.extend(unknown_names(&rules, defaults, &written, settings));
         Ok(Self {
             rules,
             warnings,
@@ -118,8 +118,9 @@ impl InForce {
     }
 }
 
-/// Where a rule was changed: its own place in a file, or else that of the first rule of a file that it refers to, however far.
-fn cause(rules: &Rules, written: &BTreeMap<String, Written>, name: &str) -> Option<String> {
+/// Returns where a rule was changed. That is its own place in a file, or else that of the first
+/// rule of a file that it refers to, directly or not.
+fn cause(rules: &Rules, written: &BTreeMap<String, FileRule>, name: &str) -> Option<String> {
     let mut waiting = vec![name];
     let mut seen = HashSet::new();
     while let Some(name) = waiting.pop() {
@@ -138,26 +139,27 @@ fn cause(rules: &Rules, written: &BTreeMap<String, Written>, name: &str) -> Opti
     None
 }
 
-/// Takes a file's rules over those of the files before it.
+/// Merges the rules of a file over those of earlier files.
 pub(in crate::policy) fn take(
     content: Content,
     path: &Path,
-    written: &mut BTreeMap<String, Written>,
+    written: &mut BTreeMap<String, FileRule>,
     warnings: &mut Vec<String>,
 ) -> Result<(), Error> {
     warnings.extend(content.warnings);
     for entry in content.rules {
         let check = entry.parsed(path)?;
         let place = format!("{}:{}: ", path.display(), entry.line);
-        written.insert(entry.name, Written { check, place });
+        written.insert(entry.name, FileRule { check, place });
     }
     Ok(())
 }
 
-/// A rule that no file has, with what it was before (`_handle_deprecated_rule`).
+/// Returns the check of a rule that no file has, merged with its deprecated form
+/// (`_handle_deprecated_rule`).
 pub(in crate::policy) fn registered(
     default: &RuleDefault,
-    written: &BTreeMap<String, Written>,
+    written: &BTreeMap<String, FileRule>,
     settings: &Settings,
     warnings: &mut Vec<String>,
 ) -> Check {
@@ -174,7 +176,7 @@ pub(in crate::policy) fn registered(
         && let Some(rule) = written.get(old.name)
     {
         warnings.push(format!("{}the rule {advice}", rule.place));
-        // A sample refers from the old name to the new one; nothing else is meant by that.
+        // A sample file has the old name as a reference to the new one, which is no override.
         if rule.check != old_check && rule.check != Check::Rule(default.name.to_owned()) {
             return rule.check.clone();
         }
@@ -188,11 +190,11 @@ pub(in crate::policy) fn registered(
     check
 }
 
-/// Names in files that nobody knows: of rules, and in references.
-fn strangers(
+/// Returns warnings about unknown names in files: unused rules, and references to missing rules.
+fn unknown_names(
     rules: &Rules,
     defaults: &[RuleDefault],
-    written: &BTreeMap<String, Written>,
+    written: &BTreeMap<String, FileRule>,
     settings: &Settings,
 ) -> Vec<String> {
     let referred: HashSet<&str> = rules
@@ -208,10 +210,10 @@ fn strangers(
     let mut guesses = 0;
     let mut meant = |wrong: &str, known: &mut dyn Iterator<Item = &str>| {
         guesses += 1;
-        if guesses > MOST_GUESSES {
+        if guesses > MAX_GUESSES {
             return String::new();
         }
-        let known = known.take(MOST_KNOWN);
+        let known = known.take(MAX_KNOWN);
         let others = known.filter(|name| *name != wrong).map(str::to_owned);
         nearest(wrong, others).map_or_else(String::new, |name| format!("; is {name:?} meant?"))
     };
@@ -241,6 +243,7 @@ fn strangers(
     found
 }
 
-/// A file may have tens of thousands of names, and guessing what is meant compares each with all others.
-const MOST_GUESSES: usize = 100;
-const MOST_KNOWN: usize = 1000;
+/// Limit of suggestions. A file may have tens of thousands of names, and a suggestion compares one
+/// with all others.
+const MAX_GUESSES: usize = 100;
+const MAX_KNOWN: usize = 1000;

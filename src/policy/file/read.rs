@@ -1,7 +1,7 @@
-//! From a path to a file's rules, if the file may be believed.
+//! Reading of trusted policy files.
 
 use super::content::Content;
-use super::error::{Error, LONGEST};
+use super::error::{Error, MAX_LEN};
 use super::yaml::parse;
 use crate::policy::settings::Found;
 use nix::fcntl::OFlag;
@@ -12,11 +12,11 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{self, Component, Path, PathBuf};
 
-/// Whether a file may be believed, or why not.
-pub(super) type Believed = fn(&Found) -> Result<(), &'static str>;
+/// Trust check for a file; the error is the reason.
+pub(super) type Trust = fn(&Found) -> Result<(), &'static str>;
 
 /// Reads a file's rules.
-pub(in crate::policy) fn read(path: &Path, believed: Believed) -> Result<Content, Error> {
+pub(in crate::policy) fn read(path: &Path, believed: Trust) -> Result<Content, Error> {
     let text = read_text(path, believed)?;
     parse(&text, path).map_err(|(line, reason)| Error::Syntax {
         path: path.to_owned(),
@@ -25,10 +25,10 @@ pub(in crate::policy) fn read(path: &Path, believed: Believed) -> Result<Content
     })
 }
 
-/// Reads a file.
-pub(in crate::policy) fn read_text(path: &Path, believed: Believed) -> Result<String, Error> {
+/// Reads the text of a trusted file.
+pub(in crate::policy) fn read_text(path: &Path, trust: Trust) -> Result<String, Error> {
     let unreadable = |error| Error::unreadable(path, error);
-    // A pipe must not hold up whoever reads it.
+    // Opening a pipe must not block.
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(OFlag::O_NONBLOCK.bits())
@@ -40,15 +40,15 @@ pub(in crate::policy) fn read_text(path: &Path, believed: Believed) -> Result<St
             path: path.to_owned(),
         });
     }
-    believed(&found).map_err(|reason| Error::NotBelieved {
+    trust(&found).map_err(|reason| Error::Untrusted {
         path: path.to_owned(),
         reason,
     })?;
     let mut bytes = Vec::new();
-    file.take(LONGEST + 1)
+    file.take(MAX_LEN + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    if bytes.len() as u64 > LONGEST {
+    if bytes.len() as u64 > MAX_LEN {
         return Err(Error::TooLarge {
             path: path.to_owned(),
         });
@@ -64,14 +64,14 @@ pub(in crate::policy) fn read_text(path: &Path, believed: Believed) -> Result<St
     })
 }
 
-/// Refuses a file that somebody can put another in the place of: whoever may write to a folder by which it is found. Not so where
-/// that is sticky, as /tmp is.
-pub(super) fn believe_folders(path: &Path, believed: Believed) -> Result<(), Error> {
+/// Refuses a file that an untrusted user can replace, because a folder on its path is writable for
+/// that user. Sticky folders such as /tmp are exempt.
+pub(super) fn check_folders(path: &Path, believed: Trust) -> Result<(), Error> {
     let unreadable = |error| Error::unreadable(path, error);
     for folder in folders_of(path).map_err(unreadable)? {
         let found = found(&folder).map_err(|error| Error::unreadable(&folder, error))?;
         if found.metadata.mode() & STICKY == 0 {
-            believed(&found).map_err(|reason| Error::NotBelieved {
+            believed(&found).map_err(|reason| Error::Untrusted {
                 path: folder,
                 reason,
             })?;
@@ -80,14 +80,15 @@ pub(super) fn believe_folders(path: &Path, believed: Believed) -> Result<(), Err
     Ok(())
 }
 
-/// Looks at a folder, which need not be one that can be read.
+/// Opens a folder by path alone, so that search permission suffices, and reads its metadata.
 pub(super) fn found(folder: &Path) -> io::Result<Found> {
     let mut options = OpenOptions::new();
     let path_alone = (OFlag::O_PATH | OFlag::O_DIRECTORY).bits();
     Found::of(&options.read(true).custom_flags(path_alone).open(folder)?)
 }
 
-/// Returns every folder in which the kernel looks up a part of a path, those of its links included (path_resolution(7)).
+/// Returns every folder in which the kernel looks up a component of a path, including those of
+/// symbolic links (path_resolution(7)).
 fn folders_of(path: &Path) -> io::Result<BTreeSet<PathBuf>> {
     let mut left: Vec<OsString> = parts_of(&path::absolute(path)?);
     let (mut at, mut folders, mut links) = (PathBuf::from("/"), BTreeSet::new(), 0);
@@ -117,7 +118,7 @@ fn folders_of(path: &Path) -> io::Result<BTreeSet<PathBuf>> {
     Ok(folders)
 }
 
-/// The parts of a path, the last one first.
+/// Returns the components of a path, the last one first.
 fn parts_of(path: &Path) -> Vec<OsString> {
     let parts = path.components().rev().filter_map(|part| match part {
         Component::Normal(name) => Some(name.to_owned()),
@@ -127,8 +128,8 @@ fn parts_of(path: &Path) -> Vec<OsString> {
     parts.collect()
 }
 
-/// As many as the kernel follows (`MAXSYMLINKS`).
+/// Maximum number of symbolic links, as in the kernel (`MAXSYMLINKS`).
 const MAX_LINKS: u32 = 40;
 
-/// `S_ISVTX`: of what is in a folder, each may be renamed by its owner alone.
+/// `S_ISVTX`: only its owner may rename an entry of the folder.
 const STICKY: u32 = 0o1000;

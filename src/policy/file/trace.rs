@@ -1,26 +1,27 @@
-//! Whether files were changed: what of them changes with them.
+//! Detection of changed policy files by their metadata.
 
 use super::error::Error;
-use super::read::{Believed, found};
+use super::read::{Trust, found};
 use crate::policy::settings::Settings;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What of a file changes with it.
+/// Metadata of a file that changes with its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::policy) struct Trace {
+pub(in crate::policy) struct FileStamp {
     pub(in crate::policy) path: PathBuf,
-    /// Device, inode, size, and seconds and nanoseconds of its last change; nothing if it is not there.
+    /// Device, inode, size, and seconds and nanoseconds of the last status change; `None` if the
+    /// file does not exist.
     state: Option<[i128; 5]>,
 }
 
-/// The files there are, in the order they are read, as they are now.
-pub(in crate::policy) fn traces(settings: &Settings) -> Result<Vec<Trace>, Error> {
+/// Returns the stamps of all policy files, in the order they are read.
+pub(in crate::policy) fn traces(settings: &Settings) -> Result<Vec<FileStamp>, Error> {
     let mut paths: Vec<PathBuf> = settings.files.clone();
     for directory in &settings.directories {
-        paths.extend(files_of(directory, settings.believed)?);
+        paths.extend(files_of(directory, settings.is_trusted)?);
     }
     let traces = paths.into_iter().map(|path| {
         let state = match fs::metadata(&path) {
@@ -34,16 +35,17 @@ pub(in crate::policy) fn traces(settings: &Settings) -> Result<Vec<Trace>, Error
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(Error::unreadable(&path, error)),
         };
-        Ok(Trace { path, state })
+        Ok(FileStamp { path, state })
     });
     traces.collect()
 }
 
-/// The files of a directory by their names, but not those below it and not hidden ones (`_walk_through_policy_directory`).
-fn files_of(directory: &Path, believed: Believed) -> Result<Vec<PathBuf>, Error> {
+/// Returns the files of a directory, sorted by name, without subdirectories and hidden files
+/// (`_walk_through_policy_directory`).
+fn files_of(directory: &Path, trust: Trust) -> Result<Vec<PathBuf>, Error> {
     let entries = fs::read_dir(directory).map_err(|error| Error::unreadable(directory, error))?;
     let found = found(directory).map_err(|error| Error::unreadable(directory, error))?;
-    believed(&found).map_err(|reason| Error::NotBelieved {
+    trust(&found).map_err(|reason| Error::Untrusted {
         path: directory.to_owned(),
         reason,
     })?;

@@ -1,21 +1,21 @@
-//! The text of a policy file: YAML, of which JSON is a part, with names and their rules.
+//! Parser of policy files: YAML, of which JSON is a subset, with a mapping of names to rules.
 //!
-//! A file is read from the parser's events, without a loader: no anchors, tags or types, and each thing that is wrong has its
-//! line. What `yaml.safe_load` makes of a plain word counts: a rule that is `yes` would be a truth value there, and is an error
-//! here.
+//! A file is read from the parser's events, without a loader: anchors, tags and types are refused,
+//! and each error has its line. Plain scalars have the type that `yaml.safe_load` gives them. A
+//! rule that is `yes` would be a boolean there, and is an error here.
 
 use super::content::{Content, Entry};
-use super::plain::{is_null, type_of};
+use super::yaml_scalar::{is_null, type_of};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// What is wrong, and in which line.
+/// Line and text of an error.
 pub(in crate::policy) type Wrong = (usize, String);
 
 pub(in crate::policy) fn parse(text: &str, path: &Path) -> Result<Content, Wrong> {
-    // Editions of YAML do not agree on these.
+    // YAML 1.1 and 1.2 disagree about these characters.
     for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let unclear = |letter: &char| {
             letter.is_control() && *letter != '\t'
@@ -43,7 +43,7 @@ pub(in crate::policy) fn parse(text: &str, path: &Path) -> Result<Content, Wrong
     Ok(content)
 }
 
-/// What the comments above the first rule say to this program.
+/// Returns the options for this program from the comments above the first rule.
 fn options(text: &str) -> Vec<String> {
     let text = text.trim_start_matches('\u{feff}');
     let above = text.lines().map(str::trim).take_while(|line| {
@@ -58,7 +58,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The next event that says something; anchors, aliases and tags are refused.
+    /// Returns the next event that is not empty; anchors, aliases and tags are refused.
     fn next(&mut self) -> Result<(Event<'a>, usize), Wrong> {
         loop {
             let (event, span): (Event<'a>, Span) = match self.events.next_event() {
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
                 (Event::StreamStart | Event::DocumentStart(_), _) => {}
                 (Event::StreamEnd, _) => return Ok(()),
                 (Event::MappingStart(..), _) => break,
-                // Nothing but a mark of the start.
+                // The document is empty.
                 (Event::Scalar(text, style, ..), _) if is_null(&text, style) => return self.end(),
                 (_, line) => {
                     return Err((
@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        // The line and the place of each name.
+        // Line and index of the last rule of each name.
         let mut last: HashMap<String, (usize, usize)> = HashMap::new();
         loop {
             let (name, line) = match self.next()? {
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
         self.end()
     }
 
-    /// Nothing may follow.
+    /// Refuses content after the mapping.
     fn end(&mut self) -> Result<(), Wrong> {
         loop {
             match self.next()? {
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A text, nothing, or the old list of lists of texts.
+    /// Reads a rule: a text, null, or the old list of lists of texts.
     fn rule(&mut self, name: &str) -> Result<Value, Wrong> {
         let mut lists: Vec<Vec<Value>> = Vec::new();
         loop {

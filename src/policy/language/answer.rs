@@ -1,17 +1,17 @@
-//! What a check answers, and what it can come to where not all is known.
+//! Results of checks, and sets of possible results where the target is not fully known.
 
-/// Python raised an exception.
+/// Failure of an evaluation where Python raises an exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct Failure;
 
-/// The answers that a check can come to.
+/// Set of results that a check can have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::policy) struct Outcomes {
-    /// It may hold.
+    /// The check may hold.
     pub(in crate::policy) holds: bool,
-    /// It may not hold.
+    /// The check may be false.
     pub(super) denies: bool,
-    /// Python may raise an exception, which denies whatever stands around it.
+    /// Python may raise an exception, which denies the whole rule.
     pub(super) fails: bool,
 }
 
@@ -39,7 +39,7 @@ impl Outcomes {
         fails: true,
     };
 
-    /// One of both answers.
+    /// Either result, without an exception.
     pub(super) const UNKNOWN: Self = Self {
         fails: false,
         ..Self::ANY

@@ -1,6 +1,7 @@
-//! What must hold: the tree of checks, and what each of its leaves takes to hold.
+//! The tree of checks, and the evaluation of its leaves.
 //!
-//! Kept from `_checks.py` of oslo.policy 6.0.1. `http:` and `https:` checks are understood but never asked.
+//! Ported from `_checks.py` of oslo.policy 6.0.1. `http:` and `https:` checks are parsed but never
+//! executed.
 
 use super::answer::{Failure, Outcomes};
 use super::python::{is_true, text};
@@ -10,24 +11,24 @@ use crate::policy::attributes::Attributes;
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// What must hold.
+/// Tree of checks.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::policy) enum Check {
     Always,
     And(Vec<Self>),
     Attribute(Attribute),
-    /// Python would raise an exception: whoever asks it is refused.
+    /// Python would raise an exception: every request is denied.
     Failing,
     Never,
     Not(Box<Self>),
     Or(Vec<Self>),
-    /// `http:` or `https:`, and the whole of it.
+    /// Whole text of an `http:` or `https:` check.
     Remote(String),
     Role(Role),
     Rule(String),
 }
 
-/// `kind:match` of any other kind: an attribute of the credentials, or a literal, is equal to a value.
+/// `kind:match` of any other kind: an attribute of the credentials, or a literal, equals a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct Attribute {
     pub(super) selector: Selector,
@@ -38,12 +39,12 @@ pub(in crate::policy) struct Attribute {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy) struct Role {
     wanted: Template,
-    /// The name in small letters, if nothing is filled in.
+    /// Role name in lower case, if the template has no variables.
     lowered: Option<String>,
 }
 
 impl Attribute {
-    /// Returns the answer, if it is the same whoever asks for whatever.
+    /// Returns the result if it is the same for every caller and target.
     pub(super) fn constant(&self) -> Option<bool> {
         match (&self.selector, &self.wanted) {
             (Selector::Literal(value), Template::Text(wanted)) => Some(value == wanted),
@@ -51,7 +52,7 @@ impl Attribute {
         }
     }
 
-    /// Returns the answers it can come to where only this part of the target is known.
+    /// Returns the possible results if only this part of the target is known.
     pub(super) fn outcomes(&self, credentials: &Attributes, known: &Attributes) -> Outcomes {
         if self.wanted.is_known(known) {
             return self.holds(credentials, known).into();
@@ -81,7 +82,7 @@ impl Attribute {
     }
 }
 
-/// Returns a text with a target's values; nothing if one of them is missing.
+/// Fills in a template with the target's values; `None` if one of them is missing.
 fn filled<'a>(
     wanted: &'a Template,
     target: &'a Attributes,
@@ -93,13 +94,15 @@ fn filled<'a>(
     }
 }
 
-/// Whether the value at a path is the wanted one; nothing if the credentials do not have its first name.
+/// Returns whether the value at a path equals the wanted one; `None` if the credentials lack the
+/// first name of the path.
 fn find(credentials: &Attributes, path: &[String], wanted: &[u8]) -> Option<Result<bool, Failure>> {
     let (first, rest) = path.split_first()?;
     top(credentials, first).map(|value| below(value, rest, wanted))
 }
 
-/// An attribute of the credentials. `system` is what `system_scope` says, if it says anything.
+/// Returns an attribute of the credentials. `system` stands for a `system_scope` that is true in
+/// Python.
 fn top<'a>(credentials: &'a Attributes, name: &str) -> Option<&'a Value> {
     if name == "system"
         && let Some(scope) = credentials.get("system_scope")
@@ -110,9 +113,11 @@ fn top<'a>(credentials: &'a Attributes, name: &str) -> Option<&'a Value> {
     credentials.get(name)
 }
 
-/// Whether a value below one is the wanted one; of lists on the way, any.
+/// Returns whether the value at a path below this one equals the wanted one; any element of a list
+/// may match.
 fn below(mut value: &Value, mut path: &[String], wanted: &[u8]) -> Result<bool, Failure> {
-    // A list is looked into once it was found by a name; one within a list is no mapping and no value.
+    // A list reached by a name is searched. A list within a list is compared as text, and fails if
+    // the path goes on.
     loop {
         if let Value::Array(items) = value {
             for item in items {
@@ -154,7 +159,7 @@ impl Role {
         Self { wanted, lowered }
     }
 
-    /// Returns the answers it can come to where only this part of the target is known.
+    /// Returns the possible results if only this part of the target is known.
     pub(super) fn outcomes(&self, credentials: &Attributes, known: &Attributes) -> Outcomes {
         if self.wanted.is_known(known) {
             return self.holds(credentials, known).into();
@@ -188,7 +193,7 @@ impl Role {
                 }
                 Ok(found)
             }
-            // Python goes through the letters of a text and the names of a mapping.
+            // Python iterates the characters of a string and the keys of a dictionary.
             Some(Value::String(role)) => Ok(role
                 .chars()
                 .any(|letter| is_lowered(letter.encode_utf8(&mut [0; 4]), &lowered))),
@@ -198,7 +203,7 @@ impl Role {
     }
 }
 
-/// Whether a role in small letters is the wanted one.
+/// Returns whether a role in lower case equals the wanted one.
 fn is_lowered(role: &str, lowered: &str) -> bool {
     if role.is_ascii() {
         role.len() == lowered.len()
@@ -211,7 +216,7 @@ fn is_lowered(role: &str, lowered: &str) -> bool {
     }
 }
 
-/// Not UTF-8, so no value of JSON is written like this.
+/// Value that equals no JSON value, because it is not UTF-8.
 const NO_TEXT: &[u8] = &[0xff];
-/// How deep a tree may be, rules it refers to included: about where Python's own stack ends.
+/// Maximum depth of a tree, including referenced rules: about where Python's own stack ends.
 pub(super) const MAX_DEPTH: usize = 320;

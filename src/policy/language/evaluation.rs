@@ -1,6 +1,7 @@
-//! The answer to one question.
+//! Evaluation of a rule for one request.
 //!
-//! Where oslo.policy 6.0.1 raises an exception the whole answer here is no, whatever `not` stands before it.
+//! Where oslo.policy 6.0.1 raises an exception, the whole evaluation fails and denies, even under
+//! `not`.
 
 use super::answer::Failure;
 use super::check::{Check, MAX_DEPTH};
@@ -8,8 +9,8 @@ use super::rules::Rules;
 use crate::policy::attributes::Attributes;
 
 impl Rules {
-    /// Whether a rule allows these credentials to do something with this target. Of a rule that does not exist and has no
-    /// default the answer is no.
+    /// Returns whether a rule allows these credentials an operation on this target. A missing rule
+    /// without a default denies.
     #[must_use]
     pub fn allows(&self, rule: &str, credentials: &Attributes, target: &Attributes) -> bool {
         let mut evaluation = Evaluation {
@@ -23,7 +24,7 @@ impl Rules {
     }
 }
 
-/// One question.
+/// Evaluation for one request.
 struct Evaluation<'a> {
     rules: &'a Rules,
     credentials: &'a Attributes,
@@ -71,5 +72,6 @@ impl Evaluation<'_> {
     }
 }
 
-/// Checks that one question may ask. Rules that refer to others twice on each level reach it, no honest policy does.
+/// Maximum number of checks per evaluation. Only rules that refer to others twice on each level
+/// reach it.
 const MAX_STEPS: usize = 100_000;

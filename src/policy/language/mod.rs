@@ -1,9 +1,9 @@
-//! The policy language: rules from texts, and what they answer. It knows no files, and not which rules there are.
+//! The policy language: parsing and evaluation of rules. It knows no files and no registered rules.
 
 mod answer;
 mod check;
 mod evaluation;
-mod inspect;
+mod lint;
 mod outcomes;
 mod parse;
 mod python;
@@ -14,7 +14,7 @@ mod template;
 
 pub(super) use answer::Outcomes;
 pub(super) use check::Check;
-pub(super) use inspect::{circle, is_never, references, remote};
+pub(super) use lint::{always_denies, circle, references, remote};
 pub(super) use outcomes::outcomes;
 pub use parse::RuleError;
 pub(super) use parse::{built_in, parse_rule};

@@ -1,16 +1,17 @@
-//! What a rule can come to for one caller, whatever the target is.
+//! Possible results of a rule for one caller, for every target.
 //!
-//! A policy is loaded before the agent knows its node, and the node may change. So a promise about a rule has to hold for every
-//! target. The analysis is conservative: it takes each check that reads an unknown value as one that may hold or not,
-//! independently of all others. What it excludes never happens.
+//! A policy is loaded before the agent knows its node, and the node may change. So a guarantee
+//! about a rule has to hold for every target. The analysis is conservative: a check that reads an
+//! unknown value may hold or not, independently of all others. A result that it excludes never
+//! occurs.
 
 use super::answer::Outcomes;
 use super::check::{Check, MAX_DEPTH};
 use super::rules::Rules;
 use crate::policy::attributes::Attributes;
 
-/// Computes what a rule can come to for these credentials. Of the target only `known` is given: every other name may be there with
-/// any value, or not be there.
+/// Computes the possible results of a rule for these credentials. Only `known` is given of the
+/// target: every other name may be missing or have any value.
 pub(in crate::policy) fn outcomes(
     rules: &Rules,
     rule: &str,
@@ -54,7 +55,7 @@ impl Search<'_> {
             Check::Role(role) => role.outcomes(self.credentials, self.known),
             Check::Not(check) => self.of(check, depth).negated(),
             Check::And(checks) => self.all(checks, depth, false),
-            // None of them holds where each one's opposite does.
+            // De Morgan: no check holds if the negation of each holds.
             Check::Or(checks) => self.all(checks, depth, true).negated(),
             Check::Rule(name) => {
                 let rules = self.rules;
@@ -66,8 +67,8 @@ impl Search<'_> {
         }
     }
 
-    /// Computes what "each of these holds" can come to, or "the opposite of each". As Python does, a check is reached only where
-    /// all before it held.
+    /// Computes the possible results of "all of these hold", or of "the negation of each holds". As
+    /// in Python, a check is evaluated only if all before it held.
     fn all(&mut self, checks: &[Check], depth: usize, opposite: bool) -> Outcomes {
         let mut whole = Outcomes::NONE;
         for check in checks {

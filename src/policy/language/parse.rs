@@ -1,7 +1,7 @@
-//! From a rule as it is written to the tree that is asked.
+//! Parser of rules.
 //!
-//! Kept from `_parser.py` of oslo.policy 6.0.1: the words, the old lists of lists, and that a rule nobody can understand allows
-//! nothing.
+//! Ported from `_parser.py` of oslo.policy 6.0.1: the tokens, the old list syntax, and that a
+//! malformed rule denies.
 
 use super::check::{Attribute, Check, Role};
 use super::python::{is_space, is_true};
@@ -11,27 +11,27 @@ use super::selector::Selector;
 use super::template::Template;
 use serde_json::{Map, Value};
 
-/// What became of a rule.
+/// Result of parsing a rule.
 #[derive(Debug)]
 pub(in crate::policy) struct Parsed {
     pub(in crate::policy) check: Check,
-    /// Parts that cannot be understood, and so are false.
+    /// Parts that cannot be parsed, and so are false.
     pub(in crate::policy) doubts: Vec<String>,
 }
 
-/// Why a rule is refused when it is loaded.
+/// Reason for refusing a rule when it is loaded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
-    /// It is neither a text nor a list; the real library raises an exception.
+    /// The rule is neither a text nor a list; oslo.policy raises an exception.
     #[error("a rule is a text, or a list of lists of texts")]
     NotARule,
-    /// A construction of oslo.policy's that is not accepted before the colon of a check.
+    /// A construct of oslo.policy that is not supported before the colon of a check.
     #[error(
         "cannot accept {0:?} before the colon of a check: write a text in quotes without a backslash ('sync'), an integer (7), a float \
          (1.5), True, False, None, or the name of an attribute in ASCII letters, digits, _ and dots (project.domain_id)"
     )]
     Left(String),
-    /// A construction of oslo.policy's that is not accepted after the colon of a check.
+    /// A construct of oslo.policy that is not supported after the colon of a check.
     #[error(
         "cannot accept {0:?} after the colon of a check: of formats with % write %(name)s alone, as in %(node.owner)s"
     )]
@@ -39,11 +39,11 @@ pub enum RuleError {
 }
 
 impl Rules {
-    /// Parses rules as a policy file has them, each a text or an old list of lists.
+    /// Parses the rules of a policy file, each a text or an old list of lists.
     ///
     /// # Errors
     ///
-    /// One of them is refused.
+    /// [`RuleError`] if one of them is refused.
     pub fn from_json(
         rules: &Map<String, Value>,
         default_rule: Option<&str>,
@@ -64,7 +64,7 @@ pub(in crate::policy) fn parse_rule(rule: &Value) -> Result<Parsed, RuleError> {
     }
 }
 
-/// Parses a rule of the program's own, which a test holds to be accepted.
+/// Parses a built-in rule; a test checks that all of them are accepted.
 pub(in crate::policy) fn built_in(text: &str) -> Check {
     parse_text(text).map_or(Check::Failing, |parsed| parsed.check)
 }
@@ -76,8 +76,8 @@ fn parse_text(text: &str) -> Result<Parsed, RuleError> {
         let check = Check::Always;
         return Ok(Parsed { check, doubts });
     }
-    if text.len() > LONGEST {
-        doubts.push(format!("it has {} bytes, more than {LONGEST}", text.len()));
+    if text.len() > MAX_LEN {
+        doubts.push(format!("it has {} bytes, more than {MAX_LEN}", text.len()));
         let check = Check::Failing;
         return Ok(Parsed { check, doubts });
     }
@@ -95,8 +95,8 @@ fn parse_text(text: &str) -> Result<Parsed, RuleError> {
     Ok(Parsed { check, doubts })
 }
 
-/// The old syntax: the outer list is alternatives, an inner one is what must hold together. Python iterates a mapping by its
-/// names.
+/// Parses the old list syntax: the outer list is an `or`, an inner one an `and`. Python iterates a
+/// mapping by its keys.
 fn parse_list(rule: &Value) -> Result<Parsed, RuleError> {
     let mut doubts = Vec::new();
     if !is_true(rule) {
@@ -141,7 +141,7 @@ fn parse_list(rule: &Value) -> Result<Parsed, RuleError> {
     Ok(Parsed { check, doubts })
 }
 
-/// What Python's `for` goes through.
+/// Returns the items that Python's `for` iterates.
 fn items(value: &Value) -> Option<Vec<Value>> {
     match value {
         Value::Array(items) => Some(items.clone()),
@@ -176,12 +176,12 @@ fn parse_check(text: &str, doubts: &mut Vec<String>) -> Result<Check, RuleError>
     })
 }
 
-/// Returns what a message shows of a rule.
+/// Returns the excerpt of a rule for messages.
 fn shown(text: &str) -> String {
     text.chars().take(SHOWN).collect()
 }
 
-/// Cuts a word without spaces: parentheses stuck to its ends are words of their own.
+/// Splits a word without spaces into tokens: parentheses at its ends are tokens of their own.
 fn tokens(word: &str, doubts: &mut Vec<String>, stack: &mut Stack) -> Result<(), RuleError> {
     let unopened = word.trim_start_matches('(');
     for _ in unopened.len()..word.len() {
@@ -213,7 +213,7 @@ fn is_quoted(word: &str) -> bool {
             .any(|quote| word.starts_with(*quote) && word.ends_with(*quote))
 }
 
-/// Bytes of a rule.
-const LONGEST: usize = 64 << 10;
-/// Letters of a rule that a message shows.
+/// Maximum length of a rule, in bytes.
+const MAX_LEN: usize = 64 << 10;
+/// Characters of a rule in messages.
 const SHOWN: usize = 80;

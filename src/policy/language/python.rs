@@ -1,12 +1,13 @@
-//! What oslo.policy takes from Python: `str()` of a value, its truth, and what is a space.
+//! Python semantics that oslo.policy relies on: `str()` of a value, truth values, and white space.
 //!
-//! A value of credentials or of a target may be a list or a mapping, whose `str()` shows the `repr()` of what is in it. Keys of
-//! a mapping come in the order of `serde_json::Map`, which is the alphabet's.
+//! A value of credentials or of a target may be a list or a mapping, whose `str()` shows the
+//! `repr()` of its items. The keys of a mapping have the order of `serde_json::Map`, which is
+//! alphabetical.
 
 use serde_json::{Number, Value};
 use std::borrow::Cow;
 
-/// `str(value)`.
+/// Returns `str(value)`.
 pub(super) fn text(value: &Value) -> Cow<'_, str> {
     match value {
         Value::String(text) => Cow::Borrowed(text),
@@ -21,7 +22,7 @@ pub(super) fn text(value: &Value) -> Cow<'_, str> {
     }
 }
 
-/// `repr(value)`.
+/// Appends `repr(value)`.
 fn represent(value: &Value, out: &mut String) {
     match value {
         Value::Null | Value::Bool(_) => out.push_str(&text(value)),
@@ -52,7 +53,8 @@ fn represent(value: &Value, out: &mut String) {
     }
 }
 
-/// `repr()` of a text: Python prefers single quotes, and escapes what cannot be printed (`unicode_repr` of CPython).
+/// Appends `repr()` of a string: Python prefers single quotes and escapes unprintable characters
+/// (`unicode_repr` of CPython).
 fn quote(text: &str, out: &mut String) {
     let quote = if text.contains('\'') && !text.contains('"') {
         '"'
@@ -77,8 +79,8 @@ fn quote(text: &str, out: &mut String) {
     out.push(quote);
 }
 
-/// `str.isprintable()` of one letter. The standard library has the same table behind `escape_debug`, which escapes marks that
-/// join the letter before them only at the start of a text.
+/// Returns `str.isprintable()` of one character. `escape_debug` uses the same table, but escapes
+/// combining marks only at the start of a text.
 fn is_printable(letter: char) -> bool {
     if letter.is_ascii() {
         return letter == ' ' || letter.is_ascii_graphic();
@@ -93,7 +95,7 @@ fn is_printable(letter: char) -> bool {
     std::str::from_utf8(text).is_ok_and(|text| text.escape_debug().nth(1) == Some(letter))
 }
 
-/// `str()` of a number.
+/// Returns `str()` of a number.
 fn number(number: &Number) -> String {
     if number.is_i64() || number.is_u64() {
         number.to_string()
@@ -102,7 +104,8 @@ fn number(number: &Number) -> String {
     }
 }
 
-/// `str()` of a finite float: the shortest digits that mean it, with an exponent below -4 and from 16 on.
+/// Returns `str()` of a finite float: the shortest digits that round-trip, with an exponent below
+/// -4 and from 16 on.
 pub(super) fn float(value: f64) -> String {
     let scientific = format!("{value:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
@@ -111,12 +114,12 @@ pub(super) fn float(value: f64) -> String {
             let sign = if exponent < 0 { '-' } else { '+' };
             format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
         }
-        // Whole numbers have `.0`, in Rust too.
+        // Whole numbers end in `.0` in Rust, too.
         _ => format!("{value:?}"),
     }
 }
 
-/// Python's truth of a value.
+/// Returns the truth value of a value in Python.
 pub(in crate::policy) fn is_true(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -128,7 +131,8 @@ pub(in crate::policy) fn is_true(value: &Value) -> bool {
     }
 }
 
-/// `str.isspace()`, which is also what `\s` means: Unicode's spaces, and the four separators of ASCII.
+/// Returns `str.isspace()`, which is also what `\s` matches: Unicode's white space, and the four
+/// ASCII separators.
 pub(super) fn is_space(letter: char) -> bool {
     letter.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&letter)
 }

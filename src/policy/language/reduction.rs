@@ -1,20 +1,20 @@
-//! From the words of a rule to one tree.
+//! Reduction of a rule's tokens to a tree.
 //!
-//! Kept from `_parser.py` of oslo.policy 6.0.1: the greedy reduction with its precedence (`a or b and c` is `a or (b and c)` because
-//! the last alternative is taken back).
+//! Ported from `_parser.py` of oslo.policy 6.0.1: the greedy reduction with its precedence.
+//! `a or b and c` is `a or (b and c)`, because the last alternative is taken back.
 
 use super::check::{Check, MAX_DEPTH};
 
-/// What is not yet reduced.
+/// Stack of tokens and checks that are not reduced yet.
 #[derive(Default)]
 pub(super) struct Stack {
     items: Vec<Item>,
 }
 
-/// A word, or what words were reduced to. Checks know how deep they are.
+/// A token, or the check that tokens were reduced to. Checks carry their depth.
 pub(super) enum Item {
     And,
-    /// What `and` joined, open for more.
+    /// Checks joined by `and`, open for more.
     AndExpression(Vec<Deep>),
     Check(Check, usize),
     Close,
@@ -33,7 +33,7 @@ impl Stack {
         while self.reduce() {}
     }
 
-    /// One reduction, of three items or else of two.
+    /// Reduces the last three items, or else the last two.
     fn reduce(&mut self) -> bool {
         let Some(at) = self.items.len().checked_sub(3) else {
             return self.negate();
@@ -61,7 +61,7 @@ impl Stack {
                 first.and((check, depth))
             }
             (Some(first), _, Some(Item::Check(check, depth))) => first.or((check, depth)),
-            // What was matched above is one of these.
+            // The patterns above exclude all others.
             _ => return false,
         };
         self.items.push(reduced);
@@ -79,7 +79,7 @@ impl Stack {
         true
     }
 
-    /// The tree, if everything came to one.
+    /// Returns the tree, if all tokens were reduced to one.
     pub(super) fn result(mut self) -> Option<Check> {
         let last = self.items.pop()?;
         if !self.items.is_empty() {
@@ -93,7 +93,7 @@ impl Stack {
 }
 
 impl Item {
-    /// What stands in parentheses is a check like any other.
+    /// Closes an expression in parentheses, which makes it a check like any other.
     fn closed(self) -> Self {
         let (joined, items): (fn(Vec<Check>) -> Check, _) = match self {
             Self::AndExpression(items) => (Check::And, items),
@@ -110,7 +110,7 @@ impl Item {
                 items.push(check);
                 Self::AndExpression(items)
             }
-            // The last alternative is taken back: `and` binds closer.
+            // Takes the last alternative back, because `and` binds closer.
             Self::OrExpression(mut items) => {
                 if let Some((last, depth)) = items.pop() {
                     items.push(extended(last, depth, check));
@@ -135,7 +135,7 @@ impl Item {
     }
 }
 
-/// An alternative that another check must hold together with.
+/// Joins an alternative and another check by `and`.
 fn extended(last: Check, depth: usize, (check, other): Deep) -> Deep {
     match last {
         Check::And(mut checks) => {
@@ -156,7 +156,7 @@ fn nested(wrap: impl Fn(Check) -> Check, check: Check, depth: usize) -> Deep {
     bounded(wrap(check), depth + 1)
 }
 
-/// A tree that is too deep to be asked is not kept: whoever asks it fails, as in Python.
+/// Replaces a tree that is too deep for evaluation: it fails, as in Python.
 fn bounded(check: Check, depth: usize) -> Deep {
     if depth > MAX_DEPTH {
         (Check::Failing, 1)

@@ -1,11 +1,11 @@
 //! Rules by name.
 //!
-//! Kept from the parts of oslo.policy's `policy.py` that look rules up.
+//! Ported from the rule lookup in oslo.policy's `policy.py`.
 
 use super::check::Check;
 use std::collections::HashMap;
 
-/// Rules by their names, and the one that stands for those that are missing.
+/// Rules by name, with the default for missing ones.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
     checks: HashMap<String, Check>,
@@ -13,7 +13,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// No rules.
+    /// Returns an empty set of rules.
     pub(in crate::policy) fn new(default_rule: Option<&str>) -> Self {
         Self {
             default_rule: default_rule
@@ -23,7 +23,7 @@ impl Rules {
         }
     }
 
-    /// The name of the rule that is asked where this one is.
+    /// Returns the name of the rule that is evaluated for a name.
     pub(in crate::policy) fn name_of(&self, name: &str) -> Option<&str> {
         let found = self.checks.get_key_value(name);
         let found = found.or_else(|| self.checks.get_key_value(self.default_rule.as_deref()?));
@@ -34,19 +34,19 @@ impl Rules {
         self.checks.insert(name, check);
     }
 
-    /// Every rule.
+    /// Returns all rules with their names.
     pub(in crate::policy) fn iter(&self) -> impl Iterator<Item = (&str, &Check)> {
         self.checks
             .iter()
             .map(|(name, check)| (name.as_str(), check))
     }
 
-    /// Whether there is a rule of this name, and not the default one in its place.
+    /// Returns whether a rule of this name exists, regardless of the default rule.
     pub(in crate::policy) fn has(&self, name: &str) -> bool {
         self.checks.contains_key(name)
     }
 
-    /// The rule of a name, or the default one.
+    /// Returns the rule of a name, or the default rule.
     pub(in crate::policy) fn find(&self, name: &str) -> Option<&Check> {
         self.checks
             .get(name)

@@ -1,22 +1,22 @@
 //! The left side of a check: a literal, or the path of an attribute of the credentials.
 //!
-//! `GenericCheck` of oslo.policy 6.0.1 gives the left side to `ast.literal_eval`: a value is compared as `str()` shows it, and
-//! what is Python but no literal becomes a path. Accepted here are the simple forms of both. The parser refuses all others, so
-//! no part of Python's grammar has to be known.
+//! `GenericCheck` of oslo.policy 6.0.1 passes the left side to `ast.literal_eval`. A literal is
+//! compared by its `str()`, and other Python expressions become a path. Only the simple forms of
+//! both are accepted here. The parser refuses all others, so Python's grammar is not needed.
 
 use super::python::float;
 
 /// The left side of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Selector {
-    /// A literal, as `str()` shows it.
+    /// A literal by its `str()`.
     Literal(String),
-    /// Names to follow through the credentials.
+    /// Names of the path through the credentials.
     Path(Vec<String>),
 }
 
 impl Selector {
-    /// Parses a left side; nothing if it is none of the accepted forms.
+    /// Parses a left side; `None` if it has none of the accepted forms.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if matches!(text, "True" | "False" | "None") || is_integer(text) {
             return Some(Self::Literal(text.to_owned()));
@@ -33,13 +33,14 @@ impl Selector {
     }
 }
 
-/// Returns whether this is an integer as `str()` shows it. Python has more forms, for example `+1`, `0x7` and `1_000`.
+/// Returns whether this is an integer in the form of `str()`. Python has more forms, for example
+/// `+1`, `0x7` and `1_000`.
 fn is_integer(text: &str) -> bool {
     let number: Option<i128> = text.parse().ok();
     number.is_some_and(|number| number.to_string() == text)
 }
 
-/// Parses a text in quotes. Without escapes, its content is what is between them.
+/// Parses a quoted string without escapes and returns its content.
 fn quoted(text: &str) -> Option<&str> {
     let quote = text.chars().next().filter(|first| "'\"".contains(*first))?;
     let content = text.strip_prefix(quote)?.strip_suffix(quote)?;
@@ -47,7 +48,8 @@ fn quoted(text: &str) -> Option<&str> {
     content.chars().all(is_plain).then_some(content)
 }
 
-/// Parses a float with a point or an exponent. Rust and Python round it alike; Rust's other forms (`inf`, `+1.5`) are left out.
+/// Parses a float with a point or an exponent. Rust and Python round it alike; Rust's other forms
+/// (`inf`, `+1.5`) are excluded.
 fn decimal(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let is_float = unsigned.starts_with(|letter: char| letter.is_ascii_digit())
@@ -56,7 +58,8 @@ fn decimal(text: &str) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-/// Returns whether this is an ASCII name of Python's. oslo.policy raises an exception for a keyword.
+/// Returns whether this is an ASCII identifier of Python. oslo.policy raises an exception for a
+/// keyword.
 fn is_name(text: &str) -> bool {
     let is_word = |letter: char| letter == '_' || letter.is_ascii_alphanumeric();
     text.starts_with(|first: char| first == '_' || first.is_ascii_alphabetic())
@@ -125,7 +128,7 @@ mod tests {
     #[test]
     fn every_other_form_is_refused() {
         for text in [
-            // No Python.
+            // Not Python.
             "",
             "class",
             "a.class",
@@ -177,7 +180,7 @@ mod tests {
             " 'a'",
             "'a'#b",
             &"9".repeat(40),
-            // Python that is no literal.
+            // Python, but no literal.
             "user-id",
             "größe",
             "1+2",

@@ -1,7 +1,8 @@
-//! The right side of a check: a text in which `%(name)s` stands for a value of the target, as in Python's `text % target`.
+//! The right side of a check: a text in which `%(name)s` stands for a value of the target, as in
+//! Python's `text % target`.
 //!
-//! The parser refuses every other format, so filling a template raises none of Python's exceptions. A name that the target
-//! does not have is an answer: the check does not hold.
+//! The parser refuses every other format, so filling a template raises none of Python's exceptions.
+//! If the target lacks a name, the check is false.
 
 use super::python::text;
 use crate::policy::attributes::Attributes;
@@ -10,7 +11,7 @@ use std::borrow::Cow;
 /// The right side of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Template {
-    /// Nothing to fill in.
+    /// Text without variables.
     Text(String),
     Pieces(Vec<Piece>),
 }
@@ -22,17 +23,17 @@ pub(super) enum Piece {
     Text(String),
 }
 
-/// Why a template cannot be filled.
+/// Error of filling a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unfilled {
-    /// The target has no such name: Python's `KeyError`.
+    /// The target lacks the name: Python's `KeyError`.
     Missing,
     /// The text is longer than [`MAX_LEN`].
     TooLong,
 }
 
 impl Template {
-    /// Parses a right side; nothing if it has a `%` that does not begin `%(name)s`.
+    /// Parses a right side; `None` if it has a `%` that does not begin `%(name)s`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -57,7 +58,7 @@ impl Template {
         Some(Self::Pieces(pieces))
     }
 
-    /// Returns whether every name has a value in this part of a target.
+    /// Returns whether this part of a target has a value for every name.
     pub(super) fn is_known(&self, known: &Attributes) -> bool {
         match self {
             Self::Text(_) => true,
@@ -68,7 +69,7 @@ impl Template {
         }
     }
 
-    /// Returns the text with a target's values.
+    /// Fills in the values of a target.
     pub(super) fn fill<'a>(&'a self, target: &'a Attributes) -> Result<Cow<'a, str>, Unfilled> {
         let pieces = match self {
             Self::Text(text) => return Ok(Cow::Borrowed(text)),
@@ -92,7 +93,7 @@ impl Template {
     }
 }
 
-/// Bytes of a text of several pieces; Python has no limit.
+/// Maximum length of a filled text with several pieces, in bytes; Python has no limit.
 const MAX_LEN: usize = 1 << 20;
 
 #[cfg(test)]

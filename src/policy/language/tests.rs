@@ -1,4 +1,4 @@
-//! The language, by what a rule allows.
+//! Tests of the policy language: which requests a rule allows.
 
 use super::{RuleError, Rules, parse_rule};
 use crate::policy::DEFAULTS;
@@ -24,12 +24,12 @@ fn asked(rules: &Value, default_rule: Option<&str>, rule: &str) -> bool {
         )
 }
 
-/// Whether a text alone allows it.
+/// Returns whether a single text as a rule allows the request.
 fn allows(text: &str) -> bool {
     answer(&json!({"r": text}), "r")
 }
 
-/// Neither a rule nor its opposite allows it.
+/// Returns whether neither a rule nor its negation allows the request.
 fn fails(check: &str) -> bool {
     let rules = json!({"r": [[check]], "not": "not rule:r", "or": "rule:r or @"});
     !["r", "not", "or"].iter().any(|name| answer(&rules, name))
@@ -176,7 +176,7 @@ fn lists_of_lists_are_alternatives_of_what_holds_together() {
     ] {
         assert_eq!(answer(&json!({"r": rule}), "r"), allowed, "{rule}");
     }
-    // The real library takes none of the rules then.
+    // oslo.policy loads none of the rules then.
     let rules = json!({"r": "@", "other": 7});
     let refused = Rules::from_json(rules.as_object().unwrap(), None);
     assert_eq!(refused, Err(RuleError::NotARule));
@@ -238,7 +238,7 @@ fn depth_and_work_are_bounded() {
         &format!("!{}", " or ! and @".repeat(4_000)).replace("! and", "@ and")
     ));
     assert!(!allows(&format!("{}x:y", "a.".repeat(30_000))));
-    // Each rule asks the next one twice.
+    // Each rule refers to the next one twice.
     let mut rules = Map::new();
     for number in 0..100 {
         let next = number + 1;

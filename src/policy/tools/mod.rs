@@ -1,4 +1,5 @@
-//! For whoever writes a policy file: oslo.policy's own programs, for this program's rules.
+//! Tools for authors of policy files: counterparts of oslo.policy's programs, for this program's
+//! rules.
 
 mod redundant;
 mod sample;

@@ -1,19 +1,19 @@
-//! Rules in files that could go, for they say what is in force without them: oslopolicy-list-redundant's question
-//! (`_list_redundant` in oslo.policy's `generator.py`).
+//! Finds redundant rules in files, as oslopolicy-list-redundant does (`_list_redundant` in
+//! oslo.policy's `generator.py`).
 //!
-//! Stricter than there: a rule that takes the place of another file's, or of an old name's in the same file, has a use, whatever it
-//! says.
+//! This is stricter than oslo.policy. A rule that overrides another file's rule, or that of a
+//! deprecated name in the same file, is not redundant.
 
 use crate::policy::file::{Error, read, registered, take, traces};
 use crate::policy::rule::RuleDefault;
 use crate::policy::settings::Settings;
 use std::collections::BTreeMap;
 
-/// The rules of files that equal what would be in force without them, in the files' order.
+/// Returns the rules of files that equal the rules in force without them, in the files' order.
 ///
 /// # Errors
 ///
-/// A file cannot be read or understood.
+/// [`Error`] if a file cannot be read or parsed.
 pub fn redundant(
     defaults: &'static [RuleDefault],
     settings: &Settings,
@@ -22,7 +22,7 @@ pub fn redundant(
     let mut written = BTreeMap::new();
     let mut said = Vec::new();
     for trace in traces(settings)? {
-        let content = read(&trace.path, settings.believed)?;
+        let content = read(&trace.path, settings.is_trusted)?;
         for entry in &content.rules {
             said.push((entry.name.clone(), entry.parsed(&trace.path)?));
         }

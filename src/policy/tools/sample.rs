@@ -1,17 +1,17 @@
-//! A policy file with every rule as it is by default, commented out: what oslopolicy-sample-generator writes
-//! (`_format_rule_default_yaml` in oslo.policy's `generator.py`), to the letter. Commands and steps stand where it has a request's
-//! method and path.
+//! Generates the sample policy file with all defaults, commented out. Its format is
+//! oslopolicy-sample-generator's (`_format_rule_default_yaml` in oslo.policy's `generator.py`).
+//! Commands and steps take the place of a request's method and path.
 
 use crate::policy::DEFAULTS;
 use crate::policy::rule::{DeprecatedRule, Operation, RuleDefault};
 
-/// The sample of this program's rules.
+/// Returns the sample of this program's rules.
 #[must_use]
 pub fn sample() -> String {
     DEFAULTS.iter().map(block).collect()
 }
 
-/// A rule with all that is said of it, and an empty line.
+/// Formats a rule with its description and an empty line.
 fn block(rule: &RuleDefault) -> String {
     let mut text = String::new();
     if let Some(deprecation) = rule.deprecated_for_removal {
@@ -43,7 +43,7 @@ fn block(rule: &RuleDefault) -> String {
     text
 }
 
-/// What a rule was before.
+/// Formats the deprecated form of a rule.
 fn before(rule: &RuleDefault, old: &DeprecatedRule) -> String {
     let mut text = String::from("# DEPRECATED\n");
     text.push_str(&comment(&format!(
@@ -59,7 +59,8 @@ fn before(rule: &RuleDefault, old: &DeprecatedRule) -> String {
     text
 }
 
-/// A paragraph as lines of a comment, as Python's `textwrap.wrap` cuts it. A word longer than a line stays whole.
+/// Wraps a paragraph into comment lines, as Python's `textwrap.wrap` does. A word longer than a
+/// line stays whole.
 fn comment(paragraph: &str) -> String {
     let mut lines = String::new();
     let mut line = String::from("#");
@@ -83,7 +84,7 @@ fn comment(paragraph: &str) -> String {
     lines
 }
 
-/// Where a word may be cut: after a hyphen between two letters and two letters.
+/// Splits a word where it may be wrapped: after a hyphen between two letters and two letters.
 fn parts(word: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut rest = word;
@@ -106,9 +107,9 @@ fn parts(word: &str) -> Vec<&str> {
     parts
 }
 
-/// Letters of a line.
+/// Width of a line, in characters.
 const WIDTH: usize = 70;
-/// What the generator says of every new name.
+/// Warning of the generator for every new name.
 const RENAMED: &str = "\
 # WARNING: A rule name change has been identified.
 #          This may be an artifact of new rules being
@@ -177,7 +178,7 @@ mod tests {
         assert_eq!(written.in_force().rules, built_in.in_force().rules);
         let said = crate::policy::redundant(DEFAULTS, &settings).unwrap();
         assert!(said.into_iter().eq(DEFAULTS));
-        assert!(!written.is_never("agent_token"));
+        assert!(!written.always_denies("agent_token"));
         assert_eq!(
             written.enforce("agent_token", &Attributes::new(), &Attributes::new()),
             built_in.enforce("agent_token", &Attributes::new(), &Attributes::new())

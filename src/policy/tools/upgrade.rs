@@ -1,8 +1,9 @@
-//! Old names of rules in a file become the new ones: oslopolicy-policy-upgrade's work (`_upgrade_policies` in oslo.policy's
-//! `generator.py`).
+//! Renames deprecated rules in a policy file, as oslopolicy-policy-upgrade does
+//! (`_upgrade_policies` in oslo.policy's `generator.py`).
 //!
-//! Other than there the file's text stays as it is but for the names, comments included; rules of the file that refer to a name go
-//! with it; and what the engine does not take for the new rule's value is not made its value: see [`Hint`].
+//! Unlike there, the text stays the same except for the names, comments included. References to a
+//! renamed rule within the file are renamed, too. A value that the engine does not take for the new
+//! rule's value is not made its value: see [`Hint`].
 
 use crate::policy::file::{Content, Error, Scalar, parse, read_text, scalars};
 use crate::policy::language::{Check, built_in, parse_rule};
@@ -12,38 +13,39 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
-/// A file with new names.
+/// A policy file with new names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgraded {
-    /// The file's text.
+    /// Text of the file.
     pub text: String,
-    /// One of each old name.
+    /// One hint for each old name.
     pub hints: Vec<Hint>,
 }
 
-/// What became of an old name.
+/// Report about an old name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hint {
-    /// Where it is, counted from 1.
+    /// Line of the old name, counted from 1.
     pub line: usize,
     /// The old name.
     pub old: &'static str,
-    /// The new one.
+    /// The new name.
     pub new: &'static str,
-    /// And why.
+    /// Outcome for the name.
     pub outcome: Outcome,
 }
 
-/// What became of an old name, and why.
+/// Outcome for an old name, and its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The rule refers to the new one, and is nothing but another name.
+    /// Not renamed: the rule is only a reference to the new one.
     Alias,
-    /// The file has the new name, too.
+    /// Not renamed: the file has the new name, too.
     Both,
-    /// It says what it was by default, and that never was the new rule's.
+    /// Not renamed: the rule equals its old default, which the engine never takes for the new
+    /// rule's value.
     Default,
-    /// It has the new name now.
+    /// The rule was renamed.
     Renamed,
 }
 
@@ -68,12 +70,12 @@ impl fmt::Display for Hint {
     }
 }
 
-/// A file with the new names of rules in the place of old ones. Nothing is written.
+/// Returns a file's text with deprecated names replaced by the new ones. Writes no file.
 ///
 /// # Errors
 ///
-/// The file cannot be read or understood, or a name is written in it so (with escapes, or over several lines) that its text cannot be
-/// kept.
+/// [`Error`] if the file cannot be read or parsed. Also if a name is written so (with escapes, or
+/// over several lines) that its text cannot be preserved.
 pub fn upgrade(defaults: &'static [RuleDefault], path: &Path) -> Result<Upgraded, Error> {
     let wrong = |(line, reason)| Error::Syntax {
         path: path.to_owned(),
@@ -94,7 +96,7 @@ pub fn upgrade(defaults: &'static [RuleDefault], path: &Path) -> Result<Upgraded
     for (place, name) in edits(&scalars(&text), &text, &renamed).into_iter().rev() {
         upgraded.replace_range(place, name);
     }
-    // The proof of the text: it says the same with other names.
+    // Verification: the text parses to the same rules with other names.
     let is_same = parse(&upgraded, path).is_ok_and(|after| {
         after.options == content.options && rules(&after, &[]) == rules(&content, &renamed)
     });
@@ -113,7 +115,8 @@ pub fn upgrade(defaults: &'static [RuleDefault], path: &Path) -> Result<Upgraded
     })
 }
 
-/// What to do about each old name that the file has, as the engine takes it (`registered` in `file/loading.rs`).
+/// Returns the hint for each old name in the file, as the engine takes it (`registered` in
+/// `file/loading.rs`).
 fn hints(defaults: &'static [RuleDefault], content: &Content) -> Vec<Hint> {
     let find = |name: &str| content.rules.iter().find(|entry| entry.name == name);
     let found = defaults.iter().filter_map(|default| {
@@ -141,7 +144,7 @@ fn hints(defaults: &'static [RuleDefault], content: &Content) -> Vec<Hint> {
     found
 }
 
-/// What to put where, in the order of the text.
+/// Returns the replacements, in the order of the text.
 fn edits<'a>(scalars: &[Scalar], text: &str, renamed: &[&'a Hint]) -> Vec<(Range<usize>, &'a str)> {
     let mut edits = Vec::new();
     for scalar in scalars {
@@ -165,7 +168,7 @@ fn edits<'a>(scalars: &[Scalar], text: &str, renamed: &[&'a Hint]) -> Vec<(Range
     edits
 }
 
-/// Whether a name in a rule is all of a `rule:name`.
+/// Returns whether a name in a rule is the whole name of a `rule:name`.
 fn is_reference(rule: &str, at: usize, end: usize) -> bool {
     let is_end = |letter: Option<char>| {
         letter.is_none_or(|letter| letter.is_whitespace() || "()'\"".contains(letter))
@@ -177,7 +180,7 @@ fn is_reference(rule: &str, at: usize, end: usize) -> bool {
         && is_end(rule.get(end..).and_then(|after| after.chars().next()))
 }
 
-/// Every rule with what is renamed of it. What is no rule stays what it is.
+/// Returns every rule with the names replaced. Entries that are no rules stay unchanged.
 fn rules(content: &Content, renamed: &[&Hint]) -> Vec<(String, Result<Check, Value>)> {
     let name = |name: &str| {
         let hint = renamed.iter().find(|hint| hint.old == name);
@@ -190,7 +193,7 @@ fn rules(content: &Content, renamed: &[&Hint]) -> Vec<(String, Result<Check, Val
     entries.collect()
 }
 
-/// A check with other names in its references. The parser bounds its depth.
+/// Returns a check with other names in its references. The parser bounds its depth.
 fn with_names(check: Check, name: &impl Fn(&str) -> String) -> Check {
     let all = |checks: Vec<Check>| {
         let checks = checks.into_iter().map(|check| with_names(check, name));

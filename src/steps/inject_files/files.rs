@@ -1,75 +1,77 @@
-//! The files of the step `inject_files`: what Ironic and the operator write of them, checked as a whole before any is touched.
+//! Parser of the files for the step `inject_files`. All of Ironic's and the operator's entries are
+//! checked before any file is changed.
 //!
-//! A file's content is a secret: no error shows it. Messages name files by their place in the list and their path.
+//! A file's content is secret: no error shows it. Messages identify files by their index in the
+//! list and their path.
 
 use crate::error::{AgentError, ErrorClass};
 use crate::json::{Field, Json};
 use crate::secret::Secret;
-use crate::storage::foreign::Attributes;
+use crate::storage::confined_fs::Attributes;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use std::path::PathBuf;
 
-/// A file that is to be written or deleted.
+/// A file to write or delete.
 #[derive(Debug)]
 pub(super) struct Injection {
-    /// How messages name it.
+    /// Name in messages.
     pub(super) name: String,
-    /// Where, from the file system's top.
+    /// Path from the root of the file system.
     pub(super) path: PathBuf,
-    /// On which file system.
+    /// File system of the file.
     pub(super) place: Place,
     pub(super) change: Change,
 }
 
-/// Which file system a file goes to.
+/// File system that a file is written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// A device by its path.
+    /// Device by its path.
     Device(String),
-    /// The first of the root device that has this folder at its top.
+    /// First file system of the root device that has this folder at its root.
     HasFolder(PathBuf),
-    /// A partition of the root device by its number.
+    /// Partition of the root device by its number.
     Number(u32),
 }
 
-/// What becomes of a file.
+/// Change of a file.
 #[derive(Debug)]
 pub(super) enum Change {
     Delete,
     Write(Content, Attributes),
 }
 
-/// What a file is to hold.
+/// Content of a file.
 #[derive(Debug)]
 pub(super) enum Content {
     Bytes(Secret<Vec<u8>>),
-    /// Where it is to be had: it may hold credentials.
+    /// URL of the content, which may contain credentials.
     Url(Secret<String>),
 }
 
-/// What URLs may name: the node and its ports.
+/// Variables for URLs: the node and its ports.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Names<'a> {
+pub(super) struct UrlVariables<'a> {
     pub(super) node: Option<&'a Json>,
     pub(super) ports: &'a Json,
 }
 
-/// Reads the files of the node's properties and of the step, in this order.
+/// Parses the files of the node's properties, then those of the step.
 ///
 /// # Errors
-/// `InvalidCommandParamsError` with all that is wrong with them.
+/// `InvalidCommandParamsError` with all problems.
 pub(super) fn read(
     properties: Option<&Json>,
     arguments: Option<&Json>,
-    names: Names<'_>,
+    names: UrlVariables<'_>,
 ) -> Result<Vec<Injection>, AgentError> {
     let mut files = list(properties, "the `inject_files` node property")?;
     files.extend(list(arguments, "the `files` argument")?);
-    if files.len() > MOST_FILES {
+    if files.len() > MAX_FILES {
         let found = files.len();
         return Err(invalid(format!(
-            "there are {found} files to inject, and at most {MOST_FILES} are injected at once: put them into an archive or a config drive"
+            "there are {found} files to inject, and at most {MAX_FILES} are injected at once: put them into an archive or a config drive"
         )));
     }
     let mut problems = Vec::new();
@@ -102,7 +104,7 @@ fn invalid(details: String) -> AgentError {
     AgentError::new(ErrorClass::InvalidCommandParamsError, details)
 }
 
-/// Reads one file's record and collects what is wrong with it.
+/// Parser of one file's record, which collects all problems.
 struct Reader<'a> {
     name: String,
     record: Field<'a>,
@@ -130,8 +132,8 @@ impl<'a> Reader<'a> {
         self.record.member(name).filter(|value| !value.is_null())
     }
 
-    /// `None` only with a problem.
-    fn injection(&mut self, names: Names<'_>) -> Option<Injection> {
+    /// Parses the record; `None` only with a problem.
+    fn injection(&mut self, names: UrlVariables<'_>) -> Option<Injection> {
         let Some(members) = self.record.members() else {
             self.problem("expected an object");
             return None;
@@ -155,7 +157,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The path, and the first folder of it.
+    /// Returns the path, and its first folder.
     fn path(&mut self, has_place: bool) -> Option<(PathBuf, PathBuf)> {
         let path = self.field("path").and_then(Field::text);
         let Some(path) = path.filter(|path| !path.is_empty()) else {
@@ -203,12 +205,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn change(&mut self, names: Names<'_>) -> Option<Change> {
+    fn change(&mut self, names: UrlVariables<'_>) -> Option<Change> {
         let attributes = Attributes {
-            mode: self.number("mode", MOST_MODE).filter(|mode| *mode != 0),
-            folder_mode: self.number("dirmode", MOST_MODE).filter(|mode| *mode != 0),
-            owner: self.number("owner", MOST_ID),
-            group: self.number("group", MOST_ID),
+            mode: self.number("mode", MAX_MODE).filter(|mode| *mode != 0),
+            folder_mode: self.number("dirmode", MAX_MODE).filter(|mode| *mode != 0),
+            owner: self.number("owner", MAX_ID),
+            group: self.number("group", MAX_ID),
         };
         let deleted = self.field("deleted").is_some_and(|deleted| {
             deleted.flag().unwrap_or_else(|| {
@@ -234,7 +236,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn content(&mut self, text: &str, names: Names<'_>) -> Option<Content> {
+    fn content(&mut self, text: &str, names: UrlVariables<'_>) -> Option<Content> {
         if text.contains("://") {
             return match filled(text, names) {
                 Ok(url) => Some(Content::Url(Secret::new(url))),
@@ -244,7 +246,7 @@ impl<'a> Reader<'a> {
                 }
             };
         }
-        // Lines of base64 are as usual as one long one.
+        // Base64 may be split into lines.
         let text: String = text.split_ascii_whitespace().collect();
         let text = Secret::new(text);
         if let Ok(bytes) = BASE64_STANDARD.decode(text.expose()) {
@@ -255,13 +257,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A whole number; -1 is none, as for chown(2).
+    /// Parses an integer; -1 is none, as for chown(2).
     fn number(&mut self, field: &str, most: u64) -> Option<u32> {
         let value = self.field(field)?;
         let number = value.unsigned().filter(|number| *number <= most);
         match number.and_then(|number| u32::try_from(number).ok()) {
             Some(number) => Some(number),
-            None if value.signed() == Some(-1) && most == MOST_ID => None,
+            None if value.signed() == Some(-1) && most == MAX_ID => None,
             None => {
                 self.problem(&format!("{field} must be a number"));
                 None
@@ -270,7 +272,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Why the names in a URL cannot be filled in.
+/// Error of filling in the variables of a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unfilled {
     NoSuchName,
@@ -286,9 +288,9 @@ impl Unfilled {
     }
 }
 
-/// A text with `{node[…]}` and `{ports[…]}` replaced, as Python's `str.format` does it. Keys and numbers alone lead on: Python's
-/// attributes and formats, which reach into the program, do not.
-fn filled(template: &str, names: Names<'_>) -> Result<String, Unfilled> {
+/// Replaces `{node[…]}` and `{ports[…]}` in a text, as Python's `str.format` does. Only keys and
+/// indices are supported: Python's attributes and formats would expose the program's internals.
+fn filled(template: &str, names: UrlVariables<'_>) -> Result<String, Unfilled> {
     let mut text = String::new();
     let mut rest = template;
     while let Some(at) = rest.find(['{', '}']) {
@@ -302,20 +304,20 @@ fn filled(template: &str, names: Names<'_>) -> Result<String, Unfilled> {
         let inner = from.strip_prefix('{').ok_or(Unfilled::NoSuchName)?;
         let (name, after) = inner.split_once('}').ok_or(Unfilled::NoSuchName)?;
         text.push_str(&looked_up(name, names)?);
-        // A short template can name something long again and again.
-        if text.len() > MOST_URL {
+        // A short template can repeat a long value many times.
+        if text.len() > MAX_URL {
             return Err(Unfilled::TooLong);
         }
         rest = after;
     }
     text.push_str(rest);
     match text.len() {
-        0..=MOST_URL => Ok(text),
+        0..=MAX_URL => Ok(text),
         _ => Err(Unfilled::TooLong),
     }
 }
 
-fn looked_up(name: &str, names: Names<'_>) -> Result<String, Unfilled> {
+fn looked_up(name: &str, names: UrlVariables<'_>) -> Result<String, Unfilled> {
     let (first, keys) = name.split_once('[').ok_or(Unfilled::NoSuchName)?;
     let value = match first {
         "node" => names.node,
@@ -338,10 +340,10 @@ fn looked_up(name: &str, names: Names<'_>) -> Result<String, Unfilled> {
     text.or_else(|| value.number()).ok_or(Unfilled::NoSuchName)
 }
 
-/// Each is in memory until all are read.
-const MOST_FILES: usize = 1000;
-/// No server takes longer ones.
-const MOST_URL: usize = 8192;
+/// Maximum number of files: all are in memory before the first is written.
+const MAX_FILES: usize = 1000;
+/// Maximum length of a URL; no server accepts longer ones.
+const MAX_URL: usize = 8192;
 const FIELDS: [&str; 8] = [
     "path",
     "partition",
@@ -352,9 +354,9 @@ const FIELDS: [&str; 8] = [
     "owner",
     "group",
 ];
-const MOST_MODE: u64 = 0o7777;
-/// The one above means "unchanged" to the kernel.
-const MOST_ID: u64 = 0xFFFF_FFFE;
+const MAX_MODE: u64 = 0o7777;
+/// Maximum user or group ID: the next number means "unchanged" to the kernel.
+const MAX_ID: u64 = 0xFFFF_FFFE;
 
 #[cfg(test)]
 mod tests {
@@ -367,7 +369,7 @@ mod tests {
             json!({"uuid": "1be2", "driver_info": {"secret": "******"}, "extra": {"n": 7}}),
         );
         let ports = json!([{"address": "52:54:00:12:34:56"}]).into();
-        let names = Names {
+        let names = UrlVariables {
             node: Some(&node),
             ports: &ports,
         };
@@ -426,7 +428,7 @@ mod tests {
     #[test]
     fn neither_names_nor_files_are_more_than_their_limits() {
         let node = Json::from(json!({"a": "A".repeat(5000)}));
-        let names = Names {
+        let names = UrlVariables {
             node: Some(&node),
             ports: &Json::NULL,
         };
@@ -493,7 +495,7 @@ mod tests {
 
     #[test]
     fn properties_come_before_arguments_and_both_may_be_missing() {
-        let names = Names {
+        let names = UrlVariables {
             node: None,
             ports: &Json::NULL,
         };

@@ -1,4 +1,4 @@
-//! The boot loader of the written disk.
+//! Boot loader of the written disk.
 
 use super::Machine;
 use crate::bootloader::efi;
@@ -6,22 +6,22 @@ use crate::error::{AgentError, ErrorClass};
 use crate::progress::Cancel;
 use crate::steps::context::Commander;
 
-/// Which boot loader Ironic wants (`image.install_bootloader`).
+/// Boot loader requested by Ironic (`image.install_bootloader`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootLoader {
     /// UUID of the root file system, or the disk's identifier for whole-disk images.
     pub root_uuid: Option<String>,
-    /// UUID of the EFI system partition, where Ironic knows it.
+    /// UUID of the EFI system partition, if Ironic knows it.
     pub efi_partition: Option<String>,
-    /// `uefi` or `bios`.
+    /// Boot mode: `uefi` or `bios`.
     pub target_boot_mode: String,
 }
 
 impl Machine {
-    /// Makes the written disk the first that the firmware boots.
+    /// Makes the written disk the first in the firmware's boot order.
     ///
     /// # Errors
-    /// No EFI system partition, or the firmware refuses; a BIOS boot loader is wanted.
+    /// There is no EFI system partition, the firmware fails, or a BIOS boot loader is requested.
     pub fn install_bootloader(
         &self,
         wanted: &BootLoader,

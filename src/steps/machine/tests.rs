@@ -1,7 +1,7 @@
 use super::super::fixture::{Lab, NODE, image, info_of, parsed, show};
 use super::super::spec::Phase;
 use super::*;
-use crate::formats::tree::fixture::FAT;
+use crate::formats::safe_name::fixture::FAT;
 use crate::node::WithSecrets;
 use crate::storage::fixture::TestDisk;
 use base64::Engine;
@@ -28,7 +28,7 @@ fn a_management_controller_is_left_alone_where_ironic_says_so() {
     }
 }
 
-/// The node that is remembered.
+/// Returns the stored node.
 fn known(lab: &Lab) -> Option<Value> {
     let document = |node: Option<&Node>| Some(node?.document.as_value().clone());
     lab.machine.with_node(document)
@@ -38,7 +38,7 @@ fn lendable(node: Value) -> WithSecrets {
     WithSecrets::parse(node.into()).unwrap()
 }
 
-/// Ironic's answers to whoever asks for the node again.
+/// Source that returns Ironic's nodes in turn, the last of the list first.
 #[derive(Debug)]
 struct Answers(Mutex<Vec<Option<Value>>>);
 
@@ -63,12 +63,12 @@ fn a_deployment_that_names_no_disk_asks_for_the_node_again() {
             json!({"image_info": info_of(image(7))}),
         )
     };
-    // Ironic does not tell: what is known counts.
+    // Without a node from Ironic, the stored one is used.
     write().unwrap();
     let error = write().unwrap_err();
     assert_eq!(error.class, ErrorClass::DeviceNotFound);
     assert!(error.details.contains("/dev/sdz"), "{}", error.details);
-    // A node that names its disk is not asked for.
+    // A node with root device hints is not refreshed.
     assert_eq!(write().unwrap_err(), error);
 }
 
@@ -106,8 +106,7 @@ fn of_a_node_that_is_remembered_its_secrets_are_not() {
     };
     let masked = Some(of("******"));
     let known = || known(&lab);
-    lab.machine
-        .take_node(parsed(of("hush")), &Cancel::default());
+    lab.machine.set_node(parsed(of("hush")), &Cancel::default());
     assert_eq!(known(), masked);
     lab.remember_node(json!({"uuid": NODE}));
     lab.remember_node(of("hush"));
@@ -160,7 +159,7 @@ fn an_image_is_not_on_a_new_disk_that_has_the_name_of_the_old_one() {
 #[test]
 fn an_image_with_the_config_drive_of_another_instance_is_written_again() {
     let lab = Lab::new();
-    // How many partitions there are, and whether the image was written.
+    // Returns the number of partitions, and whether the image was written.
     let write = |instance: Option<&str>, drive: Option<&[u8]>| {
         lab.disk.write(2 << 20, &[9; 512]);
         lab.remember_node(json!({"uuid": NODE, "instance_uuid": instance}));
@@ -175,12 +174,12 @@ fn an_image_with_the_config_drive_of_another_instance_is_written_again() {
     };
     let steps = [
         (Some("one"), None, (1, true)),
-        // Nothing of anybody is on it.
+        // The disk holds no data of any instance.
         (Some("two"), Some(FAT), (2, false)),
         (Some("two"), None, (2, false)),
         (Some("three"), None, (1, true)),
         (Some("three"), Some(FAT), (2, false)),
-        // It is not known whose machine it is to be.
+        // The instance is unknown.
         (None, Some(FAT), (2, true)),
         (None, Some(FAT), (2, true)),
     ];

@@ -1,4 +1,4 @@
-//! File trees that look like a machine's `/sys` and `/proc`, for tests.
+//! File trees that imitate a machine's `/sys` and `/proc`, for tests.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,24 +10,24 @@ use crate::root::Root;
 /// 2³⁰ bytes.
 pub(crate) const GIB: u64 = 1 << 30;
 
-/// A machine made of files; it disappears with the value.
+/// A machine made of files; dropping the value deletes them.
 #[derive(Debug)]
 pub(crate) struct Machine(TempDir);
 
 impl Machine {
-    /// A machine without anything.
+    /// Creates a machine without any files.
     pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// A machine whose kernel knows of no disk.
+    /// Creates a machine whose kernel has no disk.
     pub(crate) fn new_with_no_disks() -> Self {
         let machine = Self::new();
         machine.folder("sys/block");
         machine
     }
 
-    /// The machine's `/`.
+    /// Returns the machine's `/`.
     pub(crate) fn root(&self) -> Root {
         Root::at(self.0.path())
     }
@@ -58,7 +58,7 @@ impl Machine {
         symlink(target, path).unwrap();
     }
 
-    /// A disk without anything but a size, straight in `/sys/block`.
+    /// Adds a disk with only a size, directly in `/sys/block`.
     pub(crate) fn plain_disk(&self, name: &str, size: u64) {
         let folder = format!("sys/block/{name}");
         self.files(
@@ -243,7 +243,7 @@ impl Machine {
         );
     }
 
-    /// A virtio network interface, connected.
+    /// Adds a connected virtio network interface.
     pub(crate) fn nic(&self, name: &str, index: u8, mac: &str) {
         let device = format!("pci0000:00/0000:00:{:02x}.0/virtio{}", index + 1, index - 2);
         let place = format!("sys/devices/{device}/net/{name}");
@@ -274,7 +274,7 @@ impl Machine {
         );
     }
 
-    /// Sockets with as many processors each, all of one model.
+    /// Adds sockets with `each` processors, all of one model.
     pub(crate) fn processors(&self, sockets: u32, each: u32, highest_khz: Option<u32>) {
         let mut info = String::new();
         for cpu in 0..sockets * each {
@@ -300,7 +300,7 @@ impl Machine {
         self.file("proc/cpuinfo", &info);
     }
 
-    /// Memory devices of these sizes in MiB, in the firmware's table; zero is an empty slot.
+    /// Adds memory devices of these sizes in MiB to the firmware's table; zero is an empty slot.
     pub(crate) fn fitted_memory(&self, sizes: &[u32]) {
         let mut table = vec![16, 15, 0, 0x10, 3, 3, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         for mib in sizes {
@@ -319,7 +319,7 @@ impl Machine {
         self.bytes("sys/firmware/dmi/tables/DMI", &table);
     }
 
-    /// The firmware's words about the machine.
+    /// Adds the firmware's DMI attributes of the machine.
     pub(crate) fn maker(&self, product: &str, serial: &str, maker: &str) {
         self.files(
             "sys/class/dmi/id",
@@ -339,7 +339,7 @@ impl Machine {
         );
     }
 
-    /// The folder of a disk at its place among the devices, and the links to and from it.
+    /// Creates the folder of a disk at its place among the devices, and the links to and from it.
     fn disk(&self, device: &str, name: &str, size: u64, queue: [(&str, &str); 3]) -> String {
         let place = format!("sys/devices/{device}/block/{name}");
         self.files(
@@ -361,7 +361,7 @@ impl Machine {
     }
 }
 
-/// The device number a driver gives its disks; which of them does not matter.
+/// Returns a device number of the disk's driver; which of its disks does not matter.
 fn number(name: &str) -> &'static str {
     match name.get(..2) {
         Some("sd") => "8:0",
@@ -371,7 +371,7 @@ fn number(name: &str) -> &'static str {
     }
 }
 
-/// Page 89h of an ATA disk with these IDENTIFY words.
+/// Builds page 89h of an ATA disk with these IDENTIFY words.
 fn ata_page(model: &str, serial: &str, wwn: u64) -> Vec<u8> {
     let mut identify = [0; 512];
     let mut put = |word: usize, bytes: &[u8]| {

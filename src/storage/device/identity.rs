@@ -1,16 +1,17 @@
 //! Model, serial number and world wide name of a disk.
 //!
-//! Each bus has its own source, the one udev's rules use for it: `scsi_id` (VPD pages 80h and 83h), `ata_id` (IDENTIFY data, here from
-//! page 89h), `usb_id` (string descriptors), and the drivers' own attributes for NVMe, virtio and MMC. Where udev knows a
-//! disk by several serial numbers the first is what `lsblk` shows, the others are kept for root device hints.
+//! Each bus has its own source, the one that udev's rules use for it. These are `scsi_id` (VPD
+//! pages 80h and 83h), `ata_id` (IDENTIFY data, here from page 89h) and `usb_id` (string
+//! descriptors). NVMe, virtio and MMC have attributes of their drivers. Where udev has several
+//! serial numbers of a disk, `lsblk` shows the first; the others are stored for root device hints.
 
 use std::path::Path;
 
-use super::path::Way;
+use super::path::DevicePath;
 use crate::formats::vpd::{self, CodeSet, Designator};
 use crate::storage::sysfs;
 
-/// What tells a disk from others of its kind.
+/// Identifying attributes of a disk.
 #[derive(Debug, Default)]
 pub(super) struct Identity {
     pub(super) model: Option<String>,
@@ -22,8 +23,8 @@ pub(super) struct Identity {
     pub(super) other_wwns: Vec<String>,
 }
 
-/// The identity of the disk whose folder in `/sys/block` is given.
-pub(super) fn read(folder: &Path, name: &str, way: &Way) -> Identity {
+/// Reads the identity of the disk with this folder in `/sys/block`.
+pub(super) fn read(folder: &Path, name: &str, way: &DevicePath) -> Identity {
     let device = folder.join("device");
     let identity = match way.transport(name) {
         Some("nvme") => nvme(folder, &device),
@@ -62,7 +63,7 @@ fn nvme(folder: &Path, device: &Path) -> Identity {
     }
 }
 
-/// The kernel's `wwid`, or what old kernels have instead.
+/// Reads the kernel's `wwid`, or its equivalent on old kernels.
 fn nvme_name(folder: &Path) -> Option<String> {
     let identifier = |name: &str| {
         let digits: String = sysfs::text(&folder.join(name))?
@@ -78,7 +79,7 @@ fn nvme_name(folder: &Path) -> Option<String> {
         .or_else(|| identifier("eui"))
 }
 
-fn usb(device: &Path, way: &Way) -> Identity {
+fn usb(device: &Path, way: &DevicePath) -> Identity {
     let model = sysfs::text(&device.join("model")).map(one_space);
     let serial = way
         .usb_device()
@@ -114,7 +115,8 @@ fn ata(device: &Path) -> Identity {
     }
 }
 
-/// The whole model in the identifier the kernel's ATA translation gives: `ATA`, 40 characters of model, 20 of serial number.
+/// Extracts the complete model from the identifier of the kernel's ATA translation: `ATA`, 40
+/// characters of model, 20 of serial number.
 fn ata_model(device: &Path) -> Option<String> {
     let page = sysfs::bytes(&device.join("vpd_pg83"))?;
     let designators = vpd::designators(&page);
@@ -168,14 +170,15 @@ fn scsi(device: &Path) -> Identity {
     }
 }
 
-/// A NAA identifier's digits as the name (the first 8 bytes) and the vendor's extension (the next 8, where there are).
+/// Splits a NAA identifier's digits into the name (first 8 bytes) and the vendor's extension (next
+/// 8 bytes, if present).
 fn split_wwn(digits: &str) -> (Option<String>, Option<String>) {
     let (name, rest) = digits.split_at_checked(16).unwrap_or((digits, ""));
     let extension = rest.get(..16).map(str::to_owned);
     (Some(format!("0x{name}")), extension)
 }
 
-/// The order in which udev's `scsi_id` chooses among a unit's identifiers.
+/// Returns the rank by which udev's `scsi_id` chooses among a unit's identifiers.
 fn preference(designator: &Designator) -> (u8, bool) {
     let kind = match (designator.kind, designator.naa()) {
         (NAA, Some(6)) => 0,
@@ -189,7 +192,7 @@ fn preference(designator: &Designator) -> (u8, bool) {
     (kind, designator.code_set == CodeSet::Text)
 }
 
-/// Texts joined as udev joins them into identifiers; `None` where all are missing.
+/// Joins texts as udev joins them into identifiers; `None` where all are missing.
 fn underscored<const N: usize>(texts: [&Option<String>; N]) -> Option<String> {
     let words: Vec<&str> = texts
         .iter()
@@ -199,12 +202,12 @@ fn underscored<const N: usize>(texts: [&Option<String>; N]) -> Option<String> {
     (!words.is_empty()).then(|| words.join("_"))
 }
 
-/// Runs of white space as one space each: disks pad their models.
+/// Collapses runs of white space into one space each: disks pad their models.
 fn one_space(text: String) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Leaves out further names that say what the first says.
+/// Removes further names that equal the first.
 fn without_repetition(mut identity: Identity) -> Identity {
     identity
         .other_serials

@@ -1,28 +1,30 @@
-//! The way from the processor to a disk, read from the disk's place in `/sys/devices`.
+//! Hardware path from the processor to a disk, read from the disk's place in `/sys/devices`.
 //!
-//! Gives what udev's `path_id` names `/dev/disk/by-path` links after and what `lsblk` calls the transport. Covers the buses of
-//! servers and VMs (PCI, platform, SCSI, ATA, SAS, FC, iSCSI, NVMe, virtio, USB); for others there is no answer, as with udev.
+//! It yields the names of udev's `path_id` for `/dev/disk/by-path` links, and the transport that
+//! `lsblk` shows. Covers the buses of servers and VMs (PCI, platform, SCSI, ATA, SAS, FC, iSCSI,
+//! NVMe, virtio, USB). Other buses yield `None`, as with udev.
 
 use std::path::{Path, PathBuf};
 
 use crate::root::Root;
 use crate::storage::sysfs;
 
-/// The folders of a disk's ancestors in `/sys/devices`, the disk itself first.
+/// Folders of a disk's ancestors in `/sys/devices`, the disk itself first.
 #[derive(Debug)]
-pub(super) struct Way {
+pub(super) struct DevicePath {
     steps: Vec<Step>,
 }
 
-/// One ancestor.
+/// One ancestor of a disk.
 #[derive(Debug)]
 struct Step {
     name: String,
     folder: PathBuf,
 }
 
-impl Way {
-    /// The way to the disk whose folder in `/sys/block` is given; empty where that folder leads nowhere.
+impl DevicePath {
+    /// Reads the path of the disk with this folder in `/sys/block`; empty where that folder does
+    /// not resolve.
     pub(super) fn of(root: &Root, folder: &Path) -> Self {
         let devices = root.path("sys/devices").canonicalize().ok();
         let place = folder.canonicalize().ok();
@@ -30,7 +32,8 @@ impl Way {
             return Self { steps: Vec::new() };
         };
         let mut steps = steps(&devices, &place);
-        // With native multipath an NVMe name space hangs below its subsystem; the controllers are links in there.
+        // With native multipath an NVMe namespace is below its subsystem, which links to the
+        // controllers.
         if let Some(subsystem) = steps.iter().find(|step| counted(&step.name, "nvme-subsys"))
             && let Some(controller) = controller(&subsystem.folder)
         {
@@ -40,7 +43,8 @@ impl Way {
         Self { steps }
     }
 
-    /// The name of the link below `/dev/disk/by-path`; `None` where the bus gives no lasting one.
+    /// Returns the name of the link below `/dev/disk/by-path`; `None` where the bus has no
+    /// persistent one.
     pub(super) fn by_path(&self) -> Option<String> {
         let mut name = Name::default();
         let mut steps = self.steps.iter();
@@ -70,7 +74,7 @@ impl Way {
         (name.has_parent && name.has_transport).then(|| format!("{FOLDER}{}", name.text))
     }
 
-    /// The transport of a disk, in `lsblk`'s words.
+    /// Returns the transport of a disk, as `lsblk` names it.
     pub(super) fn transport(&self, disk: &str) -> Option<&'static str> {
         if disk.starts_with("nvme") {
             return Some("nvme");
@@ -103,7 +107,7 @@ impl Way {
         Some(if parallel { "ata" } else { "sata" })
     }
 
-    /// The folder of the USB device a disk belongs to.
+    /// Returns the folder of the USB device that the disk belongs to.
     pub(super) fn usb_device(&self) -> Option<&Path> {
         let (device, _) = self
             .steps
@@ -112,7 +116,7 @@ impl Way {
         Some(&self.step(|name| name == device)?.folder)
     }
 
-    /// Names a SCSI unit by its transport.
+    /// Appends the name of a SCSI unit by its transport.
     fn scsi(&self, name: &mut Name, [host, bus, target, unit]: [u64; 4]) -> Option<()> {
         let unit_text = if unit < 256 {
             unit.to_string()
@@ -138,7 +142,8 @@ impl Way {
                 multiplied => format!("ata-{port}.{multiplied}.0"),
             });
         } else {
-            // Host numbers are given in the order of discovery: only the distance from the controller's first lasts.
+            // Host numbers follow the order of discovery: only the distance from the controller's
+            // first persists.
             let own = self.step(|name| counted(name, "host"))?;
             let first = sysfs::names(own.folder.parent()?)
                 .iter()
@@ -153,7 +158,8 @@ impl Way {
         Some(())
     }
 
-    /// The place of a SAS disk: the phy of the controller or expander, or its address where several phys lead to it.
+    /// Returns the position of a SAS disk: the phy of the controller or expander, or its address
+    /// where several phys lead to it.
     fn sas(&self, end: &Step) -> Option<String> {
         let end_attribute =
             |name: &str| sysfs::text(&end.folder.join("sas_device").join(&end.name).join(name));
@@ -187,7 +193,8 @@ impl Way {
     }
 }
 
-/// The second name udev gives a disk in `/dev/disk/by-path`, from before it numbered ATA devices and knew virtio as a transport.
+/// Returns the second name that udev gives a disk in `/dev/disk/by-path`. It predates numbered ATA
+/// devices and virtio as a transport.
 pub(super) fn other_name(by_path: &str, transport: Option<&str>) -> Option<String> {
     match transport {
         Some("ata" | "sata") => {
@@ -203,7 +210,7 @@ pub(super) fn other_name(by_path: &str, transport: Option<&str>) -> Option<Strin
     }
 }
 
-/// A by-path name while it is put together, from the disk outwards.
+/// A by-path name under construction, from the disk outwards.
 #[derive(Default)]
 struct Name {
     text: String,
@@ -222,7 +229,7 @@ impl Name {
     }
 }
 
-/// The folders between `devices` and `place`, the innermost first.
+/// Returns the folders between `devices` and `place`, the innermost first.
 fn steps(devices: &Path, place: &Path) -> Vec<Step> {
     place
         .ancestors()
@@ -236,7 +243,7 @@ fn steps(devices: &Path, place: &Path) -> Vec<Step> {
         .collect()
 }
 
-/// The first controller of an NVMe subsystem.
+/// Finds the first controller of an NVMe subsystem.
 fn controller(subsystem: &Path) -> Option<PathBuf> {
     let mut controllers: Vec<String> = sysfs::names(subsystem);
     controllers.retain(|name| counted(name, "nvme"));
@@ -244,7 +251,7 @@ fn controller(subsystem: &Path) -> Option<PathBuf> {
     subsystem.join(controllers.first()?).canonicalize().ok()
 }
 
-/// The portal and target of an iSCSI session.
+/// Returns the portal and target of an iSCSI session.
 fn iscsi(session: &Step) -> Option<String> {
     let target = sysfs::text(
         &session
@@ -264,14 +271,14 @@ fn iscsi(session: &Step) -> Option<String> {
     Some(format!("ip-{address}:{port}-iscsi-{target}"))
 }
 
-/// Whether a name is a prefix and a number: `ata5`, but not `ata_port`.
+/// Checks whether a name is a prefix and a number: `ata5`, but not `ata_port`.
 fn counted(name: &str, prefix: &str) -> bool {
     name.strip_prefix(prefix).is_some_and(|number| {
         !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
     })
 }
 
-/// The numbers of a SCSI unit's name: `0:0:2:0`.
+/// Parses the numbers of a SCSI unit's name: `0:0:2:0`.
 fn hctl(name: &str) -> Option<[u64; 4]> {
     let numbers: Vec<u64> = name
         .split(':')
@@ -280,7 +287,7 @@ fn hctl(name: &str) -> Option<[u64; 4]> {
     numbers.try_into().ok()
 }
 
-/// Device and port of a USB interface's name: `1-3:1.0` is device `1-3` and port `3:1.0`.
+/// Parses device and port of a USB interface's name: `1-3:1.0` is device `1-3` and port `3:1.0`.
 fn usb_interface(name: &str) -> Option<(&str, &str)> {
     let (device, _) = name.split_once(':')?;
     let (bus, _) = device.split_once('-')?;
@@ -289,7 +296,7 @@ fn usb_interface(name: &str) -> Option<(&str, &str)> {
     is_bus.then_some((device, port))
 }
 
-/// Whether a name is a PCI address: `0000:00:1f.2`.
+/// Checks whether a name is a PCI address: `0000:00:1f.2`.
 fn is_pci(name: &str) -> bool {
     let digits = |text: &str, count: usize| {
         text.len() >= count && text.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -302,7 +309,7 @@ fn is_pci(name: &str) -> bool {
 }
 
 const FOLDER: &str = "/dev/disk/by-path/";
-/// Classes of a SCSI host that tell its transport, in `lsblk`'s order.
+/// Classes of a SCSI host that imply its transport, in `lsblk`'s order.
 const HOST_CLASSES: [(&str, &str); 4] = [
     ("spi_host", "spi"),
     ("fc_host", "fc"),
@@ -318,7 +325,7 @@ mod tests {
     fn by_path(machine: &Machine, place: &str) -> Option<String> {
         machine.folder(place);
         let root = machine.root();
-        Way::of(&root, &root.path(place)).by_path()
+        DevicePath::of(&root, &root.path(place)).by_path()
     }
 
     #[test]
@@ -409,7 +416,7 @@ mod tests {
         );
         machine.plain_disk("sda", GIB);
         assert_eq!(
-            Way::of(&machine.root(), &machine.root().path("sys/block/sda")).by_path(),
+            DevicePath::of(&machine.root(), &machine.root().path("sys/block/sda")).by_path(),
             None
         );
     }
@@ -419,7 +426,7 @@ mod tests {
         let machine = Machine::new();
         let transport = |place: &str| {
             machine.folder(place);
-            Way::of(&machine.root(), &machine.root().path(place)).transport("sda")
+            DevicePath::of(&machine.root(), &machine.root().path(place)).transport("sda")
         };
         machine.folder("sys/devices/pci0000:00/0000:04:00.0/host1/fc_host/host1");
         assert_eq!(

@@ -1,10 +1,11 @@
-//! What arrays and multipath devices stand on.
+//! Disks below arrays and multipath devices.
 
 use crate::root::Root;
 use crate::storage::sysfs;
 use std::path::Path;
 
-/// The kernel names of all disks below one, however many layers lie between; each once, so that the search ends.
+/// Lists the kernel names of all disks below one, through any number of layers. Each is listed
+/// once, so that the search terminates.
 pub(super) fn below(root: &Root, name: &str) -> Vec<String> {
     let block = root.path("sys/block");
     let mut found: Vec<String> = Vec::new();
@@ -23,7 +24,7 @@ pub(super) fn below(root: &Root, name: &str) -> Vec<String> {
     found
 }
 
-/// The disk itself, or the one that a partition is on, whose folder the partition's is in.
+/// Returns the disk itself, or the disk of a partition, whose folder contains the partition's.
 fn whole(block: &Path, name: String) -> String {
     if block.join(&name).exists() {
         return name;

@@ -1,9 +1,10 @@
-//! Erasing metadata: partition tables and the signatures of file systems, LVM, RAID and encryption on disks and partitions.
+//! Erases metadata: partition tables and the signatures of file systems, LVM, RAID and encryption
+//! on disks and partitions.
 //!
-//! Instead of looking for signatures it knows, it zeroes where signatures are: both ends of every partition and of the
-//! disk. What it wrote it reads back from the device.
+//! It does not search for known signatures. It zeroes where signatures are: both ends of every
+//! partition and of the disk. Then it reads the zeroes back from the device.
 
-use super::{Done, Failed, Outcome};
+use super::{DiskOutcome, Failed, Outcome};
 use crate::formats::guid::Guid;
 use crate::formats::probe::{self, Volume};
 use crate::progress::Cancel;
@@ -17,46 +18,47 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
-/// How to treat special disks.
+/// Policy for special disks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// Disks with members of md arrays.
+    /// Policy for disks with members of md arrays.
     pub array_members: ArrayMembers,
-    /// Disks with a shared file system.
+    /// Policy for disks with a shared file system.
     pub shared: Shared,
-    /// Disks that refuse writes.
+    /// Policy for disks that refuse writes.
     pub read_only: ReadOnly,
 }
 
-/// What becomes of a disk that is a member of an md array, or has a partition that is one.
+/// Policy for a disk that is a member of an md array, or has a partition that is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArrayMembers {
-    /// It is erased like the others.
+    /// Erases it like the others.
     Erase,
-    /// It is skipped, as IPA does: arrays belong to the operator's RAID configuration.
+    /// Skips it, as IPA does: arrays belong to the operator's RAID configuration.
     Skip,
 }
 
-/// What becomes of a disk with GPFS, VMFS or GFS2 on it: other machines may be using it.
+/// Policy for a disk with GPFS, VMFS or GFS2 on it: other machines may be using it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shared {
-    /// It is erased like the others.
+    /// Erases it like the others.
     Erase,
-    /// It is left alone, and the erasure fails.
+    /// Leaves it unchanged and fails the erasure.
     Protect,
 }
 
-/// What becomes of a disk that refuses writes.
+/// Policy for a disk that refuses writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadOnly {
-    /// The erasure fails.
+    /// Fails the erasure.
     Fail,
-    /// It is skipped.
+    /// Skips it.
     Skip,
 }
 
-/// Erases the metadata of disks and of their partitions, in reverse order of names. Every disk is looked at before the first
-/// is erased; one that cannot be erased does not keep the others from it.
+/// Erases the metadata of disks and of their partitions, in reverse order of names. It examines
+/// every disk before it erases the first. A disk that cannot be erased does not prevent the erasure
+/// of the others.
 ///
 /// # Errors
 /// [`Failed`] names every disk that was not erased and why.
@@ -76,8 +78,8 @@ pub fn erase(
     let mut failures = Vec::new();
     for (examined, disk) in examined {
         let done = examined.and_then(|verdict| match verdict {
-            Verdict::Erase(ranges) => erase_disk(&disk, &ranges, cancel),
-            Verdict::Skip(done) => Ok(done),
+            Plan::Erase(ranges) => erase_disk(&disk, &ranges, cancel),
+            Plan::Skip(done) => Ok(done),
         });
         let disk = disk.path();
         match done {
@@ -98,12 +100,12 @@ pub fn erase(
     }
 }
 
-enum Verdict {
+enum Plan {
     Erase(Vec<Range>),
-    Skip(Done),
+    Skip(DiskOutcome),
 }
 
-/// A partition's bytes on its disk, or the whole disk's.
+/// Byte range of a partition on its disk, or of the whole disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Range {
     start: u64,
@@ -111,7 +113,7 @@ struct Range {
 }
 
 impl Range {
-    /// The two ends, where signatures are.
+    /// Returns the two ends, where signatures are.
     fn ends(self) -> [Self; 2] {
         let head = self.bytes.min(HEAD);
         let tail = (self.bytes - head).min(TAIL);
@@ -132,8 +134,8 @@ impl Range {
     }
 }
 
-/// Decides about a disk without changing it.
-fn examine(root: &Root, disk: &Chosen, rules: Rules) -> Result<Verdict, Error> {
+/// Plans the erasure of a disk without changing it.
+fn examine(root: &Root, disk: &Chosen, rules: Rules) -> Result<Plan, Error> {
     let path = &disk.path();
     let disk = disk.open(Access::Read)?;
     let unreadable = |error| Error::Read(path.into(), error);
@@ -142,13 +144,13 @@ fn examine(root: &Root, disk: &Chosen, rules: Rules) -> Result<Verdict, Error> {
         bytes: disk.bytes(),
     };
     let volume = Volume::probe(&mut whole.window(&disk)).map_err(unreadable)?;
-    // Ironic makes it of FAT alone; of another file system it is somebody's disk.
+    // Ironic formats it only with FAT; with another file system it is an ordinary disk.
     let is_floppy =
         matches!(volume, Some(Volume::Fat { label }) if label.eq_ignore_ascii_case(VIRTUAL_FLOPPY));
-    if is_floppy && disk.bytes() < LARGEST_FLOPPY {
-        return Ok(Verdict::Skip(Done::SkippedVirtualMedia));
+    if is_floppy && disk.bytes() < MAX_FLOPPY_LEN {
+        return Ok(Plan::Skip(DiskOutcome::SkippedVirtualMedia));
     }
-    // A damaged table is one more thing to erase.
+    // A damaged table is erased too.
     let table = partition::layout(&disk).map_or_else(|_| Vec::new(), |layout| layout.partitions);
     let mut ranges: Vec<Range> = table
         .iter()
@@ -166,13 +168,13 @@ fn examine(root: &Root, disk: &Chosen, rules: Rules) -> Result<Verdict, Error> {
         for range in &ranges {
             let member = probe::is_md_member(&mut range.window(&disk), range.bytes);
             if member.map_err(unreadable)? {
-                return Ok(Verdict::Skip(Done::SkippedArrayMember));
+                return Ok(Plan::Skip(DiskOutcome::SkippedArrayMember));
             }
         }
     }
     let read_only = block::is_read_only(disk.file().as_fd()).map_err(unreadable)?;
     match (read_only, rules.read_only) {
-        (true, ReadOnly::Skip) => return Ok(Verdict::Skip(Done::SkippedReadOnly)),
+        (true, ReadOnly::Skip) => return Ok(Plan::Skip(DiskOutcome::SkippedReadOnly)),
         (true, ReadOnly::Fail) => return Err(Error::ReadOnly(path.into())),
         (false, _) => {}
     }
@@ -186,10 +188,10 @@ fn examine(root: &Root, disk: &Chosen, rules: Rules) -> Result<Verdict, Error> {
             return Err(Error::Protected(path.into(), what));
         }
     }
-    Ok(Verdict::Erase(ranges))
+    Ok(Plan::Erase(ranges))
 }
 
-fn erase_disk(disk: &Chosen, ranges: &[Range], cancel: &Cancel) -> Result<Done, Error> {
+fn erase_disk(disk: &Chosen, ranges: &[Range], cancel: &Cancel) -> Result<DiskOutcome, Error> {
     let path = &disk.path();
     let disk = disk.open(Access::Write)?;
     let ends = merged_ends(ranges);
@@ -206,11 +208,11 @@ fn erase_disk(disk: &Chosen, ranges: &[Range], cancel: &Cancel) -> Result<Done, 
         verify(&disk, *end)?;
     }
     partition::rescan(&disk, cancel)?;
-    Ok(Done::Erased)
+    Ok(DiskOutcome::Erased)
 }
 
-/// What to zero, from the disk's end to its beginning: the table that says what is where goes last. Merged, because a hostile
-/// table may name the same place a thousand times.
+/// Returns the ranges to zero, from the disk's end to its beginning, so that the partition table
+/// goes last. Ranges are merged, because a hostile table may name the same place a thousand times.
 fn merged_ends(ranges: &[Range]) -> Vec<Range> {
     let mut ends: Vec<Range> = ranges.iter().flat_map(|range| range.ends()).collect();
     ends.sort();
@@ -250,7 +252,7 @@ fn verify(disk: &Disk, range: Range) -> Result<(), Error> {
     Ok(())
 }
 
-/// A range in pieces of at most [`PIECE`] bytes: offset and length of each.
+/// Splits a range into pieces of at most [`PIECE`] bytes: offset and length of each.
 fn pieces(range: Range) -> impl Iterator<Item = (u64, usize)> {
     let end = range.start + range.bytes;
     (range.start..end).step_by(PIECE).map(move |at| {
@@ -259,7 +261,8 @@ fn pieces(range: Range) -> impl Iterator<Item = (u64, usize)> {
     })
 }
 
-/// The partitions that the kernel sees on a disk: it may know tables that we do not.
+/// Lists the partitions that the kernel has of a disk: it may support tables that this module does
+/// not.
 fn known_to_kernel(root: &Root, disk: &Disk) -> Vec<Range> {
     let folder = root.path(format!("sys/class/block/{}", disk.name()));
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -268,7 +271,7 @@ fn known_to_kernel(root: &Root, disk: &Disk) -> Vec<Range> {
         .filter_map(|entry| {
             let number = |name: &str| -> Option<u64> {
                 let text = fs::read_to_string(entry.path().join(name)).ok()?;
-                // Sysfs counts in units of 512 bytes, whatever the disk's sector.
+                // Sysfs counts in units of 512 bytes, independent of the disk's sector size.
                 text.trim().parse::<u64>().ok()?.checked_mul(512)
             };
             Some(Range {
@@ -279,7 +282,7 @@ fn known_to_kernel(root: &Root, disk: &Disk) -> Vec<Range> {
         .collect()
 }
 
-/// The part of a range that is on the disk.
+/// Returns the part of a range that is on the disk.
 fn within(range: Range, whole: Range) -> Option<Range> {
     let left = whole.bytes.checked_sub(range.start)?;
     let bytes = range.bytes.min(left);
@@ -289,7 +292,7 @@ fn within(range: Range, whole: Range) -> Option<Range> {
     })
 }
 
-/// The shared file system that a partition type stands for.
+/// Returns the name of the shared file system that a partition type denotes.
 fn shared_type(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::Gpt(Guid::GPFS) => Some("GPFS"),
@@ -298,13 +301,15 @@ fn shared_type(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// The label of the virtual floppy that Ironic passes parameters on.
+/// Label of the virtual floppy on which Ironic passes parameters.
 const VIRTUAL_FLOPPY: &str = "ir-vfd-dev";
-/// From this size on it is a disk that somebody gave the label (IPA: `utils._check_vmedia_device`).
-const LARGEST_FLOPPY: u64 = 4 << 30;
-/// The farthest known signature from a start is the second header of LUKS2, up to 4 MiB away.
+/// Size limit of a virtual floppy; a larger disk with this label is an ordinary disk (IPA:
+/// `utils._check_vmedia_device`).
+const MAX_FLOPPY_LEN: u64 = 4 << 30;
+/// Bytes zeroed at a start. The farthest known signature from a start is the second header of
+/// LUKS2, up to 4 MiB away.
 const HEAD: u64 = 8 << 20;
-/// The farthest known signatures from an end are ZFS labels, 512 KiB away.
+/// Bytes zeroed at an end. The farthest known signatures from an end are ZFS labels, 512 KiB away.
 const TAIL: u64 = 1 << 20;
 const PIECE: usize = 1 << 20;
 
@@ -322,7 +327,7 @@ mod tests {
         read_only: ReadOnly::Fail,
     };
 
-    fn erase_one(disk: &TestDisk, rules: Rules) -> Result<Vec<Done>, Error> {
+    fn erase_one(disk: &TestDisk, rules: Rules) -> Result<Vec<DiskOutcome>, Error> {
         let disks = [Chosen::at(disk.path()).unwrap()];
         match erase(&Root::machine(), &disks, rules, &Cancel::default()) {
             Ok(outcomes) => Ok(outcomes.into_iter().map(|outcome| outcome.done).collect()),
@@ -330,7 +335,7 @@ mod tests {
         }
     }
 
-    /// Writes signatures: at an offset, one byte.
+    /// Writes signatures: one byte at each offset.
     fn marked(disk: &TestDisk, places: &[u64]) {
         for place in places {
             disk.file.write_all_at(&[0xA5], *place).unwrap();
@@ -347,7 +352,8 @@ mod tests {
             );
             let node = partition::node(disk.path(), 2);
             assert!(node.exists());
-            // In the disk's boot code, LVM's label, btrfs, the end of a partition, the last sector.
+            // Offsets: the disk's boot code, LVM's label, btrfs, the end of a partition, the last
+            // sector.
             let gone = [
                 3,
                 (20 << 20) + 512,
@@ -359,7 +365,7 @@ mod tests {
             let kept = [(35 << 20)];
             marked(&disk, &gone);
             marked(&disk, &kept);
-            assert_eq!(erase_one(&disk, RULES).unwrap(), [Done::Erased]);
+            assert_eq!(erase_one(&disk, RULES).unwrap(), [DiskOutcome::Erased]);
             for place in gone {
                 assert_eq!(disk.bytes(place, 1), [0], "{place}");
             }
@@ -411,7 +417,7 @@ mod tests {
             shared: Shared::Erase,
             ..RULES
         };
-        assert_eq!(erase_one(&gpfs, rules).unwrap(), [Done::Erased]);
+        assert_eq!(erase_one(&gpfs, rules).unwrap(), [DiskOutcome::Erased]);
     }
 
     #[test]
@@ -421,13 +427,16 @@ mod tests {
         disk.file
             .write_all_at(&superblock, (1 << 20) + 4096)
             .unwrap();
-        assert_eq!(erase_one(&disk, RULES).unwrap(), [Done::SkippedArrayMember]);
+        assert_eq!(
+            erase_one(&disk, RULES).unwrap(),
+            [DiskOutcome::SkippedArrayMember]
+        );
         assert_eq!(disk.bytes((1 << 20) + 4096, 8), superblock);
         let rules = Rules {
             array_members: ArrayMembers::Erase,
             ..RULES
         };
-        assert_eq!(erase_one(&disk, rules).unwrap(), [Done::Erased]);
+        assert_eq!(erase_one(&disk, rules).unwrap(), [DiskOutcome::Erased]);
     }
 
     #[test]
@@ -439,7 +448,7 @@ mod tests {
         });
         assert_eq!(
             erase_one(&disk, RULES).unwrap(),
-            [Done::SkippedVirtualMedia]
+            [DiskOutcome::SkippedVirtualMedia]
         );
     }
 
@@ -449,7 +458,7 @@ mod tests {
             file.write_all_at(&[0x53, 0xEF], 1024 + 56).unwrap();
             file.write_all_at(b"ir-vfd-dev", 1024 + 120).unwrap();
         });
-        assert_eq!(erase_one(&disk, RULES).unwrap(), [Done::Erased]);
+        assert_eq!(erase_one(&disk, RULES).unwrap(), [DiskOutcome::Erased]);
         assert_eq!(disk.bytes(1024, 1024), [0; 1024]);
     }
 
@@ -460,7 +469,7 @@ mod tests {
             let options = fatfs::FormatVolumeOptions::new().volume_label(label);
             fatfs::format_volume(file, options).unwrap();
         });
-        assert_eq!(erase_one(&disk, RULES).unwrap(), [Done::Erased]);
+        assert_eq!(erase_one(&disk, RULES).unwrap(), [DiskOutcome::Erased]);
         assert_eq!(disk.bytes(0, 512), [0; 512]);
     }
 
@@ -478,7 +487,7 @@ mod tests {
     fn a_read_only_disk_is_skipped_or_fails_as_the_rules_say() {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(1 << 20).unwrap();
-        // A file that was opened for reading makes a device that refuses writes.
+        // A loop device of a file that is open read-only refuses writes.
         let device = LoopDevice::attach(&fs::File::open(file.path()).unwrap(), 512).unwrap();
         let disk = TestDisk {
             device,
@@ -490,7 +499,10 @@ mod tests {
             read_only: ReadOnly::Skip,
             ..RULES
         };
-        assert_eq!(erase_one(&disk, rules).unwrap(), [Done::SkippedReadOnly]);
+        assert_eq!(
+            erase_one(&disk, rules).unwrap(),
+            [DiskOutcome::SkippedReadOnly]
+        );
     }
 
     const fn range(start: u64, bytes: u64) -> Range {
@@ -588,7 +600,7 @@ mod tests {
         }
     }
 
-    /// The kernel reads more kinds of tables than we do.
+    /// The kernel supports more kinds of tables than this module.
     #[test]
     fn a_partition_that_only_the_kernel_sees_is_erased() {
         let disk = TestDisk::new(100, 512, |_| ());

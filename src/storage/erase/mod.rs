@@ -1,4 +1,4 @@
-//! Making what was on disks unreadable.
+//! Erasure of disk contents.
 
 pub mod metadata;
 
@@ -7,29 +7,30 @@ use crate::error::{AgentError, ErrorClass, chain};
 use std::fmt;
 use std::path::PathBuf;
 
-/// What happened to a disk that was to be erased.
+/// Outcome of the erasure of one disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The disk.
+    /// Path of the disk.
     pub disk: PathBuf,
-    /// What happened.
-    pub done: Done,
+    /// Action taken on the disk.
+    pub done: DiskOutcome,
 }
 
-/// What erasing did with a disk.
+/// Action of the erasure on a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Done {
-    /// It was erased.
+pub enum DiskOutcome {
+    /// The disk was erased.
     Erased,
-    /// It is, or has a partition that is, a member of an md array: those belong to the operator's RAID configuration.
+    /// Skipped, because the disk or one of its partitions is a member of an md array. Arrays belong
+    /// to the operator's RAID configuration.
     SkippedArrayMember,
-    /// It refuses writes, and such disks are to be skipped.
+    /// Skipped, because the disk refuses writes and the rules skip such disks.
     SkippedReadOnly,
-    /// It is Ironic's own virtual floppy.
+    /// Skipped, because the disk is Ironic's own virtual floppy.
     SkippedVirtualMedia,
 }
 
-/// Some disks were not erased. The others were.
+/// Disks that were not erased, with the errors. All other disks were erased.
 #[derive(Debug)]
 pub struct Failed(pub Vec<(PathBuf, Error)>);
 

@@ -1,4 +1,4 @@
-//! Whom clients believe: a bundle that the operator gave, else the system's, else the list in the program.
+//! Trust anchors of clients: the operator's bundle, else the system's, else the built-in list.
 
 use crate::root::Root;
 use crate::tls::der::Certificate;
@@ -11,32 +11,33 @@ use rustls_pki_types::pem::Error as PemError;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A file of certificates in PEM, and its name for errors.
+/// PEM bundle of certificates, with its path for errors.
 #[derive(Clone, Debug)]
 pub struct Bundle {
     path: PathBuf,
     pem: Vec<u8>,
 }
 
-/// Certificates that are trusted.
+/// Trusted certificates.
 #[derive(Clone, Debug)]
 pub(super) struct Authorities {
-    /// Names and keys of those who may sign; the times of their own certificates do not count (RFC 5280, section 6.1.1). There may be none.
+    /// Names and keys of the authorities that may sign; may be empty. The times of their own
+    /// certificates do not count (RFC 5280, section 6.1.1).
     pub(super) roots: Arc<RootCertStore>,
-    /// SHA-256 sums of the whole certificates.
+    /// SHA-256 hashes of the whole certificates.
     given: Vec<[u8; 32]>,
 }
 
 impl Bundle {
-    /// A file's name and its content.
+    /// Creates a bundle from a file's path and content.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, pem: Vec<u8>) -> Self {
         let path = path.into();
         Self { path, pem }
     }
 
-    /// Those in it that may vouch for servers. One that the TLS library cannot use is left out with a warning, as long as there
-    /// are others.
+    /// Returns the certificates in it that may vouch for servers. One that the TLS library cannot
+    /// use is skipped with a warning, as long as others remain.
     pub(super) fn authorities(&self) -> Result<Authorities, Error> {
         Authorities::read(pem::certificates(&self.pem), &self.path)
             .map_err(|error| error.in_file(&self.path))
@@ -44,12 +45,13 @@ impl Bundle {
 }
 
 impl Authorities {
-    /// The distribution's bundle, or Mozilla's list as it was when Ferrite was built.
+    /// Loads the distribution's bundle, or Mozilla's list from the time when Ferrite was built.
     pub(super) fn of_system(root: &Root) -> Result<Self, Error> {
         let path = root.path(SYSTEM_BUNDLE);
         match std::fs::read(&path) {
             Ok(text) => {
-                // A bundle of a hundred may hold one that cannot be read: the others still count.
+                // One unreadable certificate in a bundle of a hundred must not invalidate the
+                // others.
                 let readable = pem::certificates(&text).filter(Result::is_ok);
                 if let Ok(authorities) = Self::read(readable, &path) {
                     return Ok(authorities);
@@ -79,7 +81,8 @@ impl Authorities {
                 nothing = Error::Untrusted;
                 continue;
             }
-            // One that may not sign is a server's own, and counts for that server alone.
+            // A certificate that may not sign is a server's own, and is trusted for that server
+            // only.
             let may_sign = Certificate::read(&section.certificate).is_some_and(|it| it.may_sign());
             let added = match may_sign {
                 true => roots.add(section.certificate.clone()),
@@ -101,7 +104,7 @@ impl Authorities {
         Ok(Self { roots, given })
     }
 
-    /// Whether exactly this certificate is among them.
+    /// Returns whether exactly this certificate is trusted.
     pub(super) fn has(&self, certificate: &CertificateDer<'_>) -> bool {
         sum(certificate).is_some_and(|sum| self.given.contains(&sum))
     }

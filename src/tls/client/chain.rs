@@ -1,9 +1,13 @@
-//! Verifies the chain of a server's certificate: by the library, and where that is stricter than OpenSSL, by the library once more.
+//! Verifies the chain of a server's certificate: by the library, and a second time where the
+//! library is stricter than OpenSSL.
 //!
-//! webpki refuses a server whose certificate calls itself an authority (CA:TRUE), as `openssl req -x509` makes them, and knows no
-//! server certificate that is trusted as it is. Both are accepted by OpenSSL, and so by everything in Python. Only that one
-//! rule is passed over: signatures, chain, constraints of the authorities, times, names and uses are the library's to judge, on a
-//! copy of the certificate that differs in the one byte. The handshake's signature is checked as ever.
+//! webpki refuses a server certificate that is a CA (CA:TRUE), as `openssl req -x509` creates it.
+//! It also cannot trust a server certificate directly. OpenSSL, and therefore all of Python,
+//! accepts both.
+//!
+//! The second pass skips only that one rule. The library still verifies signatures, chain,
+//! constraints of the authorities, times, names and uses, on a copy of the certificate that differs
+//! in one byte. The handshake's signature is always checked.
 
 use super::authorities::Authorities;
 use crate::tls::Error as TlsError;
@@ -22,11 +26,11 @@ use rustls_pki_types::{
 };
 use std::sync::Arc;
 
-/// The library's verifier, and the authorities that it trusts.
+/// Verifier of the library, and the authorities that it trusts.
 #[derive(Debug)]
 pub(super) struct ChainVerifier {
-    /// `None` where nobody may sign.
-    usual: Option<Arc<WebPkiServerVerifier>>,
+    /// `None` if no authority may sign.
+    inner: Option<Arc<WebPkiServerVerifier>>,
     authorities: Authorities,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -50,7 +54,7 @@ impl ChainVerifier {
             }
         };
         Ok(Self {
-            usual,
+            inner: usual,
             authorities,
             algorithms: provider.signature_verification_algorithms,
         })
@@ -65,7 +69,7 @@ impl ChainVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let nobody = Err(CertificateError::UnknownIssuer.into());
-        let usual = self.usual.as_ref().map_or(nobody, |usual| {
+        let usual = self.inner.as_ref().map_or(nobody, |usual| {
             usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
         });
         let Err(refusal) = usual else { return usual };
@@ -81,7 +85,8 @@ impl ChainVerifier {
         }
     }
 
-    /// Whether a certificate that is trusted as it is may be this server's. Nobody needs to have signed it; all else counts.
+    /// Verifies a server certificate that is trusted directly. It needs no signature of an
+    /// authority; all other checks apply.
     fn verify_given(
         &self,
         certificate: &Certificate<'_>,
@@ -99,14 +104,14 @@ impl ChainVerifier {
             self.algorithms.all,
         );
         match chain {
-            // Times and extended uses were looked at before anybody was sought who signed it.
+            // The library checks times and extended key usage before it searches for the issuer.
             Ok(()) | Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {}
             Err(error) => return Err(error),
         }
         verify_name_and_use(&parsed, certificate, name)
     }
 
-    /// Whether a certificate that calls itself an authority chains to one that is trusted, as any server's must.
+    /// Verifies a server certificate that is a CA: it must chain to a trust anchor like any other.
     fn verify_authority(
         &self,
         certificate: &Certificate<'_>,
@@ -137,8 +142,10 @@ impl ChainVerifier {
     }
 }
 
-/// The rest of what OpenSSL asks of a server's certificate (`check_purpose_ssl_server`): the library does not look at key usage,
-/// and without this an authority's key that may only sign certificates would do.
+/// Performs the rest of OpenSSL's checks of a server certificate (`check_purpose_ssl_server`).
+///
+/// The library does not check key usage. Without this, a CA's key that may only sign certificates
+/// would be accepted.
 fn verify_name_and_use(
     parsed: &ParsedCertificate<'_>,
     certificate: &Certificate<'_>,
@@ -151,7 +158,7 @@ fn verify_name_and_use(
     Ok(ServerCertVerified::assertion())
 }
 
-/// An algorithm that verifies the signature under the original certificate where it is shown the copy.
+/// Algorithm that verifies the signature on the original certificate when it is given the copy.
 #[derive(Debug)]
 struct OfTheOriginal<'a> {
     algorithm: &'static dyn SignatureVerificationAlgorithm,

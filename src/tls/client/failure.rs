@@ -1,21 +1,21 @@
-//! Why a request got no answer: a name that has no address is told apart from what the HTTP library says of everything else.
+//! Errors of requests without a response; separates resolution errors from the HTTP library's.
 
 use crate::dns;
 use std::error::Error;
 
-/// Why a request got no answer.
+/// Reason why a request got no response.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
-    /// What the HTTP library says, without the URL.
+    /// Error of the HTTP library, without the URL.
     #[error(transparent)]
     Http(reqwest::Error),
-    /// The host's name, or the proxy's, cannot be resolved.
+    /// The name of the host or of the proxy cannot be resolved.
     #[error(transparent)]
     Resolve(Box<dns::Error>),
 }
 
 impl RequestError {
-    /// Whether there was no connection to a server at all.
+    /// Returns whether no connection to a server was established.
     #[must_use]
     pub fn is_connect(&self) -> bool {
         match self {
@@ -26,7 +26,8 @@ impl RequestError {
 }
 
 impl From<reqwest::Error> for RequestError {
-    /// The library wraps the resolver's error four times; only the innermost says anything.
+    /// Unwraps the resolver's error: the library wraps it four times, and only the innermost is
+    /// informative.
     fn from(error: reqwest::Error) -> Self {
         let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
         while let Some(found) = cause {

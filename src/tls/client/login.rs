@@ -1,12 +1,12 @@
-//! What a URL has of a login, as a server may repeat it.
+//! Credentials in a URL, in the forms that a server may repeat.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
 use zeroize::Zeroizing;
 
-/// The password of a URL as it is written and as it is meant, and the pair that `Authorization: Basic` makes of it. Nothing where
-/// there is none.
+/// Returns the secrets in a URL: the password as written and decoded, and the credentials of
+/// `Authorization: Basic`. Returns nothing if there is no password.
 #[must_use]
 pub fn secrets_of(url: &Url) -> Vec<Zeroizing<String>> {
     let Some(password) = url.password().filter(|password| !password.is_empty()) else {
@@ -23,7 +23,7 @@ pub fn secrets_of(url: &Url) -> Vec<Zeroizing<String>> {
     ]
 }
 
-/// What a part of a URL means, which may be percent-encoded.
+/// Decodes a part of a URL, which may be percent-encoded.
 #[must_use]
 pub fn decoded(part: &str) -> Zeroizing<String> {
     Zeroizing::new(String::from_utf8_lossy(&bytes_of(part)).into_owned())
@@ -36,7 +36,7 @@ fn bytes_of(text: &str) -> Zeroizing<Vec<u8>> {
         let digits = after.split_at_checked(2).filter(|_| *first == b'%');
         let escaped = digits.and_then(|(digits, after)| {
             let digits = str::from_utf8(digits).ok()?;
-            // A sign is none.
+            // A sign is not a digit, although `from_str_radix` accepts it.
             let are_digits = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
             let byte = u8::from_str_radix(digits, 16).ok().filter(|_| are_digits)?;
             Some((byte, after))

@@ -1,8 +1,9 @@
-//! The pin of Ironic's API: whose key it must show, whatever certificate is around it.
+//! Pins of Ironic's API: the keys of which it must present one, whatever its certificate.
 //!
-//! A pin takes the place of the chain alone: where a known authority has signed the certificate, or where it is checked as far
-//! as it goes, its times and its name count as ever; and the server always proves, by the handshake's signature, that it has
-//! the key. `insecure` gives up what the usual check says, and the pin stays.
+//! A pin replaces only the chain to an authority. Times and name still count if a known authority
+//! signed the certificate. Otherwise they count as far as the library checks them before it reports
+//! the unknown issuer. The server always proves possession of the key, by the handshake's
+//! signature. `insecure` skips the usual verification, but not the pin.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -14,11 +15,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// The SHA-256 of a public key, as a certificate holds it (SubjectPublicKeyInfo).
+/// SHA-256 hash of a public key as a certificate holds it (SubjectPublicKeyInfo).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pin([u8; 32]);
 
-/// The keys of which a server must show one.
+/// Pins of which a server's key must match one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pins(Vec<Pin>);
 
@@ -31,7 +32,7 @@ impl Pin {
     }
 }
 
-/// As curl writes it.
+/// Formats the pin like curl.
 impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{PREFIX}{}", STANDARD.encode(self.0))
@@ -41,7 +42,7 @@ impl fmt::Display for Pin {
 impl FromStr for Pin {
     type Err = &'static str;
 
-    /// In base64 or in hexadecimal digits, with curl's `sha256//` before it or without.
+    /// Parses base64 or hexadecimal digits, with or without curl's prefix `sha256//`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.strip_prefix(PREFIX).unwrap_or(text);
         let bytes = match text.len() {
@@ -60,14 +61,14 @@ impl FromStr for Pin {
 impl FromStr for Pins {
     type Err = &'static str;
 
-    /// Separated by commas; at least one.
+    /// Parses a comma-separated list of one to `MAX_PINS` pins.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let words = text.split(',').map(str::trim);
         let pins = words
             .filter(|word| !word.is_empty())
             .map(str::parse)
             .collect::<Result<Vec<_>, _>>()?;
-        if pins.is_empty() || pins.len() > MOST {
+        if pins.is_empty() || pins.len() > MAX_PINS {
             return Err(WANTED);
         }
         Ok(Self(pins))
@@ -96,31 +97,31 @@ fn hexadecimal(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// The server's key is none of those that are pinned.
+/// The server's key matches none of the pins.
 #[derive(Debug, thiserror::Error)]
 #[error("the server's key is {shown}, and only {pinned} is believed (api_pin)")]
-struct OtherKey {
+struct PinMismatch {
     shown: Pin,
     pinned: Pins,
 }
 
 impl Pins {
-    /// Verifies that the key of a certificate is one of these.
+    /// Verifies that the key of a certificate matches one of the pins.
     pub(super) fn verify(&self, certificate: &CertificateDer<'_>) -> Result<(), rustls::Error> {
         let shown = Pin::of(certificate)?;
         if self.0.contains(&shown) {
             return Ok(());
         }
         let pinned = self.clone();
-        let error = OtherKey { shown, pinned };
+        let error = PinMismatch { shown, pinned };
         Err(rustls::Error::Other(OtherError(Arc::new(error))))
     }
 }
 
 const PREFIX: &str = "sha256//";
 const WANTED: &str = "must be SHA-256 sums of public keys, as curl's sha256//… or in hexadecimal digits, separated by commas";
-/// Keys that one API may have: today's and tomorrow's on several machines.
-const MOST: usize = 32;
+/// Maximum number of pins: the present and future keys of one API on several machines.
+const MAX_PINS: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -158,7 +159,7 @@ mod tests {
             &format!("+{}", &HEX[1..]),
             &format!("{HEX}0"),
             &format!("{HEX},x"),
-            &format!("{HEX},").repeat(MOST + 1),
+            &format!("{HEX},").repeat(MAX_PINS + 1),
         ] {
             assert_eq!(text.parse::<Pins>(), Err(WANTED), "{text}");
         }

@@ -1,13 +1,13 @@
-//! Which proxy leads to a server, and which servers are reached without one.
+//! Selects the proxy for a server, and the servers that are reached without one.
 //!
-//! The HTTP library's own rules, those of curl, know no ports among the exceptions (`no_proxy=host:8443`), which other programs
-//! do.
+//! The HTTP library's rules are those of curl. They support no ports in exceptions
+//! (`no_proxy=host:8443`), which other programs do.
 
 use reqwest::{ClientBuilder, Proxy};
 use std::net::IpAddr;
 use url::{Host, ParseError, Url};
 
-/// Proxies by the scheme of what is asked for, and the exceptions from them.
+/// Proxies by the scheme of the requested URL, and their exceptions.
 #[derive(Debug, Default)]
 pub struct Proxies {
     http: Option<Url>,
@@ -16,10 +16,10 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// Proxies with or without a scheme (then `http`), and exceptions separated by commas.
+    /// Parses proxies, whose scheme defaults to `http`, and comma-separated exceptions.
     ///
     /// # Errors
-    /// A proxy that is none; the error does not show it.
+    /// A proxy is invalid; the error does not contain it.
     pub fn new(
         http: Option<&str>,
         https: Option<&str>,
@@ -32,8 +32,8 @@ impl Proxies {
         })
     }
 
-    /// Those of this process's environment, by the names that curl knows: `HTTPS_PROXY`, `https_proxy` and so on. What is no
-    /// proxy counts as none.
+    /// Reads the proxies from this process's environment, by curl's names: `HTTPS_PROXY`,
+    /// `https_proxy` and so on. An invalid proxy is ignored.
     #[must_use]
     pub fn of_environment() -> Self {
         Self::of_variables(|name| std::env::var(name).ok())
@@ -51,7 +51,7 @@ impl Proxies {
         }
     }
 
-    /// A client with these proxies and no others.
+    /// Sets these proxies, and no others, on a client.
     pub fn set(self, builder: ClientBuilder) -> ClientBuilder {
         let builder = builder.no_proxy();
         if self.http.is_none() && self.https.is_none() {
@@ -82,7 +82,7 @@ fn proxy(text: &str) -> Result<Url, ParseError> {
 #[derive(Debug, Default)]
 struct Exceptions(Vec<Exception>);
 
-/// Hosts, and the one port of them that it is about.
+/// Hosts, and the one port that the exception is limited to.
 #[derive(Debug, PartialEq, Eq)]
 struct Exception {
     hosts: Hosts,
@@ -93,9 +93,9 @@ struct Exception {
 enum Hosts {
     /// `*`
     All,
-    /// A domain and what is below it, in small letters, without a dot at its begin.
+    /// Domain and its subdomains, in lower case, without a leading dot.
     Domain(String),
-    /// Addresses whose first bits are these.
+    /// Addresses that share the first bits with this one.
     Network(IpAddr, u8),
 }
 
@@ -121,7 +121,7 @@ impl Exceptions {
 impl From<&str> for Exception {
     fn from(entry: &str) -> Self {
         let whole = Hosts::from(entry);
-        // The colons of an IPv6 address are none before a port.
+        // A colon in an IPv6 address does not separate a port.
         if let Hosts::Domain(_) = whole
             && let Some((hosts, port)) = entry.rsplit_once(':')
             && let Ok(port) = port.parse()
@@ -173,7 +173,8 @@ impl Hosts {
     }
 }
 
-/// Whether the first bits of two addresses are the same; more bits than there are mean all of them.
+/// Returns whether the first bits of two addresses are equal. More bits than an address has mean
+/// all of them.
 fn begins_alike(one: IpAddr, other: IpAddr, bits: u8) -> bool {
     let (differing, length) = match (one, other) {
         (IpAddr::V4(one), IpAddr::V4(other)) => {

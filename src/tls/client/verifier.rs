@@ -1,6 +1,7 @@
-//! Verifies servers, by what the operator trusts: authorities, pinned keys, both, or nothing.
+//! Verifies servers by what the operator trusts: authorities, pins, both, or anything.
 //!
-//! Signatures of the handshake itself are always checked: a broken peer is told apart from a strange one.
+//! Signatures of the handshake are always checked, to distinguish a broken peer from an untrusted
+//! one.
 
 use super::chain::ChainVerifier;
 use super::pin::Pins;
@@ -9,20 +10,21 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-/// Whose certificates are believed.
+/// Certificates that are trusted.
 #[derive(Debug)]
 pub(super) enum Trust {
-    /// Everybody's. For laboratories.
+    /// Any certificate; for laboratories.
     Anyone,
-    /// Those of servers that an authority vouches for.
+    /// Certificates of servers that an authority vouches for.
     Authorities(Box<ChainVerifier>),
 }
 
-/// The one verifier of servers.
+/// Verifier of every server.
 #[derive(Debug)]
 pub(super) struct ServerVerifier {
     pub(super) trust: Trust,
-    /// The keys of which every server must show one: in the place of a chain to an authority, and of nothing else.
+    /// Pins of which every server must match one, in place of a chain to an authority and of
+    /// nothing else.
     pub(super) pins: Option<Pins>,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
@@ -77,8 +79,8 @@ impl ServerCertVerifier for ServerVerifier {
     }
 }
 
-/// Whether all that is wrong is who signed: an unknown authority, or one that may not sign this (what authorities may do, the
-/// library has no names for).
+/// Returns whether only the issuer is wrong: an unknown authority, or one that may not sign this
+/// (the library reports constraints of authorities as `Other`).
 const fn is_of_the_chain(error: &Error) -> bool {
     matches!(
         error,
