@@ -1,56 +1,57 @@
-//! The life of the agent as a table: which states there are, and what leads from one to the next.
+//! State machine of the agent: its states and the transitions between them.
 //!
 //! ```text
-//! Configured ─┬─► Registered ─┬─► Serving ─► Leaving ─┬─► Over
-//!             ├─► Alone ──────┘                       │    ▲
-//!             └─► Silent ◄────────── locked down ─────┘    │
-//!                    └──────────────── a signal ───────────┘
+//! Configured ─┬─► Registered ──┬─► Serving ─► ShuttingDown ─┬─► Exited
+//!             ├─► NoConductor ─┘                            │    ▲
+//!             └─► Idle ◄──────────── locked down ───────────┘    │
+//!                    └──────────────── a signal ─────────────────┘
 //! ```
 //!
-//! An earlier agent's mark of a lockdown or an end leads from Configured to Leaving.
+//! A mark of a lockdown or a shutdown, left by an earlier agent, leads from Configured to
+//! ShuttingDown.
 //!
-//! What is done in a state is not known here, see [`super::Agent::live`].
+//! The work of each state is in [`super::Agent::live`].
 
 use crate::machine::shutdown::{Exit, ShutdownRequest};
 use uuid::Uuid;
 
-/// Where the agent stands in its life.
+/// State of the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Commands can be answered, but there is no Ironic to tell it.
+    /// Serves commands without a conductor: none is configured.
     NoConductor,
-    /// What the operator wants is known; nobody was talked to yet.
+    /// Has read its configuration, and sent no request yet.
     Configured,
-    /// Both conversations are being ended.
+    /// Closes the API and stops the heartbeats.
     ShuttingDown(ShutdownRequest),
-    /// Nothing is left but the way out.
+    /// Terminal state.
     Exited(Exit),
-    /// Ironic knows this node.
+    /// Has looked its node up.
     Registered(Uuid),
-    /// Commands are answered, and Ironic hears the heart beat.
+    /// Serves commands and sends heartbeats.
     Serving,
-    /// It lives, but nobody hears of it. Leaving would only make process 1 start it anew.
+    /// Runs without API and heartbeats. If the agent exited, PID 1 would only restart it.
     Idle(IdleReason),
 }
 
-/// What happened.
+/// Event that leads to another state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    /// Ironic told which node this is, and there is a token.
+    /// The lookup found the node, and there is a token.
     Found(Uuid),
-    /// There is no Ironic to ask.
+    /// No conductor is configured.
     ConductorMissing,
-    /// The API is open, the heart beats.
+    /// The API is open, and heartbeats are sent.
     Opened,
-    /// There is a reason to be silent.
+    /// There is a reason to stay idle.
     Idled(IdleReason),
-    /// Both conversations have ended.
+    /// The API is closed, and heartbeats have stopped.
     Stopped,
-    /// A signal or a command, be it one to an agent before this one, wants the end.
+    /// A signal or a command, possibly one to an earlier agent, requests the shutdown.
     ShutdownRequested(ShutdownRequest),
 }
 
-/// Why the agent is silent.
+/// Reason why the agent is idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IdleReason {
     /// Ironic locked the machine down.
@@ -193,7 +194,7 @@ mod tests {
         let over = State::Exited(Exit::Process);
         assert_eq!(
             over.transition(SIGNAL).unwrap_err().to_string(),
-            "the agent's life has no way on from Over(Process) by ShutdownRequested(Signal)"
+            "the agent's life has no way on from Exited(Process) by ShutdownRequested(Signal)"
         );
         assert!(lived(&[Event::Opened]).is_err());
         assert!(

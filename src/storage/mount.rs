@@ -322,7 +322,7 @@ mod tests {
             }
         }
         let name =
-            "storage::mounted::tests::what_a_killed_agent_had_mounted_keeps_nobody_from_the_disk";
+            "storage::mount::tests::what_a_killed_agent_had_mounted_keeps_nobody_from_the_disk";
         let disk = hostile_disk();
         let mut agent = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", name, "--nocapture"])

@@ -179,7 +179,7 @@ async fn every_kind_of_token_field_is_told_apart() {
         (json!("short"), "Invalid(Short(5))"),
         (json!(""), "None"),
         (Value::Null, "None"),
-        (json!(TOKEN), "Given(AgentToken([redacted]))"),
+        (json!(TOKEN), "Issued(AgentToken([redacted]))"),
     ] {
         conductor.on(LOOKUP, [conductor::lookup(field)]);
         let found = lookup::attempt(&client, &machine(), &config, None)
