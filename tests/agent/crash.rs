@@ -185,20 +185,22 @@ async fn an_agent_killed_while_it_serves_is_not_missed() {
 }
 
 /// One at a time, with the one of [`discovery`](super::discovery) (`.config/nextest.toml`): all agents ask at one port.
+/// A host that tells the network of this conductor, once so many questions were asked in vain.
+fn answering_after(deaf: usize, conductor: &Conductor) -> Responder {
+    let described = Described {
+        port: conductor.address.port(),
+        properties: vec!["protocol=http".into()],
+        deaf,
+        ..a_service()
+    };
+    Responder::start(5353, described)
+}
+
 #[tokio::test]
 async fn an_agent_killed_while_the_network_is_silent_asks_it_until_it_tells_of_ironic_again() {
     let conductor = willing_conductor(json!(TOKEN)).await;
     conductor.on(LOOKUP, [lookup(json!(TOKEN)), lookup(json!("******"))]);
-    let answering_after = |deaf| {
-        let described = Described {
-            port: conductor.address.port(),
-            properties: vec!["protocol=http".into()],
-            deaf,
-            ..a_service()
-        };
-        Responder::start(5353, described)
-    };
-    let answering = answering_after(0);
+    let answering = answering_after(0, &conductor);
     let port = free_port().to_string();
     let mut arguments = vec!["supervise", "--listen_port", &port];
     arguments.extend(["--advertise_port", &port, "--disk_wait_attempts", "0"]);
@@ -208,7 +210,7 @@ async fn an_agent_killed_while_the_network_is_silent_asks_it_until_it_tells_of_i
     drop(answering);
 
     // Three questions are one attempt, and an agent has one here.
-    let answering = answering_after(9);
+    let answering = answering_after(9, &conductor);
     let mut kept = Kept {
         conductor,
         supervisor,
@@ -235,16 +237,7 @@ async fn an_agent_killed_right_after_the_lookup_is_followed_by_one_that_asks_the
     fs::write(configured.path(), text).unwrap();
     // The agent is not root.
     fs::set_permissions(configured.path(), Permissions::from_mode(0o644)).unwrap();
-    let answering_after = |deaf| {
-        let described = Described {
-            port: conductor.address.port(),
-            properties: vec!["protocol=http".into()],
-            deaf,
-            ..a_service()
-        };
-        Responder::start(5353, described)
-    };
-    let answering = answering_after(0);
+    let answering = answering_after(0, &conductor);
     let port = free_port().to_string();
     let mut arguments = vec!["supervise", "--listen_port", &port];
     arguments.extend(["--config-file", configured.path().to_str().unwrap()]);
@@ -256,7 +249,7 @@ async fn an_agent_killed_right_after_the_lookup_is_followed_by_one_that_asks_the
     assert_eq!(conductor.asked(HEARTBEAT).len(), 0);
     drop(answering);
 
-    let _answering = answering_after(9);
+    let _answering = answering_after(9, &conductor);
     let mut kept = Kept {
         conductor,
         supervisor,
