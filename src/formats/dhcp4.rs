@@ -1,45 +1,44 @@
-//! DHCPv4 messages: header and options (RFC 2131 section 2, RFC 2132), with long options (RFC
+//! DHCPv4 messages: header and options (RFC 2131 section 2, RFC 2132). Covers long options (RFC
 //! 3396), option overload, classless routes (RFC 3442) and search lists (RFC 3397).
 //!
-//! Options are decoded one by one when they are asked for: a malformed one costs nothing but
-//! itself.
+//! Each option is decoded on access, so a malformed one affects no other.
 
 use super::domain_name::{self, Compression};
 use super::le_bytes::{array, put};
 use core::net::Ipv4Addr;
 use std::collections::BTreeMap;
 
-/// A message between a client with an Ethernet address and a server.
+/// DHCPv4 message between a client with an Ethernet address and a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Who sent it.
+    /// `op`: direction of the message.
     pub operation: Operation,
-    /// `xid`: the number of the exchange.
+    /// `xid`: transaction ID.
     pub xid: u32,
-    /// `secs`: since the exchange began.
+    /// `secs`: seconds since the exchange began.
     pub seconds: u16,
-    /// Whether the answer is to be broadcast.
+    /// Broadcast flag: the client requests a broadcast reply.
     pub broadcast: bool,
-    /// `ciaddr`: the address that the client uses already.
+    /// `ciaddr`: address that the client already uses.
     pub client_address: Ipv4Addr,
-    /// `yiaddr`: the address that the server gives.
+    /// `yiaddr`: address that the server assigns.
     pub your_address: Ipv4Addr,
-    /// `chaddr`: the client's MAC.
+    /// `chaddr`: MAC address of the client.
     pub mac: [u8; 6],
-    /// All options, those in `file` and `sname` too.
+    /// All options, including those in `file` and `sname`.
     pub options: Options,
 }
 
-/// `op`.
+/// Direction of a message (`op`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// A server's.
+    /// Message from a server.
     Reply,
-    /// A client's.
+    /// Message from a client.
     Request,
 }
 
-/// Option 53.
+/// DHCP message type (option 53).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageType {
     /// DHCPACK.
@@ -60,24 +59,24 @@ pub enum MessageType {
     Request,
 }
 
-/// A route of option 121.
+/// Classless static route (option 121).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClasslessRoute {
-    /// Where to, without host bits.
+    /// Destination network, without host bits.
     pub network: Ipv4Addr,
-    /// How many bits of that count.
+    /// Prefix length in bits.
     pub prefix: u8,
-    /// The router; unspecified where the network is on the link itself.
+    /// Router; unspecified if the network is on the link itself.
     pub router: Ipv4Addr,
 }
 
-/// Why bytes are no message.
+/// Reason why bytes are not a DHCPv4 message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// BOOTP without options, say.
+    /// The magic cookie is missing, for example in BOOTP without options.
     #[error("it has no options (no magic cookie)")]
     NoOptions,
-    /// Its client is on another kind of network.
+    /// The client's hardware address is not Ethernet.
     #[error("its client has no Ethernet address (type {htype}, {hlen} bytes)")]
     NotEthernet {
         /// `htype`.
@@ -85,27 +84,27 @@ pub enum Error {
         /// `hlen`.
         hlen: u8,
     },
-    /// Bytes.
+    /// The message is too short; its length in bytes.
     #[error("it has only {0} bytes")]
     Short(usize),
-    /// `op`.
+    /// `op` is unknown; its value.
     #[error("it is neither a request nor a reply ({0})")]
     UnknownOperation(u8),
 }
 
-/// An option whose value cannot be read.
+/// Option with a malformed value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("option {code} ({length} bytes)")]
 pub struct Malformed {
-    /// Which.
+    /// Option code.
     pub code: u8,
-    /// Of its value.
+    /// Length of the value in bytes.
     pub length: usize,
 }
 
 impl Message {
-    /// Parses a UDP payload. Options whose framing is broken hide those behind them in the same
-    /// field, and no others.
+    /// Parses a UDP payload. An option with broken framing hides the options behind it in the same
+    /// field, but none in other fields.
     ///
     /// # Errors
     /// See [`Error`].
@@ -117,8 +116,8 @@ impl Message {
             2 => Operation::Reply,
             _ => return Err(Error::UnknownOperation(op)),
         };
-        // `hlen` counts bytes of a field of 16: a foreign value is refused before the field is
-        // looked at.
+        // `hlen` counts the used bytes of a 16-byte field. An unsupported value is refused before
+        // that field is read.
         if (htype, usize::from(hlen)) != (ETHERNET, MAC_LENGTH) {
             return Err(Error::NotEthernet { htype, hlen });
         }
@@ -142,7 +141,7 @@ impl Message {
         })
     }
 
-    /// The UDP payload.
+    /// Encodes the message as a UDP payload.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0; OPTIONS];
@@ -165,7 +164,7 @@ impl Message {
     }
 }
 
-/// Options by their codes. One that was sent in parts is whole here.
+/// Options by code. The parts of a split option are concatenated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options(BTreeMap<u8, Vec<u8>>);
 
@@ -177,7 +176,7 @@ impl Options {
             Some([overload, ..]) => *overload,
             _ => 0,
         };
-        // The order of RFC 3396 section 5.
+        // RFC 3396 section 5 defines this order.
         if overload & 1 != 0 {
             options.walk(message.get(FILE..COOKIE).unwrap_or_default());
         }
@@ -226,46 +225,46 @@ impl Options {
         self.0.insert(code, value.into());
     }
 
-    /// An option's bytes.
+    /// Returns the bytes of an option.
     #[must_use]
     pub fn get(&self, code: u8) -> Option<&[u8]> {
         self.0.get(&code).map(Vec::as_slice)
     }
 
-    /// What kind of message it is; `None` for BOOTP's.
+    /// Returns the message type; `None` if the option is missing, as in BOOTP, or unknown.
     #[must_use]
     pub fn message_type(&self) -> Option<MessageType> {
         MessageType::from_byte(*self.get(code::MESSAGE_TYPE)?.first()?)
     }
 
-    /// A 16-bit number.
+    /// Returns an option as a 16-bit number.
     ///
     /// # Errors
-    /// [`Malformed`]: it is shorter.
+    /// [`Malformed`] if the value is shorter.
     pub fn u16(&self, code: u8) -> Result<Option<u16>, Malformed> {
         self.decode(code, |value| array(value, 0).map(u16::from_be_bytes))
     }
 
-    /// A 32-bit number.
+    /// Returns an option as a 32-bit number.
     ///
     /// # Errors
-    /// [`Malformed`]: it is shorter.
+    /// [`Malformed`] if the value is shorter.
     pub fn u32(&self, code: u8) -> Result<Option<u32>, Malformed> {
         self.decode(code, |value| array(value, 0).map(u32::from_be_bytes))
     }
 
-    /// An address, the first one of several.
+    /// Returns an option as an address: the first one of a list.
     ///
     /// # Errors
-    /// [`Malformed`]: it is shorter.
+    /// [`Malformed`] if the value is shorter.
     pub fn address(&self, code: u8) -> Result<Option<Ipv4Addr>, Malformed> {
         self.decode(code, |value| array(value, 0).map(Ipv4Addr::from_octets))
     }
 
-    /// Addresses, as many as are whole.
+    /// Returns an option as a list of addresses, without an incomplete one at the end.
     ///
     /// # Errors
-    /// [`Malformed`]: there is none.
+    /// [`Malformed`] if the value has no complete address.
     pub fn addresses(&self, code: u8) -> Result<Vec<Ipv4Addr>, Malformed> {
         let addresses = self.decode(code, |value| {
             let (addresses, _) = value.as_chunks::<4>();
@@ -275,20 +274,21 @@ impl Options {
         addresses.map(Option::unwrap_or_default)
     }
 
-    /// A network mask as the length of its prefix.
+    /// Returns a network mask as a prefix length.
     ///
     /// # Errors
-    /// [`Malformed`]: it is shorter, has holes, or is of the whole Internet.
+    /// [`Malformed`] if the value is shorter, is not contiguous, or is `0.0.0.0`.
     pub fn prefix_length(&self, code: u8) -> Result<Option<u8>, Malformed> {
         self.decode(code, |value| {
             prefix_length(Ipv4Addr::from_octets(array(value, 0)?))
         })
     }
 
-    /// A text without the zero bytes that some servers end it with; an empty one is none.
+    /// Returns an option as text, without the trailing zero bytes that some servers append. An
+    /// empty text is `None`.
     ///
     /// # Errors
-    /// [`Malformed`]: it is not UTF-8.
+    /// [`Malformed`] if the value is not UTF-8.
     pub fn text(&self, code: u8) -> Result<Option<String>, Malformed> {
         let text = self.decode(code, |value| {
             let text = str::from_utf8(value).ok()?;
@@ -297,10 +297,10 @@ impl Options {
         text.map(|text| text.filter(|text| !text.is_empty()))
     }
 
-    /// A list of domain names (RFC 3397).
+    /// Returns an option as a list of domain names (RFC 3397).
     ///
     /// # Errors
-    /// [`Malformed`]: not even the first name can be read.
+    /// [`Malformed`] if not even the first name can be parsed.
     pub fn domain_names(&self, code: u8) -> Result<Vec<String>, Malformed> {
         let names = self.decode(code, |value| {
             let names = domain_name::read_list(value, Compression::Allowed);
@@ -309,10 +309,10 @@ impl Options {
         names.map(Option::unwrap_or_default)
     }
 
-    /// Classless routes (RFC 3442).
+    /// Returns the classless static routes (RFC 3442).
     ///
     /// # Errors
-    /// [`Malformed`]: one of them cannot be read; then none is to be used.
+    /// [`Malformed`] if one of them cannot be parsed: then none may be used.
     pub fn routes(&self, code: u8) -> Result<Option<Vec<ClasslessRoute>>, Malformed> {
         self.decode(code, |mut value| {
             let mut routes = Vec::new();
@@ -365,7 +365,7 @@ impl MessageType {
         }
     }
 
-    /// The value of the option.
+    /// Returns the value of the option.
     #[must_use]
     pub fn to_byte(self) -> u8 {
         match self {
@@ -381,8 +381,8 @@ impl MessageType {
     }
 }
 
-/// The length of the prefix that a network mask stands for; `None` for one with holes, and for
-/// `0.0.0.0`.
+/// Returns the prefix length of a network mask; `None` for `0.0.0.0` and for a mask that is not
+/// contiguous.
 #[must_use]
 pub fn prefix_length(mask: Ipv4Addr) -> Option<u8> {
     let mask = u32::from(mask);
@@ -392,7 +392,7 @@ pub fn prefix_length(mask: Ipv4Addr) -> Option<u8> {
         .filter(|length| contiguous && *length > 0)
 }
 
-/// The length of the prefix that an address's class stands for (RFC 791 section 3.2).
+/// Returns the prefix length of an address's class (RFC 791 section 3.2).
 #[must_use]
 pub fn class_prefix_length(address: Ipv4Addr) -> u8 {
     match address.octets() {
@@ -410,7 +410,7 @@ fn mask(prefix: u8) -> Option<u32> {
     }
 }
 
-/// Codes of options.
+/// Option codes.
 pub mod code {
     /// Subnet mask.
     pub const SUBNET_MASK: u8 = 1;
@@ -418,35 +418,35 @@ pub mod code {
     pub const ROUTER: u8 = 3;
     /// Name servers.
     pub const NAME_SERVERS: u8 = 6;
-    /// The client's host name.
+    /// Host name of the client.
     pub const HOST_NAME: u8 = 12;
-    /// The client's domain.
+    /// Domain of the client.
     pub const DOMAIN_NAME: u8 = 15;
-    /// The link's MTU.
+    /// MTU of the link.
     pub const MTU: u8 = 26;
-    /// The address that a client wants.
+    /// Address that the client requests.
     pub const REQUESTED_ADDRESS: u8 = 50;
-    /// Seconds.
+    /// Lease time in seconds.
     pub const LEASE_TIME: u8 = 51;
-    /// `file` and `sname` hold options, too.
+    /// Option overload: `file` and `sname` hold options, too.
     pub const OVERLOAD: u8 = 52;
-    /// See [`super::MessageType`].
+    /// Message type, see [`super::MessageType`].
     pub const MESSAGE_TYPE: u8 = 53;
-    /// Which server.
+    /// Identifier of the server.
     pub const SERVER_IDENTIFIER: u8 = 54;
-    /// The options that a client wants.
+    /// Options that the client requests.
     pub const PARAMETER_REQUEST_LIST: u8 = 55;
-    /// Why a server refused.
+    /// Reason why the server refused.
     pub const MESSAGE: u8 = 56;
-    /// The largest message that a client takes.
+    /// Maximum message size that the client accepts.
     pub const MAX_MESSAGE_SIZE: u8 = 57;
-    /// T1, seconds.
+    /// Renewal time T1 in seconds.
     pub const RENEWAL_TIME: u8 = 58;
-    /// T2, seconds.
+    /// Rebinding time T2 in seconds.
     pub const REBINDING_TIME: u8 = 59;
-    /// Domains to search (RFC 3397).
+    /// Domain search list (RFC 3397).
     pub const DOMAIN_SEARCH: u8 = 119;
-    /// Routes (RFC 3442).
+    /// Classless static routes (RFC 3442).
     pub const CLASSLESS_ROUTES: u8 = 121;
 }
 
@@ -460,10 +460,10 @@ const SNAME: usize = 44;
 const FILE: usize = 108;
 const COOKIE: usize = 236;
 const OPTIONS: usize = 240;
-/// The one flag there is.
+/// Broadcast flag, the only flag defined.
 const BROADCAST: u16 = 0x8000;
 const MAGIC_COOKIE: [u8; 4] = [99, 130, 83, 99];
-/// BOOTP's size: some relays drop shorter ones.
+/// Minimum message size in bytes, that of BOOTP: some relays drop shorter messages.
 const MIN_MESSAGE: usize = 300;
 const PAD: u8 = 0;
 const END: u8 = 255;
@@ -493,7 +493,7 @@ mod tests {
         }
     }
 
-    /// An offer with these bytes as its options.
+    /// Parses these bytes as the options of an offer.
     fn with_options(options: &[u8]) -> Options {
         let mut bytes = offer().to_bytes();
         bytes.truncate(OPTIONS);
@@ -640,7 +640,7 @@ mod tests {
         let options = with_options(&[
             121, 19, 0, 192, 0, 2, 1, 20, 10, 1, 0xFF, 192, 0, 2, 1, 32, 192, 0, 2, 1, 0, 255,
         ]);
-        // The last one lacks three bytes of its router.
+        // The last route lacks three bytes of its router.
         let malformed = Malformed {
             code: 121,
             length: 19,
@@ -662,7 +662,7 @@ mod tests {
         assert!(too_long.routes(code::CLASSLESS_ROUTES).is_err());
     }
 
-    /// Everything that can be asked of a message.
+    /// Reads all options of a message by all accessors.
     fn read_all(message: &Message) {
         for code in 0..=255 {
             let options = &message.options;

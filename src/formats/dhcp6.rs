@@ -1,82 +1,81 @@
 //! DHCPv6 messages between a client and a server: header and options (RFC 8415 sections 8 and 21),
 //! name servers and search lists (RFC 3646).
 //!
-//! Options are decoded one by one when they are asked for: a malformed one costs nothing but
-//! itself.
+//! Each option is decoded on access, so a malformed one affects no other.
 
 use super::domain_name::{self, Compression};
 use super::le_bytes::array;
 use core::net::Ipv6Addr;
 
-/// A message.
+/// DHCPv6 message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// What kind.
+    /// Message type.
     pub message_type: MessageType,
-    /// The number of the exchange.
+    /// Transaction ID.
     pub xid: [u8; 3],
-    /// Its options.
+    /// Options of the message.
     pub options: Options,
 }
 
-/// Those between clients and servers (RFC 8415 section 7.3).
+/// Type of a message between clients and servers (RFC 8415 section 7.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageType {
-    /// A server offers.
+    /// Offer of a server.
     Advertise,
-    /// A client gives back what another host uses.
+    /// Refusal, by a client, of an address that another host uses.
     Decline,
-    /// A client asks for what is not an address.
+    /// Request of a client for configuration other than addresses.
     InformationRequest,
-    /// A client asks any server for more time.
+    /// Request of a client to any server to extend lifetimes.
     Rebind,
-    /// A client gives back an address.
+    /// Release of an address by a client.
     Release,
-    /// A client asks its server for more time.
+    /// Request of a client to its server to extend lifetimes.
     Renew,
-    /// A server answers.
+    /// Response of a server.
     Reply,
-    /// A client takes an offer.
+    /// Acceptance of an offer by a client.
     Request,
-    /// A client looks for servers.
+    /// Search of a client for servers.
     Solicit,
 }
 
-/// A server's word on a message or an association (RFC 8415 section 21.13).
+/// Status of a message or an association, reported by a server (RFC 8415 section 21.13).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Zero for success.
+    /// Status code; zero means success.
     pub code: u16,
-    /// For people.
+    /// Human-readable message.
     pub text: String,
 }
 
-/// Addresses of one interface (RFC 8415 section 21.4: `IA_NA`).
+/// Identity association: addresses of one interface (RFC 8415 section 21.4: `IA_NA`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Association {
-    /// The client's number for it.
+    /// Identifier (IAID) that the client chose.
     pub id: u32,
-    /// T1 in seconds, zero where the server leaves it open.
+    /// T1 in seconds; zero if the server sets none.
     pub renew: u32,
-    /// T2 in seconds, likewise.
+    /// T2 in seconds; zero if the server sets none.
     pub rebind: u32,
-    /// What it holds.
+    /// Options of the association.
     pub options: Options,
 }
 
-/// An address of an association (RFC 8415 section 21.6).
+/// Address of an association (RFC 8415 section 21.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AssociationAddress {
     /// The address.
     pub address: Ipv6Addr,
-    /// Its preferred lifetime in seconds.
+    /// Preferred lifetime in seconds.
     pub preferred: u32,
-    /// Its valid lifetime in seconds.
+    /// Valid lifetime in seconds.
     pub valid: u32,
 }
 
 impl Message {
-    /// Parses a UDP payload; `None` for a relay's and other kinds of message.
+    /// Parses a UDP payload; `None` for relay messages and other unsupported types.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let [kind, xid @ ..]: [u8; 4] = array(bytes, 0)?;
@@ -87,7 +86,7 @@ impl Message {
         })
     }
 
-    /// The UDP payload.
+    /// Encodes the message as a UDP payload.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![self.message_type.to_byte()];
@@ -102,7 +101,7 @@ impl Message {
 pub struct Options(Vec<(u16, Vec<u8>)>);
 
 impl Options {
-    /// Options up to the first that is not whole.
+    /// Parses options up to the first incomplete one.
     fn parse(mut bytes: &[u8]) -> Self {
         let mut options = Vec::new();
         while let Some(([c0, c1, l0, l1], rest)) = bytes.split_first_chunk::<4>() {
@@ -118,7 +117,7 @@ impl Options {
 
     fn write(&self, bytes: &mut Vec<u8>) {
         for (code, value) in &self.0 {
-            // A longer one cannot be written; nothing here makes one.
+            // A longer value does not fit the length field; this program creates none.
             let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
             bytes.extend(code.to_be_bytes());
             bytes.extend(length.to_be_bytes());
@@ -141,7 +140,7 @@ impl Options {
         self.push(code::IA_NA, value);
     }
 
-    /// Adds an association's address.
+    /// Adds an address of an association.
     pub fn push_address(&mut self, address: &AssociationAddress) {
         let mut value = address.address.octets().to_vec();
         value.extend(address.preferred.to_be_bytes());
@@ -149,7 +148,7 @@ impl Options {
         self.push(code::IA_ADDRESS, value);
     }
 
-    /// The bytes of the first option with this code.
+    /// Returns the bytes of the first option with this code.
     #[must_use]
     pub fn get(&self, code: u16) -> Option<&[u8]> {
         self.all(code).next()
@@ -160,7 +159,7 @@ impl Options {
         of_code.map(|(_, value)| value.as_slice())
     }
 
-    /// The status; `None` (which means success) also where it is too short to be one.
+    /// Returns the status; `None`, which means success, also if the option is too short.
     #[must_use]
     pub fn status(&self) -> Option<Status> {
         self.all(code::STATUS).find_map(|value| {
@@ -172,7 +171,7 @@ impl Options {
         })
     }
 
-    /// The association with this number.
+    /// Returns the association with this identifier.
     #[must_use]
     pub fn association(&self, id: u32) -> Option<Association> {
         let mut associations = self.all(code::IA_NA).filter_map(|value| {
@@ -187,7 +186,7 @@ impl Options {
         associations.find(|association| association.id == id)
     }
 
-    /// The addresses of an association, those without a bad status.
+    /// Returns the addresses of an association, except those with an error status.
     pub fn addresses(&self) -> impl Iterator<Item = AssociationAddress> {
         self.all(code::IA_ADDRESS).filter_map(|value| {
             let options = Self::parse(value.get(24..)?);
@@ -202,7 +201,7 @@ impl Options {
         })
     }
 
-    /// Name servers, as many as are whole.
+    /// Returns the name servers, without incomplete addresses.
     #[must_use]
     pub fn name_servers(&self) -> Vec<Ipv6Addr> {
         let values = self.all(code::NAME_SERVERS);
@@ -210,7 +209,7 @@ impl Options {
         addresses.copied().map(Ipv6Addr::from_octets).collect()
     }
 
-    /// Domains to search, as many as can be read.
+    /// Returns the domain search list, up to the first name that cannot be parsed.
     #[must_use]
     pub fn domain_names(&self) -> Vec<String> {
         let value = self.get(code::DOMAIN_SEARCH).unwrap_or_default();
@@ -249,25 +248,25 @@ impl MessageType {
     }
 }
 
-/// Codes of options.
+/// Option codes.
 pub mod code {
-    /// Who asks.
+    /// Identifier of the client.
     pub const CLIENT_ID: u16 = 1;
-    /// Who answers.
+    /// Identifier of the server.
     pub const SERVER_ID: u16 = 2;
-    /// See [`super::Association`].
+    /// Identity association, see [`super::Association`].
     pub const IA_NA: u16 = 3;
-    /// See [`super::AssociationAddress`].
+    /// Address of an association, see [`super::AssociationAddress`].
     pub const IA_ADDRESS: u16 = 5;
-    /// The options that a client wants.
+    /// Options that the client requests.
     pub const OPTION_REQUEST: u16 = 6;
-    /// Hundredths of a second since the exchange began.
+    /// Time since the exchange began, in hundredths of a second.
     pub const ELAPSED_TIME: u16 = 8;
-    /// See [`super::Status`].
+    /// Status, see [`super::Status`].
     pub const STATUS: u16 = 13;
     /// Name servers (RFC 3646).
     pub const NAME_SERVERS: u16 = 23;
-    /// Domains to search (RFC 3646).
+    /// Domain search list (RFC 3646).
     pub const DOMAIN_SEARCH: u16 = 24;
 }
 

@@ -1,22 +1,22 @@
-//! Lists of domain names as they are on the wire (RFC 1035 section 3.1): search lists of DHCP and
-//! of router advertisements.
+//! Lists of domain names in wire format (RFC 1035 section 3.1): search lists of DHCP and of router
+//! advertisements.
 //!
-//! Names come out as text with dots and without the root's. Whether a name may be used is not
-//! decided here: bytes that no name should have are escaped, so that a later check refuses them and
-//! a log line can show them.
+//! Names are returned as text with dots and without the root label. Whether a name may be used is
+//! not decided here. Bytes that no name should have are escaped, so that a later check refuses them
+//! and a log line can show them.
 
 use std::fmt::Write as _;
 
-/// Whether names may continue at an earlier place of the list (RFC 1035 section 4.1.4).
+/// Use of pointers that continue a name at an earlier offset of the list (RFC 1035 section 4.1.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
-    /// RFC 3397: the search list of DHCPv4.
+    /// Pointers are allowed: search list of DHCPv4 (RFC 3397).
     Allowed,
-    /// RFC 8415 section 10 and RFC 8106 section 5.2.
+    /// Pointers are forbidden (RFC 8415 section 10 and RFC 8106 section 5.2).
     Forbidden,
 }
 
-/// Reads names until the list ends, or up to the first that is malformed. Root names, which are
+/// Reads names up to the end of the list or the first malformed name. Root names, which are
 /// padding, are left out.
 #[must_use]
 pub fn read_list(list: &[u8], compression: Compression) -> Vec<String> {
@@ -34,13 +34,13 @@ pub fn read_list(list: &[u8], compression: Compression) -> Vec<String> {
     names
 }
 
-/// The name at an offset, and the offset behind it.
+/// Returns the name at an offset and the offset behind it.
 fn read(list: &[u8], start: usize, compression: Compression) -> Option<(String, usize)> {
     let mut name = String::new();
     let mut wire_length = 0;
     let mut at = start;
-    // Where the name began that is being read: a pointer leads to an earlier one, so that there is
-    // an end.
+    // Start of the part of the name that is being read. A pointer must lead to an earlier offset,
+    // so the loop ends.
     let mut began = start;
     let mut next = None;
     loop {
@@ -81,7 +81,7 @@ fn push_label(name: &mut String, label: &[u8]) {
                 name.push(char::from(*byte));
             }
             b'!'..=b'~' => name.push(char::from(*byte)),
-            // RFC 1035 section 5.1.
+            // Escaped by RFC 1035 section 5.1.
             _ => {
                 let _infallible = write!(name, "\\{byte:03}");
             }
@@ -90,11 +90,11 @@ fn push_label(name: &mut String, label: &[u8]) {
 }
 
 const MAX_LABEL: u8 = 63;
-/// RFC 1035 section 2.3.4: with the root's label.
+/// Maximum bytes of a name without the root label, with which it has 255 (RFC 1035 section 2.3.4).
 const MAX_NAME: usize = 254;
-/// More than any resolver searches.
+/// Maximum number of names: more than any resolver searches.
 const MAX_NAMES: usize = 32;
-/// The two highest bits: the rest of the two bytes is an offset.
+/// Tag of a pointer in the two highest bits: the rest of the two bytes is an offset.
 const POINTER: u8 = 0xC0;
 
 #[cfg(test)]
@@ -116,7 +116,7 @@ mod tests {
     fn names_are_read_one_behind_the_other() {
         let mut list = wire("eng.example.org");
         list.extend(wire("example.com"));
-        // RFC 8106: filled up with zeroes.
+        // RFC 8106: the list is padded with zeroes.
         list.extend([0, 0, 0]);
         for compression in [Compression::Allowed, Compression::Forbidden] {
             assert_eq!(
@@ -181,7 +181,7 @@ mod tests {
             for compression in [Compression::Allowed, Compression::Forbidden] {
                 let names = read_list(&list, compression);
                 prop_assert!(names.len() <= MAX_NAMES);
-                // Four characters for an escaped byte.
+                // An escaped byte has four characters.
                 prop_assert!(names.iter().all(|name| name.len() <= 4 * MAX_NAME));
             }
         }

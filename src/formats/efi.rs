@@ -1,25 +1,26 @@
-//! UEFI boot records (UEFI 2.10 §3.1.3, §10.3): load options, the device path of a file on a partition, the boot order, and
-//! the `BOOT*.CSV` files in which distributions say how their loader wants to be called.
+//! UEFI boot entries (UEFI 2.10 §3.1.3, §10.3): load options, the device path of a file on a
+//! partition, and the boot order. Also `BOOT*.CSV` files, in which distributions define the boot
+//! entry of their loader.
 
 use super::guid::Guid;
 use super::le_bytes;
 use super::safe_name;
 
-/// A boot record: the content of a `Boot####` variable.
+/// Load option: content of a `Boot####` variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadOption {
-    /// Whether the firmware may boot it, and how it is shown.
+    /// Attributes: whether the firmware may boot the entry, and how it is shown.
     pub attributes: u32,
-    /// The name people see.
+    /// Name shown to users.
     pub label: String,
-    /// Where the loader is: device path nodes as the firmware stores them.
+    /// Location of the loader: device path nodes as the firmware stores them.
     pub path: Vec<u8>,
-    /// What the loader is given.
+    /// Data passed to the loader.
     pub data: Vec<u8>,
 }
 
 impl LoadOption {
-    /// An active record for a loader at a device path.
+    /// Creates an active load option for a loader at a device path.
     #[must_use]
     pub fn active(label: &str, path: Vec<u8>) -> Self {
         Self {
@@ -30,7 +31,7 @@ impl LoadOption {
         }
     }
 
-    /// The record in a variable's bytes; `None` where they end too early.
+    /// Parses the content of a variable; `None` if the bytes end too early.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let attributes = le_bytes::le32(bytes, 0)?;
@@ -41,7 +42,7 @@ impl LoadOption {
             .filter_map(|unit| le_bytes::le16(unit, 0))
             .take_while(|unit| *unit != 0)
             .collect();
-        // The label ends in a zero of its own, which has to be there.
+        // The label's own terminating zero must be present.
         let path_at = 6 + 2 * (units.len() + 1);
         let path = bytes.get(path_at..path_at + path_length)?.to_vec();
         let data = bytes.get(path_at + path_length..)?.to_vec();
@@ -53,8 +54,8 @@ impl LoadOption {
         })
     }
 
-    /// Whether it starts a file of a partition: its device path has a hard drive and a file (UEFI 2.10 section 10.3.5, types 4.1
-    /// and 4.4).
+    /// Returns whether the entry starts a file of a partition. Its device path then has a hard
+    /// drive and a file (UEFI 2.10 section 10.3.5, types 4.1 and 4.4).
     #[must_use]
     pub fn is_file_on_disk(&self) -> bool {
         let (mut has_drive, mut has_file) = (false, false);
@@ -62,14 +63,15 @@ impl LoadOption {
         while let [kind, subtype, low, high, ..] = rest {
             has_drive |= (*kind, *subtype) == (MEDIA, HARD_DRIVE);
             has_file |= (*kind, *subtype) == (MEDIA, FILE_PATH);
-            // A node without a length for itself ends the path.
+            // A node has at least its header of four bytes, so that a shorter length cannot stop
+            // the loop.
             let length = usize::from(u16::from_le_bytes([*low, *high])).max(4);
             rest = rest.get(length..).unwrap_or_default();
         }
         has_drive && has_file
     }
 
-    /// The variable's bytes; `None` for a device path longer than the format can say.
+    /// Encodes the content of the variable; `None` if the device path exceeds the format's limit.
     #[must_use]
     pub fn encode(&self) -> Option<Vec<u8>> {
         let path_length = u16::try_from(self.path.len()).ok()?;
@@ -82,31 +84,31 @@ impl LoadOption {
     }
 }
 
-/// A partition as a device path names it, in its disk's sectors.
+/// Partition in a device path, in sectors of its disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HardDrive {
-    /// Its number.
+    /// Partition number.
     pub number: u32,
-    /// Its first sector.
+    /// First sector.
     pub first: u64,
-    /// Its number of sectors.
+    /// Number of sectors.
     pub sectors: u64,
-    /// What identifies it.
+    /// Identifier of the partition.
     pub signature: Signature,
 }
 
-/// What identifies a partition in a device path.
+/// Identifier of a partition in a device path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {
-    /// A GUID partition table's partition: its own identifier.
+    /// Partition of a GUID partition table: its own identifier.
     Gpt(Guid),
-    /// An MBR's partition: the disk's identifier.
+    /// Partition of an MBR: the identifier of the disk.
     Mbr(u32),
 }
 
 impl HardDrive {
-    /// The device path of a file on this partition, its components separated by backslashes; `None` for a path longer than
-    /// the format can say.
+    /// Returns the device path of a file on this partition, with the components of `path` separated
+    /// by backslashes. `None` if the path exceeds the format's limit.
     #[must_use]
     pub fn file(&self, path: &str) -> Option<Vec<u8>> {
         let mut nodes = vec![MEDIA, HARD_DRIVE];
@@ -134,31 +136,32 @@ impl HardDrive {
     }
 }
 
-/// The numbers in a `BootOrder` variable.
+/// Parses the numbers of a `BootOrder` variable.
 #[must_use]
 pub fn boot_order(bytes: &[u8]) -> Vec<u16> {
     let numbers = bytes.chunks_exact(2);
     numbers.filter_map(|n| le_bytes::le16(n, 0)).collect()
 }
 
-/// The bytes of a `BootOrder` variable.
+/// Encodes the numbers of a `BootOrder` variable.
 #[must_use]
 pub fn encode_boot_order(order: &[u16]) -> Vec<u8> {
     order.iter().flat_map(|n| n.to_le_bytes()).collect()
 }
 
-/// What a `BOOT*.CSV` file wants.
+/// Boot entry that a `BOOT*.CSV` file defines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Csv {
-    /// The loader's file name, in the folder of the CSV file.
+    /// File name of the loader, in the folder of the CSV file.
     pub file: String,
-    /// The record's label; `None` where the file names none.
+    /// Label of the boot entry; `None` if it is missing or too long.
     pub label: Option<String>,
 }
 
 impl Csv {
-    /// The first line of a `BOOT*.CSV`: `loader,label,data,description`, in UTF-16 as shim's build writes it, or UTF-8. The text ends
-    /// at its first zero: some tools fill the file up with them. `None` when it names no plain file.
+    /// Parses the first line of a `BOOT*.CSV` that is not blank: `loader,label,data,description`.
+    /// The text is UTF-16, as shim's build writes it, or UTF-8. It ends at its first zero, because
+    /// some tools pad the file with zeroes. `None` if the line names no plain file.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let text = text(bytes);
@@ -174,7 +177,7 @@ impl Csv {
     }
 }
 
-/// Text in UTF-16 of either order, with or without its mark, or in UTF-8.
+/// Decodes text in UTF-16 of either byte order, with or without a byte order mark, or in UTF-8.
 fn text(bytes: &[u8]) -> String {
     let (units, is_big) = match bytes {
         [0xFF, 0xFE, rest @ ..] => (rest, false),
@@ -191,13 +194,13 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf16_lossy(&units)
 }
 
-/// Zero-terminated.
+/// Encodes text as UTF-16 (little-endian) with a terminating zero.
 fn utf16(text: &str) -> Vec<u8> {
     let units = text.encode_utf16().chain([0]);
     units.flat_map(u16::to_le_bytes).collect()
 }
 
-/// Longer labels are no names but an attempt on the variable store.
+/// Maximum length of a label in bytes: a longer one is an attack on the variable store.
 const MAX_LABEL: usize = 128;
 /// `LOAD_OPTION_ACTIVE`.
 const ACTIVE: u32 = 1;
@@ -211,7 +214,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A record as efibootmgr 17 wrote it under OVMF: `-c -d /dev/sda -p 1 -L ironic1 -l '\EFI\BOOT\BOOTX64.EFI'`.
+    /// Returns a boot entry as efibootmgr 17 wrote it under OVMF:
+    /// `-c -d /dev/sda -p 1 -L ironic1 -l '\EFI\BOOT\BOOTX64.EFI'`.
     fn record() -> Vec<u8> {
         let mut bytes = vec![1, 0, 0, 0, 98, 0];
         bytes.extend(b"i\0r\0o\0n\0i\0c\x001\0\0\0");
@@ -222,7 +226,7 @@ mod tests {
         let name = "\\EFI\\BOOT\\BOOTX64.EFI".encode_utf16();
         bytes.extend(name.flat_map(u16::to_le_bytes));
         bytes.extend([0, 0, 0x7F, 0xFF, 4, 0]);
-        // The path's length counts the nodes, the end among them.
+        // The path's length counts the nodes, including the end node.
         let length = bytes.len() - 6 - 16;
         bytes[4] = u8::try_from(length).unwrap();
         let file = u8::try_from(length - 42 - 4).unwrap();

@@ -1,7 +1,9 @@
-//! ext2, ext3 and ext4, read only (Linux: `Documentation/filesystems/ext4`, `fs/ext4/ext4.h`): enough for config drives.
+//! ext2, ext3 and ext4, read-only (Linux: `Documentation/filesystems/ext4`, `fs/ext4/ext4.h`), as
+//! far as config drives need it.
 //!
-//! The bytes are a stranger's: special files are left out, no name leads out of its directory, a directory is visited once, and
-//! work and memory are bounded. A file system that asks for more than is known here, or for its journal, is refused.
+//! The file system is untrusted. Special files are left out, no name leads out of its directory,
+//! each directory is visited once, and work and memory are bounded. A file system is refused if it
+//! needs unknown features or its journal.
 
 use super::le_bytes;
 use super::links::Link;
@@ -10,24 +12,24 @@ use crate::progress::Cancel;
 use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// An ext file system on `D`.
+/// ext file system on `D`.
 #[derive(Debug)]
 pub struct Ext<D> {
     disk: D,
     shape: Shape,
 }
 
-/// A file, by its place in the tree.
+/// File with its location in the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Its path, one plain name a component.
+    /// Path; each component is a plain name.
     pub path: Vec<String>,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub bytes: u64,
     inode: u32,
 }
 
-/// Why a file system cannot be read.
+/// Reason why a file system cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The reading was cancelled.
@@ -36,13 +38,14 @@ pub enum Error {
     /// A structure points out of the file system or to itself.
     #[error("the ext file system is damaged")]
     Damaged,
-    /// It uses something that is unknown here, by the bits of `s_feature_incompat`.
+    /// The file system uses unknown features, given as bits of `s_feature_incompat`.
     #[error("the ext file system has features that are not known: {0:#x}")]
     Features(u32),
-    /// There are more files, longer paths or larger or deeper directories than a config drive has.
+    /// The file system has more files, longer paths, or larger or deeper directories than a config
+    /// drive.
     #[error("the ext file system has too many files or directories, or too large ones")]
     TooMuch,
-    /// A file is larger than the caller takes.
+    /// A file is larger than the caller accepts; its size in bytes.
     #[error("a file of the ext file system has {0} bytes")]
     TooLarge(u64),
     /// The device cannot be read.
@@ -60,7 +63,7 @@ impl From<Exceeded> for Error {
 }
 
 impl<D: Read + Seek> Ext<D> {
-    /// The ext file system on `disk`; `None` when there is none.
+    /// Opens the ext file system on `disk`; `None` if there is none.
     ///
     /// # Errors
     /// [`Error::Features`], [`Error::Damaged`], [`Error::Read`].
@@ -73,7 +76,7 @@ impl<D: Read + Seek> Ext<D> {
         Ok(Some(Self { disk, shape }))
     }
 
-    /// All files and symbolic links of the tree.
+    /// Returns all files and symbolic links of the tree.
     ///
     /// # Errors
     /// [`Error::Cancelled`], [`Error::Damaged`], [`Error::TooMuch`], [`Error::Read`].
@@ -119,7 +122,7 @@ impl<D: Read + Seek> Ext<D> {
         Ok((files, links))
     }
 
-    /// A file's bytes, when it has no more than `most`.
+    /// Reads the content of a file of at most `most` bytes.
     ///
     /// # Errors
     /// [`Error::Cancelled`], [`Error::TooLarge`], [`Error::Damaged`], [`Error::Read`].
@@ -158,7 +161,7 @@ impl<D: Read + Seek> Ext<D> {
 
     fn target(&mut self, link: &Inode, cancel: &Cancel) -> Result<String, Error> {
         let bytes = match usize::try_from(link.bytes) {
-            // Short ones are in the place of the map.
+            // Short targets are stored in place of the block map.
             Ok(length) if length < link.map.len() && !link.has_extents => {
                 link.map.get(..length).unwrap_or_default().to_vec()
             }
@@ -168,7 +171,7 @@ impl<D: Read + Seek> Ext<D> {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// All bytes of a file, whose number the caller has looked at.
+    /// Reads all bytes of a file. The caller has checked their number.
     fn content(&mut self, inode: &Inode, cancel: &Cancel) -> Result<Vec<u8>, Error> {
         let block = self.shape.block;
         let mut content = Vec::new();
@@ -188,7 +191,7 @@ impl<D: Read + Seek> Ext<D> {
         Ok(content)
     }
 
-    /// Where on the disk a file's block is; `None` for a hole.
+    /// Returns the offset of a file's block on the disk; `None` for a hole.
     fn place(&mut self, inode: &Inode, number: u32) -> Result<Option<u64>, Error> {
         let block = match inode.has_extents {
             true => self.block_by_extents(inode, number)?,
@@ -202,7 +205,7 @@ impl<D: Read + Seek> Ext<D> {
         }
     }
 
-    /// The block in the tree of extents (ext4); zero for a hole.
+    /// Looks up a block in the extent tree (ext4); zero for a hole.
     fn block_by_extents(&mut self, inode: &Inode, number: u32) -> Result<u64, Error> {
         let mut node = inode.map.to_vec();
         for _ in 0..=MAX_EXTENT_DEPTH {
@@ -219,7 +222,7 @@ impl<D: Read + Seek> Ext<D> {
                 .unwrap_or_default()
                 .chunks_exact(12)
                 .take(count);
-            // The last that begins at the block or before it.
+            // The last entry that begins at or before the block.
             let entry = entries
                 .take_while(|entry| le_bytes::le32(entry, 0).is_some_and(|first| first <= number))
                 .last();
@@ -242,7 +245,7 @@ impl<D: Read + Seek> Ext<D> {
             }
             let (within, length) = (u64::from(number) - word(0)?, half(4)?);
             let block = (half(6)? << 32 | word(8)?) + within;
-            // Longer ones are set aside and not written: they read as zeroes.
+            // Longer extents are allocated but not written: they read as zeroes.
             let is_written = length <= MAX_EXTENT_LEN;
             return Ok(if is_written && within < length {
                 block
@@ -253,7 +256,8 @@ impl<D: Read + Seek> Ext<D> {
         Err(Error::Damaged)
     }
 
-    /// The block by the twelve direct pointers and three levels of indirect ones (ext2, ext3); zero for a hole.
+    /// Looks up a block by the twelve direct pointers and three levels of indirect ones (ext2,
+    /// ext3); zero for a hole.
     fn block_by_pointers(&mut self, inode: &Inode, number: u32) -> Result<u64, Error> {
         let per_block = self.shape.block / 4;
         let mut number = u64::from(number);
@@ -292,7 +296,7 @@ impl<D: Read + Seek> Ext<D> {
     }
 }
 
-/// What the superblock says about where things are.
+/// Layout of the file system, from its superblock.
 #[derive(Debug)]
 struct Shape {
     block: u64,
@@ -331,7 +335,7 @@ impl Shape {
         })
     }
 
-    /// Bytes of a block or a part of one, as a length in memory.
+    /// Converts the bytes of a block, or of a part of one, to a length in memory.
     fn length(&self, bytes: u64) -> usize {
         usize::try_from(bytes.min(self.block)).unwrap_or_default()
     }
@@ -341,7 +345,7 @@ struct Inode {
     kind: u16,
     bytes: u64,
     has_extents: bool,
-    /// Pointers, extents or a short link.
+    /// Pointers, extents or a short link target.
     map: [u8; 60],
 }
 
@@ -357,7 +361,8 @@ impl Inode {
     }
 }
 
-/// Names and inodes in a directory's bytes. The nodes of a hashed directory look like unused entries.
+/// Returns the names and inodes of a directory. The nodes of a hashed directory look like unused
+/// entries.
 fn entries(directory: &[u8], shape: &Shape) -> Result<Vec<(String, u32)>, Error> {
     let mut found = Vec::new();
     for block in directory.chunks(shape.length(shape.block)) {
@@ -367,7 +372,7 @@ fn entries(directory: &[u8], shape: &Shape) -> Result<Vec<(String, u32)>, Error>
             le_bytes::le16(rest, 4),
             le_bytes::array(rest, 6),
         ) {
-            // Blocks of 64 KiB have entries longer than 16 bits can say.
+            // Blocks of 64 KiB can have entries whose length exceeds 16 bits.
             let length = match length {
                 0 | 0xFFFC.. => rest.len(),
                 length => usize::from(length),
@@ -393,7 +398,7 @@ fn pointer(bytes: &[u8], number: u64) -> Result<u64, Error> {
         .ok_or(Error::Damaged)
 }
 
-/// Up to `length` bytes; fewer where the disk ends.
+/// Reads up to `length` bytes; fewer if the disk ends.
 fn bytes_at(disk: &mut (impl Read + Seek), at: u64, length: u64) -> Result<Vec<u8>, Error> {
     disk.seek(SeekFrom::Start(at)).map_err(Error::Read)?;
     let mut bytes = Vec::new();
@@ -402,7 +407,7 @@ fn bytes_at(disk: &mut (impl Read + Seek), at: u64, length: u64) -> Result<Vec<u
     Ok(bytes)
 }
 
-/// The inode of the top directory.
+/// Inode of the root directory.
 const ROOT: u32 = 2;
 const DIRECTORY: u16 = 0o040_000;
 const REGULAR: u16 = 0o100_000;
@@ -412,14 +417,15 @@ const EXTENTS: u32 = 0x8_0000;
 /// `INCOMPAT_FILETYPE` and `INCOMPAT_64BIT`.
 const ENTRY_TYPES: u32 = 0x2;
 const SIXTY_FOUR_BITS: u32 = 0x80;
-/// Beside these: extents, multiple mount protection, flexible groups, large extended attributes, a seed of checksums, large directories.
+/// Known features: those above, extents, multiple mount protection, flexible groups, large extended
+/// attributes, a checksum seed and large directories.
 const KNOWN_FEATURES: u32 =
     ENTRY_TYPES | 0x40 | SIXTY_FOUR_BITS | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000;
 const DIRECT: u64 = 12;
 const MAX_EXTENT_DEPTH: u16 = 5;
 /// `EXT_INIT_MAX_LEN`.
 const MAX_EXTENT_LEN: u64 = 32_768;
-/// Bytes of a link's target (`PATH_MAX`).
+/// Maximum bytes of a link's target (`PATH_MAX`).
 const MAX_TARGET_LEN: usize = 4096;
 
 #[cfg(test)]
@@ -463,7 +469,7 @@ mod tests {
         }
     }
 
-    /// A file system that mkfs made of a folder.
+    /// Creates a file system from a folder with mkfs.
     #[expect(
         clippy::disallowed_methods,
         reason = "only mkfs makes its file systems"
@@ -524,7 +530,7 @@ mod tests {
     #[test]
     fn a_file_system_that_needs_more_is_refused() {
         let mut image = fixture::unpacked(EXT4);
-        // Its journal; inline data; encryption.
+        // Journal recovery; inline data; encryption.
         for features in [0x4, 0x8000, 0x1_0000_u32] {
             let known = le_bytes::le32(&image, 1024 + 96).unwrap() & KNOWN_FEATURES;
             image[1024 + 96..1024 + 100].copy_from_slice(&(known | features).to_le_bytes());

@@ -1,7 +1,8 @@
-//! FAT12, FAT16 and FAT32, read only (Microsoft's "FAT: General Overview of On-Disk Format" 1.03).
+//! FAT12, FAT16 and FAT32, read-only (Microsoft's "FAT: General Overview of On-Disk Format" 1.03).
 //!
-//! For EFI system partitions and config drives made by strangers: whatever the bytes say, work and memory are bounded, and no
-//! name leads out of its directory. Writing is left to the `fatfs` crate, which only ever sees what we formatted.
+//! For EFI system partitions and untrusted config drives: work and memory are bounded for any
+//! content, and no name leads out of its directory. Writing is left to the `fatfs` crate, which
+//! only processes file systems that this program formatted.
 
 mod entries;
 
@@ -13,33 +14,33 @@ use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 
-/// A FAT file system on `D`.
+/// FAT file system on `D`.
 #[derive(Debug)]
 pub struct Fat<D> {
     disk: D,
     shape: Shape,
 }
 
-/// A file, by its place in the tree.
+/// File with its location in the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Its path, one plain name a component.
+    /// Path; each component is a plain name.
     pub path: Vec<String>,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub bytes: u64,
     first: u32,
 }
 
-/// A tree, as far as it can be read.
+/// Files of a tree, as far as it can be read.
 #[derive(Debug)]
 pub struct Listing {
-    /// The files, in the order of their directories.
+    /// Files, in the order of their directories.
     pub files: Vec<File>,
-    /// The directories that cannot be read, and why; what would be in them is not among the files.
+    /// Unreadable directories with their errors. Their content is missing from `files`.
     pub unread: Vec<(Vec<String>, Error)>,
 }
 
-/// Why a file system cannot be read.
+/// Reason why a file system cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The reading was cancelled.
@@ -48,10 +49,11 @@ pub enum Error {
     /// A chain of clusters leaves the file system or never ends.
     #[error("the FAT file system is damaged: a chain of clusters goes astray")]
     Chain,
-    /// There are more files, longer paths or larger or deeper directories than a sane file system has.
+    /// The file system has more files, longer paths, or larger or deeper directories than a sane
+    /// one.
     #[error("the FAT file system has too many files or directories, or too large ones")]
     TooMuch,
-    /// A file is larger than the caller takes.
+    /// A file is larger than the caller accepts; its size in bytes.
     #[error("a file of the FAT file system has {0} bytes")]
     TooLarge(u64),
     /// The device cannot be read.
@@ -69,7 +71,7 @@ impl From<Exceeded> for Error {
 }
 
 impl<D: Read + Seek> Fat<D> {
-    /// The FAT file system on `disk`; `None` when there is none.
+    /// Opens the FAT file system on `disk`; `None` if there is none.
     ///
     /// # Errors
     /// [`Error::Read`].
@@ -81,21 +83,22 @@ impl<D: Read + Seek> Fat<D> {
         Ok(Shape::decode(&boot).map(|shape| Self { disk, shape }))
     }
 
-    /// Bytes of a sector as the file system counts.
+    /// Returns the sector size of the file system in bytes.
     #[must_use]
     pub fn sector(&self) -> u64 {
         self.shape.sector
     }
 
-    /// Its serial number as Linux shows it in `UUID=`: `1A2B-3C4D`.
+    /// Returns the serial number as Linux shows it in `UUID=`: `1A2B-3C4D`.
     #[must_use]
     pub fn serial(&self) -> String {
         let serial = self.shape.serial;
         format!("{:04X}-{:04X}", serial >> 16, serial & 0xFFFF)
     }
 
-    /// The label, padded with blanks: an entry of the root directory, as for libblkid since 2.33 (superblocks/vfat.c). What the
-    /// boot sector calls the file system is none. Of the root directory no more is read than Linux lets a directory have.
+    /// Returns the label, padded with blanks. It is an entry of the root directory, as in libblkid
+    /// since 2.33 (superblocks/vfat.c); the name in the boot sector is ignored. No more of the root
+    /// directory is read than Linux allows a directory to have.
     ///
     /// # Errors
     /// [`Error::Chain`], [`Error::Read`].
@@ -123,26 +126,26 @@ impl<D: Read + Seek> Fat<D> {
         Ok(None)
     }
 
-    /// All files of the tree, in the order of their directories.
+    /// Returns all files of the tree, in the order of their directories.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], [`Error::Chain`], [`Error::TooMuch`], [`Error::Read`]. One directory that cannot be read fails it: where
-    /// each file counts, nothing must go missing.
+    /// [`Error::Cancelled`], [`Error::Chain`], [`Error::TooMuch`], [`Error::Read`]. One unreadable
+    /// directory is an error, because callers of this function must not miss a file.
     pub fn files(&mut self, cancel: &Cancel) -> Result<Vec<File>, Error> {
         whole(self.tree(cancel)?.0)
     }
 
-    /// The files of all directories that can be read.
+    /// Returns the files of all directories that can be read.
     ///
-    /// Of directories that share their clusters, one is read.
+    /// Of directories that share their clusters, only one is read.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], [`Error::TooMuch`], and those of the root directory.
+    /// [`Error::Cancelled`], [`Error::TooMuch`], and errors of the root directory.
     pub fn readable_files(&mut self, cancel: &Cancel) -> Result<Listing, Error> {
         Ok(self.tree(cancel)?.0)
     }
 
-    /// Where on the disk the directories below the root begin.
+    /// Returns the offsets on the disk of all directories below the root.
     ///
     /// # Errors
     /// As [`Fat::files`].
@@ -154,7 +157,8 @@ impl<D: Read + Seek> Fat<D> {
         places.collect()
     }
 
-    /// What can be read, and the first clusters of all directories below the root.
+    /// Returns the readable part of the tree, and the first clusters of all directories below the
+    /// root.
     fn tree(&mut self, cancel: &Cancel) -> Result<(Listing, HashSet<u32>), Error> {
         let mut budget = Budget::new(cancel);
         let (mut files, mut unread) = (Vec::new(), Vec::new());
@@ -192,7 +196,7 @@ impl<D: Read + Seek> Fat<D> {
         Ok((Listing { files, unread }, seen))
     }
 
-    /// A file's bytes, when it has no more than `most`.
+    /// Reads the content of a file of at most `most` bytes.
     ///
     /// # Errors
     /// [`Error::Cancelled`], [`Error::TooLarge`], [`Error::Chain`], [`Error::Read`].
@@ -229,7 +233,8 @@ impl<D: Read + Seek> Fat<D> {
         self.chain(first, MAX_DIRECTORY_BYTES, |bytes| budget.read(bytes))
     }
 
-    /// Up to `most` bytes of the chain that begins at a cluster. Each piece must be allowed before it is read.
+    /// Reads up to `most` bytes of the chain that begins at a cluster. `allow` must permit each
+    /// piece before it is read.
     fn chain(
         &mut self,
         first: u32,
@@ -253,7 +258,7 @@ impl<D: Read + Seek> Fat<D> {
         Ok(bytes)
     }
 
-    /// Where on the disk a cluster is.
+    /// Returns the offset of a cluster on the disk.
     fn place(&self, cluster: u32) -> Result<u64, Error> {
         let index = cluster.checked_sub(2).map(u64::from);
         let index = index.filter(|index| *index < u64::from(self.shape.clusters));
@@ -261,7 +266,7 @@ impl<D: Read + Seek> Fat<D> {
         Ok(self.shape.data_at + index * self.shape.cluster)
     }
 
-    /// The cluster after one; `None` at the chain's end.
+    /// Returns the cluster that follows one; `None` at the end of the chain.
     fn next(&mut self, cluster: u32) -> Result<Option<u32>, Error> {
         let number = u64::from(cluster);
         let offset = match self.shape.width {
@@ -292,7 +297,7 @@ impl<D: Read + Seek> Fat<D> {
     }
 }
 
-/// The files of a tree of which nothing is missing.
+/// Returns the files of a complete listing, or the error of its first unreadable directory.
 fn whole(listing: Listing) -> Result<Vec<File>, Error> {
     match listing.unread.into_iter().next() {
         None => Ok(listing.files),
@@ -300,7 +305,7 @@ fn whole(listing: Listing) -> Result<Vec<File>, Error> {
     }
 }
 
-/// What the boot sector says about where things are.
+/// Layout of the file system, from its boot sector.
 #[derive(Debug)]
 struct Shape {
     width: Width,
@@ -358,7 +363,8 @@ impl Shape {
         let root_at = reserved + fats * fat_sectors;
         let data = root_at + root_bytes.div_ceil(sector);
         let clusters = u32::try_from(total.checked_sub(data)? / sectors_a_cluster).ok()?;
-        // FAT32 is known by its missing 16-bit size, as the kernel knows it: mkfs makes some with few clusters.
+        // FAT32 is detected by its missing 16-bit size, as in the kernel: mkfs creates some with
+        // few clusters.
         let width = match clusters {
             _ if is_wide => Width::ThirtyTwo,
             0..4085 => Width::Twelve,
@@ -384,9 +390,9 @@ impl Shape {
     }
 }
 
-/// As many as libblkid looks at.
+/// Maximum number of clusters searched for a label, as in libblkid.
 const MAX_LABEL_CLUSTERS: u32 = 100;
-/// 65,536 entries (Linux: `FAT_MAX_DIR_SIZE`).
+/// Maximum bytes of a root directory: 65,536 entries (Linux: `FAT_MAX_DIR_SIZE`).
 const MAX_ROOT_LEN: u64 = 2 << 20;
 
 #[cfg(test)]
@@ -410,7 +416,7 @@ mod tests {
         Ok(contents)
     }
 
-    /// A file system of the `fatfs` crate with a large file and a deep one.
+    /// Creates a file system with the `fatfs` crate, with a large file and a deeply nested one.
     fn made(bytes: usize, sector: u16) -> Vec<u8> {
         let mut image = Cursor::new(vec![0; bytes]);
         let options = fatfs::FormatVolumeOptions::new().bytes_per_sector(sector);
@@ -464,7 +470,7 @@ mod tests {
         let boot = image[..512].to_vec();
         let fat_at = usize::from(le_bytes::le16(&boot, 14).unwrap()) * 512;
         let fat_bytes = usize::from(le_bytes::le16(&boot, 22).unwrap()) * 512;
-        // Every cluster of this FAT12 is followed by cluster 2.
+        // Cluster 2 follows every cluster of this FAT12.
         for place in image[fat_at..fat_at + fat_bytes].chunks_exact_mut(3) {
             place.copy_from_slice(&[0x02, 0x20, 0x00]);
         }
@@ -486,7 +492,7 @@ mod tests {
         image[36..40].copy_from_slice(&fat_sectors.to_le_bytes());
         image[44..48].copy_from_slice(&2u32.to_le_bytes());
         image[510..512].copy_from_slice(&[0x55, 0xAA]);
-        // Deleted entries, cluster after cluster; the last one leads back to the first.
+        // All entries are deleted. The chain's last cluster leads back to the first.
         for (number, entry) in image[512 + 8..][..100 * 4].chunks_mut(4).enumerate() {
             let next = (u32::try_from(number).unwrap() + 1) % 100 + 2;
             entry.copy_from_slice(&next.to_le_bytes());
@@ -509,7 +515,7 @@ mod tests {
         }
     }
 
-    /// A FAT16 with clusters of 512 bytes, made by hand: whatever its chains say.
+    /// FAT16 with clusters of 512 bytes and arbitrary chains, built by hand.
     struct Made(Vec<u8>);
 
     impl Made {
@@ -538,7 +544,7 @@ mod tests {
             self.0[at..at + 2].copy_from_slice(&next.to_le_bytes());
         }
 
-        /// Links clusters into a chain, whose first it answers with.
+        /// Links clusters into a chain and returns its first cluster.
         fn chain(&mut self, clusters: std::ops::Range<u16>) -> u16 {
             for cluster in clusters.clone() {
                 let next = cluster + 1;
@@ -557,7 +563,7 @@ mod tests {
         }
     }
 
-    /// A directory entry behind the pieces of its long name, which may be empty.
+    /// Returns a directory entry behind the pieces of its long name, which may be empty.
     fn entry(long: &str, is_directory: bool, first: u16) -> Vec<u8> {
         let short = *b"NAME    EXT";
         let sum = short
@@ -617,7 +623,7 @@ mod tests {
         let mut image = Made::new();
         image.chain(2..3);
         image.chain(3..4);
-        // Beyond the last cluster from its second on.
+        // The second cluster of this chain is beyond the last cluster of the file system.
         image.follow(4, Made::CLUSTERS + 2);
         let named = |name: &str, first| entry(name, true, first);
         let root = [
@@ -643,13 +649,13 @@ mod tests {
             assert!(matches!(error, Error::Chain), "{error}");
             path
         });
-        // The last of two that share their clusters is the one that is read.
+        // Of two directories that share their clusters, the last one is read.
         assert_eq!(joined(files), ["twice/inner/file"]);
         assert_eq!(
             joined(unread.collect()),
             ["astray", "beyond", "good", "one", "twice/loop", "zero"]
         );
-        // Where every file counts, such a file system is damaged.
+        // `Fat::files` requires every directory, so it treats this file system as damaged.
         assert!(matches!(contents(&image.0), Err(Error::Chain)));
     }
 
@@ -695,7 +701,7 @@ mod tests {
     fn long_names_in_deep_directories_exceed_the_budget_of_a_tree() {
         let mut image = Made::new();
         let long = "x".repeat(250);
-        // Fifteen directories inside each other; the innermost ones share the clusters in which their files are.
+        // Fifteen nested directories. The innermost ones share the clusters that hold their files.
         image.put_root(&entry(&long, true, 2));
         for level in 2..15u16 {
             image.chain(level * 20..level * 20 + 2);

@@ -1,9 +1,10 @@
-//! Frames: the bytes of a file that is written from its beginning and may end in the middle of a word.
+//! Frames of a file that is written sequentially and may end in the middle of a word.
 //!
-//! A frame is the length of its content, the content's CRC-32 (both four bytes, little endian), and the content. Who wrote the
-//! last one may have died over it, so reading ends at the first frame that is not whole.
+//! A frame has the length of its content, the content's CRC-32 (both four bytes, little-endian),
+//! and the content. A crash can leave the last frame incomplete, so reading ends at the first
+//! incomplete frame.
 
-/// A content with its length and checksum before it; none where it is too long for a frame.
+/// Encodes content as a frame, with length and checksum before it; `None` if it is too long.
 #[must_use]
 pub fn frame(content: &[u8]) -> Option<Vec<u8>> {
     let length = u32::try_from(content.len()).ok()?;
@@ -14,13 +15,13 @@ pub fn frame(content: &[u8]) -> Option<Vec<u8>> {
     Some(frame)
 }
 
-/// The contents of the whole frames that the bytes begin with.
+/// Returns the contents of the complete frames at the beginning of the bytes.
 #[must_use]
 pub fn frames(bytes: &[u8]) -> Frames<'_> {
     Frames { bytes, read: 0 }
 }
 
-/// Contents one after the other; see [`frames`].
+/// Iterator over the contents of frames; see [`frames`].
 #[derive(Clone, Debug)]
 pub struct Frames<'a> {
     bytes: &'a [u8],
@@ -28,7 +29,7 @@ pub struct Frames<'a> {
 }
 
 impl Frames<'_> {
-    /// How many bytes the frames had that were whole so far.
+    /// Returns the number of bytes of the complete frames read so far.
     #[must_use]
     pub fn read(&self) -> usize {
         self.read
@@ -43,7 +44,7 @@ impl<'a> Iterator for Frames<'a> {
         let (checksum, rest) = rest.split_first_chunk()?;
         let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
         let content = rest.get(..length)?;
-        // An empty content is nobody's: eight zero bytes are memory that was never written.
+        // Empty content is not a frame: eight zero bytes are memory that was never written.
         if content.is_empty() || crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
             return None;
         }
@@ -52,7 +53,7 @@ impl<'a> Iterator for Frames<'a> {
     }
 }
 
-/// Length and checksum.
+/// Bytes of length and checksum.
 const HEADER: usize = 8;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Free space between partitions: where a new one goes when it shall be the last.
+//! Free space between partitions, and placement of a new last partition.
 
-/// A run of sectors, both ends included.
+/// Run of sectors, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Extent {
     pub(crate) first: u64,
@@ -9,8 +9,9 @@ pub(crate) struct Extent {
 
 /// Places `length` sectors at the end of the last free run of `usable` that holds them.
 ///
-/// The start is aligned down to `align` (the partition gets that little more), the end is the end of the run: this is what
-/// `sgdisk -n 0:-64MB:0` makes. A run too tight for alignment is used as it is.
+/// The start is aligned down to `align`, which enlarges the partition. The end is the end of the
+/// run, as with `sgdisk -n 0:-64MB:0`. If the run is too small for alignment, the partition starts
+/// with the run.
 pub(crate) fn place_last(
     usable: Extent,
     used: &[Extent],
@@ -30,7 +31,7 @@ pub(crate) fn place_last(
     })
 }
 
-/// The free runs of `usable`, ascending.
+/// Returns the free runs of `usable`, in ascending order.
 fn runs(usable: Extent, used: &[Extent]) -> Vec<Extent> {
     let mut used: Vec<Extent> = used.to_vec();
     used.sort();

@@ -1,7 +1,8 @@
-//! GUID partition tables (UEFI 2.10 §5.3): both copies read and checked, moved to a grown disk's end, a partition added.
+//! GUID partition tables (UEFI 2.10 §5.3). Reads and checks both copies, moves the backup to the
+//! end of a grown disk, and adds a partition.
 //!
-//! Like the kernel, this takes a disk for GPT only behind a protective entry in its MBR, so that what an earlier owner left at
-//! the disk's end is not taken for the table of what was written over its beginning.
+//! Like the kernel, this requires a protective entry in the MBR. Otherwise a stale backup at the
+//! disk's end could pass as the table of a disk whose beginning was overwritten.
 
 use super::free_space::{self, Extent};
 use super::guid::Guid;
@@ -9,7 +10,7 @@ use super::le_bytes;
 use super::mbr;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-/// A table as read from a disk.
+/// GUID partition table as read from a disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gpt {
     sector: u32,
@@ -19,49 +20,49 @@ pub struct Gpt {
     copies: Copies,
 }
 
-/// Which of the two copies were whole.
+/// Copies of the table that were valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Copies {
-    /// Both, and the backup is in the disk's last sector.
+    /// Both are valid; the backup is in the disk's last sector.
     Both,
-    /// Only the one at the disk's end.
+    /// Only the backup at the disk's end is valid.
     BackupOnly,
-    /// The first is whole; the disk's last sector holds no copy of it.
+    /// The primary is valid; the disk's last sector holds no copy of it.
     PrimaryOnly,
 }
 
-/// A partition of the table.
+/// Partition of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
-    /// Its place in the table, from 1: the number in its device name.
+    /// Index in the table, from 1: the number in the device name.
     pub number: u32,
-    /// What it is for.
+    /// Partition type.
     pub kind: Guid,
-    /// Its own identifier: the kernel's `PARTUUID`.
+    /// Unique identifier: the kernel's `PARTUUID`.
     pub id: Guid,
-    /// Its first sector.
+    /// First sector.
     pub first: u64,
-    /// Its last sector.
+    /// Last sector.
     pub last: u64,
-    /// Its name; empty where it has none.
+    /// Name; empty if the partition has none.
     pub name: String,
 }
 
-/// A partition wanted at the disk's end.
+/// Request for a partition at the disk's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewPartition {
-    /// Its least size in bytes.
+    /// Minimum size in bytes.
     pub bytes: u64,
-    /// What it is for.
+    /// Partition type.
     pub kind: Guid,
-    /// Its own identifier.
+    /// Unique identifier.
     pub id: Guid,
 }
 
-/// Why a table cannot be read or changed.
+/// Reason why a table cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A protective entry promises a table, and no copy of it is whole.
+    /// A protective entry requires a table, but no copy is valid.
     #[error("the GUID partition table is damaged: {0}")]
     Damaged(&'static str),
     /// The disk cannot be read.
@@ -70,10 +71,10 @@ pub enum Error {
     /// The table has no free entry.
     #[error("the GUID partition table has no free entry")]
     Full,
-    /// There is no run of free sectors for the wanted partition.
+    /// No run of free sectors has this number of bytes.
     #[error("the disk has no {0} free bytes in one piece")]
     NoSpace(u64),
-    /// A partition ends beyond the disk's last usable sector.
+    /// A partition ends beyond the disk's last usable sector; its number.
     #[error("partition {0} reaches beyond the end of the disk")]
     BeyondEnd(u32),
     /// The table cannot be written.
@@ -81,10 +82,10 @@ pub enum Error {
     Write(#[source] io::Error),
 }
 
-/// Reads the table of a disk of `bytes` bytes; `None` when the disk carries no GPT.
+/// Reads the table of a disk of `bytes` bytes; `None` if the disk has no GPT.
 ///
 /// # Errors
-/// [`Error::Read`]; [`Error::Damaged`] when a protective MBR promises a table and neither copy is whole.
+/// [`Error::Read`]; [`Error::Damaged`] if the MBR is protective and neither copy is valid.
 pub fn read(disk: &mut (impl Read + Seek), bytes: u64, sector: u32) -> Result<Option<Gpt>, Error> {
     let sectors = bytes / u64::from(sector.max(1));
     let Some(last) = sectors.checked_sub(1).filter(|_| sector >= 512) else {
@@ -114,19 +115,19 @@ pub fn read(disk: &mut (impl Read + Seek), bytes: u64, sector: u32) -> Result<Op
 }
 
 impl Gpt {
-    /// Which copies were whole when the table was read.
+    /// Returns the copies that were valid when the table was read.
     #[must_use]
     pub fn copies(&self) -> Copies {
         self.copies
     }
 
-    /// The disk's own identifier.
+    /// Returns the identifier of the disk.
     #[must_use]
     pub fn disk_id(&self) -> Guid {
         self.header.disk_id
     }
 
-    /// The partitions, by number.
+    /// Returns the partitions, sorted by number.
     #[must_use]
     pub fn partitions(&self) -> Vec<Partition> {
         (1..)
@@ -135,7 +136,8 @@ impl Gpt {
             .collect()
     }
 
-    /// Adds a partition at the end of the last free run that holds it, its start aligned to 1 MiB.
+    /// Adds a partition at the end of the last free run that holds it, with its start aligned to 1
+    /// MiB.
     ///
     /// # Errors
     /// [`Error::Full`], [`Error::NoSpace`], [`Error::BeyondEnd`].
@@ -173,12 +175,12 @@ impl Gpt {
         Ok(partition)
     }
 
-    /// Writes both copies, the backup into the disk's last sectors, and fits the protective MBR's entry to the disk. The backup
-    /// goes first, so that one whole copy is on the disk at every moment.
+    /// Writes both copies, the backup to the disk's last sectors, and fits the protective MBR entry
+    /// to the disk. The backup is written first, so that the disk always has one valid copy.
     ///
     /// # Errors
-    /// [`Error::BeyondEnd`], [`Error::NoSpace`] when the disk is too small for its own table, [`Error::Read`] for the MBR,
-    /// [`Error::Write`].
+    /// [`Error::BeyondEnd`], [`Error::NoSpace`] if the disk is too small for its own table,
+    /// [`Error::Read`] for the MBR, [`Error::Write`].
     pub fn write(&mut self, disk: &mut (impl Read + Write + Seek)) -> Result<(), Error> {
         self.move_backup_to_end()?;
         let sector = u64::from(self.sector);
@@ -209,7 +211,7 @@ impl Gpt {
         disk.flush().map_err(Error::Write)
     }
 
-    /// Puts the backup copy into the disk's last sectors and gives the room gained to the usable sectors.
+    /// Moves the backup to the disk's last sectors and adds the gained space to the usable sectors.
     fn move_backup_to_end(&mut self) -> Result<(), Error> {
         let last = self.sectors.saturating_sub(1);
         let table = self.table_sectors();
@@ -234,7 +236,7 @@ impl Gpt {
     }
 }
 
-/// One copy's header, as far as it differs between tables.
+/// Header of one copy: the fields that differ between tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Header {
     revision: u32,
@@ -250,7 +252,8 @@ struct Header {
 }
 
 impl Header {
-    /// The header in a sector, if its checksum and its numbers hold on a disk whose last sector is `last`.
+    /// Parses the header in a sector. Its checksum must match, and its numbers must fit a disk
+    /// whose last sector is `last`.
     fn decode(bytes: &[u8], at: u64, last: u64) -> Result<Self, &'static str> {
         if bytes.get(..8) != Some(SIGNATURE.as_slice()) {
             return Err("no header");
@@ -326,7 +329,7 @@ impl Header {
         bytes
     }
 
-    /// Whether this backup is the other half of `primary`.
+    /// Returns whether this backup belongs to the same table as `primary`.
     fn mirrors(&self, primary: &Self) -> bool {
         primary.backup_at == self.at
             && self.disk_id == primary.disk_id
@@ -339,7 +342,7 @@ impl Header {
 }
 
 impl Partition {
-    /// Its size in sectors.
+    /// Returns the size in sectors.
     #[must_use]
     pub fn sectors(&self) -> u64 {
         (self.last - self.first).saturating_add(1)
@@ -386,7 +389,7 @@ impl Partition {
 
 type Copy = Result<(Header, Vec<u8>), &'static str>;
 
-/// The copy whose header is in sector `at`: read errors apart from a copy that is not whole.
+/// Reads the copy whose header is in sector `at`. Read errors are separate from an invalid copy.
 fn copy_at(disk: &mut (impl Read + Seek), at: u64, last: u64, sector: u32) -> Result<Copy, Error> {
     let Some(bytes) = get(
         disk,
@@ -410,7 +413,7 @@ fn copy_at(disk: &mut (impl Read + Seek), at: u64, last: u64, sector: u32) -> Re
     Ok(Ok((header, entries)))
 }
 
-/// Bytes of the disk; `None` where it ends before them.
+/// Reads bytes of the disk; `None` if it ends before them.
 fn get(disk: &mut (impl Read + Seek), at: u64, length: u64) -> Result<Option<Vec<u8>>, Error> {
     disk.seek(SeekFrom::Start(at)).map_err(Error::Read)?;
     let mut bytes = Vec::new();
@@ -427,9 +430,10 @@ fn put(disk: &mut (impl Write + Seek), at: u64, bytes: &[u8]) -> Result<(), Erro
 const SIGNATURE: &[u8; 8] = b"EFI PART";
 const HEADER_BYTES: usize = 92;
 const HEADER_LENGTH: u32 = 92;
-/// 64 times what the standard asks for: more is not a table but an attempt on our memory.
+/// Maximum bytes of a table, 64 times what the standard requires: a larger one is an attack on
+/// memory.
 const MAX_TABLE_BYTES: u64 = 1 << 20;
-/// Partitions start at whole mebibytes, as sgdisk and parted make them.
+/// Alignment of partitions in bytes: whole mebibytes, as in sgdisk and parted.
 const ALIGNMENT: u64 = 1 << 20;
 
 /// Disks for tests.
@@ -441,8 +445,9 @@ pub(crate) mod fixture {
     pub(crate) const DISK_ID: Guid = Guid::from_text_order(0x11111111_2222_3333_4444_555555555555);
     const PARTITION_ID: Guid = Guid::from_text_order(0xAAAAAAAA_BBBB_CCCC_DDDD_EEEEEEEEEEEE);
 
-    /// Divides a file into partitions of a type, start and size, both in mebibytes. Each is named `esp`; the last byte of an
-    /// identifier but the first's is the partition's number.
+    /// Partitions a file by type, start and size of each partition, the latter two in mebibytes.
+    /// Each partition is named `esp`. The last byte of every identifier except the first is the
+    /// partition's number.
     pub(crate) fn write(file: &File, sector: u32, partitions: &[(Guid, u64, u64)]) {
         let bytes = file.metadata().unwrap().len();
         let mut boot = [0; 512];
@@ -499,7 +504,8 @@ mod tests {
 
     const NEW_ID: Guid = Guid::from_text_order(0x01234567_89AB_CDEF_0123_456789ABCDEF);
 
-    /// An image of `bytes` bytes with one 200 MiB partition, as `sgdisk -n 1:<1 MiB>:+200M -t 1:ef00 -c 1:esp` makes it.
+    /// Creates an image of `bytes` bytes with one 200 MiB partition, as by
+    /// `sgdisk -n 1:<1 MiB>:+200M -t 1:ef00 -c 1:esp`.
     fn image(bytes: u64, sector: u32) -> File {
         let file = tempfile::tempfile().unwrap();
         file.set_len(bytes).unwrap();
@@ -621,7 +627,7 @@ mod tests {
         assert!(matches!(error, Error::NoSpace(67_108_864)), "{error}");
     }
 
-    /// A header in sector 1 or 99 of a disk of 100 sectors.
+    /// Returns a header for sector 1 or 99 of a disk of 100 sectors.
     fn header(at: u64) -> Header {
         Header {
             revision: 0x0001_0000,
@@ -637,7 +643,7 @@ mod tests {
         }
     }
 
-    /// What it is found to be with one thing changed.
+    /// Decodes a header with one change.
     fn decoded(at: u64, change: impl Fn(&mut Header)) -> Result<(), &'static str> {
         let mut header = header(at);
         change(&mut header);
@@ -699,7 +705,7 @@ mod tests {
     fn entries_have_a_size_and_a_place() {
         let refused = Err("its entries are impossible");
         for size in [64, 129, 192, 8192] {
-            // The number keeps the table as long as it was, or shorter.
+            // With this number of entries the table does not become longer.
             let found = decoded(99, |header| {
                 (header.entry_size, header.entry_count) = (size, 2);
             });
@@ -758,7 +764,7 @@ mod tests {
     }
 
     proptest! {
-        /// Random headers with a right checksum: what a hostile image can bring.
+        /// Decodes random headers with a valid checksum, as a hostile image can have.
         #[test]
         fn no_header_makes_it_panic(
             numbers: [u64; 6], count: u32, size in prop_oneof![Just(128u32), any::<u32>()], entries: Vec<u8>,

@@ -1,25 +1,25 @@
-//! GUIDs as partition tables and EFI device paths store them: the first three groups little-endian.
+//! GUIDs as in partition tables and EFI device paths: the first three groups are little-endian.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A GUID in its stored byte order.
+/// GUID in its stored byte order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Guid(pub [u8; 16]);
 
 impl Guid {
-    /// A physical volume of Linux' logical volume manager.
+    /// Physical volume of the Linux logical volume manager (LVM).
     pub const LINUX_LVM: Self = Self::from_text_order(0xE6D6_D379_F507_44C2_A23C_238F_2A3D_F928);
     /// EFI system partition.
     pub const EFI_SYSTEM: Self = Self::from_text_order(0xC12A_7328_F81F_11D2_BA4B_00A0_C93E_C93B);
     /// Linux file-system data (sgdisk's `8300`).
     pub const LINUX_DATA: Self = Self::from_text_order(0x0FC6_3DAF_8483_4772_8E79_3D69_D847_7DE4);
-    /// IBM GPFS: one of the shared file systems that erasing spares.
+    /// IBM GPFS, one of the shared file systems that erasing spares.
     pub const GPFS: Self = Self::from_text_order(0x37AF_FC90_EF7D_4E96_91C3_2D7A_E055_B174);
-    /// VMware VMFS: one of the shared file systems that erasing spares.
+    /// VMware VMFS, one of the shared file systems that erasing spares.
     pub const VMFS: Self = Self::from_text_order(0xAA31_E02A_400F_11DB_9590_000C_2911_D1B8);
 
-    /// The GUID whose digits, as people write them, are this number.
+    /// Creates the GUID whose digits in text order are this number.
     #[must_use]
     pub const fn from_text_order(digits: u128) -> Self {
         let [a, b, c, d, e, f, g, h, rest @ ..] = digits.to_be_bytes();
@@ -27,7 +27,7 @@ impl Guid {
         Self([d, c, b, a, f, e, h, g, i, j, k, l, m, n, o, p])
     }
 
-    /// Whether all bytes are zero: an unused entry.
+    /// Returns whether all bytes are zero, as in an unused entry.
     #[must_use]
     pub fn is_nil(&self) -> bool {
         self.0 == [0; 16]
@@ -54,7 +54,7 @@ impl fmt::Display for Guid {
     }
 }
 
-/// A text that is no GUID.
+/// Error for a text that is not a GUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a GUID")]
 pub struct NotAGuid;

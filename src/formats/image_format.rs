@@ -1,42 +1,43 @@
-//! What an image's first bytes say it is, and whether it may be written.
+//! Detection of an image's format by its first bytes, and checks whether it may be written.
 //!
-//! The rules and texts are those of IPA's inspection (CVE-2024-44082): one format and no more, one the operator allows, the
-//! one Ironic announced. They need [`PREFIX`] bytes and nothing else, so a refusal comes before anything is written.
-//! A fixed VHD has its only mark in the file's last sector; like IPA we take it for raw, which its data are.
+//! Rules and texts are those of IPA's inspection (CVE-2024-44082). An image must have exactly one
+//! format, which the operator permits and Ironic announced. The checks need only [`PREFIX`] bytes,
+//! so an image is refused before anything is written. A fixed VHD has its only signature in the
+//! file's last sector. As in IPA it counts as raw, which its data are.
 
 use super::qcow2;
 use std::fmt;
 
-/// Bytes of an image's beginning that the inspection wants; a shorter image is looked at whole.
+/// Number of bytes of an image's beginning that are inspected; a shorter image is inspected whole.
 pub const PREFIX: usize = 34 << 10;
 
-/// A kind of image.
+/// Format of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A disk with a partition table (GPT or MBR), byte for byte.
+    /// Disk with a partition table (GPT or MBR), verbatim.
     Gpt,
-    /// An ISO 9660 or UDF file system.
+    /// ISO 9660 or UDF file system.
     Iso,
-    /// A LUKS volume.
+    /// LUKS volume.
     Luks,
-    /// QEMU's qcow2.
+    /// qcow2 of QEMU.
     Qcow2,
-    /// QEMU's abandoned QED.
+    /// QED of QEMU, which is abandoned.
     Qed,
-    /// Anything else, byte for byte.
+    /// Anything else, verbatim.
     Raw,
-    /// VirtualBox.
+    /// Disk image of VirtualBox.
     Vdi,
-    /// Virtual PC.
+    /// Disk image of Virtual PC.
     Vhd,
-    /// Hyper-V.
+    /// Disk image of Hyper-V.
     Vhdx,
-    /// VMware.
+    /// Disk image of VMware.
     Vmdk,
 }
 
 impl Format {
-    /// The name Ironic and Glance use.
+    /// Returns the name that Ironic and Glance use.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -53,7 +54,7 @@ impl Format {
         }
     }
 
-    /// Whether the format wraps a disk, so that its bytes are of no use on one.
+    /// Returns whether the format wraps a disk, so that its bytes are useless on a disk.
     const fn is_wrapper(self) -> bool {
         matches!(
             self,
@@ -68,29 +69,29 @@ impl fmt::Display for Format {
     }
 }
 
-/// How an image's bytes become the disk's.
+/// Conversion of an image's bytes to those of the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoding {
-    /// They are the disk's.
+    /// None: the bytes are written verbatim.
     Raw,
-    /// By the qcow2 decoder.
+    /// Conversion by the qcow2 decoder.
     Qcow2(qcow2::Header),
 }
 
-/// What was found out about an image.
+/// Result of an inspection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What the image is.
+    /// Format of the image.
     pub format: Format,
-    /// How it is written.
+    /// Conversion needed to write the image.
     pub decoding: Decoding,
 }
 
-/// What an operator allows.
+/// Inspection rules of the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// Look whether the image is what it says (`disable_deep_image_inspection` turns it off). The qcow2 decoder's own
-    /// refusals stay.
+    /// Whether the content must match the format (`disable_deep_image_inspection` turns this off).
+    /// The qcow2 decoder's own checks always apply.
     pub deep_inspection: bool,
     /// Names of formats that may be written.
     pub permitted: Vec<String>,
@@ -99,7 +100,7 @@ pub struct Rules {
 /// Inspects an image's first bytes; `announced` is Ironic's `disk_format`.
 ///
 /// # Errors
-/// [`Error`] when the image must not be written.
+/// [`Error`] if the image must not be written.
 pub fn inspect(prefix: &[u8], announced: Option<&str>, rules: &Rules) -> Result<Finding, Error> {
     let announced = announced.filter(|name| !name.is_empty() && *name != "unknown");
     let matches = formats(prefix);
@@ -124,8 +125,9 @@ pub fn inspect(prefix: &[u8], announced: Option<&str>, rules: &Rules) -> Result<
     Ok(Finding { format, decoding })
 }
 
-/// Raw images are written as they are, whatever is in them. Only one that wraps a disk is refused: it could never boot,
-/// and its real disk was never looked at.
+/// Accepts an image announced as raw, which is written verbatim with any content. Deep inspection
+/// refuses only a format that wraps a disk: it could never boot, and the disk inside was not
+/// inspected.
 fn announced_raw(found: &[Format], rules: &Rules) -> Result<Format, Error> {
     match found.iter().find(|format| format.is_wrapper()) {
         Some(&actual) if rules.deep_inspection => Err(Error::Unexpected {
@@ -169,7 +171,7 @@ fn check(
     Ok(())
 }
 
-/// Every format but raw whose mark is there.
+/// Returns all formats except raw whose signature is present.
 fn formats(prefix: &[u8]) -> Vec<Format> {
     let mark = |at: usize, mark: &[u8]| prefix.get(at..).is_some_and(|rest| rest.starts_with(mark));
     let any = |at: usize, marks: &[&[u8]]| marks.iter().any(|&bytes| mark(at, bytes));
@@ -193,7 +195,8 @@ fn formats(prefix: &[u8]) -> Vec<Format> {
         .collect()
 }
 
-/// A FAT boot sector ends like an MBR; it has two FATs and the media byte of a fixed disk.
+/// Returns whether these are the bytes of FAT, whose boot sector ends like an MBR. FAT has two
+/// allocation tables and the media byte of a fixed disk.
 fn is_fat(prefix: &[u8]) -> bool {
     prefix.get(0x10) == Some(&2) && prefix.get(0x15) == Some(&0xf8)
 }
@@ -248,35 +251,35 @@ fn names(formats: &[Format]) -> String {
     names.join(", ")
 }
 
-/// Why an image must not be written. The beginnings of the texts are IPA's.
+/// Reason why an image must not be written. The texts begin like those of IPA.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A format the operator does not allow.
+    /// The operator does not permit the format.
     #[error("Security: Detected image format was {format}, but only {permitted} are allowed")]
     NotPermitted {
-        /// What it is.
+        /// Detected format.
         format: Format,
-        /// What would be allowed.
+        /// Permitted formats.
         permitted: String,
     },
-    /// A format that is allowed but that nobody here can read.
+    /// The format is permitted, but this agent cannot read it.
     #[error("{0} images cannot be written by this agent; convert the image to qcow2 or raw")]
     NotSupported(Format),
-    /// A qcow2 that must not be read.
+    /// The qcow2 image must not be read.
     #[error("Security: Image failed safety check")]
     Qcow2(#[from] qcow2::Error),
-    /// More than one format.
+    /// The image matches more than one format.
     #[error("Security: Image matched multiple potential formats ({0})")]
     Several(String),
-    /// Another format than Ironic announced.
+    /// The format differs from the one that Ironic announced.
     #[error("Security: Expected format was {expected}, but image was actually {actual}")]
     Unexpected {
         /// Ironic's `disk_format`.
         expected: String,
-        /// What it is.
+        /// Detected format.
         actual: Format,
     },
-    /// Content that a good image does not have.
+    /// The content fails a safety check; the reason.
     #[error("Security: Image failed safety check ({0})")]
     Unsafe(&'static str),
 }

@@ -1,34 +1,34 @@
-//! A management controller's LAN settings: the bytes of IPMI 2.0's "Get LAN Configuration Parameters" (section 23.2) and of the
-//! parameters in its table 23-4.
+//! LAN settings of a management controller: the bytes of IPMI 2.0's "Get LAN Configuration
+//! Parameters" (section 23.2) and of the parameters in its table 23-4.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 /// Network function of the request: transport.
 pub const NETWORK_FUNCTION: u8 = 0x0c;
-/// The command.
+/// Command of the request.
 pub const COMMAND: u8 = 0x02;
-/// Channels that a LAN may be on; 0 is IPMB, 12 to 15 have meanings of their own.
+/// Channels that can be a LAN; 0 is IPMB, and 12 to 15 have special meanings.
 pub const CHANNELS: std::ops::RangeInclusive<u8> = 1..=11;
 
-/// A setting of a channel.
+/// LAN parameter of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parameter {
-    /// Its IPv4 address.
+    /// IPv4 address.
     Address,
-    /// Its MAC address.
+    /// MAC address.
     Mac,
-    /// Whether it speaks IPv6.
+    /// Setting that enables IPv6.
     Ipv6Enables,
-    /// How many IPv6 addresses it has room for.
+    /// Maximum numbers of IPv6 addresses.
     Ipv6Status,
-    /// The IPv6 address of this number that somebody set.
+    /// Static IPv6 address with this number.
     Ipv6Static(u8),
-    /// The IPv6 address of this number that it got by itself.
+    /// Dynamic IPv6 address with this number.
     Ipv6Dynamic(u8),
 }
 
 impl Parameter {
-    /// The request's data.
+    /// Returns the data of the request.
     #[must_use]
     pub fn request(self, channel: u8) -> [u8; 4] {
         let (parameter, set) = match self {
@@ -43,18 +43,18 @@ impl Parameter {
     }
 }
 
-/// A response of the controller, by its completion code (table 5-2).
+/// Response of the controller, by its completion code (table 5-2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Response<'a> {
-    /// It cannot respond at the moment: the same request may succeed later.
+    /// The controller cannot respond now: the same request may succeed later.
     Busy,
-    /// It has no such channel, or the channel has no such parameter.
+    /// The controller has no such channel, or the channel has no such parameter.
     Refused,
-    /// The parameter's value: what follows completion code and revision.
+    /// Value of the parameter: the bytes behind completion code and revision.
     Value(&'a [u8]),
 }
 
-/// Reads the data of a response.
+/// Parses the data of a response.
 #[must_use]
 pub fn response(data: &[u8]) -> Response<'_> {
     match data {
@@ -64,7 +64,7 @@ pub fn response(data: &[u8]) -> Response<'_> {
     }
 }
 
-/// [`Parameter::Address`]; `None` while there is none.
+/// Parses [`Parameter::Address`]; `None` if no address is set.
 #[must_use]
 pub fn address(setting: &[u8]) -> Option<Ipv4Addr> {
     let octets: [u8; 4] = setting.first_chunk().copied()?;
@@ -72,7 +72,7 @@ pub fn address(setting: &[u8]) -> Option<Ipv4Addr> {
     (!address.is_unspecified()).then_some(address)
 }
 
-/// [`Parameter::Mac`], written as Linux does.
+/// Parses [`Parameter::Mac`] and formats it as Linux does.
 #[must_use]
 pub fn mac(setting: &[u8]) -> Option<String> {
     let octets: &[u8; 6] = setting.first_chunk()?;
@@ -80,13 +80,13 @@ pub fn mac(setting: &[u8]) -> Option<String> {
     Some(texts.join(":"))
 }
 
-/// [`Parameter::Ipv6Enables`]: whether IPv6 is used, alone or beside IPv4.
+/// Returns whether [`Parameter::Ipv6Enables`] enables IPv6, alone or beside IPv4.
 #[must_use]
 pub fn speaks_ipv6(setting: &[u8]) -> bool {
     matches!(setting.first(), Some(1 | 2))
 }
 
-/// [`Parameter::Ipv6Status`]: how many addresses may be set, and how many found.
+/// Returns the maximum numbers of static and of dynamic addresses from [`Parameter::Ipv6Status`].
 #[must_use]
 pub fn ipv6_rooms(setting: &[u8]) -> (u8, u8) {
     match setting {
@@ -95,7 +95,7 @@ pub fn ipv6_rooms(setting: &[u8]) -> (u8, u8) {
     }
 }
 
-/// [`Parameter::Ipv6Static`]; `None` unless it is enabled and in use.
+/// Parses [`Parameter::Ipv6Static`]; `None` unless the address is enabled and active.
 #[must_use]
 pub fn ipv6_static(setting: &[u8]) -> Option<Ipv6Addr> {
     let [_set, source, rest @ ..] = setting else {
@@ -104,7 +104,7 @@ pub fn ipv6_static(setting: &[u8]) -> Option<Ipv6Addr> {
     (source & ENABLED != 0).then(|| ipv6_in_use(rest)).flatten()
 }
 
-/// [`Parameter::Ipv6Dynamic`]; `None` unless it came by SLAAC or DHCPv6 and is in use.
+/// Parses [`Parameter::Ipv6Dynamic`]; `None` unless the address is from SLAAC or DHCPv6 and active.
 #[must_use]
 pub fn ipv6_dynamic(setting: &[u8]) -> Option<Ipv6Addr> {
     let [_set, source, rest @ ..] = setting else {
@@ -115,7 +115,8 @@ pub fn ipv6_dynamic(setting: &[u8]) -> Option<Ipv6Addr> {
         .flatten()
 }
 
-/// Sixteen bytes of address, the prefix's length, the status.
+/// Parses sixteen bytes of address, the prefix length and the status; `None` unless the address is
+/// active.
 fn ipv6_in_use(bytes: &[u8]) -> Option<Ipv6Addr> {
     let (octets, rest) = bytes.split_first_chunk::<16>()?;
     let [_prefix, status, ..] = rest else {
@@ -125,9 +126,10 @@ fn ipv6_in_use(bytes: &[u8]) -> Option<Ipv6Addr> {
     (*status == ACTIVE && !address.is_unspecified()).then_some(address)
 }
 
-/// Node busy, time-out while processing, no response could be provided; the same during an update of the SDR repository or of
-/// the firmware, and while the controller initialises; unspecified, which is also what the kernel's driver answers for a
-/// controller that it had to reset.
+/// Completion codes for which a retry may succeed: node busy, timeout while processing, no response
+/// could be provided, and unspecified. "No response" has further codes for an update of the SDR
+/// repository or the firmware, and for initialisation. The kernel's driver also reports
+/// "unspecified" for a controller that it had to reset.
 const BUSY: [u8; 7] = [0xc0, 0xc3, 0xce, 0xd0, 0xd1, 0xd2, 0xff];
 const ENABLED: u8 = 0x80;
 const SOURCE: u8 = 0x0f;
@@ -140,7 +142,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// An IPv6 setting: number, source, address, prefix, status.
+    /// Encodes an IPv6 setting: number, source, address, prefix, status.
     fn ipv6(source: u8, address: &str, status: u8) -> Vec<u8> {
         let address: Ipv6Addr = address.parse().unwrap();
         [&[0, source][..], &address.octets(), &[64, status]].concat()

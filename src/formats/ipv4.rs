@@ -3,10 +3,11 @@
 use super::le_bytes::{array, put};
 use core::net::SocketAddrV4;
 
-/// The payload of a packet that holds a whole UDP datagram to this port; `None` for any other.
+/// Returns the payload of a packet that holds a complete UDP datagram to this port; `None` for any
+/// other packet.
 ///
-/// The UDP checksum is not looked at: a packet that never leaves the machine (a virtual one's) has
-/// none yet, and on the wire the link has its own.
+/// The UDP checksum is not verified. A packet that never leaves the machine (of a virtual one) has
+/// no checksum yet, and on the wire the link has its own.
 #[must_use]
 pub fn udp_payload(packet: &[u8], destination_port: u16) -> Option<&[u8]> {
     let [version_and_words, protocol] = [*packet.first()?, *packet.get(9)?];
@@ -17,7 +18,7 @@ pub fn udp_payload(packet: &[u8], destination_port: u16) -> Option<&[u8]> {
     if !is_udp || fragment & FRAGMENT != 0 {
         return None;
     }
-    // The link may have filled it up.
+    // The link may have padded the packet.
     let datagram = packet.get(header..usize::from(length))?;
     let port = u16::from_be_bytes(array(datagram, 2)?);
     let length = u16::from_be_bytes(array(datagram, 4)?);
@@ -25,7 +26,7 @@ pub fn udp_payload(packet: &[u8], destination_port: u16) -> Option<&[u8]> {
     (port == destination_port).then_some(payload)
 }
 
-/// A packet with one UDP datagram; `None` where the payload is too long for one.
+/// Encodes a packet with one UDP datagram; `None` if the payload is too long for one.
 #[must_use]
 pub fn udp_packet(from: SocketAddrV4, to: SocketAddrV4, payload: &[u8]) -> Option<Vec<u8>> {
     let datagram_length = u16::try_from(UDP_HEADER + payload.len()).ok()?;
@@ -42,10 +43,10 @@ pub fn udp_packet(from: SocketAddrV4, to: SocketAddrV4, payload: &[u8]) -> Optio
     put(&mut packet, IP_HEADER + 2, &to.port().to_be_bytes());
     put(&mut packet, IP_HEADER + 4, &datagram_length.to_be_bytes());
     packet.extend(payload);
-    // The pseudo header: both addresses, the protocol, the length.
+    // Pseudo header: both addresses, the protocol, the length.
     let pseudo = sum(packet.get(12..IP_HEADER)?) + u32::from(UDP) + u32::from(datagram_length);
     let datagram_sum = match checksum(pseudo + sum(packet.get(IP_HEADER..)?)) {
-        // Zero would mean that there is none.
+        // Zero would mean that there is no checksum.
         0 => u16::MAX,
         sum => sum,
     };
@@ -53,7 +54,7 @@ pub fn udp_packet(from: SocketAddrV4, to: SocketAddrV4, payload: &[u8]) -> Optio
     Some(packet)
 }
 
-/// The sum of 16-bit words, the last one filled up with zeroes. Packets are too short for it to
+/// Returns the sum of 16-bit words, the last one padded with zeroes. Packets are too short for an
 /// overflow.
 fn sum(bytes: &[u8]) -> u32 {
     let (words, rest) = bytes.as_chunks::<2>();
@@ -63,7 +64,7 @@ fn sum(bytes: &[u8]) -> u32 {
     words.sum::<u32>() + rest.first().map_or(0, |last| u32::from(*last) << 8)
 }
 
-/// RFC 1071.
+/// Computes the checksum from a sum of words (RFC 1071).
 fn checksum(sum: u32) -> u16 {
     let [high, low] = split(sum);
     let [high, low] = split(high + low);
@@ -79,7 +80,7 @@ const IP_HEADER: usize = 20;
 const UDP_HEADER: usize = 8;
 const UDP: u8 = 17;
 const TIME_TO_LIVE: u8 = 64;
-/// "More fragments", and the offset.
+/// Mask of the "more fragments" flag and the fragment offset.
 const FRAGMENT: u16 = 0x3FFF;
 
 #[cfg(test)]
@@ -91,7 +92,7 @@ mod tests {
     const FROM: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68);
     const TO: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::BROADCAST, 67);
 
-    /// What a receiver computes over bytes that hold their checksum.
+    /// Verifies bytes that include their checksum, as a receiver does.
     fn is_whole(bytes: &[u8], pseudo: u32) -> bool {
         checksum(sum(bytes) + pseudo) == 0
     }

@@ -1,7 +1,8 @@
-//! ISO 9660, read only, with the long names of Rock Ridge (IEEE P1282) or Joliet: enough for config drives.
+//! ISO 9660, read-only, with the long names of Rock Ridge (IEEE P1282) or Joliet, as far as config
+//! drives need it.
 //!
-//! The bytes are a stranger's: special files are left out, no name leads out of its directory (CVE-2026-48681), a
-//! directory is visited once, and work and memory are bounded.
+//! The file system is untrusted. Special files are left out, no name leads out of its directory
+//! (CVE-2026-48681), each directory is visited once, and work and memory are bounded.
 
 use super::le_bytes;
 use super::links::Link;
@@ -10,24 +11,24 @@ use crate::progress::Cancel;
 use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// An ISO 9660 file system on `D`.
+/// ISO 9660 file system on `D`.
 #[derive(Debug)]
 pub struct Iso<D> {
     disk: D,
     tree: Tree,
 }
 
-/// A file, by its place in the tree.
+/// File with its location in the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Its path, one plain name a component.
+    /// Path; each component is a plain name.
     pub path: Vec<String>,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub bytes: u64,
     block: u32,
 }
 
-/// Why a file system cannot be read.
+/// Reason why a file system cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The reading was cancelled.
@@ -36,10 +37,11 @@ pub enum Error {
     /// A directory contains itself or ends too early.
     #[error("the ISO 9660 file system is damaged: a directory goes astray")]
     Directory,
-    /// A file is larger than the caller takes.
+    /// A file is larger than the caller accepts; its size in bytes.
     #[error("a file of the ISO 9660 file system has {0} bytes")]
     TooLarge(u64),
-    /// There are more files, longer paths or larger or deeper directories than a config drive has.
+    /// The file system has more files, longer paths, or larger or deeper directories than a config
+    /// drive.
     #[error("the ISO 9660 file system has too many files or directories, or too large ones")]
     TooMuch,
     /// A file is stored in several pieces or interleaved.
@@ -60,7 +62,7 @@ impl From<Exceeded> for Error {
 }
 
 impl<D: Read + Seek> Iso<D> {
-    /// The ISO 9660 file system on `disk`; `None` when there is none.
+    /// Opens the ISO 9660 file system on `disk`; `None` if there is none.
     ///
     /// # Errors
     /// [`Error::Read`].
@@ -74,7 +76,7 @@ impl<D: Read + Seek> Iso<D> {
             let Some(mut tree) = Tree::decode(&descriptor) else {
                 continue;
             };
-            // Rock Ridge keeps more of a name than Joliet does, and is found in the primary tree.
+            // Rock Ridge preserves more of a name than Joliet, and is found in the primary tree.
             if tree.names == Names::Plain
                 && let Some(skip) = rock_ridge(&mut disk, &tree)?
             {
@@ -87,10 +89,11 @@ impl<D: Read + Seek> Iso<D> {
         Ok(found.map(|tree| Self { disk, tree }))
     }
 
-    /// All files and symbolic links of the tree.
+    /// Returns all files and symbolic links of the tree.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], [`Error::Directory`], [`Error::Pieces`], [`Error::TooMuch`], [`Error::Read`].
+    /// [`Error::Cancelled`], [`Error::Directory`], [`Error::Pieces`], [`Error::TooMuch`],
+    /// [`Error::Read`].
     pub(crate) fn tree(&mut self, cancel: &Cancel) -> Result<(Vec<File>, Vec<Link>), Error> {
         let mut budget = Budget::new(cancel);
         let (mut files, mut links) = (Vec::new(), Vec::new());
@@ -126,7 +129,7 @@ impl<D: Read + Seek> Iso<D> {
         Ok((files, links))
     }
 
-    /// A file's bytes, when it has no more than `most`.
+    /// Reads the content of a file of at most `most` bytes.
     ///
     /// # Errors
     /// [`Error::Cancelled`], [`Error::TooLarge`], [`Error::Directory`], [`Error::Read`].
@@ -145,8 +148,8 @@ impl<D: Read + Seek> Iso<D> {
         Ok(bytes)
     }
 
-    /// A record's name and kind; `None` for what is left out: the directory itself, its parent, special files, names that
-    /// are not plain.
+    /// Returns a record's name and kind. `None` for the directory itself, its parent, moved
+    /// directories, special files, and names that are not plain.
     fn describe(
         &mut self,
         record: &Record,
@@ -183,7 +186,7 @@ impl<D: Read + Seek> Iso<D> {
     }
 }
 
-/// One of the trees of directories on the disk.
+/// One of the directory trees on the disk.
 #[derive(Clone, Copy, Debug)]
 struct Tree {
     block: u64,
@@ -208,7 +211,7 @@ impl Tree {
 enum Names {
     Plain,
     Joliet,
-    /// With the bytes to leave out at the start of every system use area.
+    /// Rock Ridge, with the bytes to skip at the start of every system use area.
     RockRidge {
         skip: usize,
     },
@@ -227,7 +230,7 @@ struct Extent {
     bytes: u32,
 }
 
-/// A directory record (ECMA-119 §9.1).
+/// Directory record (ECMA-119 §9.1).
 struct Record {
     extent: Extent,
     is_directory: bool,
@@ -256,7 +259,8 @@ impl Record {
     }
 }
 
-/// The records of a directory. None crosses a sector; a length of zero means that the rest of its sector is unused.
+/// Parses the records of a directory. No record crosses a sector. A length of zero means that the
+/// rest of its sector is unused.
 fn records(directory: &[u8]) -> Vec<Record> {
     let mut records = Vec::new();
     for sector in directory.chunks(2048) {
@@ -273,14 +277,14 @@ fn records(directory: &[u8]) -> Vec<Record> {
     records
 }
 
-/// What Rock Ridge says about a record.
+/// Rock Ridge entries of a record.
 #[derive(Default)]
 struct RockRidge {
     name: Option<String>,
     mode: Option<u32>,
-    /// Where a symbolic link leads.
+    /// Target of a symbolic link.
     target: Option<String>,
-    /// It stands for a directory that was moved elsewhere.
+    /// Whether the record stands for a directory that was moved elsewhere.
     is_moved: bool,
 }
 
@@ -291,7 +295,7 @@ impl RockRidge {
         let mut target = LinkTarget::default();
         for (signature, data) in system_entries(area) {
             match signature {
-                // Flags 2 and 4 stand for "." and "..".
+                // Flags 2 and 4 mean "." and "..".
                 b"NM" if data.first().is_some_and(|flags| flags & 6 == 0) => {
                     name.extend(data.get(1..).unwrap_or_default());
                 }
@@ -311,16 +315,16 @@ impl RockRidge {
     }
 }
 
-/// A symbolic link's target on its way: `SL` entries hold it by components.
+/// Target of a symbolic link under construction: `SL` entries hold it by components.
 #[derive(Default)]
 struct LinkTarget {
     text: Option<Vec<u8>>,
-    /// What comes next belongs to what is there, without a slash.
+    /// Whether the next component continues the text without a slash.
     goes_on: bool,
 }
 
 impl LinkTarget {
-    /// Adds an entry's components: flags, length and text of each.
+    /// Adds the components of an entry: flags, length and text of each.
     fn add(&mut self, mut components: &[u8]) {
         let text = match &mut self.text {
             Some(text) => text,
@@ -334,7 +338,7 @@ impl LinkTarget {
             if !self.goes_on {
                 text.push(b'/');
             }
-            // Flags: the component goes on in the next, ".", "..", the root.
+            // Flags: the next component continues this one, ".", "..", the root.
             text.extend_from_slice(match flags & 0xE {
                 2 => b".",
                 4 => b"..",
@@ -347,7 +351,7 @@ impl LinkTarget {
     }
 }
 
-/// The entries of a system use area: signature and data of each.
+/// Splits a system use area into entries: signature and data of each.
 fn system_entries(area: &[u8]) -> Vec<(&[u8], &[u8])> {
     let mut entries = Vec::new();
     let mut rest = area;
@@ -365,7 +369,7 @@ fn system_entries(area: &[u8]) -> Vec<(&[u8], &[u8])> {
     entries
 }
 
-/// A system use area with the continuation that it names, and that one's, up to a sane number.
+/// Returns a system use area with its chain of continuations, up to a bounded number.
 fn with_continuation(
     disk: &mut (impl Read + Seek),
     block: u64,
@@ -397,7 +401,7 @@ fn with_continuation(
     Ok(whole)
 }
 
-/// Block, offset and length out of a `CE` entry.
+/// Parses block, offset and length of a `CE` entry.
 fn continuation(data: &[u8]) -> Option<(u32, u32, u32)> {
     Some((
         le_bytes::le32(data, 0)?,
@@ -406,7 +410,8 @@ fn continuation(data: &[u8]) -> Option<(u32, u32, u32)> {
     ))
 }
 
-/// Bytes to skip in system use areas when the tree carries Rock Ridge: its root's first record says so by an `SP` entry.
+/// Returns the number of bytes to skip in system use areas if the tree has Rock Ridge. The first
+/// record of its root then has an `SP` entry.
 fn rock_ridge(disk: &mut (impl Read + Seek), tree: &Tree) -> Result<Option<usize>, Error> {
     let start = u64::from(tree.root.block) * tree.block;
     let directory = bytes_at(disk, start, SECTOR)?;
@@ -426,7 +431,7 @@ fn is_joliet(descriptor: &[u8]) -> bool {
         .any(|level| escapes == Some(level.as_slice()))
 }
 
-/// `NAME.EXT;1` without the version and a lone dot.
+/// Converts `NAME.EXT;1` to lower case, without the version and a trailing dot.
 fn plain_name(name: &[u8]) -> String {
     let name = String::from_utf8_lossy(name);
     let name = name.split(';').next().unwrap_or_default();
@@ -442,7 +447,7 @@ fn joliet_name(name: &[u8]) -> String {
     name.split(';').next().unwrap_or_default().to_owned()
 }
 
-/// Up to `length` bytes; fewer where the disk ends.
+/// Reads up to `length` bytes; fewer if the disk ends.
 fn bytes_at(disk: &mut (impl Read + Seek), at: u64, length: u64) -> Result<Vec<u8>, Error> {
     disk.seek(SeekFrom::Start(at)).map_err(Error::Read)?;
     let mut bytes = Vec::new();
@@ -453,7 +458,7 @@ fn bytes_at(disk: &mut (impl Read + Seek), at: u64, length: u64) -> Result<Vec<u
 }
 
 const SECTOR: u64 = 2048;
-/// Volume descriptors begin in sector 16; a few are enough.
+/// Sectors searched for volume descriptors, which begin in sector 16; a few are enough.
 const DESCRIPTORS: std::ops::Range<u64> = 16..32;
 const MAX_CONTINUATIONS: usize = 4;
 
@@ -503,7 +508,7 @@ mod tests {
             (&[b"\x04\x00\x04\x00\x00\x01a\x02\x00"], "../../a/."),
             (&[b"\x08\x00\x00\x03etc"], "/etc"),
             (&[b"\x08\x00"], "/"),
-            // One component in two pieces, and two entries.
+            // One component in two pieces, and one target in two entries.
             (
                 &[b"\x00\x01a\x01\x02bc", b"\x00\x02de\x00\x01f"],
                 "a/bcde/f",
@@ -537,7 +542,8 @@ mod tests {
     fn a_directory_that_contains_itself_ends_the_reading() {
         let mut image = fixture::unpacked(ROCK_RIDGE);
         let root: [u8; 8] = image[16 * 2048 + 158..][..8].try_into().unwrap();
-        // The record of `openstack` begins 33 bytes before its name: its extent becomes the root's.
+        // The record of `openstack` begins 33 bytes before its name. Its extent is replaced by that
+        // of the root.
         let mut places = 0..image.len();
         let name = places.find(|at| image[*at..].starts_with(b"\x08OPENSTAC"));
         let record = name.unwrap() - 32;
@@ -547,8 +553,8 @@ mod tests {
 
     const CONTINUATION: u32 = 19;
 
-    /// An ISO with `depth` directories inside each other and `files` files in the innermost. Every name comes from the one
-    /// block at [`CONTINUATION`].
+    /// Builds an ISO with `depth` nested directories and `files` files in the innermost. Every name
+    /// comes from the one block at [`CONTINUATION`].
     fn shared_names(area: &[u8], depth: u32, files: usize) -> Vec<u8> {
         let (first, sector) = (CONTINUATION + 1, 2048u32);
         let system = continued(CONTINUATION, u32::try_from(area.len()).unwrap());
@@ -608,7 +614,7 @@ mod tests {
 
     #[test]
     fn continuation_areas_count_as_bytes_of_directories() {
-        // No names, but each of the files has its whole block read.
+        // The entries hold no names, but the whole block is read for each file.
         let entry = [b"XX\xFF\x01".as_slice(), &[0; 251]].concat();
         let image = shared_names(&entry.repeat(8), 1, 30_000);
         let mut disk = Counting::new(image);

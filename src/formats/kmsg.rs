@@ -1,26 +1,27 @@
-//! Records of the kernel's log, as `/dev/kmsg` gives and takes them (Documentation/ABI/testing/dev-kmsg).
+//! Records of the kernel log, as read from and written to `/dev/kmsg`
+//! (Documentation/ABI/testing/dev-kmsg).
 
 use std::fmt;
 
-/// One record.
+/// Record of the kernel log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// How bad it is: 0 (the worst) to 7; none where the record does not say.
+    /// Log level: 0 (most severe) to 7; `None` if the record has none.
     pub level: Option<u8>,
-    /// When it was told, in microseconds since the kernel started.
+    /// Timestamp in microseconds since the kernel started.
     pub micros: Option<u64>,
-    /// What it says.
+    /// Message text.
     pub text: String,
 }
 
 impl Record {
-    /// Reads `6,339,5140900,-;NET: Registered`, and leaves out what follows of the device that spoke.
+    /// Parses `6,339,5140900,-;NET: Registered`, without the following lines about the device.
     #[must_use]
     pub fn parse(record: &[u8]) -> Self {
         let record = String::from_utf8_lossy(record);
         let (prefix, message) = record.split_once(';').unwrap_or(("", &record));
         let mut numbers = prefix.split(',');
-        // Above the level's three bits is the facility.
+        // The bits above the three of the level are the facility.
         let level = numbers
             .next()
             .and_then(|number| number.parse::<u32>().ok())
@@ -33,7 +34,7 @@ impl Record {
     }
 }
 
-/// As `dmesg` prints it: `[    5.140900] NET: Registered`.
+/// Formats the record as `dmesg` does: `[    5.140900] NET: Registered`.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.micros {

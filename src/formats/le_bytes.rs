@@ -1,26 +1,26 @@
-//! Numbers at fixed places of a structure: `None` where the bytes end before them.
+//! Numbers at fixed offsets of a structure; `None` if the bytes end before them.
 
-/// `N` bytes at an offset.
+/// Returns `N` bytes at an offset.
 pub(crate) fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at.checked_add(N)?)?.try_into().ok()
 }
 
-/// A little-endian 16-bit number.
+/// Returns a little-endian 16-bit number.
 pub(crate) fn le16(bytes: &[u8], at: usize) -> Option<u16> {
     array(bytes, at).map(u16::from_le_bytes)
 }
 
-/// A little-endian 32-bit number.
+/// Returns a little-endian 32-bit number.
 pub(crate) fn le32(bytes: &[u8], at: usize) -> Option<u32> {
     array(bytes, at).map(u32::from_le_bytes)
 }
 
-/// A little-endian 64-bit number.
+/// Returns a little-endian 64-bit number.
 pub(crate) fn le64(bytes: &[u8], at: usize) -> Option<u64> {
     array(bytes, at).map(u64::from_le_bytes)
 }
 
-/// Writes bytes at an offset; bytes beyond the end of `into` are left out.
+/// Writes bytes at an offset. Bytes beyond the end of `into` are dropped.
 pub(crate) fn put(into: &mut [u8], at: usize, bytes: &[u8]) {
     for (place, byte) in into.iter_mut().skip(at).zip(bytes) {
         *place = *byte;

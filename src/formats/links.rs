@@ -1,35 +1,37 @@
-//! Symbolic links of a foreign tree, followed within it: what a copy into a file system without links has in their place.
+//! Symbolic links of an untrusted tree, followed within it. A copy to a file system without links
+//! has the files in their place.
 
 use super::safe_name::{Exceeded, MAX_DEPTH};
 use std::collections::{BTreeMap, VecDeque};
 
-/// A symbolic link.
+/// Symbolic link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) path: Vec<String>,
     pub(crate) target: String,
 }
 
-/// What is behind the links of a tree.
+/// Result of following the links of a tree.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Followed {
-    /// Paths that lead over a link, each with the number of the file it leads to.
+    /// Paths over a link, each with the index of the file it leads to.
     pub(crate) files: Vec<(Vec<String>, usize)>,
-    /// Links that lead out of the tree, to nothing, or in a circle.
+    /// Links that lead out of the tree, to nothing, or in a cycle.
     pub(crate) lost: Vec<Vec<String>>,
 }
 
-/// Follows the links of a tree with these files. A link to a directory stands for all that is below that.
+/// Follows the links of a tree with these files. A link to a directory stands for everything below
+/// that directory.
 ///
 /// # Errors
-/// [`Exceeded::Budget`] when there are more than `most` links and paths over them, or one leads deeper than a tree is read: no copy
-/// with such a path could be read again.
+/// [`Exceeded::Budget`] if there are more than `most` links and paths over them, or if a path is
+/// deeper than the maximum depth of a tree. A copy with such a path could not be read.
 pub(crate) fn follow(
     files: &[&[String]],
     links: &[Link],
     most: usize,
 ) -> Result<Followed, Exceeded> {
-    // Each costs one at least, and is looked at for every other.
+    // Each link costs at least one path, and is compared with every other link.
     if links.len() > most {
         return Err(Exceeded::Budget);
     }
@@ -52,18 +54,18 @@ pub(crate) fn follow(
 struct Walk<'a> {
     files: &'a [&'a [String]],
     targets: BTreeMap<&'a [String], &'a str>,
-    /// The links that the current one is seen by, from the outermost.
+    /// Links through which the current one is seen, outermost first.
     open: Vec<&'a [String]>,
     left: usize,
     found: Followed,
 }
 
 impl<'a> Walk<'a> {
-    /// Finds what a link leads to, for one path by which the link is seen.
+    /// Expands a link for one path by which the link is seen.
     fn expand(&mut self, link: &'a [String], seen_as: &[String]) -> Result<(), Exceeded> {
         self.spend(seen_as)?;
         let place = self.resolve(link);
-        // Whoever is inside what he leads to would find himself there again.
+        // A target that contains one of these links would contain itself.
         let place = place.filter(|place| {
             let mut around = self.open.iter().chain([&link]);
             !around.any(|link| link.starts_with(place)) && self.open.len() < MAX_LINKS
@@ -100,7 +102,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// The path without links that a link leads to; `None` where it leaves the tree or has no end.
+    /// Returns the path without links that a link leads to; `None` if it leaves the tree or does
+    /// not end.
     fn resolve(&self, link: &[String]) -> Option<Vec<String>> {
         let mut place = link.to_vec();
         let mut rest = VecDeque::new();
@@ -135,7 +138,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// As many as Linux follows in one path (`MAXSYMLINKS`).
+/// Maximum number of links followed in one path, as in Linux (`MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
 
 #[cfg(test)]
@@ -147,7 +150,8 @@ mod tests {
         text.split('/').map(str::to_owned).collect()
     }
 
-    /// What follows from files, and links written `path -> target`: the paths with their files, and the lost links.
+    /// Follows links written `path -> target`. Returns the paths with their files, and the lost
+    /// links.
     fn followed(files: &[&str], links: &[&str]) -> (Vec<(String, String)>, Vec<String>) {
         let paths: Vec<_> = files.iter().map(|file| path(file)).collect();
         let paths: Vec<_> = paths.iter().map(Vec::as_slice).collect();

@@ -1,43 +1,44 @@
-//! MBR partition tables: the four entries, the logical partitions of an extended one, the protective entry of a GPT disk.
+//! MBR partition tables: the four entries, the logical partitions of an extended one, and the
+//! protective entry of a GPT disk.
 
 use super::free_space::{self, Extent};
 use super::le_bytes;
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// A disk's first 512 bytes, carrying the boot signature.
+/// First 512 bytes of a disk, with the boot signature.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mbr(Box<[u8; 512]>);
 
-/// A partition.
+/// Partition of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Partition {
-    /// 1 to 4 for entries of the table, from 5 for logical partitions: the number in the device name.
+    /// Number in the device name: 1 to 4 for entries of the table, from 5 for logical partitions.
     pub number: u32,
-    /// What it is for: the table's one-byte code.
+    /// Partition type: the table's one-byte code.
     pub kind: u8,
-    /// Whether it is marked as the one to boot.
+    /// Boot flag.
     pub bootable: bool,
-    /// Its first sector.
+    /// First sector.
     pub first: u64,
-    /// Its number of sectors, never zero. It may reach beyond the disk.
+    /// Number of sectors, never zero. The partition may reach beyond the disk.
     pub sectors: u64,
 }
 
-/// Why a partition cannot be added.
+/// Reason why a partition cannot be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// All four entries are taken.
+    /// All four entries are in use.
     #[error("the MBR partition table already has four primary partitions")]
     Full,
-    /// There is no run of free sectors for the wanted partition.
+    /// No run of free sectors has this number of bytes.
     #[error("the disk has no {0} free bytes in one piece below its 32-bit border")]
     NoSpace(u64),
 }
 
-/// Reads the disk's first sector; `None` when it carries no partition table.
+/// Reads the disk's first sector; `None` if it has no partition table.
 ///
 /// # Errors
-/// What reading the disk says.
+/// I/O errors of the disk.
 pub fn read(disk: &mut (impl Read + Seek)) -> io::Result<Option<Mbr>> {
     disk.seek(SeekFrom::Start(0))?;
     let mut bytes = [0; 512];
@@ -49,8 +50,8 @@ pub fn read(disk: &mut (impl Read + Seek)) -> io::Result<Option<Mbr>> {
 }
 
 impl Mbr {
-    /// The table in a disk's first sector. A file system's boot sector has the same signature: it has no entries, or code
-    /// where their flags would be.
+    /// Parses the table in a disk's first sector; `None` if there is none. A file system's boot
+    /// sector has the same signature, but no entries, or code at the offsets of their flags.
     #[must_use]
     pub fn decode(bytes: [u8; 512]) -> Option<Self> {
         let mbr = Self(Box::new(bytes));
@@ -63,27 +64,27 @@ impl Mbr {
         (signed && flags && (table || !has_file_system(&bytes))).then_some(mbr)
     }
 
-    /// The sector itself.
+    /// Returns the sector.
     #[must_use]
     pub fn bytes(&self) -> &[u8; 512] {
         &self.0
     }
 
-    /// The disk's identifier (four bytes at 440).
+    /// Returns the disk identifier (four bytes at offset 440).
     #[must_use]
     pub fn identifier(&self) -> u32 {
         le_bytes::le32(&*self.0, 440).unwrap_or_default()
     }
 
-    /// Whether an entry, of whatever size, protects a GUID partition table: the kernel looks at no more
-    /// (block/partitions/msdos.c: `msdos_partition`).
+    /// Returns whether an entry, of whatever size, protects a GUID partition table. The kernel
+    /// checks no more than this (block/partitions/msdos.c: `msdos_partition`).
     #[must_use]
     pub fn is_protective(&self) -> bool {
         self.entries().iter().any(|entry| entry.kind == PROTECTIVE)
     }
 
-    /// The primary partitions, an extended one among them. As for the kernel, an entry with a size is a partition, also
-    /// without a type.
+    /// Returns the primary partitions, including extended ones. As in the kernel, an entry with a
+    /// size is a partition even without a type.
     #[must_use]
     pub fn primaries(&self) -> Vec<Partition> {
         (1..)
@@ -92,11 +93,12 @@ impl Mbr {
             .collect()
     }
 
-    /// The logical partitions of the extended ones, read from the disk, with the numbers that the kernel gives them
-    /// (block/partitions/msdos.c: `parse_extended`): at most 251, behind at most 100 tables in a row that have none.
+    /// Reads the logical partitions of the extended ones, numbered as in the kernel
+    /// (block/partitions/msdos.c: `parse_extended`). There are at most 251, behind at most 100
+    /// consecutive tables without one.
     ///
     /// # Errors
-    /// What reading the disk says.
+    /// I/O errors of the disk.
     pub fn logicals(
         &self,
         disk: &mut (impl Read + Seek),
@@ -109,9 +111,9 @@ impl Mbr {
         Ok(logicals)
     }
 
-    /// Adds a primary FAT32 partition (`0x0c`) of `bytes` bytes at the disk's end; on a disk beyond the table's 32-bit
-    /// sectors, at the end of what it can address, one mebibyte below the border. It overlaps none of `logicals`, which may lie
-    /// outside of their extended partition.
+    /// Adds a primary FAT32 partition (`0x0c`) of `bytes` bytes at the disk's end. If the disk
+    /// exceeds the table's 32-bit sectors, the end is one mebibyte below that limit. It overlaps
+    /// none of `logicals`, which may lie outside of their extended partition.
     ///
     /// # Errors
     /// [`Error::Full`], [`Error::NoSpace`].
@@ -163,8 +165,8 @@ impl Mbr {
         Ok(partition)
     }
 
-    /// Makes a lone protective entry cover a disk of this many sectors; says whether it had to change. A table with other
-    /// entries beside it (a hybrid) is left alone.
+    /// Fits a lone protective entry to a disk of this many sectors. Returns whether the entry
+    /// changed. A table with other entries beside it (a hybrid) is not changed.
     pub fn fit_protective(&mut self, disk_sectors: u64) -> bool {
         let mut entries = self.entries().into_iter();
         let (Some(entry), true) = (entries.next(), entries.all(Entry::is_free)) else {
@@ -198,7 +200,7 @@ impl std::fmt::Debug for Mbr {
 }
 
 impl Partition {
-    /// Whether it only holds logical partitions.
+    /// Returns whether the partition only holds logical partitions.
     #[must_use]
     pub fn is_extended(&self) -> bool {
         is_extended(self.kind)
@@ -221,7 +223,7 @@ impl Partition {
     }
 }
 
-/// An entry of a table, used or not.
+/// Entry of a table, used or not.
 #[derive(Clone, Copy)]
 struct Entry {
     kind: u8,
@@ -240,8 +242,8 @@ impl Entry {
         })
     }
 
-    /// Whether another partition may take its place. A type without a size has a meaning, too: it may protect a GUID partition
-    /// table.
+    /// Returns whether the entry can be overwritten. A type without a size is significant, too: the
+    /// entry may protect a GUID partition table.
     fn is_free(self) -> bool {
         self.kind == 0 && self.sectors == 0
     }
@@ -261,8 +263,9 @@ impl Entry {
     }
 }
 
-/// Follows the chain of tables of an extended partition. In each table the entries in use that are no links are partitions,
-/// and the first link leads on, wherever that is: tools link backwards, and leave tables without a partition.
+/// Follows the chain of tables of an extended partition. In each table, the used entries that are
+/// not links are partitions. The first link leads to the next table at any offset: tools link
+/// backwards, and leave tables without a partition.
 fn follow_chain(
     extended: &Partition,
     disk: &mut (impl Read + Seek),
@@ -313,7 +316,7 @@ fn is_extended(kind: u8) -> bool {
     matches!(kind, 0x05 | 0x0F | 0x85)
 }
 
-/// Whether a file system begins here that leaves the places of a table empty.
+/// Returns whether a file system begins here whose boot sector leaves the table's bytes empty.
 fn has_file_system(bytes: &[u8; 512]) -> bool {
     let at = |offset: usize, text: &[u8]| bytes.get(offset..offset + text.len()) == Some(text);
     at(3, b"NTFS    ") || at(54, b"FAT12") || at(54, b"FAT16") || at(82, b"FAT32")
@@ -323,12 +326,13 @@ const TABLE: usize = 446;
 const SLOT: usize = 16;
 const PROTECTIVE: u8 = 0xEE;
 const FAT32_LBA: u8 = 0x0C;
-/// Sectors that a 32-bit number can name.
+/// Number of sectors that 32 bits can address.
 const ADDRESSABLE: u64 = 1 << 32;
 const ALIGNMENT: u64 = 1 << 20;
-/// The kernel's limit is number 255 (include/linux/genhd.h: `DISK_MAX_PARTS`).
+/// Maximum number of logical partitions: the kernel's limit is number 255 (include/linux/genhd.h:
+/// `DISK_MAX_PARTS`).
 const MAX_LOGICALS: usize = 251;
-/// The kernel's limit, against chains without end.
+/// Maximum number of consecutive tables without a partition: the kernel's limit for endless chains.
 const MAX_EMPTY_TABLES: u32 = 100;
 
 #[cfg(test)]
@@ -414,7 +418,8 @@ mod tests {
 
     type Entry = (u8, u32, u32);
 
-    /// Number, first sector and sectors of the logical partitions of a disk with these tables, by sector.
+    /// Returns number, first sector and sectors of the logical partitions of a disk with these
+    /// tables, by sector.
     fn numbered(tables: &[(u64, &[Entry])]) -> Vec<(u32, u64, u64)> {
         let mut disk = Cursor::new(Vec::new());
         for (sector, entries) in tables {
@@ -431,7 +436,8 @@ mod tests {
 
     #[test]
     fn a_table_of_the_chain_without_a_partition_has_no_number() {
-        // What deleting the first logical partition leaves, by fdisk and by DR-DOS, which puts the link first.
+        // fdisk and DR-DOS leave these tables when they delete the first logical partition. DR-DOS
+        // puts the link first.
         for empty in [[(0, 0, 0), (5, 100, 50)], [(5, 100, 50), (0, 0, 0)]] {
             let next: &[Entry] = &[(0x83, 5, 7), (5, 200, 50)];
             let last: &[Entry] = &[(0x83, 6, 8)];
@@ -452,7 +458,7 @@ mod tests {
 
     #[test]
     fn links_are_followed_backwards() {
-        // The partition of 200 was deleted and made again: it is the chain's last now.
+        // The partition at 200 was deleted and created again: it is now the last of the chain.
         let first: &[Entry] = &[(0x83, 5, 7), (5, 200, 50)];
         let third: &[Entry] = &[(0x83, 6, 8), (5, 100, 50)];
         let again: &[Entry] = &[(0xEF, 7, 9)];
@@ -497,7 +503,7 @@ mod tests {
         assert_eq!(numbers, Vec::from_iter((5..256).map(|n| (n, 105, 7))));
         let empty: &[Entry] = &[(5, 0, 50)];
         assert_eq!(numbered(&[(0, EXTENDED), (100, empty)]), []);
-        // A partition behind 99 empty tables is found, and behind 100 it is not.
+        // A partition behind 99 empty tables is found; behind 100 it is not.
         for (empty, wanted) in [(99, vec![(5, 100 + 99 + 2, 3)]), (100, vec![])] {
             let links: Vec<[Entry; 1]> = (1..=empty).map(|next| [(5, next, 9)]).collect();
             let mut tables = vec![(0, EXTENDED)];
@@ -511,7 +517,7 @@ mod tests {
     fn a_protective_entry_of_any_size_protects() {
         let mut mbr = Mbr::decode(table(&[(0xEE, 1, 0)])).unwrap();
         assert!(mbr.is_protective());
-        // The slot is taken, also for one that has a size and no type.
+        // The slot is in use; so is a slot with a size and no type.
         assert_eq!(mbr.add_last(&[], 1 << 24, 512, 64 << 20).unwrap().number, 2);
         let mut odd = Mbr::decode(table(&[(0, 1, 9), (0x83, 10, 9)])).unwrap();
         assert_eq!(odd.add_last(&[], 1 << 24, 512, 64 << 20).unwrap().number, 3);
@@ -575,7 +581,7 @@ mod tests {
         assert_eq!(added.first + added.sectors, 1 << 32);
     }
 
-    /// A disk that cannot be read from some byte on.
+    /// Disk with a read error from some byte on.
     struct Damaged {
         disk: Cursor<Vec<u8>>,
         from: u64,
@@ -623,7 +629,7 @@ mod tests {
     #[test]
     fn a_third_entry_counts_within_the_whole_extended_partition_alone() {
         let first: &[Entry] = &[(5, 800, 500)];
-        // Within the 500 sectors of its link, and not within the 900 of the extended partition.
+        // Within the 500 sectors of its link, but not within the 900 of the extended partition.
         let next: &[Entry] = &[(0, 0, 0), (0, 0, 0), (0x83, 50, 100), (0x83, 50, 50)];
         let tables = [(0, EXTENDED), (100, first), (900, next)];
         assert_eq!(numbered(&tables), [(5, 950, 50)]);
@@ -639,7 +645,8 @@ mod tests {
         assert!(!hybrid.fit_protective(1 << 40));
     }
 
-    /// The numbers that Linux 6 gives (block/partitions/msdos.c: msdos_partition, parse_extended), in its order of work.
+    /// Returns the numbers that Linux 6 assigns (block/partitions/msdos.c: msdos_partition,
+    /// parse_extended), in its order of operations.
     fn kernels(tables: &BTreeMap<u64, Vec<Entry>>) -> Vec<(u32, u64, u64)> {
         let is_link = |entry: &Entry| [0x05, 0x0F, 0x85].contains(&entry.0) && entry.2 != 0;
         let mut parts = Vec::new();
@@ -691,7 +698,7 @@ mod tests {
         ) {
             let mut tables = chain;
             tables.insert(0, primaries);
-            // The disk's last sector: the first beyond it cannot be read.
+            // The disk's last sector: the next one cannot be read.
             tables.insert(24, vec![]);
             let disk: Vec<_> = tables.iter().map(|(at, entries)| (*at, entries.as_slice())).collect();
             prop_assert_eq!(numbered(&disk), kernels(&tables));

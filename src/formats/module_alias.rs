@@ -1,12 +1,13 @@
-//! Alias patterns of kernel modules, and which of them an alias fits: the file `modules.alias` (modules.dep(5)).
+//! Alias patterns of kernel modules, matched against aliases: the file `modules.alias`
+//! (modules.dep(5)).
 
 use std::collections::BTreeMap;
 
-/// Patterns and the modules that have them.
+/// Alias patterns and their modules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AliasTable {
-    /// Bus to its patterns and their modules. A pattern without a bus (`crypto-crc32c`), or for several (`acpi*:PNP0C0C:*`), is
-    /// under the empty name.
+    /// Patterns with their modules, by bus. A pattern without a bus (`crypto-crc32c`), or for
+    /// several (`acpi*:PNP0C0C:*`), has the empty name as its bus.
     buses: BTreeMap<String, Vec<(String, String)>>,
 }
 
@@ -27,7 +28,7 @@ impl AliasTable {
         table
     }
 
-    /// Returns the modules that have a pattern which fits this alias, in the table's order.
+    /// Returns the modules with a pattern that matches this alias, in the table's order.
     pub fn modules<'a>(&'a self, alias: &'a str) -> impl Iterator<Item = &'a str> {
         let buses = [bus(alias), ""];
         let distinct = if bus(alias).is_empty() { 1 } else { 2 };
@@ -41,12 +42,12 @@ impl AliasTable {
     }
 }
 
-/// A module's name as the kernel writes it: with `_` where a file may have `-`.
+/// Returns a module's name as the kernel writes it: with `_` where a file may have `-`.
 pub(super) fn normalized(module: &str) -> String {
     module.replace('-', "_")
 }
 
-/// The part of an alias or a pattern before its first `:`, where it is plain text.
+/// Returns the part of an alias or a pattern before its first `:`, if it is plain text.
 fn bus(alias: &str) -> &str {
     let bus = alias.split_once(':').map_or("", |(bus, _)| bus);
     if bus.contains(['*', '?', '[']) {
@@ -56,11 +57,11 @@ fn bus(alias: &str) -> &str {
     }
 }
 
-/// Whether a pattern as in fnmatch(3), of `*`, `?` and `[a-c]`, covers the whole text. Time is the product of the lengths
-/// at most.
+/// Returns whether a pattern of `*`, `?` and `[a-c]`, as in fnmatch(3), matches the whole text. The
+/// time is at most the product of the lengths.
 fn matches(pattern: &str, text: &str) -> bool {
     let (mut pattern, mut text) = (pattern.as_bytes(), text.as_bytes());
-    // Where to go on when the text after the last `*` does not fit: one byte further.
+    // State to resume from if the text after the last `*` does not match: one byte further.
     let mut retry: Option<(&[u8], &[u8])> = None;
     loop {
         if let Some((b'*', rest)) = pattern.split_first() {
@@ -87,7 +88,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// What one byte of the text may be.
+/// Bytes that match one element of a pattern.
 enum Set<'a> {
     Any,
     Byte(u8),
@@ -121,7 +122,7 @@ impl Set<'_> {
     }
 }
 
-/// The first element of a pattern without `*` at its start, and the rest.
+/// Returns the first element of a pattern that does not start with `*`, and the rest.
 fn one(pattern: &[u8]) -> Option<(Set<'_>, &[u8])> {
     match pattern {
         [] => None,

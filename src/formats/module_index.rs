@@ -1,12 +1,13 @@
-//! Which module drives a device, and which modules it needs: the tables that `depmod` writes (modules.dep(5)).
+//! Lookup of the module that drives a device, and of the modules it needs, in the tables that
+//! `depmod` writes (modules.dep(5)).
 //!
-//! Knows the three text files `modules.dep`, `modules.alias` and `modules.softdep`; not where they lie nor how a module is
-//! loaded.
+//! Covers the three text files `modules.dep`, `modules.alias` and `modules.softdep`. Their location
+//! and the loading of modules are not part of this.
 
 use super::module_alias::{AliasTable, normalized};
 use std::collections::{HashMap, HashSet};
 
-/// The tables of one kernel.
+/// Module tables of one kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModuleIndex {
     modules: HashMap<String, Module>,
@@ -16,19 +17,19 @@ pub struct ModuleIndex {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Module {
     file: String,
-    /// The modules it needs, in `depmod`'s order.
+    /// Required modules, in `depmod`'s order.
     needs: Vec<String>,
     /// Names of soft dependencies: modules or aliases.
     before: Vec<String>,
     after: Vec<String>,
 }
 
-/// A file to load on the way to a module.
+/// File to load for a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step<'a> {
-    /// Below the folder of the tables.
+    /// Path below the folder of the tables.
     pub file: &'a str,
-    /// Whether the module cannot be loaded without it; if not, it is a soft dependency.
+    /// Whether the module requires it; otherwise it is a soft dependency.
     pub required: bool,
 }
 
@@ -57,7 +58,8 @@ impl ModuleIndex {
         index
     }
 
-    /// Returns the modules that a name stands for: the module of that name, else all that have it as an alias.
+    /// Returns the modules for a name: the module of that name, otherwise all modules with that
+    /// alias.
     pub fn find<'a>(&'a self, wanted: &'a str) -> Vec<&'a str> {
         match self.modules.get_key_value(&normalized(wanted)) {
             Some((module, _)) => vec![module],
@@ -65,13 +67,14 @@ impl ModuleIndex {
         }
     }
 
-    /// Returns the modules that have an alias which fits this `modalias`.
+    /// Returns the modules with an alias that matches this `modalias`.
     pub fn drivers<'a>(&'a self, modalias: &'a str) -> impl Iterator<Item = &'a str> {
         self.aliases.modules(modalias)
     }
 
-    /// Returns the files to load for a module, in order: soft and hard dependencies come first, and those of dependencies before
-    /// these. Empty when there is no such module.
+    /// Returns the files to load for a module, in order: soft and hard dependencies first, each
+    /// behind its own dependencies. Soft dependencies after the module come last. Empty if there is
+    /// no such module.
     #[must_use]
     pub fn steps(&self, module: &str) -> Vec<Step<'_>> {
         let mut steps = Vec::new();
@@ -98,7 +101,7 @@ impl ModuleIndex {
         for module in self.named(&module.before) {
             self.append(module, false, steps, visited);
         }
-        // `depmod` lists everything needed, directly or not, so that the last listed is loaded first.
+        // `depmod` lists direct and indirect dependencies, so the last one is loaded first.
         let needs = module.needs.iter().rev();
         for module in needs.filter_map(|needed| self.modules.get(needed)) {
             self.append(module, required, steps, visited);
@@ -116,7 +119,8 @@ impl ModuleIndex {
             .filter_map(|module| self.modules.get(module))
     }
 
-    /// `softdep NAME pre: A B post: C`. A line without either word is ignored, as `modprobe` does.
+    /// Parses `softdep NAME pre: A B post: C`. A line without `pre:` and `post:` is ignored, as by
+    /// `modprobe`.
     fn soft_dependency(&mut self, line: &str) {
         let mut words = line.split_whitespace();
         let (Some("softdep"), Some(module)) = (words.next(), words.next()) else {
@@ -137,7 +141,7 @@ impl ModuleIndex {
     }
 }
 
-/// `kernel/fs/isofs/isofs.ko` is `isofs`.
+/// Returns the module of a file: `isofs` for `kernel/fs/isofs/isofs.ko`.
 fn name(file: &str) -> String {
     let base = file.rsplit('/').next().unwrap_or(file);
     normalized(base.split('.').next().unwrap_or(base))

@@ -1,28 +1,30 @@
-//! The mount table as the kernel shows it in `/proc/PID/mountinfo` (proc_pid_mountinfo(5); Linux `fs/proc_namespace.c`, `show_mountinfo`).
+//! Mount table of the kernel in `/proc/PID/mountinfo` (proc_pid_mountinfo(5); Linux
+//! `fs/proc_namespace.c`, `show_mountinfo`).
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// One mount.
+/// Mount of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// Its number.
+    /// Mount ID.
     pub id: u64,
-    /// The number of the mount that it is mounted on.
+    /// ID of the parent mount.
     pub parent: u64,
-    /// Where it is mounted.
+    /// Mount point.
     pub point: PathBuf,
-    /// The type of its file system.
+    /// File system type.
     pub file_system: String,
-    /// What is mounted: a block device's path, or a word of the file system's.
+    /// Mounted source: path of a block device, or a name that the file system defines.
     pub source: PathBuf,
-    /// The file system's own options, the kernel's escapes of characters as they are.
+    /// Options of the file system, with the kernel's escapes of characters.
     pub options: String,
 }
 
 impl Mount {
-    /// The mounts of a table in their order, later ones over earlier ones. Lines that are none are passed over.
+    /// Parses the mounts of a table in its order, in which later ones cover earlier ones. Malformed
+    /// lines are skipped.
     #[must_use]
     pub fn parse_all(table: &[u8]) -> Vec<Self> {
         table
@@ -36,7 +38,7 @@ impl Mount {
         let mut number = || str::from_utf8(words.next()?).ok()?.parse().ok();
         let (id, parent) = (number()?, number()?);
         let point = words.nth(2)?;
-        // Optional fields end with a hyphen.
+        // The optional fields end with a hyphen.
         words.find(|word| *word == b"-")?;
         let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
         Some(Self {
@@ -49,12 +51,12 @@ impl Mount {
         })
     }
 
-    /// The mount that a path lies on, walking from this one, the root, as the kernel does: what is mounted beneath another
-    /// mount is not reached.
+    /// Returns the mount that contains a path, starting from this one, the root. As in the kernel,
+    /// a mount beneath another mount is not reached.
     #[must_use]
     pub fn containing_mount<'a>(&'a self, mounts: &'a [Self], path: &Path) -> &'a Self {
         let mut holder = self;
-        // Each mount is passed once, whatever a table says of itself.
+        // Each mount is passed at most once, even if the table has a cycle.
         for _ in mounts {
             let on_the_way = mounts.iter().filter(|mount| {
                 mount.parent == holder.id && mount.id != holder.id && path.starts_with(&mount.point)
@@ -67,14 +69,15 @@ impl Mount {
         holder
     }
 
-    /// The folder that an overlay writes into (`upperdir`).
+    /// Returns the upper folder of an overlay (`upperdir`), which takes its writes.
     #[must_use]
     pub fn upper(&self) -> Option<PathBuf> {
         let upper = self.option("upperdir").next()?;
         Some(unescape(upper.as_bytes()))
     }
 
-    /// The folders that an overlay shows beneath (Documentation/filesystems/overlayfs.rst: `lowerdir`, `lowerdir+`, `datadir+`).
+    /// Returns the lower folders of an overlay (Documentation/filesystems/overlayfs.rst:
+    /// `lowerdir`, `lowerdir+`, `datadir+`).
     #[must_use]
     pub fn lowers(&self) -> Vec<PathBuf> {
         let list = self.option("lowerdir").flat_map(split_lowers);
@@ -84,7 +87,7 @@ impl Mount {
             .collect()
     }
 
-    /// The values of an option of the file system.
+    /// Returns the values of a file system option.
     fn option(&self, name: &str) -> impl Iterator<Item = &str> {
         self.options
             .split(',')
@@ -92,8 +95,8 @@ impl Mount {
     }
 }
 
-/// The folders of `lowerdir`: between colons, where a backslash before a colon makes it one of a name. Two colons are before those
-/// that hold data alone.
+/// Splits `lowerdir` into folders at colons. A backslash before a colon makes the colon part of a
+/// name. Two colons precede folders that hold data alone.
 fn split_lowers(list: &str) -> Vec<PathBuf> {
     let list = unescape(list.as_bytes()).into_os_string().into_vec();
     let mut lowers = vec![Vec::new()];
@@ -120,7 +123,8 @@ fn split_lowers(list: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// White space and the backslash itself are written as a backslash and three octal digits (Linux `fs/seq_file.c`, `mangle_path`).
+/// Decodes white space and the backslash, which the kernel writes as a backslash and three octal
+/// digits (Linux `fs/seq_file.c`, `mangle_path`).
 fn unescape(word: &[u8]) -> PathBuf {
     let mut path = Vec::with_capacity(word.len());
     let mut rest = word;

@@ -1,27 +1,27 @@
-//! Netlink messages: their framing, their attributes, and the kernel's replies that all families share
+//! Netlink messages: framing, attributes, and the kernel's replies that all families share
 //! (netlink(7), linux/netlink.h).
 //!
 //! Numbers are in the machine's byte order, except in an attribute that is marked otherwise.
 
 use super::le_bytes::array;
 
-/// A message (`struct nlmsghdr` and what follows it).
+/// Netlink message (`struct nlmsghdr` and its payload).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
     /// `nlmsg_type`.
     pub message_type: u16,
     /// `nlmsg_flags`.
     pub flags: u16,
-    /// `nlmsg_seq`: the request's number.
+    /// `nlmsg_seq`: sequence number of the request.
     pub sequence: u32,
-    /// `nlmsg_pid`: the port of the socket that sent the request.
+    /// `nlmsg_pid`: port of the socket that sent the request.
     pub port: u32,
-    /// All behind the header, without padding.
+    /// Payload behind the header, without padding.
     pub body: &'a [u8],
 }
 
 impl Message<'_> {
-    /// The message as it is sent alone in a datagram.
+    /// Encodes the message as the only one of a datagram.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let length = HEADER_LEN + self.body.len();
@@ -35,11 +35,11 @@ impl Message<'_> {
         bytes
     }
 
-    /// The error number in the body of [`ERROR`] or [`DONE`], as errno(3) counts; 0 for success, which
-    /// the first reports as an acknowledgement.
+    /// Returns the error number, as in errno(3), from the body of [`ERROR`] or [`DONE`]. The number
+    /// 0 means success, which [`ERROR`] reports as an acknowledgement.
     ///
     /// # Errors
-    /// [`Malformed`]: the body is shorter.
+    /// [`Malformed`] if the body is shorter.
     pub fn errno(&self) -> Result<i32, Malformed> {
         let code = array(self.body, 0).map(i32::from_ne_bytes);
         code.map(i32::wrapping_neg)
@@ -47,7 +47,7 @@ impl Message<'_> {
     }
 }
 
-/// The messages in a datagram, up to the first that is not whole.
+/// Parses the messages of a datagram, up to the first incomplete one.
 pub fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
     std::iter::from_fn(move || {
         let length = usize::try_from(u32::from_ne_bytes(array(datagram, 0)?)).ok()?;
@@ -64,22 +64,23 @@ pub fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
     })
 }
 
-/// An attribute of a message (`struct nlattr`, which rtnetlink(7) calls `struct rtattr`).
+/// Attribute of a message (`struct nlattr`, which rtnetlink(7) calls `struct rtattr`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attribute<'a> {
-    /// `nla_type`, without the bits that say something of the value.
+    /// `nla_type`, without the bits that describe the value.
     pub kind: u16,
-    /// Without padding. Attributes, where it is nested; not all of the kernel's are marked so.
+    /// Value, without padding. A nested attribute's value consists of attributes; the kernel does
+    /// not mark all of them as nested.
     pub value: &'a [u8],
-    /// Whether a number in it is in network byte order (`NLA_F_NET_BYTEORDER`).
+    /// Whether a number in the value is in network byte order (`NLA_F_NET_BYTEORDER`).
     pub network_order: bool,
 }
 
 impl Attribute<'_> {
-    /// The value as a 32-bit number.
+    /// Returns the value as a 32-bit number.
     ///
     /// # Errors
-    /// [`Malformed`]: it has another length.
+    /// [`Malformed`] if the value has another length.
     pub fn u32(&self) -> Result<u32, Malformed> {
         let bytes = self.value.try_into().map_err(|_| self.malformed())?;
         Ok(if self.network_order {
@@ -89,7 +90,7 @@ impl Attribute<'_> {
         })
     }
 
-    /// What is wrong with an attribute whose value cannot be read.
+    /// Returns the error for an attribute whose value cannot be read.
     #[must_use]
     pub fn malformed(&self) -> Malformed {
         Malformed::Value {
@@ -99,8 +100,8 @@ impl Attribute<'_> {
     }
 }
 
-/// The attributes that follow a message's own header, or in another attribute. One that is not whole is
-/// an error, and the last.
+/// Parses the attributes behind a message's own header, or in another attribute. An incomplete
+/// attribute is an error and ends the iteration.
 pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = Result<Attribute<'_>, Malformed>> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
@@ -126,13 +127,14 @@ fn attribute(bytes: &[u8]) -> Option<(Attribute<'_>, usize)> {
     Some((attribute, length))
 }
 
-/// What follows so many bytes and their padding, which the last one may lack.
+/// Returns the bytes behind `length` bytes and their padding, which the last element may lack.
 fn after(bytes: &[u8], length: usize) -> &[u8] {
     let aligned = length.next_multiple_of(ALIGNMENT);
     bytes.get(aligned..).unwrap_or_default()
 }
 
-/// Appends an attribute, padded; a value longer than an attribute can be (64 KiB) is left out.
+/// Appends an attribute with padding. A value that is too long for an attribute (64 KiB) is left
+/// out.
 pub fn push_attribute(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {
     let Ok(length) = u16::try_from(ATTRIBUTE_HEADER_LEN + value.len()) else {
         return;
@@ -143,42 +145,44 @@ pub fn push_attribute(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {
     bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
 }
 
-/// Why a message cannot be read.
+/// Reason why a message cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// Of the message's attributes one is not whole; bytes from there on.
+    /// An attribute of the message is incomplete; number of bytes from there on.
     #[error("an attribute is not whole in the last {0} bytes")]
     Attribute(usize),
-    /// The message is shorter than its type's own header; bytes behind the common one.
+    /// The message is shorter than the header of its type; number of bytes behind the common
+    /// header.
     #[error("the message has only {0} bytes")]
     Body(usize),
-    /// An attribute's value has a length that its type does not have.
+    /// The value of an attribute has a length that its type does not allow.
     #[error("the value of attribute {kind} cannot be read ({length} bytes)")]
     Value {
         /// `nla_type`.
         kind: u16,
-        /// Of the value.
+        /// Length of the value in bytes.
         length: usize,
     },
 }
 
-/// `NLMSG_ERROR`: the request failed, or is acknowledged.
+/// `NLMSG_ERROR`: failure or acknowledgement of a request.
 pub const ERROR: u16 = 2;
-/// `NLMSG_DONE`: the end of a dump.
+/// `NLMSG_DONE`: end of a dump.
 pub const DONE: u16 = 3;
-/// `NLMSG_MIN_TYPE`: the first that is not common to all families. Others below are to be passed over.
+/// `NLMSG_MIN_TYPE`: first type that is not common to all families. Other types below it must be
+/// ignored.
 pub const MIN_TYPE: u16 = 0x10;
-/// `NLM_F_REQUEST`: set in all requests.
+/// `NLM_F_REQUEST`: flag of all requests.
 pub const REQUEST: u16 = 0x01;
-/// `NLM_F_ACK`: success is reported too.
+/// `NLM_F_ACK`: request to report success, too.
 pub const ACK: u16 = 0x04;
-/// `NLM_F_DUMP_INTR`: what is dumped changed meanwhile, so the dump may be inconsistent.
+/// `NLM_F_DUMP_INTR`: the dumped objects changed meanwhile, so the dump may be inconsistent.
 pub const DUMP_INTERRUPTED: u16 = 0x10;
-/// `NLM_F_DUMP`: all objects, not one.
+/// `NLM_F_DUMP`: request for all objects instead of one.
 pub const DUMP: u16 = 0x300;
-/// `NLM_F_REPLACE`: an object that is there is changed.
+/// `NLM_F_REPLACE`: request to change an existing object.
 pub const REPLACE: u16 = 0x100;
-/// `NLM_F_CREATE`: an object that is not there is created.
+/// `NLM_F_CREATE`: request to create a missing object.
 pub const CREATE: u16 = 0x400;
 
 /// `NLMSG_HDRLEN`.
@@ -187,7 +191,7 @@ const HEADER_LEN: usize = 16;
 const ATTRIBUTE_HEADER_LEN: usize = 4;
 /// `NLMSG_ALIGNTO` and `NLA_ALIGNTO`.
 const ALIGNMENT: usize = 4;
-/// `NLA_TYPE_MASK`: what is left without `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
+/// `NLA_TYPE_MASK`: all bits except `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
 const TYPE_MASK: u16 = 0x3FFF;
 /// `NLA_F_NET_BYTEORDER`.
 const NET_BYTEORDER: u16 = 0x4000;
@@ -197,7 +201,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What the kernel answered to a request to switch interface 3 on.
+    /// Reply of the kernel to a request to switch interface 3 on.
     const ACKNOWLEDGED: [u8; 36] = [
         0x24, 0, 0, 0, 2, 0, 0, 1, 3, 0, 0, 0, 0x14, 0x27, 0x64, 0xEA, 0, 0, 0, 0, 0x20, 0, 0, 0,
         0x13, 0, 5, 0, 3, 0, 0, 0, 0, 0, 0, 0,
@@ -245,7 +249,7 @@ mod tests {
         for end in padded.len()..datagram.len() {
             assert!(messages(&datagram[..end]).eq([message(16, &[1])]), "{end}");
         }
-        // A length below that of a header would be read for ever.
+        // A length below that of a header would cause an endless loop.
         for length in 0..16_u32 {
             let mut datagram = datagram.clone();
             datagram[..4].copy_from_slice(&length.to_ne_bytes());

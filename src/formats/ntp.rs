@@ -1,46 +1,47 @@
-//! The 48 bytes with which a machine asks for the time and is answered (SNTP: RFC 4330, in the format of RFC 5905).
+//! SNTP requests and replies of 48 bytes (RFC 4330, in the format of RFC 5905).
 
 use super::le_bytes::{array, put};
 use core::time::Duration;
 
-/// What a server said, as times since 1970-01-01 UTC.
+/// Timestamps of a server's reply, as times since 1970-01-01 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// When the request reached it.
+    /// Time at which the request reached the server.
     pub received: Duration,
-    /// When the reply left it.
+    /// Time at which the reply left the server.
     pub sent: Duration,
 }
 
-/// Why an answer tells no time.
+/// Reason why a reply gives no time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// It was received after it was sent.
+    /// The reply was sent before the request was received.
     #[error("the answer left before the question came")]
     Backwards,
-    /// It wants to be left alone, by this code.
+    /// The server refuses requests from this client, with this code.
     #[error("the server refuses to tell the time ({0})")]
     Refused(String),
-    /// Somebody else's, or a forgery.
+    /// The reply belongs to another request, or is forged.
     #[error("the answer is not to our question")]
     NotOurs,
-    /// From a client, say.
+    /// The packet is not from a server, but for example from a client.
     #[error("the answer is no server's (version {version}, mode {mode})")]
     NoServer {
-        /// Its version of NTP.
+        /// NTP version.
         version: u8,
-        /// Its mode.
+        /// NTP mode.
         mode: u8,
     },
-    /// Bytes, not 48.
+    /// The reply has fewer than 48 bytes; their number.
     #[error("the answer has only {0} bytes")]
     Short(usize),
-    /// It does not know the time itself.
+    /// The server's own clock is not synchronised.
     #[error("the server does not know the time itself")]
     Unsynchronised,
 }
 
-/// A question. The mark comes back with its answer: a random one is hard to forge, and tells nothing of our clock.
+/// Encodes a request. The reply repeats the mark. A random mark is hard to forge, and reveals
+/// nothing of the local clock.
 #[must_use]
 pub fn request(mark: u64) -> [u8; LENGTH] {
     let mut bytes = [0; LENGTH];
@@ -49,10 +50,11 @@ pub fn request(mark: u64) -> [u8; LENGTH] {
     bytes
 }
 
-/// The answer to the question with this mark (RFC 4330, section 5, and the sanity checks of RFC 5905).
+/// Parses the reply to the request with this mark (RFC 4330, section 5, and the sanity checks of
+/// RFC 5905).
 ///
 /// # Errors
-/// See [`Error`]: then it tells nothing.
+/// [`Error`] if the reply gives no time.
 pub fn reply(bytes: &[u8], mark: u64) -> Result<Reply, Error> {
     let short = || Error::Short(bytes.len());
     let number = |at| array(bytes, at).map(u64::from_be_bytes).ok_or_else(short);
@@ -80,32 +82,33 @@ pub fn reply(bytes: &[u8], mark: u64) -> Result<Reply, Error> {
     Ok(Reply { received, sent })
 }
 
-/// Seconds and their 2^32nd parts since 1900. The count begins anew in 2036: small numbers are of the time after (RFC 4330,
-/// section 3).
+/// Converts seconds and their 2^32nd parts since 1900. The seconds wrap in 2036: small numbers are
+/// later times (RFC 4330, section 3).
 fn since_1970(timestamp: u64) -> Duration {
     let (seconds, fraction) = (timestamp >> 32, timestamp & 0xFFFF_FFFF);
     let era = if seconds >> 31 == 0 { 1 << 32 } else { 0 };
     let since_1900 = seconds + era;
     let nanoseconds = (fraction * 1_000_000_000) >> 32;
-    // The earliest is of 1968: where there is no such duration, there is no such time either.
+    // The earliest timestamp is in 1968, and a time before 1970 has no duration here. Its seconds
+    // become zero.
     Duration::from_secs(since_1900.saturating_sub(FROM_1900_TO_1970))
         + Duration::from_nanos(nanoseconds)
 }
 
-/// Bytes of a question and, at least, of an answer.
+/// Bytes of a request, and minimum bytes of a reply.
 pub const LENGTH: usize = 48;
 
 const VERSION: u8 = 4;
 const CLIENT: u8 = 3;
 const SERVER: u8 = 4;
-/// Leap indicator of a clock that is not set.
+/// Leap indicator of an unsynchronised clock.
 const ALARM: u8 = 3;
 const KISS_OF_DEATH: u8 = 0;
-/// 16 means unsynchronised.
+/// Maximum stratum: 16 means unsynchronised.
 const MAX_STRATUM: u8 = 15;
 const FROM_1900_TO_1970: u64 = 2_208_988_800;
 
-/// Places of the fields.
+/// Offsets of the fields.
 const REFERENCE: usize = 12;
 const ASKED: usize = 24;
 const RECEIVED: usize = 32;
@@ -115,7 +118,7 @@ const SENT: usize = 40;
 pub(crate) mod fixture {
     use super::*;
 
-    /// The answer of a server of stratum 2 to a question's bytes, at this time since 1970.
+    /// Returns the reply of a server of stratum 2 to a request's bytes, at this time since 1970.
     pub(crate) fn answer(question: &[u8], now: Duration) -> [u8; LENGTH] {
         let mark: [u8; 8] = array(question, SENT).unwrap();
         let fraction = (u64::from(now.subsec_nanos()) << 32).div_ceil(1_000_000_000);
@@ -166,11 +169,11 @@ mod tests {
 
     #[test]
     fn the_time_goes_on_after_the_count_began_anew() {
-        // 2036-02-07 06:28:16 UTC is second 0, 2100-01-01 lies behind.
+        // 2036-02-07 06:28:16 UTC is second 0, and 2100-01-01 is later.
         for seconds in [2_085_978_495, 2_085_978_496, 4_102_444_800] {
             let now = Duration::from_secs(seconds);
             let sent = reply(&answer(&request(MARK), now), MARK).map(|reply| reply.sent);
-            // Second 0 with no fraction is the sign of a clock that is not set.
+            // Second 0 without a fraction marks an unsynchronised clock.
             if seconds == 2_085_978_496 {
                 assert_eq!(sent, Err(Error::Unsynchronised));
             } else {

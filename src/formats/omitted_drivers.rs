@@ -1,4 +1,5 @@
-//! Drivers that the ramdisk leaves out: the file `modules.omitted`, which `image/build.sh` writes from the kernel's package.
+//! Drivers that the ramdisk omits: the file `modules.omitted`, which `image/build.sh` writes from
+//! the kernel's package.
 //!
 //! ```text
 //! alias pci:v000014E4d0000168Esv*sd*bc*sc*i* bnx2x
@@ -8,19 +9,19 @@
 use super::module_alias::{AliasTable, normalized};
 use std::collections::HashMap;
 
-/// Drivers by the devices they are for.
+/// Omitted drivers by the devices they support.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OmittedDrivers {
     aliases: AliasTable,
     firmware: HashMap<String, String>,
 }
 
-/// A driver that was left out.
+/// Driver that the ramdisk omits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OmittedDriver<'a> {
-    /// The module's name.
+    /// Name of the module.
     pub module: &'a str,
-    /// The firmware files that it asks for, separated by blanks.
+    /// Firmware files that the module requests, separated by blanks.
     pub firmware: Option<&'a str>,
 }
 

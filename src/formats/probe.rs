@@ -1,40 +1,41 @@
-//! What a device says it holds: the file systems that virtual media and config drives come in, with their labels; members of md
-//! arrays; GFS2.
+//! Detection of a device's content by its signatures: file systems of virtual media and config
+//! drives, with their labels; members of md arrays; GFS2.
 //!
-//! Knows the primary volume descriptor of ISO 9660 (ECMA-119 section 8.4), the boot sector of FAT (Microsoft's FAT specification,
-//! section 3) and the superblock of ext (Linux `fs/ext4/ext4.h`), and takes the labels that libblkid takes.
+//! Reads the primary volume descriptor of ISO 9660 (ECMA-119 section 8.4) and the boot sector of
+//! FAT (Microsoft's FAT specification, section 3). Also reads the superblock of ext (Linux
+//! `fs/ext4/ext4.h`). The labels are those that libblkid reports.
 
 use super::fat::{self, Fat};
 use super::le_bytes;
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// A file system with its label, which is empty where it has none; blanks at its end are no part of it.
+/// File system with its label. The label has no trailing blanks, and is empty if there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Volume {
     /// ext2, ext3 or ext4.
     Ext {
-        /// The label in the superblock.
+        /// Label in the superblock.
         label: String,
     },
     /// FAT of any width.
     Fat {
-        /// The label in the root directory.
+        /// Label in the root directory.
         label: String,
     },
-    /// A CD.
+    /// ISO 9660 file system of a CD.
     Iso9660 {
-        /// The volume identifier.
+        /// Volume identifier.
         label: String,
-        /// The publisher identifier: Ironic writes the value of `ir_pub_id` here.
+        /// Publisher identifier, into which Ironic writes the value of `ir_pub_id`.
         publisher: String,
     },
 }
 
 impl Volume {
-    /// Recognises the file system on a device.
+    /// Detects the file system on a device.
     ///
     /// # Errors
-    /// What reading the device says; a device that ends early holds none.
+    /// I/O errors of the device; a device that ends early has no file system.
     pub fn probe(device: &mut (impl Read + Seek)) -> io::Result<Option<Self>> {
         // `mkisofs` always writes the primary descriptor first.
         let descriptor = bytes_at(device, ISO_DESCRIPTOR, 2048)?;
@@ -66,7 +67,7 @@ impl Volume {
         Ok(label.map(|label| Self::Ext { label }))
     }
 
-    /// The label.
+    /// Returns the label.
     #[must_use]
     pub fn label(&self) -> &str {
         match self {
@@ -75,7 +76,7 @@ impl Volume {
     }
 }
 
-/// The label of the file system on a device, if it has one.
+/// Returns the label of the file system on a device, if it has one.
 ///
 /// # Errors
 /// As [`Volume::probe`].
@@ -85,12 +86,14 @@ pub fn label(device: &mut (impl Read + Seek)) -> io::Result<Option<String>> {
     Ok(label.filter(|label| !label.is_empty()))
 }
 
-/// Whether a device of `bytes` bytes is a member of a Linux md array, by any version of its superblock.
+/// Returns whether a device of `bytes` bytes is a member of a Linux md array, by any version of its
+/// superblock.
 ///
 /// # Errors
-/// What reading the device says.
+/// I/O errors of the device.
 pub fn is_md_member(device: &mut (impl Read + Seek), bytes: u64) -> io::Result<bool> {
-    // Places of versions 1.1, 1.2, 1.0 and 0.90 (drivers/md/md.c: super_1_load, calc_dev_sboffset).
+    // Offsets of versions 1.1, 1.2, 1.0 and 0.90 (drivers/md/md.c: super_1_load,
+    // calc_dev_sboffset).
     let places = [
         Some((0, 1)),
         Some((4096, 1)),
@@ -106,7 +109,7 @@ pub fn is_md_member(device: &mut (impl Read + Seek), bytes: u64) -> io::Result<b
         let little = (le_bytes::le32(&start, 0), le_bytes::le32(&start, 4));
         let big = (little.0.map(u32::swap_bytes), little.1.map(u32::swap_bytes));
         let wanted = (Some(MD_MAGIC), Some(major));
-        // Version 0.90 is in the byte order of the machine that made it.
+        // Version 0.90 is in the byte order of the machine that created it.
         if little == wanted || (major == 0 && big == wanted) {
             return Ok(true);
         }
@@ -114,16 +117,17 @@ pub fn is_md_member(device: &mut (impl Read + Seek), bytes: u64) -> io::Result<b
     Ok(false)
 }
 
-/// Whether a device holds the shared file system GFS2.
+/// Returns whether a device holds the shared file system GFS2.
 ///
 /// # Errors
-/// What reading the device says.
+/// I/O errors of the device.
 pub fn is_gfs2(device: &mut (impl Read + Seek)) -> io::Result<bool> {
     // Magic and block type "superblock", big-endian, at 64 KiB (linux/gfs2_ondisk.h).
     Ok(bytes_at(device, 0x1_0000, 8)? == [0x01, 0x16, 0x19, 0x70, 0, 0, 0, 1])
 }
 
-/// Bytes of a block of the ext file system that begins with these bytes; `None` where there is none.
+/// Returns the block size in bytes of the ext file system that begins with these bytes; `None` if
+/// there is none.
 #[must_use]
 pub fn ext_block(bytes: &[u8]) -> Option<u64> {
     let superblock = bytes.get(1024..2048)?;
@@ -131,13 +135,15 @@ pub fn ext_block(bytes: &[u8]) -> Option<u64> {
     (le_bytes::le16(superblock, 56) == Some(0xEF53)).then_some(1024 << exponent)
 }
 
-/// Whether a boot sector says that it is of a FAT file system: by the name of its type, or by a jump over the fields of one.
+/// Returns whether a boot sector belongs to FAT: by the name of its type, or by a jump over the
+/// fields of FAT.
 fn is_fat(boot: &[u8]) -> bool {
     let named = |at: usize, names: &[&[u8]]| {
         let name = boot.get(at..at + 5);
         names.iter().any(|known| name == Some(*known))
     };
-    // 16-bit sectors per FAT are zero on FAT32 alone, whose extended boot record lies further on.
+    // The 16-bit number of sectors per FAT is zero on FAT32 alone, whose extended boot record has a
+    // higher offset.
     let marker = match le_bytes::le16(boot, 22) {
         Some(0) => 66,
         _ => 38,
@@ -148,13 +154,13 @@ fn is_fat(boot: &[u8]) -> bool {
     boot.len() == 512 && boot.ends_with(&[0x55, 0xAA]) && (is_named || (jumps && is_extended))
 }
 
-/// A field padded with blanks, or with zeroes, as some tools do.
+/// Decodes a field padded with blanks, or with zeroes, as some tools do.
 fn text(padded: impl AsRef<[u8]>) -> String {
     let text = String::from_utf8_lossy(padded.as_ref());
     text.trim_end_matches(['\0', ' ']).to_owned()
 }
 
-/// Up to `length` bytes; fewer where the device ends.
+/// Reads up to `length` bytes; fewer if the device ends.
 fn bytes_at(device: &mut (impl Read + Seek), at: u64, length: u64) -> io::Result<Vec<u8>> {
     device.seek(SeekFrom::Start(at))?;
     let mut bytes = Vec::new();
@@ -163,9 +169,9 @@ fn bytes_at(device: &mut (impl Read + Seek), at: u64, length: u64) -> io::Result
 }
 
 const MD_MAGIC: u32 = 0xA92B_4EFC;
-/// Sixteen sectors are the system area.
+/// Offset of the primary volume descriptor, behind the sixteen sectors of the system area.
 const ISO_DESCRIPTOR: u64 = 16 * 2048;
-/// "The next three fields are there": serial number, label, name of the type.
+/// Marker that the next three fields are present: serial number, label, name of the type.
 const EXTENDED: u8 = 0x29;
 
 #[cfg(test)]
@@ -196,7 +202,7 @@ mod tests {
         assert_eq!(label_of(fat).as_deref(), Some("CONFIG-2"), "archived");
     }
 
-    /// The answers of blkid 2.38.
+    /// Compares with the results of blkid 2.38.
     #[test]
     fn a_fat_label_is_an_entry_of_the_root_directory() {
         let changed = |at: usize, bytes: &[u8]| {
@@ -209,14 +215,15 @@ mod tests {
         };
         assert_eq!(changed(0, b"CONFIG-3   ").as_deref(), Some("CONFIG-3"));
         assert_eq!(changed(0, b"NO NAME    ").as_deref(), Some("NO NAME"));
-        // The boot sector's label remains, and is none.
+        // The label in the boot sector remains, but does not count.
         assert_eq!(changed(0, &[0xE5]), None, "deleted");
         assert_eq!(changed(11, &[0x18]), None, "a directory");
         assert_eq!(changed(11, &[0x0F]), None, "a piece of a long name");
         assert_eq!(changed(26, &[5]), None, "a file has clusters");
     }
 
-    /// Root directories of FAT32 are chains: what lies behind a cluster on the disk is another's.
+    /// Places a false label behind a cluster of the root directory. In FAT32 that directory is a
+    /// chain, so the next bytes on the disk can belong to a file.
     #[test]
     fn a_fat32_label_is_found_along_the_chain_and_not_beside_it() {
         let mut image = Cursor::new(vec![0; 64 << 20]);
@@ -224,7 +231,7 @@ mod tests {
         fatfs::format_volume(&mut image, options.bytes_per_cluster(512)).unwrap();
         let system = fatfs::FileSystem::new(&mut image, fatfs::FsOptions::new()).unwrap();
         let root = system.root_dir();
-        // Bytes of a file that look like an entry with a label.
+        // Bytes of a file that look like a directory entry with a label.
         let mut false_label = *b"CONFIG-2   \x08....................";
         false_label[12..].fill(0);
         root.create_file("first")
@@ -266,7 +273,7 @@ mod tests {
         assert_eq!(Volume::probe(&mut Cursor::new(&cd)).unwrap(), None);
     }
 
-    /// As by blkid: type names are no part of the specification's rules for what is FAT.
+    /// Detects FAT as blkid does: type names are not part of the specification's rules for FAT.
     #[test]
     fn fat_is_known_without_the_name_of_its_type() {
         let mut fat = fixture::unpacked(fixture::FAT);
@@ -275,7 +282,7 @@ mod tests {
         fat[38] = 0;
         assert_eq!(Volume::probe(&mut Cursor::new(fat)).unwrap(), None);
 
-        // FAT32's marker is behind the fields that FAT32 alone has.
+        // The marker of FAT32 lies behind the fields that FAT32 alone has.
         let mut boot = vec![0; 512];
         boot[..3].copy_from_slice(&[0xEB, 0x58, 0x90]);
         boot[510..].copy_from_slice(&[0x55, 0xAA]);
@@ -283,7 +290,8 @@ mod tests {
         assert!(!is_fat(&boot));
         boot[66] = 0x29;
         assert!(is_fat(&boot));
-        // With sectors per FAT in the field of the smaller ones it is looked for in theirs.
+        // With the 16-bit number of sectors per FAT set, the marker is read at the offset of FAT12
+        // and FAT16.
         boot[22] = 1;
         assert!(!is_fat(&boot));
     }
@@ -306,7 +314,7 @@ mod tests {
             let mut cd = vec![0; 32 << 10];
             cd.extend_from_slice(b"\x01CD001");
             cd.extend_from_slice(&descriptor);
-            // What ends within the fields is no CD.
+            // A descriptor that ends within the fields is not detected.
             let is_whole = descriptor.len() >= 446 - 6;
             let volume = Volume::probe(&mut Cursor::new(&cd)).unwrap();
             prop_assert_eq!(volume.is_some(), is_whole);

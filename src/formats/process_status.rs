@@ -1,6 +1,7 @@
-//! What the kernel says of a process in `/proc/PID/status` and `/proc/PID/stat` (proc_pid_status(5), proc_pid_stat(5)).
+//! Status of a process in `/proc/PID/status` and `/proc/PID/stat` (proc_pid_status(5),
+//! proc_pid_stat(5)).
 
-/// The effective capabilities as bits (`linux/capability.h`); `None` where the text does not tell.
+/// Returns the effective capabilities as bits (`linux/capability.h`); `None` if the text has none.
 #[must_use]
 pub fn effective_capabilities(status: &str) -> Option<u64> {
     let line = status
@@ -9,14 +10,15 @@ pub fn effective_capabilities(status: &str) -> Option<u64> {
     u64::from_str_radix(line.trim(), 16).ok()
 }
 
-/// Whether a line of `/proc/PID/stat` is of a program that runs: neither of a thread of the kernel nor of a process that has ended.
-/// `false` where the line is none.
+/// Returns whether a line of `/proc/PID/stat` belongs to a running program. Kernel threads and
+/// exited processes are not running programs. `false` for a malformed line.
 ///
-/// Other files (`cmdline`, `exe`, `maps`) tell it, too, but wait for the process's memory map: for ever, where one of its threads
-/// maps a file of a disk that does not respond.
+/// Other files (`cmdline`, `exe`, `maps`) show this, too, but reading them waits for the process's
+/// memory map. The wait is endless if a thread of the process maps a file of a disk that does not
+/// respond.
 #[must_use]
 pub fn is_running_program(stat: &[u8]) -> bool {
-    // The name, in parentheses, may hold any bytes but is the last field that does.
+    // The name, in parentheses, may have any bytes. It is the last field that may.
     let Some(end) = stat.iter().rposition(|byte| *byte == b')') else {
         return false;
     };
@@ -24,12 +26,12 @@ pub fn is_running_program(stat: &[u8]) -> bool {
     let fields = str::from_utf8(fields).unwrap_or_default();
     let mut fields = fields.split_ascii_whitespace();
     let has_ended = matches!(fields.next(), None | Some("Z" | "X" | "x"));
-    // Behind the state: parent, group, session, terminal, the terminal's group.
+    // Fields behind the state: parent, group, session, terminal, the terminal's group.
     let flags = fields.nth(5).and_then(|flags| flags.parse::<u32>().ok());
     !has_ended && flags.is_some_and(|flags| flags & PF_KTHREAD == 0)
 }
 
-/// Linux `include/linux/sched.h`.
+/// Flag of kernel threads (Linux `include/linux/sched.h`).
 const PF_KTHREAD: u32 = 0x0020_0000;
 
 #[cfg(test)]

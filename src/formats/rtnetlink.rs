@@ -1,29 +1,29 @@
 //! Messages of the route family of netlink about interfaces, addresses, routes and router options
 //! (rtnetlink(7), linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h).
 //!
-//! Messages are what the kernel reports of an object, requests what is asked of it. Attributes that are
-//! not named here are passed over. Of one that comes twice the last counts, as it does for the kernel
-//! (`__nla_parse`, lib/nlattr.c).
+//! Messages are reports of the kernel, requests are sent to it. Attributes without a name here are
+//! ignored. If an attribute occurs twice, the last one counts, as in the kernel (`__nla_parse`,
+//! lib/nlattr.c).
 
 use super::le_bytes::array;
 use super::netlink::{Attribute, Malformed, attributes, push_attribute};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// An interface (`RTM_NEWLINK`).
+/// Report of an interface (`RTM_NEWLINK`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkMessage<'a> {
-    /// `ifi_type`: such as [`ARPHRD_ETHER`].
+    /// `ifi_type`, such as [`ARPHRD_ETHER`].
     pub hardware_type: u16,
     /// `ifi_index`.
     pub index: u32,
     /// `ifi_flags`: [`IFF_UP`] and the others.
     pub flags: u32,
-    /// `IFLA_IFNAME` without its zero byte. The kernel allows all bytes but `/`, `:` and white space
-    /// (`dev_valid_name`, net/core/dev.c).
+    /// `IFLA_IFNAME` without its zero byte. The kernel allows all bytes but `/`, `:` and white
+    /// space (`dev_valid_name`, net/core/dev.c).
     pub name: &'a [u8],
     /// `IFLA_ADDRESS`: the hardware address.
     pub address: Option<&'a [u8]>,
-    /// `IFLA_PERM_ADDRESS`: the hardware address that the device was made with.
+    /// `IFLA_PERM_ADDRESS`: the permanent hardware address of the device.
     pub permanent_address: Option<&'a [u8]>,
     /// `IFLA_MTU`.
     pub mtu: Option<u32>,
@@ -35,7 +35,7 @@ impl<'a> LinkMessage<'a> {
     /// Parses a message's body.
     ///
     /// # Errors
-    /// [`Malformed`]: the header, the framing of attributes, or the value of one that is read.
+    /// [`Malformed`] if the header, the framing of attributes, or a value that is read is invalid.
     pub fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
         let [family] = header_field(body, 0)?;
         let mut link = Self {
@@ -50,7 +50,7 @@ impl<'a> LinkMessage<'a> {
                 IFLA_ADDRESS => link.address = Some(attribute.value),
                 IFLA_IFNAME => link.name = until_zero(attribute.value),
                 IFLA_MTU => link.mtu = Some(attribute.u32()?),
-                // In messages of another family, such as AF_BRIDGE, it holds other attributes.
+                // In messages of another family, such as AF_BRIDGE, this holds other attributes.
                 IFLA_AF_SPEC if family == AF_UNSPEC => {
                     link.inet6_flags = inet6_flags(attribute.value)?.or(link.inet6_flags);
                 }
@@ -61,10 +61,10 @@ impl<'a> LinkMessage<'a> {
         Ok(link)
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     ///
     /// # Errors
-    /// [`Malformed`]: it is not UTF-8.
+    /// [`Malformed`] if the name is not UTF-8.
     pub fn name_text(&self) -> Result<&'a str, Malformed> {
         str::from_utf8(self.name).map_err(|_| Malformed::Value {
             kind: IFLA_IFNAME,
@@ -73,7 +73,8 @@ impl<'a> LinkMessage<'a> {
     }
 }
 
-/// `IFLA_AF_SPEC` holds an attribute for each address family, which holds that family's own.
+/// Parses the flags in `IFLA_AF_SPEC`. It holds an attribute for each address family, which holds
+/// that family's own attributes.
 fn inet6_flags(families: &[u8]) -> Result<Option<u32>, Malformed> {
     let mut flags = None;
     for family in attributes(families) {
@@ -90,21 +91,21 @@ fn inet6_flags(families: &[u8]) -> Result<Option<u32>, Malformed> {
     Ok(flags)
 }
 
-/// A change of an interface (`RTM_SETLINK`).
+/// Request to change an interface (`RTM_SETLINK`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkRequest {
     /// `ifi_index`.
     pub index: u32,
     /// `ifi_flags`.
     pub flags: u32,
-    /// `ifi_change`: which flags are to change.
+    /// `ifi_change`: mask of the flags to change.
     pub change: u32,
     /// `IFLA_MTU`.
     pub mtu: Option<u32>,
 }
 
 impl LinkRequest {
-    /// The request's body.
+    /// Encodes the body of the request.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![AF_UNSPEC, 0, 0, 0];
@@ -116,18 +117,19 @@ impl LinkRequest {
     }
 }
 
-/// An address of an interface (`RTM_NEWADDR`).
+/// Report of an interface's address (`RTM_NEWADDR`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressMessage {
     /// `ifa_index`: the interface.
     pub index: u32,
-    /// `IFA_LOCAL` or `IFA_ADDRESS`: the address. The latter is the other end's on a point-to-point link.
+    /// `IFA_LOCAL`, otherwise `IFA_ADDRESS`: the address. On a point-to-point link, the latter is
+    /// that of the peer.
     pub address: Option<IpAddr>,
     /// `ifa_prefixlen`.
     pub prefix: u8,
-    /// `ifa_scope`: such as [`RT_SCOPE_UNIVERSE`].
+    /// `ifa_scope`, such as [`RT_SCOPE_UNIVERSE`].
     pub scope: u8,
-    /// `IFA_FLAGS`, or `ifa_flags` where that is missing: [`IFA_F_TENTATIVE`] and the others.
+    /// `IFA_FLAGS`, otherwise `ifa_flags`: [`IFA_F_TENTATIVE`] and the others.
     pub flags: u32,
 }
 
@@ -135,7 +137,7 @@ impl AddressMessage {
     /// Parses a message's body.
     ///
     /// # Errors
-    /// [`Malformed`]: the header, the framing of attributes, or the value of one that is read.
+    /// [`Malformed`] if the header, the framing of attributes, or a value that is read is invalid.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         let [family, prefix, flags, scope] = header_field(body, 0)?;
         let mut message = Self {
@@ -160,7 +162,7 @@ impl AddressMessage {
     }
 }
 
-/// An address to add (`RTM_NEWADDR`) or to remove (`RTM_DELADDR`).
+/// Request to add (`RTM_NEWADDR`) or to remove (`RTM_DELADDR`) an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressRequest {
     /// `ifa_index`: the interface.
@@ -171,14 +173,15 @@ pub struct AddressRequest {
     pub prefix: u8,
     /// `IFA_BROADCAST`.
     pub broadcast: Option<Ipv4Addr>,
-    /// Seconds for which it is valid and preferred, in `IFA_CACHEINFO`; [`INFINITY_LIFE_TIME`] for ever.
+    /// Valid and preferred lifetime in seconds, in `IFA_CACHEINFO`; [`INFINITY_LIFE_TIME`] if
+    /// unlimited.
     pub lifetime: Option<u32>,
     /// `IFA_RT_PRIORITY`: the metric of the route to its network.
     pub priority: Option<u32>,
 }
 
 impl AddressRequest {
-    /// The request's body.
+    /// Encodes the body of the request.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![family(self.address), self.prefix, 0, RT_SCOPE_UNIVERSE];
@@ -196,12 +199,12 @@ impl AddressRequest {
     }
 }
 
-/// A route to add (`RTM_NEWROUTE`) or to look up (`RTM_GETROUTE`).
+/// Request to add (`RTM_NEWROUTE`) or to look up (`RTM_GETROUTE`) a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteRequest {
     /// `RTA_DST`, which a default route does not have.
     pub destination: IpAddr,
-    /// `rtm_dst_len`: how many bits of that count.
+    /// `rtm_dst_len`: prefix length of the destination.
     pub prefix: u8,
     /// `rtm_table`.
     pub table: u8,
@@ -220,7 +223,7 @@ pub struct RouteRequest {
 }
 
 impl RouteRequest {
-    /// The question which route leads to an address.
+    /// Creates a request for the route to an address.
     #[must_use]
     pub fn lookup(destination: IpAddr) -> Self {
         Self {
@@ -236,7 +239,7 @@ impl RouteRequest {
         }
     }
 
-    /// The request's body.
+    /// Encodes the body of the request.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![family(self.destination), self.prefix, 0, 0];
@@ -255,7 +258,7 @@ impl RouteRequest {
 /// `RTM_NEWROUTE`.
 ///
 /// # Errors
-/// [`Malformed`]: the header, the framing of attributes, or the address.
+/// [`Malformed`] if the header, the framing of attributes, or the address is invalid.
 pub fn preferred_source(body: &[u8]) -> Result<Option<IpAddr>, Malformed> {
     let [family] = header_field(body, 0)?;
     let mut source = None;
@@ -268,12 +271,13 @@ pub fn preferred_source(body: &[u8]) -> Result<Option<IpAddr>, Malformed> {
     Ok(source)
 }
 
-/// Neighbour-discovery options of a router that are not the kernel's to use (`RTM_NEWNDUSEROPT`).
+/// Neighbour discovery options of a router that the kernel does not use itself
+/// (`RTM_NEWNDUSEROPT`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserOptions<'a> {
-    /// `nduseropt_ifindex`: the interface they came from.
+    /// `nduseropt_ifindex`: the interface that received them.
     pub index: u32,
-    /// The options as they came (RFC 4861 section 4.6).
+    /// Options as received (RFC 4861 section 4.6).
     pub options: &'a [u8],
 }
 
@@ -281,7 +285,7 @@ impl<'a> UserOptions<'a> {
     /// Parses a message's body: `struct nduseroptmsg`, the options, and attributes.
     ///
     /// # Errors
-    /// [`Malformed`]: it is shorter than it says.
+    /// [`Malformed`] if the body is shorter than its header requires.
     pub fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
         let length = usize::from(u16::from_ne_bytes(header_field(body, 2)?));
         let options = behind_header(body, USER_OPTIONS_HEADER_LEN)?.get(..length);
@@ -304,7 +308,7 @@ fn until_zero(text: &[u8]) -> &[u8] {
     text.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
-/// An address of a message of this family; `None` where that is not IP.
+/// Parses an address in a message of this family; `None` if the family is not IP.
 fn ip_address(family: u8, attribute: &Attribute<'_>) -> Result<Option<IpAddr>, Malformed> {
     let value = attribute.value;
     let address = match family {
@@ -341,68 +345,68 @@ fn push_u32(bytes: &mut Vec<u8>, kind: u16, number: Option<u32>) {
     }
 }
 
-// Types of messages, linux/rtnetlink.h. Of each three the first creates or reports an object, the second
-// deletes it or reports that, and the third asks for it.
-/// Interface: reported.
+// Message types, linux/rtnetlink.h. Of each three, the first creates or reports an object. The
+// second deletes it or reports its deletion, and the third requests it.
+/// Report of an interface.
 pub const RTM_NEWLINK: u16 = 16;
-/// Interface: asked for.
+/// Request for an interface.
 pub const RTM_GETLINK: u16 = 18;
-/// Interface: to be changed.
+/// Change of an interface.
 pub const RTM_SETLINK: u16 = 19;
-/// Address: reported, or to be added.
+/// Report or addition of an address.
 pub const RTM_NEWADDR: u16 = 20;
-/// Address: to be removed.
+/// Removal of an address.
 pub const RTM_DELADDR: u16 = 21;
-/// Address: asked for.
+/// Request for an address.
 pub const RTM_GETADDR: u16 = 22;
-/// Route: reported, or to be added.
+/// Report or addition of a route.
 pub const RTM_NEWROUTE: u16 = 24;
-/// Route: asked for.
+/// Request for a route.
 pub const RTM_GETROUTE: u16 = 26;
-/// Router options: reported.
+/// Report of router options.
 pub const RTM_NEWNDUSEROPT: u16 = 68;
 
-/// `sizeof(struct ifinfomsg)`. Zeroes ask for the interfaces of all families.
+/// `sizeof(struct ifinfomsg)`. A header of zeroes requests the interfaces of all families.
 pub const LINK_HEADER_LEN: usize = 16;
-/// `sizeof(struct ifaddrmsg)`. Zeroes ask for the addresses of all families.
+/// `sizeof(struct ifaddrmsg)`. A header of zeroes requests the addresses of all families.
 pub const ADDRESS_HEADER_LEN: usize = 8;
 /// `sizeof(struct rtmsg)`.
 const ROUTE_HEADER_LEN: usize = 12;
 /// `sizeof(struct nduseroptmsg)`.
 const USER_OPTIONS_HEADER_LEN: usize = 16;
 
-/// Ethernet, and what looks like it (linux/if_arp.h).
+/// Ethernet and devices that look like it (linux/if_arp.h).
 pub const ARPHRD_ETHER: u16 = 1;
-/// Administratively up (linux/if.h).
+/// Interface is administratively up (linux/if.h).
 pub const IFF_UP: u32 = 1;
-/// The loopback interface.
+/// Interface is the loopback interface.
 pub const IFF_LOOPBACK: u32 = 1 << 3;
-/// The driver has a carrier.
+/// Driver has a carrier.
 pub const IFF_LOWER_UP: u32 = 1 << 16;
-/// A router advertisement came (include/net/if_inet6.h, as the next ones).
+/// Router advertisement was received (include/net/if_inet6.h, also for the next two).
 pub const IF_RA_RCVD: u32 = 0x20;
-/// It said that there are addresses by DHCPv6.
+/// Router advertisement announced addresses by DHCPv6.
 pub const IF_RA_MANAGED: u32 = 0x40;
-/// It said that there are other facts by DHCPv6.
+/// Router advertisement announced other configuration by DHCPv6.
 pub const IF_RA_OTHERCONF: u32 = 0x80;
-/// Another host has the address.
+/// Address is in use by another host.
 pub const IFA_F_DADFAILED: u32 = 0x08;
 /// Duplicate address detection has not ended.
 pub const IFA_F_TENTATIVE: u32 = 0x40;
-/// Without end, as a lifetime in seconds (`INFINITY_LIFE_TIME`, include/net/addrconf.h).
+/// Unlimited lifetime in seconds (`INFINITY_LIFE_TIME`, include/net/addrconf.h).
 pub const INFINITY_LIFE_TIME: u32 = u32::MAX;
-/// The table of routes that all look-ups use.
+/// Routing table that all lookups use.
 pub const RT_TABLE_MAIN: u8 = 254;
-/// The route came by DHCP.
+/// Route from DHCP.
 pub const RTPROT_DHCP: u8 = 16;
-/// Valid everywhere.
+/// Scope of addresses and routes that are valid everywhere.
 pub const RT_SCOPE_UNIVERSE: u8 = 0;
-/// Valid on the link alone.
+/// Scope of addresses and routes that are valid on the link alone.
 pub const RT_SCOPE_LINK: u8 = 253;
-/// Packets are sent to a gateway or host.
+/// Route to a gateway or host.
 pub const RTN_UNICAST: u8 = 1;
 
-// Families, linux/socket.h.
+// Address families, linux/socket.h.
 const AF_UNSPEC: u8 = 0;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
@@ -412,7 +416,7 @@ const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_AF_SPEC: u16 = 26;
 const IFLA_PERM_ADDRESS: u16 = 54;
-/// Within AF_INET6 in [`IFLA_AF_SPEC`].
+/// Attribute of AF_INET6 in [`IFLA_AF_SPEC`].
 const IFLA_INET6_FLAGS: u16 = 1;
 // Attributes of addresses, linux/if_addr.h.
 const IFA_ADDRESS: u16 = 1;
@@ -436,7 +440,7 @@ mod tests {
     use proptest::prelude::*;
     use std::path::Path;
 
-    /// A datagram of the kernel's (Linux 6.18), as it is kept for fuzzing.
+    /// Returns a datagram recorded from the kernel (Linux 6.18), from the fuzzing corpus.
     fn recorded(name: &str) -> Vec<u8> {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
         let kept = Target::by_name("netlink_messages").unwrap().kept(&corpus);
@@ -504,7 +508,7 @@ mod tests {
             ..LinkMessage::default()
         };
         assert_eq!(LinkMessage::parse(body), Ok(link));
-        // What a bridge says of its ports has other attributes there.
+        // A bridge's message about its ports has other attributes there.
         let of_a_bridge = [&[7], &body[1..]].concat();
         let parsed = LinkMessage::parse(&of_a_bridge).unwrap();
         assert_eq!(parsed.inet6_flags, None);
@@ -537,7 +541,7 @@ mod tests {
         let expected = [
             address(1, "127.0.0.1", 8, 254, 0x80),
             address(3, "192.0.2.77", 24, 0, 0x80),
-            // Not 198.51.100.1, which is at the other end of the link.
+            // Not 198.51.100.1, which is the peer of the link.
             address(3, "192.0.2.200", 32, 0, 0x80),
             address(1, "::1", 128, 254, 0x80),
             address(2, "fe80::14ea:a8ff:fe21:5888", 64, 253, 0xC0),
@@ -640,7 +644,7 @@ mod tests {
         ]
     }
 
-    /// The attributes behind a header, each with its value.
+    /// Returns the attributes behind a header, each with its value.
     fn written(body: &[u8], header: usize) -> Vec<(u16, Vec<u8>)> {
         attributes(&body[header..])
             .map(|found| found.map(|found| (found.kind, found.value.to_vec())))

@@ -1,21 +1,23 @@
-//! Trees of directories on foreign file systems: which names may become part of a path of ours, and what reading a tree may cost.
+//! Directory trees of untrusted file systems: checks of names for use in local paths, and limits of
+//! the cost of reading a tree.
 
 use crate::progress::Cancel;
 
-/// Most files and directories of one file system that are looked at.
+/// Maximum number of files and directories read from one file system.
 pub(crate) const MAX_ENTRIES: usize = 65_536;
-/// Most directories inside each other.
+/// Maximum depth of nested directories.
 pub(crate) const MAX_DEPTH: usize = 16;
-/// Most bytes of one directory: what 65,536 FAT entries take.
+/// Maximum bytes of one directory: the size of 65,536 FAT entries.
 pub(crate) const MAX_DIRECTORY_BYTES: u64 = 2 << 20;
-/// Bytes of all directories of one file system, continuation areas among them. Directories may share clusters and areas.
+/// Maximum bytes of all directories of one file system, including continuation areas. Directories
+/// may share clusters and areas.
 const MAX_TREE_BYTES: u64 = 32 << 20;
-/// Memory of all paths of one file system, each of which repeats its directories.
+/// Maximum memory of all paths of one file system, each of which repeats its directories.
 const MAX_PATH_BYTES: usize = 16 << 20;
-/// Bytes of a name, as Linux counts them (`NAME_MAX`).
+/// Maximum bytes of a name, as in Linux (`NAME_MAX`).
 const MAX_NAME_LEN: usize = 255;
 
-/// Whether a name is one plain component: it cannot lead out of the directory it is in.
+/// Returns whether a name is one plain component, which cannot lead out of its directory.
 pub(crate) fn is_plain(name: &str) -> bool {
     let special = matches!(name, "" | "." | "..");
     !special
@@ -24,7 +26,7 @@ pub(crate) fn is_plain(name: &str) -> bool {
         && !name.chars().any(char::is_control)
 }
 
-/// What is left of the entries, bytes and memory that one tree may cost.
+/// Remaining entries, bytes and memory that reading one tree may cost.
 #[derive(Debug)]
 pub(crate) struct Budget<'a> {
     entries: usize,
@@ -33,7 +35,7 @@ pub(crate) struct Budget<'a> {
     cancel: &'a Cancel,
 }
 
-/// Why a tree is not read to its end.
+/// Reason why a tree is not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exceeded {
     Budget,
@@ -50,7 +52,7 @@ impl<'a> Budget<'a> {
         }
     }
 
-    /// Spends bytes of directories, before they are read.
+    /// Spends bytes of directories before they are read.
     pub(crate) fn read(&mut self, bytes: u64) -> Result<(), Exceeded> {
         if self.cancel.is_cancelled() {
             return Err(Exceeded::Cancelled);
@@ -65,7 +67,7 @@ impl<'a> Budget<'a> {
         Ok(())
     }
 
-    /// The path of an entry, and spends its memory.
+    /// Returns the path of an entry, and spends its memory.
     pub(crate) fn path(
         &mut self,
         directory: &[String],
@@ -117,7 +119,7 @@ mod tests {
     }
 }
 
-/// Config drives made by other people's tools (`tests/fixtures/configdrive`).
+/// Config drives made by external tools (`tests/fixtures/configdrive`).
 #[cfg(test)]
 pub(crate) mod fixture {
     use std::collections::BTreeMap;
@@ -146,7 +148,7 @@ pub(crate) mod fixture {
         bytes
     }
 
-    /// The files that each of them holds.
+    /// Returns the files that each config drive holds.
     pub(crate) fn files() -> Vec<(String, Vec<u8>)> {
         let files = [
             ("openstack/content/0000", "x\n"),
@@ -157,7 +159,8 @@ pub(crate) mod fixture {
         files.map(owned).to_vec()
     }
 
-    /// Overwrites every occurrence of one text by another of its length; says how many there were.
+    /// Overwrites every occurrence of one text by another of the same length. Returns the number of
+    /// occurrences.
     pub(crate) fn replace(bytes: &mut [u8], old: &[u8], new: &[u8]) -> usize {
         let found = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(old));
         let found: Vec<usize> = found.collect();
@@ -167,7 +170,8 @@ pub(crate) mod fixture {
         found.len()
     }
 
-    /// A directory record (ECMA-119 §9.1) with a system use area behind its name of one byte.
+    /// Returns a directory record (ECMA-119 §9.1) with a name of one byte and a system use area
+    /// behind it.
     pub(crate) fn record(
         name: u8,
         (block, bytes): (u32, u32),
@@ -186,30 +190,30 @@ pub(crate) mod fixture {
         record
     }
 
-    /// A `CE` entry: the system use area goes on at the start of a block.
+    /// Returns a `CE` entry: the system use area continues at the start of a block.
     pub(crate) fn continued(block: u32, length: u32) -> Vec<u8> {
         let both = |number: u32| [number.to_le_bytes(), number.to_be_bytes()].concat();
         [b"CE\x1c\x01".to_vec(), both(block), both(0), both(length)].concat()
     }
 
-    /// An `NM` entry with a part of a name.
+    /// Returns an `NM` entry with a part of a name.
     pub(crate) fn name(part: &[u8]) -> Vec<u8> {
         let length = u8::try_from(part.len() + 5).unwrap();
         [b"NM".as_slice(), &[length, 1, 0], part].concat()
     }
 
-    /// An ISO with these files of Rock Ridge in its root, all of them empty.
+    /// Builds an ISO with empty files in its root that have these Rock Ridge names.
     pub(crate) fn rock_ridge_of(names: &[String]) -> Vec<u8> {
         let system = names.iter().map(|text| name(text.as_bytes()));
         rock_ridge_with(&system.collect::<Vec<_>>())
     }
 
-    /// An ISO with files in its root that have these system use areas, all of them empty.
+    /// Builds an ISO with empty files in its root that have these system use areas.
     pub(crate) fn rock_ridge_with(files: &[Vec<u8>]) -> Vec<u8> {
         let mut records = record(0, (18, 0), true, b"SP\x07\x01\xBE\xEF\x00");
         for system in files {
             let file = record(b'F', (0, 0), false, system);
-            // None crosses a sector.
+            // No record crosses a sector.
             if records.len() % 2048 + file.len() > 2048 {
                 records.resize(records.len().next_multiple_of(2048), 0);
             }
@@ -226,7 +230,7 @@ pub(crate) mod fixture {
         image
     }
 
-    /// An image that counts the bytes that are read of it.
+    /// Image that counts the bytes read from it.
     #[derive(Debug)]
     pub(crate) struct Counting {
         image: Cursor<Vec<u8>>,

@@ -1,8 +1,10 @@
-//! SMBIOS structure tables: what the firmware knows of the machine (DMTF DSP0134, version 3).
+//! SMBIOS structure tables: the firmware's description of the machine (DMTF DSP0134, version 3).
 //!
-//! The table comes from firmware and is not trusted: every length is checked, a broken structure ends the reading.
+//! The table comes from firmware and is not trusted: every length is checked, and a broken
+//! structure ends the reading.
 
-/// The memory that is fitted, in bytes: all memory devices (type 17) of arrays that serve as system memory.
+/// Returns the installed memory in bytes: all memory devices (type 17) of arrays that serve as
+/// system memory.
 #[must_use]
 pub fn fitted_memory(table: &[u8]) -> u64 {
     // Arrays (type 16) for other uses: video, flash, cache.
@@ -26,13 +28,13 @@ pub fn fitted_memory(table: &[u8]) -> u64 {
         .fold(0, u64::saturating_add)
 }
 
-/// The structures of a table, in its order.
+/// Returns the structures of a table, in its order.
 pub fn structures(table: &[u8]) -> impl Iterator<Item = Structure<'_>> {
     let mut rest = table;
     std::iter::from_fn(move || {
         let ([kind, length, handle @ ..], _) = rest.split_first_chunk::<4>()?;
         let (data, strings) = rest.split_at_checked(usize::from(*length))?;
-        // Formatted part with its header, then strings up to two zero bytes.
+        // A structure is a formatted part with its header, then strings up to two zero bytes.
         if data.len() < 4 || *kind == END_OF_TABLE {
             return None;
         }
@@ -46,31 +48,32 @@ pub fn structures(table: &[u8]) -> impl Iterator<Item = Structure<'_>> {
     })
 }
 
-/// One structure: its formatted part.
+/// Structure of a table: its formatted part.
 #[derive(Clone, Copy, Debug)]
 pub struct Structure<'a> {
-    /// The type: 16 memory array, 17 memory device, …
+    /// Structure type: 16 memory array, 17 memory device, …
     pub kind: u8,
-    /// The number other structures name it by.
+    /// Handle by which other structures refer to this one.
     pub handle: u16,
     data: &'a [u8],
 }
 
 impl Structure<'_> {
-    /// The byte at an offset of the standard; `None` where the structure is of an older, shorter version.
+    /// Returns the byte at an offset of the standard; `None` if the structure has an older, shorter
+    /// version.
     #[must_use]
     pub fn byte(&self, offset: usize) -> Option<u8> {
         self.data.get(offset).copied()
     }
 
-    /// The 16-bit number at an offset.
+    /// Returns the 16-bit number at an offset.
     #[must_use]
     pub fn word(&self, offset: usize) -> Option<u16> {
         let bytes = self.data.get(offset..)?.first_chunk()?;
         Some(u16::from_le_bytes(*bytes))
     }
 
-    /// The 32-bit number at an offset.
+    /// Returns the 32-bit number at an offset.
     #[must_use]
     pub fn double_word(&self, offset: usize) -> Option<u32> {
         let bytes = self.data.get(offset..)?.first_chunk()?;
@@ -78,7 +81,7 @@ impl Structure<'_> {
     }
 }
 
-/// The size of a memory device (7.18.5); `None` where it is empty or unknown.
+/// Returns the size of a memory device in bytes (7.18.5); `None` if it is empty or unknown.
 fn device_size(device: &Structure<'_>) -> Option<u64> {
     match device.word(0x0c)? {
         0 | 0xffff => None,
@@ -91,7 +94,7 @@ fn device_size(device: &Structure<'_>) -> Option<u64> {
 }
 
 const END_OF_TABLE: u8 = 127;
-/// The use of a memory array that is the machine's memory (table 72).
+/// Use of a memory array as system memory (table 72).
 const SYSTEM_MEMORY: u8 = 3;
 
 #[cfg(test)]

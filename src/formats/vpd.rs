@@ -1,15 +1,17 @@
-//! Vital product data of SCSI devices: the pages that tell one disk from all others.
+//! Vital product data of SCSI devices: the pages that identify a disk.
 //!
-//! Layouts: SPC-4 7.8.15 (page 80h, unit serial number), 7.8.5 (page 83h, device identification) and SAT-3 12.4.2 (page 89h,
-//! ATA information). What a disk sends is not trusted: every length is checked, nothing is allocated by it.
+//! Layouts: SPC-4 7.8.15 (page 80h, unit serial number), 7.8.5 (page 83h, device identification)
+//! and SAT-3 12.4.2 (page 89h, ATA information). A disk's data is not trusted: every length is
+//! checked, and no allocation depends on one.
 
-/// The unit serial number of page 80h, without padding.
+/// Returns the unit serial number of page 80h, without padding.
 #[must_use]
 pub fn unit_serial(page: &[u8]) -> Option<String> {
     printable(payload(page, 0x80)?)
 }
 
-/// The identifiers of the logical unit in page 83h, in the page's order; those of ports and targets are left out.
+/// Returns the identifiers of the logical unit in page 83h, in the page's order. Those of ports and
+/// targets are left out.
 #[must_use]
 pub fn designators(page: &[u8]) -> Vec<Designator> {
     let mut found = Vec::new();
@@ -39,18 +41,18 @@ pub fn designators(page: &[u8]) -> Vec<Designator> {
     found
 }
 
-/// An identifier of page 83h.
+/// Identifier of page 83h.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Designator {
     /// Designator type (SPC-4 table 589): 0 vendor specific, 1 T10, 2 EUI-64, 3 NAA.
     pub kind: u8,
-    /// How the value is written.
+    /// Encoding of the value.
     pub code_set: CodeSet,
-    /// The value, never empty.
+    /// Value, never empty.
     pub value: Vec<u8>,
 }
 
-/// How the value of a [`Designator`] is written.
+/// Encoding of the value of a [`Designator`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeSet {
     /// Bytes.
@@ -60,7 +62,7 @@ pub enum CodeSet {
 }
 
 impl Designator {
-    /// The value as text: hexadecimal digits for bytes, trimmed for text.
+    /// Returns the value as text: hexadecimal digits for bytes, trimmed for text.
     #[must_use]
     pub fn text(&self) -> String {
         match self.code_set {
@@ -69,7 +71,8 @@ impl Designator {
         }
     }
 
-    /// The name address authority of an NAA identifier: 5 registered, 6 registered extended.
+    /// Returns the name address authority of an NAA identifier: 5 registered, 6 registered
+    /// extended.
     #[must_use]
     pub fn naa(&self) -> Option<u8> {
         let first = self.value.first()?;
@@ -83,18 +86,18 @@ impl Designator {
     }
 }
 
-/// What an ATA disk says of itself behind a SCSI translation (page 89h).
+/// Identity of an ATA disk behind a SCSI translation (page 89h).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AtaIdentity {
-    /// Model number, whole (the SCSI inquiry cuts it to 16 characters).
+    /// Complete model number (the SCSI inquiry cuts it to 16 characters).
     pub model: Option<String>,
     /// Serial number.
     pub serial: Option<String>,
-    /// World wide name, where the disk has one.
+    /// World wide name, if the disk has one.
     pub wwn: Option<u64>,
 }
 
-/// The identity in page 89h, from the IDENTIFY DEVICE data it carries (ATA8-ACS 7.12.7).
+/// Returns the identity in page 89h, from its IDENTIFY DEVICE data (ATA8-ACS 7.12.7).
 #[must_use]
 pub fn ata_identity(page: &[u8]) -> Option<AtaIdentity> {
     let data = payload(page, 0x89)?.get(56..)?.first_chunk::<512>()?;
@@ -109,7 +112,7 @@ pub fn ata_identity(page: &[u8]) -> Option<AtaIdentity> {
                 .rev()
                 .fold(0, |w, byte| w << 8 | u64::from(*byte))
     });
-    // Word 87: bits 15:14 are 01 when the word is valid, bit 8 says there is a world wide name.
+    // Word 87 is valid if bits 15:14 are 01; bit 8 is set if there is a world wide name.
     let has_wwn = support & 0xc100 == 0x4100 && wwn >> 60 == 5;
     Some(AtaIdentity {
         model: ata_text(words(27, 20)),
@@ -118,20 +121,20 @@ pub fn ata_identity(page: &[u8]) -> Option<AtaIdentity> {
     })
 }
 
-/// Bytes as lower-case hexadecimal digits.
+/// Formats bytes as lower-case hexadecimal digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The bytes after a page's header, as many as the page says and has.
+/// Returns the bytes behind a page's header, as many as the header announces and the page has.
 fn payload(page: &[u8], code: u8) -> Option<&[u8]> {
     let ([_, found, high, low], rest) = page.split_first_chunk::<4>()?;
     let length = usize::from(u16::from_be_bytes([*high, *low]));
     (*found == code).then(|| rest.get(..length).unwrap_or(rest))
 }
 
-/// ATA strings have the two characters of each word swapped.
+/// Decodes an ATA string, in which the two characters of each word are swapped.
 fn ata_text(words: &[u8]) -> Option<String> {
     let swapped: Vec<u8> = words
         .chunks_exact(2)
@@ -140,7 +143,8 @@ fn ata_text(words: &[u8]) -> Option<String> {
     printable(&swapped)
 }
 
-/// Printable ASCII without padding; anything else becomes a space. `None` where nothing is left.
+/// Returns printable ASCII without padding; any other byte becomes a space. `None` if nothing is
+/// left.
 fn printable(bytes: &[u8]) -> Option<String> {
     let text: String = bytes
         .iter()

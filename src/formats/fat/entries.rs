@@ -1,9 +1,10 @@
-//! The entries of a directory of FAT: labels, short names and long ones.
+//! Directory entries of FAT: labels, short names and long names.
 
 use crate::formats::{le_bytes, safe_name};
 use std::ops::ControlFlow;
 
-/// The label among a root directory's entries, or `None` where they end without one.
+/// Searches the entries of a root directory for its label. Breaks with `None` at the end marker,
+/// and continues if the bytes end before it.
 pub(super) fn label_in(entries: &[u8]) -> ControlFlow<Option<[u8; 11]>> {
     for raw in entries.chunks_exact(32) {
         let [attributes] = le_bytes::array(raw, 11).unwrap_or_default();
@@ -12,7 +13,7 @@ pub(super) fn label_in(entries: &[u8]) -> ControlFlow<Option<[u8; 11]>> {
             Some(0) => return ControlFlow::Break(None),
             Some(0xE5) => {}
             _ if file || attributes & 0x3F == 0x0F => {}
-            // Whatever else is set: Windows archives labels.
+            // Other attributes may be set: Windows sets the archive bit on labels.
             _ if attributes & 0x18 == 0x08 => return ControlFlow::Break(le_bytes::array(raw, 0)),
             _ => {}
         }
@@ -20,7 +21,7 @@ pub(super) fn label_in(entries: &[u8]) -> ControlFlow<Option<[u8; 11]>> {
     ControlFlow::Continue(())
 }
 
-/// A file or directory.
+/// File or directory.
 pub(super) struct Entry {
     pub(super) name: String,
     pub(super) is_directory: bool,
@@ -28,7 +29,7 @@ pub(super) struct Entry {
     pub(super) first: u32,
 }
 
-/// The files and directories in a directory's bytes; names that are not plain are left out.
+/// Returns the files and directories in a directory's bytes, without names that are not plain.
 pub(super) fn entries_of(bytes: &[u8]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut long = LongName::default();
@@ -66,7 +67,7 @@ impl Entry {
     }
 }
 
-/// A long name on its way: its pieces come last first, before the entry they belong to.
+/// Long name under construction: its pieces come last first, before the entry they belong to.
 #[derive(Default)]
 struct LongName {
     pieces: Vec<Vec<u16>>,
@@ -112,7 +113,7 @@ impl LongName {
     }
 }
 
-/// `NAME.EXT`, in lower case where Windows' flags say so.
+/// Returns `NAME.EXT`, in lower case where the flags of Windows require it.
 fn short_name(raw: &[u8]) -> Option<String> {
     let case = *raw.get(12)?;
     let part = |from: usize, to: usize, lower: bool| -> Option<String> {

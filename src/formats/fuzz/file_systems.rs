@@ -1,7 +1,9 @@
-//! Any bytes as what is wrong with a file system that tools made: the first one says which. Or as one of its own, where it begins.
+//! Fuzz target for file systems. The first byte selects a file system made by external tools, which
+//! the rest damages. Otherwise the rest becomes the beginning of a file system.
 //!
-//! Damage is three bytes of place and one of value. The place counts the lines of 32 bytes that are not empty: most of a file system
-//! is, and a place in between would never be hit.
+//! Damage is three bytes of position and one of value. The position counts lines of 32 bytes that
+//! are not empty. Most of a file system is empty, so an arbitrary position would never hit its
+//! structures.
 
 use crate::formats::ext::{self, Ext};
 use crate::formats::fat::{self, Fat};
@@ -12,7 +14,7 @@ use flate2::read::GzDecoder;
 use std::io::{Cursor, Read};
 use std::sync::LazyLock;
 
-/// Reads the file system in every way that the program has.
+/// Reads the file system in every way that the program does.
 pub(crate) fn file_systems(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else {
         return;
@@ -39,7 +41,7 @@ pub(crate) fn file_systems(bytes: &[u8]) {
     read_ext(&image);
 }
 
-/// What an operator may allow: all that is written as it is.
+/// Returns rules that permit all formats the agent can write.
 pub(super) fn rules(deep_inspection: bool) -> image_format::Rules {
     image_format::Rules {
         deep_inspection,
@@ -107,7 +109,7 @@ fn read_ext(image: &[u8]) {
     check_tree(&paths, &links);
 }
 
-/// No name leads elsewhere, and links end where the tree does.
+/// Asserts that names are plain, paths are bounded, and links lead to files of the tree.
 fn check_tree(paths: &[&[String]], links: &[links::Link]) {
     let own = links.iter().map(|link| link.path.as_slice());
     for path in paths.iter().copied().chain(own) {
@@ -122,7 +124,7 @@ fn check_tree(paths: &[&[String]], links: &[links::Link]) {
     }
 }
 
-/// A file system that begins with these bytes where its kind has its first ones.
+/// Returns an image with these bytes at the offset of the first structure of its kind.
 fn beginning_with(kind: usize, bytes: &[u8]) -> Vec<u8> {
     let at = BEGINNINGS[kind % BEGINNINGS.len()];
     let mut image = vec![0; at];
@@ -130,10 +132,10 @@ fn beginning_with(kind: usize, bytes: &[u8]) -> Vec<u8> {
     image
 }
 
-/// A file system of other people's tools.
+/// File system made by external tools.
 struct Made {
     image: Vec<u8>,
-    /// Where it says something.
+    /// Offsets of the lines that are not empty.
     lines: Vec<usize>,
 }
 
@@ -165,7 +167,7 @@ impl Made {
 
 static MADE: LazyLock<[Made; 5]> = LazyLock::new(|| PACKED.map(Made::unpacked));
 
-/// `tests/fixtures/configdrive`.
+/// Fixtures in `tests/fixtures/configdrive`.
 const PACKED: [&[u8]; 5] = [
     include_bytes!("../../../tests/fixtures/configdrive/rock-ridge.iso.gz"),
     include_bytes!("../../../tests/fixtures/configdrive/joliet.iso.gz"),
@@ -173,9 +175,9 @@ const PACKED: [&[u8]; 5] = [
     include_bytes!("../../../tests/fixtures/configdrive/ext2.img.gz"),
     include_bytes!("../../../tests/fixtures/configdrive/ext4.img.gz"),
 ];
-/// Of FAT (and what marks images), of ext, of ISO 9660.
+/// Offsets of the first structures of FAT (and of image signatures), ext and ISO 9660.
 const BEGINNINGS: [usize; 3] = [0, 1024, 32 << 10];
 const LINE: usize = 32;
-/// What is read of a file; a file of ext may be all hole.
+/// Maximum bytes read of a file: an ext file can be one large hole.
 const MAX_BYTES: u64 = 1 << 20;
 const MAX_FILES: usize = 100;

@@ -1,4 +1,4 @@
-//! Any bytes as what firmware, management controllers and disks say of themselves, and as a boot loader's list.
+//! Fuzz target for data of firmware, management controllers and disks, and for boot loader lists.
 
 use crate::formats::efi::{self, Csv, LoadOption};
 use crate::formats::{ipmi, smbios, vpd};

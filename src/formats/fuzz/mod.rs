@@ -1,4 +1,4 @@
-//! Entry points of fuzzing for byte formats; `crate::fuzzing` lists them.
+//! Fuzz targets for byte formats, which `crate::fuzzing` lists.
 
 #![allow(
     clippy::expect_used,

@@ -1,4 +1,5 @@
-//! Any bytes as what the kernel sends to a route socket: whatever is read lies within them, and what is written is read as the same.
+//! Fuzz target for messages of a route socket. Parsed data lies within the input, and encoded data
+//! is parsed as the same.
 
 use crate::formats::netlink::{self, Message};
 use crate::formats::rtnetlink::{self, AddressMessage, LinkMessage, UserOptions};

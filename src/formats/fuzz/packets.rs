@@ -1,4 +1,5 @@
-//! Any bytes as what hosts on the link send: parsed in little memory, or refused; what is parsed and written is parsed as the same.
+//! Fuzz target for packets of hosts on the link. They are refused, or parsed in little memory;
+//! after encoding they are parsed as the same.
 
 use crate::formats::domain_name::{self, Compression};
 use crate::formats::{dhcp4, dhcp6, frames, ipv4, kmsg, ntp};
@@ -31,7 +32,7 @@ pub(crate) fn network_packets(bytes: &[u8]) {
     }
     for compression in [Compression::Allowed, Compression::Forbidden] {
         for name in domain_name::read_list(bytes, compression) {
-            // 255 bytes on the wire; each may be written as `\014`.
+            // A name has 255 bytes on the wire, and each may be escaped as `\014`.
             assert!(name.len() <= 4 * 255, "{name}");
         }
     }

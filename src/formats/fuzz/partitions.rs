@@ -1,5 +1,5 @@
-//! Any bytes as the tables of a disk of 1 MiB: an MBR with its chain, and a GPT whose checksums are right. What is added overlaps
-//! nothing, and is read back.
+//! Fuzz target for the tables of a disk of 1 MiB: an MBR with its chain, and a GPT with valid
+//! checksums. An added partition overlaps no other, and is read back.
 
 use crate::formats::guid::Guid;
 use crate::formats::{gpt, mbr, probe};
@@ -7,12 +7,13 @@ use std::io::Cursor;
 
 const SECTOR: usize = 512;
 const BYTES: usize = 1 << 20;
-/// Where entries lie of which the bytes say something.
+/// Number of GPT entries that are filled from the input.
 const ENTRIES: usize = 16;
 
 pub(crate) fn partition_tables(bytes: &[u8]) {
     let mut disk = vec![0; BYTES];
-    // Sixteen bytes a table entry: four of the MBR, four of each table of a chain, where the entry before says.
+    // Each table entry takes sixteen bytes. The MBR has four, and so has each table of a chain. A
+    // table's first entry gives the sector of the next table.
     let mut entries = bytes.chunks_exact(16);
     let mut at = 0;
     while let Some(table) = disk.get_mut(at..at + SECTOR) {
@@ -75,7 +76,7 @@ fn gpt_of(mut disk: Vec<u8>, bytes: &[u8]) {
     header[72] = 2;
     header[80] = 128;
     header[84] = 128;
-    // What a hostile table has for itself: its numbers, with checksums that are right.
+    // A hostile table can have any numbers with valid checksums.
     if let Some((at, value)) = bytes
         .split_first_chunk::<9>()
         .map(|(head, _)| (head[0], &head[1..]))

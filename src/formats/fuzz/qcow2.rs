@@ -1,13 +1,13 @@
-//! Any bytes as a qcow2 image, in pieces: decoded within the disk it announces, or refused.
+//! Fuzz target for qcow2 images in pieces: decoded within the announced disk, or refused.
 
 use super::file_systems::rules;
 use crate::formats::image_format;
 use crate::formats::qcow2::{Decoder, Header, Pass, Sink, SinkClosed};
 
-/// A guest's disk of so many bytes, that is not kept.
+/// Guest disk of a given size, which discards its content.
 struct Guest {
     bytes: u64,
-    /// What it takes before it stops: empty areas cost nothing to announce.
+    /// Number of calls accepted before the sink closes: empty areas cost nothing to announce.
     left: u32,
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn qcow2_image(bytes: &[u8]) {
         }
     }
     let mut image = bytes.to_vec();
-    // Most of what there is to find lies behind the first bytes.
+    // Most of the code lies behind the check of these first bytes.
     for (place, byte) in image.iter_mut().zip(*b"QFI\xfb\0\0\0") {
         *place = byte;
     }

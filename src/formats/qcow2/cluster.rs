@@ -1,10 +1,10 @@
-//! Compressed clusters: packed bytes in, one whole cluster out.
+//! Decompression of clusters: compressed bytes in, one whole cluster out.
 
 use super::{Compression, Error};
 use flate2::{Decompress, FlushDecompress};
 use zstd::stream::raw::{DParameter, Decoder as Zstandard, Operation};
 
-/// Unpacks clusters of one image into a buffer of its own.
+/// Decompressor for the clusters of one image, with its own buffer.
 pub(super) struct Unpacker {
     method: Method,
     cluster: Vec<u8>,
@@ -27,8 +27,8 @@ impl Unpacker {
         })
     }
 
-    /// Unpacks one cluster; tells also how many bytes it was packed in. `packed` may go on behind them: tables count in
-    /// sectors of 512.
+    /// Decompresses one cluster. Returns it with the number of compressed bytes. `packed` may be
+    /// longer than that, because tables count in sectors of 512 bytes.
     pub(super) fn unpack(&mut self, packed: &[u8], guest: u64) -> Result<(&[u8], u64), Error> {
         let used = match &mut self.method {
             Method::Deflate(inflate) => {
@@ -45,11 +45,11 @@ impl Unpacker {
     }
 }
 
-/// Returns the number of packed bytes; `None` when they do not give a whole cluster.
+/// Returns the number of compressed bytes; `None` if they do not give a whole cluster.
 fn unpack_zstandard(decoder: &mut Zstandard<'_>, packed: &[u8], cluster: &mut [u8]) -> Option<u64> {
     decoder.reinit().ok()?;
     let (mut read, mut written) = (0, 0);
-    // QEMU writes one frame a cluster but reads several (`qcow2_zstd_decompress`).
+    // QEMU writes one frame per cluster but reads several (`qcow2_zstd_decompress`).
     while written < cluster.len() {
         let (input, output) = (packed.get(read..)?, cluster.get_mut(written..)?);
         let status = decoder.run_on_buffers(input, output).ok()?;
@@ -70,7 +70,8 @@ fn zstandard() -> Result<Zstandard<'static>, Error> {
     Ok(decoder)
 }
 
-/// 8 MiB: four times the largest cluster, and more than QEMU's encoder asks for.
+/// Maximum window as a power of two: 8 MiB, four times the largest cluster, and more than QEMU's
+/// encoder needs.
 const MAX_WINDOW_LOG: u32 = 23;
 
 #[cfg(test)]

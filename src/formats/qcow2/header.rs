@@ -1,33 +1,34 @@
-//! The qcow2 header: what the image is, and whether it may be read at all.
+//! qcow2 header: properties of the image, and checks whether it may be read.
 //!
-//! Everything that reaches outside the image's own bytes (backing file, external data file) or that we could not read
-//! truly (encryption, unknown features) is refused here, before anybody writes a byte.
+//! References outside the image's own bytes (backing file, external data file) and unsupported
+//! content (encryption, unknown features) are refused here, before any byte is written.
 //!
 //! Structure: QEMU's `docs/interop/qcow2.txt`, section "Header".
 
 use super::Error;
 use crate::formats::le_bytes;
 
-/// A header that was found good.
+/// Validated header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Bytes of the disk the image describes.
+    /// Size in bytes of the disk that the image describes.
     pub virtual_size: u64,
-    /// How compressed clusters are packed.
+    /// Compression of clusters.
     pub compression: Compression,
-    /// Marks an unclean end; the tables are still to be read as they are (QEMU reads such images too).
+    /// Whether the image is marked as dirty or corrupt. Its tables are read as they are, as in
+    /// QEMU.
     pub unclean: bool,
-    /// Bytes of a cluster as a power of two.
+    /// Cluster size in bytes, as a power of two.
     pub(super) cluster_bits: u32,
-    /// Where the first-level table begins.
+    /// Offset of the first-level table.
     pub(super) l1_offset: u64,
-    /// Entries of the first-level table that the disk needs.
+    /// Number of first-level entries that the disk needs.
     pub(super) l1_entries: u64,
     /// Whether the "reads as zeroes" bit of a table entry has a meaning (version 3).
     pub(super) zero_bit: bool,
 }
 
-/// How compressed clusters are packed.
+/// Compression of clusters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     /// Raw deflate.
@@ -37,10 +38,10 @@ pub enum Compression {
 }
 
 impl Header {
-    /// Reads a header from an image's first bytes; [`Header::LENGTH`] of them are always enough.
+    /// Parses a header from an image's first bytes; [`Header::LENGTH`] of them are always enough.
     ///
     /// # Errors
-    /// [`Error`] when the bytes are no header, or one of an image that must not be read.
+    /// [`Error`] if the bytes are not a header, or if the image must not be read.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         if bytes.get(..4) != Some(&MAGIC) {
             return Err(Error::NotQcow2);
@@ -73,22 +74,22 @@ impl Header {
         })
     }
 
-    /// Bytes of a file's beginning that hold every field we read.
+    /// Number of bytes of a file's beginning that hold every field read here.
     pub const LENGTH: usize = 112;
 
-    /// Bytes of a cluster.
+    /// Returns the cluster size in bytes.
     #[must_use]
     pub fn cluster_size(&self) -> u64 {
         1 << self.cluster_bits
     }
 
-    /// Bytes of the guest that one second-level table maps.
+    /// Returns the number of guest bytes that one second-level table maps.
     pub(super) fn table_span(&self) -> u64 {
         1 << (2 * self.cluster_bits - 3)
     }
 }
 
-/// The magic at the beginning of every image: `QFI` and 0xfb.
+/// Magic at the beginning of every image: `QFI` and 0xfb.
 pub(crate) const MAGIC: [u8; 4] = *b"QFI\xfb";
 
 struct Features {
@@ -123,7 +124,7 @@ impl Features {
         } else {
             0
         };
-        // QEMU wants the bit set for every kind but deflate, and only for them.
+        // QEMU requires the bit for every type except deflate, and only for them.
         let compression = match (kind, incompatible & COMPRESSION != 0) {
             (0, false) => Compression::Deflate,
             (1, true) => Compression::Zstandard,
@@ -166,9 +167,10 @@ fn field64(bytes: &[u8], at: usize) -> Result<u64, Error> {
 }
 
 const CLUSTER_BITS: std::ops::RangeInclusive<u32> = 9..=21;
-/// QEMU's own bound (`QCOW_MAX_L1_SIZE`); it is also the most we hold while the table arrives.
+/// Maximum bytes of the first-level table: QEMU's own limit (`QCOW_MAX_L1_SIZE`). It also limits
+/// the memory in use while the table arrives.
 const MAX_L1_BYTES: u64 = 32 << 20;
-/// Table entries have 56 bits for an offset.
+/// Maximum offset: table entries have 56 bits for one.
 pub(super) const MAX_OFFSET: u64 = (1 << 56) - 1;
 const MAX_VIRTUAL_SIZE: u64 = 1 << 60;
 

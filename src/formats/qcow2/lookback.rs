@@ -1,23 +1,25 @@
-//! The bytes of the file that went by and may still be asked for.
+//! Bytes of the file that have passed and may still be needed.
 //!
-//! Besides the part of the stream that is being read these are bytes nobody has claimed: QEMU fills the rest of a cluster of
-//! compressed data much later, and names it in a table that lies behind. In what `qemu-img` writes such places are few.
+//! Besides the part of the stream that is being read, these are unclaimed bytes. QEMU fills the
+//! rest of a cluster of compressed data much later, and names it in a table that lies behind. Files
+//! that `qemu-img` writes have few such places.
 
 use std::collections::BTreeMap;
 
-/// What is still known of the file up to the current position.
+/// Available bytes of the file up to the current position.
 #[derive(Debug)]
 pub(super) struct Lookback {
-    /// The last bytes, in one piece.
+    /// Last bytes, in one piece.
     window: Vec<u8>,
     start: u64,
-    /// Pieces from before the window that nobody has claimed.
+    /// Unclaimed pieces from before the window.
     kept: BTreeMap<u64, Vec<u8>>,
-    /// Bytes of all of them.
+    /// Total bytes of the pieces.
     kept_bytes: usize,
-    /// The most that is kept.
+    /// Maximum bytes of the pieces.
     pub(super) limit: usize,
-    /// Places in the window that have been used: start → end. None touches another, however often a place is used.
+    /// Claimed ranges in the window: start → end. No range touches another, however often a place
+    /// is claimed.
     claimed: BTreeMap<u64, u64>,
 }
 
@@ -33,7 +35,7 @@ impl Lookback {
         }
     }
 
-    /// The file begins again.
+    /// Restarts at the beginning of the file.
     pub(super) fn restart(&mut self) {
         *self = Self {
             limit: self.limit,
@@ -45,12 +47,13 @@ impl Lookback {
         self.window.extend_from_slice(bytes);
     }
 
-    /// How far the file was read.
+    /// Returns the offset up to which the file was read.
     pub(super) fn position(&self) -> u64 {
         self.start + length(&self.window)
     }
 
-    /// How much of a range is lost, counted from its beginning. What is neither known nor lost is still to come.
+    /// Returns how much of a range is lost, counted from its beginning. Bytes that are neither
+    /// available nor lost are still to come.
     pub(super) fn lost(&self, host: u64, length: u64) -> u64 {
         if self.bytes(host, length).is_some() {
             return 0;
@@ -58,7 +61,7 @@ impl Lookback {
         self.start.saturating_sub(host).min(length)
     }
 
-    /// Bytes that went by, if they are still known.
+    /// Returns bytes that have passed, if they are still available.
     pub(super) fn bytes(&self, host: u64, length: u64) -> Option<&[u8]> {
         let (start, piece) = if host >= self.start {
             (self.start, &self.window)
@@ -70,10 +73,10 @@ impl Lookback {
         piece.get(from..from.checked_add(size(length))?)
     }
 
-    /// Notes that bytes were used: they need not be kept.
+    /// Marks bytes as claimed: they need not be stored.
     ///
-    /// Where too many places lie apart, what is between two of them counts as used. Should a table want it after all, it is read in
-    /// the next pass, as whatever is not kept.
+    /// With too many separate ranges, the bytes between two of them count as claimed. If a table
+    /// needs them later, they are read in the next pass, like all bytes that are not stored.
     pub(super) fn claim(&mut self, host: u64, length: u64) {
         if host < self.start || length == 0 {
             return;
@@ -95,7 +98,7 @@ impl Lookback {
         self.claimed.insert(from, to);
     }
 
-    /// Lets go of the window's bytes before a place, but for those nobody claimed.
+    /// Drops the window's bytes before an offset, but stores the unclaimed ones.
     pub(super) fn forget(&mut self, before: u64) {
         let before = before.min(self.position());
         let Some(old) = before.checked_sub(self.start).filter(|&old| old > 0) else {
@@ -114,7 +117,7 @@ impl Lookback {
         self.start = before;
     }
 
-    /// Keeps a part of the window, and no more than the limit of all parts: the oldest go first.
+    /// Stores a part of the window. Drops the oldest parts if all of them exceed the limit.
     fn keep(&mut self, from: u64, to: u64) {
         let Some(bytes) = to
             .checked_sub(from)
@@ -150,7 +153,7 @@ fn length(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 impl Lookback {
-    /// Memory in use: nodes of a tree are at least half full.
+    /// Returns the memory in use: nodes of a tree are at least half full.
     pub(super) fn held(&self) -> usize {
         let kept: usize = self.kept.values().map(Vec::capacity).sum();
         let pieces = self.kept.len() * 2 * size_of::<(u64, Vec<u8>)>();
@@ -159,11 +162,12 @@ impl Lookback {
     }
 }
 
-/// A length as an index; one that memory cannot have becomes the largest, which no slice contains.
+/// Converts a length to an index. A length that memory cannot have becomes the maximum, which no
+/// slice contains.
 fn size(length: u64) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
 const MAX_KEPT: usize = 16 << 20;
-/// Of what is kept, and of what was used.
+/// Maximum number of stored pieces, and of claimed ranges.
 const MAX_PIECES: usize = 64 << 10;

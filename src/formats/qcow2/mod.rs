@@ -1,16 +1,24 @@
-//! A streaming qcow2 reader: the file's bytes go in once, in order; the guest's bytes come out.
+//! Streaming qcow2 decoder: the file's bytes go in once, in order, and the guest's bytes come out.
 //!
-//! Tables usually lie before the data they map, so one pass over the file is enough for what `qemu-img convert` writes.
-//! Where data goes by before a table tells its place, the place is remembered, and a further pass over the same file picks
-//! exactly that. Three passes are always enough: one for each of first-level table, second-level tables and data.
+//! Tables usually lie before the data they map, so one pass over the file is enough for what
+//! `qemu-img convert` writes. If data passes before its table is read, its place is stored, and a
+//! further pass over the same file reads only that data. Three passes are always enough: one each
+//! for first-level table, second-level tables and data.
 //!
-//! Memory does not grow with the image: at most 512 Ki map entries for this pass and as many for the next (50 MiB in
-//! all; an ordinary image needs a few thousand), the first-level table (32 MiB at most) while it arrives, a cluster, 16 MiB of
-//! bytes that no table has claimed yet, and 64 Ki places that one has. How often a place is used costs nothing. An image that needs
-//! more is refused with the remedy.
+//! Memory does not grow with the image. The decoder holds at most:
 //!
-//! Not known here: backing files, external data files, encryption, extended table entries (all refused), snapshots and
-//! bitmaps (ignored: they change nothing about the active disk).
+//! - 512 Ki map entries for this pass and as many for the next (50 MiB in all; an ordinary image
+//!   needs a few thousand);
+//! - the first-level table while it arrives (32 MiB at most);
+//! - one cluster;
+//! - 16 MiB of bytes that no table has claimed yet;
+//! - 64 Ki claimed ranges, however often each of them is claimed.
+//!
+//! An image that needs more is refused with the remedy.
+//!
+//! Backing files, external data files, encryption and extended table entries are not supported:
+//! such images are refused. Snapshots and bitmaps are ignored, because they change nothing about
+//! the active disk.
 //!
 //! ```no_run
 //! # use ferrite::formats::qcow2::{self, Sink};
@@ -46,7 +54,7 @@ use pending::{Block, Kind};
 use plan::Plan;
 use std::fmt;
 
-/// Decodes one image, in one or more passes over its file.
+/// Decoder for one image, in one or more passes over its file.
 pub struct Decoder {
     plan: Plan,
     past: Lookback,
@@ -54,10 +62,10 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder for the file with this header.
+    /// Creates a decoder for the file with this header.
     ///
     /// # Errors
-    /// [`Error::Zstandard`] when that decoder has no memory.
+    /// [`Error::Zstandard`] if the zstd decoder has no memory.
     pub fn new(header: &Header) -> Result<Self, Error> {
         let cluster = usize::try_from(header.cluster_size()).unwrap_or(usize::MAX);
         Ok(Self {
@@ -67,10 +75,10 @@ impl Decoder {
         })
     }
 
-    /// Takes the next bytes of the file.
+    /// Decodes the next bytes of the file.
     ///
     /// # Errors
-    /// [`Error`] when the image is corrupt or asks for too much, or when the sink stopped.
+    /// [`Error`] if the image is corrupt or exceeds a limit, or if the sink closed.
     pub fn push(&mut self, bytes: &[u8], sink: &mut impl Sink) -> Result<(), Error> {
         self.past.push(bytes);
         while let Some((host, guest, whole)) = self.plan.wanted.take_whole(self.past.position()) {
@@ -82,14 +90,14 @@ impl Decoder {
         Ok(())
     }
 
-    /// Tells that the file has ended.
+    /// Ends a pass at the end of the file.
     ///
     /// # Errors
-    /// [`Error::Truncated`] when the tables point behind the end; else as [`Decoder::push`].
+    /// [`Error::Truncated`] if the tables point behind the end; otherwise as [`Decoder::push`].
     pub fn end(&mut self, sink: &mut impl Sink) -> Result<Pass, Error> {
         let at = self.past.position();
         while let Some((host, guest, whole)) = self.plan.wanted.take_whole(u64::MAX) {
-            // The length of a compressed cluster is counted in sectors: the last may be cut.
+            // The length of a compressed cluster is counted in sectors, so the last one may be cut.
             if whole.kind != Kind::Compressed || host >= at {
                 return Err(Error::Truncated { at });
             }
@@ -108,7 +116,7 @@ impl Decoder {
         Ok(self.plan.next_pass())
     }
 
-    /// Reads something that has gone by whole.
+    /// Decodes a block that has passed completely.
     fn read_whole(
         &mut self,
         host: u64,
@@ -139,7 +147,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Gives the sink what has gone by of the plain data.
+    /// Writes plain data that has passed, to the sink.
     fn pass_runs_on(&mut self, sink: &mut impl Sink) -> Result<(), Error> {
         let position = self.past.position();
         while let Some(run) = self.plan.wanted.take_run(position) {

@@ -1,18 +1,19 @@
-//! Which bytes of the file are still to be picked from the stream, and where they belong.
+//! Bytes of the file that are still to be read from the stream, with their destinations.
 
 use super::Error;
 use std::collections::BTreeMap;
 
-/// A bounded map from places in the file to their meaning.
+/// Bounded map from places in the file to their meaning.
 #[derive(Debug, Default)]
 pub(super) struct PendingReads {
-    /// Plain data: (place in the file, place in the guest) → bytes. A run of clusters that lie together in both is one entry.
+    /// Plain data: (offset in the file, offset in the guest) → bytes. Clusters that are contiguous
+    /// in both form one entry.
     runs: BTreeMap<(u64, u64), u64>,
-    /// Things that are needed whole: (place in the file, place in the guest) → what.
+    /// Blocks that are needed whole: (offset in the file, offset in the guest) → block.
     whole: BTreeMap<(u64, u64), Block>,
 }
 
-/// Something that must be there whole before it can be used.
+/// Part of the file that must be complete before use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Block {
     pub(super) kind: Kind,
@@ -35,7 +36,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Takes in what follows in the file and in the guest; `false` if `next` does not.
+    /// Appends a run that follows in the file and in the guest; `false` if `next` does not.
     pub(super) fn append(&mut self, next: Self) -> bool {
         let follows =
             self.host + self.length == next.host && self.guest + self.length == next.guest;
@@ -45,7 +46,7 @@ impl Run {
         follows
     }
 
-    /// The first bytes of the run, and the rest.
+    /// Splits the run into its first `at` bytes and the rest.
     pub(super) fn split(self, at: u64) -> (Self, Self) {
         let at = at.min(self.length);
         let rest = Self {
@@ -58,7 +59,7 @@ impl Run {
 }
 
 impl PendingReads {
-    /// Wants plain data; an empty run is none.
+    /// Adds plain data; an empty run is ignored.
     pub(super) fn want_run(&mut self, run: Run) -> Result<(), Error> {
         if run.length == 0 {
             return Ok(());
@@ -74,7 +75,7 @@ impl PendingReads {
         Ok(())
     }
 
-    /// Takes out the first run that begins before `end`.
+    /// Removes the first run if it begins before `end`.
     pub(super) fn take_run(&mut self, end: u64) -> Option<Run> {
         let entry = self.runs.first_entry()?;
         let &(host, guest) = entry.key();
@@ -85,14 +86,14 @@ impl PendingReads {
         })
     }
 
-    /// Takes out the first thing needed whole if it ends at or before `end`.
+    /// Removes the first block if it ends at or before `end`.
     pub(super) fn take_whole(&mut self, end: u64) -> Option<(u64, u64, Block)> {
         let entry = self.whole.first_entry()?;
         let &(host, guest) = entry.key();
         (host.saturating_add(entry.get().length) <= end).then(|| (host, guest, entry.remove()))
     }
 
-    /// Where the first thing needed whole begins.
+    /// Returns the offset of the first block.
     pub(super) fn first_whole(&self) -> Option<u64> {
         self.whole.first_key_value().map(|(&(host, _), _)| host)
     }
@@ -109,7 +110,8 @@ impl PendingReads {
     }
 }
 
-/// An entry costs about 50 bytes: 512 Ki entries are 25 MiB, and there are two maps (this pass and the next).
+/// Maximum number of entries. An entry costs about 50 bytes, so 512 Ki entries are 25 MiB. There
+/// are two maps (this pass and the next).
 const MAX_ENTRIES: usize = 512 << 10;
 
 #[cfg(test)]

@@ -1,25 +1,26 @@
-//! What the tables say: which bytes of the file are wanted, which were missed, which parts of the guest are zeroes.
+//! Reads that the tables require: bytes of the file that are pending, bytes that were missed, and
+//! zeroes of the guest.
 
 use super::lookback::Lookback;
 use super::pending::{Block, Kind, PendingReads, Run};
 use super::table::{Entry, Layout, entries};
 use super::{Error, Header, Sink};
 
-/// What the end of the file means.
+/// Result of a pass over the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
     /// The same file is needed again, from its beginning.
     NeedsAnotherPass,
-    /// All of the guest was given to the sink.
+    /// The sink received the whole guest.
     Complete,
 }
 
-/// Grows with every table that is read.
+/// Plan of the reads, which grows with every table.
 pub(super) struct Plan {
     pub(super) layout: Layout,
-    /// What this pass has still to pick.
+    /// Pending reads of this pass.
     pub(super) wanted: PendingReads,
-    /// What went by before its table was read: for the next pass.
+    /// Data that passed before its table was read: for the next pass.
     missed: PendingReads,
 }
 
@@ -40,7 +41,7 @@ impl Plan {
         })
     }
 
-    /// Makes what was missed what is wanted.
+    /// Starts the next pass with the missed reads.
     pub(super) fn next_pass(&mut self) -> Pass {
         self.wanted = std::mem::take(&mut self.missed);
         if self.wanted.is_empty() {
@@ -118,7 +119,7 @@ impl Plan {
         self.zero(empty.from, empty.length, sink)
     }
 
-    /// Gives the sink bytes of the guest, without what lies behind the disk's end.
+    /// Writes bytes of the guest to the sink, without those behind the disk's end.
     pub(super) fn data(&self, guest: u64, bytes: &[u8], sink: &mut impl Sink) -> Result<(), Error> {
         let inside = self.layout.virtual_size.saturating_sub(guest);
         let inside = usize::try_from(inside).unwrap_or(usize::MAX);
@@ -129,7 +130,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Gives the sink zeroes of the guest, without what lies behind the disk's end.
+    /// Writes zeroes of the guest to the sink, without those behind the disk's end.
     pub(super) fn zero(&self, guest: u64, length: u64, sink: &mut impl Sink) -> Result<(), Error> {
         let length = length.min(self.layout.virtual_size.saturating_sub(guest));
         if length > 0 {
@@ -138,7 +139,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Wants plain data: what is lost waits for the next pass.
+    /// Adds plain data. Its lost part is left to the next pass.
     fn want_run(&mut self, run: Run, past: &Lookback) -> Result<(), Error> {
         let (lost, rest) = run.split(past.lost(run.host, run.length));
         self.missed.want_run(lost)?;
@@ -161,7 +162,7 @@ impl Plan {
     }
 }
 
-/// Zeroes that lie together in the guest.
+/// Contiguous zeroes in the guest.
 #[derive(Default)]
 struct Gap {
     from: u64,

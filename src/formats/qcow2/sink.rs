@@ -1,21 +1,21 @@
-//! Where decoded bytes go.
+//! Destination of decoded bytes.
 
-/// Takes the guest's bytes that a decoder finds, in whatever order it finds them.
+/// Receiver of the guest's bytes, in the order in which the decoder finds them.
 pub trait Sink {
-    /// Bytes of the guest at an offset.
+    /// Writes bytes of the guest at an offset.
     ///
     /// # Errors
-    /// [`SinkClosed`] when nobody takes bytes any more.
+    /// [`SinkClosed`] if the sink takes no more bytes.
     fn data(&mut self, offset: u64, bytes: &[u8]) -> Result<(), SinkClosed>;
 
-    /// A range of the guest that reads as zeroes.
+    /// Writes a range of the guest that reads as zeroes.
     ///
     /// # Errors
-    /// [`SinkClosed`] when nobody takes bytes any more.
+    /// [`SinkClosed`] if the sink takes no more bytes.
     fn zero(&mut self, offset: u64, length: u64) -> Result<(), SinkClosed>;
 }
 
-/// Whoever takes the bytes has gone; the reason is his to tell.
+/// Error of a closed sink. The receiver reports the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the receiver of the decoded bytes stopped")]
 pub struct SinkClosed;

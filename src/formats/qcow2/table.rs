@@ -3,18 +3,18 @@
 use super::header::MAX_OFFSET;
 use super::{Error, Header};
 
-/// The numbers that reading tables needs.
+/// Numbers needed to read tables.
 pub(super) struct Layout {
     pub(super) virtual_size: u64,
-    /// Bytes of a cluster.
+    /// Cluster size in bytes.
     pub(super) cluster: u64,
-    /// Bytes of the guest that one second-level table maps.
+    /// Number of guest bytes that one second-level table maps.
     pub(super) table_span: u64,
     cluster_bits: u32,
     zero_bit: bool,
 }
 
-/// What an entry of a second-level table says about its cluster.
+/// Entry of a second-level table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     Compressed { host: u64, length: u64 },
@@ -33,7 +33,7 @@ impl Layout {
         }
     }
 
-    /// Where the second-level table lies; `None` where nothing is allocated.
+    /// Returns the offset of the second-level table; `None` if nothing is allocated.
     pub(super) fn first_level_entry(&self, raw: u64) -> Result<Option<u64>, Error> {
         let host = raw & OFFSET;
         self.check_aligned(host)?;
@@ -45,7 +45,7 @@ impl Layout {
             return Ok(self.compressed_entry(raw));
         }
         if raw & READS_AS_ZERO != 0 {
-            // QEMU calls this corrupt in version 2, where the bit is reserved.
+            // QEMU treats this as corrupt in version 2, where the bit is reserved.
             if !self.zero_bit {
                 return Err(Error::Entry(raw));
             }
@@ -59,7 +59,8 @@ impl Layout {
         Ok(Entry::Data { host })
     }
 
-    /// A compressed cluster begins at any byte; its length is counted in sectors of 512 from the one it begins in.
+    /// Decodes the entry of a compressed cluster. The cluster begins at any byte. Its length is
+    /// counted in sectors of 512 bytes from the one it begins in.
     fn compressed_entry(&self, raw: u64) -> Entry {
         let count_bits = self.cluster_bits - 8;
         let offset_bits = 62 - count_bits;
@@ -79,7 +80,7 @@ impl Layout {
     }
 }
 
-/// The entries of a table's bytes.
+/// Returns the entries of a table.
 pub(super) fn entries(table: &[u8]) -> impl Iterator<Item = u64> {
     let (entries, _) = table.as_chunks::<8>();
     entries.iter().map(|&raw| u64::from_be_bytes(raw))

@@ -1,10 +1,10 @@
-//! Images built here in every layout that the standard allows, and bytes that are no images.
+//! Tests with images in every layout that the standard allows, and with bytes that are not images.
 
 use super::*;
 use flate2::{Compress, FlushCompress};
 use proptest::prelude::*;
 
-/// A guest's disk that begins full of something else, so that what is not zeroed shows.
+/// Guest disk with other initial content, so that a missing zero is detected.
 struct Disk(Vec<u8>);
 
 impl Sink for Disk {
@@ -19,7 +19,7 @@ impl Sink for Disk {
     }
 }
 
-/// Takes everything and keeps nothing.
+/// Sink that discards everything.
 struct Nothing;
 
 impl Sink for Nothing {
@@ -44,10 +44,11 @@ enum Cluster {
 struct Image {
     bits: u32,
     clusters: Vec<Cluster>,
-    /// Bytes by which the disk ends before its last cluster does.
+    /// Number of bytes by which the disk ends before its last cluster does.
     short: usize,
     zstandard: bool,
-    /// Places in the file, in order: 0 is the first-level table, then come the second-level tables, then the clusters.
+    /// Order of the places in the file: 0 is the first-level table, then come the second-level
+    /// tables, then the clusters.
     order: Vec<usize>,
 }
 
@@ -193,7 +194,8 @@ fn image() -> impl Strategy<Value = Image> {
         })
 }
 
-/// Decodes a file given in pieces, keeping so many unclaimed bytes; returns the disk and the number of passes.
+/// Decodes a file in pieces of `piece` bytes, with at most `kept` unclaimed bytes in memory.
+/// Returns the disk and the number of passes.
 fn decode(file: &[u8], piece: usize, kept: usize) -> Result<(Vec<u8>, usize), Error> {
     let header = Header::parse(file)?;
     let mut disk = Disk(vec![0xee; size(header.virtual_size)]);
@@ -269,7 +271,8 @@ fn tables_behind_their_data_need_three_passes() {
 
 #[test]
 fn a_place_that_was_filled_late_needs_no_second_pass() {
-    // A packed cluster, plain ones of another table, then the table of the packed one: QEMU fills holes like this.
+    // A compressed cluster, plain ones of another table, then the table of the compressed one: QEMU
+    // fills holes like this.
     let mut clusters: Vec<_> = (0..100_u8).map(Cluster::Data).collect();
     clusters[0] = Cluster::Packed(1);
     let image = Image {
@@ -293,8 +296,8 @@ fn a_place_that_was_filled_late_needs_no_second_pass() {
 
 #[test]
 fn a_table_full_of_one_place_is_bounded() {
-    // Every first-level entry names the same table, every entry of that table the same cluster: 2 MiB of file that
-    // stand for terabytes.
+    // Every first-level entry names the same table, and every entry of that table the same cluster.
+    // A file of 192 KiB stands for 4 TiB.
     let mut file = vec![0; 3 << 16];
     file[..4].copy_from_slice(&MAGIC);
     file[4..8].copy_from_slice(&2_u32.to_be_bytes());
@@ -336,7 +339,8 @@ fn memory_does_not_grow_with_the_uses_of_a_place() {
         entry.copy_from_slice(&(second_level as u64).to_be_bytes());
     }
     file[cluster..cluster + packed.len()].copy_from_slice(&packed);
-    // One cluster that is there, and one that goes on behind what was read: the window keeps the table, and what is known of it.
+    // One complete cluster, and one that continues behind the bytes read. So the window holds the
+    // table and its claimed ranges.
     for (at, host) in [(0, cluster), (8, second_level + 1)] {
         let entry = host as u64 | 1 << 61 | 1 << 62;
         file[second_level + at..][..8].copy_from_slice(&entry.to_be_bytes());
@@ -356,7 +360,8 @@ fn places_that_lie_apart_are_bounded_and_what_is_wanted_of_the_rest_is_lost_at_m
     let mut past = Lookback::new();
     let bytes: Vec<u8> = (0..PLACES * 3).map(|at| at.to_le_bytes()[0]).collect();
     past.push(&bytes);
-    // The even ones from behind, so that each has neighbours on one side alone, then all.
+    // Every second place from the end, so that each has a neighbour on one side alone, then all
+    // places.
     for place in (0..PLACES).rev().step_by(2).chain(0..PLACES) {
         past.claim(place * 3 + 1, 1);
         past.claim(place * 3 + 1, 1);
