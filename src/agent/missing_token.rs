@@ -61,10 +61,10 @@ impl MissingToken {
         self.repeat(end, Self::warn).await;
     }
 
-    async fn repeat(&self, end: impl Future<Output = ()>, mut tell: impl FnMut(&Self)) {
+    async fn repeat(&self, end: impl Future<Output = ()>, mut log: impl FnMut(&Self)) {
         let mut end = std::pin::pin!(end);
         loop {
-            tell(self);
+            log(self);
             if tokio::time::timeout(WARN_INTERVAL, end.as_mut())
                 .await
                 .is_ok()
@@ -89,34 +89,34 @@ mod tests {
     use super::*;
     use std::future::pending;
 
-    fn speechless() -> MissingToken {
+    fn missing_token() -> MissingToken {
         MissingToken::now(Uuid::nil(), NoToken::AlreadyIssued, Instant::now())
     }
 
     /// When it was told, in seconds, by an agent that ends after so many.
-    async fn told_within(seconds: u64) -> Vec<u64> {
+    async fn logged_within(seconds: u64) -> Vec<u64> {
         let begin = Instant::now();
-        let mut told = Vec::new();
+        let mut logged = Vec::new();
         let end = tokio::time::sleep(Duration::from_secs(seconds));
-        let tell = |_: &MissingToken| told.push(begin.elapsed().as_secs());
-        speechless().repeat(end, tell).await;
-        told
+        let log = |_: &MissingToken| logged.push(begin.elapsed().as_secs());
+        missing_token().repeat(end, log).await;
+        logged
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_reason_is_told_at_once_and_then_every_five_minutes_until_the_end() {
-        assert_eq!(told_within(0).await, [0]);
-        assert_eq!(told_within(299).await, [0]);
-        assert_eq!(told_within(1000).await, [0, 300, 600, 900]);
-        assert_eq!(told_within(24 * 3600 + 1).await.len(), 289);
+        assert_eq!(logged_within(0).await, [0]);
+        assert_eq!(logged_within(299).await, [0]);
+        assert_eq!(logged_within(1000).await, [0, 300, 600, 900]);
+        assert_eq!(logged_within(24 * 3600 + 1).await.len(), 289);
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_does_not_end_by_itself() {
         let day = Duration::from_secs(24 * 3600);
-        let speechless = speechless();
-        let told = speechless.repeat(pending(), |_| ());
-        assert!(tokio::time::timeout(day, told).await.is_err());
+        let missing_token = missing_token();
+        let repeated = missing_token.repeat(pending(), |_| ());
+        assert!(tokio::time::timeout(day, repeated).await.is_err());
     }
 
     #[test]

@@ -101,7 +101,7 @@ fn live(
         },
         registered: None,
         service: None,
-        speechless: None,
+        missing_token: None,
     };
     let exit = runtime.block_on(agent.live());
     end(runtime, &root, exit?)
@@ -122,7 +122,7 @@ struct Agent {
     /// While commands are answered.
     service: Option<Serving>,
     /// Where Ironic gave no token.
-    speechless: Option<MissingToken>,
+    missing_token: Option<MissingToken>,
 }
 
 impl Agent {
@@ -145,8 +145,8 @@ impl Agent {
                         IdleReason::LockedDown | IdleReason::NoToken => {}
                     }
                     self.notify_ready();
-                    match &self.speechless {
-                        Some(speechless) => speechless.warn_until(end_signal.wait()).await,
+                    match &self.missing_token {
+                        Some(missing_token) => missing_token.warn_until(end_signal.wait()).await,
                         None => end_signal.wait().await,
                     }
                     Event::ShutdownRequested(ShutdownRequest::Signal)
@@ -164,8 +164,8 @@ impl Agent {
     /// Looks for the node, and keeps what that led to for the next state.
     async fn find_node(&mut self) -> Result<Event, Error> {
         Ok(match self.context.find_node().await? {
-            Registration::MissingToken(speechless) => {
-                self.speechless = Some(speechless);
+            Registration::MissingToken(missing_token) => {
+                self.missing_token = Some(missing_token);
                 Event::Idled(IdleReason::NoToken)
             }
             Registration::NoConductor => Event::ConductorMissing,

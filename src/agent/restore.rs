@@ -30,8 +30,8 @@ pub(super) struct Restored {
 
 /// Takes over what was left, or begins anew; the log goes on after the one before, beside those of the other processes. Call this
 /// before any file is opened.
-pub(super) fn restore(told: &HandedOver, log: &Log) -> Result<Restored, Error> {
-    for number in &told.other_logs {
+pub(super) fn restore(handed_over: &HandedOver, log: &Log) -> Result<Restored, Error> {
+    for number in &handed_over.other_logs {
         match inherited_fd::take(*number) {
             Ok(file) => log.ring.add_source(Arc::new(LogReader::of(file))),
             Err(error) => {
@@ -40,7 +40,12 @@ pub(super) fn restore(told: &HandedOver, log: &Log) -> Result<Restored, Error> {
         }
     }
     let by_systemd = || systemd::inherited_fds(process::id(), |name| env::var_os(name));
-    let numbers = told.left.as_slice().try_into().ok().or_else(by_systemd);
+    let numbers = handed_over
+        .left
+        .as_slice()
+        .try_into()
+        .ok()
+        .or_else(by_systemd);
     let taken = numbers.map(take);
     let manager = Manager::of_environment(|name| env::var_os(name));
     let left = match taken {

@@ -103,8 +103,10 @@ impl AgentContext {
         let bound = self.bind_address(Some(&client)).await?;
         log_other_address(bound, &advertised);
         let identity = {
-            let told = client.supports_verify_ca().await;
-            let host = told.map_err(Error::Conductor)?.then_some(&advertised.host);
+            let supported = client.supports_verify_ca().await;
+            let host = supported
+                .map_err(Error::Conductor)?
+                .then_some(&advertised.host);
             listener::identity(&self.root, &self.vault, &self.config, &settings, host)?
         };
         let heartbeat = Heartbeat {

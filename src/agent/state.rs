@@ -132,21 +132,21 @@ mod tests {
 
     #[test]
     fn how_the_agent_ends_is_what_was_wished() {
-        let after = |wished| {
+        let after = |request| {
             lived(&[
                 Event::ConductorMissing,
                 Event::Opened,
-                Event::ShutdownRequested(wished),
+                Event::ShutdownRequested(request),
                 Event::Stopped,
             ])
         };
         for action in [PowerAction::PowerOff, PowerAction::Reboot] {
             let over = Ok(State::Exited(Exit::Machine(action)));
-            let wished = ShutdownRequest::Power(action);
-            assert_eq!(after(wished), over);
+            let request = ShutdownRequest::Power(action);
+            assert_eq!(after(request), over);
             // What an agent before this one was told, this one does without having served.
             assert_eq!(
-                lived(&[Event::ShutdownRequested(wished), Event::Stopped]),
+                lived(&[Event::ShutdownRequested(request), Event::Stopped]),
                 over
             );
         }
